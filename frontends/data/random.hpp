@@ -1,0 +1,34 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+namespace lariat::data {
+
+/// What a random stream is for; streams of different purposes never overlap.
+enum class RandomPurpose : uint32_t { dither = 1, shuffle, speed, shift, gain, noise, time_mask, frequency_mask, voice };
+
+/// Random numbers that depend on nothing but (seed, purpose, first, second), by counter-based Philox. A stream per
+/// epoch and example is the same whatever thread draws it, and in whatever order.
+class RandomStream {
+ public:
+  RandomStream(uint64_t seed, RandomPurpose purpose, uint32_t first = 0, uint32_t second = 0);
+
+  uint32_t next();
+  /// In [0, 1), with 32 random bits.
+  double uniform();
+  double uniform(double lowest, double highest) { return lowest + (highest - lowest) * uniform(); }
+  /// 0 … count - 1, each as likely as the others; count ≥ 1.
+  uint32_t below(uint32_t count);
+  /// Standard normal, by Box and Muller.
+  double normal();
+
+ private:
+  uint64_t seed_, stream_, counter_;
+  std::array<uint32_t, 4> block_ = {};
+  int used_ = 4;
+  double spare_ = 0;
+  bool has_spare_ = false;
+};
+
+}  // namespace lariat::data

@@ -1,0 +1,158 @@
+#include "frontends/speech/audio.hpp"
+
+#include <fmt/format.h>
+#include <samplerate.h>
+#include <sndfile.h>
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstring>
+#include <filesystem>
+#include <memory>
+
+#include "graph/atomic_file.hpp"
+#include "graph/error.hpp"
+
+namespace lariat::speech {
+
+namespace {
+
+static_assert(std::endian::native == std::endian::little, "write_wav copies integers into a little-endian file");
+
+constexpr float int16_scale = 32768;
+constexpr sf_count_t block_frames = 1 << 16;
+
+using SoundFile = std::unique_ptr<SNDFILE, int (*)(SNDFILE*)>;
+
+SoundFile open_audio(const std::string& file, SF_INFO& info) {
+  std::error_code none;
+  const auto status = std::filesystem::status(file, none);
+  if (!std::filesystem::exists(status)) {
+    throw UserError(fmt::format("{}: there is no such file; check the path", file));
+  }
+  if (std::filesystem::is_directory(status)) {
+    throw UserError(fmt::format("{}: is a folder; name an audio file in it", file));
+  }
+  if (std::filesystem::file_size(file, none) == 0 && !none) {
+    throw UserError(fmt::format("{}: the file is empty; record it again or leave it out", file));
+  }
+  SoundFile sound(sf_open(file.c_str(), SFM_READ, &info), sf_close);
+  if (!sound) {
+    std::string reason = sf_strerror(nullptr);
+    while (!reason.empty() && (reason.back() == '.' || reason.back() == '\n')) reason.pop_back();
+    throw UserError(fmt::format("{}: cannot be read as audio ({}); give WAV, FLAC, AIFF or SPHERE", file, reason));
+  }
+  return sound;
+}
+
+// WAV readers repair a header that promises more data than the file holds; the promise shows in libsndfile's log
+// as "data : 8000 (should be 4000)". A length of 0 or above 2³¹ is what programs write that cannot know it.
+void check_complete(SNDFILE* sound, const std::string& file) {
+  char log[4096] = {};
+  sf_command(sound, SFC_GET_LOG_INFO, log, sizeof log);
+  unsigned promised = 0, present = 0;
+  const char* line = std::strstr(log, "data : ");
+  if (line == nullptr || std::sscanf(line, "data : %u (should be %u)", &promised, &present) != 2) return;
+  if (promised > present && promised < 0x7f000000) {
+    throw UserError(fmt::format("{}: damaged: {} of {} bytes are there; copy it again or leave it out", file, present,
+                                promised));
+  }
+}
+
+}  // namespace
+
+Audio read_audio(const std::string& file, int sample_rate, std::vector<std::string>* notices) {
+  SF_INFO info = {};
+  const SoundFile sound = open_audio(file, info);
+  check_complete(sound.get(), file);
+  Audio audio{{}, info.samplerate, file};
+  // Block by block, because a damaged header can promise more frames than memory holds.
+  std::vector<float> block(static_cast<size_t>(block_frames * info.channels));
+  while (const sf_count_t frames = sf_readf_float(sound.get(), block.data(), block_frames)) {
+    for (sf_count_t frame = 0; frame < frames; ++frame) {
+      double sum = 0;
+      for (int channel = 0; channel < info.channels; ++channel) sum += block[frame * info.channels + channel];
+      audio.samples.push_back(static_cast<float>(sum / info.channels) * int16_scale);
+    }
+  }
+  const auto count = static_cast<sf_count_t>(audio.samples.size());
+  if (sf_error(sound.get()) != SF_ERR_NO_ERROR || (info.frames != SF_COUNT_MAX && count < info.frames)) {
+    throw UserError(fmt::format("{}: damaged: {} of {} samples can be read; copy it again or leave it out", file, count,
+                                info.frames));
+  }
+  if (count == 0) {
+    throw UserError(fmt::format("{}: holds no samples; record it again or leave it out", file));
+  }
+  const auto bad = std::find_if_not(audio.samples.begin(), audio.samples.end(), [](float x) { return std::isfinite(x); });
+  if (bad != audio.samples.end()) {
+    throw UserError(fmt::format("{}: sample {} is {}; repair the file or leave it out", file,
+                                bad - audio.samples.begin(), *bad));
+  }
+  if (info.channels > 1 && notices != nullptr) {
+    notices->push_back(fmt::format("{}: mixed {} channels down to one", file, info.channels));
+  }
+  if (sample_rate != 0 && sample_rate != info.samplerate) {
+    const double ratio = static_cast<double>(sample_rate) / info.samplerate;
+    if (!src_is_valid_ratio(ratio)) {
+      throw UserError(fmt::format("{}: cannot be resampled from {} Hz to {} Hz; the rates may differ by a factor of 256",
+                                  file, info.samplerate, sample_rate));
+    }
+    audio.samples = resample(audio.samples, ratio);
+    audio.sample_rate = sample_rate;
+    if (notices != nullptr) {
+      notices->push_back(fmt::format("{}: resampled from {} Hz to {} Hz", file, info.samplerate, sample_rate));
+    }
+  }
+  return audio;
+}
+
+int sample_rate_of(const std::string& file) {
+  SF_INFO info = {};
+  open_audio(file, info);
+  return info.samplerate;
+}
+
+std::vector<float> resample(const std::vector<float>& samples, double ratio, bool best) {
+  const auto count = std::max<size_t>(1, std::llround(static_cast<double>(samples.size()) * ratio));
+  std::vector<float> output(count);
+  SRC_DATA data = {};
+  data.data_in = samples.data();
+  data.input_frames = static_cast<long>(samples.size());
+  data.data_out = output.data();
+  data.output_frames = static_cast<long>(count);
+  data.src_ratio = ratio;
+  const int status = src_simple(&data, best ? SRC_SINC_BEST_QUALITY : SRC_SINC_FASTEST, 1);
+  require(status == 0, fmt::format("libsamplerate: {}", status == 0 ? "" : src_strerror(status)));
+  // The converter may stop a sample or so short of the end: what it did not reach stays 0.
+  return output;
+}
+
+void write_wav(const std::string& file, const Audio& audio) {
+  struct Header {
+    char riff[4] = {'R', 'I', 'F', 'F'};
+    uint32_t riff_bytes = 0;
+    char wave_format[8] = {'W', 'A', 'V', 'E', 'f', 'm', 't', ' '};
+    uint32_t format_bytes = 16;
+    uint16_t pcm = 1, channels = 1;
+    uint32_t sample_rate = 0, bytes_per_second = 0;
+    uint16_t bytes_per_frame = 2, bits_per_sample = 16;
+    char data[4] = {'d', 'a', 't', 'a'};
+    uint32_t data_bytes = 0;
+  } header;
+  static_assert(sizeof(Header) == 44, "the header has no padding");
+  header.sample_rate = static_cast<uint32_t>(audio.sample_rate);
+  header.bytes_per_second = 2 * header.sample_rate;
+  header.data_bytes = static_cast<uint32_t>(2 * audio.samples.size());
+  header.riff_bytes = 36 + header.data_bytes;
+  std::vector<int16_t> samples(audio.samples.size());
+  std::transform(audio.samples.begin(), audio.samples.end(), samples.begin(), [](float sample) {
+    return static_cast<int16_t>(std::lrint(std::clamp(sample, -32768.0f, 32767.0f)));
+  });
+  AtomicFile out(file);
+  out.write(&header, sizeof header);
+  out.write(samples.data(), header.data_bytes);
+  out.commit();
+}
+
+}  // namespace lariat::speech

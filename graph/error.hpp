@@ -1,0 +1,40 @@
+#pragma once
+
+#include <span>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace lariat {
+
+/// Everything Lariat throws. The message is one line, ready to be shown.
+class Error : public std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+/// The input is wrong: names the thing, the values and the next step. Command-line exit status 2.
+class UserError final : public Error {
+  using Error::Error;
+};
+
+/// The input was right but the job did not succeed (diverged, mismatch). Command-line exit status 1.
+class JobError final : public Error {
+  using Error::Error;
+};
+
+/// A fault in Lariat itself: an invariant does not hold.
+class InternalError final : public Error {
+  using Error::Error;
+};
+
+/// Throws InternalError naming `what` unless `condition` holds.
+void require(bool condition, std::string_view what);
+
+/// The member of `known` closest to `wanted` by edit distance, or "" where nothing is close.
+std::string nearest_name(std::string_view wanted, std::span<const std::string> known);
+
+/// " Did you mean 'nearest'?", or " Known: a, b, c." where nothing is close. Starts with a space.
+std::string did_you_mean(std::string_view wanted, const std::vector<std::string>& known);
+
+}  // namespace lariat

@@ -1,0 +1,244 @@
+#include "graph/graph.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "graph/error.hpp"
+#include "graph/registry.hpp"
+
+namespace lariat {
+
+const TensorType& Value::type() const {
+  require(graph_ != nullptr, "the type of an empty Value was asked for");
+  return graph_->type({node_, output_});
+}
+
+const std::string& Value::name() const { return graph_->node(node_).name; }
+
+Value Value::named(std::string name) const {
+  graph_->rename(node_, std::move(name));
+  return *this;
+}
+
+void InferContext::fail(const std::string& message) { throw UserError(message); }
+
+Value GradContext::in(size_t index) const { return graph_.value(graph_.node(node_).inputs[index]); }
+Value GradContext::out(size_t index) const { return {&graph_, node_, static_cast<int32_t>(index)}; }
+size_t GradContext::input_count() const { return graph_.node(node_).inputs.size(); }
+const Attributes& GradContext::attributes() const { return graph_.node(node_).attributes; }
+Value GradContext::adjoint(size_t index) const {
+  if (adjoints_[index]) return adjoints_[index];
+  const std::vector<Value> like{out(index)};
+  return graph_.add(registry().get("zeros_like"), like);
+}
+
+namespace {
+
+std::string place_of(std::string_view op, const std::string& name, const std::source_location& where) {
+  std::string result = fmt::format("[{}] ", op);
+  if (!name.empty()) result += fmt::format("'{}' ", name);
+  if (where.line() != 0) {
+    const std::string_view file = where.file_name();
+    result += fmt::format("built at {}:{}", file.substr(file.find_last_of('/') + 1), where.line());
+  }
+  if (result.back() == ' ') result.pop_back();
+  return result + ": ";
+}
+
+void check_number(const AttributeSpec& spec, double value, const std::string& place) {
+  // Negated, so that NaN is refused as well.
+  if (!(value >= spec.minimum && value <= spec.maximum))
+    throw UserError(fmt::format("{}'{}' is {}; it must lie in [{}, {}]", place, spec.name, value, spec.minimum, spec.maximum));
+}
+
+Attributes checked_attributes(const OpDef& op, Attributes given, const std::string& place) {
+  for (const auto& [name, value] : given) {
+    const auto spec = std::find_if(op.attributes.begin(), op.attributes.end(), [&](const auto& s) { return s.name == name; });
+    if (spec == op.attributes.end()) {
+      std::vector<std::string> known;
+      for (const AttributeSpec& s : op.attributes) known.push_back(s.name);
+      throw UserError(fmt::format("{}there is no attribute '{}'.{}", place, name, did_you_mean(name, known)));
+    }
+    if (value.index() != static_cast<size_t>(spec->kind))
+      throw UserError(fmt::format("{}'{}' must be {}", place, name, name_of(spec->kind)));
+    if (const auto* number = std::get_if<double>(&value)) check_number(*spec, *number, place);
+    if (const auto* number = std::get_if<int64_t>(&value)) check_number(*spec, static_cast<double>(*number), place);
+  }
+  for (const AttributeSpec& spec : op.attributes) {
+    if (given.find(spec.name)) continue;
+    if (!spec.otherwise) throw UserError(fmt::format("{}the attribute '{}' is missing: {}", place, spec.name, spec.doc));
+    given.set(spec.name, *spec.otherwise);
+  }
+  return given;
+}
+
+}  // namespace
+
+Value Graph::add(const OpDef& op, std::span<const Value> inputs, Attributes attributes, std::string name,
+                 std::source_location where) {
+  const std::string place = place_of(op.name, name, where);
+  const size_t expected = op.inputs.size();
+  if (op.variadic ? inputs.size() < expected : inputs.size() != expected)
+    throw UserError(fmt::format("{}takes {}{} inputs, {} given", place, op.variadic ? "at least " : "", expected, inputs.size()));
+  Node node{.op = &op, .inputs = {}, .attributes = checked_attributes(op, std::move(attributes), place), .outputs = {},
+            .name = std::move(name), .where = where};
+  std::vector<TensorType> types;
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    if (!inputs[i]) throw UserError(fmt::format("{}input {} is an empty Value", place, i));
+    require(&inputs[i].graph() == this, "a node's input belongs to another graph");
+    node.inputs.push_back({inputs[i].node(), inputs[i].output()});
+    types.push_back(inputs[i].type());
+  }
+  try {
+    node.outputs = op.infer(InferContext(types, node.attributes));
+  } catch (const UserError& error) {
+    throw UserError(place + error.what());
+  }
+  require(node.outputs.size() == op.outputs.size(), "an op infers another number of outputs than its record names");
+  nodes_.push_back(std::move(node));
+  return {this, size() - 1, 0};
+}
+
+Value Graph::source(std::string_view op, std::string name, TensorType type, Attributes attributes, std::source_location where) {
+  const std::string place = place_of(op, name, where);
+  if (name.empty()) throw UserError(fmt::format("{}needs a name", place));
+  if (sources_.contains(name))
+    throw UserError(fmt::format("{}the name is taken by another input, parameter or state; choose another", place));
+  attributes.set("shape", type.shape);
+  attributes.set("dtype", type.dtype);
+  const Value value = add(registry().get(op), {}, std::move(attributes), name, where);
+  sources_.emplace(std::move(name), value.node());
+  return value;
+}
+
+Value Graph::input(std::string name, Shape shape, DType dtype, std::source_location where) {
+  return source("input", std::move(name), {dtype, std::move(shape)}, {}, where);
+}
+
+Value Graph::parameter(std::string name, Extents extents, const Initializer& initializer, DType dtype,
+                       std::source_location where) {
+  return source("parameter", std::move(name), {dtype, to_shape(extents)},
+                {{"initializer", initializer.kind}, {"scale", initializer.scale}}, where);
+}
+
+Value Graph::state(std::string name, Extents extents, const Initializer& initializer, DType dtype,
+                   std::source_location where) {
+  return source("state", std::move(name), {dtype, to_shape(extents)},
+                {{"initializer", initializer.kind}, {"scale", initializer.scale}}, where);
+}
+
+Value Graph::random_state() {
+  if (const Value known = find_source("random")) return known;
+  return state("random", {3}, init::zeros(), i32);
+}
+
+Value Graph::constant(Tensor value, std::source_location where) {
+  return add(registry().get("constant"), {}, {{"value", std::move(value)}}, {}, where);
+}
+
+Value Graph::constant(double value, DType dtype, std::source_location where) {
+  return constant(Tensor::scalar(value, dtype), where);
+}
+
+void Graph::output(std::string name, Value value) {
+  require(value && &value.graph() == this, "an output is not a value of its graph");
+  outputs_.push_back({std::move(name), {value.node(), value.output()}, false});
+}
+
+void Graph::update(std::string parameter, Value next) {
+  require(bool(find_source(parameter)), "an update names no parameter");
+  require(find_source(parameter).type() == next.type(), "an update has another type than its parameter");
+  outputs_.push_back({std::move(parameter), {next.node(), next.output()}, true});
+}
+
+Value Graph::find_output(std::string_view name) {
+  std::vector<std::string> known;
+  for (const Output& out : outputs_) {
+    if (!out.is_update && out.name == name) return value(out.value);
+    if (!out.is_update) known.push_back(out.name);
+  }
+  throw UserError(fmt::format("the graph has no output '{}'.{}", name, did_you_mean(name, known)));
+}
+
+Value Graph::find_source(std::string_view name) {
+  const auto found = sources_.find(name);
+  return found == sources_.end() ? Value() : Value(this, found->second);
+}
+
+std::vector<std::vector<int32_t>> users(const Graph& graph) {
+  std::vector<std::vector<int32_t>> result(graph.size());
+  for (int32_t id = 0; id < graph.size(); ++id)
+    for (const Edge& edge : graph.node(id).inputs)
+      if (result[edge.node].empty() || result[edge.node].back() != id) result[edge.node].push_back(id);
+  return result;
+}
+
+std::vector<bool> ancestors(const Graph& graph, std::span<const Edge> roots) {
+  std::vector<bool> live(graph.size());
+  for (const Edge& root : roots) live[root.node] = true;
+  for (int32_t id = graph.size() - 1; id >= 0; --id)
+    if (live[id])
+      for (const Edge& edge : graph.node(id).inputs) live[edge.node] = true;
+  return live;
+}
+
+std::vector<bool> dependents(const Graph& graph, std::span<const int32_t> sources) {
+  std::vector<bool> reached(graph.size());
+  for (int32_t id : sources) reached[id] = true;
+  for (int32_t id = 0; id < graph.size(); ++id)
+    for (const Edge& edge : graph.node(id).inputs)
+      if (reached[edge.node]) reached[id] = true;
+  return reached;
+}
+
+std::vector<Value> GraphCopy::inputs(int32_t id) const {
+  std::vector<Value> result;
+  for (const Edge& edge : from_.node(id).inputs) {
+    result.push_back((*this)(edge));
+    require(bool(result.back()), "a node is copied before its input");
+  }
+  return result;
+}
+
+void GraphCopy::copy(int32_t id) {
+  const Node& node = from_.node(id);
+  Value first;
+  switch (node.op->traits.source) {
+    case SourceKind::input:
+      first = to_.input(node.name, node.outputs[0].shape, node.outputs[0].dtype, node.where);
+      break;
+    case SourceKind::parameter:
+    case SourceKind::state: {
+      const Initializer initializer{node.attributes.get<std::string>("initializer"), node.attributes.get<double>("scale")};
+      const Extents extents = evaluate(node.outputs[0].shape, {});
+      first = node.op->traits.source == SourceKind::parameter
+                  ? to_.parameter(node.name, extents, initializer, node.outputs[0].dtype, node.where)
+                  : to_.state(node.name, extents, initializer, node.outputs[0].dtype, node.where);
+      break;
+    }
+    default: first = to_.add(*node.op, inputs(id), node.attributes, node.name, node.where);
+  }
+  copies_[id].clear();
+  for (size_t i = 0; i < node.outputs.size(); ++i) copies_[id].push_back(Value(&to_, first.node(), static_cast<int32_t>(i)));
+}
+
+void GraphCopy::copy_outputs() const {
+  for (const Output& out : from_.outputs()) {
+    const Value value = (*this)(out.value);
+    if (!value) continue;
+    if (out.is_update) {
+      to_.update(out.name, value);
+    } else {
+      to_.output(out.name, value);
+    }
+  }
+}
+
+void copy_graph(const Graph& from, Graph& to) {
+  GraphCopy copy(from, to);
+  for (int32_t id = 0; id < from.size(); ++id) copy.copy(id);
+  copy.copy_outputs();
+}
+
+}  // namespace lariat

@@ -1,0 +1,230 @@
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <span>
+
+#include "graph/attributes.hpp"
+#include "graph/value.hpp"
+
+namespace lariat {
+
+// The contract of an op: a record of data and functions. Passes, planner, executors, gradcheck, tests and
+// documentation ask the record; none of them knows an op by name.
+
+/// What shape inference sees.
+class InferContext {
+ public:
+  InferContext(std::span<const TensorType> inputs, const Attributes& attributes)
+      : inputs_(inputs), attributes_(attributes) {}
+  size_t size() const { return inputs_.size(); }
+  const TensorType& in(size_t index) const { return inputs_[index]; }
+  const Shape& shape(size_t index) const { return inputs_[index].shape; }
+  template <class T>
+  const T& attribute(std::string_view name) const {
+    return attributes_.get<T>(name);
+  }
+  /// Rejects the inputs: the builder puts op, node and source line before the message.
+  [[noreturn]] static void fail(const std::string& message);
+
+ private:
+  std::span<const TensorType> inputs_;
+  const Attributes& attributes_;
+};
+
+/// Runs `body(begin, end)` over [0, count) in chunks of `grain`, perhaps on several threads. Chunk limits depend on
+/// the arguments only.
+class ParallelFor {
+ public:
+  virtual ~ParallelFor() = default;
+  virtual void run(int64_t count, int64_t grain, const std::function<void(int64_t, int64_t)>& body) const = 0;
+};
+
+struct OpDef;
+
+/// What a kernel sees: views of planned buffers. Outputs are not initialised.
+struct KernelContext {
+  const OpDef& op;
+  std::span<const TensorView> inputs;
+  std::span<const TensorView> outputs;
+  const Attributes& attributes;
+  const ParallelFor& parallel;
+  /// Scratch of the size the record's `workspace` asked for.
+  std::byte* workspace = nullptr;
+  /// What the record's `prepare` made for these extents.
+  const void* prepared = nullptr;
+
+  template <class T>
+  const T* in(size_t index) const {
+    return inputs[index].as<T>();
+  }
+  template <class T>
+  T* out(size_t index) const {
+    return outputs[index].as<T>();
+  }
+};
+
+using Kernel = void (*)(const KernelContext&);
+/// The scalar function of an element-wise op over `count` consecutive elements, all operands dense.
+using BlockKernel = void (*)(const void* const* inputs, void* output, int64_t count, const Attributes& attributes);
+
+template <class Function>
+struct PerDType {
+  Function float32 = nullptr, float64 = nullptr, int32 = nullptr;
+  Function get(DType dtype) const { return dtype == f32 ? float32 : dtype == f64 ? float64 : int32; }
+  explicit operator bool() const { return float32 || float64 || int32; }
+};
+
+/// What a vjp sees: the node in the graph that the backward nodes are added to.
+class GradContext {
+ public:
+  GradContext(Graph& graph, int32_t node, std::vector<Value> adjoints, std::vector<bool> needed)
+      : graph_(graph), node_(node), adjoints_(std::move(adjoints)), needed_(std::move(needed)) {}
+  Value in(size_t index) const;
+  Value out(size_t index) const;
+  size_t input_count() const;
+  /// The adjoint of output `index`; zeros where nothing depends on that output.
+  Value adjoint(size_t index) const;
+  /// Whether the gradient of input `index` will be used.
+  bool needs(size_t index) const { return needed_[index]; }
+  const Attributes& attributes() const;
+
+ private:
+  Graph& graph_;
+  int32_t node_;
+  std::vector<Value> adjoints_;
+  std::vector<bool> needed_;
+};
+
+/// One adjoint per input; an empty Value says zero.
+using Adjoints = std::vector<Value>;
+
+struct InputSpec {
+  std::string name;
+  std::string doc;
+};
+using OutputSpec = InputSpec;
+
+struct AttributeSpec {
+  std::string name;
+  AttributeKind kind;
+  std::string doc;
+  /// Nothing: the attribute must be given.
+  std::optional<Attribute> otherwise = std::nullopt;
+  /// Inclusive range of a number.
+  double minimum = -1e300, maximum = 1e300;
+};
+
+/// Where a node without inputs takes its value from: a feed, the store, or its own attribute.
+enum class SourceKind { none, input, parameter, state, constant };
+
+/// What passes may rely on.
+struct Traits {
+  /// Reads or writes nothing but its arguments' elements at the same place (after broadcasting).
+  bool elementwise = false;
+  bool commutative = false;
+  SourceKind source = SourceKind::none;
+  /// Output 0 is input 0 with another shape: the plan lets them share memory.
+  bool alias = false;
+  /// Each output element is one input element (or 0): reshape, transpose, slice, concat.
+  bool selection = false;
+  /// Gradients do not pass.
+  bool stops_gradient = false;
+  /// Whether the op is linear in input i while the others are fixed; empty means in none.
+  std::vector<bool> linear = {};
+  /// At inference, output 0 is this input (-1: no such rule).
+  int inference_input = -1;
+  /// Output 0 may be written over this input (-1: none). Element-wise ops may overwrite any.
+  int in_place_input = -1;
+  /// The vjp's own nodes can be differentiated again.
+  bool second_order = true;
+
+  bool is_linear(size_t input) const { return linear.empty() ? false : linear[std::min(input, linear.size() - 1)]; }
+};
+
+/// Estimated work of one run.
+struct Cost {
+  double flops = 0;
+  double bytes = 0;
+};
+
+/// A point and the step size of each element (1/d of the metric D): what a prox maps.
+struct ProxPoint {
+  Value point;
+  Value step;
+};
+
+/// Makes an op whose first input is x the convex penalty Σᵢ aᵢ φ(xᵢ), a = the op's adjoint broadcast to x.
+struct Penalty {
+  /// The penalty in the report's words, with x for the parameter: "|x|".
+  std::string formula;
+  /// The proximal operator's name in the report: "soft threshold".
+  std::string operator_name;
+  /// Whether φ has a kink: only then is a prox needed for exact zeros.
+  bool nonsmooth = false;
+  /// Penalties on one parameter are applied in this order; the composition must be the prox of their sum.
+  int stage = 0;
+  /// φ(s·x) = |s|^degree φ(x): how constant factors inside the penalty come out.
+  int degree = 1;
+  /// argmin_w Σ aᵢφ(wᵢ) + Σ (wᵢ - vᵢ)²/(2 stepᵢ), and the step with which the next stage goes on.
+  ProxPoint (*prox)(ProxPoint at, Value weight) = nullptr;
+};
+
+/// A tensor of a sample: values where given, else seeded uniform in [low, high], at least `gap` away from every kink.
+struct SampleInput {
+  Extents extents;
+  std::vector<double> values = {};
+  double low = -1, high = 1;
+  double gap = 0;
+  std::vector<double> kinks = {0.0};
+  DType dtype = f32;
+};
+
+/// A use of the op that its author vouches for: forward test, gradcheck, benchmark and documentation use it.
+struct Sample {
+  std::string name;
+  std::vector<SampleInput> inputs;
+  Attributes attributes = {};
+  /// The values of output 0 from a source outside this code; empty: only gradients are checked.
+  std::vector<double> expected = {};
+};
+
+/// A use that must be refused, and the end of the message it must give.
+struct Reject {
+  std::vector<TensorType> inputs;
+  Attributes attributes = {};
+  std::string message;
+};
+
+struct OpDef {
+  std::string name;
+  /// One line.
+  std::string doc;
+  std::vector<InputSpec> inputs;
+  /// The last input may be given any number of times, at least once.
+  bool variadic = false;
+  std::vector<OutputSpec> outputs = {{"result", ""}};
+  std::vector<AttributeSpec> attributes = {};
+  Traits traits = {};
+  std::vector<TensorType> (*infer)(const InferContext&) = nullptr;
+  /// By the dtype of output 0.
+  PerDType<Kernel> kernel = {};
+  /// For element-wise ops; the kernel is then made from it.
+  PerDType<BlockKernel> block = {};
+  /// Work that depends on extents and attributes only, done once per plan; the views have no data then.
+  std::shared_ptr<const void> (*prepare)(const KernelContext&) = nullptr;
+  size_t (*workspace)(std::span<const TensorView> inputs, std::span<const TensorView> outputs,
+                      const Attributes& attributes) = nullptr;
+  Adjoints (*vjp)(const GradContext&) = nullptr;
+  Cost (*cost)(std::span<const TensorView> inputs, std::span<const TensorView> outputs,
+               const Attributes& attributes) = nullptr;
+  std::optional<Penalty> penalty = std::nullopt;
+  /// The scalar function in extended precision: the oracle of the tests' table of extremes.
+  long double (*reference)(std::span<const long double> arguments) = nullptr;
+  /// What the op does at points where it has no derivative.
+  std::string kinks = {};
+  std::vector<Sample> samples = {};
+  std::vector<Reject> rejects = {};
+};
+
+}  // namespace lariat

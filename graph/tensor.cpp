@@ -1,0 +1,86 @@
+#include "graph/tensor.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+
+#include "graph/error.hpp"
+
+namespace lariat {
+
+std::shared_ptr<std::byte> allocate_bytes(size_t bytes) {
+  constexpr size_t alignment = 64;
+  const size_t rounded = (std::max<size_t>(bytes, 1) + alignment - 1) / alignment * alignment;
+  auto* memory = static_cast<std::byte*>(std::aligned_alloc(alignment, rounded));
+  if (!memory)
+    throw UserError(fmt::format("cannot allocate {} bytes; use a smaller batch or smaller dimensions", bytes));
+  return {memory, [](std::byte* owned) { std::free(owned); }};
+}
+
+Tensor::Tensor(DType dtype, Extents extents) {
+  const int64_t count = element_count(extents);
+  if (count > INT64_MAX / 8) throw UserError(fmt::format("a tensor of shape {} cannot be allocated", text(extents)));
+  view_ = {nullptr, dtype, std::move(extents)};
+  memory_ = allocate_bytes(view_.bytes());
+  view_.data = memory_.get();
+  std::memset(view_.data, 0, view_.bytes());
+}
+
+void Tensor::check_type(DType asked) const {
+  if (asked != dtype())
+    throw InternalError(fmt::format("a tensor of {} is read as {}", name_of(dtype()), name_of(asked)));
+}
+
+void Tensor::check_count(size_t given) const {
+  if (given != static_cast<size_t>(count()))
+    throw UserError(fmt::format("a tensor of shape {} takes {} values, {} given", text(extents()), count(), given));
+}
+
+Tensor Tensor::filled(DType dtype, Extents extents, double value) {
+  Tensor result(dtype, std::move(extents));
+  with_type(dtype, [&](auto zero) {
+    using T = decltype(zero);
+    std::fill_n(result.data<T>(), result.count(), static_cast<T>(value));
+  });
+  return result;
+}
+
+Tensor Tensor::scalar(double value, DType dtype) { return filled(dtype, {}, value); }
+
+double Tensor::at(int64_t index) const {
+  require(index >= 0 && index < count(), "a tensor is read past its end");
+  return with_type(dtype(), [&](auto zero) { return static_cast<double>(view_.as<decltype(zero)>()[index]); });
+}
+
+double Tensor::item() const {
+  if (count() != 1) throw UserError(fmt::format("a tensor of shape {} is not a single value", text(extents())));
+  return at(0);
+}
+
+Tensor Tensor::clone() const {
+  Tensor copy(dtype(), extents());
+  std::memcpy(copy.view_.data, view_.data, bytes());
+  return copy;
+}
+
+Tensor Tensor::cast(DType dtype) const {
+  Tensor result(dtype, extents());
+  with_type(this->dtype(), [&](auto from) {
+    with_type(dtype, [&](auto to) {
+      using From = decltype(from);
+      using To = decltype(to);
+      std::transform(view_.as<From>(), view_.as<From>() + count(), result.view_.as<To>(),
+                     [](From value) { return static_cast<To>(value); });
+    });
+  });
+  return result;
+}
+
+bool same_bits(const Tensor& a, const Tensor& b) {
+  return a.dtype() == b.dtype() && a.extents() == b.extents() &&
+         std::memcmp(a.view().data, b.view().data, a.bytes()) == 0;
+}
+
+}  // namespace lariat

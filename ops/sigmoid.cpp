@@ -1,0 +1,28 @@
+#include "ops/elementwise.hpp"
+#include "ops/ops.hpp"
+#include "ops/records.hpp"
+#include "ops/simd.hpp"
+
+namespace lariat {
+
+// sigmoid(x) = 1 / (1 + exp(-x)); exp(-|x|) cannot overflow.
+OpDef records::sigmoid() {
+  const auto function = [](auto x) {
+    using T = decltype(x);
+    const T e = exp(-abs(x));
+    return select(x < T(0), e, T(1)) / (T(1) + e);
+  };
+  OpDef def = elementwise_op("sigmoid", "1 / (1 + exp(-x)).", {{"x", ""}}, float_blocks<1>(function));
+  def.vjp = [](const GradContext& g) -> Adjoints {
+    const Value y = g.out(0);
+    return {g.adjoint(0) * y * (1 - y)};
+  };
+  def.reference = [](std::span<const long double> x) { return 1 / (1 + std::exp(-x[0])); };
+  def.samples = {{"values", {{{3}, {-1, 0, 2}}}, {}, {0.2689414213699951, 0.5, 0.8807970779778823}},
+                 {"matrix", {{{2, 3}, {}, -6, 6}}}};
+  return def;
+}
+
+Value sigmoid(Operand x) { return build("sigmoid", {x}); }
+
+}  // namespace lariat
