@@ -24,10 +24,13 @@ const char* advice(int error_number) {
   switch (error_number) {
     case ENOSPC:
     case EDQUOT:
-    case EFBIG: return "free some space or choose another place with --out";
+    case EFBIG:
+      return "free some space or choose another place with --out";
     case ENOENT:
-    case ENOTDIR: return "create its folder first or choose another place with --out";
-    default: return "choose another place with --out";
+    case ENOTDIR:
+      return "create its folder first or choose another place with --out";
+    default:
+      return "choose another place with --out";
   }
 }
 
@@ -66,8 +69,8 @@ AtomicFile::~AtomicFile() {
 }
 
 void AtomicFile::fail(int error_number) const {
-  throw UserError(fmt::format("cannot write '{}': {}; {}", path_, std::generic_category().message(error_number),
-                              advice(error_number)));
+  throw UserError(fmt::format("cannot write '{}': {}; {}", path_,
+                              std::generic_category().message(error_number), advice(error_number)));
 }
 
 void AtomicFile::write(const void* data, size_t bytes) {

@@ -6,9 +6,9 @@
 
 namespace lariat {
 
-/// A file that appears complete or not at all: what is written goes to a temporary file in the same folder, and
-/// commit() puts that in the place of `path`. A symbolic link is followed. A device or pipe (/dev/stdout) is written
-/// in place. Every failure throws UserError naming the file, the reason and the way out.
+/// A file that appears complete or not at all: what is written goes to a temporary file in the same folder,
+/// and commit() puts that in the place of `path`. A symbolic link is followed. A device or pipe (/dev/stdout)
+/// is written in place. Every failure throws UserError naming the file, the reason and the way out.
 class AtomicFile {
  public:
   explicit AtomicFile(std::string path);

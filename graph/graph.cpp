@@ -14,11 +14,9 @@ const TensorType& Value::type() const {
   return graph_->type({node_, output_});
 }
 
-const std::string& Value::name() const { return graph_->node(node_).name; }
-
-Value Value::named(std::string name) const {
-  graph_->rename(node_, std::move(name));
-  return *this;
+const std::string& Value::name() const {
+  require(graph_ != nullptr, "the name of an empty Value was asked for");
+  return graph_->node(node_).name;
 }
 
 void InferContext::fail(const std::string& message) { throw UserError(message); }
@@ -75,6 +73,18 @@ Attributes checked_attributes(const OpDef& op, Attributes given, const std::stri
 
 }  // namespace
 
+Value Value::named(std::string name) const {
+  if (!graph_) throw UserError(fmt::format("an empty Value cannot be named '{}'", name));
+  const Node& node = graph_->node(node_);
+  const SourceKind kind = node.op->traits.source;
+  if (kind != SourceKind::none && kind != SourceKind::constant && name != node.name)
+    throw UserError(fmt::format("{}cannot be renamed to '{}': feeds and the store know it by its name; give the name "
+                                "where it is made",
+                                place_of(node.op->name, node.name, node.where), name));
+  graph_->rename(node_, std::move(name));
+  return *this;
+}
+
 Value Graph::add(const OpDef& op, std::span<const Value> inputs, Attributes attributes, std::string name,
                  std::source_location where) {
   const std::string place = place_of(op.name, name, where);
@@ -95,7 +105,7 @@ Value Graph::add(const OpDef& op, std::span<const Value> inputs, Attributes attr
   } catch (const UserError& error) {
     throw UserError(place + error.what());
   }
-  require(node.outputs.size() == op.outputs.size(), "an op infers another number of outputs than its record names");
+  require(op.variadic_outputs || node.outputs.size() == op.outputs.size(), "an op infers another number of outputs than its record names");
   nodes_.push_back(std::move(node));
   return {this, size() - 1, 0};
 }
@@ -105,6 +115,11 @@ Value Graph::source(std::string_view op, std::string name, TensorType type, Attr
   if (name.empty()) throw UserError(fmt::format("{}needs a name", place));
   if (sources_.contains(name))
     throw UserError(fmt::format("{}the name is taken by another input, parameter or state; choose another", place));
+  try {
+    element_count(type.shape);
+  } catch (const UserError& error) {
+    throw UserError(place + error.what());
+  }
   attributes.set("shape", type.shape);
   attributes.set("dtype", type.dtype);
   const Value value = add(registry().get(op), {}, std::move(attributes), name, where);
@@ -129,7 +144,12 @@ Value Graph::state(std::string name, Extents extents, const Initializer& initial
 }
 
 Value Graph::random_state() {
-  if (const Value known = find_source("random")) return known;
+  if (const Value known = find_source("random")) {
+    const Node& node = this->node(known.node());
+    if (node.op->traits.source == SourceKind::state && known.type() == TensorType{i32, {3}}) return known;
+    throw UserError(fmt::format("{}the name is kept for the state of random ops; choose another",
+                                place_of(node.op->name, node.name, node.where)));
+  }
   return state("random", {3}, init::zeros(), i32);
 }
 
@@ -138,17 +158,29 @@ Value Graph::constant(Tensor value, std::source_location where) {
 }
 
 Value Graph::constant(double value, DType dtype, std::source_location where) {
-  return constant(Tensor::scalar(value, dtype), where);
+  try {
+    return constant(Tensor::scalar(value, dtype), where);
+  } catch (const UserError& error) {
+    throw UserError(place_of("constant", "", where) + error.what());
+  }
 }
 
 void Graph::output(std::string name, Value value) {
   require(value && &value.graph() == this, "an output is not a value of its graph");
+  for (const Output& other : outputs_)
+    if (!other.is_update && other.name == name)
+      throw UserError(fmt::format("the graph has an output '{}' already; choose another name", name));
   outputs_.push_back({std::move(name), {value.node(), value.output()}, false});
 }
 
 void Graph::update(std::string parameter, Value next) {
-  require(bool(find_source(parameter)), "an update names no parameter");
-  require(find_source(parameter).type() == next.type(), "an update has another type than its parameter");
+  require(next && &next.graph() == this, "an update is not a value of its graph");
+  const int32_t target = source_id(parameter);
+  require(target >= 0 && node(target).op->traits.source != SourceKind::input, "an update names no parameter or state");
+  require(node(target).outputs[0] == next.type(), "an update has another type than its parameter");
+  for (const Output& other : outputs_)
+    if (other.is_update && other.name == parameter)
+      throw UserError(fmt::format("'{}' is updated twice; join the two updates into one", parameter));
   outputs_.push_back({std::move(parameter), {next.node(), next.output()}, true});
 }
 
@@ -161,9 +193,14 @@ Value Graph::find_output(std::string_view name) {
   throw UserError(fmt::format("the graph has no output '{}'.{}", name, did_you_mean(name, known)));
 }
 
-Value Graph::find_source(std::string_view name) {
+int32_t Graph::source_id(std::string_view name) const {
   const auto found = sources_.find(name);
-  return found == sources_.end() ? Value() : Value(this, found->second);
+  return found == sources_.end() ? -1 : found->second;
+}
+
+Value Graph::find_source(std::string_view name) {
+  const int32_t id = source_id(name);
+  return id < 0 ? Value() : Value(this, id);
 }
 
 std::vector<std::vector<int32_t>> users(const Graph& graph) {
@@ -203,8 +240,14 @@ std::vector<Value> GraphCopy::inputs(int32_t id) const {
 
 void GraphCopy::copy(int32_t id) {
   const Node& node = from_.node(id);
-  Value first;
-  switch (node.op->traits.source) {
+  const SourceKind kind = node.op->traits.source;
+  Value first = kind == SourceKind::none || kind == SourceKind::constant ? Value() : to_.find_source(node.name);
+  if (first) {
+    require(first.type() == node.outputs[0], "two graphs disagree on the type of a source");
+    copies_[id] = {first};
+    return;
+  }
+  switch (kind) {
     case SourceKind::input:
       first = to_.input(node.name, node.outputs[0].shape, node.outputs[0].dtype, node.where);
       break;
@@ -212,7 +255,7 @@ void GraphCopy::copy(int32_t id) {
     case SourceKind::state: {
       const Initializer initializer{node.attributes.get<std::string>("initializer"), node.attributes.get<double>("scale")};
       const Extents extents = evaluate(node.outputs[0].shape, {});
-      first = node.op->traits.source == SourceKind::parameter
+      first = kind == SourceKind::parameter
                   ? to_.parameter(node.name, extents, initializer, node.outputs[0].dtype, node.where)
                   : to_.state(node.name, extents, initializer, node.outputs[0].dtype, node.where);
       break;

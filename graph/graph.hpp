@@ -71,6 +71,8 @@ class Graph {
   Value find_output(std::string_view name);
   /// The parameter, state or input node called `name`, or an empty Value.
   Value find_source(std::string_view name);
+  /// The id of that node, or -1.
+  int32_t source_id(std::string_view name) const;
   Value value(Edge edge) { return {this, edge.node, edge.output}; }
   const TensorType& type(Edge edge) const { return nodes_[edge.node].outputs[edge.output]; }
   void rename(int32_t id, std::string name) { nodes_[id].name = std::move(name); }
@@ -95,7 +97,8 @@ std::vector<bool> dependents(const Graph& graph, std::span<const int32_t> source
 class GraphCopy {
  public:
   GraphCopy(const Graph& from, Graph& to) : from_(from), to_(to), copies_(from.size()) {}
-  /// Copies node `id`, whose inputs must have been copied or replaced.
+  /// Copies node `id`, whose inputs must have been copied or replaced. An input, parameter or state that the target
+  /// has under the same name is taken as it is there.
   void copy(int32_t id);
   /// Lets `value` of the target graph stand for output 0.. of node `id`.
   void replace(int32_t id, std::vector<Value> values) { copies_[id] = std::move(values); }

@@ -6,8 +6,8 @@
 
 namespace lariat {
 
-/// How a parameter's first value is drawn. fan_in and fan_out are the last two dimensions of a matrix; leading
-/// dimensions (a convolution's window) multiply both.
+/// How a parameter's first value is drawn. fan_in and fan_out are the last two dimensions of a matrix;
+/// leading dimensions (a convolution's window) multiply both.
 struct Initializer {
   /// "constant", "uniform", "normal", "glorot_uniform", "he_normal", "orthogonal".
   std::string kind = "constant";

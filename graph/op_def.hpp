@@ -85,6 +85,7 @@ class GradContext {
   size_t input_count() const;
   /// The adjoint of output `index`; zeros where nothing depends on that output.
   Value adjoint(size_t index) const;
+  bool has_adjoint(size_t index) const { return bool(adjoints_[index]); }
   /// Whether the gradient of input `index` will be used.
   bool needs(size_t index) const { return needed_[index]; }
   const Attributes& attributes() const;
@@ -126,11 +127,13 @@ struct Traits {
   SourceKind source = SourceKind::none;
   /// Output 0 is input 0 with another shape: the plan lets them share memory.
   bool alias = false;
-  /// Each output element is one input element (or 0): reshape, transpose, slice, concat.
+  /// Each output element is one input element (or 0): reshape, transpose, slice, concat, broadcast_to.
   bool selection = false;
   /// Gradients do not pass.
   bool stops_gradient = false;
-  /// Whether the op is linear in input i while the others are fixed; empty means in none.
+  /// The op adds or subtracts its inputs: a fixed input shifts the result.
+  bool additive = false;
+  /// Whether the op is linear in input i (but for a shift) while the others are fixed; empty means in none.
   std::vector<bool> linear = {};
   /// At inference, output 0 is this input (-1: no such rule).
   int inference_input = -1;
@@ -146,12 +149,6 @@ struct Traits {
 struct Cost {
   double flops = 0;
   double bytes = 0;
-};
-
-/// A point and the step size of each element (1/d of the metric D): what a prox maps.
-struct ProxPoint {
-  Value point;
-  Value step;
 };
 
 /// Makes an op whose first input is x the convex penalty Σᵢ aᵢ φ(xᵢ), a = the op's adjoint broadcast to x.
@@ -204,6 +201,8 @@ struct OpDef {
   /// The last input may be given any number of times, at least once.
   bool variadic = false;
   std::vector<OutputSpec> outputs = {{"result", ""}};
+  /// The number of outputs follows from the attributes.
+  bool variadic_outputs = false;
   std::vector<AttributeSpec> attributes = {};
   Traits traits = {};
   std::vector<TensorType> (*infer)(const InferContext&) = nullptr;

@@ -15,7 +15,7 @@ const OpDef& Registry::add(OpDef def) {
   if (def.traits.source == SourceKind::none) {
     check(def.infer, "has no shape inference");
     check(def.traits.alias || def.kernel, "has no kernel");
-    check(!def.traits.elementwise || def.block, "is element-wise without a block kernel");
+    check(!def.traits.elementwise || def.block || def.prepare, "is element-wise without a block kernel");
   }
   check(!def.penalty || def.penalty->prox, "is a penalty without a prox");
   if (defs_.contains(def.name)) throw UserError(fmt::format("the op '{}' exists already; choose another name", def.name));

@@ -7,6 +7,7 @@
 #include <charconv>
 #include <memory>
 #include <mutex>
+#include <numeric>
 #include <unordered_map>
 
 #include "graph/error.hpp"
@@ -30,6 +31,10 @@ int64_t checked_add(int64_t a, int64_t b) {
   if (__builtin_add_overflow(a, b, &sum)) too_large(fmt::format("{} + {}", a, b));
   return sum;
 }
+
+// Not std::isalnum, which asks the locale.
+bool is_digit(char c) { return c >= '0' && c <= '9'; }
+bool is_word(char c) { return c == '_' || is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 
 int64_t floor_quotient(int64_t a, int64_t divisor) { return a / divisor - (a % divisor < 0); }
 
@@ -74,7 +79,8 @@ struct Dim::Expression {
     const auto append = [&](const Term& term) {
       const bool negative = term.coefficient < 0;
       result += result.empty() ? (negative ? "-" : "") : (negative ? " - " : " + ");
-      const int64_t magnitude = std::abs(term.coefficient);
+      // Unsigned, since the smallest int64_t has no positive counterpart.
+      const uint64_t magnitude = negative ? -static_cast<uint64_t>(term.coefficient) : term.coefficient;
       if (term.atoms.empty()) {
         result += fmt::format("{}", magnitude);
       } else {
@@ -107,6 +113,12 @@ struct Interned {
     static Interned table;
     return table;
   }
+
+  std::optional<Quotient> quotient(const std::string& atom) {
+    const std::lock_guard lock(mutex);
+    const auto found = quotients.find(atom);
+    return found == quotients.end() ? std::nullopt : std::optional(found->second);
+  }
 };
 
 }  // namespace
@@ -131,8 +143,7 @@ Dim::Expression Dim::expand() const {
 }
 
 Dim Dim::symbol(std::string_view name) {
-  const auto is_word = [](char c) { return c == '_' || std::isalnum(static_cast<unsigned char>(c)); };
-  if (name.empty() || std::isdigit(static_cast<unsigned char>(name[0])) || !std::all_of(name.begin(), name.end(), is_word))
+  if (name.empty() || is_digit(name[0]) || !std::all_of(name.begin(), name.end(), is_word))
     throw UserError(fmt::format("'{}' cannot name a dimension; use letters, digits and _", name));
   Expression expression;
   expression.add(1, {std::string(name)});
@@ -158,18 +169,8 @@ int64_t Dim::evaluate(const Bindings& bindings) const {
   for (const auto& term : expression_->terms) {
     int64_t product = term.coefficient;
     for (const std::string& atom : term.atoms) {
-      Quotient quotient;
-      bool is_quotient = false;
-      {
-        Interned& table = Interned::instance();
-        const std::lock_guard lock(table.mutex);
-        if (const auto found = table.quotients.find(atom); found != table.quotients.end()) {
-          quotient = found->second;
-          is_quotient = true;
-        }
-      }
-      if (is_quotient) {
-        product = checked_multiply(product, floor_quotient(quotient.numerator.evaluate(bindings), quotient.divisor));
+      if (const std::optional<Quotient> quotient = Interned::instance().quotient(atom)) {
+        product = checked_multiply(product, floor_quotient(quotient->numerator.evaluate(bindings), quotient->divisor));
       } else {
         const auto bound = bindings.find(atom);
         if (bound == bindings.end())
@@ -207,26 +208,44 @@ Dim operator*(Dim a, Dim b) {
   return Dim::interned(product);
 }
 
+// Normal form of ⌊(Σ cᵢtᵢ)/d⌋: whole multiples of d come out, the greatest common factor of d and the coefficients is
+// cancelled, and a quotient of a quotient becomes one.
 Dim floor_divide(Dim a, int64_t divisor) {
   require(divisor > 0, "a dimension is divided by a number that is not positive");
-  if (divisor == 1) return a;
   if (a.known()) return floor_quotient(a.size_, divisor);
-  const Dim::Expression numerator = a.expand();
-  const bool exact = std::all_of(numerator.terms.begin(), numerator.terms.end(),
-                                 [&](const auto& term) { return term.coefficient % divisor == 0; });
-  Dim::Expression quotient;
-  if (exact) {
-    for (const auto& term : numerator.terms) quotient.add(term.coefficient / divisor, term.atoms);
-  } else {
-    const std::string atom = fmt::format("floor(({})/{})", numerator.text(), divisor);
-    {
-      Interned& table = Interned::instance();
-      const std::lock_guard lock(table.mutex);
-      table.quotients.try_emplace(atom, Quotient{a, divisor});
+  Dim::Expression whole, rest;
+  int64_t constant = 0, common = divisor;
+  for (const auto& [coefficient, atoms] : a.expand().terms) {
+    const int64_t quotient = floor_quotient(coefficient, divisor);
+    const int64_t remainder = coefficient % divisor + (coefficient % divisor < 0 ? divisor : 0);
+    whole.add(quotient, atoms);
+    if (atoms.empty()) {
+      constant = remainder;
+    } else if (remainder != 0) {
+      rest.add(remainder, atoms);
+      common = std::gcd(common, remainder);
     }
-    quotient.add(1, {atom});
   }
-  return Dim::interned(quotient);
+  if (rest.terms.empty()) return Dim::interned(whole);
+  for (auto& term : rest.terms) term.coefficient /= common;
+  divisor /= common;
+  constant /= common;
+  if (rest.terms.size() == 1 && rest.terms[0].coefficient == 1 && rest.terms[0].atoms.size() == 1) {
+    const std::optional<Quotient> inner = Interned::instance().quotient(rest.terms[0].atoms[0]);
+    int64_t product;
+    if (inner && !__builtin_mul_overflow(inner->divisor, divisor, &product))
+      return Dim::interned(whole) + floor_divide(inner->numerator + Dim(constant * inner->divisor), product);
+  }
+  rest.add(constant, {});
+  const std::string atom = fmt::format("floor(({})/{})", rest.text(), divisor);
+  const Dim numerator = Dim::interned(rest);
+  {
+    Interned& table = Interned::instance();
+    const std::lock_guard lock(table.mutex);
+    table.quotients.try_emplace(atom, Quotient{numerator, divisor});
+  }
+  whole.add(1, {atom});
+  return Dim::interned(whole);
 }
 
 namespace {
@@ -244,7 +263,9 @@ class DimParser {
   }
 
  private:
-  [[noreturn]] void fail() const { throw UserError(fmt::format("'{}' is not a dimension", text_)); }
+  [[noreturn]] void fail() const { 
+    throw UserError(fmt::format("'{}' is not a dimension; write a number or an expression such as 2*time + 1", text_));
+  }
   void skip_spaces() {
     while (at_ < text_.size() && text_[at_] == ' ') ++at_;
   }
@@ -255,12 +276,12 @@ class DimParser {
     skip_spaces();
     return true;
   }
-  int64_t number() {
-    int64_t value = 0;
-    const auto [end, error] = std::from_chars(text_.data() + at_, text_.data() + text_.size(), value);
-    if (error != std::errc()) fail();
+  int64_t number(bool negative = false) {
+    uint64_t magnitude = 0;
+    const auto [end, error] = std::from_chars(text_.data() + at_, text_.data() + text_.size(), magnitude);
+    if (error != std::errc() || magnitude > uint64_t{INT64_MAX} + negative) fail();
     at_ = end - text_.data();
-    return value;
+    return static_cast<int64_t>(negative ? -magnitude : magnitude);
   }
   Dim sum() {
     Dim result = product();
@@ -268,42 +289,50 @@ class DimParser {
       if (accept("+")) {
         result = result + product();
       } else if (accept("-")) {
-        result = result - product();
+        result = result + product(true);
       } else {
         return result;
       }
     }
   }
-  Dim product() {
-    Dim result = factor();
+  // The sign goes with the first number, since the smallest int64_t has no positive counterpart.
+  Dim product(bool negative = false) {
+    Dim result = factor(negative);
     while (accept("*")) result = result * factor();
     return result;
   }
-  Dim factor() {
+  Dim factor(bool negative = false) {
     if (++depth_ > 100) fail();
     Dim result;
     if (accept("-")) {
-      result = Dim(-1) * factor();
-    } else if (accept("floor(")) {
-      const Dim numerator = sum();
-      if (!accept("/")) fail();
-      const int64_t divisor = number();
-      if (divisor <= 0 || !accept(")")) fail();
-      result = floor_divide(numerator, divisor);
-    } else if (accept("(")) {
-      result = sum();
-      if (!accept(")")) fail();
-    } else if (at_ < text_.size() && std::isdigit(static_cast<unsigned char>(text_[at_]))) {
-      result = number();
+      result = factor(!negative);
+    } else if (at_ < text_.size() && is_digit(text_[at_])) {
+      result = number(negative);
     } else {
-      const size_t start = at_;
-      while (at_ < text_.size() && (text_[at_] == '_' || std::isalnum(static_cast<unsigned char>(text_[at_])))) ++at_;
-      if (start == at_) fail();
-      result = Dim::symbol(text_.substr(start, at_ - start));
+      result = compound();
+      if (negative) result = Dim(-1) * result;
     }
     skip_spaces();
     --depth_;
     return result;
+  }
+  Dim compound() {
+    if (accept("floor(")) {
+      const Dim numerator = sum();
+      if (!accept("/")) fail();
+      const int64_t divisor = number();
+      if (divisor <= 0 || !accept(")")) fail();
+      return floor_divide(numerator, divisor);
+    }
+    if (accept("(")) {
+      const Dim result = sum();
+      if (!accept(")")) fail();
+      return result;
+    }
+    const size_t start = at_;
+    while (at_ < text_.size() && is_word(text_[at_])) ++at_;
+    if (start == at_) fail();
+    return Dim::symbol(text_.substr(start, at_ - start));
   }
 
   std::string_view text_;
@@ -316,9 +345,18 @@ class DimParser {
 Dim Dim::parse(std::string_view text) { return DimParser(text).parse(); }
 
 Dim element_count(const Shape& shape) {
-  Dim product = 1;
-  for (Dim d : shape) product = product * d;
-  return product;
+  Extents known;
+  Dim symbolic = 1;
+  for (Dim d : shape) {
+    if (!d.known()) {
+      symbolic = symbolic * d;
+    } else if (d.size() < 0) {
+      throw UserError(fmt::format("the shape {} has a negative dimension", text(shape)));
+    } else {
+      known.push_back(d.size());
+    }
+  }
+  return Dim(element_count(known)) * symbolic;
 }
 
 std::string text(const Shape& shape) {
@@ -328,17 +366,19 @@ std::string text(const Shape& shape) {
 }
 
 Shape parse_shape(std::string_view text) {
-  if (text.size() < 2 || text.front() != '[' || text.back() != ']')
-    throw UserError(fmt::format("'{}' is not a shape; write it as [batch, 784]", text));
-  text = text.substr(1, text.size() - 2);
+  const auto fail = [&] { throw UserError(fmt::format("'{}' is not a shape; write it as [batch, 784]", text)); };
+  if (text.size() < 2 || text.front() != '[' || text.back() != ']') fail();
+  std::string_view rest = text.substr(1, text.size() - 2);
   Shape shape;
-  while (!text.empty()) {
-    const size_t comma = text.find(',');
-    shape.push_back(Dim::parse(text.substr(0, comma)));
-    text = comma == std::string_view::npos ? "" : text.substr(comma + 1);
-    while (text.starts_with(' ')) text.remove_prefix(1);
+  if (rest.find_first_not_of(' ') == std::string_view::npos) return shape;
+  while (true) {
+    const size_t comma = rest.find(',');
+    const std::string_view part = rest.substr(0, comma);
+    if (part.find_first_not_of(' ') == std::string_view::npos) fail();
+    shape.push_back(Dim::parse(part));
+    if (comma == std::string_view::npos) return shape;
+    rest.remove_prefix(comma + 1);
   }
-  return shape;
 }
 
 bool is_known(const Shape& shape) {

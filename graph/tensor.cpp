@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdlib>
 #include <cstring>
 
@@ -39,6 +40,8 @@ void Tensor::check_count(size_t given) const {
 }
 
 Tensor Tensor::filled(DType dtype, Extents extents, double value) {
+  if (dtype == i32 && !(value == std::trunc(value) && value >= INT32_MIN && value <= INT32_MAX))
+    throw UserError(fmt::format("the number {} does not fit i32; use a whole number from {} to {}, or another dtype", value, INT32_MIN, INT32_MAX));
   Tensor result(dtype, std::move(extents));
   with_type(dtype, [&](auto zero) {
     using T = decltype(zero);
@@ -65,6 +68,21 @@ Tensor Tensor::clone() const {
   return copy;
 }
 
+namespace {
+
+// C++ leaves the conversion of what an int32_t cannot hold undefined: NaN becomes 0, the rest the nearest limit.
+template <class To, class From>
+To converted(From value) {
+  if constexpr (std::is_same_v<To, int32_t> && std::is_floating_point_v<From>) {
+    if (std::isnan(value)) return 0;
+    if (value >= static_cast<From>(0x1p31)) return INT32_MAX;
+    if (value <= static_cast<From>(-0x1p31)) return INT32_MIN;
+  }
+  return static_cast<To>(value);
+}
+
+}  // namespace
+
 Tensor Tensor::cast(DType dtype) const {
   Tensor result(dtype, extents());
   with_type(this->dtype(), [&](auto from) {
@@ -72,7 +90,7 @@ Tensor Tensor::cast(DType dtype) const {
       using From = decltype(from);
       using To = decltype(to);
       std::transform(view_.as<From>(), view_.as<From>() + count(), result.view_.as<To>(),
-                     [](From value) { return static_cast<To>(value); });
+                     [](From value) { return converted<To>(value); });
     });
   });
   return result;

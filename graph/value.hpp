@@ -49,4 +49,10 @@ class Operand {
   std::source_location where;
 };
 
+/// A point and the step size of each element (1/d of the metric D): what a prox maps.
+struct ProxPoint {
+  Value point;
+  Value step;
+};
+
 }  // namespace lariat

@@ -9,6 +9,7 @@ OpDef records::add() {
   OpDef def = elementwise_op("add", "a + b, element by element, with broadcasting.", {{"a", ""}, {"b", ""}},
                              number_blocks<2>([](auto a, auto b) { return a + b; }));
   def.traits.commutative = true;
+  def.traits.additive = true;
   def.traits.linear = {true};
   def.vjp = [](const GradContext& g) -> Adjoints { return {g.adjoint(0), g.adjoint(0)}; };
   def.reference = [](std::span<const long double> x) { return x[0] + x[1]; };

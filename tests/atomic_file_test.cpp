@@ -113,8 +113,8 @@ TEST_CASE("atomic file: a full disk is reported, the old file kept and the tempo
     const FileSizeLimit limit(1000);
     message = message_of<UserError>([&] { write_whole(file, std::string(5000, 'x')); });
   }
-  CHECK(message == "cannot write '" + file +
-                       "': File too large; free some space or choose another place with --out");
+  CHECK(message ==
+        "cannot write '" + file + "': File too large; free some space or choose another place with --out");
   CHECK(content_of(file) == "old");
   CHECK(folder.entries() == 1);
 }
@@ -122,7 +122,8 @@ TEST_CASE("atomic file: a full disk is reported, the old file kept and the tempo
 TEST_CASE("atomic file: a device is written in place and its errors are reported") {
   if (!fs::exists("/dev/full")) return lariat::testing::skip("there is no /dev/full");
   CHECK(message_of<UserError>([] { write_whole("/dev/full", "x"); }) ==
-        "cannot write '/dev/full': No space left on device; free some space or choose another place with --out");
+        "cannot write '/dev/full': No space left on device; free some space or choose another place with "
+        "--out");
   CHECK(fs::is_character_file("/dev/full"));
   write_whole("/dev/null", "x");
   CHECK(fs::is_character_file("/dev/null"));

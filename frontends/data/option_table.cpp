@@ -25,7 +25,8 @@ Number parse(const OptionDescription& option, std::string_view text, Number lowe
   const char* end = text.data() + text.size();
   const auto [rest, error] = std::from_chars(text.data(), end, value);
   // NaN fails both comparisons, hence the negation.
-  if (error != std::errc{} || rest != end || !(value >= lowest && value <= highest)) throw_bad_value(option, text);
+  if (error != std::errc{} || rest != end || !(value >= lowest && value <= highest))
+    throw_bad_value(option, text);
   return value;
 }
 
@@ -54,7 +55,8 @@ bool parse_boolean(const OptionDescription& option, std::string_view text) {
   throw_bad_value(option, text);
 }
 
-int64_t parse_integer(const OptionDescription& option, std::string_view text, int64_t lowest, int64_t highest) {
+int64_t parse_integer(const OptionDescription& option, std::string_view text, int64_t lowest,
+                      int64_t highest) {
   return parse<int64_t>(option, text, lowest, highest);
 }
 
@@ -64,12 +66,14 @@ double parse_number(const OptionDescription& option, std::string_view text, doub
   return value;
 }
 
-size_t parse_choice(const OptionDescription& option, std::string_view text, const std::vector<std::string>& choices) {
+size_t parse_choice(const OptionDescription& option, std::string_view text,
+                    const std::vector<std::string>& choices) {
   const auto found = std::find(choices.begin(), choices.end(), text);
   if (found != choices.end()) return static_cast<size_t>(found - choices.begin());
   const std::string nearest = nearest_name(text, choices);
   const std::string hint = nearest.empty() ? "" : fmt::format(". Did you mean '{}'?", nearest);
-  throw UserError(fmt::format("{} = {}: must be {}{}", option.name, text.empty() ? "''" : text, option.range, hint));
+  throw UserError(
+      fmt::format("{} = {}: must be {}{}", option.name, text.empty() ? "''" : text, option.range, hint));
 }
 
 namespace {
@@ -84,7 +88,9 @@ std::string range_in_words(const char* noun, Number lowest, Number highest) {
 
 }  // namespace
 
-std::string range_of(int64_t lowest, int64_t highest) { return range_in_words("an integer", lowest, highest); }
+std::string range_of(int64_t lowest, int64_t highest) {
+  return range_in_words("an integer", lowest, highest);
+}
 std::string range_of(double lowest, double highest) { return range_in_words("a number", lowest, highest); }
 std::string range_of(const std::vector<std::string>& choices) {
   return fmt::format("one of {}", fmt::join(choices, ", "));
@@ -101,7 +107,8 @@ std::string json_object(const std::vector<std::pair<const OptionDescription*, st
 
 std::vector<std::pair<std::string, std::string>> json_entries(std::string_view json) {
   const auto object = nlohmann::ordered_json::parse(json, nullptr, false);
-  if (!object.is_object()) throw UserError("the options are not a JSON object such as {\"num_mel_bins\": 40}");
+  if (!object.is_object())
+    throw UserError("the options are not a JSON object such as {\"num_mel_bins\": 40}");
   std::vector<std::pair<std::string, std::string>> entries;
   for (const auto& [name, value] : object.items()) {
     entries.emplace_back(name, value.is_string() ? value.get<std::string>() : value.dump());
@@ -110,7 +117,9 @@ std::vector<std::pair<std::string, std::string>> json_entries(std::string_view j
 }
 
 void throw_unknown_option(std::string_view name, const std::vector<std::string>& known) {
-  throw UserError(fmt::format("unknown option '{}'.{}", name, did_you_mean(name, known)));
+  std::vector<std::string> spelled = known;
+  if (name.starts_with("--")) std::transform(known.begin(), known.end(), spelled.begin(), flag_of);
+  throw UserError(fmt::format("unknown option '{}'.{}", name, did_you_mean(name, spelled)));
 }
 
 }  // namespace lariat::data

@@ -9,7 +9,8 @@
 
 namespace lariat::data {
 
-/// What a command-line flag, a recipe key, a JSON entry and a line of documentation need to know about one option.
+/// What a command-line flag, a recipe key, a JSON entry and a line of documentation need to know about one
+/// option.
 struct OptionDescription {
   std::string name;  ///< as in a recipe: num_mel_bins; the flag is --num-mel-bins
   std::string doc;
@@ -18,7 +19,8 @@ struct OptionDescription {
   std::string default_value;
 };
 
-/// One option of the struct `Options`. `get` and `set` speak text; `set` throws UserError naming key, value and range.
+/// One option of the struct `Options`. `get` and `set` speak text; `set` throws UserError naming key, value
+/// and range.
 template <class Options>
 struct Option : OptionDescription {
   std::function<std::string(const Options&)> get;
@@ -30,14 +32,17 @@ std::string flag_of(std::string_view name);
 /// "--num-mel-bins" → "num_mel_bins"; a recipe key stays as it is.
 std::string key_of(std::string_view flag_or_key);
 
-/// Text of a value and back. The parsers take all of `text` or throw UserError with the option's name and range.
+/// Text of a value and back. The parsers take all of `text` or throw UserError with the option's name and
+/// range.
 std::string text_of(bool value);
 std::string text_of(int64_t value);
 std::string text_of(double value);
 bool parse_boolean(const OptionDescription& option, std::string_view text);
-int64_t parse_integer(const OptionDescription& option, std::string_view text, int64_t lowest, int64_t highest);
+int64_t parse_integer(const OptionDescription& option, std::string_view text, int64_t lowest,
+                      int64_t highest);
 double parse_number(const OptionDescription& option, std::string_view text, double lowest, double highest);
-size_t parse_choice(const OptionDescription& option, std::string_view text, const std::vector<std::string>& choices);
+size_t parse_choice(const OptionDescription& option, std::string_view text,
+                    const std::vector<std::string>& choices);
 
 /// "an integer from 0 to 512", "a number from 0", "one of a, b".
 std::string range_of(int64_t lowest, int64_t highest);
@@ -51,12 +56,14 @@ std::vector<std::pair<std::string, std::string>> json_entries(std::string_view j
 /// Throws UserError: `name` is not in `known`; the nearest known name is suggested.
 [[noreturn]] void throw_unknown_option(std::string_view name, const std::vector<std::string>& known);
 
-/// The options of one struct, in the order in which they are documented. The defaults are those of `Options{}`.
+/// The options of one struct, in the order in which they are documented. The defaults are those of
+/// `Options{}`.
 template <class Options>
 class OptionTable {
  public:
   void boolean(std::string name, bool Options::*member, std::string doc) {
-    add({std::move(name), std::move(doc), "boolean", "true or false", {}},
+    add(
+        {std::move(name), std::move(doc), "boolean", "true or false", {}},
         [member](const Options& options) { return text_of(options.*member); },
         [member](const OptionDescription& option, Options& options, std::string_view text) {
           options.*member = parse_boolean(option, text);
@@ -65,7 +72,8 @@ class OptionTable {
 
   template <class Integer>
   void integer(std::string name, Integer Options::*member, int64_t lowest, int64_t highest, std::string doc) {
-    add({std::move(name), std::move(doc), "integer", range_of(lowest, highest), {}},
+    add(
+        {std::move(name), std::move(doc), "integer", range_of(lowest, highest), {}},
         [member](const Options& options) { return text_of(static_cast<int64_t>(options.*member)); },
         [member, lowest, highest](const OptionDescription& option, Options& options, std::string_view text) {
           options.*member = static_cast<Integer>(parse_integer(option, text, lowest, highest));
@@ -73,7 +81,8 @@ class OptionTable {
   }
 
   void number(std::string name, double Options::*member, double lowest, double highest, std::string doc) {
-    add({std::move(name), std::move(doc), "number", range_of(lowest, highest), {}},
+    add(
+        {std::move(name), std::move(doc), "number", range_of(lowest, highest), {}},
         [member](const Options& options) { return text_of(options.*member); },
         [member, lowest, highest](const OptionDescription& option, Options& options, std::string_view text) {
           options.*member = parse_number(option, text, lowest, highest);
@@ -83,8 +92,11 @@ class OptionTable {
   /// An enumeration whose values 0, 1, 2… are spelled as `choices`.
   template <class Enum>
   void choice(std::string name, Enum Options::*member, std::vector<std::string> choices, std::string doc) {
-    add({std::move(name), std::move(doc), "choice", range_of(choices), {}},
-        [member, choices](const Options& options) { return choices.at(static_cast<size_t>(options.*member)); },
+    add(
+        {std::move(name), std::move(doc), "choice", range_of(choices), {}},
+        [member, choices](const Options& options) {
+          return choices.at(static_cast<size_t>(options.*member));
+        },
         [member, choices](const OptionDescription& option, Options& options, std::string_view text) {
           options.*member = static_cast<Enum>(parse_choice(option, text, choices));
         });
@@ -132,7 +144,9 @@ class OptionTable {
   void add(OptionDescription description, Get get, Set set) {
     description.default_value = get(Options{});
     Option<Options> option{description, get, {}};
-    option.set = [description, set](Options& options, std::string_view text) { set(description, options, text); };
+    option.set = [description, set](Options& options, std::string_view text) {
+      set(description, options, text);
+    };
     options_.push_back(std::move(option));
   }
 

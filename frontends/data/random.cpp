@@ -8,7 +8,9 @@
 namespace lariat::data {
 
 RandomStream::RandomStream(uint64_t seed, RandomPurpose purpose, uint32_t first, uint32_t second)
-    : seed_(seed), stream_(uint64_t{first} << 32 | second), counter_(uint64_t{static_cast<uint32_t>(purpose)} << 32) {}
+    : seed_(seed),
+      stream_(uint64_t{first} << 32 | second),
+      counter_(uint64_t{static_cast<uint32_t>(purpose)} << 32) {}
 
 uint32_t RandomStream::next() {
   if (used_ == 4) {

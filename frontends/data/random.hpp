@@ -6,10 +6,20 @@
 namespace lariat::data {
 
 /// What a random stream is for; streams of different purposes never overlap.
-enum class RandomPurpose : uint32_t { dither = 1, shuffle, speed, shift, gain, noise, time_mask, frequency_mask, voice };
+enum class RandomPurpose : uint32_t {
+  dither = 1,
+  shuffle,
+  speed,
+  shift,
+  gain,
+  noise,
+  time_mask,
+  frequency_mask,
+  voice
+};
 
-/// Random numbers that depend on nothing but (seed, purpose, first, second), by counter-based Philox. A stream per
-/// epoch and example is the same whatever thread draws it, and in whatever order.
+/// Random numbers that depend on nothing but (seed, purpose, first, second), by counter-based Philox. A
+/// stream per epoch and example is the same whatever thread draws it, and in whatever order.
 class RandomStream {
  public:
   RandomStream(uint64_t seed, RandomPurpose purpose, uint32_t first = 0, uint32_t second = 0);

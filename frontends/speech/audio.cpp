@@ -6,9 +6,12 @@
 
 #include <algorithm>
 #include <bit>
+#include <cinttypes>
 #include <cmath>
+#include <cstdio>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <memory>
 
 #include "graph/atomic_file.hpp"
@@ -18,7 +21,8 @@ namespace lariat::speech {
 
 namespace {
 
-static_assert(std::endian::native == std::endian::little, "write_wav copies integers into a little-endian file");
+static_assert(std::endian::native == std::endian::little,
+              "write_wav copies integers into a little-endian file");
 
 constexpr float int16_scale = 32768;
 constexpr sf_count_t block_frames = 1 << 16;
@@ -41,23 +45,40 @@ SoundFile open_audio(const std::string& file, SF_INFO& info) {
   if (!sound) {
     std::string reason = sf_strerror(nullptr);
     while (!reason.empty() && (reason.back() == '.' || reason.back() == '\n')) reason.pop_back();
-    throw UserError(fmt::format("{}: cannot be read as audio ({}); give WAV, FLAC, AIFF or SPHERE", file, reason));
+    throw UserError(
+        fmt::format("{}: cannot be read as audio ({}); give WAV, FLAC, AIFF or SPHERE", file, reason));
   }
   return sound;
 }
 
-// WAV readers repair a header that promises more data than the file holds; the promise shows in libsndfile's log
-// as "data : 8000 (should be 4000)". A length of 0 or above 2³¹ is what programs write that cannot know it.
+// libsndfile quietly shortens a WAV or AIFF file that holds less data than its header promises; its log
+// tells, as "data : 8000 (should be 4000)". A length of 0 or near 2³¹ is what programs write that cannot know
+// it.
 void check_complete(SNDFILE* sound, const std::string& file) {
   char log[4096] = {};
   sf_command(sound, SFC_GET_LOG_INFO, log, sizeof log);
-  unsigned promised = 0, present = 0;
-  const char* line = std::strstr(log, "data : ");
-  if (line == nullptr || std::sscanf(line, "data : %u (should be %u)", &promised, &present) != 2) return;
-  if (promised > present && promised < 0x7f000000) {
-    throw UserError(fmt::format("{}: damaged: {} of {} bytes are there; copy it again or leave it out", file, present,
-                                promised));
+  for (const char* chunk : {"data : ", "SSND : "}) {
+    const char* line = std::strstr(log, chunk);
+    unsigned promised = 0, present = 0;
+    if (line == nullptr || std::sscanf(line + 7, "%u (should be %u)", &promised, &present) != 2) continue;
+    if (promised > present && promised < 0x7f000000) {
+      throw UserError(fmt::format("{}: damaged: {} of {} bytes are there; copy it again or leave it out",
+                                  file, present, promised));
+    }
   }
+}
+
+// How many frames the header promises. A SPHERE header is text that libsndfile does not hold against the
+// file's size.
+sf_count_t promised_frames(const std::string& file, const SF_INFO& info) {
+  if ((info.format & SF_FORMAT_TYPEMASK) != SF_FORMAT_NIST) return info.frames;
+  std::string header(1024, '\0');
+  std::ifstream(file, std::ios::binary).read(header.data(), static_cast<std::streamsize>(header.size()));
+  const size_t field = header.find("sample_count -i ");
+  sf_count_t count = 0;
+  if (field == header.npos || std::sscanf(header.c_str() + field + 16, "%" SCNd64, &count) != 1)
+    return info.frames;
+  return std::max(count, info.frames);
 }
 
 }  // namespace
@@ -77,14 +98,16 @@ Audio read_audio(const std::string& file, int sample_rate, std::vector<std::stri
     }
   }
   const auto count = static_cast<sf_count_t>(audio.samples.size());
-  if (sf_error(sound.get()) != SF_ERR_NO_ERROR || (info.frames != SF_COUNT_MAX && count < info.frames)) {
-    throw UserError(fmt::format("{}: damaged: {} of {} samples can be read; copy it again or leave it out", file, count,
-                                info.frames));
+  const sf_count_t promised = promised_frames(file, info);
+  if (sf_error(sound.get()) != SF_ERR_NO_ERROR || (promised != SF_COUNT_MAX && count < promised)) {
+    throw UserError(fmt::format("{}: damaged: {} of {} samples can be read; copy it again or leave it out",
+                                file, count, promised));
   }
   if (count == 0) {
     throw UserError(fmt::format("{}: holds no samples; record it again or leave it out", file));
   }
-  const auto bad = std::find_if_not(audio.samples.begin(), audio.samples.end(), [](float x) { return std::isfinite(x); });
+  const auto bad =
+      std::find_if_not(audio.samples.begin(), audio.samples.end(), [](float x) { return std::isfinite(x); });
   if (bad != audio.samples.end()) {
     throw UserError(fmt::format("{}: sample {} is {}; repair the file or leave it out", file,
                                 bad - audio.samples.begin(), *bad));
@@ -95,13 +118,15 @@ Audio read_audio(const std::string& file, int sample_rate, std::vector<std::stri
   if (sample_rate != 0 && sample_rate != info.samplerate) {
     const double ratio = static_cast<double>(sample_rate) / info.samplerate;
     if (!src_is_valid_ratio(ratio)) {
-      throw UserError(fmt::format("{}: cannot be resampled from {} Hz to {} Hz; the rates may differ by a factor of 256",
-                                  file, info.samplerate, sample_rate));
+      throw UserError(
+          fmt::format("{}: cannot be resampled from {} Hz to {} Hz; the rates may differ by a factor of 256",
+                      file, info.samplerate, sample_rate));
     }
     audio.samples = resample(audio.samples, ratio);
     audio.sample_rate = sample_rate;
     if (notices != nullptr) {
-      notices->push_back(fmt::format("{}: resampled from {} Hz to {} Hz", file, info.samplerate, sample_rate));
+      notices->push_back(
+          fmt::format("{}: resampled from {} Hz to {} Hz", file, info.samplerate, sample_rate));
     }
   }
   return audio;

@@ -13,8 +13,10 @@ class RealFft {
 
   int size() const { return size_; }
 
-  /// |X_k|² for k = 0 … size/2, X_k = Σ_j x_j e^(-2πi·jk/size), into `power`. Work space comes from the caller.
-  void power_spectrum(const double* samples, std::vector<std::complex<float>>& work, std::vector<double>& power) const;
+  /// |X_k|² for k = 0 … size/2, X_k = Σ_j x_j e^(-2πi·jk/size), into `power`. Work space comes from the
+  /// caller.
+  void power_spectrum(const double* samples, std::vector<std::complex<float>>& work,
+                      std::vector<double>& power) const;
 
  private:
   int size_;

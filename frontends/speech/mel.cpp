@@ -25,23 +25,26 @@ double hertz_of(double mel, MelScale scale) {
   return slaney_break_hertz * std::exp(slaney_log_step * (mel - slaney_break_mel));
 }
 
-MelBank::MelBank(int filters, int fft_size, double sample_rate, double low, double high, MelScale scale,
-                 TriangleAxis axis) {
-  const double low_mel = mel_of(low, scale), step = (mel_of(high, scale) - low_mel) / (filters + 1);
-  const auto edge = [&](int index) {
-    const double mel = low_mel + index * step;
-    return axis == TriangleAxis::mel ? mel : hertz_of(mel, scale);
-  };
+MelBank::MelBank(const MelLayout& layout) {
+  const MelScale scale = layout.scale;
+  const double low_mel = mel_of(layout.low, scale);
+  const double step = (mel_of(layout.high, scale) - low_mel) / (layout.filters + 1);
+  const bool linear_in_mel = layout.axis == TriangleAxis::mel;
   // Kaldi leaves the bin at the Nyquist frequency out of every filter.
-  const int bins = axis == TriangleAxis::mel ? fft_size / 2 : fft_size / 2 + 1;
-  for (int m = 0; m < filters; ++m) {
-    const double left = edge(m), centre = edge(m + 1), right = edge(m + 2);
+  const int bins = layout.fft_size / 2 + (linear_in_mel ? 0 : 1);
+  for (int m = 0; m < layout.filters; ++m) {
+    const double left_mel = low_mel + m * step, right_mel = left_mel + 2 * step;
+    const double left_hertz = hertz_of(left_mel, scale), right_hertz = hertz_of(right_mel, scale);
+    const double left = linear_in_mel ? left_mel : left_hertz,
+                 right = linear_in_mel ? right_mel : right_hertz;
+    const double centre = linear_in_mel ? left_mel + step : hertz_of(left_mel + step, scale);
+    const double height = layout.norm == MelNorm::slaney ? 2 / (right_hertz - left_hertz) : 1;
     Filter filter;
     for (int k = 0; k < bins; ++k) {
-      const double hertz = k * sample_rate / fft_size;
-      const double x = axis == TriangleAxis::mel ? mel_of(hertz, scale) : hertz;
-      // weight = min((x - left)/(centre - left), (right - x)/(right - centre)), where positive
-      const double weight = std::min((x - left) / (centre - left), (right - x) / (right - centre));
+      const double hertz = k * layout.sample_rate / layout.fft_size;
+      const double x = linear_in_mel ? mel_of(hertz, scale) : hertz;
+      // weight = height·min((x - left)/(centre - left), (right - x)/(right - centre)), where positive
+      const double weight = height * std::min((x - left) / (centre - left), (right - x) / (right - centre));
       if (weight <= 0) continue;
       if (filter.weights.empty()) filter.first_bin = static_cast<size_t>(k);
       filter.weights.push_back(weight);
@@ -59,7 +62,8 @@ void MelBank::apply(const std::vector<double>& spectrum, double* energies) const
   for (size_t m = 0; m < bank_.size(); ++m) {
     const Filter& filter = bank_[m];
     double sum = 0;
-    for (size_t k = 0; k < filter.weights.size(); ++k) sum += filter.weights[k] * spectrum[filter.first_bin + k];
+    for (size_t k = 0; k < filter.weights.size(); ++k)
+      sum += filter.weights[k] * spectrum[filter.first_bin + k];
     energies[m] = sum;
   }
 }

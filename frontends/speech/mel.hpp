@@ -1,6 +1,6 @@
 #pragma once
 
-#include <cstdint>
+#include <cstddef>
 #include <vector>
 
 namespace lariat::speech {
@@ -14,11 +14,23 @@ double hertz_of(double mel, MelScale scale);
 /// What the triangles are linear in: Kaldi's in mel, torchaudio's and librosa's in Hz.
 enum class TriangleAxis { mel, hertz };
 
-/// Triangular filters, equally spaced on the mel scale, over the bins of a power spectrum.
+/// Height of the triangles: 1, or 2 / width in Hz, which gives each the same area.
+enum class MelNorm { none, slaney };
+
+/// Where the filters lie: `filters` triangles with edges from `low` to `high` Hz, over the fft_size/2 + 1
+/// bins of a power spectrum.
+struct MelLayout {
+  int filters = 0, fft_size = 0;
+  double sample_rate = 0, low = 0, high = 0;
+  MelScale scale = MelScale::htk;
+  TriangleAxis axis = TriangleAxis::mel;
+  MelNorm norm = MelNorm::none;
+};
+
+/// Triangular filters, equally spaced on the mel scale.
 class MelBank {
  public:
-  /// Edges run from `low` to `high` Hz; the spectrum has fft_size/2 + 1 bins.
-  MelBank(int filters, int fft_size, double sample_rate, double low, double high, MelScale scale, TriangleAxis axis);
+  explicit MelBank(const MelLayout& layout);
 
   int filters() const { return static_cast<int>(bank_.size()); }
   /// How many filters are so narrow that they hold no bin.

@@ -1,0 +1,90 @@
+#include "autodiff/gradient.hpp"
+
+#include <algorithm>
+#include <map>
+
+#include "graph/error.hpp"
+#include "graph/graph.hpp"
+#include "graph/op_def.hpp"
+#include "ops/ops.hpp"
+
+namespace lariat {
+
+namespace {
+
+// The nodes through which a change of one of `wrt` reaches others; stop_gradient does not let it through.
+std::vector<bool> carriers(const Graph& graph, std::span<const Value> wrt, int32_t end) {
+  std::vector<bool> result(graph.size());
+  for (Value value : wrt) result[value.node()] = true;
+  for (int32_t id = 0; id < end; ++id) {
+    const Node& node = graph.node(id);
+    if (result[id] || node.op->traits.stops_gradient) continue;
+    result[id] = std::any_of(node.inputs.begin(), node.inputs.end(), [&](const Edge& edge) {
+      return result[edge.node] && is_float(graph.type(edge).dtype);
+    });
+  }
+  return result;
+}
+
+}  // namespace
+
+std::vector<Value> gradient(Value loss, std::span<const Value> wrt, std::span<const Value> cut) {
+  Graph& graph = loss.graph();
+  if (!loss.shape().empty())
+    throw UserError("the gradient of a value of shape " + text(loss.shape()) + " was asked for; reduce it to a scalar with sum or mean");
+  if (!is_float(loss.dtype())) throw UserError("the gradient of an i32 value was asked for; cast it to f32");
+  const int32_t end = loss.node() + 1;
+  const std::vector<bool> carries = carriers(graph, wrt, end);
+  const Edge root{loss.node(), loss.output()};
+
+  std::map<int32_t, std::vector<Value>> adjoints;  // by node, for nodes not yet passed
+  std::map<std::pair<int32_t, int32_t>, Value> wanted;
+  for (Value value : wrt) wanted[{value.node(), value.output()}] = {};
+  std::vector<bool> is_cut(end);
+  for (Value value : cut) is_cut[value.node()] = true;
+
+  const auto accumulate = [&](Edge edge, Value adjoint) {
+    auto& slots = adjoints.try_emplace(edge.node, graph.node(edge.node).outputs.size()).first->second;
+    Value& slot = slots[edge.output];
+    slot = slot ? slot + adjoint : adjoint;
+  };
+  accumulate(root, graph.constant(1.0, loss.dtype()));
+
+  while (!adjoints.empty()) {
+    const int32_t id = adjoints.rbegin()->first;
+    std::vector<Value> given = std::move(adjoints.rbegin()->second);
+    adjoints.erase(std::prev(adjoints.end()));
+    for (size_t o = 0; o < given.size(); ++o)
+      if (const auto found = wanted.find({id, static_cast<int32_t>(o)}); found != wanted.end()) found->second = given[o];
+    const OpDef& op = *graph.node(id).op;
+    if (!carries[id] || is_cut[id] || op.traits.source != SourceKind::none || op.traits.stops_gradient) continue;
+
+    const std::vector<Edge> inputs = graph.node(id).inputs;
+    std::vector<bool> needed;
+    for (const Edge& edge : inputs) needed.push_back(carries[edge.node] && is_float(graph.type(edge).dtype));
+    if (std::none_of(needed.begin(), needed.end(), [](bool n) { return n; })) continue;
+    if (!op.vjp)
+      throw UserError("[" + op.name + "] " + (graph.node(id).name.empty() ? "" : "'" + graph.node(id).name + "' ") +
+                      "has no gradient; put stop_gradient around it or choose another op");
+    const Adjoints results = op.vjp(GradContext(graph, id, std::move(given), needed));
+    require(results.size() == inputs.size(), "a vjp returns another number of adjoints than its op has inputs");
+    for (size_t i = 0; i < inputs.size(); ++i) {
+      if (!results[i] || !needed[i]) continue;
+      const Shape shape = graph.type(inputs[i]).shape;
+      accumulate(inputs[i], results[i].shape() == shape ? results[i] : sum_to(results[i], shape));
+    }
+  }
+
+  std::vector<Value> result;
+  for (Value value : wrt) {
+    const Value found = wanted.at({value.node(), value.output()});
+    result.push_back(found ? found : zeros_like(value));
+  }
+  return result;
+}
+
+std::vector<Value> gradient(Value loss, std::initializer_list<Value> wrt) {
+  return gradient(loss, std::span<const Value>(wrt.begin(), wrt.size()));
+}
+
+}  // namespace lariat

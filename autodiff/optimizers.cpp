@@ -1,0 +1,105 @@
+#include "autodiff/optimizers.hpp"
+
+#include <cmath>
+
+#include "graph/error.hpp"
+#include "ops/ops.hpp"
+
+namespace lariat {
+
+namespace {
+
+void check(const char* optimizer, const char* name, double value, double minimum, double below) {
+  if (!(value >= minimum && value < below))
+    throw UserError(std::string(optimizer) + ": " + name + " is " + std::to_string(value) + "; it must lie in [" +
+                    std::to_string(minimum) + ", " + std::to_string(below) + ")");
+}
+
+constexpr double unlimited = 1e30;
+
+// 1 - βᵗ, without the cancellation that a float power would suffer for β near 1.
+Value bias_correction(double beta, Value count) {
+  if (beta == 0) return ones_like(count);
+  return -expm1(count * std::log(beta));
+}
+
+Optimizer momentum_like(const char* name, double learning_rate, double momentum, bool look_ahead) {
+  check(name, "learning_rate", learning_rate, 0, unlimited);
+  check(name, "momentum", momentum, 0, 1);
+  return {name, learning_rate, "SGD: learning_rate / (1 - momentum)", [=](UpdateContext& c) -> ProxPoint {
+            const Value velocity = momentum * c.slot("velocity") + c.gradient;
+            c.set_slot("velocity", velocity);
+            const Value direction = look_ahead ? c.gradient + momentum * velocity : velocity;
+            return {c.parameter - c.learning_rate * direction, c.learning_rate / (1 - momentum)};
+          }};
+}
+
+// The common part of Adam and AdamW: the step from `start`.
+ProxPoint adam_step(UpdateContext& c, Value start, double beta1, double beta2, double epsilon) {
+  const Value mean = beta1 * c.slot("mean") + (1 - beta1) * c.gradient;
+  const Value square_mean = beta2 * c.slot("square_mean") + (1 - beta2) * square(c.gradient);
+  c.set_slot("mean", mean);
+  c.set_slot("square_mean", square_mean);
+  // η/(√(s/(1-β₂ᵗ)) + ε)
+  const Value step = c.learning_rate / (sqrt(square_mean / bias_correction(beta2, c.count)) + epsilon);
+  return {start - step * (mean / bias_correction(beta1, c.count)), step};
+}
+
+void check_adam(const char* name, double learning_rate, double beta1, double beta2, double epsilon) {
+  check(name, "learning_rate", learning_rate, 0, unlimited);
+  check(name, "beta1", beta1, 0, 1);
+  check(name, "beta2", beta2, 0, 1);
+  check(name, "epsilon", epsilon, 0, unlimited);
+}
+
+}  // namespace
+
+Value UpdateContext::slot(const std::string& name) {
+  const std::string full = "optimizer/" + parameter.name() + "/" + name;
+  if (const Value known = graph_.find_source(full)) return known;
+  return graph_.state(full, evaluate(parameter.shape(), {}), init::zeros(), parameter.dtype());
+}
+
+void UpdateContext::set_slot(const std::string& name, Value next) {
+  graph_.update("optimizer/" + parameter.name() + "/" + name, next);
+}
+
+Sgd::operator Optimizer() const {
+  check("Sgd", "learning_rate", learning_rate, 0, unlimited);
+  return {"Sgd", learning_rate, "SGD: learning_rate", [](UpdateContext& c) -> ProxPoint {
+            return {c.parameter - c.learning_rate * c.gradient, c.learning_rate};
+          }};
+}
+
+Momentum::operator Optimizer() const { return momentum_like("Momentum", learning_rate, momentum, false); }
+Nesterov::operator Optimizer() const { return momentum_like("Nesterov", learning_rate, momentum, true); }
+
+RmsProp::operator Optimizer() const {
+  check("RmsProp", "learning_rate", learning_rate, 0, unlimited);
+  check("RmsProp", "decay", decay, 0, 1);
+  check("RmsProp", "epsilon", epsilon, 0, unlimited);
+  return {"RmsProp", learning_rate, "RMSProp: learning_rate / (√s + ε)",
+          [decay = decay, epsilon = epsilon](UpdateContext& c) -> ProxPoint {
+            const Value square_mean = decay * c.slot("square_mean") + (1 - decay) * square(c.gradient);
+            c.set_slot("square_mean", square_mean);
+            const Value step = c.learning_rate / (sqrt(square_mean) + epsilon);
+            return {c.parameter - step * c.gradient, step};
+          }};
+}
+
+Adam::operator Optimizer() const {
+  check_adam("Adam", learning_rate, beta1, beta2, epsilon);
+  return {"Adam", learning_rate, "Adam: learning_rate / (√v̂ + ε)",
+          [copy = *this](UpdateContext& c) { return adam_step(c, c.parameter, copy.beta1, copy.beta2, copy.epsilon); }};
+}
+
+AdamW::operator Optimizer() const {
+  check_adam("AdamW", learning_rate, beta1, beta2, epsilon);
+  check("AdamW", "weight_decay", weight_decay, 0, unlimited);
+  return {"AdamW", learning_rate, "AdamW: learning_rate / (√v̂ + ε)", [copy = *this](UpdateContext& c) {
+            const Value decayed = c.parameter - c.learning_rate * copy.weight_decay * c.parameter;
+            return adam_step(c, decayed, copy.beta1, copy.beta2, copy.epsilon);
+          }};
+}
+
+}  // namespace lariat

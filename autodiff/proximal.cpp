@@ -1,0 +1,84 @@
+#include "autodiff/proximal.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <ostream>
+
+namespace lariat {
+
+namespace {
+
+void in_stage_order(std::vector<PenaltyTerm>& terms) {
+  std::stable_sort(terms.begin(), terms.end(),
+                   [](const PenaltyTerm& a, const PenaltyTerm& b) { return a.penalty->stage < b.penalty->stage; });
+}
+
+std::string describe(const PenaltyTerm& term) {
+  std::string formula = term.penalty->formula;
+  if (const size_t x = formula.find('x'); x != std::string::npos) formula.replace(x, 1, term.parameter);
+  return term.coefficient ? fmt::format("{:.6g} * {}", *term.coefficient, formula) : fmt::format("weighted {}", formula);
+}
+
+std::string place(const std::source_location& where) {
+  const std::string_view file = where.file_name();
+  return where.line() == 0 ? std::string() : fmt::format(" ({}:{})", file.substr(file.find_last_of('/') + 1), where.line());
+}
+
+}  // namespace
+
+Value proximal_update(const ProxPoint& proposal, std::vector<PenaltyTerm> terms) {
+  in_stage_order(terms);
+  ProxPoint at = proposal;
+  // Terms of one operator add up before it is applied: S(S(v, s), t) = S(v, s + t) holds, but rounds twice.
+  for (size_t i = 0; i < terms.size();) {
+    const Penalty* penalty = terms[i].penalty;
+    Value weight = terms[i].weight;
+    for (++i; i < terms.size() && terms[i].penalty->prox == penalty->prox; ++i) weight = weight + terms[i].weight;
+    at = penalty->prox(at, weight);
+  }
+  return at.point;
+}
+
+RewriteReport make_report(const PenaltySplit& split, const std::string& metric) {
+  RewriteReport report;
+  report.refused = split.refusals;
+  std::vector<PenaltyTerm> terms = split.terms;
+  in_stage_order(terms);
+  for (const PenaltyTerm& term : terms) {
+    auto entry = std::find_if(report.rewritten.begin(), report.rewritten.end(),
+                              [&](const RewriteReport::Entry& e) { return e.parameter == term.parameter; });
+    if (entry == report.rewritten.end()) entry = report.rewritten.insert(entry, {term.parameter, {}, {}, metric});
+    entry->terms.push_back(describe(term));
+    if (entry->operator_name.find(term.penalty->operator_name) == std::string::npos)
+      entry->operator_name += (entry->operator_name.empty() ? "" : ", ") + term.penalty->operator_name;
+  }
+  return report;
+}
+
+std::string RewriteReport::text() const {
+  std::string result;
+  for (const Entry& entry : rewritten)
+    result += fmt::format("{}: {} -> {}, metric {}\n", entry.parameter, fmt::join(entry.terms, " + "), entry.operator_name, entry.metric);
+  for (const Refusal& refusal : refused)
+    result += fmt::format("{}: {}{} keeps its subgradient: {}; {}\n", refusal.code, refusal.term, place(refusal.where), refusal.reason, refusal.advice);
+  if (!note.empty()) result += note + "\n";
+  if (result.empty()) result = "no penalty terms: nothing to rewrite\n";
+  return result;
+}
+
+std::string RewriteReport::json() const {
+  nlohmann::json all{{"rewritten", nlohmann::json::array()}, {"refused", nlohmann::json::array()}};
+  for (const Entry& entry : rewritten)
+    all["rewritten"].push_back({{"parameter", entry.parameter}, {"terms", entry.terms}, {"operator", entry.operator_name}, {"metric", entry.metric}});
+  for (const Refusal& refusal : refused)
+    all["refused"].push_back({{"code", refusal.code}, {"term", refusal.term}, {"reason", refusal.reason}, {"advice", refusal.advice}, {"line", refusal.where.line()}});
+  if (!note.empty()) all["note"] = note;
+  return all.dump();
+}
+
+std::ostream& operator<<(std::ostream& out, const RewriteReport& report) { return out << report.text(); }
+
+}  // namespace lariat

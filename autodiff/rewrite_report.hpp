@@ -1,0 +1,43 @@
+#pragma once
+
+#include <iosfwd>
+#include <source_location>
+#include <string>
+#include <vector>
+
+namespace lariat {
+
+/// A term that looks like a penalty and keeps its subgradient.
+struct Refusal {
+  /// L101 … L111, as the documentation lists them.
+  std::string code;
+  std::string term;
+  std::string reason;
+  std::string advice;
+  std::source_location where;
+};
+
+/// What the rewrite did to a loss.
+struct RewriteReport {
+  struct Entry {
+    std::string parameter;
+    /// "0.001 * |W|", "weighted |W|", …
+    std::vector<std::string> terms;
+    /// "soft threshold", "shrinkage, soft threshold".
+    std::string operator_name;
+    std::string metric;
+  };
+  std::vector<Entry> rewritten;
+  std::vector<Refusal> refused;
+  /// Why nothing was looked for, where that is so.
+  std::string note;
+
+  /// For people: one line a parameter, one a refusal.
+  std::string text() const;
+  /// {"rewritten": […], "refused": […]}.
+  std::string json() const;
+};
+
+std::ostream& operator<<(std::ostream& out, const RewriteReport& report);
+
+}  // namespace lariat

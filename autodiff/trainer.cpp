@@ -1,0 +1,200 @@
+#include "autodiff/trainer.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <ostream>
+
+#include "autodiff/gradient.hpp"
+#include "autodiff/proximal.hpp"
+#include "graph/error.hpp"
+#include "graph/exec/program.hpp"
+#include "graph/passes/to_inference.hpp"
+#include "ops/ops.hpp"
+
+namespace lariat {
+
+namespace {
+
+constexpr const char* learning_rate_input = "trainer/learning_rate";
+
+// The parameters among the ancestors of `loss`, or those asked for.
+std::vector<Value> trained_parameters(Value loss, const std::vector<Value>& asked) {
+  const Graph& graph = loss.graph();
+  const Edge root{loss.node(), loss.output()};
+  const std::vector<bool> used = ancestors(graph, {&root, 1});
+  std::vector<Value> found;
+  for (int32_t id = 0; id < graph.size(); ++id) {
+    if (!used[id] || graph.node(id).op->traits.source != SourceKind::parameter) continue;
+    const bool wanted = asked.empty() || std::any_of(asked.begin(), asked.end(), [&](Value v) { return v.name() == graph.node(id).name; });
+    if (wanted) found.push_back({&loss.graph(), id});
+  }
+  if (found.empty()) throw UserError("the loss depends on no parameter that is trained; make one with Graph::parameter");
+  return found;
+}
+
+std::vector<Value> clip_gradients(std::vector<Value> gradients, const TrainerOptions& options) {
+  if (options.clip_value > 0)
+    for (Value& g : gradients) g = clip(g, -options.clip_value, options.clip_value);
+  if (options.clip_norm > 0) {
+    Value total;
+    for (Value g : gradients) {
+      const Value part = cast(sum(square(g)), f64);
+      total = total ? total + part : part;
+    }
+    // g · min(1, c/‖g‖)
+    const Value scale = minimum(options.clip_norm / maximum(sqrt(total), 1e-300), 1.0);
+    for (Value& g : gradients) g = g * cast(scale, g.dtype());
+  }
+  return gradients;
+}
+
+// Loss and metrics as they are written, then everything that moves the state.
+std::unique_ptr<Graph> training_step(Value written, const Optimizer& optimizer, const TrainerOptions& options, RewriteReport& report) {
+  auto step = std::make_unique<Graph>();
+  GraphCopy copy(written.graph(), *step);
+  for (int32_t id = 0; id < written.graph().size(); ++id) copy.copy(id);
+  const Value reported = copy(written);
+  step->output("loss", reported);
+
+  std::vector<Value> parameters = trained_parameters(reported, options.parameters);
+  Value loss = reported;
+  PenaltySplit split;
+  if (options.rewrite) {
+    loss = canonicalize_penalties(written, *step);
+    split = split_penalties(loss, parameters);
+    report = make_report(split, optimizer.metric);
+  } else {
+    report.note = "the proximal rewrite is switched off: penalties keep their subgradients";
+  }
+  std::vector<Value> cut;
+  for (const PenaltyTerm& term : split.terms)
+    if (std::find(cut.begin(), cut.end(), term.node) == cut.end()) cut.push_back(term.node);
+
+  std::vector<Value> wanted = parameters;
+  wanted.insert(wanted.end(), cut.begin(), cut.end());
+  const std::vector<Value> gradients = gradient(loss, wanted, cut);
+  Value penalty;
+  for (size_t i = 0; i < cut.size(); ++i) {
+    const Value part = sum(gradients[parameters.size() + i] * cut[i]);
+    penalty = penalty ? penalty + part : part;
+  }
+  if (penalty) step->output("penalty", penalty);
+
+  const std::vector<Value> smooth = clip_gradients({gradients.begin(), gradients.begin() + static_cast<int64_t>(parameters.size())}, options);
+  const Value rate = step->input(learning_rate_input, {}, f64);
+  const Value count = step->state("step", {}, init::zeros(), i32) + step->constant(1, i32);
+  step->update("step", count);
+  for (size_t i = 0; i < parameters.size(); ++i) {
+    const DType dtype = parameters[i].dtype();
+    UpdateContext context(*step, parameters[i], smooth[i], cast(rate, dtype), cast(count, dtype));
+    std::vector<PenaltyTerm> own;
+    for (const PenaltyTerm& term : split.terms)
+      if (term.parameter == parameters[i].name()) own.push_back(term);
+    step->update(parameters[i].name(), proximal_update(optimizer.propose(context), std::move(own)));
+  }
+  if (const Value random = step->find_source("random"))
+    step->update("random", random + step->constant(Tensor::of<int32_t>({3}, {0, 0, 1})));
+  for (const auto& [name, value] : options.metrics) step->output("metric/" + name, copy(value));
+  return step;
+}
+
+Feeds named(std::initializer_list<std::pair<Value, Tensor>> feeds) {
+  Feeds result;
+  for (const auto& [value, tensor] : feeds) result.emplace(value.name(), tensor);
+  return result;
+}
+
+}  // namespace
+
+struct Trainer::Implementation {
+  Optimizer optimizer;
+  TrainerOptions options;
+  RewriteReport report;
+  std::unique_ptr<Graph> graph;
+  std::unique_ptr<Program> program;
+  std::unique_ptr<Executor> executor;
+  Store store;
+  std::map<std::vector<std::pair<int32_t, int32_t>>, std::unique_ptr<Program>> evaluations;
+};
+
+Trainer::Trainer(Value loss, const Optimizer& optimizer, TrainerOptions options) : self_(std::make_unique<Implementation>()) {
+  self_->optimizer = optimizer;
+  self_->options = std::move(options);
+  self_->graph = training_step(loss, optimizer, self_->options, self_->report);
+  self_->program = std::make_unique<Program>(*self_->graph);
+  self_->executor = make_tbb_executor(self_->options.threads);
+  initialize_store(*self_->graph, self_->store, self_->options.seed);
+}
+
+Trainer::Trainer(Trainer&&) noexcept = default;
+Trainer::~Trainer() = default;
+
+StepResult Trainer::step(const Feeds& feeds) {
+  Feeds all = feeds;
+  const double rate = self_->optimizer.learning_rate * self_->options.schedule(steps());
+  all.emplace(learning_rate_input, Tensor::scalar(rate, f64));
+  const std::vector<Tensor> results = self_->program->run(all, self_->store, *self_->executor);
+  StepResult result;
+  size_t next = 0;
+  for (const Output& output : self_->graph->outputs()) {
+    if (output.is_update) continue;
+    const double value = results[next++].item();
+    if (output.name == "loss") {
+      result.loss = value;
+    } else if (output.name == "penalty") {
+      result.penalty = value;
+    } else {
+      result.metrics.push_back(value);
+    }
+  }
+  result.smooth = result.loss - result.penalty;
+  if (!std::isfinite(result.loss))
+    throw JobError(fmt::format("diverged: the loss is {} at step {}; lower the learning rate or clip the gradient", result.loss, steps()));
+  return result;
+}
+
+StepResult Trainer::step(std::initializer_list<std::pair<Value, Tensor>> feeds) { return step(named(feeds)); }
+
+std::vector<Tensor> Trainer::evaluate(const std::vector<Value>& values, const Feeds& feeds) {
+  std::vector<std::pair<int32_t, int32_t>> key;
+  for (Value value : values) key.emplace_back(value.node(), value.output());
+  auto& program = self_->evaluations[key];
+  if (!program) {
+    const Graph& written = values.at(0).graph();
+    Graph copied, inference;
+    GraphCopy copy(written, copied);
+    for (int32_t id = 0; id < written.size(); ++id) copy.copy(id);
+    for (size_t i = 0; i < values.size(); ++i) copied.output(std::to_string(i), copy(values[i]));
+    to_inference(copied, inference);
+    program = std::make_unique<Program>(inference);
+  }
+  return program->run(feeds, self_->store, *self_->executor);
+}
+
+const RewriteReport& Trainer::report() const { return self_->report; }
+Tensor Trainer::value(Value parameter) const { return self_->store.get(parameter.name()); }
+Store& Trainer::store() { return self_->store; }
+int64_t Trainer::steps() const { return static_cast<int64_t>(self_->store.get("step").item()); }
+const Graph& Trainer::graph() const { return self_->program->graph(); }
+Executor& Trainer::executor() { return *self_->executor; }
+const Plan& Trainer::plan(const Feeds& feeds) {
+  Feeds all = feeds;
+  all.emplace(learning_rate_input, Tensor::scalar(0, f64));
+  return self_->program->plan(all);
+}
+
+Sparsity sparsity(const Tensor& tensor) {
+  Sparsity result{0, tensor.count()};
+  with_type(tensor.dtype(), [&](auto zero) {
+    for (auto value : tensor.values<decltype(zero)>()) result.zeros += value == decltype(zero)(0);
+  });
+  return result;
+}
+
+std::ostream& operator<<(std::ostream& out, const Sparsity& sparsity) {
+  return out << fmt::format("{:.1f}% exact zeros", 100 * sparsity.fraction());
+}
+
+}  // namespace lariat

@@ -1,0 +1,79 @@
+#pragma once
+
+#include "autodiff/optimizers.hpp"
+#include "autodiff/rewrite_report.hpp"
+#include "autodiff/schedule.hpp"
+#include "graph/store.hpp"
+
+namespace lariat {
+
+class Executor;
+class Plan;
+
+struct TrainerOptions {
+  uint64_t seed = 0;
+  /// 0: what the machine allows. Results are the same for every number.
+  int threads = 0;
+  /// Factor on the optimizer's learning rate by step.
+  Schedule schedule = schedule::constant();
+  /// The smooth gradients of all parameters together are scaled down to this Euclidean norm; 0: not.
+  /// Pascanu et al. (2013), algorithm 1.
+  double clip_norm = 0;
+  /// Each element of the smooth gradients is limited to ± this; 0: not.
+  double clip_value = 0;
+  /// Whether penalties become proximal updates; off, they keep their subgradients.
+  bool rewrite = true;
+  /// The parameters to train; empty: all that the loss depends on.
+  std::vector<Value> parameters = {};
+  /// More values to report at each step, by name.
+  std::vector<std::pair<std::string, Value>> metrics = {};
+};
+
+struct StepResult {
+  /// The loss as written; what is left of it without the rewritten penalties; those penalties.
+  double loss = 0, smooth = 0, penalty = 0;
+  /// The metrics, in the order of the options.
+  std::vector<double> metrics;
+};
+
+/// Trains the parameters that a loss depends on: writes the training step as a graph (forward, backward, optimizer,
+/// prox), and runs it. The state lives in a Store and nowhere else.
+class Trainer {
+ public:
+  /// Throws UserError where the loss is not a scalar or trains nothing.
+  Trainer(Value loss, const Optimizer& optimizer, TrainerOptions options = {});
+  Trainer(Trainer&&) noexcept;
+  ~Trainer();
+
+  /// One step on one batch. Throws JobError where the loss is not finite; go on from a saved state then.
+  StepResult step(const Feeds& feeds);
+  StepResult step(std::initializer_list<std::pair<Value, Tensor>> feeds);
+  /// Values at inference (dropout off) under the present state.
+  std::vector<Tensor> evaluate(const std::vector<Value>& values, const Feeds& feeds);
+
+  const RewriteReport& report() const;
+  /// The present value of a parameter or state.
+  Tensor value(Value parameter) const;
+  Store& store();
+  /// Steps done so far, by this trainer or the one whose state was loaded.
+  int64_t steps() const;
+  /// The training step as it will run, for pictures and tests.
+  const Graph& graph() const;
+  const Plan& plan(const Feeds& feeds);
+  Executor& executor();
+
+ private:
+  struct Implementation;
+  std::unique_ptr<Implementation> self_;
+};
+
+/// How many elements of `tensor` are exactly zero.
+struct Sparsity {
+  int64_t zeros = 0, count = 0;
+  double fraction() const { return count == 0 ? 0 : static_cast<double>(zeros) / static_cast<double>(count); }
+};
+Sparsity sparsity(const Tensor& tensor);
+/// "97.2% exact zeros".
+std::ostream& operator<<(std::ostream& out, const Sparsity& sparsity);
+
+}  // namespace lariat

@@ -1,0 +1,46 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "frontends/data/dataset.hpp"
+#include "graph/tensor.hpp"
+
+namespace lariat::data {
+
+/// Several examples as tensors.
+struct Batch {
+  Tensor features;  ///< f32 [batch, time, dimensions], zero behind each example's end; without a time axis
+                    ///< [batch, dimensions]
+  Tensor lengths;   ///< i32 [batch], frames
+  Tensor labels;    ///< i32 [batch]
+  std::vector<int> indices;  ///< which examples of the dataset these are
+};
+
+struct BatchOptions {
+  int batch_size = 32;
+  bool shuffle = true;  ///< by (seed, epoch)
+  uint64_t seed = 0;
+  bool bucket = true;       ///< put examples of similar length together, so that little is padded
+  int bucket_batches = 16;  ///< batches' worth of examples that are sorted by length at a time
+  bool drop_last = false;   ///< leave out a batch of fewer examples than the others
+  int time_multiple = 1;    ///< time is padded to a multiple of this, so that few shapes occur
+};
+
+/// One epoch over a dataset, which must outlive it.
+class Batches {
+ public:
+  /// The order depends on options.seed and `epoch` only. Throws UserError naming key, value and range for an
+  /// impossible option, and for a dataset without examples.
+  Batches(const Dataset& dataset, const BatchOptions& options, uint32_t epoch = 0);
+
+  size_t size() const { return batches_.size(); }
+  Batch operator[](size_t index) const;
+
+ private:
+  const Dataset& dataset_;
+  int time_multiple_;
+  std::vector<std::vector<int>> batches_;
+};
+
+}  // namespace lariat::data

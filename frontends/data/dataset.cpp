@@ -1,0 +1,92 @@
+#include "frontends/data/dataset.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "graph/error.hpp"
+
+namespace lariat::data {
+
+std::string_view name_of(Split split) {
+  return split == Split::train ? "train" : split == Split::validation ? "validation" : "test";
+}
+
+CmvnStatistics compute_cmvn(const Dataset& dataset, bool means, bool variances) {
+  if (dataset.examples.empty())
+    throw UserError("cmvn = global: there is no training example to take statistics from");
+  const auto dimensions = static_cast<size_t>(dataset.examples.front().dimensions);
+  std::vector<double> sum(dimensions), squares(dimensions);
+  double frames = 0;
+  const auto for_each_value = [&](auto&& function) {
+    for (const Example& example : dataset.examples) {
+      require(static_cast<size_t>(example.dimensions) == dimensions, "all examples have the same dimensions");
+      for (size_t i = 0; i < example.values.size(); ++i) function(i % dimensions, example.values[i]);
+    }
+  };
+  // Two passes, since Σx² - (Σx)²/n cancels where the mean is large.
+  for (const Example& example : dataset.examples) frames += static_cast<double>(example.frames);
+  for_each_value([&](size_t d, double value) { sum[d] += value; });
+  for_each_value([&](size_t d, double value) {
+    const double deviation = value - sum[d] / frames;
+    squares[d] += deviation * deviation;
+  });
+  CmvnStatistics statistics;
+  for (size_t d = 0; d < dimensions; ++d) {
+    const double deviation = std::sqrt(squares[d] / frames);
+    statistics.mean.push_back(means ? static_cast<float>(sum[d] / frames) : 0.0f);
+    statistics.inverse_std.push_back(variances && deviation > 1e-10 ? static_cast<float>(1 / deviation)
+                                                                    : 1.0f);
+  }
+  return statistics;
+}
+
+void apply_cmvn(const CmvnStatistics& statistics, std::vector<float>& values) {
+  const size_t dimensions = statistics.mean.size();
+  if (dimensions == 0 || values.size() % dimensions != 0) {
+    throw UserError(
+        fmt::format("the statistics are of {} dimensions, which do not fit {} values; compute them from "
+                    "features with the same options",
+                    dimensions, values.size()));
+  }
+  for (size_t row = 0; row < values.size(); row += dimensions) {
+    for (size_t d = 0; d < dimensions; ++d) {
+      values[row + d] = (values[row + d] - statistics.mean[d]) * statistics.inverse_std[d];
+    }
+  }
+}
+
+void apply_cmvn(const CmvnStatistics& statistics, Dataset& dataset) {
+  for (Example& example : dataset.examples) apply_cmvn(statistics, example.values);
+}
+
+std::vector<std::string> summarised(const std::vector<std::string>& messages) {
+  struct Group {
+    std::string_view text, first;
+    size_t count;
+  };
+  std::vector<Group> groups;
+  for (const std::string_view message : messages) {
+    const size_t colon = message.rfind(": ");
+    const std::string_view text = colon == message.npos ? message : message.substr(colon + 2);
+    const auto known =
+        std::find_if(groups.begin(), groups.end(), [&](const Group& group) { return group.text == text; });
+    if (known != groups.end()) {
+      ++known->count;
+    } else {
+      groups.push_back({text, message, 1});
+    }
+  }
+  std::vector<std::string> lines;
+  for (const Group& group : groups) {
+    const std::string_view file =
+        group.first.substr(0, group.first.size() - std::min(group.first.size(), group.text.size() + 2));
+    lines.push_back(group.count == 1
+                        ? std::string(group.first)
+                        : fmt::format("{} files: {} (the first is {})", group.count, group.text, file));
+  }
+  return lines;
+}
+
+}  // namespace lariat::data

@@ -1,0 +1,149 @@
+#include "frontends/speech/augment.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "graph/error.hpp"
+
+namespace lariat::speech {
+
+namespace {
+
+using O = AugmentOptions;
+using data::RandomPurpose;
+using data::RandomStream;
+
+data::OptionTable<AugmentOptions> make_table() {
+  data::OptionTable<AugmentOptions> table;
+  table.number("speed_min", &O::speed_min, 0.25, 4, "slowest speed, as a factor; pitch follows");
+  table.number("speed_max", &O::speed_max, 0.25, 4, "fastest speed");
+  table.number("time_shift", &O::time_shift, 0, 10000, "largest shift, either way, in milliseconds");
+  table.number("gain_min", &O::gain_min, -60, 60, "least change of loudness, in dB");
+  table.number("gain_max", &O::gain_max, -60, 60, "greatest change of loudness, in dB");
+  table.number("noise_probability", &O::noise_probability, 0, 1, "how often white noise is added");
+  table.number("noise_snr_min", &O::noise_snr_min, -40, 100, "least signal-to-noise ratio then, in dB");
+  table.number("noise_snr_max", &O::noise_snr_max, -40, 100, "greatest signal-to-noise ratio then, in dB");
+  table.integer("time_masks", &O::time_masks, 0, 100, "runs of frames to mask");
+  table.integer("time_mask_width", &O::time_mask_width, 0, 10000, "most frames in one");
+  table.integer("frequency_masks", &O::frequency_masks, 0, 100, "bands of dimensions to mask");
+  table.integer("frequency_mask_width", &O::frequency_mask_width, 0, 10000, "most dimensions in one");
+  return table;
+}
+
+void check_order(const AugmentOptions& options, const char* lower, const char* upper, bool in_order) {
+  if (in_order) return;
+  const auto& table = augment_option_table();
+  throw UserError(fmt::format("{} = {}: must be at most {} = {}", lower, table.at(lower).get(options), upper,
+                              table.at(upper).get(options)));
+}
+
+}  // namespace
+
+const data::OptionTable<AugmentOptions>& augment_option_table() {
+  static const data::OptionTable<AugmentOptions> table = make_table();
+  return table;
+}
+
+void check(const AugmentOptions& options) {
+  augment_option_table().check(options);
+  check_order(options, "speed_min", "speed_max", options.speed_min <= options.speed_max);
+  check_order(options, "gain_min", "gain_max", options.gain_min <= options.gain_max);
+  check_order(options, "noise_snr_min", "noise_snr_max", options.noise_snr_min <= options.noise_snr_max);
+}
+
+void change_speed(Audio& audio, double factor) {
+  if (factor != 1) audio.samples = resample(audio.samples, 1 / factor, false);
+}
+
+void shift_in_time(Audio& audio, int64_t samples) {
+  const auto count = static_cast<int64_t>(audio.samples.size());
+  if (count == 0) return;
+  const int64_t left = ((-samples % count) + count) % count;
+  std::rotate(audio.samples.begin(), audio.samples.begin() + left, audio.samples.end());
+}
+
+void change_gain(Audio& audio, double decibels) {
+  const auto factor = static_cast<float>(std::pow(10, decibels / 20));
+  for (float& sample : audio.samples) sample *= factor;
+}
+
+void add_noise(Audio& audio, double snr, RandomStream& random) {
+  double energy = 0;
+  for (const float sample : audio.samples) energy += static_cast<double>(sample) * sample;
+  // noise power = signal power / 10^(snr/10)
+  const double deviation =
+      std::sqrt(energy / static_cast<double>(audio.samples.size()) / std::pow(10, snr / 10));
+  for (float& sample : audio.samples) sample += static_cast<float>(deviation * random.normal());
+}
+
+namespace {
+
+// Sets `rows` × `columns` of the features to the means of those columns.
+void mask(FeatureMatrix& features, int64_t first_row, int64_t rows, int64_t first_column, int64_t columns) {
+  for (int64_t d = first_column; d < first_column + columns; ++d) {
+    const auto at = [&](int64_t t) -> float& {
+      return features.values[static_cast<size_t>(t * features.dimensions + d)];
+    };
+    double sum = 0;
+    for (int64_t t = 0; t < features.frames; ++t) sum += at(t);
+    const auto mean = static_cast<float>(sum / static_cast<double>(features.frames));
+    for (int64_t t = first_row; t < first_row + rows; ++t) at(t) = mean;
+  }
+}
+
+struct Span {
+  int64_t first, width;
+};
+
+// A run of up to `widest` places, at most half of `count`, anywhere among them.
+Span draw_span(RandomStream& random, int64_t count, int64_t widest) {
+  const int64_t width = random.below(static_cast<uint32_t>(std::min(widest, count / 2) + 1));
+  return {random.below(static_cast<uint32_t>(count - width + 1)), width};
+}
+
+}  // namespace
+
+void mask_frames(FeatureMatrix& features, int64_t first, int64_t width) {
+  require(first >= 0 && width >= 0 && first + width <= features.frames, "the mask lies within the frames");
+  mask(features, first, width, 0, features.dimensions);
+}
+
+void mask_dimensions(FeatureMatrix& features, int64_t first, int64_t width) {
+  require(first >= 0 && width >= 0 && first + width <= features.dimensions,
+          "the mask lies within the dimensions");
+  mask(features, 0, features.frames, first, width);
+}
+
+void augment(Audio& audio, const AugmentOptions& options, uint64_t seed, uint32_t epoch, uint32_t example) {
+  // Each change has its own stream: turning one off leaves what the others draw as it was.
+  const auto stream = [&](RandomPurpose purpose) { return RandomStream(seed, purpose, epoch, example); };
+  change_speed(audio, stream(RandomPurpose::speed).uniform(options.speed_min, options.speed_max));
+  if (options.time_shift > 0) {
+    const double most = options.time_shift * audio.sample_rate / 1000;
+    shift_in_time(audio, std::llround(stream(RandomPurpose::shift).uniform(-most, most)));
+  }
+  const double gain = stream(RandomPurpose::gain).uniform(options.gain_min, options.gain_max);
+  if (gain != 0) change_gain(audio, gain);
+  RandomStream noise = stream(RandomPurpose::noise);
+  if (noise.uniform() < options.noise_probability) {
+    add_noise(audio, noise.uniform(options.noise_snr_min, options.noise_snr_max), noise);
+  }
+}
+
+void augment(FeatureMatrix& features, const AugmentOptions& options, uint64_t seed, uint32_t epoch,
+             uint32_t example) {
+  RandomStream time(seed, RandomPurpose::time_mask, epoch, example);
+  for (int i = 0; i < options.time_masks; ++i) {
+    const Span span = draw_span(time, features.frames, options.time_mask_width);
+    mask_frames(features, span.first, span.width);
+  }
+  RandomStream frequency(seed, RandomPurpose::frequency_mask, epoch, example);
+  for (int i = 0; i < options.frequency_masks; ++i) {
+    const Span span = draw_span(frequency, features.dimensions, options.frequency_mask_width);
+    mask_dimensions(features, span.first, span.width);
+  }
+}
+
+}  // namespace lariat::speech

@@ -1,0 +1,250 @@
+#include "frontends/speech/features.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "frontends/speech/deltas.hpp"
+#include "frontends/speech/frame_analysis.hpp"
+#include "graph/error.hpp"
+
+namespace lariat::speech {
+
+namespace {
+
+// Mirrors an index into 0 … count - 1: -1 is 0 and `count` is count - 1.
+int64_t mirrored(int64_t index, int64_t count) {
+  while (index < 0 || index >= count) index = index < 0 ? -index - 1 : 2 * count - 1 - index;
+  return index;
+}
+
+// Mirrors without repeating the sample at the edge: -1 is 1 and `count` is count - 2.
+int64_t reflected(int64_t index, int64_t count) {
+  while (index < 0 || index >= count) index = index < 0 ? -index : 2 * count - 2 - index;
+  return index;
+}
+
+// Drops frames at both ends that lie `trim_threshold` dB below the loudest one, but for a margin.
+void trim(FeatureMatrix& features, const std::vector<double>& log_energies, const FeatureOptions& options) {
+  const double loudest = *std::max_element(log_energies.begin(), log_energies.end());
+  const double quiet = loudest - options.trim_threshold * std::log(10.0) / 10;
+  const auto loud = [quiet](double energy) { return energy >= quiet; };
+  const int64_t first = std::find_if(log_energies.begin(), log_energies.end(), loud) - log_energies.begin();
+  const int64_t behind = log_energies.rend() - std::find_if(log_energies.rbegin(), log_energies.rend(), loud);
+  const int64_t begin = std::max<int64_t>(0, first - options.trim_margin);
+  const int64_t end = std::min(features.frames, behind + options.trim_margin);
+  auto& values = features.values;
+  values.erase(values.begin() + end * features.dimensions, values.end());
+  values.erase(values.begin(), values.begin() + begin * features.dimensions);
+  features.frames = end - begin;
+}
+
+// (x - mean)/standard deviation for each dimension; a dimension that does not vary is left unscaled.
+void normalise(FeatureMatrix& features, const FeatureOptions& options) {
+  for (int64_t d = 0; d < features.dimensions; ++d) {
+    double sum = 0, squares = 0;
+    const auto at = [&](int64_t t) -> float& {
+      return features.values[static_cast<size_t>(t * features.dimensions + d)];
+    };
+    for (int64_t t = 0; t < features.frames; ++t) sum += at(t);
+    const double mean = sum / static_cast<double>(features.frames);
+    for (int64_t t = 0; t < features.frames; ++t) squares += (at(t) - mean) * (at(t) - mean);
+    const double deviation = std::sqrt(squares / static_cast<double>(features.frames));
+    const double scale = options.norm_vars && deviation > 1e-10 ? 1 / deviation : 1;
+    const double kept = options.norm_means ? 0 : mean;
+    for (int64_t t = 0; t < features.frames; ++t) at(t) = static_cast<float>((at(t) - mean) * scale + kept);
+  }
+}
+
+}  // namespace
+
+class FeatureExtractor::Impl {
+ public:
+  explicit Impl(const FeatureOptions& resolved) : analysis(resolved) {}
+  FrameAnalysis analysis;
+
+  // The audio's name before a message about it.
+  static std::string name_of(const Audio& audio) { return audio.source.empty() ? "the audio" : audio.source; }
+
+  int64_t frame_count(int64_t samples) const {
+    const int64_t shift = analysis.shift_samples(), frame = analysis.frame_samples();
+    if (analysis.options().kind == FeatureKind::melspectrogram) {
+      return samples > analysis.fft_samples() / 2 ? 1 + samples / shift : 0;
+    }
+    if (!analysis.options().snip_edges) return (samples + shift / 2) / shift;
+    return samples < frame ? 0 : 1 + (samples - frame) / shift;
+  }
+
+  int64_t fewest_samples() const {
+    if (analysis.options().kind == FeatureKind::melspectrogram) return analysis.fft_samples() / 2 + 1;
+    if (analysis.options().snip_edges) return analysis.frame_samples();
+    return analysis.shift_samples() - analysis.shift_samples() / 2;
+  }
+
+  void check(const Audio& audio) const {
+    const FeatureOptions& options = analysis.options();
+    const auto samples = static_cast<int64_t>(audio.samples.size());
+    if (audio.sample_rate != options.sample_frequency) {
+      throw UserError(
+          fmt::format("{}: has {} Hz where sample_frequency = {}; resample it or set sample_frequency = {}",
+                      name_of(audio), audio.sample_rate, options.sample_frequency, audio.sample_rate));
+    }
+    if (samples < fewest_samples()) {
+      throw UserError(
+          fmt::format("{}: too short: {} samples at {} Hz where features take at least {}; record more or "
+                      "leave it out",
+                      name_of(audio), samples, audio.sample_rate, fewest_samples()));
+    }
+  }
+
+  void fill_frame(const std::vector<float>& samples, int64_t index, std::vector<double>& frame) const {
+    const auto count = static_cast<int64_t>(samples.size());
+    const int64_t shift = analysis.shift_samples(), length = analysis.frame_samples();
+    frame.resize(static_cast<size_t>(length));
+    const bool centred = analysis.options().kind == FeatureKind::melspectrogram;
+    if (!centred && analysis.options().snip_edges) {
+      std::copy_n(samples.begin() + index * shift, length, frame.begin());
+      return;
+    }
+    // torchaudio centres frames of the FFT's size on multiples of the shift, the window in their middle;
+    // Kaldi centres the window itself half a shift further on.
+    const int64_t fft = analysis.fft_samples();
+    const int64_t begin =
+        centred ? index * shift - fft / 2 + (fft - length) / 2 : index * shift + shift / 2 - length / 2;
+    for (int64_t t = 0; t < length; ++t) {
+      const int64_t from = centred ? reflected(begin + t, count) : mirrored(begin + t, count);
+      frame[static_cast<size_t>(t)] = samples[static_cast<size_t>(from)];
+    }
+  }
+};
+
+FeatureExtractor::FeatureExtractor(const FeatureOptions& options, int sample_rate)
+    : impl_(std::make_shared<Impl>(resolve(options, sample_rate))) {}
+
+const FeatureOptions& FeatureExtractor::options() const { return impl_->analysis.options(); }
+
+int64_t FeatureExtractor::dimensions() const {
+  return int64_t{impl_->analysis.dimensions()} * (1 + options().delta_order);
+}
+
+int64_t FeatureExtractor::frames_in(const Audio& audio) const {
+  return impl_->frame_count(static_cast<int64_t>(audio.samples.size()));
+}
+
+FeatureMatrix FeatureExtractor::extract(const Audio& audio) const {
+  impl_->check(audio);
+  const FrameAnalysis& analysis = impl_->analysis;
+  FeatureMatrix features;
+  features.frames = impl_->frame_count(static_cast<int64_t>(audio.samples.size()));
+  features.dimensions = analysis.dimensions();
+  features.values.resize(static_cast<size_t>(features.frames * features.dimensions));
+  std::vector<double> log_energies(static_cast<size_t>(features.frames));
+  FrameAnalysis::Scratch scratch;
+  for (int64_t t = 0; t < features.frames; ++t) {
+    impl_->fill_frame(audio.samples, t, scratch.frame);
+    log_energies[static_cast<size_t>(t)] =
+        analysis.analyse(scratch, t, features.values.data() + t * features.dimensions);
+  }
+  if (options().trim_silence) trim(features, log_energies, options());
+  if (options().delta_order > 0) {
+    const Deltas deltas(options().delta_order, options().delta_window, features.dimensions);
+    std::vector<float> with_deltas(static_cast<size_t>(features.frames * deltas.dimensions()));
+    for (int64_t t = 0; t < features.frames; ++t) {
+      deltas.apply(features.values.data(), 0, features.frames, t,
+                   with_deltas.data() + t * deltas.dimensions());
+    }
+    features.values = std::move(with_deltas);
+    features.dimensions = deltas.dimensions();
+  }
+  if (options().cmvn == Cmvn::utterance) normalise(features, options());
+  return features;
+}
+
+FeatureMatrix compute_features(const Audio& audio, const FeatureOptions& options) {
+  return FeatureExtractor(options, audio.sample_rate).extract(audio);
+}
+
+namespace {
+
+void check_streamable(const FeatureOptions& options) {
+  const data::OptionTable<FeatureOptions>& table = feature_option_table();
+  const auto refuse = [&](const char* name, const char* instead) {
+    throw UserError(fmt::format("{} = {}: must be {} in a stream, which never sees the whole utterance", name,
+                                table.at(name).get(options), instead));
+  };
+  if (options.kind == FeatureKind::melspectrogram) refuse("kind", "one of fbank, mfcc, spectrogram");
+  if (!options.snip_edges) refuse("snip_edges", "true");
+  if (options.trim_silence) refuse("trim_silence", "false");
+  if (options.cmvn == Cmvn::utterance) refuse("cmvn", "none or global");
+}
+
+}  // namespace
+
+class StreamingExtractor::Impl {
+ public:
+  explicit Impl(const FrameAnalysis& analysis)
+      : analysis_(analysis),
+        deltas_(analysis.options().delta_order, analysis.options().delta_window, analysis.dimensions()) {}
+
+  FeatureMatrix push(std::span<const float> samples) {
+    pending_.insert(pending_.end(), samples.begin(), samples.end());
+    const auto count = static_cast<int64_t>(pending_.size());
+    const int64_t length = analysis_.frame_samples(), shift = analysis_.shift_samples();
+    int64_t begin = std::min(skip_, count);
+    skip_ -= begin;
+    for (; skip_ == 0 && begin + length <= count; begin += shift) {
+      scratch_.frame.assign(pending_.begin() + begin, pending_.begin() + begin + length);
+      rows_.resize(rows_.size() + static_cast<size_t>(analysis_.dimensions()));
+      analysis_.analyse(scratch_, analysed_++, rows_.data() + rows_.size() - analysis_.dimensions());
+    }
+    // With a shift longer than the frame, the next one can begin beyond what has arrived.
+    if (begin > count) skip_ = begin - count;
+    pending_.erase(pending_.begin(), pending_.begin() + std::min(begin, count));
+    return emit(analysed_ - deltas_.context());
+  }
+
+  FeatureMatrix finish() {
+    FeatureMatrix last = emit(analysed_);
+    pending_.clear();
+    rows_.clear();
+    skip_ = analysed_ = emitted_ = first_row_ = 0;
+    return last;
+  }
+
+ private:
+  // The frames up to `end`, whose neighbours are all known; then forgets rows that no later frame looks at.
+  FeatureMatrix emit(int64_t end) {
+    FeatureMatrix features{std::max<int64_t>(0, end - emitted_), deltas_.dimensions(), {}};
+    features.values.resize(static_cast<size_t>(features.frames * features.dimensions));
+    for (int64_t i = 0; i < features.frames; ++i, ++emitted_) {
+      deltas_.apply(rows_.data(), first_row_, analysed_, emitted_,
+                    features.values.data() + i * features.dimensions);
+    }
+    const int64_t keep_from = std::max(first_row_, emitted_ - deltas_.context());
+    rows_.erase(rows_.begin(), rows_.begin() + (keep_from - first_row_) * analysis_.dimensions());
+    first_row_ = keep_from;
+    return features;
+  }
+
+  FrameAnalysis analysis_;
+  Deltas deltas_;
+  FrameAnalysis::Scratch scratch_;
+  std::vector<float> pending_;  // samples from the next frame's first on
+  std::vector<float> rows_;     // analysed frames, from first_row_ on
+  int64_t skip_ = 0, analysed_ = 0, emitted_ = 0, first_row_ = 0;
+};
+
+StreamingExtractor::StreamingExtractor(const FeatureExtractor& extractor) {
+  check_streamable(extractor.options());
+  impl_ = std::make_unique<Impl>(extractor.impl_->analysis);
+}
+
+StreamingExtractor::~StreamingExtractor() = default;
+
+FeatureMatrix StreamingExtractor::push(std::span<const float> samples) { return impl_->push(samples); }
+
+FeatureMatrix StreamingExtractor::finish() { return impl_->finish(); }
+
+}  // namespace lariat::speech

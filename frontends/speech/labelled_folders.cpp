@@ -1,0 +1,123 @@
+#include "frontends/speech/labelled_folders.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <optional>
+#include <set>
+
+#include "graph/error.hpp"
+#include "graph/random.hpp"
+
+namespace lariat::speech {
+
+namespace {
+
+namespace fs = std::filesystem;
+using data::Split;
+
+std::vector<std::string> labels_in(const std::string& folder, const std::vector<std::string>& wanted) {
+  if (!fs::is_directory(folder))
+    throw UserError(fmt::format("'{}': there is no such folder; check the path", folder));
+  std::vector<std::string> labels;
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    const std::string name = entry.path().filename().string();
+    // Speech Commands keeps noise in _background_noise_.
+    if (entry.is_directory() && name[0] != '_' && name[0] != '.') labels.push_back(name);
+  }
+  std::sort(labels.begin(), labels.end());
+  if (labels.empty()) {
+    throw UserError(
+        fmt::format("'{}' holds no folder; it should hold one folder of recordings per label", folder));
+  }
+  if (wanted.empty()) return labels;
+  for (const std::string& label : wanted) {
+    if (std::find(labels.begin(), labels.end(), label) == labels.end()) {
+      throw UserError(
+          fmt::format("labels: '{}' has no folder '{}'.{}", folder, label, did_you_mean(label, labels)));
+    }
+  }
+  labels = wanted;
+  std::sort(labels.begin(), labels.end());
+  labels.erase(std::unique(labels.begin(), labels.end()), labels.end());
+  return labels;
+}
+
+std::optional<std::set<std::string, std::less<>>> read_list(const fs::path& file) {
+  std::ifstream stream(file);
+  if (!stream) return std::nullopt;
+  std::set<std::string, std::less<>> names;
+  for (std::string line; std::getline(stream, line);) {
+    while (!line.empty() && (line.back() == '\r' || line.back() == ' ')) line.pop_back();
+    if (!line.empty()) names.insert(line);
+  }
+  return names;
+}
+
+// In [0, 100), the same for all files of a speaker.
+double percentile_of(const std::string& name) {
+  const uint64_t hash = hash_name(std::string_view(name).substr(0, name.find("_nohash_")));
+  // The upper bits of FNV-1a vary little for short names, so they are mixed (the finaliser of MurmurHash3).
+  uint64_t mixed = (hash ^ (hash >> 33)) * 0xff51afd7ed558ccdull;
+  mixed = (mixed ^ (mixed >> 33)) * 0xc4ceb9fe1a85ec53ull;
+  return static_cast<double>((mixed ^ (mixed >> 33)) >> 11) * 0x1p-53 * 100;
+}
+
+void check_percentages(const LabelledFoldersOptions& options) {
+  const auto check = [](const char* name, double value, double most) {
+    if (value >= 0 && value <= most) return;
+    throw UserError(fmt::format("{} = {}: must be a number from 0 to {}", name, value, most));
+  };
+  check("testing_percentage", options.testing_percentage, 100);
+  check("validation_percentage", options.validation_percentage, 100 - options.testing_percentage);
+}
+
+}  // namespace
+
+ClipList list_labelled_folders(const std::string& folder, Split split,
+                               const LabelledFoldersOptions& options) {
+  check_percentages(options);
+  ClipList list;
+  list.classes = labels_in(folder, options.labels);
+  const auto testing = read_list(fs::path(folder) / "testing_list.txt");
+  const auto validation = read_list(fs::path(folder) / "validation_list.txt");
+  const bool listed = testing.has_value() || validation.has_value();
+  const auto split_of = [&](const std::string& label, const std::string& name) {
+    if (listed) {
+      const std::string path = label + "/" + name;
+      if (testing && testing->contains(path)) return Split::test;
+      return validation && validation->contains(path) ? Split::validation : Split::train;
+    }
+    const double percentile = percentile_of(name);
+    if (percentile < options.testing_percentage) return Split::test;
+    return percentile < options.testing_percentage + options.validation_percentage ? Split::validation
+                                                                                   : Split::train;
+  };
+  size_t clips = 0;
+  for (size_t label = 0; label < list.classes.size(); ++label) {
+    std::vector<std::string> names;
+    for (const auto& entry : fs::directory_iterator(fs::path(folder) / list.classes[label])) {
+      if (is_audio_file(entry.path().string())) names.push_back(entry.path().filename().string());
+    }
+    std::sort(names.begin(), names.end());
+    clips += names.size();
+    for (const std::string& name : names) {
+      if (split_of(list.classes[label], name) != split) continue;
+      list.entries.push_back(
+          {(fs::path(folder) / list.classes[label] / name).string(), static_cast<int>(label)});
+    }
+  }
+  if (clips == 0) {
+    throw UserError(fmt::format("'{}': its folders hold no recordings (WAV, FLAC, AIFF or SPHERE)", folder));
+  }
+  if (list.entries.empty()) {
+    throw UserError(fmt::format("'{}' has no clips for the {} split; {}", folder, data::name_of(split),
+                                listed ? "check testing_list.txt and validation_list.txt"
+                                       : "change testing_percentage and validation_percentage"));
+  }
+  return list;
+}
+
+}  // namespace lariat::speech

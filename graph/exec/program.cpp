@@ -1,0 +1,160 @@
+#include "graph/exec/program.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "graph/error.hpp"
+#include "graph/passes/pass_list.hpp"
+
+namespace lariat {
+
+namespace {
+
+constexpr size_t kept_plans = 64;
+
+// Matches the declared shape of an input with what was fed, and gives its symbols their sizes.
+void bind_feed(const Node& input, const Tensor& fed, Bindings& bindings) {
+  const TensorType& type = input.outputs[0];
+  const auto refuse = [&](const std::string& why) {
+    throw UserError(fmt::format("the input '{}' is {}, but {}{} was fed; {}", input.name, text(type), name_of(fed.dtype()),
+                                text(fed.extents()), why));
+  };
+  if (fed.dtype() != type.dtype) refuse(fmt::format("convert it to {}", name_of(type.dtype)));
+  if (fed.extents().size() != type.shape.size()) refuse("the numbers of dimensions differ");
+  for (size_t i = 0; i < type.shape.size(); ++i) {
+    const std::string symbol = type.shape[i].symbol_name();
+    const int64_t extent = fed.extents()[i];
+    if (symbol.empty()) continue;
+    const auto [bound, fresh] = bindings.emplace(symbol, extent);
+    if (!fresh && bound->second != extent) refuse(fmt::format("'{}' is {} in another input", symbol, bound->second));
+  }
+}
+
+void check_feed(const Node& input, const Tensor& fed, const Bindings& bindings) {
+  const Extents expected = evaluate(input.outputs[0].shape, bindings);
+  if (expected != fed.extents())
+    throw UserError(fmt::format("the input '{}' is {}, but {}{} was fed; it must be {}", input.name, text(input.outputs[0]),
+                                name_of(fed.dtype()), text(fed.extents()), text(expected)));
+}
+
+}  // namespace
+
+Program::Program(const Graph& graph) : graph_(optimize(graph)) {
+  for (int32_t id = 0; id < graph.size(); ++id)
+    if (graph.node(id).op->traits.source == SourceKind::input) input_names_.push_back(graph.node(id).name);
+  for (int32_t id = 0; id < graph_->size(); ++id)
+    if (graph_->node(id).op->traits.source == SourceKind::input) inputs_.push_back(id);
+}
+
+Plan& Program::find_plan(const Feeds& feeds) {
+  std::vector<Extents> extents;
+  for (int32_t id : inputs_) {
+    const auto fed = feeds.find(graph_->node(id).name);
+    if (fed == feeds.end())
+      throw UserError(fmt::format("the input '{}' {} was not fed", graph_->node(id).name, text(graph_->node(id).outputs[0])));
+    extents.push_back(fed->second.extents());
+  }
+  const auto known = std::find_if(plans_.begin(), plans_.end(), [&](const Cached& cached) { return cached.extents == extents; });
+  if (known != plans_.end()) {
+    plans_.splice(plans_.begin(), plans_, known);
+    return *plans_.front().plan;
+  }
+  for (const auto& [name, tensor] : feeds)
+    if (std::find(input_names_.begin(), input_names_.end(), name) == input_names_.end())
+      throw UserError(fmt::format("there is no input '{}'.{}", name, did_you_mean(name, input_names_)));
+  Bindings bindings;
+  for (int32_t id : inputs_) bind_feed(graph_->node(id), feeds.find(graph_->node(id).name)->second, bindings);
+  for (int32_t id : inputs_) check_feed(graph_->node(id), feeds.find(graph_->node(id).name)->second, bindings);
+  plans_.push_front({std::move(extents), std::make_unique<Plan>(*graph_, bindings)});
+  if (plans_.size() > kept_plans) plans_.pop_back();
+  return *plans_.front().plan;
+}
+
+const Plan& Program::plan(const Feeds& feeds) { return find_plan(feeds); }
+
+std::vector<Tensor> Program::run(const Feeds& feeds, Store& store, Executor& executor) {
+  Plan& plan = find_plan(feeds);
+  std::vector<void*> source_data(graph_->size());
+  for (int32_t id = 0; id < graph_->size(); ++id) {
+    const Node& node = graph_->node(id);
+    switch (node.op->traits.source) {
+      case SourceKind::input: {
+        const Tensor& fed = feeds.find(node.name)->second;
+        if (fed.dtype() != node.outputs[0].dtype) {
+          Bindings bindings;
+          bind_feed(node, fed, bindings);
+        }
+        source_data[id] = fed.view().data;
+        break;
+      }
+      case SourceKind::constant: source_data[id] = node.attributes.get<Tensor>("value").view().data; break;
+      case SourceKind::none: break;
+      default: source_data[id] = store.get(node.name).view().data;
+    }
+  }
+  if (plan.arena_bytes() > arena_bytes_) {
+    arena_ = allocate_bytes(plan.arena_bytes());
+    arena_bytes_ = plan.arena_bytes();
+  }
+  plan.bind(arena_.get(), source_data);
+  executor.run_plan(plan);
+
+  std::vector<Tensor> results;
+  const auto& outputs = graph_->outputs();
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    const TensorView& view = plan.result(i);
+    if (outputs[i].is_update) {
+      void* target = store.get(outputs[i].name).view().data;
+      if (target != view.data) std::memcpy(target, view.data, view.bytes());
+    } else {
+      Tensor copy(view.dtype, view.extents);
+      std::memcpy(copy.view().data, view.data, view.bytes());
+      results.push_back(std::move(copy));
+    }
+  }
+  return results;
+}
+
+void initialize_store(const Graph& graph, Store& store, uint64_t seed) {
+  for (int32_t id = 0; id < graph.size(); ++id) {
+    const Node& node = graph.node(id);
+    const SourceKind kind = node.op->traits.source;
+    if (kind != SourceKind::parameter && kind != SourceKind::state) continue;
+    const Extents extents = evaluate(node.outputs[0].shape, {});
+    if (const Tensor* known = store.find(node.name)) {
+      if (known->dtype() != node.outputs[0].dtype || known->extents() != extents)
+        throw UserError(fmt::format("'{}' is {} in the model but {} was loaded; the two belong to different models", node.name,
+                                    text(node.outputs[0]), text(known->type())));
+      continue;
+    }
+    const Initializer initializer{node.attributes.get<std::string>("initializer"), node.attributes.get<double>("scale")};
+    Tensor value = initialize(initializer, node.name, extents, node.outputs[0].dtype, seed);
+    if (node.name == "random") {
+      value.data<int32_t>()[0] = static_cast<int32_t>(seed);
+      value.data<int32_t>()[1] = static_cast<int32_t>(seed >> 32);
+    }
+    store.set(node.name, std::move(value));
+  }
+}
+
+std::vector<Tensor> evaluate_constant(const Graph& graph) {
+  Plan plan(graph, {});
+  std::vector<void*> source_data(graph.size());
+  for (int32_t id = 0; id < graph.size(); ++id)
+    if (graph.node(id).op->traits.source == SourceKind::constant)
+      source_data[id] = graph.node(id).attributes.get<Tensor>("value").view().data;
+  const auto arena = allocate_bytes(plan.arena_bytes());
+  plan.bind(arena.get(), source_data);
+  make_serial_executor()->run_plan(plan);
+  std::vector<Tensor> results;
+  for (size_t i = 0; i < graph.outputs().size(); ++i) {
+    Tensor copy(plan.result(i).dtype, plan.result(i).extents);
+    std::memcpy(copy.view().data, plan.result(i).data, copy.bytes());
+    results.push_back(std::move(copy));
+  }
+  return results;
+}
+
+}  // namespace lariat

@@ -1,0 +1,45 @@
+#pragma once
+
+#include <list>
+
+#include "graph/exec/executor.hpp"
+#include "graph/store.hpp"
+
+namespace lariat {
+
+/// A graph ready to run: optimised, with a plan for each set of extents it has been fed (the latest 64 are kept).
+class Program {
+ public:
+  /// Optimises `graph` by the pass list; the original is not needed afterwards.
+  explicit Program(const Graph& graph);
+
+  /// Runs once: returns the outputs in their order and writes the updates to the store. Throws UserError for a
+  /// missing, unknown or ill-shaped feed; the store is then as it was.
+  std::vector<Tensor> run(const Feeds& feeds, Store& store, Executor& executor);
+  /// The plan for these feeds.
+  const Plan& plan(const Feeds& feeds);
+  const Graph& graph() const { return *graph_; }
+
+ private:
+  struct Cached {
+    std::vector<Extents> extents;
+    std::unique_ptr<Plan> plan;
+  };
+  Plan& find_plan(const Feeds& feeds);
+
+  std::unique_ptr<Graph> graph_;
+  std::vector<std::string> input_names_;  // of the graph as it was given
+  std::vector<int32_t> inputs_;           // live input nodes
+  std::list<Cached> plans_;               // latest first
+  std::shared_ptr<std::byte> arena_;
+  size_t arena_bytes_ = 0;
+};
+
+/// Puts a first value into `store` for every parameter and state of `graph` that it lacks; the random state takes
+/// `seed`. Throws UserError where a tensor in the store has another type than the graph says.
+void initialize_store(const Graph& graph, Store& store, uint64_t seed);
+
+/// The values of `outputs` of a graph that needs no feeds and no store, on one thread.
+std::vector<Tensor> evaluate_constant(const Graph& graph);
+
+}  // namespace lariat

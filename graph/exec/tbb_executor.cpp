@@ -1,0 +1,108 @@
+#include <tbb/global_control.h>
+#include <tbb/parallel_for.h>
+#include <tbb/task_arena.h>
+#include <tbb/task_group.h>
+
+#include <atomic>
+#include <charconv>
+#include <exception>
+#include <fstream>
+#include <mutex>
+
+#include "graph/error.hpp"
+#include "graph/exec/executor.hpp"
+
+namespace lariat {
+
+int available_threads() {
+  int threads = tbb::this_task_arena::max_concurrency();
+  // cgroup v2: "quota period" in microseconds, or "max period". oneTBB does not look there.
+  std::ifstream file("/sys/fs/cgroup/cpu.max");
+  std::string quota, period;
+  if (file >> quota >> period && quota != "max") {
+    double microseconds = 0, of = 0;
+    std::from_chars(quota.data(), quota.data() + quota.size(), microseconds);
+    std::from_chars(period.data(), period.data() + period.size(), of);
+    if (of > 0) threads = std::min(threads, std::max(1, static_cast<int>(microseconds / of + 0.5)));
+  }
+  return std::max(threads, 1);
+}
+
+namespace {
+
+class TbbExecutor final : public Executor {
+ public:
+  explicit TbbExecutor(int threads)
+      : threads_(threads > 0 ? threads : available_threads()),
+        allowed_(tbb::global_control::max_allowed_parallelism, static_cast<size_t>(threads_)),
+        arena_(threads_) {}
+
+  void run_plan(const Plan& plan) override {
+    const std::vector<Task>& tasks = plan.tasks();
+    if (waiting_.size() < tasks.size()) waiting_ = std::vector<std::atomic<int>>(tasks.size());
+    for (size_t i = 0; i < tasks.size(); ++i) waiting_[i].store(tasks[i].predecessors, std::memory_order_relaxed);
+    failure_ = nullptr;
+    failed_.store(false);
+    arena_.execute([&] {
+      tbb::task_group group;
+      for (size_t i = 1; i < tasks.size(); ++i)
+        if (tasks[i].predecessors == 0) group.run([this, &plan, &group, i] { run_from(plan, group, static_cast<int>(i)); });
+      if (!tasks.empty()) run_from(plan, group, 0);
+      group.wait();
+    });
+    if (failure_) std::rethrow_exception(failure_);
+  }
+
+  void run(int64_t count, int64_t grain, const std::function<void(int64_t, int64_t)>& body) const override {
+    const int64_t chunks = (count + grain - 1) / grain;
+    const auto chunk = [&](int64_t i) { body(i * grain, std::min((i + 1) * grain, count)); };
+    if (chunks == 1 || threads_ == 1) {
+      for (int64_t i = 0; i < chunks; ++i) chunk(i);
+      return;
+    }
+    // Isolated: a thread that waits here must not pick up another node, whose kernel would use the same
+    // thread-local scratch.
+    tbb::this_task_arena::isolate([&] {
+      tbb::parallel_for(int64_t{0}, chunks, chunk, tbb::simple_partitioner());
+    });
+  }
+
+  int threads() const override { return threads_; }
+
+ private:
+  // Runs a task and then, on the same thread, one of those it made ready; the others are handed out.
+  void run_from(const Plan& plan, tbb::task_group& group, int task) {
+    while (task >= 0) {
+      if (!failed_.load(std::memory_order_relaxed)) {
+        try {
+          run_task(plan, plan.tasks()[task]);
+        } catch (...) {
+          const std::lock_guard lock(failure_mutex_);
+          if (!failure_) failure_ = std::current_exception();
+          failed_.store(true);
+        }
+      }
+      int next = -1;
+      for (int successor : plan.tasks()[task].successors) {
+        if (waiting_[successor].fetch_sub(1, std::memory_order_acq_rel) != 1) continue;
+        if (next >= 0) group.run([this, &plan, &group, next] { run_from(plan, group, next); });
+        next = successor;
+      }
+      task = next;
+    }
+  }
+
+  const int threads_;
+  tbb::global_control allowed_;
+  tbb::task_arena arena_;
+  std::vector<std::atomic<int>> waiting_;
+  std::atomic<bool> failed_ = false;
+  std::mutex failure_mutex_;
+  std::exception_ptr failure_;
+};
+
+}  // namespace
+
+std::unique_ptr<Executor> make_tbb_executor(int threads) { return std::make_unique<TbbExecutor>(threads); }
+
+}  // namespace lariat

@@ -1,0 +1,187 @@
+#include "graph/initializer.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <numbers>
+
+#include "graph/error.hpp"
+#include "graph/random.hpp"
+
+namespace lariat {
+
+namespace {
+
+/// Random numbers by their index: each depends on seed and name only.
+class Draw {
+ public:
+  Draw(uint64_t seed, std::string_view name)
+      : key_(seed), stream_(hash_bytes(name.data(), name.size(), hash_name("initializer "))) {}
+
+  /// Two independent numbers, uniform in [0, 1) with 53 bits.
+  std::array<double, 2> uniform_pair(int64_t index) const {
+    const auto bits = random_bits(key_, stream_, static_cast<uint64_t>(index));
+    const auto unit = [](uint32_t high, uint32_t low) {
+      return static_cast<double>(((uint64_t{high} << 32) | low) >> 11) * 0x1p-53;
+    };
+    return {unit(bits[0], bits[1]), unit(bits[2], bits[3])};
+  }
+
+  /// Two independent standard normal numbers: r·cos t and r·sin t (Box and Muller, 1958).
+  std::array<double, 2> normal_pair(int64_t index) const {
+    const auto [a, b] = uniform_pair(index);
+    const double radius = std::sqrt(-2 * std::log(1 - a)), angle = 2 * std::numbers::pi * b;
+    return {radius * std::cos(angle), radius * std::sin(angle)};
+  }
+
+ private:
+  uint64_t key_, stream_;
+};
+
+/// Calls `pair(index)` for every second element and stores the two results times `scale`.
+template <class Pair>
+void fill_by_pairs(const Tensor& out, double scale, Pair&& pair) {
+  with_type(out.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    const std::span<T> values = out.values<T>();
+    for (size_t i = 0; i < values.size(); i += 2) {
+      const std::array<double, 2> drawn = pair(static_cast<int64_t>(i / 2));
+      values[i] = static_cast<T>(scale * drawn[0]);
+      if (i + 1 < values.size()) values[i + 1] = static_cast<T>(scale * drawn[1]);
+    }
+  });
+}
+
+void fill_uniform(const Tensor& out, const Draw& draw, double half_width) {
+  fill_by_pairs(out, half_width, [&](int64_t index) {
+    const auto [a, b] = draw.uniform_pair(index);
+    return std::array<double, 2>{2 * a - 1, 2 * b - 1};
+  });
+}
+
+void fill_normal(const Tensor& out, const Draw& draw, double standard_deviation) {
+  fill_by_pairs(out, standard_deviation, [&](int64_t index) { return draw.normal_pair(index); });
+}
+
+// Eight partial sums, so that the order of additions is fixed and yet the compiler can vectorise.
+double dot(const double* a, const double* b, int64_t count) {
+  std::array<double, 8> sums{};
+  int64_t i = 0;
+  for (; i + 8 <= count; i += 8)
+    for (int64_t k = 0; k < 8; ++k) sums[k] += a[i + k] * b[i + k];
+  for (; i < count; ++i) sums[0] += a[i] * b[i];
+  return ((sums[0] + sums[4]) + (sums[1] + sums[5])) + ((sums[2] + sums[6]) + (sums[3] + sums[7]));
+}
+
+/// `count` ≤ `length` orthonormal vectors, one after the other, uniform among all such: normal vectors made
+/// orthogonal by modified Gram-Schmidt, which is repeated while it cancels more than half of a vector (Daniel
+/// et al., 1976).
+std::vector<double> orthonormal_vectors(int64_t count, int64_t length, const Draw& draw) {
+  std::vector<double> vectors(static_cast<size_t>(count * length));
+  for (size_t i = 0; i < vectors.size(); i += 2) {
+    const auto drawn = draw.normal_pair(static_cast<int64_t>(i / 2));
+    vectors[i] = drawn[0];
+    if (i + 1 < vectors.size()) vectors[i + 1] = drawn[1];
+  }
+  for (int64_t j = 0; j < count; ++j) {
+    double* v = vectors.data() + j * length;
+    double before, after = std::sqrt(dot(v, v, length));
+    do {
+      before = after;
+      for (int64_t i = 0; i < j; ++i) {
+        const double* q = vectors.data() + i * length;
+        const double projection = dot(q, v, length);
+        for (int64_t k = 0; k < length; ++k) v[k] -= projection * q[k];
+      }
+      after = std::sqrt(dot(v, v, length));
+    } while (after < before / 2);
+    for (int64_t k = 0; k < length; ++k) v[k] /= after;
+  }
+  return vectors;
+}
+
+void fill_orthogonal(const Tensor& out, const Draw& draw, double gain) {
+  const int64_t columns = out.extents().empty() ? 1 : out.extents().back();
+  const int64_t rows = out.count() / columns;
+  const bool tall = rows >= columns;
+  const std::vector<double> vectors =
+      orthonormal_vectors(std::min(rows, columns), std::max(rows, columns), draw);
+  with_type(out.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    T* values = out.data<T>();
+    for (int64_t row = 0; row < rows; ++row)
+      for (int64_t column = 0; column < columns; ++column)
+        values[row * columns + column] =
+            static_cast<T>(gain * (tall ? vectors[column * rows + row] : vectors[row * columns + column]));
+  });
+}
+
+struct Fans {
+  double in = 1, out = 1;
+};
+
+Fans fans_of(const Extents& extents) {
+  const size_t rank = extents.size();
+  if (rank == 0) return {};
+  const auto last = static_cast<double>(extents[rank - 1]);
+  if (rank == 1) return {last, last};
+  double window = 1;
+  for (size_t i = 0; i + 2 < rank; ++i) window *= static_cast<double>(extents[i]);
+  return {window * static_cast<double>(extents[rank - 2]), window * last};
+}
+
+void fill_glorot_uniform(const Tensor& out, const Draw& draw, double gain) {
+  const Fans fans = fans_of(out.extents());
+  fill_uniform(out, draw, gain * std::sqrt(6 / (fans.in + fans.out)));
+}
+
+void fill_he_normal(const Tensor& out, const Draw& draw, double gain) {
+  fill_normal(out, draw, gain * std::sqrt(2 / fans_of(out.extents()).in));
+}
+
+/// A kind that draws; `fill` takes the initializer's scale.
+struct Kind {
+  std::string_view name;
+  void (*fill)(const Tensor& out, const Draw& draw, double scale);
+};
+
+constexpr std::array kinds{Kind{"uniform", fill_uniform}, Kind{"normal", fill_normal},
+                           Kind{"glorot_uniform", fill_glorot_uniform}, Kind{"he_normal", fill_he_normal},
+                           Kind{"orthogonal", fill_orthogonal}};
+
+[[noreturn]] void refuse(std::string_view name, const std::string& message) {
+  throw UserError(fmt::format("cannot initialize '{}': {}", name, message));
+}
+
+}  // namespace
+
+Tensor initialize(const Initializer& initializer, std::string_view name, const Extents& extents, DType dtype,
+                  uint64_t seed) {
+  const std::string& kind = initializer.kind;
+  const double scale = initializer.scale;
+  const auto found = std::find_if(kinds.begin(), kinds.end(), [&](const Kind& k) { return k.name == kind; });
+  if (kind != "constant" && found == kinds.end()) {
+    std::vector<std::string> known{"constant"};
+    for (const Kind& other : kinds) known.emplace_back(other.name);
+    refuse(name, fmt::format("there is no initializer '{}'.{}", kind, did_you_mean(kind, known)));
+  }
+  if (kind == "constant") {
+    try {
+      return Tensor::filled(dtype, extents, scale);
+    } catch (const UserError& error) {
+      refuse(name, error.what());
+    }
+  }
+  if (!is_float(dtype))
+    refuse(name, fmt::format("'{}' draws real numbers, the tensor is {}; use init::constant", kind,
+                             name_of(dtype)));
+  if (!(scale >= 0 && std::isfinite(scale)))
+    refuse(name, fmt::format("the scale of '{}' is {}; it must be finite and not negative", kind, scale));
+  const Tensor out(dtype, extents);
+  if (out.count() > 0) found->fill(out, Draw(seed, name), scale);
+  return out;
+}
+
+}  // namespace lariat

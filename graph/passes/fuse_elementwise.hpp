@@ -1,0 +1,10 @@
+#pragma once
+
+#include "graph/graph.hpp"
+
+namespace lariat {
+
+/// Joins element-wise nodes of one shape into a fused node that runs them in one loop over memory.
+void fuse_elementwise(const Graph& from, Graph& to);
+
+}  // namespace lariat

@@ -1,0 +1,10 @@
+#pragma once
+
+#include "graph/graph.hpp"
+
+namespace lariat {
+
+/// Drops nodes that no output depends on.
+void remove_dead(const Graph& from, Graph& to);
+
+}  // namespace lariat

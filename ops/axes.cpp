@@ -1,0 +1,70 @@
+#include "ops/axes.hpp"
+
+#include <fmt/format.h>
+
+#include "graph/error.hpp"
+
+namespace lariat {
+
+int64_t checked_axis(int64_t axis, const Shape& shape) {
+  const auto rank = static_cast<int64_t>(shape.size());
+  if (axis >= -rank && axis < rank) return axis < 0 ? axis + rank : axis;
+  if (rank == 0) throw UserError(fmt::format("axis {} does not exist: x is a scalar", axis));
+  throw UserError(
+      fmt::format("axis {} does not exist: x is {}, so axes run from {} to {}", axis, text(shape), -rank, rank - 1));
+}
+
+std::vector<bool> checked_axes(const std::vector<int64_t>& axes, const Shape& shape) {
+  std::vector<bool> reduced(shape.size(), axes.empty());
+  for (int64_t axis : axes) {
+    const int64_t index = checked_axis(axis, shape);
+    if (reduced[index]) throw UserError(fmt::format("axis {} is named twice", axis));
+    reduced[index] = true;
+  }
+  return reduced;
+}
+
+std::vector<bool> marked_axes(const std::vector<int64_t>& axes, size_t rank) {
+  std::vector<bool> reduced(rank, axes.empty());
+  for (int64_t axis : axes) reduced[axis < 0 ? axis + rank : axis] = true;
+  return reduced;
+}
+
+Shape reduced_shape(const Shape& shape, const std::vector<bool>& reduced, bool keep) {
+  Shape result;
+  for (size_t i = 0; i < shape.size(); ++i) {
+    if (!reduced[i]) result.push_back(shape[i]);
+    if (reduced[i] && keep) result.push_back(1);
+  }
+  return result;
+}
+
+AxisBlocks blocks_around(const Extents& extents, int64_t axis) {
+  const size_t index = axis < 0 ? axis + extents.size() : axis;
+  AxisBlocks blocks{.extent = extents[index]};
+  for (size_t i = 0; i < extents.size(); ++i) {
+    if (i < index) blocks.outer *= extents[i];
+    if (i > index) blocks.inner *= extents[i];
+  }
+  return blocks;
+}
+
+void check_one_dtype(const InferContext& c) {
+  for (size_t i = 1; i < c.size(); ++i)
+    if (c.in(i).dtype != c.in(0).dtype)
+      c.fail("takes inputs of one dtype; got " + text(c.in(0)) + " and " + text(c.in(i)) +
+             ". Use cast to convert one");
+}
+
+void check_float(const InferContext& c, size_t index, std::string_view name) {
+  if (!is_float(c.in(index).dtype))
+    c.fail(fmt::format("{} is {}; it must be f32 or f64. Use cast", name, text(c.in(index))));
+}
+
+void check_integers(const InferContext& c, size_t index, std::string_view name, const Shape& shape) {
+  const TensorType wanted{i32, shape};
+  if (c.in(index) != wanted)
+    c.fail(fmt::format("{} is {}; it must be {}", name, text(c.in(index)), text(wanted)));
+}
+
+}  // namespace lariat

@@ -1,0 +1,185 @@
+#pragma once
+
+#include <limits>
+#include <memory>
+#include <type_traits>
+
+#include "ops/axes.hpp"
+
+namespace lariat {
+
+// Reductions over any axes. The tree is fixed by the shapes: runs of axes are reduced one after the other, innermost
+// first; each is cut into chunks whose partial results are combined in order, whoever computed them.
+
+/// Sums in double (int64 for integers), so that 1e8 floats of 1 give 1e8.
+struct Summing {
+  template <class T>
+  using Accumulator = std::conditional_t<std::is_integral_v<T>, int64_t, double>;
+  template <class A>
+  static A start() {
+    return A(0);
+  }
+  template <class A>
+  static A combine(A a, A b) {
+    return a + b;
+  }
+};
+
+/// The maximum; NaN counts as the largest.
+struct Maximizing {
+  template <class T>
+  using Accumulator = T;
+  template <class A>
+  static A start() {
+    return std::is_integral_v<A> ? std::numeric_limits<A>::lowest() : -std::numeric_limits<A>::infinity();
+  }
+  template <class A>
+  static A combine(A a, A b) {
+    return b > a || b != b ? b : a;
+  }
+};
+
+class ReductionPlan {
+ public:
+  /// One run of axes: [outer, reduced, inner] -> [outer, inner].
+  struct Pass {
+    int64_t outer, reduced, inner;
+    int64_t rows, chunks;   // rows of one chunk of `reduced`
+    int64_t columns, tiles;  // columns of one tile of `inner`
+  };
+  ReductionPlan(const Extents& extents, const std::vector<bool>& reduced);
+  const std::vector<Pass>& passes() const { return passes_; }
+  size_t workspace_bytes() const;
+
+ private:
+  std::vector<Pass> passes_;
+};
+
+/// Which axes of the input a node reduces.
+using ReducedAxes = std::vector<bool> (*)(const TensorView& x, const TensorView& result, const Attributes&);
+
+template <ReducedAxes axes>
+std::shared_ptr<const void> prepare_reduction(const KernelContext& k) {
+  return std::make_shared<ReductionPlan>(k.inputs[0].extents, axes(k.inputs[0], k.outputs[0], k.attributes));
+}
+template <ReducedAxes axes>
+size_t reduction_workspace(std::span<const TensorView> inputs, std::span<const TensorView> outputs,
+                           const Attributes& attributes) {
+  return ReductionPlan(inputs[0].extents, axes(inputs[0], outputs[0], attributes)).workspace_bytes();
+}
+
+/// The axes that the attribute `axes` names.
+std::vector<bool> axes_attribute(const TensorView& x, const TensorView& result, const Attributes& attributes);
+/// The attributes `axes` and `keep_dims`.
+std::vector<AttributeSpec> reduction_attributes();
+/// One result of x's dtype with the shape that those attributes give.
+std::vector<TensorType> infer_reduction(const InferContext& c);
+/// The shape of x with the axes of the attribute `axes` of size 1: the result so shaped broadcasts to x.
+Shape kept_shape(const GradContext& g);
+
+namespace reduction_detail {
+
+constexpr int64_t widest_tile = 512;
+constexpr int64_t narrowest_lanes = 64;
+constexpr int64_t rows_per_block = 128;
+
+// Lanes of consecutive elements are accumulated side by side, so that the loop vectorises whatever `width` is: narrow
+// rows lie several to one line of lanes, which are then folded in halves.
+template <class Reducer, class Accumulator, class In, class Map>
+void reduce_rows(const In* in, int64_t rows, int64_t stride, int64_t width, Accumulator* total, const Map& map) {
+  Accumulator lanes[widest_tile];
+  const int64_t side_by_side = width == stride ? std::max<int64_t>(1, std::min(rows, narrowest_lanes / width)) : 1;
+  const int64_t line = side_by_side * width, step = side_by_side == 1 ? stride : line;
+  const int64_t lines = rows / side_by_side;
+  std::fill_n(total, width, Reducer::template start<Accumulator>());
+  for (int64_t begin = 0; begin < lines; begin += rows_per_block) {
+    std::fill_n(lanes, line, Reducer::template start<Accumulator>());
+    const int64_t end = std::min(begin + rows_per_block, lines);
+    for (int64_t r = begin; r < end; ++r) {
+      const In* row = in + r * step;
+      for (int64_t j = 0; j < line; ++j) lanes[j] = Reducer::combine(lanes[j], map(row[j]));
+    }
+    if (end == lines) {
+      const int64_t done = lines * side_by_side;
+      const In* rest = in + done * width;
+      for (int64_t j = 0; j < (rows - done) * width; ++j) lanes[j] = Reducer::combine(lanes[j], map(rest[j]));
+    }
+    for (int64_t count = side_by_side; count > 1;) {
+      const int64_t half = (count + 1) / 2;
+      for (int64_t j = 0; j < (count - half) * width; ++j)
+        lanes[j] = Reducer::combine(lanes[j], lanes[j + half * width]);
+      count = half;
+    }
+    for (int64_t j = 0; j < width; ++j) total[j] = Reducer::combine(total[j], lanes[j]);
+  }
+}
+
+template <class Reducer, class Accumulator, class In, class Out, class Map, class Finish>
+void run_pass(const ParallelFor& parallel, const ReductionPlan::Pass& p, const In* in, Out* out,
+              Accumulator* partials, const Map& map, const Finish& finish) {
+  const int64_t per_chunk = p.outer * p.tiles;
+  parallel.run(per_chunk * p.chunks, rows_per_task(p.rows * p.columns), [&](int64_t begin, int64_t end) {
+    Accumulator total[widest_tile];
+    for (int64_t task = begin; task < end; ++task) {
+      const int64_t tile = task % p.tiles, chunk = task / p.tiles % p.chunks, outer = task / (p.tiles * p.chunks);
+      const int64_t column = tile * p.columns, width = std::min(p.columns, p.inner - column);
+      const int64_t row = chunk * p.rows, rows = std::min(p.rows, p.reduced - row);
+      reduce_rows<Reducer>(in + (outer * p.reduced + row) * p.inner + column, rows, p.inner, width, total, map);
+      if (p.chunks == 1) {
+        for (int64_t j = 0; j < width; ++j) out[outer * p.inner + column + j] = finish(total[j]);
+      } else {
+        std::copy_n(total, width, partials + (outer * p.chunks + chunk) * p.inner + column);
+      }
+    }
+  });
+  if (p.chunks == 1) return;
+  parallel.run(per_chunk, rows_per_task(p.chunks * p.columns), [&](int64_t begin, int64_t end) {
+    for (int64_t task = begin; task < end; ++task) {
+      const int64_t column = task % p.tiles * p.columns, outer = task / p.tiles;
+      const int64_t width = std::min(p.columns, p.inner - column);
+      Accumulator* total = partials + outer * p.chunks * p.inner + column;
+      for (int64_t chunk = 1; chunk < p.chunks; ++chunk)
+        for (int64_t j = 0; j < width; ++j) total[j] = Reducer::combine(total[j], total[chunk * p.inner + j]);
+      for (int64_t j = 0; j < width; ++j) out[outer * p.inner + column + j] = finish(total[j]);
+    }
+  });
+}
+
+}  // namespace reduction_detail
+
+/// result = finish(reduction of map(x)), with the plan that `prepare_reduction` made. `map` takes a T and `finish` an
+/// accumulator.
+template <class Reducer, class T, class Map, class Finish>
+void reduce(const KernelContext& k, const Map& map, const Finish& finish) {
+  using Accumulator = typename Reducer::template Accumulator<T>;
+  const auto& passes = static_cast<const ReductionPlan*>(k.prepared)->passes();
+  auto* scratch = reinterpret_cast<Accumulator*>(k.workspace);
+  const auto take = [&](int64_t count) {
+    Accumulator* taken = scratch;
+    scratch += count;
+    return taken;
+  };
+  const auto mapped = [&](T x) { return static_cast<Accumulator>(map(x)); };
+  const auto finished = [&](Accumulator a) { return static_cast<T>(finish(a)); };
+  const auto same = [](Accumulator a) { return a; };
+  const Accumulator* between = nullptr;
+  for (size_t i = 0; i < passes.size(); ++i) {
+    const ReductionPlan::Pass& p = passes[i];
+    Accumulator* partials = p.chunks > 1 ? take(p.outer * p.chunks * p.inner) : nullptr;
+    const bool last = i + 1 == passes.size();
+    Accumulator* next = last ? nullptr : take(p.outer * p.inner);
+    using namespace reduction_detail;
+    if (i == 0 && last) {
+      run_pass<Reducer>(k.parallel, p, k.in<T>(0), k.out<T>(0), partials, mapped, finished);
+    } else if (i == 0) {
+      run_pass<Reducer>(k.parallel, p, k.in<T>(0), next, partials, mapped, same);
+    } else if (last) {
+      run_pass<Reducer>(k.parallel, p, between, k.out<T>(0), partials, same, finished);
+    } else {
+      run_pass<Reducer>(k.parallel, p, between, next, partials, same, same);
+    }
+    between = next;
+  }
+}
+
+}  // namespace lariat

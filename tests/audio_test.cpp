@@ -1,0 +1,201 @@
+#include "frontends/speech/audio.hpp"
+
+#include <sndfile.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <limits>
+#include <numbers>
+
+#include "graph/error.hpp"
+#include "tests/testing.hpp"
+
+namespace fs = std::filesystem;
+using namespace lariat::speech;
+using lariat::UserError;
+using lariat::testing::message_of;
+
+namespace {
+
+struct Folder {
+  fs::path path = fs::temp_directory_path() / ("lariat_audio_test_" + std::to_string(getpid()));
+  Folder() { fs::create_directories(path); }
+  ~Folder() { fs::remove_all(path); }
+  std::string file(const char* name) const { return (path / name).string(); }
+};
+
+// Writes interleaved samples in [-1, 1] through libsndfile.
+void write_sound(const std::string& file, int format, int channels, int rate,
+                 const std::vector<float>& samples) {
+  SF_INFO info = {};
+  info.format = format;
+  info.channels = channels;
+  info.samplerate = rate;
+  SNDFILE* sound = sf_open(file.c_str(), SFM_WRITE, &info);
+  REQUIRE(sound != nullptr);
+  sf_write_float(sound, samples.data(), static_cast<sf_count_t>(samples.size()));
+  sf_close(sound);
+}
+
+std::vector<float> sine(double hertz, int rate, size_t count, double amplitude = 0.5) {
+  std::vector<float> samples(count);
+  for (size_t t = 0; t < count; ++t)
+    samples[t] = float(amplitude * std::sin(2 * std::numbers::pi * hertz * t / rate));
+  return samples;
+}
+
+std::string bytes_of(const std::string& file) {
+  std::ifstream stream(file, std::ios::binary);
+  return {std::istreambuf_iterator<char>(stream), {}};
+}
+
+void write_bytes(const std::string& file, const std::string& bytes) {
+  std::ofstream(file, std::ios::binary).write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+}
+
+}  // namespace
+
+TEST_CASE("audio: WAV, FLAC, AIFF and SPHERE give the same int16-scaled samples") {
+  const Folder folder;
+  std::vector<float> samples = sine(440, 8000, 1000);
+  for (float& sample : samples) sample = std::round(sample * 32768) / 32768;
+  const std::pair<const char*, int> formats[] = {{"a.wav", SF_FORMAT_WAV | SF_FORMAT_PCM_16},
+                                                 {"a.flac", SF_FORMAT_FLAC | SF_FORMAT_PCM_16},
+                                                 {"a.aiff", SF_FORMAT_AIFF | SF_FORMAT_PCM_16},
+                                                 {"a.sph", SF_FORMAT_NIST | SF_FORMAT_PCM_16},
+                                                 {"f.wav", SF_FORMAT_WAV | SF_FORMAT_FLOAT}};
+  for (const auto& [name, format] : formats) {
+    INFO(name);
+    const std::string file = folder.file(name);
+    write_sound(file, format, 1, 8000, samples);
+    std::vector<std::string> notices;
+    const Audio audio = read_audio(file, 8000, &notices);
+    CHECK(notices.empty());
+    CHECK(audio.sample_rate == 8000);
+    CHECK(sample_rate_of(file) == 8000);
+    CHECK(audio.source == file);
+    REQUIRE(audio.samples.size() == samples.size());
+    for (size_t t = 0; t < samples.size(); ++t) REQUIRE(audio.samples[t] == samples[t] * 32768);
+  }
+}
+
+TEST_CASE("audio: what write_wav writes reads back, rounded and clipped") {
+  const Folder folder;
+  const std::string file = folder.file("a.wav");
+  write_wav(file, {{0, 1, -1, 0.6f, 1000.4f, 40000, -40000}, 16000});
+  const Audio audio = read_audio(file);
+  CHECK(audio.sample_rate == 16000);
+  CHECK(audio.samples == std::vector<float>{0, 1, -1, 1, 1000, 32767, -32768});
+  CHECK(std::distance(fs::directory_iterator(folder.path), fs::directory_iterator()) == 1);
+}
+
+TEST_CASE("audio: stereo is mixed down and another rate resampled, with a notice for each") {
+  const Folder folder;
+  const std::string file = folder.file("a.wav");
+  const std::vector<float> left = sine(440, 16000, 8000);
+  std::vector<float> stereo;
+  for (const float sample : left) stereo.insert(stereo.end(), {sample, 0.25f});
+  write_sound(file, SF_FORMAT_WAV | SF_FORMAT_FLOAT, 2, 16000, stereo);
+  std::vector<std::string> notices;
+  Audio audio = read_audio(file, 0, &notices);
+  REQUIRE(audio.samples.size() == 8000);
+  for (size_t t = 0; t < left.size(); ++t) {
+    REQUIRE(audio.samples[t] == doctest::Approx((left[t] + 0.25) / 2 * 32768).epsilon(1e-5));
+  }
+  CHECK(notices == std::vector<std::string>{file + ": mixed 2 channels down to one"});
+
+  notices.clear();
+  audio = read_audio(file, 8000, &notices);
+  CHECK(notices == std::vector<std::string>{file + ": mixed 2 channels down to one",
+                                            file + ": resampled from 16000 Hz to 8000 Hz"});
+  CHECK(audio.sample_rate == 8000);
+  REQUIRE(audio.samples.size() == 4000);
+  // Away from the ends the resampled sine is the sine sampled at the new rate.
+  const std::vector<float> wanted = sine(440, 8000, 4000);
+  for (size_t t = 500; t < 3500; ++t)
+    REQUIRE(std::abs(audio.samples[t] - (wanted[t] + 0.25f) / 2 * 32768) < 3);
+  CHECK(read_audio(file, 8000).samples == audio.samples);
+}
+
+TEST_CASE(
+    "audio: resampling keeps the length's ratio and removes what lies above the new Nyquist frequency") {
+  const std::vector<float> high = sine(3900, 16000, 16000);
+  CHECK(resample(high, 0.5).size() == 8000);
+  CHECK(resample(high, 1 / 1.1, false).size() == 14545);
+  CHECK(resample({1.0f}, 0.01).size() == 1);
+  const std::vector<float> gone = resample(sine(6000, 16000, 16000), 0.5);
+  CHECK(std::abs(*std::max_element(gone.begin() + 500, gone.end() - 500)) < 1e-3);
+  const std::vector<float> kept = resample(sine(1000, 16000, 16000), 0.5);
+  CHECK(*std::max_element(kept.begin() + 500, kept.end() - 500) == doctest::Approx(0.5).epsilon(1e-3));
+}
+
+TEST_CASE("audio: every kind of bad file has its message") {
+  const Folder folder;
+  const auto message = [&](const std::string& file) {
+    return message_of<UserError>([&] { read_audio(file); });
+  };
+  std::string file = folder.file("none.wav");
+  CHECK(message(file) == file + ": there is no such file; check the path");
+  CHECK(message(folder.path.string()) == folder.path.string() + ": is a folder; name an audio file in it");
+  file = folder.file("empty.wav");
+  write_bytes(file, "");
+  CHECK(message(file) == file + ": the file is empty; record it again or leave it out");
+  file = folder.file("text.wav");
+  write_bytes(file, "this is no audio, whatever its name says");
+  CHECK(message(file) ==
+        file + ": cannot be read as audio (Format not recognised); give WAV, FLAC, AIFF or SPHERE");
+  file = folder.file("silent.wav");
+  write_sound(file, SF_FORMAT_WAV | SF_FORMAT_PCM_16, 1, 8000, {});
+  CHECK(message(file) == file + ": holds no samples; record it again or leave it out");
+  file = folder.file("nan.wav");
+  write_sound(file, SF_FORMAT_WAV | SF_FORMAT_FLOAT, 1, 8000,
+              {0, 0.5f, std::numeric_limits<float>::quiet_NaN(), 0});
+  CHECK(message(file) == file + ": sample 2 is nan; repair the file or leave it out");
+  write_sound(file, SF_FORMAT_WAV | SF_FORMAT_FLOAT, 1, 8000, {0, -std::numeric_limits<float>::infinity()});
+  CHECK(message(file) == file + ": sample 1 is -inf; repair the file or leave it out");
+  file = folder.file("rate.wav");
+  write_sound(file, SF_FORMAT_WAV | SF_FORMAT_PCM_16, 1, 8000, {0, 0});
+  CHECK(message_of<UserError>([&] { read_audio(file, 8000 * 300); }) ==
+        file + ": cannot be resampled from 8000 Hz to 2400000 Hz; the rates may differ by a factor of 256");
+  CHECK(message_of<UserError>([&] { sample_rate_of(folder.file("none.wav")); }) ==
+        folder.file("none.wav") + ": there is no such file; check the path");
+}
+
+TEST_CASE("audio: a file that was cut short is damaged, not shorter") {
+  const Folder folder;
+  const std::vector<float> samples = sine(440, 8000, 20000);
+  std::string file = folder.file("a.wav");
+  write_sound(file, SF_FORMAT_WAV | SF_FORMAT_PCM_16, 1, 8000, samples);
+  std::string bytes = bytes_of(file);
+  write_bytes(file, bytes.substr(0, 20044));
+  CHECK(message_of<UserError>([&] { read_audio(file); }) ==
+        file + ": damaged: 20000 of 40000 bytes are there; copy it again or leave it out");
+  // What a program writes that does not know the length yet is no damage.
+  std::memcpy(bytes.data() + 40, "\xff\xff\xff\xff", 4);
+  write_bytes(file, bytes);
+  CHECK(read_audio(file).samples.size() == 20000);
+
+  file = folder.file("a.flac");
+  write_sound(file, SF_FORMAT_FLAC | SF_FORMAT_PCM_16, 1, 8000, samples);
+  bytes = bytes_of(file);
+  write_bytes(file, bytes.substr(0, bytes.size() / 2));
+  const std::string message = message_of<UserError>([&] { read_audio(file); });
+  CHECK(message.find(file + ": damaged: ") == 0);
+  CHECK(message.find(" of 20000 samples can be read; copy it again or leave it out") != std::string::npos);
+
+  file = folder.file("a.aiff");
+  write_sound(file, SF_FORMAT_AIFF | SF_FORMAT_PCM_16, 1, 8000, samples);
+  write_bytes(file, bytes_of(file).substr(0, 20000));
+  CHECK(message_of<UserError>([&] { read_audio(file); }) ==
+        file + ": damaged: 19954 of 40008 bytes are there; copy it again or leave it out");
+  file = folder.file("a.sph");
+  write_sound(file, SF_FORMAT_NIST | SF_FORMAT_PCM_16, 1, 8000, samples);
+  write_bytes(file, bytes_of(file).substr(0, 20000));
+  CHECK(message_of<UserError>([&] { read_audio(file); }) ==
+        file + ": damaged: 9488 of 20000 samples can be read; copy it again or leave it out");
+}
