@@ -37,7 +37,7 @@ class Probe {
   // The numeric derivative of output `output` (a scalar) by one element of a feed.
   double derivative(size_t output, const std::string& name, int64_t element) {
     double& x = feeds_.at(name).data<double>()[element];
-    const double at = x, h = 1e-3 * std::max(1.0, std::abs(at));
+    const double at = x, h = 1e-3 * std::max(1.0, std::abs(at) / 1e3);
     const auto value = [&](double offset) {
       x = at + offset;
       return run()[output].item();

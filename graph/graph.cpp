@@ -47,12 +47,14 @@ std::string place_of(std::string_view op, const std::string& name, const std::so
 void check_number(const AttributeSpec& spec, double value, const std::string& place) {
   // Negated, so that NaN is refused as well.
   if (!(value >= spec.minimum && value <= spec.maximum))
-    throw UserError(fmt::format("{}'{}' is {}; it must lie in [{}, {}]", place, spec.name, value, spec.minimum, spec.maximum));
+    throw UserError(fmt::format("{}'{}' is {}; it must lie in [{}, {}]", place, spec.name, value,
+                                spec.minimum, spec.maximum));
 }
 
 Attributes checked_attributes(const OpDef& op, Attributes given, const std::string& place) {
   for (const auto& [name, value] : given) {
-    const auto spec = std::find_if(op.attributes.begin(), op.attributes.end(), [&](const auto& s) { return s.name == name; });
+    const auto spec = std::find_if(op.attributes.begin(), op.attributes.end(),
+                                   [&](const auto& s) { return s.name == name; });
     if (spec == op.attributes.end()) {
       std::vector<std::string> known;
       for (const AttributeSpec& s : op.attributes) known.push_back(s.name);
@@ -61,11 +63,13 @@ Attributes checked_attributes(const OpDef& op, Attributes given, const std::stri
     if (value.index() != static_cast<size_t>(spec->kind))
       throw UserError(fmt::format("{}'{}' must be {}", place, name, name_of(spec->kind)));
     if (const auto* number = std::get_if<double>(&value)) check_number(*spec, *number, place);
-    if (const auto* number = std::get_if<int64_t>(&value)) check_number(*spec, static_cast<double>(*number), place);
+    if (const auto* number = std::get_if<int64_t>(&value))
+      check_number(*spec, static_cast<double>(*number), place);
   }
   for (const AttributeSpec& spec : op.attributes) {
     if (given.find(spec.name)) continue;
-    if (!spec.otherwise) throw UserError(fmt::format("{}the attribute '{}' is missing: {}", place, spec.name, spec.doc));
+    if (!spec.otherwise)
+      throw UserError(fmt::format("{}the attribute '{}' is missing: {}", place, spec.name, spec.doc));
     given.set(spec.name, *spec.otherwise);
   }
   return given;
@@ -78,9 +82,10 @@ Value Value::named(std::string name) const {
   const Node& node = graph_->node(node_);
   const SourceKind kind = node.op->traits.source;
   if (kind != SourceKind::none && kind != SourceKind::constant && name != node.name)
-    throw UserError(fmt::format("{}cannot be renamed to '{}': feeds and the store know it by its name; give the name "
-                                "where it is made",
-                                place_of(node.op->name, node.name, node.where), name));
+    throw UserError(
+        fmt::format("{}cannot be renamed to '{}': feeds and the store know it by its name; give the name "
+                    "where it is made",
+                    place_of(node.op->name, node.name, node.where), name));
   graph_->rename(node_, std::move(name));
   return *this;
 }
@@ -90,9 +95,14 @@ Value Graph::add(const OpDef& op, std::span<const Value> inputs, Attributes attr
   const std::string place = place_of(op.name, name, where);
   const size_t expected = op.inputs.size();
   if (op.variadic ? inputs.size() < expected : inputs.size() != expected)
-    throw UserError(fmt::format("{}takes {}{} inputs, {} given", place, op.variadic ? "at least " : "", expected, inputs.size()));
-  Node node{.op = &op, .inputs = {}, .attributes = checked_attributes(op, std::move(attributes), place), .outputs = {},
-            .name = std::move(name), .where = where};
+    throw UserError(fmt::format("{}takes {}{} inputs, {} given", place, op.variadic ? "at least " : "",
+                                expected, inputs.size()));
+  Node node{.op = &op,
+            .inputs = {},
+            .attributes = checked_attributes(op, std::move(attributes), place),
+            .outputs = {},
+            .name = std::move(name),
+            .where = where};
   std::vector<TensorType> types;
   for (size_t i = 0; i < inputs.size(); ++i) {
     if (!inputs[i]) throw UserError(fmt::format("{}input {} is an empty Value", place, i));
@@ -105,16 +115,19 @@ Value Graph::add(const OpDef& op, std::span<const Value> inputs, Attributes attr
   } catch (const UserError& error) {
     throw UserError(place + error.what());
   }
-  require(op.variadic_outputs || node.outputs.size() == op.outputs.size(), "an op infers another number of outputs than its record names");
+  require(op.variadic_outputs || node.outputs.size() == op.outputs.size(),
+          "an op infers another number of outputs than its record names");
   nodes_.push_back(std::move(node));
   return {this, size() - 1, 0};
 }
 
-Value Graph::source(std::string_view op, std::string name, TensorType type, Attributes attributes, std::source_location where) {
+Value Graph::source(std::string_view op, std::string name, TensorType type, Attributes attributes,
+                    std::source_location where) {
   const std::string place = place_of(op, name, where);
   if (name.empty()) throw UserError(fmt::format("{}needs a name", place));
   if (sources_.contains(name))
-    throw UserError(fmt::format("{}the name is taken by another input, parameter or state; choose another", place));
+    throw UserError(
+        fmt::format("{}the name is taken by another input, parameter or state; choose another", place));
   try {
     element_count(type.shape);
   } catch (const UserError& error) {
@@ -176,7 +189,8 @@ void Graph::output(std::string name, Value value) {
 void Graph::update(std::string parameter, Value next) {
   require(next && &next.graph() == this, "an update is not a value of its graph");
   const int32_t target = source_id(parameter);
-  require(target >= 0 && node(target).op->traits.source != SourceKind::input, "an update names no parameter or state");
+  require(target >= 0 && node(target).op->traits.source != SourceKind::input,
+          "an update names no parameter or state");
   require(node(target).outputs[0] == next.type(), "an update has another type than its parameter");
   for (const Output& other : outputs_)
     if (other.is_update && other.name == parameter)
@@ -241,7 +255,8 @@ std::vector<Value> GraphCopy::inputs(int32_t id) const {
 void GraphCopy::copy(int32_t id) {
   const Node& node = from_.node(id);
   const SourceKind kind = node.op->traits.source;
-  Value first = kind == SourceKind::none || kind == SourceKind::constant ? Value() : to_.find_source(node.name);
+  Value first =
+      kind == SourceKind::none || kind == SourceKind::constant ? Value() : to_.find_source(node.name);
   if (first) {
     require(first.type() == node.outputs[0], "two graphs disagree on the type of a source");
     copies_[id] = {first};
@@ -253,23 +268,26 @@ void GraphCopy::copy(int32_t id) {
       break;
     case SourceKind::parameter:
     case SourceKind::state: {
-      const Initializer initializer{node.attributes.get<std::string>("initializer"), node.attributes.get<double>("scale")};
+      const Initializer initializer{node.attributes.get<std::string>("initializer"),
+                                    node.attributes.get<double>("scale")};
       const Extents extents = evaluate(node.outputs[0].shape, {});
       first = kind == SourceKind::parameter
                   ? to_.parameter(node.name, extents, initializer, node.outputs[0].dtype, node.where)
                   : to_.state(node.name, extents, initializer, node.outputs[0].dtype, node.where);
       break;
     }
-    default: first = to_.add(*node.op, inputs(id), node.attributes, node.name, node.where);
+    default:
+      first = to_.add(*node.op, inputs(id), node.attributes, node.name, node.where);
   }
   copies_[id].clear();
-  for (size_t i = 0; i < node.outputs.size(); ++i) copies_[id].push_back(Value(&to_, first.node(), static_cast<int32_t>(i)));
+  for (size_t i = 0; i < node.outputs.size(); ++i)
+    copies_[id].push_back(Value(&to_, first.node(), static_cast<int32_t>(i)));
 }
 
 void GraphCopy::copy_outputs() const {
   for (const Output& out : from_.outputs()) {
     const Value value = (*this)(out.value);
-    if (!value) continue;
+    require(bool(value), "an output's node was not copied");
     if (out.is_update) {
       to_.update(out.name, value);
     } else {

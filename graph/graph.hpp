@@ -106,7 +106,7 @@ class GraphCopy {
   Value operator()(Value value) const { return (*this)(Edge{value.node(), value.output()}); }
   std::vector<Value> inputs(int32_t id) const;
   const std::vector<Value>& values(int32_t id) const { return copies_[id]; }
-  /// Copies the outputs whose nodes have been copied.
+  /// Copies the outputs, whose nodes must have been copied.
   void copy_outputs() const;
 
  private:

@@ -176,18 +176,25 @@ class GraphParser {
     return result;
   }
 
-  // Graph::input and its kin keep the table of names; a copy of a checked node goes through them.
+  // Through Graph::input and its kin, which keep the table of names, once a scratch graph has checked the
+  // attributes.
   static Value add_source(Graph& into, const OpDef& op, std::span<const Value> inputs, Attributes attributes,
                           std::string name) {
+    constexpr std::source_location nowhere;
     Graph scratch;
-    const Node& node = scratch.node(
-        scratch.add(op, inputs, std::move(attributes), std::move(name), std::source_location()).node());
-    if (op.traits.source != SourceKind::input && !is_known(node.outputs[0].shape))
-      throw UserError(fmt::format("[{}] '{}': the shape {} must be numbers", op.name, node.name,
-                                  text(node.outputs[0].shape)));
-    GraphCopy copy(scratch, into);
-    copy.copy(0);
-    return copy.values(0)[0];
+    const Node& node =
+        scratch.node(scratch.add(op, inputs, std::move(attributes), std::move(name), nowhere).node());
+    const auto& [dtype, shape] = node.outputs[0];
+    if (op.traits.source == SourceKind::input) return into.input(node.name, shape, dtype, nowhere);
+    if (!is_known(shape))
+      throw UserError(
+          fmt::format("[{}] '{}': the shape {} must be numbers", op.name, node.name, text(shape)));
+    const Initializer initializer{node.attributes.get<std::string>("initializer"),
+                                  node.attributes.get<double>("scale")};
+    const Extents extents = evaluate(shape, {});
+    return op.traits.source == SourceKind::parameter
+               ? into.parameter(node.name, extents, initializer, dtype, nowhere)
+               : into.state(node.name, extents, initializer, dtype, nowhere);
   }
 
   void node(Graph& into, Labels& labels, int depth) {

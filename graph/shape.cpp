@@ -63,8 +63,9 @@ struct Dim::Expression {
   std::vector<Term> terms;
 
   void add(int64_t coefficient, const std::vector<std::string>& atoms) {
-    const auto place = std::lower_bound(terms.begin(), terms.end(), atoms,
-                                        [](const Term& term, const auto& wanted) { return term.atoms < wanted; });
+    const auto place =
+        std::lower_bound(terms.begin(), terms.end(), atoms,
+                         [](const Term& term, const auto& wanted) { return term.atoms < wanted; });
     if (place != terms.end() && place->atoms == atoms) {
       place->coefficient = checked_add(place->coefficient, coefficient);
       if (place->coefficient == 0) terms.erase(place);
@@ -103,7 +104,8 @@ struct Quotient {
   int64_t divisor;
 };
 
-// Expressions and floor quotients live as long as the process, so that a Dim is two words and compares by pointer.
+// Expressions and floor quotients live as long as the process, so that a Dim is two words and compares by
+// pointer.
 struct Interned {
   std::mutex mutex;
   std::unordered_map<std::string, std::unique_ptr<Dim::Expression>> expressions;
@@ -125,7 +127,8 @@ struct Interned {
 
 Dim Dim::interned(const Expression& expression) {
   if (expression.terms.empty()) return Dim(0);
-  if (expression.terms.size() == 1 && expression.terms[0].atoms.empty()) return Dim(expression.terms[0].coefficient);
+  if (expression.terms.size() == 1 && expression.terms[0].atoms.empty())
+    return Dim(expression.terms[0].coefficient);
   Interned& table = Interned::instance();
   const std::lock_guard lock(table.mutex);
   auto& slot = table.expressions[expression.text()];
@@ -170,11 +173,13 @@ int64_t Dim::evaluate(const Bindings& bindings) const {
     int64_t product = term.coefficient;
     for (const std::string& atom : term.atoms) {
       if (const std::optional<Quotient> quotient = Interned::instance().quotient(atom)) {
-        product = checked_multiply(product, floor_quotient(quotient->numerator.evaluate(bindings), quotient->divisor));
+        product = checked_multiply(product,
+                                   floor_quotient(quotient->numerator.evaluate(bindings), quotient->divisor));
       } else {
         const auto bound = bindings.find(atom);
         if (bound == bindings.end())
-          throw UserError(fmt::format("the dimension '{}' has no size; feed an input whose shape contains it", atom));
+          throw UserError(
+              fmt::format("the dimension '{}' has no size; feed an input whose shape contains it", atom));
         product = checked_multiply(product, bound->second);
       }
     }
@@ -208,8 +213,8 @@ Dim operator*(Dim a, Dim b) {
   return Dim::interned(product);
 }
 
-// Normal form of ⌊(Σ cᵢtᵢ)/d⌋: whole multiples of d come out, the greatest common factor of d and the coefficients is
-// cancelled, and a quotient of a quotient becomes one.
+// Normal form of ⌊(Σ cᵢtᵢ)/d⌋: whole multiples of d come out, the greatest common factor of d and the
+// coefficients is cancelled, and a quotient of a quotient becomes one.
 Dim floor_divide(Dim a, int64_t divisor) {
   require(divisor > 0, "a dimension is divided by a number that is not positive");
   if (a.known()) return floor_quotient(a.size_, divisor);
@@ -263,8 +268,9 @@ class DimParser {
   }
 
  private:
-  [[noreturn]] void fail() const { 
-    throw UserError(fmt::format("'{}' is not a dimension; write a number or an expression such as 2*time + 1", text_));
+  [[noreturn]] void fail() const {
+    throw UserError(
+        fmt::format("'{}' is not a dimension; write a number or an expression such as 2*time + 1", text_));
   }
   void skip_spaces() {
     while (at_ < text_.size() && text_[at_] == ' ') ++at_;
@@ -366,7 +372,9 @@ std::string text(const Shape& shape) {
 }
 
 Shape parse_shape(std::string_view text) {
-  const auto fail = [&] { throw UserError(fmt::format("'{}' is not a shape; write it as [batch, 784]", text)); };
+  const auto fail = [&] {
+    throw UserError(fmt::format("'{}' is not a shape; write it as [batch, 784]", text));
+  };
   if (text.size() < 2 || text.front() != '[' || text.back() != ']') fail();
   std::string_view rest = text.substr(1, text.size() - 2);
   Shape shape;
@@ -408,6 +416,8 @@ std::optional<Shape> broadcast(const Shape& a, const Shape& b) {
   return result;
 }
 
-std::string text(const TensorType& type) { return fmt::format("{}{}", name_of(type.dtype), text(type.shape)); }
+std::string text(const TensorType& type) {
+  return fmt::format("{}{}", name_of(type.dtype), text(type.shape));
+}
 
 }  // namespace lariat

@@ -16,13 +16,15 @@ std::shared_ptr<std::byte> allocate_bytes(size_t bytes) {
   const size_t rounded = (std::max<size_t>(bytes, 1) + alignment - 1) / alignment * alignment;
   auto* memory = static_cast<std::byte*>(std::aligned_alloc(alignment, rounded));
   if (!memory)
-    throw UserError(fmt::format("cannot allocate {} bytes; use a smaller batch or smaller dimensions", bytes));
+    throw UserError(
+        fmt::format("cannot allocate {} bytes; use a smaller batch or smaller dimensions", bytes));
   return {memory, [](std::byte* owned) { std::free(owned); }};
 }
 
 Tensor::Tensor(DType dtype, Extents extents) {
   const int64_t count = element_count(extents);
-  if (count > INT64_MAX / 8) throw UserError(fmt::format("a tensor of shape {} cannot be allocated", text(extents)));
+  if (count > INT64_MAX / 8)
+    throw UserError(fmt::format("a tensor of shape {} cannot be allocated", text(extents)));
   view_ = {nullptr, dtype, std::move(extents)};
   memory_ = allocate_bytes(view_.bytes());
   view_.data = memory_.get();
@@ -36,12 +38,15 @@ void Tensor::check_type(DType asked) const {
 
 void Tensor::check_count(size_t given) const {
   if (given != static_cast<size_t>(count()))
-    throw UserError(fmt::format("a tensor of shape {} takes {} values, {} given", text(extents()), count(), given));
+    throw UserError(
+        fmt::format("a tensor of shape {} takes {} values, {} given", text(extents()), count(), given));
 }
 
 Tensor Tensor::filled(DType dtype, Extents extents, double value) {
   if (dtype == i32 && !(value == std::trunc(value) && value >= INT32_MIN && value <= INT32_MAX))
-    throw UserError(fmt::format("the number {} does not fit i32; use a whole number from {} to {}, or another dtype", value, INT32_MIN, INT32_MAX));
+    throw UserError(
+        fmt::format("the number {} does not fit i32; use a whole number from {} to {}, or another dtype",
+                    value, INT32_MIN, INT32_MAX));
   Tensor result(dtype, std::move(extents));
   with_type(dtype, [&](auto zero) {
     using T = decltype(zero);
@@ -54,11 +59,13 @@ Tensor Tensor::scalar(double value, DType dtype) { return filled(dtype, {}, valu
 
 double Tensor::at(int64_t index) const {
   require(index >= 0 && index < count(), "a tensor is read past its end");
-  return with_type(dtype(), [&](auto zero) { return static_cast<double>(view_.as<decltype(zero)>()[index]); });
+  return with_type(dtype(),
+                   [&](auto zero) { return static_cast<double>(view_.as<decltype(zero)>()[index]); });
 }
 
 double Tensor::item() const {
-  if (count() != 1) throw UserError(fmt::format("a tensor of shape {} is not a single value", text(extents())));
+  if (count() != 1)
+    throw UserError(fmt::format("a tensor of shape {} is not a single value", text(extents())));
   return at(0);
 }
 
@@ -70,7 +77,8 @@ Tensor Tensor::clone() const {
 
 namespace {
 
-// C++ leaves the conversion of what an int32_t cannot hold undefined: NaN becomes 0, the rest the nearest limit.
+// C++ leaves the conversion of what an int32_t cannot hold undefined: NaN becomes 0, the rest the nearest
+// limit.
 template <class To, class From>
 To converted(From value) {
   if constexpr (std::is_same_v<To, int32_t> && std::is_floating_point_v<From>) {

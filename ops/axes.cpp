@@ -2,9 +2,17 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "graph/error.hpp"
 
 namespace lariat {
+
+void refuse(std::string_view function, const Operand& at, const std::string& message) {
+  const std::string_view file = at.where.file_name();
+  throw UserError(fmt::format("[{}] built at {}:{}: {}", function, file.substr(file.find_last_of('/') + 1),
+                              at.where.line(), message));
+}
 
 int64_t checked_axis(int64_t axis, const Shape& shape) {
   const auto rank = static_cast<int64_t>(shape.size());
@@ -65,6 +73,44 @@ void check_integers(const InferContext& c, size_t index, std::string_view name, 
   const TensorType wanted{i32, shape};
   if (c.in(index) != wanted)
     c.fail(fmt::format("{} is {}; it must be {}", name, text(c.in(index)), text(wanted)));
+}
+
+namespace {
+
+// The place of the first value outside [0, limit), or -1.
+int64_t first_outside(const TensorView& values, int64_t limit) {
+  const auto* value = values.as<int32_t>();
+  const int64_t count = values.count();
+  int64_t outside = 0;
+  for (int64_t i = 0; i < count; ++i) outside += value[i] < 0 || value[i] >= limit;
+  if (outside == 0) return -1;
+  return std::find_if(value, value + count, [&](int32_t v) { return v < 0 || v >= limit; }) - value;
+}
+
+}  // namespace
+
+void check_indices(const TensorView& values, int64_t limit, std::string_view what, std::string_view things) {
+  const int64_t at = first_outside(values, limit);
+  if (at < 0) return;
+  std::string place;
+  if (values.rank() == 1) {
+    place = fmt::format(" of row {}", at);
+  } else if (values.rank() > 1) {
+    Extents index(values.rank());
+    int64_t rest = at;
+    for (size_t i = index.size(); i-- > 0; rest /= values.extents[i]) index[i] = rest % values.extents[i];
+    place = " at " + text(index);
+  }
+  const std::string range = limit == 0 ? "" : fmt::format(", 0 to {}", limit - 1);
+  throw UserError(fmt::format("{} {}{} is out of range: there are {} {}{}", what, values.as<int32_t>()[at], place, limit,
+                              things, range));
+}
+
+void check_lengths(const TensorView& lengths, int64_t steps) {
+  const int64_t row = first_outside(lengths, steps + 1);
+  if (row >= 0)
+    throw UserError(fmt::format("length {} of row {} is out of range: there are {} steps",
+                                lengths.as<int32_t>()[row], row, steps));
 }
 
 }  // namespace lariat

@@ -37,10 +37,15 @@ std::vector<TensorType> infer_elementwise(const InferContext& c) {
   return {result};
 }
 
+std::vector<TensorType> infer_elementwise_float(const InferContext& c) {
+  if (!is_float(c.in(0).dtype)) c.fail("takes f32 or f64; got " + text(c.in(0)) + ". Use cast to convert it");
+  return infer_elementwise(c);
+}
+
 OpDef elementwise_op(std::string name, std::string doc, std::vector<InputSpec> inputs, PerDType<BlockKernel> block) {
   OpDef def{.name = std::move(name), .doc = std::move(doc), .inputs = std::move(inputs)};
   def.traits.elementwise = true;
-  def.infer = infer_elementwise;
+  def.infer = block.int32 ? infer_elementwise : infer_elementwise_float;
   def.block = block;
   def.kernel = {block.float32 ? run : nullptr, block.float64 ? run : nullptr, block.int32 ? run : nullptr};
   def.prepare = prepare;

@@ -11,6 +11,8 @@ OpDef elementwise_op(std::string name, std::string doc, std::vector<InputSpec> i
 
 /// Inputs of one dtype, broadcast together; the result has that dtype and the common shape.
 std::vector<TensorType> infer_elementwise(const InferContext& c);
+/// The same where the dtype must be f32 or f64.
+std::vector<TensorType> infer_elementwise_float(const InferContext& c);
 
 /// An element-wise computation over one index space: each instruction runs a block kernel on cache-sized pieces of
 /// its operands. A single op is a program of one instruction; a fused node has many.

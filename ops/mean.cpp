@@ -19,8 +19,15 @@ void forward(const KernelContext& k) {
 
 // y = (1/n) Σ x:  dx = dy / n, stretched back over the axes.
 Adjoints vjp(const GradContext& g) {
-  const Value x = g.in(0), count = element_count(x, g.attributes().get<std::vector<int64_t>>("axes"));
-  return {broadcast_to(reshape(g.adjoint(0) / count, kept_shape(g)), x.shape())};
+  const Value x = g.in(0);
+  const Shape shape = x.shape(), kept = kept_shape(g);
+  const std::vector<int64_t> axes = g.attributes().get<std::vector<int64_t>>("axes");
+  const std::vector<bool> reduced = checked_axes(axes, shape);
+  Dim count = 1;
+  for (size_t i = 0; i < shape.size(); ++i) count = reduced[i] ? count * shape[i] : count;
+  const Value share = count.known() ? g.adjoint(0) / static_cast<double>(count.size())
+                                    : g.adjoint(0) / element_count(x, axes);
+  return {broadcast_to(reshape(share, kept), shape)};
 }
 
 }  // namespace

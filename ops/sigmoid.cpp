@@ -1,3 +1,5 @@
+#include <cmath>
+
 #include "ops/elementwise.hpp"
 #include "ops/ops.hpp"
 #include "ops/records.hpp"
@@ -5,11 +7,11 @@
 
 namespace lariat {
 
-// sigmoid(x) = 1 / (1 + exp(-x)); exp(-|x|) cannot overflow.
+// y = 1/(1 + e^(−x)):  dx = dy·y·(1 − y). e^(−|x|) cannot overflow.
 OpDef records::sigmoid() {
   const auto function = [](auto x) {
     using T = decltype(x);
-    const T e = exp(-abs(x));
+    const T e = exp_of(-abs(x));
     return select(x < T(0), e, T(1)) / (T(1) + e);
   };
   OpDef def = elementwise_op("sigmoid", "1 / (1 + exp(-x)).", {{"x", ""}}, float_blocks<1>(function));
@@ -20,6 +22,7 @@ OpDef records::sigmoid() {
   def.reference = [](std::span<const long double> x) { return 1 / (1 + std::exp(-x[0])); };
   def.samples = {{"values", {{{3}, {-1, 0, 2}}}, {}, {0.2689414213699951, 0.5, 0.8807970779778823}},
                  {"matrix", {{{2, 3}, {}, -6, 6}}}};
+  def.rejects = {{{{i32, {2}}}, {}, "takes f32 or f64; got i32[2]. Use cast to convert it"}};
   return def;
 }
 

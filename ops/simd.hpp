@@ -1,6 +1,8 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
+#include <limits>
 #include <type_traits>
 #include <xsimd/xsimd.hpp>
 
@@ -8,46 +10,169 @@
 
 namespace lariat {
 
-// Element-wise functors are written once, for a scalar and for a SIMD batch: `using xsimd::exp;` in the functor finds
-// the batch's function by name lookup. These helpers cover what differs between the two.
-
-template <class T>
-T select(bool condition, T yes, T no) {
-  return condition ? yes : no;
-}
-using xsimd::select;
+// Element-wise functors are written once, for SIMD batches of float, double or int32_t: the batch's functions
+// are found by name lookup. These helpers cover what xsimd 8.1 lacks or gets wrong.
 
 /// 1 where the condition holds, else 0, in the type of `like`.
-template <class Condition, class T>
-T indicator(Condition condition, T /*like*/) {
-  return select(condition, T(1), T(0));
+template <class Condition, class Batch>
+Batch indicator(Condition condition, Batch /*like*/) {
+  return select(condition, Batch(1), Batch(0));
 }
 
-/// Applies a functor to `count` elements. The last, partial vector is padded rather than done one by one, so an
-/// element's bits do not depend on its place.
+/// Not x != x, which is false for NaN under AVX-512.
+template <class Batch>
+auto is_nan(Batch x) {
+  return !(x == x);
+}
+
+/// -x with the sign of zero: xsimd's own is 0 - x under AVX-512.
+template <class Batch>
+Batch negative_of(Batch x) {
+  return Batch(-0.0) - x;
+}
+
+/// max(x, 0), +0 for x = -0, NaN for NaN.
+template <class Batch>
+Batch positive_part(Batch x) {
+  return select(x <= Batch(0), Batch(0), x);
+}
+/// min(x, 0), +0 for x = -0, NaN for NaN.
+template <class Batch>
+Batch negative_part(Batch x) {
+  return select(x >= Batch(0), Batch(0), x);
+}
+
+/// f element by element, where the SIMD function is inaccurate or lets neighbours in the vector change an
+/// element's bits.
+template <class F, class... Batches>
+auto scalar_apply(const F& f, const Batches&... arguments) {
+  using Batch = std::common_type_t<Batches...>;
+  using T = typename Batch::value_type;
+  alignas(64) T in[sizeof...(Batches)][Batch::size], out[Batch::size];
+  size_t row = 0;
+  (arguments.store_aligned(in[row++]), ...);
+  [&]<size_t... I>(std::index_sequence<I...>) {
+    for (size_t j = 0; j < Batch::size; ++j) out[j] = f(in[I][j]...);
+  }
+  (std::index_sequence_for<Batches...>());
+  return Batch::load_aligned(out);
+}
+
+/// The next wider floating-point type, for formulas that cancel.
+template <class T>
+using Wider = std::conditional_t<std::is_same_v<T, float>, double, long double>;
+
+template <class T>
+struct ExpConstants;
+template <>
+struct ExpConstants<float> {
+  using Bits = uint32_t;
+  static constexpr int degree = 7, mantissa_bits = 23, exponent_bias = 127;
+  static constexpr float ln2_high = 0x1.63p-1f, ln2_low = -2.12194440054690583e-4f;
+  static constexpr float lowest = -110, highest = 89;  // e^lowest is 0, e^highest is infinite
+};
+template <>
+struct ExpConstants<double> {
+  using Bits = uint64_t;
+  static constexpr int degree = 13, mantissa_bits = 52, exponent_bias = 1023;
+  static constexpr double ln2_high = 0x1.62e42feep-1, ln2_low = 1.90821492927058770e-10;
+  static constexpr double lowest = -760, highest = 710;
+};
+
+/// 2^k for a whole number k within the exponent's range.
+template <class Batch>
+Batch two_to(Batch k) {
+  using T = typename Batch::value_type;
+  using C = ExpConstants<T>;
+  using Bits = xsimd::batch<typename C::Bits>;
+  // Adding 1.5·2^mantissa_bits leaves k in the lowest bits of the sum.
+  const Bits bits = xsimd::bitwise_cast<Bits>(k + Batch(T(3) * T(uint64_t{1} << (C::mantissa_bits - 1))));
+  return xsimd::bitwise_cast<Batch>((bits + Bits(C::exponent_bias)) << C::mantissa_bits);
+}
+
+/// e^x = 2^k·(1 + q): k the whole number nearest x / ln 2, r = x − k·ln 2 (Cody and Waite 1980), q = e^r − 1
+/// by its Taylor series.
+template <class Batch>
+struct ExpParts {
+  Batch k, q;
+  explicit ExpParts(Batch x) {
+    using T = typename Batch::value_type;
+    using C = ExpConstants<T>;
+    constexpr auto inverse_factorials = [] {
+      std::array<double, C::degree + 1> result{1};
+      for (int n = 1; n <= C::degree; ++n) result[n] = result[n - 1] / n;
+      return result;
+    }();
+    k = nearbyint(x * Batch(T(1.44269504088896340736)));
+    const Batch r = fnma(k, Batch(C::ln2_low), fnma(k, Batch(C::ln2_high), x));
+    Batch sum = Batch(T(inverse_factorials[C::degree]));
+    for (int n = C::degree - 1; n >= 2; --n) sum = fma(sum, r, Batch(T(inverse_factorials[n])));
+    q = fma(r * r, sum, r);
+  }
+};
+
+/// factor·e^x, rounded once where the result is subnormal or close to overflow. |factor| ≤ 1e4.
+template <class Batch>
+Batch times_exp_of(Batch factor, Batch x) {
+  using C = ExpConstants<typename Batch::value_type>;
+  x = select(x < Batch(C::lowest), Batch(C::lowest), x);
+  x = select(x > Batch(C::highest), Batch(C::highest), x);
+  const ExpParts<Batch> parts(x);
+  const Batch half = nearbyint(parts.k * Batch(0.5));
+  return fma(factor, parts.q, factor) * two_to(half) * two_to(parts.k - half);
+}
+
+/// e^x. xsimd's own gives 0 or infinity up to ln 2 too early.
+template <class Batch>
+Batch exp_of(Batch x) {
+  return times_exp_of(Batch(1), x);
+}
+
+/// e^x − 1 = 2·(2^(k-1)·q + (2^(k-1) − 1/2)). xsimd's own overflows too early.
+template <class Batch>
+Batch expm1_of(Batch x) {
+  using T = typename Batch::value_type;
+  Batch clamped = select(x < Batch(-40), Batch(-40), x);  // e^-40 is below half an ulp of 1
+  clamped = select(x > Batch(ExpConstants<T>::highest), Batch(ExpConstants<T>::highest), clamped);
+  const ExpParts<Batch> parts(clamped);
+  const Batch scale = two_to(parts.k - Batch(1));
+  const Batch result = Batch(2) * fma(scale, parts.q, scale - Batch(0.5));
+  // e^x − 1 is x here; the formula loses the sign of zero and the last bit of a subnormal.
+  return select(abs(x) < Batch(std::numeric_limits<T>::epsilon() / 4), x, result);
+}
+
+/// ln x. xsimd's own is wrong for subnormal doubles.
+template <class Batch>
+Batch log_of(Batch x) {
+  using T = typename Batch::value_type;
+  constexpr int digits = std::numeric_limits<T>::digits;
+  const auto subnormal = x < Batch(std::numeric_limits<T>::min());
+  const Batch logarithm = log(select(subnormal, x * Batch(T(uint64_t{1} << digits)), x));
+  return select(subnormal, logarithm - Batch(T(digits * 0.693147180559945309417)), logarithm);
+}
+
+/// Applies a functor to `count` elements. The last, partial vector is padded rather than done one by one, so
+/// an element's bits do not depend on its place.
 template <class T, size_t N, class F>
 void map_block(const F& f, const void* const* inputs, void* output, int64_t count) {
+  using Batch = xsimd::batch<T>;
+  constexpr int64_t width = Batch::size;
   T* out = static_cast<T*>(output);
-  const auto apply = [&]<size_t... I>(std::index_sequence<I...>) {
-    if constexpr (std::is_integral_v<T>) {
-      for (int64_t i = 0; i < count; ++i) out[i] = f(static_cast<const T*>(inputs[I])[i]...);
-    } else {
-      using Batch = xsimd::batch<T>;
-      constexpr int64_t width = Batch::size;
-      int64_t i = 0;
-      for (; i + width <= count; i += width)
-        f(Batch::load_unaligned(static_cast<const T*>(inputs[I]) + i)...).store_unaligned(out + i);
-      if (i < count) {
-        alignas(64) T padded[N][width];
-        for (size_t k = 0; k < N; ++k)
-          for (int64_t j = 0; j < width; ++j) padded[k][j] = static_cast<const T*>(inputs[k])[std::min(i + j, count - 1)];
-        alignas(64) T result[width];
-        f(Batch::load_aligned(padded[I])...).store_aligned(result);
-        std::copy_n(result, count - i, out + i);
-      }
+  [&]<size_t... I>(std::index_sequence<I...>) {
+    int64_t i = 0;
+    for (; i + width <= count; i += width)
+      f(Batch::load_unaligned(static_cast<const T*>(inputs[I]) + i)...).store_unaligned(out + i);
+    if (i < count) {
+      alignas(64) T padded[N][width];
+      for (size_t k = 0; k < N; ++k)
+        for (int64_t j = 0; j < width; ++j)
+          padded[k][j] = static_cast<const T*>(inputs[k])[std::min(i + j, count - 1)];
+      alignas(64) T result[width];
+      f(Batch::load_aligned(padded[I])...).store_aligned(result);
+      std::copy_n(result, count - i, out + i);
     }
-  };
-  apply(std::make_index_sequence<N>());
+  }
+  (std::make_index_sequence<N>());
 }
 
 template <class F, size_t N, class T>
@@ -59,12 +184,12 @@ void block_kernel_with(const void* const* inputs, void* output, int64_t count, c
   map_block<T, N>(Factory{}(attributes), inputs, output, count);
 }
 
-/// Block kernels for f32 and f64 of a lambda without captures that takes N scalars or SIMD batches.
+/// Block kernels for f32 and f64 of a lambda without captures that takes N batches.
 template <size_t N, class F>
 PerDType<BlockKernel> float_blocks(F) {
   return {block_kernel<F, N, float>, block_kernel<F, N, double>, nullptr};
 }
-/// The same for f32, f64 and i32.
+/// The same for f32, f64 and i32, which wraps around.
 template <size_t N, class F>
 PerDType<BlockKernel> number_blocks(F) {
   return {block_kernel<F, N, float>, block_kernel<F, N, double>, block_kernel<F, N, int32_t>};

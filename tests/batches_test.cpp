@@ -207,4 +207,8 @@ TEST_CASE("random streams: independent of each other, uniform and normal as they
   CHECK(std::abs(sum / 70000) < 0.02);
   CHECK(squares / 70000 == doctest::Approx(1).epsilon(0.03));
   for (const int count : counts) CHECK(std::abs(count - 10000) < 500);
+  // Three quarters of 2³²: a plain remainder would make the lower third as likely as the rest.
+  int low = 0;
+  for (int i = 0; i < 30000; ++i) low += a.below(3u << 30) < 1u << 30;
+  CHECK(std::abs(low - 10000) < 500);
 }

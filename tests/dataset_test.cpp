@@ -204,6 +204,35 @@ TEST_CASE("clips: the dataset does not depend on the number of threads, nor on a
   CHECK(values_of(&augmentation, 4) != first);
 }
 
+TEST_CASE("clips: each clip is augmented in its own way; statistics come before the masks") {
+  const Folder folder;
+  write_noise(folder.file("1_ann_5.wav"), 1);
+  write_noise(folder.file("1_ann_6.wav"), 1);
+  const ClipSet clips = load_clips(list_digits(folder.text(), Split::train));
+  const FeatureExtractor extractor({}, 8000);
+  Augmentation augmentation;
+  augmentation.options.gain_min = -10;
+  augmentation.options.gain_max = 10;
+  const Dataset louder = make_dataset(clips, extractor, nullptr, &augmentation);
+  CHECK(louder.examples[0].values != louder.examples[1].values);
+  Dataset wanted = make_dataset(clips, extractor);
+  CHECK(wanted.examples[0].values == wanted.examples[1].values);
+  const CmvnStatistics statistics = compute_cmvn(wanted);
+  apply_cmvn(statistics, wanted);
+  CHECK(make_dataset(clips, extractor, &statistics).examples[0].values == wanted.examples[0].values);
+  augmentation.options = {};
+  augmentation.options.frequency_masks = 1;
+  augmentation.options.frequency_mask_width = 20;
+  const Dataset masked = make_dataset(clips, extractor, &statistics, &augmentation);
+  for (uint32_t i = 0; i < 2; ++i) {
+    const Example& example = wanted.examples[i];
+    FeatureMatrix features{example.frames, example.dimensions, example.values};
+    augment(features, augmentation.options, 0, 0, i);
+    CHECK(masked.examples[i].values == features.values);
+    CHECK(masked.examples[i].values != example.values);
+  }
+}
+
 TEST_CASE("clips: a clip that augmentation makes too short is used as it was") {
   const Folder folder;
   write_noise(folder.file("1_ann_5.wav"), 1, 210);

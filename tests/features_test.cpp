@@ -82,6 +82,66 @@ TEST_CASE("features: a sine lands in the mel filter that holds it, with the ener
   CHECK(htk.values[10 * 24] == row[1]);
 }
 
+TEST_CASE("features: each window is what its formula says") {
+  // One sample in a frame: every bin of the power spectrum is the square of it times the window there.
+  const auto window_at = [](WindowType type, size_t n) {
+    FeatureOptions options;
+    options.kind = FeatureKind::spectrogram;
+    options.window_type = type;
+    options.preemphasis_coefficient = 0;
+    options.remove_dc_offset = false;
+    Audio audio{std::vector<float>(200), 8000};
+    audio.samples[n] = 1000;
+    return std::exp(compute_features(audio, options).values[5] / 2) / 1000;
+  };
+  const struct {
+    size_t n;
+    double povey, hanning, hamming, blackman;
+  } rows[] = {{20, 0.13694545, 0.09642145, 0.16870773, 0.04066186},
+              {50, 0.55850479, 0.50394668, 0.54363095, 0.34395665},
+              {100, 0.99994704, 0.99993769, 0.99994268, 0.99989782}};
+  for (const auto& row : rows) {
+    CHECK(window_at(WindowType::povey, row.n) == doctest::Approx(row.povey).epsilon(1e-5));
+    CHECK(window_at(WindowType::hanning, row.n) == doctest::Approx(row.hanning).epsilon(1e-5));
+    CHECK(window_at(WindowType::hamming, row.n) == doctest::Approx(row.hamming).epsilon(1e-5));
+    CHECK(window_at(WindowType::blackman, row.n) == doctest::Approx(row.blackman).epsilon(1e-5));
+    CHECK(window_at(WindowType::rectangular, row.n) == doctest::Approx(1).epsilon(1e-5));
+  }
+}
+
+TEST_CASE("features: power or magnitude, with or without logarithm") {
+  Audio audio = speech(1000), loud = audio;
+  for (float& sample : loud.samples) sample *= 2;
+  const auto ratio = [&](bool power, bool logarithm) {
+    FeatureOptions options;
+    options.use_power = power;
+    options.use_log_fbank = logarithm;
+    const float a = compute_features(audio, options).values[100],
+                b = compute_features(loud, options).values[100];
+    return logarithm ? std::exp(b - a) : b / a;
+  };
+  CHECK(ratio(true, true) == doctest::Approx(4).epsilon(1e-4));
+  CHECK(ratio(true, false) == doctest::Approx(4).epsilon(1e-4));
+  CHECK(ratio(false, true) == doctest::Approx(2).epsilon(1e-4));
+  CHECK(ratio(false, false) == doctest::Approx(2).epsilon(1e-4));
+}
+
+TEST_CASE("features: the energy before and after the window, and its floor") {
+  Audio audio{std::vector<float>(200), 8000};
+  audio.samples[50] = 1000;
+  FeatureOptions options;
+  options.use_energy = true;
+  options.remove_dc_offset = false;
+  options.preemphasis_coefficient = 0;
+  options.window_type = WindowType::hanning;
+  CHECK(compute_features(audio, options).values[0] == doctest::Approx(std::log(1e6)));
+  options.raw_energy = false;
+  const double window = 0.5 - 0.5 * std::cos(2 * std::numbers::pi * 50 / 199);
+  CHECK(compute_features(audio, options).values[0] == doctest::Approx(std::log(1e6 * window * window)));
+  options.energy_floor = 5e6;
+  CHECK(compute_features(audio, options).values[0] == doctest::Approx(std::log(5e6)));
+}
+
 TEST_CASE("features: HTK's order of cepstra, and the lifter") {
   const Audio audio = speech(2000);
   FeatureOptions options;

@@ -151,6 +151,13 @@ TEST_CASE("initializer: orthogonal rows or columns, whichever are fewer") {
   CHECK(distance_to_orthogonal(initialize(init::orthogonal(), "W", {6}, f64, 1), 1, 6, 1) < 1e-13);
 }
 
+TEST_CASE("initializer: near-parallel draws are made orthogonal as well") {
+  // Among 300 square matrices some are ill-conditioned: one Gram-Schmidt sweep reaches 1e-12 only.
+  for (uint64_t seed = 0; seed < 300; ++seed)
+    CHECK(distance_to_orthogonal(initialize(init::orthogonal(), "W", {40, 40}, f64, seed), 40, 40, 1) <
+          1e-14);
+}
+
 TEST_CASE("initializer: orthogonal matrices are not the same few") {
   // Uniform among orthogonal matrices (Haar): an entry of a 3 × 3 one has mean 0 and variance 1/3.
   double mean = 0, square = 0;

@@ -237,6 +237,7 @@ TEST_CASE("graph: names and shapes that cannot work are refused where they are w
   graph.update("s", s);
   CHECK(message_of<UserError>([&] { graph.update("s", s); }) ==
         "'s' is updated twice; join the two updates into one");
+  graph.output("s", s);  // an output and an update may share a name
   Graph other;
   const Value foreign = other.state("s", {2});
   CHECK(message_of<InternalError>([&] { graph.update("s", foreign); }) ==

@@ -33,6 +33,21 @@ int first_sample_rate(const ClipList& list) {
 
 }  // namespace
 
+std::vector<std::string> entries_of(const std::string& folder) {
+  if (!std::filesystem::is_directory(folder)) {
+    throw UserError(fmt::format("'{}': there is no such folder; check the path", folder));
+  }
+  std::error_code failure;
+  std::vector<std::string> entries;
+  for (std::filesystem::directory_iterator at(folder, failure), end; !failure && at != end;
+       at.increment(failure)) {
+    entries.push_back(at->path().string());
+  }
+  if (failure) throw UserError(fmt::format("'{}': {}; check its permissions", folder, failure.message()));
+  std::sort(entries.begin(), entries.end());
+  return entries;
+}
+
 bool is_audio_file(const std::string& file) {
   static constexpr std::array<std::string_view, 6> endings = {".wav", ".flac", ".aiff",
                                                               ".aif", ".sph",  ".nist"};

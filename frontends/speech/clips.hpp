@@ -40,6 +40,9 @@ struct Augmentation {
   uint32_t epoch = 0;
 };
 
+/// The paths of what a folder holds, sorted. Throws UserError where it is missing or cannot be read.
+std::vector<std::string> entries_of(const std::string& folder);
+
 /// True for the endings of audio files that can be read.
 bool is_audio_file(const std::string& file);
 

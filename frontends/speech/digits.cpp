@@ -36,16 +36,13 @@ std::optional<DigitClip> parse_name(const std::filesystem::path& file) {
 }
 
 std::vector<DigitClip> all_clips(const std::string& folder, std::vector<std::string>* skipped) {
-  if (!std::filesystem::is_directory(folder)) {
-    throw UserError(fmt::format("'{}': there is no such folder; check the path", folder));
-  }
   std::vector<DigitClip> clips;
-  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
-    if (!is_audio_file(entry.path().string())) continue;
-    if (auto clip = parse_name(entry.path())) {
+  for (const std::string& file : entries_of(folder)) {
+    if (!is_audio_file(file)) continue;
+    if (auto clip = parse_name(file)) {
       clips.push_back(std::move(*clip));
     } else if (skipped != nullptr) {
-      skipped->push_back(fmt::format("{}: is not named digit_speaker_index.wav", entry.path().string()));
+      skipped->push_back(fmt::format("{}: is not named digit_speaker_index.wav", file));
     }
   }
   if (clips.empty()) {
@@ -54,11 +51,10 @@ std::vector<DigitClip> all_clips(const std::string& folder, std::vector<std::str
                     "holds the recordings",
                     folder));
   }
-  // The order of a folder's entries is the file system's business; ours is fixed.
+  // By number: index 10 comes after 9.
   std::sort(clips.begin(), clips.end(), [](const DigitClip& a, const DigitClip& b) {
     return std::tie(a.digit, a.speaker, a.index, a.file) < std::tie(b.digit, b.speaker, b.index, b.file);
   });
-  if (skipped != nullptr) std::sort(skipped->begin(), skipped->end());
   return clips;
 }
 

@@ -10,59 +10,51 @@ namespace lariat {
 
 namespace {
 
-// How far the search for a path around a group looks before it gives up and leaves a node out.
-constexpr int search_limit = 512;
-// A longer program would push its own temporaries out of the cache.
-constexpr size_t largest_group = 48;
+// A longer chain would push its own temporaries out of the cache.
+constexpr int longest_chain = 48;
 
 struct Group {
   std::vector<int32_t> members;
-  TensorType type;
 };
 
-// Whether a path leads from a member of `group` to `node` through a node outside: joining would close a cycle.
-bool path_around(const Graph& graph, int32_t node, int group, const std::vector<int>& group_of,
-                 const std::vector<Group>& groups) {
-  const int32_t first = groups[group].members.front();
-  std::vector<int32_t> queue;
-  std::vector<int32_t> seen;
-  const auto visit = [&](int32_t id) {
-    if (id < first || std::find(seen.begin(), seen.end(), id) != seen.end()) return;
-    seen.push_back(id);
-    queue.push_back(id);
-  };
-  for (const Edge& edge : graph.node(node).inputs)
-    if (group_of[edge.node] != group) visit(edge.node);
-  while (!queue.empty()) {
-    const int32_t id = queue.back();
-    queue.pop_back();
-    if (group_of[id] == group || static_cast<int>(seen.size()) > search_limit) return true;
-    // Another group runs as a whole: it depends on everything that its members read.
-    if (group_of[id] >= 0)
-      for (int32_t member : groups[group_of[id]].members) visit(member);
-    for (const Edge& edge : graph.node(id).inputs) visit(edge.node);
-  }
-  return false;
+bool fusable(const Node& node) {
+  return node.op->traits.elementwise && node.outputs.size() == 1 && node.op->block.get(node.outputs[0].dtype);
 }
 
+// Every edge leads from a stage to the same or a later one, and to the same only between element-wise nodes of one
+// type, which are joined. So edges between groups go to later stages: no cycle can close.
 std::vector<Group> find_groups(const Graph& graph, std::vector<int>& group_of) {
-  std::vector<Group> groups;
-  group_of.assign(graph.size(), -1);
+  std::vector<int> stage(graph.size()), depth(graph.size());
+  std::vector<int32_t> leader(graph.size());
+  const auto find = [&](int32_t id) {
+    while (leader[id] != id) id = leader[id] = leader[leader[id]];
+    return id;
+  };
   for (int32_t id = 0; id < graph.size(); ++id) {
     const Node& node = graph.node(id);
-    if (!node.op->traits.elementwise || node.outputs.size() != 1 || !node.op->block.get(node.outputs[0].dtype)) continue;
+    leader[id] = id;
+    const auto joins = [&](const Edge& edge) {
+      return fusable(node) && fusable(graph.node(edge.node)) && graph.type(edge) == node.outputs[0];
+    };
     for (const Edge& edge : node.inputs) {
-      const int group = group_of[edge.node];
-      if (group < 0 || groups[group].type != node.outputs[0] || groups[group].members.size() >= largest_group) continue;
-      if (path_around(graph, id, group, group_of, groups)) continue;
-      group_of[id] = group;
-      groups[group].members.push_back(id);
-      break;
+      const bool together = joins(edge) && depth[edge.node] < longest_chain;
+      stage[id] = std::max(stage[id], stage[edge.node] + !together);
     }
-    if (group_of[id] < 0) {
-      group_of[id] = static_cast<int>(groups.size());
-      groups.push_back({{id}, node.outputs[0]});
-    }
+    for (const Edge& edge : node.inputs)
+      if (joins(edge) && stage[edge.node] == stage[id]) {
+        depth[id] = std::max(depth[id], depth[edge.node] + 1);
+        leader[find(edge.node)] = find(id);
+      }
+  }
+  std::vector<Group> groups;
+  std::map<int32_t, int> number;
+  group_of.assign(graph.size(), -1);
+  for (int32_t id = 0; id < graph.size(); ++id) {
+    if (!fusable(graph.node(id))) continue;
+    const auto [known, fresh] = number.try_emplace(find(id), static_cast<int>(groups.size()));
+    if (fresh) groups.push_back({});
+    group_of[id] = known->second;
+    groups[known->second].members.push_back(id);
   }
   return groups;
 }

@@ -1,0 +1,65 @@
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "frontends/cli/command.hpp"
+
+namespace lariat::cli {
+
+/// Wrong usage: a line that begins with the program and command, "lariat train: there is no option '--sed'. …".
+class UsageError final : public std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+/// The words of one command: declared, then read. Declarations also make the help text.
+class Arguments {
+ public:
+  /// `command` as it is typed: "lariat train". `example` is one or more lines of a shell.
+  Arguments(std::string command, std::string doc, std::string example);
+
+  /// A word without a dash. One that is not `required` keeps its value where it is not given.
+  void word(std::string name, std::string& target, std::string doc, bool required = true);
+  /// All remaining words.
+  void words(std::string name, Strings& target, std::string doc, bool required = true);
+  /// --flag VALUE.
+  void option(std::string flag, std::string value_name, std::string& target, std::string doc);
+  /// --flag VALUE, as often as one likes.
+  void repeated(std::string flag, std::string value_name, Strings& target, std::string doc);
+  /// --flag VALUE, handed over as text; the handler's UserError is shown with the flag before it.
+  void option(std::string flag, std::string value_name, std::function<void(const std::string&)> handler,
+              std::string doc);
+  void integer(std::string flag, std::optional<int64_t>& target, int64_t lowest, int64_t highest, std::string doc);
+  /// --flag.
+  void flag(std::string flag, bool& target, std::string doc);
+
+  /// --seed and --threads, as every command that computes has them.
+  void seed(std::optional<int64_t>& target);
+  void threads(std::optional<int64_t>& target);
+  /// --json FILE.
+  void json(std::string& target);
+
+  /// Reads the words. False where help was asked for and printed. Throws UsageError.
+  bool read(const Strings& words) const;
+
+ private:
+  struct Entry {
+    std::string name;        // "--seed", or "RECIPE.toml" for a word
+    std::string value_name;  // empty for a switch
+    std::string doc;
+    bool is_word = false, required = false, many = false;
+    std::function<void(const Strings&)> set;
+  };
+  std::string help() const;
+  [[noreturn]] void fail(const std::string& message) const;
+  [[noreturn]] void unexpected(const std::string& word) const;
+  Strings flags() const;
+
+  std::string command_, doc_, example_;
+  std::vector<Entry> entries_;
+};
+
+}  // namespace lariat::cli

@@ -1,0 +1,113 @@
+#include "frontends/cli/console.hpp"
+
+#include <fmt/format.h>
+#include <sys/ioctl.h>
+#include <tbb/global_control.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <system_error>
+
+#include "graph/error.hpp"
+#include "graph/exec/executor.hpp"
+
+namespace lariat::cli {
+
+namespace {
+
+bool silenced = false;
+int output_error = 0;  // errno of the first write that failed
+
+void write_output(std::string_view text) {
+  if (output_error == 0 && std::fwrite(text.data(), 1, text.size(), stdout) != text.size()) output_error = errno;
+}
+
+}  // namespace
+
+void print(std::string_view text) {
+  if (!silenced) write_output(text);
+}
+
+void report(std::string_view message) { note(fmt::format("lariat: {}\n", message)); }
+
+void note(std::string_view text) {
+  flush_output();  // what was printed before stands before, where both go to one terminal
+  std::fwrite(text.data(), 1, text.size(), stderr);
+  std::fflush(stderr);
+}
+
+void silence_results() { silenced = true; }
+
+void print_json(std::string_view text) { write_output(text); }
+
+void flush_output() {
+  if (output_error == 0 && std::fflush(stdout) != 0) output_error = errno;
+}
+
+void finish_output() {
+  flush_output();
+  if (output_error == 0 || output_error == EPIPE) return;
+  throw UserError(fmt::format("cannot write standard output: {}; send it somewhere else",
+                              std::generic_category().message(output_error)));
+}
+
+bool on_terminal() {
+  static const bool terminal = [] {
+    const char* kind = std::getenv("TERM");
+    return isatty(STDERR_FILENO) == 1 && !(kind != nullptr && std::string_view(kind) == "dumb");
+  }();
+  return terminal;
+}
+
+int terminal_width() {
+  winsize size = {};
+  return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
+}
+
+std::string fitted(std::string_view text, size_t width) {
+  size_t columns = 0, cut = 0;
+  for (size_t i = 0; i < text.size(); ++i) {
+    if ((static_cast<unsigned char>(text[i]) & 0xC0) == 0x80) continue;
+    if (columns + 1 == width) cut = i;
+    if (++columns > width) return std::string(text.substr(0, cut)) + (width > 0 ? "…" : "");
+  }
+  return std::string(text);
+}
+
+std::string grouped(int64_t number) {
+  std::string digits = fmt::format("{}", number);
+  const int64_t first = number < 0 ? 1 : 0;
+  for (int64_t at = static_cast<int64_t>(digits.size()) - 3; at > first; at -= 3)
+    digits.insert(static_cast<size_t>(at), ",");
+  return digits;
+}
+
+std::string bytes_text(double bytes) {
+  if (bytes < 1000) return fmt::format("{:.0f} bytes", bytes);
+  const char* units[] = {"kB", "MB", "GB", "TB"};
+  size_t unit = 0;
+  for (bytes /= 1000; bytes >= 999.95 && unit + 1 < std::size(units); bytes /= 1000) ++unit;
+  return fmt::format("{:.1f} {}", bytes, units[unit]);
+}
+
+std::string duration(double seconds) {
+  if (seconds < 1) return fmt::format("{:.0f} ms", 1000 * seconds);
+  if (seconds < 60) return fmt::format("{:.1f} s", seconds);
+  const auto whole = std::llround(seconds);
+  if (whole < 3600) return fmt::format("{} min {:02} s", whole / 60, whole % 60);
+  return fmt::format("{} h {:02} min", whole / 3600, whole / 60 % 60);
+}
+
+std::string percent(double fraction) { return fmt::format("{:.1f} %", 100 * fraction); }
+
+ThreadLimit::ThreadLimit(std::optional<int64_t> threads)
+    : threads_(threads ? static_cast<int>(*threads) : available_threads()),
+      control_(new tbb::global_control(tbb::global_control::max_allowed_parallelism, static_cast<size_t>(threads_))) {}
+
+ThreadLimit::~ThreadLimit() { delete static_cast<tbb::global_control*>(control_); }
+
+}  // namespace lariat::cli

@@ -1,0 +1,18 @@
+#pragma once
+
+#include <atomic>
+
+namespace lariat::cli {
+
+/// While it lives, the first SIGINT or SIGTERM only sets a flag; a second one ends the process as usual.
+class Interruption {
+ public:
+  Interruption();
+  ~Interruption();
+  Interruption(const Interruption&) = delete;
+  Interruption& operator=(const Interruption&) = delete;
+  /// True once the signal has come.
+  const std::atomic<bool>& flag() const;
+};
+
+}  // namespace lariat::cli

@@ -1,0 +1,86 @@
+#include <fmt/format.h>
+
+#include <csignal>
+#include <exception>
+#include <new>
+
+#include "frontends/cli/arguments.hpp"
+#include "frontends/cli/console.hpp"
+#include "frontends/cli/embedded.hpp"
+#include "graph/error.hpp"
+
+namespace lariat::cli {
+
+namespace {
+
+const std::vector<Command> commands{
+    {"train", "train the model that a recipe describes", train},
+    {"evaluate", "measure a saved model on a data set", evaluate},
+    {"recognize", "name what is said in audio files", recognize},
+    {"features", "turn an audio file into features, by Kaldi's options", features},
+    {"inspect", "show what a saved model consists of", inspect},
+    {"graph", "show the training step of a recipe as a graph", graph},
+    {"ops", "list the ops, or show one", ops},
+    {"gradcheck", "compare gradients of ops with finite differences", gradcheck},
+    {"demo", "generate spoken digits, train a sparse recogniser on them, use it", demo},
+};
+
+enum Status { done = 0, failed = 1, bad_input = 2 };
+
+Status run(const Strings& arguments) {
+  try {
+    if (!arguments.empty() && arguments[0] == "--version") {
+      print(fmt::format("lariat {}\n", version));
+    } else {
+      dispatch("lariat", commands, arguments);
+    }
+    finish_output();
+    return done;
+  } catch (const UsageError& error) {
+    note(fmt::format("{}\n", error.what()));
+    return bad_input;
+  } catch (const UserError& error) {
+    report(error.what());
+    return bad_input;
+  } catch (const std::bad_alloc&) {
+    report("there is not enough memory for this; make the model or its batches smaller, or use fewer threads");
+    return bad_input;
+  } catch (const JobError& error) {
+    report(error.what());
+    return failed;
+  } catch (const InternalError& error) {
+    report(fmt::format("{}; please report it", error.what()));
+    return failed;
+  } catch (const std::exception& error) {
+    report(fmt::format("internal fault: {}; please report it", error.what()));
+    return failed;
+  }
+}
+
+}  // namespace
+
+void dispatch(const std::string& program, const std::vector<Command>& list, const Strings& arguments) {
+  Strings names;
+  for (const Command& command : list) names.emplace_back(command.name);
+  if (arguments.empty())
+    throw UsageError(fmt::format("{}: name a command: {}. See {} --help", program, fmt::join(names, ", "), program));
+  if (arguments[0] == "--help" || arguments[0] == "-h" || arguments[0] == "help") {
+    std::string text = fmt::format("Usage: {} COMMAND …\n\n", program);
+    for (const Command& command : list) text += fmt::format("  {:<10} {}\n", command.name, command.doc);
+    return print(text + fmt::format("\n{} COMMAND --help tells more.\n", program));
+  }
+  for (const Command& command : list)
+    if (command.name == arguments[0]) return command.run(Strings(arguments.begin() + 1, arguments.end()));
+  throw UsageError(
+      fmt::format("{}: there is no command '{}'.{}", program, arguments[0], did_you_mean(arguments[0], names)));
+}
+
+}  // namespace lariat::cli
+
+int main(int count, char** words) {
+  // A reader that goes away must not end a training run.
+  std::signal(SIGPIPE, SIG_IGN);
+  // Past a limit on file sizes, writing fails as on a full disk, with a message.
+  std::signal(SIGXFSZ, SIG_IGN);
+  return lariat::cli::run(lariat::cli::Strings(words + 1, words + std::max(count, 1)));
+}

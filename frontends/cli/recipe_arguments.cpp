@@ -1,0 +1,35 @@
+#include "frontends/cli/recipe_arguments.hpp"
+
+#include <fmt/format.h>
+
+#include <fstream>
+#include <iterator>
+
+namespace lariat::cli {
+
+void RecipeArguments::declare(Arguments& arguments, bool required) {
+  arguments.word("RECIPE.toml", file, "data, features, layers, optimizer and training", required);
+  arguments.option("--data", "DIR", data, "the folder of the data, instead of the recipe's");
+  arguments.repeated("--set", "KEY=VALUE", settings, "change a key of the recipe, such as training.epochs=5");
+}
+
+Recipe RecipeArguments::recipe(const std::string& command) const {
+  if (file.empty()) throw UsageError(fmt::format("{}: RECIPE.toml is missing. See {} --help", command, command));
+  Recipe recipe = Recipe::load(file);
+  for (const std::string& setting : settings) {
+    const size_t equals = setting.find('=');
+    if (equals == std::string::npos || equals == 0)
+      throw UsageError(fmt::format("{}: --set {}: write key=value, such as --set training.epochs=5", command, setting));
+    recipe.set(setting.substr(0, equals), setting.substr(equals + 1));
+  }
+  return recipe;
+}
+
+std::string RecipeArguments::text() const {
+  std::ifstream stream(file, std::ios::binary);
+  std::string text{std::istreambuf_iterator<char>(stream), {}};
+  for (const std::string& setting : settings) text += fmt::format("\n# --set {}", setting);
+  return text;
+}
+
+}  // namespace lariat::cli

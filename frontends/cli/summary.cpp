@@ -1,0 +1,127 @@
+#include "frontends/cli/summary.hpp"
+
+#include <fmt/format.h>
+
+#include <cmath>
+#include <filesystem>
+#include <limits>
+#include <nlohmann/json.hpp>
+
+#include "frontends/cli/console.hpp"
+#include "frontends/cli/table.hpp"
+
+namespace lariat::cli {
+
+namespace {
+
+constexpr double missing = std::numeric_limits<double>::quiet_NaN();
+
+std::string measured(const Evaluation& evaluation, const char* split) {
+  return fmt::format("{}, loss {:.4g}, on {} {} examples", percent(evaluation.accuracy), evaluation.loss,
+                     grouped(evaluation.examples), split);
+}
+
+int64_t right_answers(const Evaluation& evaluation) {
+  int64_t right = 0;
+  for (size_t i = 0; i < evaluation.confusion.size(); ++i) right += evaluation.confusion[i][i];
+  return right;
+}
+
+}  // namespace
+
+double file_bytes(const std::string& file) {
+  std::error_code none;
+  const auto size = std::filesystem::file_size(file, none);
+  return none ? 0 : static_cast<double>(size);
+}
+
+std::string summary(const RunResult& result) {
+  std::vector<std::vector<std::string>> rows;
+  if (result.test) rows.push_back({"accuracy", measured(*result.test, "test")});
+  if (result.validation) rows.push_back({"validation", measured(*result.validation, "validation")});
+  if (result.penalised.count > 0)
+    rows.push_back({"exact zeros",
+                    fmt::format("{} of {} penalised weights, {} of all", percent(result.penalised.fraction()),
+                                grouped(result.penalised.count), percent(result.weights.fraction()))});
+  rows.push_back({"parameters", fmt::format("{}, {} of them not zero", grouped(result.parameters()),
+                                            grouped(result.nonzeros()))});
+  if (!result.model.empty())
+    rows.push_back({"model", fmt::format("{}, {}", result.model, bytes_text(file_bytes(result.model)))});
+  rows.push_back({"time", fmt::format("{} on {} thread{}, {} training examples, seed {}", duration(result.seconds),
+                                      result.threads, result.threads == 1 ? "" : "s",
+                                      grouped(static_cast<int64_t>(result.train_examples)), result.seed)});
+  rows.push_back({"state hash", result.state_hash});
+  return columns(rows, 0);
+}
+
+std::string tensor_table(const std::vector<TensorZeros>& tensors) {
+  constexpr int width = 20;
+  std::vector<std::vector<std::string>> rows{{"tensor", "shape", "exact zeros", "", "not zero", "penalty"}};
+  for (const TensorZeros& tensor : tensors) {
+    const double share = tensor.sparsity.fraction();
+    const auto filled = static_cast<size_t>(std::lround(share * width));
+    rows.push_back({tensor.name, text(tensor.extents), percent(share),
+                    std::string(filled, '#') + std::string(width - filled, '.'),
+                    grouped(tensor.sparsity.count - tensor.sparsity.zeros), tensor.penalised ? "L1" : ""});
+  }
+  return columns(rows, 0);
+}
+
+nlohmann::ordered_json figures(const RunResult& result) {
+  nlohmann::ordered_json json = nlohmann::ordered_json::parse(result.json());
+  json["model_bytes"] = static_cast<int64_t>(file_bytes(result.model));
+  return json;
+}
+
+std::vector<int64_t> flattened(const std::vector<std::vector<int64_t>>& confusion) {
+  std::vector<int64_t> counts;
+  for (const auto& row : confusion) counts.insert(counts.end(), row.begin(), row.end());
+  return counts;
+}
+
+void list_skipped(const std::vector<std::string>& skipped) {
+  if (skipped.empty()) return;
+  report(fmt::format("{} file{} skipped:", skipped.size(), skipped.size() == 1 ? " was" : "s were"));
+  for (const std::string& line : skipped) note("  " + line + "\n");
+}
+
+ReportData report_data(const RunResult& result, const Store& weights, const std::string& recipe_text) {
+  ReportData data;
+  const auto figure = [&](std::string label, std::string value, std::string comment) {
+    data.figures.push_back({std::move(label), std::move(value), std::move(comment)});
+  };
+  if (result.test)
+    figure("test accuracy", percent(result.test->accuracy),
+           fmt::format("{} of {} examples", grouped(right_answers(*result.test)), grouped(result.test->examples)));
+  if (result.penalised.count > 0)
+    figure("exact zeros", percent(result.penalised.fraction()),
+           fmt::format("of {} penalised weights", grouped(result.penalised.count)));
+  figure("weights kept", grouped(result.nonzeros()), fmt::format("of {}", grouped(result.parameters())));
+  if (!result.model.empty()) figure("model file", bytes_text(file_bytes(result.model)), result.model);
+  figure("training", duration(result.seconds),
+         fmt::format("{} epochs, {} thread{}, seed {}", result.history.size(), result.threads,
+                     result.threads == 1 ? "" : "s", result.seed));
+  const bool validated = !result.history.empty() && result.history.back().validation_accuracy.has_value();
+  data.accuracy_caption = validated ? "on the validation examples" : "on the training examples";
+  for (const EpochReport& epoch : result.history)
+    data.history.push_back({epoch.smooth, epoch.penalty,
+                            (validated ? epoch.validation_accuracy : epoch.accuracy).value_or(missing),
+                            epoch.penalised.fraction()});
+  data.classes = result.classes;
+  if (result.test) {
+    data.confusion = flattened(result.test->confusion);
+    data.confusion_caption =
+        fmt::format("{} test examples: rows are what was said, columns what was recognised. Mistakes are drawn in "
+                    "another colour than right answers.",
+                    grouped(result.test->examples));
+  }
+  for (const TensorZeros& tensor : result.tensors)
+    if (tensor.penalised) data.weights.emplace_back(tensor.name, weights.get(tensor.name));
+  data.rewrite = result.report.text();
+  data.recipe = recipe_text;
+  data.notices = result.notices;
+  data.notices.insert(data.notices.end(), result.skipped.begin(), result.skipped.end());
+  return data;
+}
+
+}  // namespace lariat::cli

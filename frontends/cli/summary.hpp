@@ -1,0 +1,32 @@
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+
+#include "frontends/cli/report.hpp"
+#include "frontends/recipe/result.hpp"
+
+namespace lariat::cli {
+
+/// What came out of a training, as lines in columns.
+std::string summary(const RunResult& result);
+
+/// The tensors of a model: shape, share of zeros with a small bar, bytes.
+std::string tensor_table(const std::vector<TensorZeros>& tensors);
+
+/// result.json(), and the size of the model file.
+nlohmann::ordered_json figures(const RunResult& result);
+
+/// A report's data but for title and summary; the recipe is shown as `recipe_text`.
+ReportData report_data(const RunResult& result, const Store& weights, const std::string& recipe_text);
+
+/// The counts of all rows, one after the other.
+std::vector<int64_t> flattened(const std::vector<std::vector<int64_t>>& confusion);
+
+/// Each on its line, to standard error; `what` stands before the list.
+void list_skipped(const std::vector<std::string>& skipped);
+
+/// The bytes of a file, or 0.
+double file_bytes(const std::string& file);
+
+}  // namespace lariat::cli

@@ -1,0 +1,130 @@
+#include "frontends/cli/training_step.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "frontends/cli/console.hpp"
+#include "frontends/data/batches.hpp"
+#include "frontends/recipe/corpus.hpp"
+#include "graph/error.hpp"
+#include "graph/exec/trace.hpp"
+
+namespace lariat::cli {
+
+using data::Split;
+
+namespace {
+
+constexpr int assumed_rate = 8000, assumed_classes = 10, assumed_pixels = 28 * 28;
+constexpr int profiled_steps = 5;
+
+std::vector<std::string> numbered_classes(int count) {
+  std::vector<std::string> classes;
+  for (int i = 0; i < count; ++i) classes.push_back(fmt::format("{}", i));
+  return classes;
+}
+
+// The first recording that can be read decides the rate, as it does in training.
+int rate_of(const Recipe& recipe, const speech::ClipList& list) {
+  if (const int fixed = recipe.features().sample_frequency; fixed != 0) return fixed;
+  for (const speech::ClipList::Entry& entry : list.entries) {
+    try {
+      return speech::sample_rate_of(entry.file);
+    } catch (const UserError&) {
+      continue;
+    }
+  }
+  return assumed_rate;
+}
+
+}  // namespace
+
+DataShape recipe_shape(const Recipe& recipe, const std::string& folder, std::string& notice) {
+  const std::string& kind = recipe.table("data").kind;
+  const bool audio = kind != "idx";
+  if (folder.empty() && recipe.data().path.empty()) {
+    const auto& labels = recipe.data().labels;
+    const auto classes = labels.empty() ? numbered_classes(assumed_classes) : labels;
+    if (!audio) {
+      notice = fmt::format("no data are given: taking {} pixels and {} classes", assumed_pixels, classes.size());
+      return {false, assumed_pixels, classes};
+    }
+    const speech::FeatureExtractor extractor(recipe.features(), assumed_rate);
+    notice = fmt::format("no data are given: taking {} Hz and {} classes", extractor.options().sample_frequency,
+                         classes.size());
+    return {true, extractor.dimensions(), classes};
+  }
+  const Corpus corpus(recipe.data(), kind, folder);
+  if (!audio) return shape_of(corpus.load(Split::train));
+  const speech::ClipList list = corpus.list(Split::train);
+  return {true, speech::FeatureExtractor(recipe.features(), rate_of(recipe, list)).dimensions(), list.classes};
+}
+
+TrainingStep make_training_step(const Recipe& recipe, const DataShape& shape, int threads) {
+  TrainingStep step{shape, build_network(recipe.layers(), shape, recipe.loss(), {Accuracy{}}), nullptr, nullptr};
+  const TrainingOptions training = recipe.training();
+  TrainerOptions options;
+  options.seed = static_cast<uint64_t>(training.seed);
+  options.threads = threads;
+  options.clip_norm = training.clip_norm;
+  options.clip_value = training.clip_value;
+  options.rewrite = recipe.proximal().rewrite;
+  options.metrics = {{"accuracy", mean(step.network.example_metrics.front())}};
+  // The trainer shows its graph as it runs, after all passes; an optimizer sees the one that they begin with.
+  Optimizer optimizer = recipe.optimizer();
+  optimizer.propose = [propose = optimizer.propose, &step](UpdateContext& context) {
+    step.written = &context.parameter.graph();
+    return propose(context);
+  };
+  step.trainer = std::make_unique<Trainer>(step.network.loss, optimizer, std::move(options));
+  return step;
+}
+
+std::string profile_training(const Recipe& recipe, const std::string& folder, int threads, const std::string& file) {
+  const Corpus corpus(recipe.data(), recipe.table("data").kind, folder);
+  const TrainingOptions training = recipe.training();
+  const auto wanted = static_cast<size_t>(training.batch_size * profiled_steps);
+  data::Dataset dataset;
+  if (corpus.is_audio()) {
+    speech::ClipList list = corpus.list(Split::train);
+    // Taken from everywhere, for the list is sorted by class.
+    std::vector<speech::ClipList::Entry> chosen;
+    const size_t stride = std::max<size_t>(1, list.entries.size() / wanted);
+    for (size_t i = 0; i < list.entries.size() && chosen.size() < wanted; i += stride) chosen.push_back(list.entries[i]);
+    list.entries = std::move(chosen);
+    const speech::ClipSet clips = speech::load_clips(list, recipe.features().sample_frequency);
+    dataset = FrontEnd{speech::FeatureExtractor(recipe.features(), clips.sample_rate)}.examples(clips);
+    skip_short(dataset, frames_needed(recipe.layers()));
+    if (recipe.features().cmvn == speech::Cmvn::global) data::apply_cmvn(data::compute_cmvn(dataset), dataset);
+  } else {
+    dataset = corpus.load(Split::train);
+  }
+  const DataShape shape = shape_of(dataset);
+  TrainingStep step = make_training_step(recipe, shape, threads);
+  data::BatchOptions options;
+  options.batch_size = static_cast<int>(training.batch_size);
+  options.seed = static_cast<uint64_t>(training.seed);
+  options.bucket = training.bucket;
+  options.bucket_batches = static_cast<int>(training.bucket_batches);
+  options.time_multiple = static_cast<int>(training.time_multiple);
+  const data::Batches batches(dataset, options);
+
+  Trace trace;
+  size_t arena = 0, total = 0;
+  const size_t steps = std::min<size_t>(batches.size(), profiled_steps);
+  for (size_t i = 0; i < steps; ++i) {
+    const Feeds feeds = feeds_of(batches[i], shape.sequences);
+    const Plan& plan = step.trainer->plan(feeds);
+    arena = std::max(arena, plan.arena_bytes());
+    total = std::max(total, plan.total_bytes());
+    step.trainer->executor().record(&trace);
+    step.trainer->step(feeds);
+    step.trainer->executor().record(nullptr);
+  }
+  trace.save(file);
+  return fmt::format("{}: {} events of {} steps; temporaries take {} ({} without reuse); open it at ui.perfetto.dev", file,
+                     trace.size(), steps, bytes_text(static_cast<double>(arena)), bytes_text(static_cast<double>(total)));
+}
+
+}  // namespace lariat::cli

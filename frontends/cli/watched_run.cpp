@@ -1,0 +1,35 @@
+#include "frontends/cli/watched_run.hpp"
+
+#include <fmt/format.h>
+
+#include "frontends/cli/console.hpp"
+#include "frontends/cli/summary.hpp"
+
+namespace lariat::cli {
+
+WatchedRun::WatchedRun(const Recipe& recipe, RunOptions options, bool quiet)
+    : progress_(recipe.training().epochs, quiet) {
+  options.on_step = [this](const StepReport& step) {
+    // The rewrite happens as training begins, so the first step is the first to know of it.
+    if (!reported_) {
+      print(fmt::format("What the rewrite did:\n{}", training_->model().report().text()));
+      flush_output();
+      reported_ = true;
+    }
+    progress_.step(step);
+  };
+  options.on_epoch_end = [this](const EpochReport& epoch) { progress_.epoch(epoch); };
+  training_.emplace(recipe, std::move(options));
+  for (const std::string& notice : training_->notices()) report(notice);
+  if (const size_t skipped = training_->skipped().size(); skipped > 0)
+    report(fmt::format("{} file{} cannot be used; the list follows at the end", skipped, skipped == 1 ? "" : "s"));
+}
+
+RunResult WatchedRun::run() {
+  RunResult result = training_->run();
+  progress_.finish();
+  list_skipped(result.skipped);
+  return result;
+}
+
+}  // namespace lariat::cli

@@ -1,0 +1,48 @@
+#include "frontends/recipe/checkpoint.hpp"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "frontends/sequential/model_file.hpp"
+#include "graph/error.hpp"
+
+namespace lariat {
+
+using nlohmann::ordered_json;
+
+void Checkpoint::save(const std::string& file) const {
+  Store out = store;
+  write_format(out, checkpoint_format);
+  ordered_json epochs = ordered_json::array();
+  for (const EpochReport& epoch : history) epochs.push_back(ordered_json::parse(to_json(epoch)));
+  auto& notes = out.metadata();
+  notes["recipe"] = recipe.to_json();
+  notes["progress"] = to_json(state);
+  notes["history"] = epochs.dump();
+  notes["train_examples"] = fmt::format("{}", train_examples);
+  out.save(file);
+}
+
+Checkpoint Checkpoint::load(const std::string& file) {
+  Store store = Store::load(file);
+  check_format(store, checkpoint_format, file);
+  std::optional<Checkpoint> checkpoint;
+  at_place(fmt::format("'{}': ", file), [&] {
+    checkpoint = Checkpoint{{}, Recipe::from_json(note_of(store, "recipe", file)), fit_state_from_json(note_of(store, "progress", file)), {}, 0};
+  });
+  const auto damaged = [&] { throw UserError(fmt::format("'{}': its notes are damaged; start the training again", file)); };
+  const auto history = ordered_json::parse(note_of(store, "history", file), nullptr, false);
+  const auto examples = ordered_json::parse(note_of(store, "train_examples", file), nullptr, false);
+  if (!history.is_array() || !examples.is_number_unsigned()) damaged();
+  at_place(fmt::format("'{}': ", file), [&] {
+    for (const auto& epoch : history) checkpoint->history.push_back(epoch_report_from_json(epoch.dump()));
+  });
+  checkpoint->train_examples = examples.get<size_t>();
+  checkpoint->store = std::move(store);
+  checkpoint->store.metadata().clear();
+  return std::move(*checkpoint);
+}
+
+}  // namespace lariat

@@ -1,0 +1,23 @@
+#pragma once
+
+#include "frontends/recipe/recipe.hpp"
+#include "frontends/sequential/fit.hpp"
+#include "graph/store.hpp"
+
+namespace lariat {
+
+/// Everything that an unfinished run needs to go on.
+struct Checkpoint {
+  /// Parameters, optimizer slots, counters, random state.
+  Store store;
+  Recipe recipe;
+  FitState state;
+  std::vector<EpochReport> history;
+  size_t train_examples = 0;
+
+  void save(const std::string& file) const;
+  /// Throws UserError naming the file where it is no checkpoint.
+  static Checkpoint load(const std::string& file);
+};
+
+}  // namespace lariat

@@ -1,0 +1,47 @@
+#pragma once
+
+#include <optional>
+
+#include "frontends/recipe/recipe.hpp"
+#include "frontends/speech/clips.hpp"
+
+namespace lariat {
+
+/// The data that a recipe's [data] table names, split as it says.
+class Corpus {
+ public:
+  /// `folder` stands in for the recipe's path where it is not empty. Throws UserError where there is neither.
+  Corpus(const DataOptions& options, const std::string& kind, const std::string& folder);
+
+  /// Recordings, or data that need no features.
+  bool is_audio() const { return kind_ != "idx"; }
+  const std::string& folder() const { return options_.path; }
+  /// Whether examples are set apart for validation.
+  bool validates() const { return options_.validates(); }
+
+  /// The recordings of a split; those for validation are trained on unless they are set apart.
+  speech::ClipList list(data::Split split) const;
+  /// The examples of a split, where they are no recordings.
+  data::Dataset load(data::Split split) const;
+
+ private:
+  DataOptions options_;
+  std::string kind_;
+};
+
+/// Turns recordings into examples: what a saved model keeps of its [features].
+struct FrontEnd {
+  speech::FeatureExtractor extractor;
+  /// Where cmvn = global.
+  std::optional<data::CmvnStatistics> statistics = {};
+
+  data::Dataset examples(const speech::ClipSet& clips, const speech::Augmentation* augmentation = nullptr) const;
+};
+
+/// Moves examples of fewer than `frames` frames to the dataset's skipped ones. Throws UserError where none is left.
+void skip_short(data::Dataset& dataset, int64_t frames);
+
+/// Runs `action` so that parallel loops in it use `threads` threads; 0: what the machine allows.
+void with_threads(int threads, const std::function<void()>& action);
+
+}  // namespace lariat

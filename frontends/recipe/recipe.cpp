@@ -1,0 +1,172 @@
+#include "frontends/recipe/recipe.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "graph/error.hpp"
+
+namespace lariat {
+
+namespace {
+
+const RecipeTable& find_table(std::string_view name, std::string_view place) {
+  std::vector<std::string> known{"layers"};
+  for (const RecipeTable& table : recipe_tables()) {
+    if (table.name == name) return table;
+    known.push_back(table.name);
+  }
+  throw UserError(fmt::format("{}a recipe has no table '{}'.{}", place, name, did_you_mean(name, known)));
+}
+
+// Changes one key of a spec whose kind is one of `kinds`.
+void set_key(Spec& spec, const SpecKinds& kinds, std::string_view key, std::string_view value, const std::string& place) {
+  if (key == "kind" && !kinds.front()->name.empty()) {
+    const SpecKind& kind = find_kind(kinds, value, place);
+    if (kind.name != spec.kind) spec = kind.defaults();
+    return;
+  }
+  const SpecKind& kind = find_kind(kinds, spec.kind, place);
+  const SpecOption& option = kind.at(key, place);
+  at_place(place + " ", [&] { kind.set(spec, option, value); });
+}
+
+// A key of a recipe in its parts: table or layer, and option.
+struct Key {
+  std::string table;
+  std::optional<size_t> layer;
+  std::string option;
+};
+
+Key parse_key(std::string_view text) {
+  const auto refuse = [&] {
+    throw UserError(fmt::format("'{}' is no key of a recipe; write table.key, such as optimizer.learning_rate or layers.0.units", text));
+  };
+  const size_t dot = text.find('.');
+  if (dot == text.npos) refuse();
+  Key key{std::string(text.substr(0, dot)), std::nullopt, std::string(text.substr(dot + 1))};
+  if (key.table == "layers") {
+    const size_t second = key.option.find('.');
+    size_t index = 0;
+    const auto [rest, error] = std::from_chars(key.option.data(), key.option.data() + std::min(second, key.option.size()), index);
+    if (second == key.option.npos || error != std::errc{} || rest != key.option.data() + second) refuse();
+    key.layer = index;
+    key.option.erase(0, second + 1);
+  }
+  return key;
+}
+
+}  // namespace
+
+Recipe::Recipe() {
+  for (const RecipeTable& table : recipe_tables()) tables_[table.name] = table.kinds.front()->defaults();
+}
+
+const Spec& Recipe::table(std::string_view name) const {
+  const auto found = tables_.find(name);
+  require(found != tables_.end(), "a recipe has every table");
+  return found->second;
+}
+
+void Recipe::set(std::string_view text, std::string_view value) {
+  const Key key = parse_key(text);
+  Recipe changed = *this;
+  if (key.layer) {
+    if (*key.layer >= layers_.size())
+      throw UserError(fmt::format("the recipe has no layers.{}; it has layers.0 to layers.{}", *key.layer, layers_.size() - 1));
+    set_key(changed.layers_[*key.layer], layer_spec_kinds(), key.option, value, fmt::format("[layers.{}]", *key.layer));
+  } else {
+    const RecipeTable& table = find_table(key.table, "");
+    set_key(changed.tables_[key.table], table.kinds, key.option, value, fmt::format("[{}]", key.table));
+  }
+  changed.check("");
+  *this = std::move(changed);
+}
+
+std::string Recipe::get(std::string_view text) const {
+  const Key key = parse_key(text);
+  if (key.layer && *key.layer >= layers_.size())
+    throw UserError(fmt::format("the recipe has no layers.{}; it has layers.0 to layers.{}", *key.layer, layers_.size() - 1));
+  const SpecKinds& kinds = key.layer ? layer_spec_kinds() : find_table(key.table, "").kinds;
+  const Spec& spec = key.layer ? layers_[*key.layer] : table(key.table);
+  if (key.option == "kind" && !kinds.front()->name.empty()) return spec.kind;
+  const std::string place = key.layer ? fmt::format("[layers.{}]", *key.layer) : fmt::format("[{}]", key.table);
+  return spec.at(find_kind(kinds, spec.kind, place).at(key.option, place).name);
+}
+
+std::string Recipe::to_json() const {
+  std::string result;
+  for (const RecipeTable& entry : recipe_tables()) {
+    const Spec& spec = table(entry.name);
+    result += fmt::format("{}\"{}\":{}", result.empty() ? "" : ",", entry.name, find_kind(entry.kinds, spec.kind, entry.name).to_json(spec));
+  }
+  return fmt::format("{{{},\"layers\":{}}}", result, lariat::to_json(layers_));
+}
+
+Recipe Recipe::from_json(std::string_view json) {
+  const auto object = nlohmann::ordered_json::parse(json, nullptr, false);
+  if (!object.is_object()) throw UserError("the recipe is not a JSON object; it is damaged");
+  Recipe recipe;
+  for (const auto& [name, value] : object.items()) {
+    if (name == "layers") {
+      recipe.layers_ = layers_from_json(value.dump());
+    } else {
+      recipe.tables_[name] = spec_from_json(find_table(name, "").kinds, value.dump(), fmt::format("[{}]", name));
+    }
+  }
+  recipe.check("");
+  return recipe;
+}
+
+std::string Recipe::first_difference(const Recipe& there) const {
+  const auto compare = [](const std::string& place, const Spec& here, const Spec& other) -> std::string {
+    if (here.kind != other.kind) return fmt::format("{}.kind is {} there and {} here", place, other.kind, here.kind);
+    for (const auto& [option, text] : here.options) {
+      const bool counts = place != "data" || option != "path";
+      if (counts && other.at(option) != text)
+        return fmt::format("{}.{} is {} there and {} here", place, option, other.at(option).empty() ? "empty" : other.at(option),
+                           text.empty() ? "empty" : text);
+    }
+    return {};
+  };
+  std::string difference;
+  for (const RecipeTable& entry : recipe_tables())
+    if (difference.empty()) difference = compare(entry.name, table(entry.name), there.table(entry.name));
+  if (difference.empty() && layers_.size() != there.layers_.size())
+    difference = fmt::format("it has {} layers there and {} here", there.layers_.size(), layers_.size());
+  for (size_t i = 0; i < layers_.size() && difference.empty(); ++i)
+    difference = compare(fmt::format("layers.{}", i), layers_[i], there.layers_[i]);
+  return difference;
+}
+
+speech::FeatureOptions Recipe::features() const { return Fields(speech::feature_option_table()).read(table("features")); }
+speech::AugmentOptions Recipe::augment() const { return Fields(speech::augment_option_table()).read(table("augment")); }
+
+namespace {
+
+// The first key that has another value than its default, or "".
+std::string first_changed(const Spec& spec, const SpecKind& kind) {
+  for (const SpecOption& option : kind.options)
+    if (spec.at(option.name) != option.default_value) return option.name;
+  return {};
+}
+
+const SpecKind& only_kind(std::string_view table) { return *find_table(table, "").kinds.front(); }
+
+}  // namespace
+
+bool Recipe::augments() const { return !first_changed(table("augment"), only_kind("augment")).empty(); }
+
+void Recipe::check(std::string_view place) const {
+  if (layers_.empty()) throw UserError(fmt::format("{}a recipe needs layers; write at least one [[layers]]", place));
+  at_place(fmt::format("{}[augment] ", place), [&] { speech::check(augment()); });
+  if (table("data").kind != "idx") return;
+  for (const char* name : {"features", "augment"})
+    if (const std::string key = first_changed(table(name), only_kind(name)); !key.empty())
+      throw UserError(fmt::format("{}[{}] {} = {}: has no effect with [data] kind = idx; leave it out", place, name, key, table(name).at(key)));
+}
+
+}  // namespace lariat

@@ -1,0 +1,65 @@
+#pragma once
+
+#include <map>
+
+#include "frontends/recipe/tables.hpp"
+#include "frontends/sequential/layer.hpp"
+#include "frontends/speech/augment.hpp"
+#include "frontends/speech/feature_options.hpp"
+
+namespace lariat {
+
+/// Everything that makes a training run: data, features, layers, loss, optimizer. Written as TOML:
+///
+///     [data]
+///     kind = "digits"
+///     [[layers]]
+///     kind = "lstm"
+///     units = 64
+///     kernel_penalty = "l1=1e-4"
+///
+/// Tables and keys that are left out have their defaults; recipe_tables() and layer_kinds() list them.
+class Recipe {
+ public:
+  /// Throws UserError with file, line, key and range for what is not as it should be.
+  static Recipe load(const std::string& file);
+  /// `name` stands for the file in messages.
+  static Recipe parse(std::string_view toml, const std::string& name);
+  /// What to_json wrote.
+  static Recipe from_json(std::string_view json);
+  /// Every key with its value, as one JSON object.
+  std::string to_json() const;
+
+  /// Sets "optimizer.learning_rate", "layers.0.units" (counted from 0), … A new kind resets its table.
+  void set(std::string_view key, std::string_view value);
+  /// The value of such a key as text.
+  std::string get(std::string_view key) const;
+  /// "optimizer.learning_rate is 0.01 there and 0.001 here", or "" where both say the same; the data's path does not
+  /// count.
+  std::string first_difference(const Recipe& there) const;
+
+  const Spec& table(std::string_view name) const;
+  const std::vector<LayerSpec>& layers() const { return layers_; }
+
+  DataOptions data() const { return data_options(table("data")); }
+  speech::FeatureOptions features() const;
+  speech::AugmentOptions augment() const;
+  /// Whether any key of [augment] is other than its default.
+  bool augments() const;
+  Loss loss() const { return make(loss_choices(), table("loss")); }
+  Optimizer optimizer() const { return make(optimizer_choices(), table("optimizer")); }
+  Schedule schedule(int64_t steps) const { return make(schedule_choices(), table("schedule"), steps); }
+  TrainingOptions training() const { return training_fields().read(table("training")); }
+  ProximalOptions proximal() const { return proximal_fields().read(table("proximal")); }
+
+ private:
+  friend class TomlReader;
+  Recipe();
+  /// Throws UserError where keys do not go together.
+  void check(std::string_view place) const;
+
+  std::map<std::string, Spec, std::less<>> tables_;
+  std::vector<LayerSpec> layers_;
+};
+
+}  // namespace lariat

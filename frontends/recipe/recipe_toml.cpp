@@ -1,0 +1,141 @@
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <toml++/toml.h>
+
+#include "frontends/recipe/recipe.hpp"
+#include "graph/error.hpp"
+
+namespace lariat {
+
+namespace {
+
+std::string number_text(double value) {
+  const std::string text = fmt::format("{}", value);
+  // A float that happens to be whole is still none of TOML's integers.
+  return text.find_first_not_of("-0123456789") == text.npos ? text + ".0" : text;
+}
+
+// A value as the recipe's author wrote it, more or less.
+std::string written(const toml::node& node) {
+  if (const auto* text = node.as_string()) return fmt::format("\"{}\"", text->get());
+  if (const auto* number = node.as_integer()) return fmt::format("{}", number->get());
+  if (const auto* number = node.as_floating_point()) return number_text(number->get());
+  if (const auto* truth = node.as_boolean()) return truth->get() ? "true" : "false";
+  return node.is_table() ? "a table" : node.is_array() ? "an array" : "a date or time";
+}
+
+// The words of an array of strings, or nothing.
+std::optional<std::string> words_of(const toml::node& node) {
+  const toml::array* array = node.as_array();
+  if (array == nullptr) return std::nullopt;
+  std::vector<std::string> words;
+  for (const toml::node& element : *array) {
+    if (!element.is_string()) return std::nullopt;
+    words.push_back(element.as_string()->get());
+  }
+  return join_words(words);
+}
+
+// The text that an option is set from; nothing where TOML's type is another than the option's.
+std::optional<std::string> text_for(const data::OptionDescription& option, const toml::node& node) {
+  const std::string& type = option.type;
+  if (type == "boolean") return node.is_boolean() ? std::optional(written(node)) : std::nullopt;
+  if (type == "integer") return node.is_integer() ? std::optional(written(node)) : std::nullopt;
+  if (type == "number") return node.is_number() ? std::optional(written(node)) : std::nullopt;
+  if (type == "list" && !node.is_string()) return words_of(node);
+  return node.is_string() ? std::optional(node.as_string()->get()) : std::nullopt;
+}
+
+}  // namespace
+
+/// Turns parsed TOML into a recipe.
+class TomlReader {
+ public:
+  explicit TomlReader(std::string file) : file_(std::move(file)) {}
+
+  Recipe read(std::string_view text) {
+    toml::table root;
+    try {
+      root = toml::parse(text, file_);
+    } catch (const toml::parse_error& error) {
+      throw UserError(fmt::format("{}:{}: is not valid TOML: {}", file_, error.source().begin.line, error.description()));
+    }
+    Recipe recipe;
+    for (const auto& [name, node] : root) {
+      if (name.str() == "layers") {
+        read_layers(recipe, node);
+      } else {
+        read_table(recipe, std::string(name.str()), node);
+      }
+    }
+    if (!root.contains("data")) throw UserError(fmt::format("{}: a recipe needs a table [data] that says where examples come from", file_));
+    recipe.check(file_ + ": ");
+    return recipe;
+  }
+
+ private:
+  std::string at(const toml::node& node) const { return fmt::format("{}:{}", file_, node.source().begin.line); }
+
+  void read_table(Recipe& recipe, const std::string& name, const toml::node& node) const {
+    const RecipeTable* known = nullptr;
+    std::vector<std::string> names{"layers"};
+    for (const RecipeTable& table : recipe_tables()) {
+      if (table.name == name) known = &table;
+      names.push_back(table.name);
+    }
+    if (known == nullptr) throw UserError(fmt::format("{}: a recipe has no table '{}'.{}", file_, name, did_you_mean(name, names)));
+    if (!node.is_table()) throw UserError(fmt::format("{}: {} = {}: must be a table; write [{}]", at(node), name, written(node), name));
+    recipe.tables_[name] = read_spec(*node.as_table(), known->kinds, fmt::format("[{}]", name), name == "data");
+  }
+
+  void read_layers(Recipe& recipe, const toml::node& node) const {
+    const toml::array* array = node.as_array();
+    if (array == nullptr || (!array->empty() && !array->is_homogeneous<toml::table>()))
+      throw UserError(fmt::format("{}: layers must be a list of tables; write [[layers]] before each layer", at(node)));
+    for (const toml::node& layer : *array) {
+      const std::string place = fmt::format("[layers.{}]", recipe.layers_.size());
+      recipe.layers_.push_back(read_spec(*layer.as_table(), layer_spec_kinds(), place, true));
+    }
+  }
+
+  Spec read_spec(const toml::table& table, const SpecKinds& kinds, const std::string& place, bool must_have_kind) const {
+    const bool chosen = !kinds.front()->name.empty();
+    const SpecKind* kind = kinds.front();
+    if (const toml::node* node = chosen ? table.get("kind") : nullptr) {
+      const std::string here = fmt::format("{}: {}", at(*node), place);
+      if (!node->is_string()) throw UserError(fmt::format("{} kind = {}: must be a string", here, written(*node)));
+      kind = &find_kind(kinds, node->as_string()->get(), here);
+    } else if (must_have_kind) {
+      throw UserError(fmt::format("{}: {} has no kind; write kind = \"{}\" or another", at(table), place, kinds.front()->name));
+    }
+    Spec spec = kind->defaults();
+    for (const auto& [key, node] : table) {
+      if (chosen && key.str() == "kind") continue;
+      const SpecOption& option = kind->at(key.str(), fmt::format("{}: {}", file_, place));
+      const std::string here = fmt::format("{}: {} ", at(node), place);
+      const std::optional<std::string> text = text_for(option, node);
+      if (!text) throw UserError(fmt::format("{}{} = {}: must be {}", here, option.name, written(node), option.range));
+      at_place(here, [&] { kind->set(spec, option, *text); });
+    }
+    return spec;
+  }
+
+  std::string file_;
+};
+
+Recipe Recipe::parse(std::string_view toml, const std::string& name) { return TomlReader(name).read(toml); }
+
+Recipe Recipe::load(const std::string& file) {
+  std::error_code none;
+  if (!std::filesystem::is_regular_file(file, none)) throw UserError(fmt::format("'{}': there is no such recipe; check the path", file));
+  std::ifstream stream(file, std::ios::binary);
+  std::ostringstream text;
+  text << stream.rdbuf();
+  if (!stream) throw UserError(fmt::format("'{}': cannot be read; check its permissions", file));
+  return parse(text.str(), file);
+}
+
+}  // namespace lariat

@@ -1,0 +1,43 @@
+#pragma once
+
+#include "frontends/sequential/sequential.hpp"
+
+namespace lariat {
+
+/// What came out of a training run.
+struct RunResult {
+  /// On the test split, unless the run left it alone or was stopped.
+  std::optional<Evaluation> test;
+  /// On the validation split, where there is one.
+  std::optional<Evaluation> validation;
+  std::vector<std::string> classes;
+  size_t train_examples = 0;
+
+  /// Exact zeros: among weights with an L1 penalty, among all, and per tensor.
+  Sparsity penalised, weights;
+  std::vector<TensorZeros> tensors;
+  RewriteReport report;
+  std::vector<EpochReport> history;
+
+  /// Of training, without loading and evaluating.
+  double seconds = 0;
+  uint64_t seed = 0;
+  int threads = 0;
+  /// Of parameters, optimizer slots and counters, in hexadecimal: equal states have equal hashes.
+  std::string state_hash;
+  /// Whether the run was stopped before its end; it goes on from `checkpoint` then.
+  bool stopped = false;
+  /// The files written, "" where there is none.
+  std::string model, checkpoint;
+  /// "file: reason" for files that were not used, and what else was noticed.
+  std::vector<std::string> skipped, notices;
+  /// Of the recipe with all its defaults, as JSON.
+  std::string recipe;
+
+  int64_t parameters() const { return weights.count; }
+  int64_t nonzeros() const { return weights.count - weights.zeros; }
+  /// {"accuracy": …, "confusion": […], …}.
+  std::string json() const;
+};
+
+}  // namespace lariat

@@ -1,0 +1,212 @@
+#include "frontends/recipe/run.hpp"
+
+#include <fmt/format.h>
+
+#include "frontends/recipe/checkpoint.hpp"
+#include "frontends/recipe/saved_model.hpp"
+#include "graph/error.hpp"
+
+namespace lariat {
+
+using data::Split;
+
+struct TrainingRun::Implementation {
+  Recipe recipe;
+  RunOptions options;
+  Corpus corpus;
+  Sequential model;
+  std::optional<FrontEnd> front_end;
+  speech::ClipSet train_clips;  // where each epoch has its own examples
+  data::Dataset train;
+  std::optional<data::Dataset> validation, test;
+  std::vector<std::string> skipped, notices;
+  FitState from;
+  std::vector<EpochReport> history;
+
+  Implementation(Recipe with, RunOptions given)
+      : recipe(std::move(with)), options(std::move(given)), corpus(recipe.data(), recipe.table("data").kind, options.data), model(recipe.layers()) {}
+
+  uint64_t seed() const { return static_cast<uint64_t>(recipe.training().seed); }
+  void load();
+  void load_audio(int64_t frames);
+  void note(data::Dataset& dataset);
+  data::Dataset augmented(uint32_t epoch) const;
+  FitOptions fit_options();
+  void save_checkpoint(const FitState& state, const std::vector<EpochReport>& epochs);
+  void save_model();
+};
+
+namespace {
+
+Recipe adjusted(Recipe recipe, const RunOptions& options) {
+  if (options.seed) recipe.set("training.seed", fmt::format("{}", *options.seed));
+  if (!options.held_out.empty()) recipe.set("data.held_out", join_words(options.held_out));
+  if (options.validation) recipe.set("data.validation", fmt::format("{}", *options.validation));
+  return recipe;
+}
+
+}  // namespace
+
+// Keeps what happened while the dataset was read.
+void TrainingRun::Implementation::note(data::Dataset& dataset) {
+  skipped.insert(skipped.end(), dataset.skipped.begin(), dataset.skipped.end());
+  notices.insert(notices.end(), dataset.notices.begin(), dataset.notices.end());
+}
+
+void TrainingRun::Implementation::load_audio(int64_t frames) {
+  const speech::FeatureOptions features = recipe.features();
+  train_clips = speech::load_clips(corpus.list(Split::train), features.sample_frequency);
+  front_end = FrontEnd{speech::FeatureExtractor(features, train_clips.sample_rate)};
+  train = front_end->examples(train_clips);
+  skip_short(train, frames);
+  const speech::FeatureOptions& resolved = front_end->extractor.options();
+  if (resolved.cmvn == speech::Cmvn::global) {
+    front_end->statistics = data::compute_cmvn(train, resolved.norm_means, resolved.norm_vars);
+    data::apply_cmvn(*front_end->statistics, train);
+  }
+  const auto other = [&](Split split) {
+    data::Dataset dataset = front_end->examples(speech::load_clips(corpus.list(split), train_clips.sample_rate));
+    skip_short(dataset, frames);
+    return dataset;
+  };
+  if (corpus.validates()) validation = other(Split::validation);
+  if (options.test) test = other(Split::test);
+  if (!recipe.augments()) train_clips = {};
+}
+
+void TrainingRun::Implementation::load() {
+  if (corpus.is_audio()) {
+    load_audio(frames_needed(recipe.layers()));
+  } else {
+    train = corpus.load(Split::train);
+    if (corpus.validates()) validation = corpus.load(Split::validation);
+    if (options.test) test = corpus.load(Split::test);
+  }
+  note(train);
+  if (validation) note(*validation);
+  if (test) note(*test);
+}
+
+data::Dataset TrainingRun::Implementation::augmented(uint32_t epoch) const {
+  data::Dataset dataset;
+  with_threads(options.threads, [&] {
+    const speech::Augmentation augmentation{recipe.augment(), seed(), epoch};
+    dataset = front_end->examples(train_clips, &augmentation);
+    skip_short(dataset, frames_needed(recipe.layers()));
+  });
+  return dataset;
+}
+
+FitOptions TrainingRun::Implementation::fit_options() {
+  const TrainingOptions training = recipe.training();
+  FitOptions fit;
+  fit.epochs = static_cast<int>(training.epochs);
+  fit.batch_size = static_cast<int>(training.batch_size);
+  if (validation) fit.validation = *validation;
+  fit.seed = seed();
+  fit.threads = options.threads;
+  fit.schedule = [this](int64_t steps) { return recipe.schedule(steps); };
+  fit.clip_norm = training.clip_norm;
+  fit.clip_value = training.clip_value;
+  fit.rewrite = recipe.proximal().rewrite;
+  fit.bucket = training.bucket;
+  fit.bucket_batches = static_cast<int>(training.bucket_batches);
+  fit.time_multiple = static_cast<int>(training.time_multiple);
+  fit.on_step = options.on_step;
+  fit.on_epoch_end = options.on_epoch_end;
+  fit.on_checkpoint = [this](const FitState& state, const std::vector<EpochReport>& epochs) { save_checkpoint(state, epochs); };
+  fit.stop = options.stop;
+  fit.from = from;
+  fit.earlier = history;
+  return fit;
+}
+
+void TrainingRun::Implementation::save_checkpoint(const FitState& state, const std::vector<EpochReport>& epochs) {
+  from = state;
+  history = epochs;
+  if (!options.out.empty()) Checkpoint{model.store(), recipe, state, epochs, train.examples.size()}.save(checkpoint_of(options.out));
+}
+
+void TrainingRun::Implementation::save_model() {
+  std::map<std::string, std::string> notes{{"recipe", recipe.to_json()}};
+  std::map<std::string, Tensor> tensors;
+  if (front_end) write_front_end(*front_end, notes, tensors);
+  model.save(options.out, notes, tensors);
+}
+
+std::string checkpoint_of(const std::string& out) { return out + ".checkpoint"; }
+
+TrainingRun::TrainingRun(Recipe recipe, RunOptions options) {
+  recipe = adjusted(std::move(recipe), options);
+  self_ = std::make_unique<Implementation>(std::move(recipe), std::move(options));
+  with_threads(self_->options.threads, [&] { self_->load(); });
+  self_->model.compile(self_->recipe.optimizer(), self_->recipe.loss(), {Accuracy{}});
+  self_->model.build(shape_of(self_->train), self_->seed());
+}
+
+TrainingRun::TrainingRun(TrainingRun&&) noexcept = default;
+TrainingRun::~TrainingRun() = default;
+
+void TrainingRun::resume(const std::string& file) {
+  Checkpoint checkpoint = Checkpoint::load(file);
+  if (const std::string difference = self_->recipe.first_difference(checkpoint.recipe); !difference.empty())
+    throw UserError(fmt::format("'{}' was written by another recipe: {}; give the same recipe and settings", file, difference));
+  if (checkpoint.train_examples != self_->train.examples.size())
+    throw UserError(fmt::format("'{}' was trained on {} examples, but these data have {}; give the same data", file,
+                                checkpoint.train_examples, self_->train.examples.size()));
+  for (const auto& [name, tensor] : self_->model.store())
+    if (const Tensor* found = checkpoint.store.find(name); found == nullptr || found->type() != tensor.type())
+      throw UserError(fmt::format("'{}' has no tensor '{}' of type {}; start the training again", file, name, text(tensor.type())));
+  for (const auto& [name, tensor] : checkpoint.store) self_->model.store().set(name, tensor);
+  self_->from = checkpoint.state;
+  self_->history = std::move(checkpoint.history);
+}
+
+RunResult TrainingRun::run() {
+  Implementation& self = *self_;
+  const FitOptions fit = self.fit_options();
+  const auto epoch_data = [&](uint32_t epoch) { return self.augmented(epoch); };
+  const TrainingData data = self.recipe.augments() ? TrainingData(epoch_data) : TrainingData(self.train);
+  FitResult fitted;
+  try {
+    fitted = self.model.fit(data, fit);
+  } catch (const JobError& error) {
+    if (self.history.empty() || self.options.out.empty()) throw;
+    throw JobError(fmt::format("{}; '{}' holds the state after epoch {}", error.what(), checkpoint_of(self.options.out), self.history.size()));
+  }
+  RunResult result;
+  result.history = fitted.epochs;
+  result.stopped = fitted.stopped;
+  if (!self.options.out.empty()) result.checkpoint = checkpoint_of(self.options.out);
+  if (!fitted.stopped) {
+    const EvaluateOptions evaluation{.time_multiple = static_cast<int>(self.recipe.training().time_multiple)};
+    if (self.validation) result.validation = self.model.evaluate(*self.validation, evaluation);
+    if (self.test) result.test = self.model.evaluate(*self.test, evaluation);
+    if (!self.options.out.empty()) self.save_model();
+    result.model = self.options.out;
+  }
+  result.classes = self.model.shape().classes;
+  result.train_examples = self.train.examples.size();
+  result.tensors = self.model.zeros();
+  result.weights = total(result.tensors);
+  result.penalised = total(result.tensors, true);
+  result.report = self.model.report();
+  for (const EpochReport& epoch : result.history) result.seconds += epoch.seconds;
+  result.seconds += fitted.state.seconds;
+  result.seed = self.seed();
+  result.threads = self.model.threads();
+  result.state_hash = fmt::format("{:016x}", self.model.store().hash());
+  result.skipped = self.skipped;
+  result.notices = self.notices;
+  result.recipe = self.recipe.to_json();
+  return result;
+}
+
+const Recipe& TrainingRun::recipe() const { return self_->recipe; }
+Sequential& TrainingRun::model() { return self_->model; }
+size_t TrainingRun::train_examples() const { return self_->train.examples.size(); }
+size_t TrainingRun::validation_examples() const { return self_->validation ? self_->validation->examples.size() : 0; }
+const std::vector<std::string>& TrainingRun::skipped() const { return self_->skipped; }
+const std::vector<std::string>& TrainingRun::notices() const { return self_->notices; }
+
+}  // namespace lariat

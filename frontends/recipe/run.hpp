@@ -1,0 +1,56 @@
+#pragma once
+
+#include "frontends/recipe/corpus.hpp"
+#include "frontends/recipe/result.hpp"
+
+namespace lariat {
+
+struct RunOptions {
+  /// The folder of the data; empty: the recipe's.
+  std::string data = {};
+  /// The model file to write; empty: none, and no checkpoints.
+  std::string out = {};
+  /// These stand in for training.seed, data.held_out and data.validation of the recipe where they are given.
+  std::optional<uint64_t> seed = std::nullopt;
+  std::vector<std::string> held_out = {};
+  std::optional<double> validation = std::nullopt;
+  /// 0: what the machine allows. Results are the same for every number.
+  int threads = 0;
+  /// Whether the test split is evaluated at the end. A search for good settings should leave it alone.
+  bool test = true;
+  std::function<void(const StepReport&)> on_step = {};
+  std::function<void(const EpochReport&)> on_epoch_end = {};
+  /// Looked at after each step; the run writes a checkpoint and ends where it is true.
+  const std::atomic<bool>* stop = nullptr;
+};
+
+/// "model.safetensors.checkpoint": written after each epoch, and where a run is stopped.
+std::string checkpoint_of(const std::string& out);
+
+/// A recipe carried out: data, features, model, training, evaluation, model file.
+class TrainingRun {
+ public:
+  /// Loads the data and builds the model. Throws UserError for what is wrong with recipe or data.
+  explicit TrainingRun(Recipe recipe, RunOptions options = {});
+  TrainingRun(TrainingRun&&) noexcept;
+  ~TrainingRun();
+
+  /// Goes on from a checkpoint, to the same bits as a run that was never stopped. Throws UserError where it is none, or
+  /// of another recipe or data.
+  void resume(const std::string& checkpoint);
+  /// Trains, evaluates, and writes the model file. Throws JobError where training diverges; the last checkpoint stays.
+  RunResult run();
+
+  const Recipe& recipe() const;
+  Sequential& model();
+  size_t train_examples() const;
+  size_t validation_examples() const;
+  const std::vector<std::string>& skipped() const;
+  const std::vector<std::string>& notices() const;
+
+ private:
+  struct Implementation;
+  std::unique_ptr<Implementation> self_;
+};
+
+}  // namespace lariat

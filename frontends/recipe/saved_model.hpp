@@ -1,0 +1,49 @@
+#pragma once
+
+#include "frontends/recipe/corpus.hpp"
+#include "frontends/sequential/sequential.hpp"
+
+namespace lariat {
+
+/// A model file of a training run: the model with its front end, so that recognition needs no options.
+class SavedModel {
+ public:
+  /// Throws UserError naming the file where it is no such model, is damaged, or has been tampered with.
+  static SavedModel load(const std::string& file);
+
+  /// Whether it takes recordings.
+  bool is_audio() const { return front_end_.has_value(); }
+  const std::vector<std::string>& classes() const { return model_.shape().classes; }
+  Sequential& model() { return model_; }
+  /// The recipe it was trained by. Throws UserError for a model that Sequential::save wrote.
+  const Recipe& recipe() const;
+  /// The options of its features, every automatic value filled in. Throws UserError where it takes no recordings.
+  const speech::FeatureOptions& features() const;
+
+  /// What each file or recording says. Another sample rate is resampled and several channels are mixed down, and
+  /// `notices` gets a line about each. Throws UserError naming the file where one cannot be used.
+  std::vector<Prediction> recognize(const std::vector<std::string>& files, std::vector<std::string>* notices = nullptr);
+  Prediction recognize(const speech::Audio& audio);
+  std::vector<Prediction> predict(const data::Dataset& dataset);
+
+  /// A split of the recipe's data, as the model takes it; `folder` stands in for the recipe's path where it is not
+  /// empty, and `held_out` for its speakers. Recordings too short for the model are skipped.
+  data::Dataset load_data(const std::string& folder, data::Split split = data::Split::test, const std::vector<std::string>& held_out = {}) const;
+  Evaluation evaluate(const data::Dataset& dataset, int threads = 0);
+
+ private:
+  SavedModel(Sequential model, std::string file) : model_(std::move(model)), file_(std::move(file)) {}
+  const FrontEnd& front_end() const;
+  data::Example example_of(const speech::Audio& audio) const;
+  EvaluateOptions evaluate_options(int threads) const;
+
+  Sequential model_;
+  std::string file_;
+  std::optional<Recipe> recipe_;
+  std::optional<FrontEnd> front_end_;
+};
+
+/// Adds what a model file needs to know of its front end.
+void write_front_end(const FrontEnd& front_end, std::map<std::string, std::string>& notes, std::map<std::string, Tensor>& tensors);
+
+}  // namespace lariat

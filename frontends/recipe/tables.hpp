@@ -1,0 +1,66 @@
+#pragma once
+
+#include "autodiff/optimizers.hpp"
+#include "autodiff/schedule.hpp"
+#include "frontends/sequential/loss.hpp"
+#include "frontends/sequential/spec.hpp"
+
+namespace lariat {
+
+/// One kind of something that is made from options.
+template <class Made, class... Context>
+struct Choice {
+  SpecKind spec;
+  std::function<Made(const Spec&, Context...)> make;
+};
+
+const std::vector<Choice<Loss>>& loss_choices();
+const std::vector<Choice<Optimizer>>& optimizer_choices();
+/// Made for a number of steps in all.
+const std::vector<Choice<Schedule, int64_t>>& schedule_choices();
+
+/// What `spec` describes; its kind is one of `choices`.
+template <class Made, class... Context>
+Made make(const std::vector<Choice<Made, Context...>>& choices, const Spec& spec, Context... context) {
+  for (const auto& choice : choices)
+    if (choice.spec.name == spec.kind) return choice.make(spec, context...);
+  return {};
+}
+
+/// [data]: where examples come from. The key `validation` is a count or a percentage, as the kind has it.
+struct DataOptions {
+  std::string path;
+  int64_t validation_count = 0;
+  double validation_percentage = 0, testing = 10;
+  std::vector<std::string> held_out, labels;
+
+  bool validates() const { return validation_count > 0 || validation_percentage > 0; }
+};
+/// The options of a [data] table; those that its kind lacks keep their defaults.
+DataOptions data_options(const Spec& spec);
+
+/// [training]
+struct TrainingOptions {
+  int64_t epochs = 20, batch_size = 32;
+  double clip_norm = 0, clip_value = 0;
+  int64_t seed = 0;
+  bool bucket = true;
+  int64_t bucket_batches = 16, time_multiple = 8;
+};
+const Fields<TrainingOptions>& training_fields();
+
+/// [proximal]
+struct ProximalOptions {
+  bool rewrite = true;
+};
+const Fields<ProximalOptions>& proximal_fields();
+
+/// A table of a recipe: its name and the kinds to choose from. All but [data] may be left out.
+struct RecipeTable {
+  std::string name, doc;
+  SpecKinds kinds;
+};
+/// Every table but [[layers]], in the order of the documentation.
+const std::vector<RecipeTable>& recipe_tables();
+
+}  // namespace lariat

@@ -1,0 +1,63 @@
+#include "frontends/sequential/activation.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+#include "graph/error.hpp"
+#include "ops/ops.hpp"
+
+namespace lariat {
+
+namespace {
+
+struct Entry {
+  const char* name;
+  Value (*function)(Operand);
+};
+
+const std::vector<Entry>& entries() {
+  static const std::vector<Entry> list = {
+      {"linear", [](Operand x) { return x.value; }},
+      {"elu", [](Operand x) { return elu(x); }},
+      {"gelu", gelu},
+      {"leaky_relu", [](Operand x) { return leaky_relu(x); }},
+      {"relu", relu},
+      {"sigmoid", sigmoid},
+      {"silu", silu},
+      {"softplus", softplus},
+      {"tanh", tanh},
+  };
+  return list;
+}
+
+}  // namespace
+
+ActivationFunction::ActivationFunction(Value (*function)(Operand)) {
+  const auto found =
+      std::find_if(entries().begin(), entries().end(), [&](const Entry& entry) { return entry.function == function; });
+  if (found == entries().end())
+    throw UserError(fmt::format("the activation is no function that layers know; give one of {}", fmt::join(activation_names(), ", ")));
+  index_ = static_cast<size_t>(found - entries().begin());
+}
+
+ActivationFunction::ActivationFunction(std::string_view name) {
+  const std::vector<std::string>& names = activation_names();
+  const auto found = std::find(names.begin(), names.end(), name);
+  if (found == names.end()) throw UserError(fmt::format("there is no activation '{}'.{}", name, did_you_mean(name, names)));
+  index_ = static_cast<size_t>(found - names.begin());
+}
+
+Value ActivationFunction::operator()(Value x) const { return entries().at(index_).function(x); }
+
+const std::vector<std::string>& activation_names() {
+  static const std::vector<std::string> names = [] {
+    std::vector<std::string> result;
+    for (const Entry& entry : entries()) result.emplace_back(entry.name);
+    return result;
+  }();
+  return names;
+}
+
+}  // namespace lariat

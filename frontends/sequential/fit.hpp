@@ -1,0 +1,115 @@
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <optional>
+#include <type_traits>
+
+#include "autodiff/trainer.hpp"
+#include "frontends/data/dataset.hpp"
+
+namespace lariat {
+
+/// Metrics by name, in the order of compile().
+using MetricValues = std::vector<std::pair<std::string, double>>;
+
+struct StepReport {
+  int64_t epoch = 0, epochs = 0;  ///< from 1
+  int64_t step = 0, steps = 0;    ///< within the epoch, from 1
+  StepResult result;
+};
+
+/// One epoch; losses and metrics are means over its examples, taken while the weights moved.
+struct EpochReport {
+  int64_t epoch = 0;  ///< from 1
+  /// The loss as written, what is left of it without the rewritten penalties, and those.
+  double loss = 0, smooth = 0, penalty = 0;
+  MetricValues metrics;
+  /// The metric of that name, where there is one.
+  std::optional<double> accuracy;
+  /// Without penalties and dropout, on the validation data, where there are any.
+  std::optional<double> validation_loss, validation_accuracy;
+  /// Exact zeros at the end of the epoch: among weights with an L1 penalty, and among all.
+  Sparsity penalised, weights;
+  double seconds = 0;
+  /// Of the last step.
+  double learning_rate = 0;
+};
+
+/// {"epoch": 1, "loss": …} and back.
+std::string to_json(const EpochReport& report);
+EpochReport epoch_report_from_json(std::string_view json);
+
+/// Where a fit stands between two steps: with the store, all that is needed to go on as if it had never stopped.
+struct FitState {
+  int64_t epoch = 0, step = 0;  ///< the next one, from 0
+  int64_t first_step = 0;       ///< of the trainer, when the fit began
+  int64_t total_steps = 0;      ///< what the schedule runs over
+  /// Sums over the examples of the epoch so far.
+  int64_t examples = 0;
+  double loss = 0, penalty = 0, seconds = 0;
+  std::vector<double> metrics;
+};
+
+/// {"epoch": 3, "step": 0, …} and back.
+std::string to_json(const FitState& state);
+FitState fit_state_from_json(std::string_view json);
+
+/// A dataset, or what gives one for each epoch from 0; it must depend on the epoch alone.
+class TrainingData {
+ public:
+  /// The dataset must outlive the fit.
+  TrainingData(const data::Dataset& dataset) : fixed_(&dataset) {}
+  TrainingData(std::function<data::Dataset(uint32_t epoch)> function) : function_(std::move(function)) {}
+  template <class Function>
+    requires std::is_invocable_r_v<data::Dataset, Function, uint32_t>
+  TrainingData(Function function) : function_(std::move(function)) {}
+
+  /// Valid until the next call.
+  const data::Dataset& at(uint32_t epoch);
+
+ private:
+  const data::Dataset* fixed_ = nullptr;
+  std::function<data::Dataset(uint32_t)> function_;
+  data::Dataset latest_;
+  std::optional<uint32_t> latest_epoch_;
+};
+
+struct FitOptions {
+  int epochs = 1;
+  int batch_size = 32;
+  /// Evaluated after each epoch; it must outlive the fit.
+  std::optional<std::reference_wrapper<const data::Dataset>> validation = std::nullopt;
+  /// Of the initial weights, the order of examples and dropout.
+  uint64_t seed = 0;
+  /// 0: what the machine allows. Results are the same for every number.
+  int threads = 0;
+  /// From the number of steps to the factors on the learning rate; empty: always 1.
+  std::function<Schedule(int64_t steps)> schedule = {};
+  /// As in TrainerOptions.
+  double clip_norm = 0, clip_value = 0;
+  bool rewrite = true;
+  /// As in data::BatchOptions.
+  bool bucket = true;
+  int bucket_batches = 16, time_multiple = 1;
+
+  std::function<void(const StepReport&)> on_step = {};
+  std::function<void(const EpochReport&)> on_epoch_end = {};
+  /// Called before on_epoch_end, and where `stop` ends the fit, with what a checkpoint needs beside the store.
+  std::function<void(const FitState&, const std::vector<EpochReport>&)> on_checkpoint = {};
+  /// Looked at after each step; the fit ends where it is true.
+  const std::atomic<bool>* stop = nullptr;
+  /// Where to go on, with the store as it was then, and the epochs that had ended.
+  FitState from = {};
+  std::vector<EpochReport> earlier = {};
+};
+
+struct FitResult {
+  /// The epochs that ended, earlier ones included.
+  std::vector<EpochReport> epochs;
+  /// Whether it ended because of `stop`.
+  bool stopped = false;
+  FitState state;
+};
+
+}  // namespace lariat

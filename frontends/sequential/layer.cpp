@@ -1,0 +1,90 @@
+#include "frontends/sequential/layer.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "frontends/sequential/layers/records.hpp"
+#include "graph/error.hpp"
+#include "ops/ops.hpp"
+
+namespace lariat {
+
+Value LayerContext::parameter(const std::string& what, Extents extents, const Initializer& initializer, const WeightPenalty& penalty) {
+  const Value parameter = graph.parameter(name + "/" + what, std::move(extents), initializer);
+  if (penalty) {
+    penalties_.push_back(penalty_of(parameter, penalty));
+    if (penalty.l1 > 0) penalised_.push_back(parameter.name());
+  }
+  return parameter;
+}
+
+void LayerContext::fail(const std::string& message) const { throw UserError(fmt::format("layer {}: {}", name, message)); }
+
+void LayerContext::need_sequence(const Signal& input) const {
+  if (input.is_sequence()) return;
+  fail(fmt::format("takes sequences [batch, time, channels]; got {}", text(input.value.shape())));
+}
+
+const std::vector<LayerKind>& layer_kinds() {
+  static const std::vector<LayerKind> kinds = {
+#define LARIAT_LAYER(name) layer_records::name(),
+#include "frontends/sequential/layers/layers.inc"
+#undef LARIAT_LAYER
+  };
+  return kinds;
+}
+
+const LayerKind& layer_kind_of(const LayerSpec& layer) {
+  const auto found = std::find_if(layer_kinds().begin(), layer_kinds().end(),
+                                  [&](const LayerKind& kind) { return kind.spec.name == layer.kind; });
+  require(found != layer_kinds().end(), "a layer is of a listed kind");
+  return *found;
+}
+
+const SpecKinds& layer_spec_kinds() {
+  static const SpecKinds kinds = [] {
+    SpecKinds result;
+    for (const LayerKind& kind : layer_kinds()) result.push_back(&kind.spec);
+    return result;
+  }();
+  return kinds;
+}
+
+std::string to_json(const std::vector<LayerSpec>& layers) {
+  std::string result;
+  for (const LayerSpec& layer : layers) result += (result.empty() ? "" : ",") + layer_kind_of(layer).spec.to_json(layer);
+  return "[" + result + "]";
+}
+
+std::vector<LayerSpec> layers_from_json(std::string_view json) {
+  const auto array = nlohmann::ordered_json::parse(json, nullptr, false);
+  if (!array.is_array()) throw UserError("the layers are not a JSON array such as [{\"kind\": \"dense\", \"units\": 10}]");
+  std::vector<LayerSpec> layers;
+  for (const auto& object : array)
+    layers.push_back(spec_from_json(layer_spec_kinds(), object.dump(), fmt::format("layers.{}", layers.size())));
+  return layers;
+}
+
+int64_t frames_needed(const std::vector<LayerSpec>& layers) {
+  int64_t frames = 1;
+  for (auto layer = layers.rbegin(); layer != layers.rend(); ++layer)
+    frames = layer_kind_of(*layer).frames_needed(*layer, frames);
+  return frames;
+}
+
+Value masked(const Signal& signal) {
+  const Shape& shape = signal.value.shape();
+  const Value mask = sequence_mask(signal.lengths, signal.value);
+  return signal.value * reshape(mask, {shape[0], shape[1], 1});
+}
+
+Value scaled_lengths(Value lengths, int64_t add, int64_t divisor) {
+  if (add == 0 && divisor == 1) return lengths;
+  // Quotients of 32-bit integers are far enough apart for a double.
+  const Value quotient = (cast(lengths, f64) + static_cast<double>(add)) / static_cast<double>(divisor);
+  return cast(maximum(quotient, 0.0), i32);
+}
+
+}  // namespace lariat

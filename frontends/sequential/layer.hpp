@@ -1,0 +1,88 @@
+#pragma once
+
+#include "frontends/sequential/spec.hpp"
+#include "frontends/sequential/weight_penalty.hpp"
+#include "graph/graph.hpp"
+
+namespace lariat {
+
+/// What flows between layers: data [batch, channels], or sequences [batch, time, channels] with the number of valid
+/// frames of each, i32 [batch]. What lies behind a sequence's end is arbitrary, and no layer lets it through.
+struct Signal {
+  Value value;
+  Value lengths = {};
+
+  bool is_sequence() const { return bool(lengths); }
+  /// The size of the last dimension.
+  int64_t channels() const { return value.shape().back().size(); }
+};
+
+/// What a layer may ask for while it is built.
+class LayerContext {
+ public:
+  /// The values of penalties, and the names of parameters with an L1 penalty, are added to the two lists.
+  LayerContext(Graph& graph, std::string name, int64_t classes, std::vector<Value>& penalties, std::vector<std::string>& penalised)
+      : graph(graph), name(std::move(name)), classes(classes), penalties_(penalties), penalised_(penalised) {}
+
+  Graph& graph;
+  /// "dense_1": the kind, and how many of it there are up to here.
+  const std::string name;
+  /// How many classes the data have.
+  const int64_t classes;
+
+  /// The parameter "name/what"; its penalty joins the loss.
+  Value parameter(const std::string& what, Extents extents, const Initializer& initializer, const WeightPenalty& penalty = {});
+  /// Throws UserError naming the layer.
+  [[noreturn]] void fail(const std::string& message) const;
+  /// Throws UserError where `input` is no sequence.
+  void need_sequence(const Signal& input) const;
+
+ private:
+  std::vector<Value>& penalties_;
+  std::vector<std::string>& penalised_;
+};
+
+/// A layer: a kind and its options.
+using LayerSpec = Spec;
+
+/// A kind of layer as one record: its options, and how it is built into a graph.
+struct LayerKind {
+  SpecKind spec;
+  std::function<Signal(LayerContext&, const Signal&, const LayerSpec&)> build;
+  /// How many frames must go in so that `frames` come out.
+  std::function<int64_t(const LayerSpec&, int64_t frames)> frames_needed;
+};
+
+/// A record from typed parts. Without `frames_needed` as many frames come out as go in.
+template <class Options>
+LayerKind layer_kind(std::string name, std::string doc, const Fields<Options>& fields,
+                     Signal (*build)(LayerContext&, const Signal&, const Options&),
+                     int64_t (*frames_needed)(const Options&, int64_t frames) = nullptr) {
+  return {fields.kind(std::move(name), std::move(doc)),
+          [fields, build](LayerContext& context, const Signal& input, const LayerSpec& spec) {
+            return build(context, input, fields.read(spec));
+          },
+          [fields, frames_needed](const LayerSpec& spec, int64_t frames) {
+            return frames_needed == nullptr ? frames : frames_needed(fields.read(spec), frames);
+          }};
+}
+
+/// Every kind of layer, in the order of the list layers/layers.inc.
+const std::vector<LayerKind>& layer_kinds();
+const LayerKind& layer_kind_of(const LayerSpec& layer);
+/// The same as kinds of options.
+const SpecKinds& layer_spec_kinds();
+
+/// [{"kind": "dense", "units": 512, …}, …] and back. Throws UserError for what to_json did not write.
+std::string to_json(const std::vector<LayerSpec>& layers);
+std::vector<LayerSpec> layers_from_json(std::string_view json);
+
+/// The fewest frames that leave every layer at least one.
+int64_t frames_needed(const std::vector<LayerSpec>& layers);
+
+/// The frames within each sequence, and 0 behind its end.
+Value masked(const Signal& signal);
+/// max(0, ⌊(lengths + add)/divisor⌋), with valid lengths in and out.
+Value scaled_lengths(Value lengths, int64_t add, int64_t divisor);
+
+}  // namespace lariat

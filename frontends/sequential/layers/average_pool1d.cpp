@@ -1,0 +1,31 @@
+#include "frontends/sequential/layers/pooling.hpp"
+#include "frontends/sequential/layers/records.hpp"
+#include "ops/ops.hpp"
+
+namespace lariat {
+
+namespace {
+
+Signal build(LayerContext& context, const Signal& input, const PoolFields& options) {
+  context.need_sequence(input);
+  const SequenceWindow window = options.window();
+  const Value lengths = window.lengths(input.lengths);
+  if (window.padding == Padding::valid) return {average_pool1d(input.value, window.size, window.stride), lengths};
+  const Shape& shape = input.value.shape();
+  const Value mask = reshape(sequence_mask(input.lengths, input.value), {shape[0], shape[1], 1});
+  const Value sums = average_pool1d(window.padded(input.value * mask), window.size, window.stride);
+  const Value share = average_pool1d(window.padded(mask), window.size, window.stride);
+  // A window behind the end has no frame to take the mean of.
+  return {sums / maximum(share, 1.0 / static_cast<double>(window.size)), lengths};
+}
+
+}  // namespace
+
+LayerKind layer_records::average_pool1d() {
+  return layer_kind("average_pool1d", "the mean of neighbouring frames, per channel", pool_fields(), build, frames_to_pool);
+}
+
+AveragePool1d::AveragePool1d(int64_t size, const PoolOptions& options)
+    : LayerSpec(pool_fields().write("average_pool1d", {options, size})) {}
+
+}  // namespace lariat

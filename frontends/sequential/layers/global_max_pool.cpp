@@ -1,0 +1,24 @@
+#include "frontends/sequential/layers.hpp"
+#include "frontends/sequential/layers/records.hpp"
+#include "ops/ops.hpp"
+
+namespace lariat {
+
+namespace {
+
+struct Options {};
+
+Signal build(LayerContext& context, const Signal& input, const Options&) {
+  context.need_sequence(input);
+  return {masked_max_time(input.value, input.lengths)};
+}
+
+}  // namespace
+
+LayerKind layer_records::global_max_pool() {
+  return layer_kind("global_max_pool", "the largest values among the frames of a sequence", Fields<Options>(), build);
+}
+
+GlobalMaxPool::GlobalMaxPool() : LayerSpec{"global_max_pool", {}} {}
+
+}  // namespace lariat

@@ -1,0 +1,32 @@
+#include "frontends/sequential/layers.hpp"
+#include "frontends/sequential/layers/records.hpp"
+#include "ops/ops.hpp"
+
+namespace lariat {
+
+namespace {
+
+const Fields<LayerNormOptions>& fields() {
+  static const Fields<LayerNormOptions> list = Fields<LayerNormOptions>().number(
+      "epsilon", &LayerNormOptions::epsilon, 1e-12, 1, "added to the variance");
+  return list;
+}
+
+// y = scale·(x - μ)/√(σ² + ε) + offset, μ and σ² over the channels
+Signal build(LayerContext& context, const Signal& input, const LayerNormOptions& options) {
+  const Value centred = input.value - mean(input.value, {-1}, true);
+  const Value variance = mean(square(centred), {-1}, true);
+  const Value scale = context.parameter("scale", {input.channels()}, init::constant(1));
+  const Value offset = context.parameter("offset", {input.channels()}, init::zeros());
+  return {centred / sqrt(variance + options.epsilon) * scale + offset, input.lengths};
+}
+
+}  // namespace
+
+LayerKind layer_records::layer_norm() {
+  return layer_kind("layer_norm", "each frame's channels to mean 0 and variance 1, then scaled and shifted", fields(), build);
+}
+
+LayerNorm::LayerNorm(const LayerNormOptions& options) : LayerSpec(fields().write("layer_norm", options)) {}
+
+}  // namespace lariat

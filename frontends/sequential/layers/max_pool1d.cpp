@@ -1,0 +1,33 @@
+#include "frontends/sequential/layers/pooling.hpp"
+#include "frontends/sequential/layers/records.hpp"
+#include "ops/ops.hpp"
+
+namespace lariat {
+
+namespace {
+
+// Smaller than anything a layer gives out.
+constexpr double lowest = -3e38;
+
+Signal build(LayerContext& context, const Signal& input, const PoolFields& options) {
+  context.need_sequence(input);
+  const SequenceWindow window = options.window();
+  Value x = input.value;
+  if (window.padding == Padding::same) {
+    const Shape& shape = x.shape();
+    const Value mask = reshape(sequence_mask(input.lengths, x), {shape[0], shape[1], 1});
+    x = where(window.padded(mask), window.padded(x), lowest);
+  }
+  return {max_pool1d(x, window.size, window.stride), window.lengths(input.lengths)};
+}
+
+}  // namespace
+
+LayerKind layer_records::max_pool1d() {
+  return layer_kind("max_pool1d", "the largest of neighbouring frames, per channel", pool_fields(), build, frames_to_pool);
+}
+
+MaxPool1d::MaxPool1d(int64_t size, const PoolOptions& options)
+    : LayerSpec(pool_fields().write("max_pool1d", {options, size})) {}
+
+}  // namespace lariat

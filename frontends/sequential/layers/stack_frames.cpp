@@ -1,0 +1,40 @@
+#include "frontends/sequential/layers.hpp"
+#include "frontends/sequential/layers/limits.hpp"
+#include "frontends/sequential/layers/records.hpp"
+#include "ops/ops.hpp"
+
+namespace lariat {
+
+namespace {
+
+struct Options {
+  int64_t frames = 2;
+};
+
+const Fields<Options>& fields() {
+  static const Fields<Options> list =
+      Fields<Options>().integer("frames", &Options::frames, 1, most_frames, "neighbouring frames that become one");
+  return list;
+}
+
+Signal build(LayerContext& context, const Signal& input, const Options& options) {
+  context.need_sequence(input);
+  const int64_t n = options.frames;
+  if (n == 1) return input;
+  const Shape& shape = input.value.shape();
+  const Dim steps = floor_divide(shape[1] + (n - 1), n);
+  // Time becomes the next multiple of n: n - 1 frames of zeros behind, less those that fill no step.
+  const Value filled = slice(pad(masked(input), 1, 0, n - 1), 1, 0, steps * n);
+  return {reshape(filled, {shape[0], steps, input.channels() * n}), scaled_lengths(input.lengths, n - 1, n)};
+}
+
+}  // namespace
+
+LayerKind layer_records::stack_frames() {
+  return layer_kind("stack_frames", "neighbouring frames as one frame of as many times the channels", fields(), build,
+                    +[](const Options& options, int64_t frames) { return (frames - 1) * options.frames + 1; });
+}
+
+StackFrames::StackFrames(int64_t frames) : LayerSpec(fields().write("stack_frames", {frames})) {}
+
+}  // namespace lariat

@@ -1,0 +1,26 @@
+#include "frontends/sequential/layers/windows.hpp"
+
+#include "ops/ops.hpp"
+
+namespace lariat {
+
+Value SequenceWindow::padded(Value x) const {
+  if (padding == Padding::valid || size == 1) return x;
+  return pad(x, 1, (size - 1) / 2, size - 1 - (size - 1) / 2);
+}
+
+// valid: ⌊(n - size)/stride⌋ + 1; same: ⌈n/stride⌉.
+Value SequenceWindow::lengths(Value lengths) const {
+  return scaled_lengths(lengths, padding == Padding::valid ? stride - size : stride - 1, stride);
+}
+
+int64_t SequenceWindow::frames_needed(int64_t windows) const {
+  return (windows - 1) * stride + (padding == Padding::valid ? size : 1);
+}
+
+const std::vector<std::string>& padding_names() {
+  static const std::vector<std::string> names = {"same", "valid"};
+  return names;
+}
+
+}  // namespace lariat

@@ -1,0 +1,88 @@
+#include "frontends/sequential/model_file.hpp"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "graph/error.hpp"
+#include "graph/op_def.hpp"
+
+namespace lariat {
+
+using nlohmann::ordered_json;
+
+void write_format(Store& store, const char* format) {
+  store.metadata()["format"] = format;
+  store.metadata()["format_version"] = format_version;
+}
+
+void check_format(const Store& store, const char* format, const std::string& file) {
+  const auto note = [&](const char* name) {
+    const auto found = store.metadata().find(name);
+    return found == store.metadata().end() ? std::string() : found->second;
+  };
+  const bool model = format == std::string_view(model_format);
+  const std::string is = note("format");
+  if (is != format) {
+    if (model && is == checkpoint_format)
+      throw UserError(fmt::format("'{}' is a checkpoint, not a Lariat model; finish its training, or give the model file", file));
+    throw UserError(fmt::format("'{}' is not a Lariat {}; give a file that {} wrote", file, model ? "model" : "checkpoint",
+                                model ? "lariat train or Sequential::save" : "an unfinished lariat train"));
+  }
+  if (note("format_version") != format_version)
+    throw UserError(fmt::format("'{}' has format version {}, this program reads version {}; use the Lariat that wrote it",
+                                file, note("format_version"), format_version));
+}
+
+const std::string& note_of(const Store& store, const std::string& name, const std::string& file) {
+  const auto found = store.metadata().find(name);
+  if (found == store.metadata().end()) throw UserError(fmt::format("'{}' has no note '{}'; save it again", file, name));
+  return found->second;
+}
+
+void write_header(Store& store, const ModelHeader& header) {
+  write_format(store, model_format);
+  auto& notes = store.metadata();
+  notes["layers"] = to_json(header.layers);
+  notes["input"] = ordered_json{{"sequences", header.shape.sequences}, {"dimensions", header.shape.dimensions}}.dump();
+  try {
+    notes["classes"] = ordered_json(header.shape.classes).dump();
+  } catch (const nlohmann::json::exception&) {
+    throw UserError("cannot save the model: the name of a class is not valid UTF-8; rename it");
+  }
+}
+
+ModelHeader read_header(const Store& store, const std::string& file) {
+  check_format(store, model_format, file);
+  ModelHeader header;
+  at_place(fmt::format("'{}': ", file), [&] { header.layers = layers_from_json(note_of(store, "layers", file)); });
+  try {
+    const auto input = ordered_json::parse(note_of(store, "input", file));
+    header.shape.sequences = input.at("sequences").get<bool>();
+    header.shape.dimensions = input.at("dimensions").get<int64_t>();
+    header.shape.classes = ordered_json::parse(note_of(store, "classes", file)).get<std::vector<std::string>>();
+  } catch (const nlohmann::json::exception&) {
+    throw UserError(fmt::format("'{}': its note 'input' or 'classes' is damaged; save it again", file));
+  }
+  if (header.shape.dimensions < 1) throw UserError(fmt::format("'{}': its note 'input' is damaged; save it again", file));
+  return header;
+}
+
+Store parameters_of(const Network& network, const Store& store, const std::string& file) {
+  Store result;
+  for (int32_t id = 0; id < network.graph->size(); ++id) {
+    const Node& node = network.graph->node(id);
+    const SourceKind kind = node.op->traits.source;
+    // Random numbers are for training only.
+    if ((kind != SourceKind::parameter && kind != SourceKind::state) || node.name == "random") continue;
+    const Tensor* found = store.find(node.name);
+    if (found == nullptr) throw UserError(fmt::format("'{}' has no tensor '{}'; save the model again", file, node.name));
+    if (found->type() != node.outputs[0])
+      throw UserError(fmt::format("'{}': tensor '{}' is {}, but its layers make it {}; save the model again", file, node.name,
+                                  text(found->type()), text(node.outputs[0])));
+    result.set(node.name, *found);
+  }
+  return result;
+}
+
+}  // namespace lariat

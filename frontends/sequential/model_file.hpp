@@ -1,0 +1,31 @@
+#pragma once
+
+#include "frontends/sequential/network.hpp"
+#include "graph/store.hpp"
+
+namespace lariat {
+
+/// What a model file says beside its tensors.
+struct ModelHeader {
+  std::vector<LayerSpec> layers;
+  DataShape shape;
+};
+
+/// The notes that make a store a model file or a checkpoint.
+inline constexpr const char* model_format = "lariat model";
+inline constexpr const char* checkpoint_format = "lariat checkpoint";
+inline constexpr const char* format_version = "1";
+void write_format(Store& store, const char* format);
+/// Throws UserError naming the file where `store` is not of that format and version.
+void check_format(const Store& store, const char* format, const std::string& file);
+/// The note of that name. Throws UserError naming the file where it is missing.
+const std::string& note_of(const Store& store, const std::string& name, const std::string& file);
+
+void write_header(Store& store, const ModelHeader& header);
+ModelHeader read_header(const Store& store, const std::string& file);
+
+/// The parameters of `network` that `store` holds. Throws UserError naming file, tensor and both shapes where one is
+/// missing or of another shape.
+Store parameters_of(const Network& network, const Store& store, const std::string& file);
+
+}  // namespace lariat

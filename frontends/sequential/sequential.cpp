@@ -1,0 +1,264 @@
+#include "frontends/sequential/sequential.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+#include "frontends/sequential/fit_loop.hpp"
+#include "frontends/sequential/model_file.hpp"
+#include "graph/error.hpp"
+#include "ops/ops.hpp"
+
+namespace lariat {
+
+struct Sequential::Implementation {
+  std::vector<LayerSpec> layers;
+  std::optional<Optimizer> optimizer;
+  Loss loss = SoftmaxCrossEntropy{};
+  std::vector<Metric> metrics = {Accuracy{}};
+  DataShape shape;
+  std::optional<Network> network;
+  std::unique_ptr<Trainer> trainer;
+  Store loaded;  // until there is a trainer
+  std::unique_ptr<Executor> executor;
+  std::unique_ptr<Inference> evaluation, prediction;
+
+  Store& store() { return trainer ? trainer->store() : loaded; }
+
+  void make_network() {
+    network = build_network(layers, shape, loss, metrics);
+    evaluation.reset();
+    prediction.reset();
+  }
+
+  void need_network() const {
+    if (!network) throw UserError("the model has no weights yet; call fit, or load a saved model");
+  }
+
+  Executor& executor_for(int threads) {
+    if (trainer && (threads == 0 || threads == trainer->executor().threads())) return trainer->executor();
+    if (!executor || (threads != 0 && threads != executor->threads())) executor = make_tbb_executor(threads);
+    return *executor;
+  }
+
+  void check(const data::Dataset& dataset, bool labelled) const;
+  void make_trainer(const FitOptions& options, const FitState& state);
+};
+
+void Sequential::Implementation::check(const data::Dataset& dataset, bool labelled) const {
+  const DataShape given = shape_of(dataset);
+  const auto kind = [](bool sequences) { return sequences ? "sequences" : "data without a time axis"; };
+  if (given.sequences != shape.sequences)
+    throw UserError(fmt::format("the model takes {}, but these are {}; give data of the same kind", kind(shape.sequences), kind(given.sequences)));
+  if (given.dimensions != shape.dimensions)
+    throw UserError(fmt::format("the model takes {} values {}, but the data have {}; compute them with the model's options",
+                                shape.dimensions, shape.sequences ? "per frame" : "per example", given.dimensions));
+  if (labelled && given.classes != shape.classes)
+    throw UserError(fmt::format("the model knows the classes {}, but the data have {}; give data of the same classes",
+                                fmt::join(shape.classes, ", "), fmt::join(given.classes, ", ")));
+  if (!shape.sequences) return;
+  const int64_t needed = frames_needed(layers);
+  for (const data::Example& example : dataset.examples)
+    if (example.frames < needed)
+      throw UserError(fmt::format("{}: is of {} frames, but the model needs {}; leave it out, or use padding = same", example.source,
+                                  example.frames, needed));
+}
+
+Sequential::Sequential(std::initializer_list<LayerSpec> layers) : Sequential(std::vector<LayerSpec>(layers)) {}
+Sequential::Sequential(std::vector<LayerSpec> layers) : self_(std::make_unique<Implementation>()) { self_->layers = std::move(layers); }
+Sequential::Sequential(Sequential&&) noexcept = default;
+Sequential& Sequential::operator=(Sequential&&) noexcept = default;
+Sequential::~Sequential() = default;
+
+const std::vector<LayerSpec>& Sequential::layers() const { return self_->layers; }
+
+void Sequential::compile(const Optimizer& optimizer, const Loss& loss, std::vector<Metric> metrics) {
+  self_->optimizer = optimizer;
+  self_->loss = loss;
+  self_->metrics = std::move(metrics);
+  if (self_->network) self_->make_network();
+}
+
+void Sequential::build(const DataShape& shape, uint64_t seed) {
+  if (self_->network) return;
+  self_->shape = shape;
+  self_->make_network();
+  Store initial;
+  initialize_store(*self_->network->graph, initial, seed);
+  self_->loaded = parameters_of(*self_->network, initial, "the model");
+}
+
+void Sequential::Implementation::make_trainer(const FitOptions& options, const FitState& state) {
+  TrainerOptions trainer_options{.seed = options.seed, .threads = options.threads, .clip_norm = options.clip_norm,
+                                 .clip_value = options.clip_value, .rewrite = options.rewrite};
+  if (options.schedule)
+    trainer_options.schedule = [rest = options.schedule(state.total_steps), first = state.first_step](int64_t step) { return rest(step - first); };
+  // The trainer wants scalars.
+  for (size_t i = 0; i < metrics.size(); ++i)
+    trainer_options.metrics.emplace_back(metrics[i].name, mean(network->example_metrics[i]));
+  auto next = std::make_unique<Trainer>(network->loss, *optimizer, std::move(trainer_options));
+  for (const auto& [name, tensor] : store())
+    if (const Tensor* known = next->store().find(name); known != nullptr && known->type() == tensor.type())
+      next->store().set(name, tensor);
+  trainer = std::move(next);
+  loaded = {};
+}
+
+FitResult Sequential::fit(TrainingData data, const FitOptions& options) {
+  Implementation& self = *self_;
+  if (!self.optimizer) throw UserError("the model does not know how to train yet; call compile first");
+  if (options.epochs < 1) throw UserError(fmt::format("epochs = {}: must be an integer from 1", options.epochs));
+  const data::Dataset& first = data.at(static_cast<uint32_t>(options.from.epoch));
+  build(shape_of(first), options.seed);
+  self.check(first, true);
+  if (options.validation) self.check(*options.validation, true);
+  FitState state = options.from;
+  if (state.total_steps == 0) {
+    state.total_steps = options.epochs * steps_per_epoch(first, options);
+    const Tensor* steps = self.store().find("step");
+    state.first_step = steps == nullptr ? 0 : static_cast<int64_t>(steps->item());
+  }
+  self.make_trainer(options, state);
+
+  FitModel model{.trainer = *self.trainer, .metrics = {}, .sequences = self.shape.sequences, .learning_rate = {}, .check = {}, .finish = {}};
+  for (const Metric& metric : self.metrics) model.metrics.push_back(metric.name);
+  const Schedule factor = options.schedule ? options.schedule(state.total_steps) : schedule::constant();
+  model.learning_rate = [&](int64_t step) { return self.optimizer->learning_rate * factor(step - state.first_step); };
+  model.check = [&](const data::Dataset& dataset) { self.check(dataset, true); };
+  model.finish = [&](EpochReport& report) {
+    const std::vector<TensorZeros> tensors = zeros();
+    report.weights = total(tensors);
+    report.penalised = total(tensors, true);
+    if (!options.validation) return;
+    const Evaluation evaluation = evaluate(*options.validation, {.time_multiple = options.time_multiple});
+    report.validation_loss = evaluation.loss;
+    report.validation_accuracy = evaluation.accuracy;
+  };
+  return run_fit(model, data, options, state);
+}
+
+namespace {
+
+// The mean of a tensor's elements.
+double mean_of(const Tensor& values) {
+  double sum = 0;
+  for (int64_t i = 0; i < values.count(); ++i) sum += values.at(i);
+  return sum / static_cast<double>(values.count());
+}
+
+// The index of the largest of each row, the first of equals.
+std::vector<int> largest(const Tensor& rows) {
+  const int64_t count = rows.extents()[0], width = rows.extents()[1];
+  std::vector<int> result;
+  for (int64_t i = 0; i < count; ++i) {
+    const float* row = rows.data<float>() + i * width;
+    result.push_back(static_cast<int>(std::max_element(row, row + width) - row));
+  }
+  return result;
+}
+
+}  // namespace
+
+Evaluation Sequential::evaluate(const data::Dataset& dataset, const EvaluateOptions& options) {
+  Implementation& self = *self_;
+  self.need_network();
+  self.check(dataset, true);
+  if (!self.evaluation) {
+    std::vector<Value> values{self.network->probabilities, self.network->example_loss};
+    values.insert(values.end(), self.network->example_metrics.begin(), self.network->example_metrics.end());
+    self.evaluation = std::make_unique<Inference>(*self.network->graph, values);
+  }
+  const std::vector<Tensor> results =
+      self.evaluation->run(dataset, self.store(), self.executor_for(options.threads), options.batch_size, options.time_multiple);
+  const size_t classes = self.shape.classes.size();
+  Evaluation evaluation;
+  evaluation.examples = static_cast<int64_t>(dataset.examples.size());
+  evaluation.loss = mean_of(results[1]);
+  for (size_t i = 0; i < self.metrics.size(); ++i) evaluation.metrics.emplace_back(self.metrics[i].name, mean_of(results[2 + i]));
+  evaluation.confusion.assign(classes, std::vector<int64_t>(classes));
+  const std::vector<int> predicted = largest(results[0]);
+  int64_t right = 0;
+  for (size_t i = 0; i < predicted.size(); ++i) {
+    const int label = dataset.examples[i].label;
+    ++evaluation.confusion[static_cast<size_t>(label)][static_cast<size_t>(predicted[i])];
+    right += label == predicted[i];
+  }
+  evaluation.accuracy = static_cast<double>(right) / static_cast<double>(evaluation.examples);
+  return evaluation;
+}
+
+std::vector<Prediction> Sequential::predict(const data::Dataset& dataset, const EvaluateOptions& options) {
+  Implementation& self = *self_;
+  self.need_network();
+  self.check(dataset, false);
+  if (!self.prediction) self.prediction = std::make_unique<Inference>(*self.network->graph, std::span(&self.network->probabilities, 1));
+  const Tensor rows =
+      self.prediction->run(dataset, self.store(), self.executor_for(options.threads), options.batch_size, options.time_multiple).front();
+  std::vector<Prediction> predictions;
+  for (const int index : largest(rows)) {
+    const float* row = rows.data<float>() + predictions.size() * self.shape.classes.size();
+    predictions.push_back({self.shape.classes[static_cast<size_t>(index)], index, row[index], {row, row + self.shape.classes.size()}});
+  }
+  return predictions;
+}
+
+void Sequential::save(const std::string& file, const std::map<std::string, std::string>& notes, const std::map<std::string, Tensor>& tensors) {
+  self_->need_network();
+  Store out = parameters_of(*self_->network, self_->store(), "the model");
+  out.metadata().insert(notes.begin(), notes.end());
+  write_header(out, {self_->layers, self_->shape});
+  for (const auto& [name, tensor] : tensors) out.set(name, tensor);
+  out.save(file);
+}
+
+Sequential Sequential::load(const std::string& file) { return from_store(Store::load(file), file); }
+
+Sequential Sequential::from_store(const Store& store, const std::string& file) {
+  ModelHeader header = read_header(store, file);
+  Sequential model(std::move(header.layers));
+  model.self_->shape = std::move(header.shape);
+  at_place(fmt::format("'{}': ", file), [&] { model.self_->make_network(); });
+  model.self_->loaded = parameters_of(*model.self_->network, store, file);
+  return model;
+}
+
+const DataShape& Sequential::shape() const { return self_->shape; }
+Store& Sequential::store() { return self_->store(); }
+
+std::vector<TensorZeros> Sequential::zeros() {
+  self_->need_network();
+  const Network& network = *self_->network;
+  std::vector<TensorZeros> result;
+  for (const auto& [name, tensor] : parameters_of(network, self_->store(), "the model")) {
+    const bool penalised = std::find(network.penalised.begin(), network.penalised.end(), name) != network.penalised.end();
+    result.push_back({name, tensor.extents(), sparsity(tensor), penalised});
+  }
+  return result;
+}
+
+int64_t Sequential::parameter_count() { return total(zeros()).count; }
+
+int Sequential::threads() { return self_->executor_for(0).threads(); }
+
+const RewriteReport& Sequential::report() const {
+  static const RewriteReport none;
+  return self_->trainer ? self_->trainer->report() : none;
+}
+
+const Network& Sequential::network() const {
+  self_->need_network();
+  return *self_->network;
+}
+
+Sparsity total(const std::vector<TensorZeros>& zeros, bool penalised_only) {
+  Sparsity sum;
+  for (const TensorZeros& tensor : zeros) {
+    if (penalised_only && !tensor.penalised) continue;
+    sum.zeros += tensor.sparsity.zeros;
+    sum.count += tensor.sparsity.count;
+  }
+  return sum;
+}
+
+}  // namespace lariat

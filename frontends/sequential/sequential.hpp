@@ -1,0 +1,102 @@
+#pragma once
+
+#include <memory>
+
+#include "frontends/sequential/fit.hpp"
+#include "frontends/sequential/layers.hpp"
+#include "frontends/sequential/network.hpp"
+
+namespace lariat {
+
+struct EvaluateOptions {
+  int batch_size = 128;
+  int time_multiple = 1;
+  /// 0: as many as fit() was given, or what the machine allows.
+  int threads = 0;
+};
+
+/// A model on labelled data, at inference.
+struct Evaluation {
+  int64_t examples = 0;
+  /// The mean loss, without penalties.
+  double loss = 0;
+  double accuracy = 0;
+  MetricValues metrics;
+  /// [label][prediction]: how many examples.
+  std::vector<std::vector<int64_t>> confusion;
+};
+
+struct Prediction {
+  /// The most probable class, and its index.
+  std::string label;
+  int index = 0;
+  double probability = 0;
+  /// Of every class, in their order.
+  std::vector<float> probabilities;
+};
+
+/// Zeros of one parameter.
+struct TensorZeros {
+  std::string name;
+  Extents extents;
+  Sparsity sparsity;
+  /// Whether it has an L1 penalty.
+  bool penalised = false;
+};
+
+/// A stack of layers that learns classes:
+///
+///     Sequential model{Dense(512, relu, {.kernel_penalty = l1(1e-4)}), Dropout(0.2), Dense(10)};
+///     model.compile(Adam{}, SoftmaxCrossEntropy{}, {Accuracy{}});
+///     model.fit(train, {.epochs = 5, .batch_size = 128, .validation = test});
+///     model.save("mnist.safetensors");
+///
+/// The shapes of its parameters follow from the first data it sees.
+class Sequential {
+ public:
+  Sequential(std::initializer_list<LayerSpec> layers);
+  explicit Sequential(std::vector<LayerSpec> layers);
+  Sequential(Sequential&&) noexcept;
+  Sequential& operator=(Sequential&&) noexcept;
+  ~Sequential();
+
+  const std::vector<LayerSpec>& layers() const;
+  /// Says how to train; the weights stay.
+  void compile(const Optimizer& optimizer, const Loss& loss = SoftmaxCrossEntropy{}, std::vector<Metric> metrics = {Accuracy{}});
+  /// Builds the model for data of this shape, where that has not happened. fit() does it too.
+  void build(const DataShape& shape, uint64_t seed = 0);
+
+  /// Trains. Called again it goes on with the weights, and with the optimizer's state where that fits. Throws UserError
+  /// before compile() or for data that do not fit, JobError where the loss is not finite.
+  FitResult fit(TrainingData data, const FitOptions& options = {});
+  /// Throws UserError where there are no weights yet, or for data that do not fit.
+  Evaluation evaluate(const data::Dataset& dataset, const EvaluateOptions& options = {});
+  std::vector<Prediction> predict(const data::Dataset& dataset, const EvaluateOptions& options = {});
+
+  /// Writes a model file: the parameters, and the layers in the metadata, to which `notes` and `tensors` are added.
+  void save(const std::string& file, const std::map<std::string, std::string>& notes = {},
+            const std::map<std::string, Tensor>& tensors = {});
+  /// Throws UserError naming the file, and the tensor where one is missing or of another shape.
+  static Sequential load(const std::string& file);
+  static Sequential from_store(const Store& store, const std::string& file);
+
+  const DataShape& shape() const;
+  /// Parameters, and what training needs beside them.
+  Store& store();
+  std::vector<TensorZeros> zeros();
+  int64_t parameter_count();
+  /// How many threads it runs on.
+  int threads();
+  /// What the rewrite did to the penalties; empty before fit().
+  const RewriteReport& report() const;
+  const Network& network() const;
+
+ private:
+  struct Implementation;
+  std::unique_ptr<Implementation> self_;
+};
+
+/// The sum over tensors: all of them, or those with an L1 penalty.
+Sparsity total(const std::vector<TensorZeros>& zeros, bool penalised_only = false);
+
+}  // namespace lariat

@@ -1,0 +1,102 @@
+#include "frontends/sequential/spec.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "graph/error.hpp"
+
+namespace lariat {
+
+const std::string& Spec::at(std::string_view option) const {
+  const auto found = std::find_if(options.begin(), options.end(), [&](const auto& entry) { return entry.first == option; });
+  require(found != options.end(), "a spec has every option of its kind");
+  return found->second;
+}
+
+Spec SpecKind::defaults() const {
+  Spec spec{name, {}};
+  for (const SpecOption& option : options) spec.options.emplace_back(option.name, option.default_value);
+  return spec;
+}
+
+const SpecOption* SpecKind::find(std::string_view option) const {
+  const auto found = std::find_if(options.begin(), options.end(), [&](const SpecOption& known) { return known.name == option; });
+  return found == options.end() ? nullptr : &*found;
+}
+
+const SpecOption& SpecKind::at(std::string_view option, std::string_view place) const {
+  if (const SpecOption* found = find(option)) return *found;
+  std::vector<std::string> known;
+  for (const SpecOption& other : options) known.push_back(other.name);
+  throw UserError(fmt::format("{} has no key '{}'.{}", place, option, known.empty() ? " It has none" : did_you_mean(option, known)));
+}
+
+void SpecKind::set(Spec& spec, const SpecOption& option, std::string_view text) const {
+  for (auto& [name, value] : spec.options)
+    if (name == option.name) value = option.normalise(text);
+}
+
+std::string SpecKind::to_json(const Spec& spec) const {
+  nlohmann::ordered_json object = nlohmann::ordered_json::object();
+  if (!name.empty()) object["kind"] = name;
+  for (const SpecOption& option : options) {
+    const std::string& text = spec.at(option.name);
+    const bool quoted = option.type != "boolean" && option.type != "integer" && option.type != "number";
+    object[option.name] = quoted ? nlohmann::ordered_json(text) : nlohmann::ordered_json::parse(text);
+  }
+  return object.dump();
+}
+
+const SpecKind& find_kind(const SpecKinds& kinds, std::string_view name, std::string_view place) {
+  std::vector<std::string> known;
+  for (const SpecKind* kind : kinds) {
+    if (kind->name == name) return *kind;
+    known.push_back(kind->name);
+  }
+  const std::string nearest = nearest_name(name, known);
+  throw UserError(fmt::format("{} kind = {}: must be one of {}{}", place, name.empty() ? "''" : name, fmt::join(known, ", "),
+                              nearest.empty() ? "" : fmt::format(". Did you mean '{}'?", nearest)));
+}
+
+Spec spec_from_json(const SpecKinds& kinds, std::string_view json, std::string_view place) {
+  const auto entries = data::json_entries(json);
+  const auto is_kind = [](const auto& entry) { return entry.first == "kind"; };
+  const SpecKind* kind = kinds.front();
+  const bool chosen = !kind->name.empty();
+  if (chosen) {
+    const auto named = std::find_if(entries.begin(), entries.end(), is_kind);
+    kind = &find_kind(kinds, named == entries.end() ? "" : named->second, place);
+  }
+  Spec spec = kind->defaults();
+  for (const auto& entry : entries)
+    if (!chosen || !is_kind(entry)) kind->set(spec, kind->at(entry.first, place), entry.second);
+  return spec;
+}
+
+void at_place(std::string_view place, const std::function<void()>& action) {
+  try {
+    action();
+  } catch (const UserError& error) {
+    throw UserError(fmt::format("{}{}", place, error.what()));
+  }
+}
+
+std::string join_words(const std::vector<std::string>& words) { return fmt::format("{}", fmt::join(words, ", ")); }
+
+std::vector<std::string> split_words(std::string_view text) {
+  std::vector<std::string> words;
+  while (!text.empty()) {
+    const size_t comma = std::min(text.find(','), text.size());
+    std::string_view word = text.substr(0, comma);
+    while (!word.empty() && word.front() == ' ') word.remove_prefix(1);
+    while (!word.empty() && word.back() == ' ') word.remove_suffix(1);
+    if (!word.empty()) words.emplace_back(word);
+    text.remove_prefix(std::min(comma + 1, text.size()));
+  }
+  return words;
+}
+
+}  // namespace lariat

@@ -1,0 +1,146 @@
+#pragma once
+
+#include <functional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "frontends/data/option_table.hpp"
+
+namespace lariat {
+
+/// A kind of something (layer, loss, optimizer…) and its options as text: what a recipe's table, a saved model and a
+/// C++ constructor say alike.
+struct Spec {
+  std::string kind;
+  /// Every option of the kind, in the kind's order.
+  std::vector<std::pair<std::string, std::string>> options;
+
+  /// The text of an option that the kind has.
+  const std::string& at(std::string_view option) const;
+  friend bool operator==(const Spec&, const Spec&) = default;
+};
+
+/// An option apart from the struct that it is a member of. Its type may also be "text" or "list".
+struct SpecOption : data::OptionDescription {
+  /// The text as the option itself writes it. Throws UserError "name = text: must be …".
+  std::function<std::string(std::string_view)> normalise;
+};
+
+/// What a kind is called, what it is, and which options it has.
+struct SpecKind {
+  std::string name, doc;
+  std::vector<SpecOption> options = {};
+
+  Spec defaults() const;
+  /// nullptr where there is none of that name.
+  const SpecOption* find(std::string_view option) const;
+  /// Throws UserError "place has no key 'option'." and the nearest one.
+  const SpecOption& at(std::string_view option, std::string_view place) const;
+  void set(Spec& spec, const SpecOption& option, std::string_view text) const;
+  /// {"kind": …, option: value, …}; without the kind where it has no name.
+  std::string to_json(const Spec& spec) const;
+};
+
+/// Kinds to choose from; a single one without a name is not chosen.
+using SpecKinds = std::vector<const SpecKind*>;
+
+/// Throws UserError "place kind = name: must be one of …".
+const SpecKind& find_kind(const SpecKinds& kinds, std::string_view name, std::string_view place);
+/// Reads what SpecKind::to_json wrote; options that are not there keep their defaults. Throws UserError.
+Spec spec_from_json(const SpecKinds& kinds, std::string_view json, std::string_view place);
+
+/// Runs `action`; a UserError that it throws gets `place` in front of its message.
+void at_place(std::string_view place, const std::function<void()>& action);
+
+/// "a, b" and back.
+std::string join_words(const std::vector<std::string>& words);
+std::vector<std::string> split_words(std::string_view text);
+
+/// The members of a struct as options: all that an OptionTable can hold, and text.
+template <class Options>
+class Fields {
+ public:
+  Fields() = default;
+  Fields(const data::OptionTable<Options>& table) : options_(table.options()) {}
+
+  Fields& boolean(std::string name, bool Options::*member, std::string doc) {
+    return take([&](auto& table) { table.boolean(std::move(name), member, std::move(doc)); });
+  }
+  Fields& integer(std::string name, int64_t Options::*member, int64_t lowest, int64_t highest, std::string doc) {
+    return take([&](auto& table) { table.integer(std::move(name), member, lowest, highest, std::move(doc)); });
+  }
+  Fields& number(std::string name, double Options::*member, double lowest, double highest, std::string doc) {
+    return take([&](auto& table) { table.number(std::move(name), member, lowest, highest, std::move(doc)); });
+  }
+  template <class Enum, class Base>
+  Fields& choice(std::string name, Enum Base::*member, std::vector<std::string> choices, std::string doc) {
+    const auto own = static_cast<Enum Options::*>(member);
+    return take([&](auto& table) { table.choice(std::move(name), own, std::move(choices), std::move(doc)); });
+  }
+  Fields& text(std::string name, std::string Options::*member, std::string doc) {
+    return add({std::move(name), std::move(doc), "text", "text", {}},
+               [member](const Options& options) { return options.*member; },
+               [member](Options& options, std::string_view text) { options.*member = text; });
+  }
+  Fields& list(std::string name, std::vector<std::string> Options::*member, std::string doc) {
+    return add({std::move(name), std::move(doc), "list", "words, separated by commas", {}},
+               [member](const Options& options) { return join_words(options.*member); },
+               [member](Options& options, std::string_view text) { options.*member = split_words(text); });
+  }
+  /// A T with functions to_text(T) and parse(option's name, text) → T, which throws UserError.
+  template <class T, class Base>
+  Fields& parsed(std::string name, T Base::*member, std::string range, std::string doc, std::string (*to_text)(const T&),
+                 T (*parse)(std::string_view name, std::string_view text)) {
+    return add({name, std::move(doc), "text", std::move(range), {}},
+               [member, to_text](const Options& options) { return to_text(options.*member); },
+               [member, parse, name](Options& options, std::string_view text) { options.*member = parse(name, text); });
+  }
+
+  SpecKind kind(std::string name, std::string doc) const {
+    SpecKind kind{std::move(name), std::move(doc)};
+    for (const data::Option<Options>& option : options_) {
+      kind.options.push_back({{option}, [option](std::string_view text) {
+                                Options options;
+                                option.set(options, text);
+                                return option.get(options);
+                              }});
+    }
+    return kind;
+  }
+
+  /// The struct that a spec with these options describes.
+  Options read(const Spec& spec) const {
+    Options options;
+    for (const data::Option<Options>& option : options_) option.set(options, spec.at(option.name));
+    return options;
+  }
+
+  /// And back. Throws UserError "kind: name = value: must be …" for a member out of its range.
+  Spec write(std::string kind, const Options& options) const {
+    Spec spec{std::move(kind), {}};
+    for (const data::Option<Options>& option : options_) spec.options.emplace_back(option.name, option.get(options));
+    at_place(spec.kind + ": ", [&] { read(spec); });
+    return spec;
+  }
+
+ private:
+  template <class Add>
+  Fields& take(Add&& add_to) {
+    data::OptionTable<Options> table;
+    add_to(table);
+    options_.push_back(table.options().front());
+    return *this;
+  }
+  Fields& add(data::OptionDescription description, std::function<std::string(const Options&)> get,
+              std::function<void(Options&, std::string_view)> set) {
+    description.default_value = get(Options{});
+    options_.push_back({std::move(description), std::move(get), std::move(set)});
+    return *this;
+  }
+
+  std::vector<data::Option<Options>> options_;
+};
+
+}  // namespace lariat

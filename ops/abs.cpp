@@ -1,0 +1,37 @@
+#include <cmath>
+
+#include "ops/elementwise.hpp"
+#include "ops/ops.hpp"
+#include "ops/records.hpp"
+#include "ops/simd.hpp"
+
+namespace lariat {
+
+namespace {
+
+// argmin_w a·|w| + (w − v)²/(2s) = S(v, a·s). The step stays: thresholds of several terms add up.
+ProxPoint prox(ProxPoint at, Value weight) { return {soft_threshold(at.point, weight * at.step), at.step}; }
+
+}  // namespace
+
+// y = |x|:  dx = dy·sign x
+OpDef records::abs() {
+  OpDef def = elementwise_op("abs", "|x|.", {{"x", ""}}, number_blocks<1>([](auto x) { return abs(x); }));
+  def.vjp = [](const GradContext& g) -> Adjoints { return {g.adjoint(0) * sign(g.in(0))}; };
+  def.kinks = "At 0 the derivative is 0.";
+  def.penalty = Penalty{.formula = "|x|",
+                        .operator_name = "soft threshold",
+                        .nonsmooth = true,
+                        .stage = 1,
+                        .degree = 1,
+                        .prox = prox};
+  def.reference = [](std::span<const long double> x) { return std::fabs(x[0]); };
+  def.samples = {{"values", {{{2}, {-1.5, 2}}}, {}, {1.5, 2}},
+                 {"matrix", {{{2, 3}, {}, -1, 1, 0.1}}},
+                 {"no elements", {{{2, 0}}}}};
+  return def;
+}
+
+Value abs(Operand x) { return build("abs", {x}); }
+
+}  // namespace lariat

@@ -1,0 +1,50 @@
+#include <cmath>
+
+#include "ops/ops.hpp"
+#include "ops/records.hpp"
+#include "ops/reduction.hpp"
+
+namespace lariat {
+
+namespace {
+
+std::vector<bool> all_axes(const TensorView& x, const TensorView&, const Attributes&) {
+  return std::vector<bool>(x.extents.size(), true);
+}
+
+template <class T>
+void forward(const KernelContext& k) {
+  reduce<Summing, T>(k, [](T x) { return std::abs(x); }, [](double total) { return total; });
+}
+
+}  // namespace
+
+// y = Σ|x|:  dx = dy·sign x
+OpDef records::abs_penalty() {
+  OpDef def{.name = "abs_penalty",
+            .doc = "Σ|x|, the lasso penalty (Tibshirani 1996), accumulated in double.",
+            .inputs = {{"x", "f32 or f64 of any shape"}},
+            .outputs = {{"penalty", "a scalar"}}};
+  def.infer = [](const InferContext& c) -> std::vector<TensorType> {
+    check_float(c, 0, "x");
+    return {{c.in(0).dtype, {}}};
+  };
+  def.kernel = {forward<float>, forward<double>, nullptr};
+  def.prepare = prepare_reduction<all_axes>;
+  def.workspace = reduction_workspace<all_axes>;
+  def.vjp = [](const GradContext& g) -> Adjoints { return {g.adjoint(0) * sign(g.in(0))}; };
+  def.cost = streaming_cost<2>;
+  // The same φ as the element-wise op, so the same prox.
+  def.penalty = records::abs().penalty;
+  def.kinks = "At 0 the derivative is 0.";
+  def.samples = {{"values", {{{3}, {-1.5, 0.25, 2}}}, {}, {3.75}},
+                 {"matrix", {{{2, 3}, {}, -1, 1, 0.1}}},
+                 {"scalar", {{{}, {-2}}}, {}, {2}},
+                 {"no elements", {{{2, 0}}}, {}, {0}}};
+  def.rejects = {{{{i32, {2}}}, {}, "x is i32[2]; it must be f32 or f64. Use cast"}};
+  return def;
+}
+
+Value abs_penalty(Operand x) { return build("abs_penalty", {x}); }
+
+}  // namespace lariat

@@ -1,0 +1,34 @@
+#include "ops/elementwise.hpp"
+#include "ops/ops.hpp"
+#include "ops/records.hpp"
+#include "ops/simd.hpp"
+
+namespace lariat {
+
+// y = a/b:  da = dy/b, db = −dy·y/b
+OpDef records::divide() {
+  OpDef def =
+      elementwise_op("divide", "a / b, element by element, with broadcasting; IEEE infinities and NaN.",
+                     {{"a", ""}, {"b", ""}}, float_blocks<2>([](auto a, auto b) { return a / b; }));
+  def.traits.linear = {true, false};
+  def.vjp = [](const GradContext& g) -> Adjoints {
+    const Value numerator = g.adjoint(0) / g.in(1);
+    return {numerator, g.needs(1) ? -numerator * g.out(0) : Value()};
+  };
+  def.reference = [](std::span<const long double> x) { return x[0] / x[1]; };
+  def.samples = {{"vectors", {{{3}, {1, -2, 3}}, {{3}, {4, 0.5, -8}}}, {}, {0.25, -4, -0.375}},
+                 {"broadcast rows", {{{2, 3}}, {{3}, {}, 0.5, 2}}},
+                 {"broadcast columns", {{{2, 3}}, {{2, 1}, {}, -2, -0.5}}},
+                 {"scalar", {{{2, 3}}, {{}, {4}}}}};
+  def.rejects = {
+      {{{f32, {2, 3}}, {f32, {4}}},
+       {},
+       "shapes [2, 3] and [4] do not broadcast; dimensions must be equal or 1, counted from the last"},
+      {{{f32, {2}}, {f64, {2}}},
+       {},
+       "takes inputs of one dtype; got f32[2] and f64[2]. Use cast to convert one"},
+      {{{i32, {2}}, {i32, {2}}}, {}, "takes f32 or f64; got i32[2]. Use cast to convert it"}};
+  return def;
+}
+
+}  // namespace lariat

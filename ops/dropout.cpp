@@ -1,0 +1,116 @@
+#include <cmath>
+
+#include "graph/error.hpp"
+#include "ops/axes.hpp"
+#include "ops/ops.hpp"
+#include "ops/records.hpp"
+
+namespace lariat {
+
+namespace {
+
+constexpr int64_t lanes = 16, block = 4 * lanes;
+
+// random_bits(key, stream, counter) for `lanes` consecutive counters, side by side so that the rounds vectorise.
+// Philox4x32-10, Salmon et al. (2011), section 3.4.
+void random_block(uint64_t key, uint64_t stream, uint64_t counter, uint32_t* out) {
+  uint32_t a[lanes], b[lanes], c[lanes], d[lanes];
+  for (int64_t i = 0; i < lanes; ++i) {
+    a[i] = static_cast<uint32_t>(counter + i);
+    b[i] = static_cast<uint32_t>((counter + i) >> 32);
+    c[i] = static_cast<uint32_t>(stream);
+    d[i] = static_cast<uint32_t>(stream >> 32);
+  }
+  uint32_t key_low = static_cast<uint32_t>(key), key_high = static_cast<uint32_t>(key >> 32);
+  for (int round = 0; round < 10; ++round) {
+    for (int64_t i = 0; i < lanes; ++i) {
+      const uint64_t left = uint64_t{0xD2511F53} * a[i], right = uint64_t{0xCD9E8D57} * c[i];
+      a[i] = static_cast<uint32_t>(right >> 32) ^ b[i] ^ key_low;
+      b[i] = static_cast<uint32_t>(right);
+      c[i] = static_cast<uint32_t>(left >> 32) ^ d[i] ^ key_high;
+      d[i] = static_cast<uint32_t>(left);
+    }
+    key_low += 0x9E3779B9;
+    key_high += 0xBB67AE85;
+  }
+  for (int64_t i = 0; i < lanes; ++i) {
+    out[4 * i] = a[i];
+    out[4 * i + 1] = b[i];
+    out[4 * i + 2] = c[i];
+    out[4 * i + 3] = d[i];
+  }
+}
+
+std::vector<TensorType> infer(const InferContext& c) {
+  check_float(c, 0, "x");
+  check_integers(c, 1, "random_state", {3});
+  return {c.in(0), c.in(0)};
+}
+
+// mask = 1/(1 - rate) with probability 1 - rate, else 0;  y = x·mask.
+template <class T>
+void forward(const KernelContext& k) {
+  const int32_t* state = k.in<int32_t>(1);
+  const uint64_t key = static_cast<uint32_t>(state[0]) | uint64_t{static_cast<uint32_t>(state[1])} << 32;
+  const auto stream = static_cast<uint64_t>(k.attributes.get<int64_t>("stream"));
+  // The counter's upper half is the step and its lower half counts groups of four elements: steps never overlap.
+  const uint64_t first = uint64_t{static_cast<uint32_t>(state[2])} << 32;
+  const int64_t count = k.outputs[0].count();
+  require(count <= int64_t{1} << 34, "dropout takes at most 2^34 elements");
+  const double rate = k.attributes.get<double>("rate");
+  const auto threshold = static_cast<uint32_t>(std::ldexp(rate, 32));
+  const T scale = static_cast<T>(1 / (1 - rate));
+  const T* x = k.in<T>(0);
+  T *y = k.out<T>(0), *mask = k.out<T>(1);
+  k.parallel.run((count + block - 1) / block, elements_per_task / block, [=](int64_t begin, int64_t end) {
+    uint32_t bits[block];
+    for (int64_t at = begin * block; at < std::min(end * block, count); at += block) {
+      random_block(key, stream, first + static_cast<uint64_t>(at / 4), bits);
+      const int64_t length = std::min(block, count - at);
+      for (int64_t i = 0; i < length; ++i) {
+        const T kept = bits[i] >= threshold ? scale : T(0);
+        y[at + i] = x[at + i] * kept;
+        mask[at + i] = kept;
+      }
+    }
+  });
+}
+
+}  // namespace
+
+OpDef records::dropout() {
+  OpDef def{.name = "dropout",
+            .doc = "Sets elements to 0 at random and scales the others up, so that the mean stays; the identity at "
+                   "inference. Srivastava et al. (2014).",
+            .inputs = {{"x", "f32 or f64 of any shape"}, {"random_state", "i32 [seed low, seed high, step]"}},
+            .outputs = {{"result", "like x"}, {"mask", "like x: what each element was multiplied by"}}};
+  def.attributes = {{"rate", AttributeKind::real, "the probability of 0, below 1", std::nullopt, 0, 0.999999},
+                    {"stream", AttributeKind::integer, "which of the seed's random streams this node draws from",
+                     std::nullopt, 0}};
+  def.traits.linear = {true, false};
+  def.traits.inference_input = 0;
+  def.infer = infer;
+  def.kernel = {forward<float>, forward<double>, nullptr};
+  def.vjp = [](const GradContext& g) -> Adjoints { return {g.adjoint(0) * g.out(1), Value()}; };
+  def.cost = streaming_cost<10>;
+  const auto state = [](std::vector<double> values) {
+    return SampleInput{.extents = {3}, .values = std::move(values), .dtype = i32};
+  };
+  const auto rate = [](double value) -> Attributes { return {{"rate", value}, {"stream", int64_t{7}}}; };
+  def.samples = {{"no loss", {{{3}, {1, 2, 3}}, state({1, 2, 3})}, rate(0), {1, 2, 3}},
+                 {"half", {{{4, 5}}, state({1, 2, 3})}, rate(0.5)},
+                 {"scalar", {{{}}, state({5, 0, 1})}, rate(0.1)},
+                 {"no elements", {{{0, 3}}, state({1, 2, 3})}, rate(0.5)}};
+  def.rejects = {{{{f32, {2}}, {i32, {3}}}, rate(1), "'rate' is 1; it must lie in [0, 0.999999]"},
+                 {{{f32, {2}}, {i32, {2}}}, rate(0.5), "random_state is i32[2]; it must be i32[3]"}};
+  return def;
+}
+
+Value dropout(Operand x, double rate) {
+  if (!x.value) throw UserError("[dropout] takes a value of a graph; a number or an empty Value was given");
+  Graph& graph = x.value.graph();
+  const Value state = graph.random_state();
+  return build("dropout", {x, Operand(state, x.where)}, {{"rate", rate}, {"stream", int64_t{graph.size()}}});
+}
+
+}  // namespace lariat

@@ -1,0 +1,27 @@
+#include <cmath>
+
+#include "ops/elementwise.hpp"
+#include "ops/ops.hpp"
+#include "ops/records.hpp"
+#include "ops/simd.hpp"
+
+namespace lariat {
+
+// y = e^x − 1
+OpDef records::expm1() {
+  OpDef def = elementwise_op("expm1", "e^x - 1, exact for small x.", {{"x", ""}},
+                             float_blocks<1>([](auto x) { return expm1_of(x); }));
+  def.vjp = [](const GradContext& g) -> Adjoints { return {g.adjoint(0) * (g.out(0) + 1)}; };
+  def.reference = [](std::span<const long double> x) { return std::expm1(x[0]); };
+  def.samples = {{"values",
+                  {{{3}, {-1, 0x1p-30, 2}}},
+                  {},
+                  {-0.6321205588285576784, 9.3132257504915938475e-10, 6.3890560989306502272}},
+                 {"matrix", {{{2, 3}, {}, -3, 3}}}};
+  def.rejects = {{{{i32, {2}}}, {}, "takes f32 or f64; got i32[2]. Use cast to convert it"}};
+  return def;
+}
+
+Value expm1(Operand x) { return build("expm1", {x}); }
+
+}  // namespace lariat

@@ -1,0 +1,37 @@
+#include "ops/axes.hpp"
+#include "ops/ops.hpp"
+#include "ops/records.hpp"
+
+namespace lariat {
+
+namespace {
+
+template <class T>
+void forward(const KernelContext& k) {
+  T* out = k.out<T>(0);
+  k.parallel.run(k.outputs[0].count(), elements_per_task,
+                 [out](int64_t begin, int64_t end) { std::fill(out + begin, out + end, T(1)); });
+}
+
+}  // namespace
+
+OpDef records::ones_like() {
+  OpDef def{.name = "ones_like",
+            .doc = "Ones of x's dtype and shape.",
+            .inputs = {{"x", "only its shape and dtype are read"}}};
+  def.traits.stops_gradient = true;
+  def.infer = [](const InferContext& c) -> std::vector<TensorType> { return {c.in(0)}; };
+  def.kernel = {forward<float>, forward<double>, forward<int32_t>};
+  def.cost = [](std::span<const TensorView>, std::span<const TensorView> outputs, const Attributes&) {
+    return Cost{.bytes = static_cast<double>(outputs[0].bytes())};
+  };
+  def.samples = {{"vector", {{{3}, {1, 2, 3}}}, {}, {1, 1, 1}},
+                 {"integers", {{.extents = {2}, .values = {4, 5}, .dtype = i32}}, {}, {1, 1}},
+                 {"scalar", {{{}}}, {}, {1}},
+                 {"no elements", {{{0, 2}}}}};
+  return def;
+}
+
+Value ones_like(Operand x) { return build("ones_like", {x}); }
+
+}  // namespace lariat

@@ -1,0 +1,26 @@
+#include "ops/elementwise.hpp"
+#include "ops/ops.hpp"
+#include "ops/records.hpp"
+#include "ops/simd.hpp"
+
+namespace lariat {
+
+// y = max(x, 0)
+OpDef records::relu() {
+  OpDef def = elementwise_op("relu", "max(x, 0); NaN comes through.", {{"x", ""}},
+                             float_blocks<1>([](auto x) { return positive_part(x); }));
+  def.vjp = [](const GradContext& g) -> Adjoints {
+    return {where(less_equal(g.out(0), 0), 0, g.adjoint(0))};
+  };
+  def.kinks = "At 0 the derivative is 0.";
+  def.reference = [](std::span<const long double> x) { return x[0] <= 0 ? 0 : x[0]; };
+  def.samples = {{"values", {{{3}, {-1.5, 0.5, 2}}}, {}, {0, 0.5, 2}},
+                 {"matrix", {{{2, 3}, {}, -1, 1, 0.1}}},
+                 {"rank four", {{{2, 1, 3, 2}, {}, -1, 1, 0.1}}}};
+  def.rejects = {{{{i32, {2}}}, {}, "takes f32 or f64; got i32[2]. Use cast to convert it"}};
+  return def;
+}
+
+Value relu(Operand x) { return build("relu", {x}); }
+
+}  // namespace lariat

@@ -1,0 +1,41 @@
+#include "ops/elementwise.hpp"
+#include "ops/ops.hpp"
+#include "ops/records.hpp"
+#include "ops/simd.hpp"
+
+namespace lariat {
+
+// S(v, t) = max(v − t, 0) + min(v + t, 0) = sign(v)·max(|v| − t, 0) for t ≥ 0, written so that a zero is
+// always +0 and NaN comes through from v and from t:  dv = dy where S ≠ 0, dt = −dy·sign S.
+OpDef records::soft_threshold() {
+  OpDef def = elementwise_op(
+      "soft_threshold", "v moved towards 0 by t, to exactly +0 where |v| <= t: the prox of t |v|.",
+      {{"v", ""}, {"t", "the threshold, at least 0"}},
+      float_blocks<2>([](auto v, auto t) { return positive_part(v - t) + negative_part(v + t); }));
+  def.vjp = [](const GradContext& g) -> Adjoints {
+    const Value y = g.out(0), d = g.adjoint(0);
+    return {g.needs(0) ? where(equal(y, 0), 0, d) : Value(), g.needs(1) ? -d * sign(y) : Value()};
+  };
+  def.kinks = "Where |v| = t the derivatives are 0.";
+  def.reference = [](std::span<const long double> x) {
+    const long double above = x[0] - x[1], below = x[0] + x[1];
+    return (above <= 0 ? 0 : above) + (below >= 0 ? 0 : below);
+  };
+  const SampleInput threshold{{}, {}, 0.4, 0.6};
+  def.samples = {{"values", {{{4}, {-2, -0.25, 0.25, 3}}, {{}, {0.5}}}, {}, {-1.5, 0, 0, 2.5}},
+                 {"one threshold", {{{2, 3}, {}, -2, 2, 0.2, {-0.5, 0.5}}, threshold}},
+                 {"threshold per row", {{{2, 3}, {}, -2, 2, 0.2, {-0.5, 0.5}}, {{2, 1}, {}, 0.4, 0.6}}}};
+  def.rejects = {
+      {{{f32, {2, 3}}, {f32, {4}}},
+       {},
+       "shapes [2, 3] and [4] do not broadcast; dimensions must be equal or 1, counted from the last"},
+      {{{f32, {2}}, {f64, {2}}},
+       {},
+       "takes inputs of one dtype; got f32[2] and f64[2]. Use cast to convert one"},
+      {{{i32, {2}}, {i32, {2}}}, {}, "takes f32 or f64; got i32[2]. Use cast to convert it"}};
+  return def;
+}
+
+Value soft_threshold(Operand v, Operand threshold) { return build("soft_threshold", {v, threshold}); }
+
+}  // namespace lariat

@@ -1,0 +1,49 @@
+#include "ops/ops.hpp"
+#include "ops/records.hpp"
+#include "ops/reduction.hpp"
+
+namespace lariat {
+
+namespace {
+
+std::vector<bool> all_axes(const TensorView& x, const TensorView&, const Attributes&) {
+  return std::vector<bool>(x.extents.size(), true);
+}
+
+// The squares are taken in the accumulator's precision.
+template <class T>
+void forward(const KernelContext& k) {
+  reduce<Summing, T>(k, [](T x) { return static_cast<double>(x) * static_cast<double>(x); },
+                     [](double total) { return total; });
+}
+
+}  // namespace
+
+// y = Σx²:  dx = 2·dy·x
+OpDef records::square_penalty() {
+  OpDef def{.name = "square_penalty",
+            .doc = "Σx², the ridge penalty (Hoerl and Kennard 1970), accumulated in double.",
+            .inputs = {{"x", "f32 or f64 of any shape"}},
+            .outputs = {{"penalty", "a scalar"}}};
+  def.infer = [](const InferContext& c) -> std::vector<TensorType> {
+    check_float(c, 0, "x");
+    return {{c.in(0).dtype, {}}};
+  };
+  def.kernel = {forward<float>, forward<double>, nullptr};
+  def.prepare = prepare_reduction<all_axes>;
+  def.workspace = reduction_workspace<all_axes>;
+  def.vjp = [](const GradContext& g) -> Adjoints { return {2 * g.adjoint(0) * g.in(0)}; };
+  def.cost = streaming_cost<2>;
+  // The same φ as the element-wise op, so the same prox.
+  def.penalty = records::square().penalty;
+  def.samples = {{"values", {{{3}, {-1.5, 0.5, 2}}}, {}, {6.5}},
+                 {"matrix", {{{2, 3}}}},
+                 {"scalar", {{{}, {-2}}}, {}, {4}},
+                 {"no elements", {{{2, 0}}}, {}, {0}}};
+  def.rejects = {{{{i32, {2}}}, {}, "x is i32[2]; it must be f32 or f64. Use cast"}};
+  return def;
+}
+
+Value square_penalty(Operand x) { return build("square_penalty", {x}); }
+
+}  // namespace lariat

@@ -1,0 +1,30 @@
+#include <cmath>
+
+#include "ops/elementwise.hpp"
+#include "ops/ops.hpp"
+#include "ops/records.hpp"
+#include "ops/simd.hpp"
+
+namespace lariat {
+
+// y = tanh x:  dx = dy·(1 − y²)
+OpDef records::tanh() {
+  OpDef def = elementwise_op("tanh", "The hyperbolic tangent.", {{"x", ""}},
+                             float_blocks<1>([](auto x) { return tanh(x); }));
+  def.vjp = [](const GradContext& g) -> Adjoints {
+    const Value y = g.out(0);
+    return {g.adjoint(0) * (1 - y * y)};
+  };
+  def.reference = [](std::span<const long double> x) { return std::tanh(x[0]); };
+  def.samples = {{"values",
+                  {{{3}, {-1, 0.5, 2}}},
+                  {},
+                  {-0.76159415595576488812, 0.4621171572600097585, 0.96402758007581688395}},
+                 {"matrix", {{{2, 3}, {}, -3, 3}}}};
+  def.rejects = {{{{i32, {2}}}, {}, "takes f32 or f64; got i32[2]. Use cast to convert it"}};
+  return def;
+}
+
+Value tanh(Operand x) { return build("tanh", {x}); }
+
+}  // namespace lariat

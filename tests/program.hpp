@@ -1,0 +1,53 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace lariat::testing {
+
+/// What a child process did.
+struct ProgramRun {
+  int status = -1;  ///< exit status, or 128 + the signal that ended it
+  std::string out, err;
+};
+
+struct ProgramOptions {
+  std::map<std::string, std::string> environment = {};
+  /// The largest file that the child may write, in bytes; more fails as a full disk does. 0: no limit.
+  uint64_t largest_file = 0;
+  /// Sends SIGINT once standard error holds this text.
+  std::string interrupt_after = {};
+  /// Gives the child a terminal of that width for its standard error; 0: a file.
+  int terminal_columns = 0;
+};
+
+/// Runs the program that the environment variable LARIAT_PROGRAM names. A child that takes longer than two minutes is
+/// ended, and its status is then 128 + SIGKILL.
+ProgramRun run_lariat(const std::vector<std::string>& arguments, const ProgramOptions& options = {});
+
+/// Whether LARIAT_PROGRAM names a program; else marks the test case as skipped.
+bool have_lariat();
+
+/// A folder of its own, gone with the object.
+class TemporaryFolder {
+ public:
+  TemporaryFolder();
+  ~TemporaryFolder();
+  TemporaryFolder(const TemporaryFolder&) = delete;
+  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
+  /// The path of `name` in it.
+  std::string operator/(const std::string& name) const { return (path_ / name).string(); }
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  std::filesystem::path path_;
+};
+
+std::string read_file(const std::string& file);
+void write_file(const std::string& file, const std::string& text);
+
+}  // namespace lariat::testing
