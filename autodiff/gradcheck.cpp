@@ -71,9 +71,14 @@ std::vector<Tensor> random_weights(std::span<const Value> values, uint64_t seed,
 
 std::string input_name(size_t index) { return "x" + std::to_string(index); }
 
+// Whether a finite difference around `value` would step over a kink that the sample declares.
+bool beside_kink(const SampleInput& input, double value) {
+  return input.gap > 0 && std::any_of(input.kinks.begin(), input.kinks.end(), [&](double kink) { return std::abs(value - kink) < 3e-3; });
+}
+
 // Compares d(output)/d(inputs) with the gradients that follow it among the outputs of the graph.
-void compare(Probe& probe, size_t output, size_t first_gradient, const std::vector<size_t>& inputs, uint64_t seed,
-             const char* order, GradcheckResult& result) {
+void compare(Probe& probe, size_t output, size_t first_gradient, std::span<const SampleInput> samples,
+             const std::vector<size_t>& inputs, uint64_t seed, const char* order, GradcheckResult& result) {
   const std::vector<Tensor> outputs = probe.run();
   struct Pair {
     double analytic, numeric;
@@ -85,10 +90,11 @@ void compare(Probe& probe, size_t output, size_t first_gradient, const std::vect
   for (size_t i = 0; i < inputs.size(); ++i) {
     const Tensor& gradient = outputs[first_gradient + i];
     const int64_t count = gradient.count(), checked = std::min(count, elements_per_input);
-    result.expected_checks += checked;
     for (int64_t k = 0; k < checked; ++k) {
       const int64_t element =
           count <= elements_per_input ? k : std::min(count - 1, static_cast<int64_t>(uniform(seed, 77, k) * static_cast<double>(count)));
+      if (beside_kink(samples[inputs[i]], probe.feed(input_name(inputs[i])).at(element))) continue;
+      ++result.expected_checks;
       const double numeric = probe.derivative(output, input_name(inputs[i]), element);
       pairs.push_back({gradient.at(element), numeric, inputs[i], element});
       largest = std::max(largest, std::abs(numeric));
@@ -162,8 +168,8 @@ GradcheckResult gradcheck(const GraphFunction& function, std::span<const SampleI
       for (size_t i = 0; i < second.size(); ++i) graph.output("second" + std::to_string(i), second[i]);
     }
     Probe probe(graph, feeds);
-    compare(probe, 0, 1, float_inputs, seed, "first", result);
-    if (second_order) compare(probe, second_at, second_at + 1, float_inputs, seed, "second", result);
+    compare(probe, 0, 1, inputs, float_inputs, seed, "first", result);
+    if (second_order) compare(probe, second_at, second_at + 1, inputs, float_inputs, seed, "second", result);
   }
   result.passed = result.detail.empty() && result.checks == result.expected_checks;
   return result;
@@ -174,7 +180,8 @@ namespace {
 std::vector<Value> outputs_of(Graph& graph, const OpDef& op, std::span<const Value> inputs, const Attributes& attributes) {
   const Value first = graph.add(op, inputs, attributes);
   std::vector<Value> outputs;
-  for (size_t i = 0; i < graph.node(first.node()).outputs.size(); ++i) outputs.push_back(output_of(first, static_cast<int32_t>(i)));
+  const size_t count = std::min(graph.node(first.node()).outputs.size(), op.traits.saved_outputs);
+  for (size_t i = 0; i < count; ++i) outputs.push_back(output_of(first, static_cast<int32_t>(i)));
   return outputs;
 }
 

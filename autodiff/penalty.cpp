@@ -32,8 +32,21 @@ std::optional<Tensor> constant_value(Value value) {
 namespace {
 
 struct Dependence {
+  // on_trained: by a path that gradients take, so not through stop_gradient.
   std::vector<bool> on_data, on_parameters, on_trained;
 };
+
+std::vector<bool> reached_by_gradients(const Graph& graph, const std::vector<int32_t>& sources) {
+  std::vector<bool> reached(graph.size());
+  for (int32_t id : sources) reached[id] = true;
+  for (int32_t id = 0; id < graph.size(); ++id) {
+    const Node& node = graph.node(id);
+    if (node.op->traits.stops_gradient) continue;
+    for (const Edge& edge : node.inputs)
+      if (reached[edge.node]) reached[id] = true;
+  }
+  return reached;
+}
 
 Dependence dependence(const Graph& graph, const std::vector<Value>& parameters) {
   std::vector<int32_t> data, all, trained;
@@ -44,7 +57,7 @@ Dependence dependence(const Graph& graph, const std::vector<Value>& parameters) 
     if (node.op->traits.source == SourceKind::parameter) all.push_back(id);
   }
   for (Value parameter : parameters) trained.push_back(parameter.node());
-  return {dependents(graph, data), dependents(graph, all), dependents(graph, trained)};
+  return {dependents(graph, data), dependents(graph, all), reached_by_gradients(graph, trained)};
 }
 
 // Whether the loss depends linearly on a node along every path; with the check that a node's adjoint is free of the
@@ -120,7 +133,7 @@ void check_sign(const PenaltyTerm& term, const std::optional<Tensor>& weight) {
   if (!weight) return;
   for (int64_t i = 0; i < weight->count(); ++i)
     if (weight->at(i) < 0)
-      throw UserError(fmt::format("L104: the coefficient of {} on '{}' is {}; a penalty needs a coefficient of 0 or more",
+      throw UserError(fmt::format("L104: the coefficient of {} on '{}' is {:.6g}; a penalty needs a coefficient of 0 or more",
                                   term.penalty->formula, term.parameter, weight->at(i)));
 }
 
@@ -146,7 +159,8 @@ PenaltySplit split_penalties(Value loss, const std::vector<Value>& parameters) {
     if (depends.on_data[id]) {
       if (linear[id]) refuse(id, "L101", "its argument depends on the data", "only terms of parameters alone have a prox; nothing to do for a data loss");
     } else if (!linear[id]) {
-      refuse(id, "L105", "the loss does not depend on it linearly: it sits under another function", "add the penalty to the loss itself");
+      if (depends.on_trained[id])
+        refuse(id, "L105", "the loss does not depend on it linearly: it sits under another function", "add the penalty to the loss itself");
     } else {
       candidates.push_back(id);
     }

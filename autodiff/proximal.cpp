@@ -55,6 +55,8 @@ RewriteReport make_report(const PenaltySplit& split, const std::string& metric) 
     if (entry->operator_name.find(term.penalty->operator_name) == std::string::npos)
       entry->operator_name += (entry->operator_name.empty() ? "" : ", ") + term.penalty->operator_name;
   }
+  std::sort(report.rewritten.begin(), report.rewritten.end(),
+            [](const RewriteReport::Entry& a, const RewriteReport::Entry& b) { return a.parameter < b.parameter; });
   return report;
 }
 

@@ -27,8 +27,9 @@ size_t GradContext::input_count() const { return graph_.node(node_).inputs.size(
 const Attributes& GradContext::attributes() const { return graph_.node(node_).attributes; }
 Value GradContext::adjoint(size_t index) const {
   if (adjoints_[index]) return adjoints_[index];
-  const std::vector<Value> like{out(index)};
-  return graph_.add(registry().get("zeros_like"), like);
+  const TensorType& type = out(index).type();
+  const std::vector<Value> zero{graph_.constant(0.0, type.dtype)};
+  return graph_.add(registry().get("broadcast_to"), zero, {{"shape", type.shape}});
 }
 
 namespace {
@@ -238,8 +239,9 @@ std::vector<bool> dependents(const Graph& graph, std::span<const int32_t> source
   std::vector<bool> reached(graph.size());
   for (int32_t id : sources) reached[id] = true;
   for (int32_t id = 0; id < graph.size(); ++id)
-    for (const Edge& edge : graph.node(id).inputs)
-      if (reached[edge.node]) reached[id] = true;
+    if (!graph.node(id).op->traits.shape_only)
+      for (const Edge& edge : graph.node(id).inputs)
+        if (reached[edge.node]) reached[id] = true;
   return reached;
 }
 

@@ -90,7 +90,7 @@ std::vector<std::vector<int32_t>> users(const Graph& graph);
 
 /// Whether each node has a path to one of `roots`, so nodes without are dead for them.
 std::vector<bool> ancestors(const Graph& graph, std::span<const Edge> roots);
-/// Whether each node depends on one of `sources` (a source depends on itself).
+/// Whether the elements of each node depend on those of one of `sources` (a source depends on itself).
 std::vector<bool> dependents(const Graph& graph, std::span<const int32_t> sources);
 
 /// Copies nodes from one graph into another, remembering where each went.

@@ -129,6 +129,10 @@ struct Traits {
   bool alias = false;
   /// Each output element is one input element (or 0): reshape, transpose, slice, concat, broadcast_to.
   bool selection = false;
+  /// The result depends on the inputs' shapes and dtypes only, not on their elements.
+  bool shape_only = false;
+  /// Outputs from this one on are saved for the backward pass: no gradient passes through them.
+  size_t saved_outputs = SIZE_MAX;
   /// Gradients do not pass.
   bool stops_gradient = false;
   /// The op adds or subtracts its inputs: a fixed input shifts the result.

@@ -63,4 +63,7 @@ OpDef records::broadcast_to() {
 
 Value broadcast_to(Operand x, Shape shape) { return build("broadcast_to", {x}, {{"shape", std::move(shape)}}); }
 
+Value zeros_like(Operand x) { return broadcast_to(x.value.graph().constant(0.0, x.value.dtype(), x.where), x.value.shape()); }
+Value ones_like(Operand x) { return broadcast_to(x.value.graph().constant(1.0, x.value.dtype(), x.where), x.value.shape()); }
+
 }  // namespace lariat

@@ -30,6 +30,7 @@ OpDef records::element_count() {
   def.attributes = {{"axes", AttributeKind::integers,
                      "the axes to count along, negative ones counted from the last; none: all",
                      Attribute(std::vector<int64_t>{})}};
+  def.traits.shape_only = true;
   def.traits.stops_gradient = true;
   def.infer = infer;
   def.kernel = {forward<float>, forward<double>, forward<int32_t>};
@@ -44,6 +45,12 @@ OpDef records::element_count() {
 }
 
 Value element_count(Operand x, std::vector<int64_t> axes) {
+  if (x.value && is_known(x.value.shape())) {
+    const std::vector<bool> counted = marked_axes(axes, x.value.shape().size());
+    int64_t count = 1;
+    for (size_t i = 0; i < counted.size(); ++i) count *= counted[i] ? x.value.shape()[i].size() : 1;
+    return x.value.graph().constant(static_cast<double>(count), x.value.dtype(), x.where);
+  }
   return build("element_count", {x}, {{"axes", std::move(axes)}});
 }
 

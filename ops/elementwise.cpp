@@ -11,6 +11,7 @@ namespace {
 
 constexpr int64_t block_bytes = 4096;
 constexpr int64_t grain = 32768;
+constexpr size_t max_runs = 32;
 
 std::shared_ptr<const void> prepare(const KernelContext& k) {
   ElementwiseProgram::Instruction only{k.op.block.get(k.outputs[0].dtype), &k.attributes, {}};
@@ -83,6 +84,7 @@ ElementwiseProgram::ElementwiseProgram(Extents space, DType dtype, std::span<con
         }
         stride *= own;
       }
+      require(input.runs.size() <= max_runs, "a shape has too many dimensions to broadcast");
     }
     inputs_.push_back(std::move(input));
   }
@@ -125,7 +127,7 @@ ElementwiseProgram::ElementwiseProgram(Extents space, DType dtype, std::span<con
 const std::byte* ElementwiseProgram::fetch(const Input& input, const std::byte* data, std::byte* scratch, int64_t begin,
                                            int64_t count) const {
   const size_t size = element_size_;
-  int64_t index[16], offset = 0, rest = begin;
+  int64_t index[max_runs], offset = 0, rest = begin;
   const size_t depth = input.runs.size();
   for (size_t d = 0; d < depth; ++d) {
     index[d] = rest % input.runs[d].extent;

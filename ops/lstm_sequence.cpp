@@ -79,6 +79,7 @@ OpDef records::lstm_sequence() {
             .outputs = {{"hidden", "[batch, time, units]"}, {"cells", "[batch, time, units]"}, {"gates", "[batch, time, 4·units], activated"}}};
   def.attributes = {{"forget_bias", AttributeKind::real, "added to the forget gate before its sigmoid", Attribute(0.0), -100, 100}};
   def.traits.second_order = false;
+  def.traits.saved_outputs = 1;
   def.infer = infer;
   def.kernel = {forward<float>, forward<double>, nullptr};
   def.vjp = vjp;

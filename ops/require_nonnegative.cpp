@@ -28,7 +28,7 @@ OpDef records::require_nonnegative() {
   def.infer = infer;
   def.kernel = {forward<float>, forward<double>, nullptr};
   def.vjp = [](const GradContext& g) -> Adjoints { return {g.adjoint(0)}; };
-  def.samples = {{"values", {{{3}, {0, 1, 2}}}, {}, {0, 1, 2}}, {"matrix", {{{2, 3}, {}, 0.5, 1}}}};
+  def.samples = {{"values", {{{3}, {0.5, 1, 2}}}, {}, {0.5, 1, 2}}, {"matrix", {{{2, 3}, {}, 0.5, 1}}}};
   return def;
 }
 

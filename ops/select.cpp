@@ -28,7 +28,7 @@ OpDef records::select() {
     return std::isnan(x[0]) ? x[0] : x[0] != 0 ? x[1] : x[2];
   };
   // At a condition of 0 the function jumps, so samples stay away from it.
-  def.samples = {{"values", {{{3}, {1, -2, 1e-3}}, {{3}, {1, 2, 3}}, {{3}, {4, 5, 6}}}, {}, {1, 2, 3}},
+  def.samples = {{"values", {{{3}, {1, -2, 1e-3}, -1, 1, 0.1}, {{3}, {1, 2, 3}}, {{3}, {4, 5, 6}}}, {}, {1, 2, 3}},
                  {"broadcast", {{{2, 3}, {}, -1, 1, 0.1}, {{3}}, {{2, 1}}}},
                  {"scalars", {{{2, 3}, {}, -1, 1, 0.1}, {{}}, {{}}}}};
   def.rejects = {

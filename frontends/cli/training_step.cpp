@@ -9,6 +9,7 @@
 #include "frontends/recipe/corpus.hpp"
 #include "graph/error.hpp"
 #include "graph/exec/trace.hpp"
+#include "ops/ops.hpp"
 
 namespace lariat::cli {
 
@@ -72,12 +73,14 @@ TrainingStep make_training_step(const Recipe& recipe, const DataShape& shape, in
   options.rewrite = recipe.proximal().rewrite;
   options.metrics = {{"accuracy", mean(step.network.example_metrics.front())}};
   // The trainer shows its graph as it runs, after all passes; an optimizer sees the one that they begin with.
+  const Graph* written = nullptr;
   Optimizer optimizer = recipe.optimizer();
-  optimizer.propose = [propose = optimizer.propose, &step](UpdateContext& context) {
-    step.written = &context.parameter.graph();
+  optimizer.propose = [propose = optimizer.propose, &written](UpdateContext& context) {
+    written = &context.parameter.graph();
     return propose(context);
   };
   step.trainer = std::make_unique<Trainer>(step.network.loss, optimizer, std::move(options));
+  step.written = written;
   return step;
 }
 

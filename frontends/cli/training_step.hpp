@@ -3,6 +3,7 @@
 #include <memory>
 #include <string>
 
+#include "autodiff/trainer.hpp"
 #include "frontends/recipe/recipe.hpp"
 #include "frontends/sequential/network.hpp"
 

@@ -48,7 +48,7 @@ struct FitState {
   /// Sums over the examples of the epoch so far.
   int64_t examples = 0;
   double loss = 0, penalty = 0, seconds = 0;
-  std::vector<double> metrics;
+  std::vector<double> metrics = {};
 };
 
 /// {"epoch": 3, "step": 0, …} and back.

@@ -19,15 +19,12 @@ namespace fs = std::filesystem;
 using data::Split;
 
 std::vector<std::string> labels_in(const std::string& folder, const std::vector<std::string>& wanted) {
-  if (!fs::is_directory(folder))
-    throw UserError(fmt::format("'{}': there is no such folder; check the path", folder));
   std::vector<std::string> labels;
-  for (const auto& entry : fs::directory_iterator(folder)) {
-    const std::string name = entry.path().filename().string();
+  for (const fs::path path : entries_of(folder)) {
+    const std::string name = path.filename().string();
     // Speech Commands keeps noise in _background_noise_.
-    if (entry.is_directory() && name[0] != '_' && name[0] != '.') labels.push_back(name);
+    if (fs::is_directory(path) && name[0] != '_' && name[0] != '.') labels.push_back(name);
   }
-  std::sort(labels.begin(), labels.end());
   if (labels.empty()) {
     throw UserError(
         fmt::format("'{}' holds no folder; it should hold one folder of recordings per label", folder));
@@ -98,10 +95,9 @@ ClipList list_labelled_folders(const std::string& folder, Split split,
   size_t clips = 0;
   for (size_t label = 0; label < list.classes.size(); ++label) {
     std::vector<std::string> names;
-    for (const auto& entry : fs::directory_iterator(fs::path(folder) / list.classes[label])) {
-      if (is_audio_file(entry.path().string())) names.push_back(entry.path().filename().string());
+    for (const std::string& file : entries_of((fs::path(folder) / list.classes[label]).string())) {
+      if (is_audio_file(file)) names.push_back(fs::path(file).filename().string());
     }
-    std::sort(names.begin(), names.end());
     clips += names.size();
     for (const std::string& name : names) {
       if (split_of(list.classes[label], name) != split) continue;

@@ -23,7 +23,8 @@ Value merge_transposes(const Match& match) {
   std::vector<int64_t> merged;
   for (int64_t axis : outer) merged.push_back(first[axis]);
   if (std::is_sorted(merged.begin(), merged.end())) return match.variables[0];
-  return build("transpose", {match.variables[0]}, {{"permutation", merged}});
+  const Node& root = node_of(match.root);
+  return match.root.graph().add(*root.op, {&match.variables[0], 1}, {{"permutation", merged}}, root.name, root.where);
 }
 
 // A product reads a transposed matrix as it lies in memory.
@@ -38,8 +39,8 @@ std::function<Value(const Match&)> transpose_into_product(size_t side) {
     Attributes attributes = product.attributes;
     const std::string flag = side == 0 ? "transpose_a" : "transpose_b";
     attributes.set(flag, !attributes.get<bool>(flag));
-    std::vector<Operand> inputs{match.variables[0], match.variables[1]};
-    return build("matmul", inputs, attributes, product.name);
+    const std::vector<Value> inputs{match.variables[0], match.variables[1]};
+    return match.root.graph().add(*product.op, inputs, attributes, product.name, product.where);
   };
 }
 
@@ -80,7 +81,10 @@ std::vector<Rule> rules() {
       {"stop_gradient(x) → x", op("stop_gradient", {x}), x},
       {"reshape(x) → x", op("reshape", {x}), x},
       {"reshape(reshape(x)) → reshape(x)", op("reshape", {op("reshape", {x})}),
-       [](const Match& m) { return build("reshape", {m.variables[0]}, node_of(m.root).attributes); }},
+       [](const Match& m) {
+         const Node& root = node_of(m.root);
+         return m.root.graph().add(*root.op, {&m.variables[0], 1}, root.attributes, root.name, root.where);
+       }},
       {"broadcast_to(x) → x", op("broadcast_to", {x}), x},
       {"sum_to(x) → x", op("sum_to", {x}), x},
       {"cast(x) → x", op("cast", {x}), x},
