@@ -63,7 +63,17 @@ OpDef records::broadcast_to() {
 
 Value broadcast_to(Operand x, Shape shape) { return build("broadcast_to", {x}, {{"shape", std::move(shape)}}); }
 
-Value zeros_like(Operand x) { return broadcast_to(x.value.graph().constant(0.0, x.value.dtype(), x.where), x.value.shape()); }
-Value ones_like(Operand x) { return broadcast_to(x.value.graph().constant(1.0, x.value.dtype(), x.where), x.value.shape()); }
+namespace {
+
+Value filled_like(std::string_view function, Operand x, double number) {
+  if (!x.value) refuse(function, x, "takes a value of a graph; an empty Value or a number was given");
+  const Operand constant(x.value.graph().constant(number, x.value.dtype(), x.where), x.where);
+  return broadcast_to(constant, x.value.shape());
+}
+
+}  // namespace
+
+Value zeros_like(Operand x) { return filled_like("zeros_like", x, 0); }
+Value ones_like(Operand x) { return filled_like("ones_like", x, 1); }
 
 }  // namespace lariat

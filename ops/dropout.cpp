@@ -107,7 +107,7 @@ OpDef records::dropout() {
 }
 
 Value dropout(Operand x, double rate) {
-  if (!x.value) throw UserError("[dropout] takes a value of a graph; a number or an empty Value was given");
+  if (!x.value) refuse("dropout", x, "takes a value of a graph; an empty Value or a number was given");
   Graph& graph = x.value.graph();
   const Value state = graph.random_state();
   return build("dropout", {x, Operand(state, x.where)}, {{"rate", rate}, {"stream", int64_t{graph.size()}}});

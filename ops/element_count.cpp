@@ -45,13 +45,13 @@ OpDef records::element_count() {
 }
 
 Value element_count(Operand x, std::vector<int64_t> axes) {
-  if (x.value && is_known(x.value.shape())) {
-    const std::vector<bool> counted = marked_axes(axes, x.value.shape().size());
-    int64_t count = 1;
-    for (size_t i = 0; i < counted.size(); ++i) count *= counted[i] ? x.value.shape()[i].size() : 1;
-    return x.value.graph().constant(static_cast<double>(count), x.value.dtype(), x.where);
-  }
-  return build("element_count", {x}, {{"axes", std::move(axes)}});
+  const Value count = build("element_count", {x}, {{"axes", axes}});
+  const Shape& shape = x.value.shape();
+  const std::vector<bool> counted = marked_axes(axes, shape.size());
+  Dim known = 1;
+  for (size_t i = 0; i < shape.size(); ++i) known = counted[i] ? known * shape[i] : known;
+  if (!known.known()) return count;
+  return x.value.graph().constant(static_cast<double>(known.size()), x.value.dtype(), x.where);
 }
 
 }  // namespace lariat

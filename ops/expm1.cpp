@@ -9,7 +9,7 @@ namespace lariat {
 
 // y = e^x − 1
 OpDef records::expm1() {
-  OpDef def = elementwise_op("expm1", "e^x - 1, exact for small x.", {{"x", ""}},
+  OpDef def = elementwise_op("expm1", "e^x - 1, without cancellation near 0.", {{"x", ""}},
                              float_blocks<1>([](auto x) { return expm1_of(x); }));
   def.vjp = [](const GradContext& g) -> Adjoints { return {g.adjoint(0) * (g.out(0) + 1)}; };
   def.reference = [](std::span<const long double> x) { return std::expm1(x[0]); };

@@ -21,12 +21,7 @@ void forward(const KernelContext& k) {
 Adjoints vjp(const GradContext& g) {
   const Value x = g.in(0);
   const Shape shape = x.shape(), kept = kept_shape(g);
-  const std::vector<int64_t> axes = g.attributes().get<std::vector<int64_t>>("axes");
-  const std::vector<bool> reduced = checked_axes(axes, shape);
-  Dim count = 1;
-  for (size_t i = 0; i < shape.size(); ++i) count = reduced[i] ? count * shape[i] : count;
-  const Value share = count.known() ? g.adjoint(0) / static_cast<double>(count.size())
-                                    : g.adjoint(0) / element_count(x, axes);
+  const Value share = g.adjoint(0) / element_count(x, g.attributes().get<std::vector<int64_t>>("axes"));
   return {broadcast_to(reshape(share, kept), shape)};
 }
 

@@ -32,9 +32,8 @@ OpDef records::power() {
                      float_blocks<2>(function));
   def.vjp = vjp;
   def.kinks =
-      "At x = 0 the derivative by p is 0 for p >= 0; by x it is p x^(p-1), infinite for p < 1 but 0 for p = "
-      "0. "
-      "For x < 0 the derivative by p is NaN.";
+      "At x = 0 the derivative by p is 0 where p >= 0, and the derivative by x is infinite where p < 1, "
+      "except 0 where p = 0. For x < 0 the derivative by p is NaN.";
   def.reference = [](std::span<const long double> x) {
     return std::isnan(x[0]) || std::isnan(x[1]) ? x[0] + x[1] : std::pow(x[0], x[1]);
   };

@@ -1,0 +1,172 @@
+#include "graph/exec/plan.hpp"
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "autodiff/trainer.hpp"
+#include "graph/error.hpp"
+#include "graph/exec/arena.hpp"
+#include "graph/exec/program.hpp"
+#include "graph/exec/trace.hpp"
+#include "graph/random.hpp"
+#include "ops/ops.hpp"
+#include "tests/testing.hpp"
+
+using namespace lariat;
+
+TEST_CASE("the arena fits buffers best, joins free neighbours, and names whom to wait for") {
+  ArenaLayout arena;
+  std::vector<int> wait;
+  auto a = arena.allocate(100, wait), b = arena.allocate(300, wait), c = arena.allocate(64, wait);
+  CHECK(a.offset == 0);
+  CHECK(b.offset == 128);
+  CHECK(c.offset == 448);
+  CHECK(arena.size() == 512);
+  CHECK(wait.empty());
+  a.users = {1};
+  b.users = {2, 3};
+  arena.release(a);
+  arena.release(b);
+  const auto d = arena.allocate(448, wait);  // both, joined
+  CHECK(d.offset == 0);
+  CHECK(arena.size() == 512);
+  std::sort(wait.begin(), wait.end());
+  CHECK(wait == std::vector<int>{1, 2, 3});
+}
+
+TEST_CASE("a long chain runs in place, in the memory of one buffer") {
+  Graph g;
+  Value y = g.input("x", {dim::batch, 64});
+  for (int i = 0; i < 20; ++i) y = softmax(y) * 2;
+  g.output("y", y);
+  const Plan plan(g, {{"batch", 100}});
+  const size_t one = 100 * 64 * 4;
+  CHECK(plan.arena_bytes() <= 3 * one);
+  CHECK(plan.total_bytes() >= 20 * one);
+}
+
+TEST_CASE("updates are written over the old values") {
+  Graph g;
+  const Value w = g.parameter("w", {50, 20});
+  const Value x = g.input("x", {dim::batch, 50});
+  Trainer trainer(mean(square(matmul(x, w))), Adam{}, {.threads = 1});
+  const Plan& plan = trainer.plan({{"x", Tensor(f32, {8, 50})}});
+  int in_store = 0;
+  const auto& outputs = plan.graph().outputs();
+  for (size_t i = 0; i < outputs.size(); ++i)
+    in_store += outputs[i].is_update && plan.result_location(i).kind == Location::Kind::store;
+  CHECK(in_store >= 3);  // w and both moments
+  CHECK(plan.arena_bytes() < plan.total_bytes() + 4096);
+}
+
+TEST_CASE("random graphs give the same bits with passes and without, serial and parallel") {
+  int compared = 0;
+  for (uint64_t seed = 0; seed < 60; ++seed) {
+    Graph g;
+    std::vector<Value> values{g.input("a", {dim::batch, 6}), g.input("b", {6}), g.input("c", {dim::batch, 1})};
+    const auto pick = [&](uint64_t counter) { return values[random_bits(seed, 5, counter)[0] % values.size()]; };
+    for (uint64_t i = 0; i < 25; ++i) {
+      const Value x = pick(3 * i), y = pick(3 * i + 1);
+      switch (random_bits(seed, 6, i)[0] % 9) {
+        case 0: values.push_back(x + y); break;
+        case 1: values.push_back(x * y); break;
+        case 2: values.push_back(x - y); break;
+        case 3: values.push_back(tanh(x)); break;
+        case 4: values.push_back(maximum(x, y)); break;
+        case 5: values.push_back(x * 1); break;
+        case 6: values.push_back(-(-x)); break;
+        case 7: values.push_back(softmax(x)); break;
+        default: values.push_back(x.rank() == 2 ? sum(x, {1}, true) : abs(x));
+      }
+    }
+    for (size_t i = values.size() - 4; i < values.size(); ++i) g.output(std::to_string(i), values[i]);
+    Tensor a(f32, {7, 6}), b(f32, {6}), c(f32, {7, 1});
+    for (Tensor* t : {&a, &b, &c})
+      for (int64_t i = 0; i < t->count(); ++i) t->data<float>()[i] = to_unit(random_bits(seed, 9, i)[0]) * 2 - 1;
+    const Feeds feeds{{"a", a}, {"b", b}, {"c", c}};
+
+    // Without passes: the plan of the graph as it was built.
+    Plan plan(g, {{"batch", 7}});
+    std::vector<void*> sources(g.size());
+    for (int32_t id = 0; id < g.size(); ++id) {
+      const Node& node = g.node(id);
+      if (node.op->traits.source == SourceKind::input) sources[id] = feeds.at(node.name).view().data;
+      if (node.op->traits.source == SourceKind::constant) sources[id] = node.attributes.get<Tensor>("value").view().data;
+    }
+    const auto arena = allocate_bytes(plan.arena_bytes());
+    plan.bind(arena.get(), sources);
+    make_serial_executor()->run_plan(plan);
+
+    Program program(g);
+    Store store;
+    for (const bool parallel : {false, true}) {
+      const auto results = program.run(feeds, store, *(parallel ? make_tbb_executor(3) : make_serial_executor()));
+      for (size_t i = 0; i < results.size(); ++i) {
+        CAPTURE(seed);
+        const TensorView& direct = plan.result(i);
+        REQUIRE(direct.extents == results[i].extents());
+        bool same = true;
+        for (int64_t k = 0; k < results[i].count(); ++k) same &= direct.as<float>()[k] == results[i].at(k) || results[i].at(k) != results[i].at(k);
+        CHECK(same);
+        ++compared;
+      }
+    }
+  }
+  CHECK(compared == 60 * 4 * 2);
+}
+
+TEST_CASE("a kernel's refusal reaches the caller from every executor and leaves it usable") {
+  for (const int threads : {0, 1, 3}) {
+    Graph g;
+    const Value y = g.input("labels", {dim::batch}, i32);
+    g.output("y", one_hot(y, 3));
+    Program program(g);
+    Store store;
+    const auto executor = threads == 0 ? make_serial_executor() : make_tbb_executor(threads);
+    CHECK(testing::message_of<UserError>([&] { program.run({{"labels", Tensor::of<int32_t>({2}, {1, 7})}}, store, *executor); })
+              .starts_with("[one_hot]"));
+    CHECK(program.run({{"labels", Tensor::of<int32_t>({2}, {1, 2})}}, store, *executor)[0].at(1) == 1);
+  }
+}
+
+TEST_CASE("a trace is JSON that names op, node, shapes, time and thread") {
+  Graph g;
+  g.output("y", matmul(g.input("x", {4, 4}), g.input("w", {4, 4})).named("product"));
+  Program program(g);
+  Store store;
+  const auto executor = make_tbb_executor(2);
+  Trace trace;
+  executor->record(&trace);
+  program.run({{"x", Tensor(f32, {4, 4})}, {"w", Tensor(f32, {4, 4})}}, store, *executor);
+  CHECK(trace.size() == 1);
+  const auto file = std::filesystem::temp_directory_path() / "lariat_trace_test.json";
+  trace.save(file.string());
+  std::ifstream in(file);
+  const auto json = nlohmann::json::parse(in);
+  std::filesystem::remove(file);
+  const auto& event = json.at("traceEvents").at(0);
+  CHECK(event.at("name") == "matmul");
+  CHECK(event.at("ph") == "X");
+  CHECK(event.at("args").at("node") == "product");
+  CHECK(event.at("args").at("shapes") == "[4, 4] [4, 4] -> [4, 4]");
+  CHECK(event.at("dur") >= 0);
+}
+
+TEST_CASE("plans are cached by extents and sizes that overflow are refused") {
+  Graph g;
+  const Value x = g.input("x", {dim::batch, 2});
+  g.output("y", x + x);
+  Program program(g);
+  const Feeds small{{"x", Tensor(f32, {3, 2})}}, large{{"x", Tensor(f32, {9, 2})}};
+  const Plan* first = &program.plan(small);
+  program.plan(large);
+  CHECK(&program.plan(small) == first);
+  Graph h;
+  const Value a = h.input("a", {dim::batch});
+  h.output("z", broadcast_to(reshape(a, {-1, 1, 1}), {dim::batch, Dim(int64_t{1} << 31), Dim(int64_t{1} << 31)}));
+  Program huge(h);
+  CHECK(testing::message_of<UserError>([&] { huge.plan({{"a", Tensor(f32, {4})}}); }) ==
+        "the size 17179869184 * 2147483648 exceeds what 64 bits can count; use smaller dimensions");
+}
