@@ -14,7 +14,8 @@ std::vector<bool> all_axes(const TensorView& x, const TensorView&, const Attribu
 
 template <class T>
 void forward(const KernelContext& k) {
-  reduce<Summing, T>(k, [](T x) { return std::abs(x); }, [](double total) { return total; });
+  reduce<Summing, T>(
+      k, [](T x) { return std::abs(x); }, [](double total) { return total; });
 }
 
 }  // namespace

@@ -12,7 +12,8 @@ namespace {
 std::vector<TensorType> infer(const InferContext& c) {
   Shape shape = c.shape(0);
   checked_axis(-1, shape);
-  if (shape.back() == Dim(0)) c.fail(fmt::format("the last axis of {} is empty and has no maximum", text(shape)));
+  if (shape.back() == Dim(0))
+    c.fail(fmt::format("the last axis of {} is empty and has no maximum", text(shape)));
   shape.pop_back();
   return {{i32, shape}};
 }
@@ -38,10 +39,12 @@ void forward(const KernelContext& k) {
 }  // namespace
 
 OpDef records::argmax() {
-  OpDef def{.name = "argmax",
-            .doc = "The place of the maximum along the last axis: the first of equals, or of NaN where there is one.",
-            .inputs = {{"x", "[..., n]"}},
-            .outputs = {{"indices", "i32 [...]"}}};
+  OpDef def{
+      .name = "argmax",
+      .doc =
+          "The place of the maximum along the last axis: the first of equals, or of NaN where there is one.",
+      .inputs = {{"x", "[..., n]"}},
+      .outputs = {{"indices", "i32 [...]"}}};
   def.traits.stops_gradient = true;
   def.infer = infer;
   def.kernel = {nullptr, nullptr, forward};

@@ -18,18 +18,20 @@ std::vector<TensorType> infer(const InferContext& c) {
 template <class T>
 void forward(const KernelContext& k) {
   const int64_t size = k.attributes.get<int64_t>("size"), stride = k.attributes.get<int64_t>("stride");
-  const int64_t time = k.inputs[0].extents[1], steps = k.outputs[0].extents[1], channels = k.outputs[0].extents[2];
+  const int64_t time = k.inputs[0].extents[1], steps = k.outputs[0].extents[1],
+                channels = k.outputs[0].extents[2];
   const T scale = T(1) / static_cast<T>(size);
-  k.parallel.run(k.outputs[0].extents[0] * steps, rows_per_task(size * channels), [&](int64_t begin, int64_t end) {
-    for (int64_t row = begin; row < end; ++row) {
-      const T* x = k.in<T>(0) + (row / steps * time + row % steps * stride) * channels;
-      T* y = k.out<T>(0) + row * channels;
-      std::copy_n(x, channels, y);
-      for (int64_t tap = 1; tap < size; ++tap)
-        for (int64_t j = 0; j < channels; ++j) y[j] += x[tap * channels + j];
-      for (int64_t j = 0; j < channels; ++j) y[j] *= scale;
-    }
-  });
+  k.parallel.run(k.outputs[0].extents[0] * steps, rows_per_task(size * channels),
+                 [&](int64_t begin, int64_t end) {
+                   for (int64_t row = begin; row < end; ++row) {
+                     const T* x = k.in<T>(0) + (row / steps * time + row % steps * stride) * channels;
+                     T* y = k.out<T>(0) + row * channels;
+                     std::copy_n(x, channels, y);
+                     for (int64_t tap = 1; tap < size; ++tap)
+                       for (int64_t j = 0; j < channels; ++j) y[j] += x[tap * channels + j];
+                     for (int64_t j = 0; j < channels; ++j) y[j] *= scale;
+                   }
+                 });
 }
 
 }  // namespace
@@ -51,14 +53,17 @@ OpDef records::average_pool1d() {
     return {build("average_unpool1d", {g.adjoint(0)}, attributes)};
   };
   def.cost = streaming_cost<1>;
-  const auto pool = [](int64_t size, int64_t stride) -> Attributes { return {{"size", size}, {"stride", stride}}; };
+  const auto pool = [](int64_t size, int64_t stride) -> Attributes {
+    return {{"size", size}, {"stride", stride}};
+  };
   def.samples = {{"pairs", {{{1, 5, 1}, {1, 3, 2, -1, 9}}}, pool(2, 2), {2, 0.5}},
                  {"overlapping", {{{1, 3, 2}, {1, 2, 3, 4, 5, 6}}}, pool(2, 1), {2, 3, 4, 5}},
                  {"with gaps", {{{2, 6, 3}}}, pool(2, 3)},
                  {"windows of one", {{{1, 2, 2}}}, pool(1, 1)},
                  {"no rows", {{{0, 4, 2}}}, pool(2, 2)}};
-  def.rejects = {{{{f32, {1, 2, 1}}}, pool(3, 1), "the window spans 3 time steps, but there are 2 with padding"},
-                 {{{i32, {1, 2, 1}}}, pool(1, 1), "x is i32[1, 2, 1]; it must be f32 or f64. Use cast"}};
+  def.rejects = {
+      {{{f32, {1, 2, 1}}}, pool(3, 1), "the window spans 3 time steps, but there are 2 with padding"},
+      {{{i32, {1, 2, 1}}}, pool(1, 1), "x is i32[1, 2, 1]; it must be f32 or f64. Use cast"}};
   return def;
 }
 

@@ -17,8 +17,8 @@ std::vector<TensorType> infer(const InferContext& c) {
   const Window window{c.attribute<int64_t>("size"), c.attribute<int64_t>("stride")};
   const Dim steps = checked_steps(window, time[0]);
   if (!(values[1] == steps))
-    c.fail(fmt::format("values is {}; over {} time steps there must be {} of them", text(values), time[0].text(),
-                       steps.text()));
+    c.fail(fmt::format("values is {}; over {} time steps there must be {} of them", text(values),
+                       time[0].text(), steps.text()));
   return {{c.in(0).dtype, {values[0], time[0], values[2]}}};
 }
 
@@ -26,21 +26,24 @@ std::vector<TensorType> infer(const InferContext& c) {
 template <class T>
 void forward(const KernelContext& k) {
   const int64_t size = k.attributes.get<int64_t>("size"), stride = k.attributes.get<int64_t>("stride");
-  const int64_t steps = k.inputs[0].extents[1], time = k.outputs[0].extents[1], channels = k.outputs[0].extents[2];
+  const int64_t steps = k.inputs[0].extents[1], time = k.outputs[0].extents[1],
+                channels = k.outputs[0].extents[2];
   const T scale = T(1) / static_cast<T>(size);
   const int64_t overlap = (size + stride - 1) / stride;
-  k.parallel.run(k.outputs[0].extents[0] * time, rows_per_task(overlap * channels), [&](int64_t begin, int64_t end) {
-    for (int64_t row = begin; row < end; ++row) {
-      const int64_t t = row % time;
-      const T* values = k.in<T>(0) + row / time * steps * channels;
-      T* y = k.out<T>(0) + row * channels;
-      std::fill_n(y, channels, T(0));
-      const int64_t first = t < size ? 0 : (t - size) / stride + 1, last = std::min(t / stride, steps - 1);
-      for (int64_t s = first; s <= last; ++s)
-        for (int64_t j = 0; j < channels; ++j) y[j] += values[s * channels + j];
-      for (int64_t j = 0; j < channels; ++j) y[j] *= scale;
-    }
-  });
+  k.parallel.run(k.outputs[0].extents[0] * time, rows_per_task(overlap * channels),
+                 [&](int64_t begin, int64_t end) {
+                   for (int64_t row = begin; row < end; ++row) {
+                     const int64_t t = row % time;
+                     const T* values = k.in<T>(0) + row / time * steps * channels;
+                     T* y = k.out<T>(0) + row * channels;
+                     std::fill_n(y, channels, T(0));
+                     const int64_t first = t < size ? 0 : (t - size) / stride + 1,
+                                   last = std::min(t / stride, steps - 1);
+                     for (int64_t s = first; s <= last; ++s)
+                       for (int64_t j = 0; j < channels; ++j) y[j] += values[s * channels + j];
+                     for (int64_t j = 0; j < channels; ++j) y[j] *= scale;
+                   }
+                 });
 }
 
 }  // namespace
@@ -71,7 +74,8 @@ OpDef records::average_unpool1d() {
                  {"overlapping", {{{1, 2, 1}, {2, 4}}}, pool(3, 2, 1), {1, 3, 2}},
                  {"with gaps", {{{2, 2, 3}}}, pool(6, 2, 3)},
                  {"no rows", {{{0, 2, 2}}}, pool(4, 2, 2)}};
-  def.rejects = {{{{f32, {1, 2, 1}}}, pool(6, 2, 2), "values is [1, 2, 1]; over 6 time steps there must be 3 of them"}};
+  def.rejects = {
+      {{{f32, {1, 2, 1}}}, pool(6, 2, 2), "values is [1, 2, 1]; over 6 time steps there must be 3 of them"}};
   return def;
 }
 

@@ -18,8 +18,8 @@ int64_t checked_axis(int64_t axis, const Shape& shape) {
   const auto rank = static_cast<int64_t>(shape.size());
   if (axis >= -rank && axis < rank) return axis < 0 ? axis + rank : axis;
   if (rank == 0) throw UserError(fmt::format("axis {} does not exist: x is a scalar", axis));
-  throw UserError(
-      fmt::format("axis {} does not exist: x is {}, so axes run from {} to {}", axis, text(shape), -rank, rank - 1));
+  throw UserError(fmt::format("axis {} does not exist: x is {}, so axes run from {} to {}", axis, text(shape),
+                              -rank, rank - 1));
 }
 
 std::vector<bool> checked_axes(const std::vector<int64_t>& axes, const Shape& shape) {
@@ -102,8 +102,8 @@ void check_indices(const TensorView& values, int64_t limit, std::string_view wha
     place = " at " + text(index);
   }
   const std::string range = limit == 0 ? "" : fmt::format(", 0 to {}", limit - 1);
-  throw UserError(fmt::format("{} {}{} is out of range: there are {} {}{}", what, values.as<int32_t>()[at], place, limit,
-                              things, range));
+  throw UserError(fmt::format("{} {}{} is out of range: there are {} {}{}", what, values.as<int32_t>()[at],
+                              place, limit, things, range));
 }
 
 void check_lengths(const TensorView& lengths, int64_t steps) {

@@ -9,14 +9,15 @@ namespace lariat {
 
 // What the records that move, reduce or window elements share.
 
-/// Throws UserError for a call of a function that builds several nodes: "[function] built at train.cpp:42: message".
+/// Throws UserError for a call of a function that builds several nodes: "[function] built at train.cpp:42:
+/// message".
 [[noreturn]] void refuse(std::string_view function, const Operand& at, const std::string& message);
 
 /// `axis` counted from the front. Throws UserError where `shape` has no such axis.
 int64_t checked_axis(int64_t axis, const Shape& shape);
 
-/// The axes to reduce as a mask; none named means all. Throws UserError for an axis that does not exist or is named
-/// twice.
+/// The axes to reduce as a mask; none named means all. Throws UserError for an axis that does not exist or is
+/// named twice.
 std::vector<bool> checked_axes(const std::vector<int64_t>& axes, const Shape& shape);
 /// The same for axes that were checked before.
 std::vector<bool> marked_axes(const std::vector<int64_t>& axes, size_t rank);
@@ -40,15 +41,18 @@ void check_float(const InferContext& c, size_t index, std::string_view name);
 /// Throws UserError unless input `index`, called `name`, is i32 of shape `shape`.
 void check_integers(const InferContext& c, size_t index, std::string_view name, const Shape& shape);
 
-/// Throws UserError unless every one of the i32 `values` lies in [0, limit): "`what` 12 of row 3 is out of range: there
-/// are 10 `things`, 0 to 9". Kernels call it before they start parallel work, so that the first one is named.
+/// Throws UserError unless every one of the i32 `values` lies in [0, limit): "`what` 12 of row 3 is out of
+/// range: there are 10 `things`, 0 to 9". Kernels call it before they start parallel work, so that the first
+/// one is named.
 void check_indices(const TensorView& values, int64_t limit, std::string_view what, std::string_view things);
 /// Throws UserError unless each of the i32 [batch] `lengths` lies in [0, steps].
 void check_lengths(const TensorView& lengths, int64_t steps);
 
-/// The cost of an op that reads its inputs and writes its outputs once, with `flops_per_element` of its first input.
+/// The cost of an op that reads its inputs and writes its outputs once, with `flops_per_element` of its first
+/// input.
 template <int flops_per_element>
-Cost streaming_cost(std::span<const TensorView> inputs, std::span<const TensorView> outputs, const Attributes&) {
+Cost streaming_cost(std::span<const TensorView> inputs, std::span<const TensorView> outputs,
+                    const Attributes&) {
   Cost cost{.flops = flops_per_element * static_cast<double>(inputs[0].count())};
   for (const TensorView& view : inputs) cost.bytes += static_cast<double>(view.bytes());
   for (const TensorView& view : outputs) cost.bytes += static_cast<double>(view.bytes());

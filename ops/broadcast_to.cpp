@@ -12,8 +12,8 @@ namespace {
 std::vector<TensorType> infer(const InferContext& c) {
   const Shape &from = c.shape(0), &to = c.attribute<Shape>("shape");
   if (broadcast(from, to) != to)
-    c.fail(fmt::format("{} does not broadcast to {}; dimensions must be equal or 1, counted from the last", text(from),
-                       text(to)));
+    c.fail(fmt::format("{} does not broadcast to {}; dimensions must be equal or 1, counted from the last",
+                       text(from), text(to)));
   return {{c.in(0).dtype, to}};
 }
 
@@ -54,14 +54,18 @@ OpDef records::broadcast_to() {
                  {"both ends", {{{1, 3, 1}}}, to({2, 3, 4})},
                  {"integers", {{.extents = {1}, .values = {4}, .dtype = i32}}, to({2}), {4, 4}},
                  {"to no elements", {{{1, 3}}}, to({0, 3})}};
-  def.rejects = {{{{f32, {3}}}, to({3, 2}),
+  def.rejects = {{{{f32, {3}}},
+                  to({3, 2}),
                   "[3] does not broadcast to [3, 2]; dimensions must be equal or 1, counted from the last"},
-                 {{{f32, {2, 3}}}, to({3}),
+                 {{{f32, {2, 3}}},
+                  to({3}),
                   "[2, 3] does not broadcast to [3]; dimensions must be equal or 1, counted from the last"}};
   return def;
 }
 
-Value broadcast_to(Operand x, Shape shape) { return build("broadcast_to", {x}, {{"shape", std::move(shape)}}); }
+Value broadcast_to(Operand x, Shape shape) {
+  return build("broadcast_to", {x}, {{"shape", std::move(shape)}});
+}
 
 namespace {
 

@@ -36,10 +36,11 @@ OpDef records::cast() {
     return {cast(g.adjoint(0), g.in(0).dtype())};
   };
   def.cost = streaming_cost<1>;
-  def.samples = {{"to f32", {{.extents = {3}, .values = {1, -2, 3}, .dtype = i32}}, {{"dtype", f32}}, {1, -2, 3}},
-                 {"to f64", {{{2, 2}}}, {{"dtype", f64}}},
-                 {"to i32", {{{3}, {1.75, -1.75, 0}}}, {{"dtype", i32}}, {1, -1, 0}},
-                 {"no elements", {{{0}}}, {{"dtype", f64}}}};
+  def.samples = {
+      {"to f32", {{.extents = {3}, .values = {1, -2, 3}, .dtype = i32}}, {{"dtype", f32}}, {1, -2, 3}},
+      {"to f64", {{{2, 2}}}, {{"dtype", f64}}},
+      {"to i32", {{{3}, {1.75, -1.75, 0}}}, {{"dtype", i32}}, {1, -1, 0}},
+      {"no elements", {{{0}}}, {{"dtype", f64}}}};
   return def;
 }
 

@@ -47,8 +47,8 @@ void forward(const KernelContext& k) {
   });
 }
 
-// Each input gets its piece. A piece that starts at a size unknown before the run is the head of what is left after
-// the pieces before it.
+// Each input gets its piece. A piece that starts at a size unknown before the run is the head of what is left
+// after the pieces before it.
 Adjoints vjp(const GradContext& g) {
   const int64_t given = g.attributes().get<int64_t>("axis");
   const int64_t axis = given < 0 ? given + g.in(0).rank() : given;
@@ -83,21 +83,24 @@ OpDef records::concat() {
   def.vjp = vjp;
   def.cost = streaming_cost<0>;
   const auto along = [](int64_t axis) -> Attributes { return {{"axis", axis}}; };
-  def.samples = {{"columns", {{{2, 1}, {1, 2}}, {{2, 2}, {3, 4, 5, 6}}}, along(1), {1, 3, 4, 2, 5, 6}},
-                 {"rows", {{{1, 2}, {1, 2}}, {{2, 2}, {3, 4, 5, 6}}}, along(-2), {1, 2, 3, 4, 5, 6}},
-                 {"one", {{{3}, {1, 2, 3}}}, along(0), {1, 2, 3}},
-                 {"one empty", {{{0}}, {{2}, {1, 2}}}, along(0), {1, 2}},
-                 {"integers",
-                  {{.extents = {1}, .values = {7}, .dtype = i32}, {.extents = {1}, .values = {8}, .dtype = i32}},
+  def.samples = {
+      {"columns", {{{2, 1}, {1, 2}}, {{2, 2}, {3, 4, 5, 6}}}, along(1), {1, 3, 4, 2, 5, 6}},
+      {"rows", {{{1, 2}, {1, 2}}, {{2, 2}, {3, 4, 5, 6}}}, along(-2), {1, 2, 3, 4, 5, 6}},
+      {"one", {{{3}, {1, 2, 3}}}, along(0), {1, 2, 3}},
+      {"one empty", {{{0}}, {{2}, {1, 2}}}, along(0), {1, 2}},
+      {"integers",
+       {{.extents = {1}, .values = {7}, .dtype = i32}, {.extents = {1}, .values = {8}, .dtype = i32}},
+       along(0),
+       {7, 8}},
+      {"three of three axes", {{{2, 1, 3}}, {{2, 3, 3}}, {{2, 2, 3}}}, along(1)},
+      {"no rows", {{{0, 2}}, {{0, 1}}}, along(1)}};
+  def.rejects = {{{{f32, {2, 3}}, {f32, {3, 3}}},
+                  along(1),
+                  "[2, 3] and [3, 3] cannot be joined along axis 1: all other dimensions must be equal"},
+                 {{{f32, {2}}, {f64, {2}}},
                   along(0),
-                  {7, 8}},
-                 {"three of three axes", {{{2, 1, 3}}, {{2, 3, 3}}, {{2, 2, 3}}}, along(1)},
-                 {"no rows", {{{0, 2}}, {{0, 1}}}, along(1)}};
-  def.rejects = {
-      {{{f32, {2, 3}}, {f32, {3, 3}}}, along(1),
-       "[2, 3] and [3, 3] cannot be joined along axis 1: all other dimensions must be equal"},
-      {{{f32, {2}}, {f64, {2}}}, along(0), "takes inputs of one dtype; got f32[2] and f64[2]. Use cast to convert one"},
-      {{{f32, {}}}, along(0), "axis 0 does not exist: x is a scalar"}};
+                  "takes inputs of one dtype; got f32[2] and f64[2]. Use cast to convert one"},
+                 {{{f32, {}}}, along(0), "axis 0 does not exist: x is a scalar"}};
   return def;
 }
 

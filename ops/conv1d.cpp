@@ -31,8 +31,8 @@ void forward(const KernelContext& k) {
   const Window window = window_of(k.attributes, w[0]);
   const int64_t rows = y[0] * y[1], depth = w[0] * w[1], width = w[2];
   if (window.kernel == 1 && window.stride == 1 && window.before + window.after == 0)
-    return gemm<T>(k.parallel, false, false, rows, width, depth, k.in<T>(0), depth, k.in<T>(1), width, T(0), k.out<T>(0),
-                   width);
+    return gemm<T>(k.parallel, false, false, rows, width, depth, k.in<T>(0), depth, k.in<T>(1), width, T(0),
+                   k.out<T>(0), width);
   const auto fitting = tile_bytes / std::max<int64_t>(1, depth * static_cast<int64_t>(sizeof(T)));
   const int64_t tile = std::clamp<int64_t>(fitting / 16 * 16, 32, 1024);
   k.parallel.run(rows, tile, [&](int64_t begin, int64_t end) {
@@ -65,7 +65,8 @@ Adjoints vjp(const GradContext& g) {
   return {dx, dw};
 }
 
-Cost cost(std::span<const TensorView> inputs, std::span<const TensorView> outputs, const Attributes& attributes) {
+Cost cost(std::span<const TensorView> inputs, std::span<const TensorView> outputs,
+          const Attributes& attributes) {
   Cost cost = streaming_cost<0>(inputs, outputs, attributes);
   const Extents& w = inputs[1].extents;
   cost.flops = 2 * static_cast<double>(w[0] * w[1]) * static_cast<double>(outputs[0].count());
@@ -86,19 +87,24 @@ OpDef records::conv1d() {
   def.vjp = vjp;
   def.cost = cost;
   const std::vector<double> four{1, 2, 3, 4};
-  def.samples = {
-      {"difference", {{{1, 4, 1}, {1, 2, 4, 8}}, {{2, 1, 1}, {-1, 1}}}, {}, {1, 2, 4}},
-      {"padded", {{{1, 3, 1}, {1, 2, 3}}, {{3, 1, 1}, {1, 10, 100}}}, attributes_of({3, 1, 1, 1, 1}), {210, 321, 32}},
-      {"two channels", {{{1, 2, 2}, four}, {{1, 2, 2}, {1, 0, 1, 1}}}, {}, {3, 2, 7, 4}},
-      {"stride", {{{2, 7, 2}}, {{3, 2, 4}}}, attributes_of({3, 2, 1, 1, 1})},
-      {"dilation", {{{2, 7, 2}}, {{3, 2, 4}}}, attributes_of({3, 1, 2, 0, 0})},
-      {"one tap with stride", {{{2, 4, 2}}, {{1, 2, 3}}}, attributes_of({1, 2, 1, 0, 0})},
-      {"no rows", {{{0, 4, 2}}, {{3, 2, 1}}}},
-      {"no channels", {{{1, 2, 0}}, {{1, 0, 1}}}, {}, {0, 0}}};
-  def.rejects = {
-      {{{f32, {2, 9, 3}}, {f32, {5, 4, 8}}}, {}, "x is [2, 9, 3] and w [5, 4, 8]; w must be [kernel, 3, out]"},
-      {{{f32, {2, 4, 3}}, {f32, {5, 3, 8}}}, {}, "the window spans 5 time steps, but there are 4 with padding"},
-      {{{f32, {9, 3}}, {f32, {5, 3, 8}}}, {}, "takes x [batch, time, channels]; got [9, 3]"}};
+  def.samples = {{"difference", {{{1, 4, 1}, {1, 2, 4, 8}}, {{2, 1, 1}, {-1, 1}}}, {}, {1, 2, 4}},
+                 {"padded",
+                  {{{1, 3, 1}, {1, 2, 3}}, {{3, 1, 1}, {1, 10, 100}}},
+                  attributes_of({3, 1, 1, 1, 1}),
+                  {210, 321, 32}},
+                 {"two channels", {{{1, 2, 2}, four}, {{1, 2, 2}, {1, 0, 1, 1}}}, {}, {3, 2, 7, 4}},
+                 {"stride", {{{2, 7, 2}}, {{3, 2, 4}}}, attributes_of({3, 2, 1, 1, 1})},
+                 {"dilation", {{{2, 7, 2}}, {{3, 2, 4}}}, attributes_of({3, 1, 2, 0, 0})},
+                 {"one tap with stride", {{{2, 4, 2}}, {{1, 2, 3}}}, attributes_of({1, 2, 1, 0, 0})},
+                 {"no rows", {{{0, 4, 2}}, {{3, 2, 1}}}},
+                 {"no channels", {{{1, 2, 0}}, {{1, 0, 1}}}, {}, {0, 0}}};
+  def.rejects = {{{{f32, {2, 9, 3}}, {f32, {5, 4, 8}}},
+                  {},
+                  "x is [2, 9, 3] and w [5, 4, 8]; w must be [kernel, 3, out]"},
+                 {{{f32, {2, 4, 3}}, {f32, {5, 3, 8}}},
+                  {},
+                  "the window spans 5 time steps, but there are 4 with padding"},
+                 {{{f32, {9, 3}}, {f32, {5, 3, 8}}}, {}, "takes x [batch, time, channels]; got [9, 3]"}};
   return def;
 }
 
@@ -107,7 +113,8 @@ Value conv1d(Operand x, Operand w, int64_t stride, const std::string& padding, i
   const bool sized = w.value && w.value.rank() == 3 && w.value.shape()[0].known();
   const auto window = padded_window(sized ? w.value.shape()[0].size() : 1, stride, dilation, padding);
   if (!window)
-    refuse("conv1d", x, fmt::format("the padding '{}' is unknown; it must be \"same\", \"causal\" or \"valid\"", padding));
+    refuse("conv1d", x,
+           fmt::format("the padding '{}' is unknown; it must be \"same\", \"causal\" or \"valid\"", padding));
   return build("conv1d", {x, w}, attributes_of(*window));
 }
 

@@ -11,8 +11,8 @@ namespace {
 
 constexpr int64_t lanes = 16, block = 4 * lanes;
 
-// random_bits(key, stream, counter) for `lanes` consecutive counters, side by side so that the rounds vectorise.
-// Philox4x32-10, Salmon et al. (2011), section 3.4.
+// random_bits(key, stream, counter) for `lanes` consecutive counters, side by side so that the rounds
+// vectorise. Philox4x32-10, Salmon et al. (2011), section 3.4.
 void random_block(uint64_t key, uint64_t stream, uint64_t counter, uint32_t* out) {
   uint32_t a[lanes], b[lanes], c[lanes], d[lanes];
   for (int64_t i = 0; i < lanes; ++i) {
@@ -53,7 +53,8 @@ void forward(const KernelContext& k) {
   const int32_t* state = k.in<int32_t>(1);
   const uint64_t key = static_cast<uint32_t>(state[0]) | uint64_t{static_cast<uint32_t>(state[1])} << 32;
   const auto stream = static_cast<uint64_t>(k.attributes.get<int64_t>("stream"));
-  // The counter's upper half is the step and its lower half counts groups of four elements: steps never overlap.
+  // The counter's upper half is the step and its lower half counts groups of four elements: steps never
+  // overlap.
   const uint64_t first = uint64_t{static_cast<uint32_t>(state[2])} << 32;
   const int64_t count = k.outputs[0].count();
   require(count <= int64_t{1} << 34, "dropout takes at most 2^34 elements");
@@ -79,14 +80,16 @@ void forward(const KernelContext& k) {
 }  // namespace
 
 OpDef records::dropout() {
-  OpDef def{.name = "dropout",
-            .doc = "Sets elements to 0 at random and scales the others up, so that the mean stays; the identity at "
-                   "inference. Srivastava et al. (2014).",
-            .inputs = {{"x", "f32 or f64 of any shape"}, {"random_state", "i32 [seed low, seed high, step]"}},
-            .outputs = {{"result", "like x"}, {"mask", "like x: what each element was multiplied by"}}};
+  OpDef def{
+      .name = "dropout",
+      .doc =
+          "Sets elements to 0 at random and scales the others up, so that the mean stays; the identity at "
+          "inference. Srivastava et al. (2014).",
+      .inputs = {{"x", "f32 or f64 of any shape"}, {"random_state", "i32 [seed low, seed high, step]"}},
+      .outputs = {{"result", "like x"}, {"mask", "like x: what each element was multiplied by"}}};
   def.attributes = {{"rate", AttributeKind::real, "the probability of 0, below 1", std::nullopt, 0, 0.999999},
-                    {"stream", AttributeKind::integer, "which of the seed's random streams this node draws from",
-                     std::nullopt, 0}};
+                    {"stream", AttributeKind::integer,
+                     "which of the seed's random streams this node draws from", std::nullopt, 0}};
   def.traits.linear = {true, false};
   def.traits.inference_input = 0;
   def.infer = infer;

@@ -14,7 +14,8 @@ std::vector<TensorType> infer(const InferContext& c) {
 template <class T>
 void forward(const KernelContext& k) {
   const Extents& extents = k.inputs[0].extents;
-  const std::vector<bool> counted = marked_axes(k.attributes.get<std::vector<int64_t>>("axes"), extents.size());
+  const std::vector<bool> counted =
+      marked_axes(k.attributes.get<std::vector<int64_t>>("axes"), extents.size());
   int64_t count = 1;
   for (size_t i = 0; i < extents.size(); ++i) count *= counted[i] ? extents[i] : 1;
   k.out<T>(0)[0] = static_cast<T>(count);
@@ -34,13 +35,16 @@ OpDef records::element_count() {
   def.traits.stops_gradient = true;
   def.infer = infer;
   def.kernel = {forward<float>, forward<double>, forward<int32_t>};
-  def.cost = [](std::span<const TensorView>, std::span<const TensorView>, const Attributes&) { return Cost{}; };
+  def.cost = [](std::span<const TensorView>, std::span<const TensorView>, const Attributes&) {
+    return Cost{};
+  };
   const auto axes = [](std::vector<int64_t> list) -> Attributes { return {{"axes", list}}; };
   def.samples = {{"all", {{{2, 3}}}, {}, {6}},
                  {"one axis", {{{2, 3}}}, axes({-1}), {3}},
                  {"no elements", {{{0, 3}}}, {}, {0}},
                  {"scalar", {{{}}}, {}, {1}}};
-  def.rejects = {{{{f32, {2, 3}}}, axes({2}), "axis 2 does not exist: x is [2, 3], so axes run from -2 to 1"}};
+  def.rejects = {
+      {{{f32, {2, 3}}}, axes({2}), "axis 2 does not exist: x is [2, 3], so axes run from -2 to 1"}};
   return def;
 }
 

@@ -16,7 +16,8 @@ std::vector<TensorType> infer(const InferContext& c) {
   if (time.size() != 1) c.fail(fmt::format("'time' is {}; it must be a shape of one dimension", text(time)));
   const Dim steps = checked_steps(window_of(c, kernel), time[0]), channels = floor_divide(x[2], kernel);
   if (!(channels * Dim(kernel) == x[2]))
-    c.fail(fmt::format("windows is {}; its last dimension must be a multiple of the kernel {}", text(x), kernel));
+    c.fail(fmt::format("windows is {}; its last dimension must be a multiple of the kernel {}", text(x),
+                       kernel));
   if (!(x[1] == steps))
     c.fail(fmt::format("windows is {}; over {} time steps there must be {} of them", text(x), time[0].text(),
                        steps.text()));
@@ -27,7 +28,8 @@ std::vector<TensorType> infer(const InferContext& c) {
 template <class T>
 void forward(const KernelContext& k) {
   const Window window = window_of(k.attributes, k.attributes.get<int64_t>("kernel"));
-  const int64_t steps = k.inputs[0].extents[1], time = k.outputs[0].extents[1], channels = k.outputs[0].extents[2];
+  const int64_t steps = k.inputs[0].extents[1], time = k.outputs[0].extents[1],
+                channels = k.outputs[0].extents[2];
   const int64_t width = window.kernel * channels;
   k.parallel.run(k.outputs[0].extents[0] * time, rows_per_task(width), [&](int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; ++row) {
@@ -70,7 +72,8 @@ OpDef records::fold1d() {
             .outputs = {{"x", "[batch, time, channels]"}}};
   def.attributes = window_attributes();
   def.attributes.push_back({"kernel", AttributeKind::integer, "the number of taps", std::nullopt, 1, 1e9});
-  def.attributes.push_back({"time", AttributeKind::shape, "the number of time steps, as a shape of one dimension"});
+  def.attributes.push_back(
+      {"time", AttributeKind::shape, "the number of time steps, as a shape of one dimension"});
   def.traits.linear = {true};
   def.infer = infer;
   def.kernel = {forward<float>, forward<double>, forward<int32_t>};
@@ -81,8 +84,11 @@ OpDef records::fold1d() {
                  {"stride and dilation", {{{1, 2, 2}, {1, 2, 3, 4}}}, over(4, {2, 2, 2, 0, 2}), {1, 0, 5, 0}},
                  {"batch", {{{2, 3, 9}}}, over(5, {3, 2, 1, 2, 1})},
                  {"no rows", {{{0, 3, 4}}}, over(4, {2})}};
-  def.rejects = {{{{f32, {1, 3, 3}}}, over(4, {2}), "windows is [1, 3, 3]; its last dimension must be a multiple of the kernel 2"},
-                 {{{f32, {1, 3, 2}}}, over(5, {2}), "windows is [1, 3, 2]; over 5 time steps there must be 4 of them"}};
+  def.rejects = {
+      {{{f32, {1, 3, 3}}},
+       over(4, {2}),
+       "windows is [1, 3, 3]; its last dimension must be a multiple of the kernel 2"},
+      {{{f32, {1, 3, 2}}}, over(5, {2}), "windows is [1, 3, 2]; over 5 time steps there must be 4 of them"}};
   return def;
 }
 

@@ -49,7 +49,10 @@ OpDef records::gather_rows() {
     return SampleInput{.extents = std::move(extents), .values = std::move(values), .dtype = i32};
   };
   def.samples = {{"rows", {{{3, 2}, {1, 2, 3, 4, 5, 6}}, indices({2}, {2, 0})}, {}, {5, 6, 1, 2}},
-                 {"repeated", {{{3, 2}, {1, 2, 3, 4, 5, 6}}, indices({2, 2}, {1, 1, 0, 1})}, {}, {3, 4, 3, 4, 1, 2, 3, 4}},
+                 {"repeated",
+                  {{{3, 2}, {1, 2, 3, 4, 5, 6}}, indices({2, 2}, {1, 1, 0, 1})},
+                  {},
+                  {3, 4, 3, 4, 1, 2, 3, 4}},
                  {"vector", {{{4}}, indices({3}, {3, 1, 1})}},
                  {"one index", {{{2, 3}}, indices({}, {1})}},
                  {"rows of matrices", {{{3, 2, 2}}, indices({2}, {0, 2})}},

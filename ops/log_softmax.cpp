@@ -37,12 +37,13 @@ OpDef records::log_softmax() {
   def.kernel = {forward<float>, forward<double>, nullptr};
   def.vjp = vjp;
   def.cost = streaming_cost<20>;
-  def.samples = {{"one row", {{{3}, {1, 2, 3}}}, {}, {-2.4076059644443806, -1.4076059644443804, -0.4076059644443804}},
-                 {"large logits", {{{2}, {-1e4, 1e4}}}, {}, {-2e4, 0}},
-                 {"batch", {{{2, 3, 5}}}},
-                 {"wide rows", {{{2, 40}, {}, -3, 3}}},
-                 {"one class", {{{2, 1}}}, {}, {0, 0}},
-                 {"no rows", {{{0, 3}}}}};
+  def.samples = {
+      {"one row", {{{3}, {1, 2, 3}}}, {}, {-2.4076059644443806, -1.4076059644443804, -0.4076059644443804}},
+      {"large logits", {{{2}, {-1e4, 1e4}}}, {}, {-2e4, 0}},
+      {"batch", {{{2, 3, 5}}}},
+      {"wide rows", {{{2, 40}, {}, -3, 3}}},
+      {"one class", {{{2, 1}}}, {}, {0, 0}},
+      {"no rows", {{{0, 3}}}}};
   def.rejects = {{{{f32, {}}}, {}, "axis -1 does not exist: x is a scalar"},
                  {{{i32, {3}}}, {}, "x is i32[3]; it must be f32 or f64. Use cast"}};
   return def;

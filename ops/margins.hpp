@@ -4,8 +4,8 @@
 
 namespace lariat {
 
-// The attributes that slice and pad share. One takes off the margins that the other puts on; each is the adjoint of
-// the other:  size = before + count·step + after.
+// The attributes that slice and pad share. One takes off the margins that the other puts on; each is the
+// adjoint of the other:  size = before + count·step + after.
 
 std::vector<AttributeSpec> margin_attributes(const std::string& what_happens);
 Attributes margins(int64_t axis, Dim before, Dim after, int64_t step = 1);

@@ -20,7 +20,8 @@ std::vector<TensorType> infer(const InferContext& c) {
 template <class T>
 void forward(const KernelContext& k) {
   const Window window = pool_of(k.attributes);
-  const int64_t time = k.inputs[0].extents[1], steps = k.outputs[0].extents[1], channels = k.outputs[0].extents[2];
+  const int64_t time = k.inputs[0].extents[1], steps = k.outputs[0].extents[1],
+                channels = k.outputs[0].extents[2];
   k.parallel.run(k.outputs[0].extents[0] * steps, rows_per_task(window.kernel * channels),
                  [&](int64_t begin, int64_t end) {
                    for (int64_t row = begin; row < end; ++row) {
@@ -61,16 +62,20 @@ OpDef records::max_pool1d() {
   };
   def.cost = streaming_cost<2>;
   def.kinks = "Where several elements of a window are the maximum, the first one gets the whole adjoint.";
-  const auto pool = [](int64_t size, int64_t stride) -> Attributes { return {{"size", size}, {"stride", stride}}; };
+  const auto pool = [](int64_t size, int64_t stride) -> Attributes {
+    return {{"size", size}, {"stride", stride}};
+  };
   const std::vector<double> ramp{0.1, 0.9, 0.4, -0.3, 0.7, 0.2, -0.8, 0.6, -0.5, 0.3, -0.1, 0.5};
-  def.samples = {{"pairs", {{{1, 4, 1}, {1, 3, 2, -1}}}, pool(2, 2), {3, 2}},
-                 {"first of equals", {{.extents = {1, 3, 1}, .values = {2, 2, 1}, .dtype = i32}}, pool(3, 1), {2}},
-                 {"overlapping", {{{2, 3, 2}, ramp}}, pool(2, 1)},
-                 {"with gaps", {{{1, 6, 2}, ramp}}, pool(2, 3)},
-                 {"windows of one", {{{1, 2, 2}}}, pool(1, 1)},
-                 {"no rows", {{{0, 4, 2}}}, pool(2, 2)}};
-  def.rejects = {{{{f32, {1, 2, 1}}}, pool(3, 1), "the window spans 3 time steps, but there are 2 with padding"},
-                 {{{f32, {2, 3}}}, pool(2, 2), "takes x [batch, time, channels]; got [2, 3]"}};
+  def.samples = {
+      {"pairs", {{{1, 4, 1}, {1, 3, 2, -1}}}, pool(2, 2), {3, 2}},
+      {"first of equals", {{.extents = {1, 3, 1}, .values = {2, 2, 1}, .dtype = i32}}, pool(3, 1), {2}},
+      {"overlapping", {{{2, 3, 2}, ramp}}, pool(2, 1)},
+      {"with gaps", {{{1, 6, 2}, ramp}}, pool(2, 3)},
+      {"windows of one", {{{1, 2, 2}}}, pool(1, 1)},
+      {"no rows", {{{0, 4, 2}}}, pool(2, 2)}};
+  def.rejects = {
+      {{{f32, {1, 2, 1}}}, pool(3, 1), "the window spans 3 time steps, but there are 2 with padding"},
+      {{{f32, {2, 3}}}, pool(2, 2), "takes x [batch, time, channels]; got [2, 3]"}};
   return def;
 }
 

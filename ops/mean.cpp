@@ -14,7 +14,8 @@ std::vector<TensorType> infer(const InferContext& c) {
 template <class T>
 void forward(const KernelContext& k) {
   const double count = static_cast<double>(k.inputs[0].count()) / static_cast<double>(k.outputs[0].count());
-  reduce<Summing, T>(k, [](T x) { return x; }, [count](double total) { return total / count; });
+  reduce<Summing, T>(
+      k, [](T x) { return x; }, [count](double total) { return total / count; });
 }
 
 // y = (1/n) Σ x:  dx = dy / n, stretched back over the axes.
@@ -50,8 +51,9 @@ OpDef records::mean() {
                  {"kept", {{{3, 2, 4}}}, axes({0, -1}, true)},
                  {"no results", {{{0, 3}}}, axes({1})},
                  {"scalar", {{{}, {3}}}, {}, {3}}};
-  def.rejects = {{{{f32, {2, 3}}}, axes({-3}), "axis -3 does not exist: x is [2, 3], so axes run from -2 to 1"},
-                 {{{i32, {2}}}, {}, "x is i32[2]; it must be f32 or f64. Use cast"}};
+  def.rejects = {
+      {{{f32, {2, 3}}}, axes({-3}), "axis -3 does not exist: x is [2, 3], so axes run from -2 to 1"},
+      {{{i32, {2}}}, {}, "x is i32[2]; it must be f32 or f64. Use cast"}};
   return def;
 }
 

@@ -32,8 +32,9 @@ OpDef records::one_hot() {
             .doc = "1 at each label's place, else 0.",
             .inputs = {{"labels", "i32, each in [0, classes)"}},
             .outputs = {{"result", "[labels' shape, classes]"}}};
-  def.attributes = {{"classes", AttributeKind::integer, "the number of classes", std::nullopt, 0, 2147483648.0},
-                    {"dtype", AttributeKind::dtype, "the dtype of the result", Attribute(f32)}};
+  def.attributes = {
+      {"classes", AttributeKind::integer, "the number of classes", std::nullopt, 0, 2147483648.0},
+      {"dtype", AttributeKind::dtype, "the dtype of the result", Attribute(f32)}};
   def.traits.stops_gradient = true;
   def.infer = infer;
   def.kernel = {forward<float>, forward<double>, forward<int32_t>};
@@ -41,10 +42,11 @@ OpDef records::one_hot() {
   const auto labels = [](Extents extents, std::vector<double> values) -> std::vector<SampleInput> {
     return {{.extents = std::move(extents), .values = std::move(values), .dtype = i32}};
   };
-  def.samples = {{"two labels", labels({2}, {2, 0}), {{"classes", int64_t{3}}}, {0, 0, 1, 1, 0, 0}},
-                 {"matrix of labels", labels({1, 2}, {0, 1}), {{"classes", int64_t{2}}, {"dtype", f64}}, {1, 0, 0, 1}},
-                 {"one label", labels({}, {1}), {{"classes", int64_t{2}}, {"dtype", i32}}, {0, 1}},
-                 {"no labels", labels({0}, {}), {{"classes", int64_t{3}}}}};
+  def.samples = {
+      {"two labels", labels({2}, {2, 0}), {{"classes", int64_t{3}}}, {0, 0, 1, 1, 0, 0}},
+      {"matrix of labels", labels({1, 2}, {0, 1}), {{"classes", int64_t{2}}, {"dtype", f64}}, {1, 0, 0, 1}},
+      {"one label", labels({}, {1}), {{"classes", int64_t{2}}, {"dtype", i32}}, {0, 1}},
+      {"no labels", labels({0}, {}), {{"classes", int64_t{3}}}}};
   def.rejects = {{{{f32, {2}}}, {{"classes", int64_t{3}}}, "labels is f32[2]; it must be i32[2]"}};
   return def;
 }

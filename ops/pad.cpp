@@ -30,7 +30,8 @@ std::vector<TensorType> infer(const InferContext& c) {
 template <class Bits>
 void forward(const KernelContext& k) {
   const int64_t axis = k.attributes.get<int64_t>("axis"), step = k.attributes.get<int64_t>("step");
-  const AxisBlocks from = blocks_around(k.inputs[0].extents, axis), to = blocks_around(k.outputs[0].extents, axis);
+  const AxisBlocks from = blocks_around(k.inputs[0].extents, axis),
+                   to = blocks_around(k.outputs[0].extents, axis);
   if (k.outputs[0].count() == 0) return;
   const int64_t begin = front_margin(k.attributes, to.extent, from.extent);
   const int64_t end = std::min(to.extent, begin + from.extent * step);
@@ -74,8 +75,11 @@ OpDef records::pad() {
                  {"middle axis, spread", {{{2, 3, 2}}}, margins(1, 0, -2, 3)},
                  {"from nothing", {{{2, 0}}}, margins(1, 1, 1), {0, 0, 0, 0}},
                  {"no rows", {{{0, 2}}}, margins(1, 1, 1)}};
-  def.rejects = {{{{f32, {2, 3}}}, margins(1, -1, 0), "cannot pad axis 1 of [2, 3] by -1 and 0; use slice to shorten it"},
-                 {{{f32, {2, 3}}}, margins(3, 0, 0), "axis 3 does not exist: x is [2, 3], so axes run from -2 to 1"}};
+  def.rejects = {
+      {{{f32, {2, 3}}},
+       margins(1, -1, 0),
+       "cannot pad axis 1 of [2, 3] by -1 and 0; use slice to shorten it"},
+      {{{f32, {2, 3}}}, margins(3, 0, 0), "axis 3 does not exist: x is [2, 3], so axes run from -2 to 1"}};
   return def;
 }
 

@@ -22,7 +22,8 @@ template <class T>
 void forward(const KernelContext& k) {
   if (k.inputs[0].count() == 0 && k.outputs[0].count() > 0)
     throw UserError(fmt::format("x is {}; no elements have no maximum", text(k.inputs[0].extents)));
-  reduce<Maximizing, T>(k, [](T x) { return x; }, [](T maximum) { return maximum; });
+  reduce<Maximizing, T>(
+      k, [](T x) { return x; }, [](T maximum) { return maximum; });
 }
 
 // dx = dy·[x = y] / (how many are equal to y)
@@ -62,8 +63,9 @@ OpDef records::reduce_max() {
                  {"outer and inner", {{{2, 3, 2}, apart}}, axes({0, -1})},
                  {"no results", {{{0, 3}}}, axes({1})},
                  {"scalar", {{{}, {3}}}, {}, {3}}};
-  def.rejects = {{{{f32, {2, 0}}}, axes({1}), "axis 1 of [2, 0] is empty and has no maximum"},
-                 {{{f32, {2, 3}}}, axes({2}), "axis 2 does not exist: x is [2, 3], so axes run from -2 to 1"}};
+  def.rejects = {
+      {{{f32, {2, 0}}}, axes({1}), "axis 1 of [2, 0] is empty and has no maximum"},
+      {{{f32, {2, 3}}}, axes({2}), "axis 2 does not exist: x is [2, 3], so axes run from -2 to 1"}};
   return def;
 }
 

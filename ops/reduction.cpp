@@ -63,9 +63,10 @@ std::vector<bool> axes_attribute(const TensorView& x, const TensorView&, const A
 }
 
 std::vector<AttributeSpec> reduction_attributes() {
-  return {{"axes", AttributeKind::integers, "the axes to reduce, negative ones counted from the last; none: all",
-           Attribute(std::vector<int64_t>{})},
-          {"keep_dims", AttributeKind::boolean, "whether reduced axes stay with size 1", Attribute(false)}};
+  return {
+      {"axes", AttributeKind::integers, "the axes to reduce, negative ones counted from the last; none: all",
+       Attribute(std::vector<int64_t>{})},
+      {"keep_dims", AttributeKind::boolean, "whether reduced axes stay with size 1", Attribute(false)}};
 }
 
 std::vector<TensorType> infer_reduction(const InferContext& c) {

@@ -8,8 +8,9 @@
 
 namespace lariat {
 
-// Reductions over any axes. The tree is fixed by the shapes: runs of axes are reduced one after the other, innermost
-// first; each is cut into chunks whose partial results are combined in order, whoever computed them.
+// Reductions over any axes. The tree is fixed by the shapes: runs of axes are reduced one after the other,
+// innermost first; each is cut into chunks whose partial results are combined in order, whoever computed
+// them.
 
 /// Sums in double (int64 for integers), so that 1e8 floats of 1 give 1e8.
 struct Summing {
@@ -44,7 +45,7 @@ class ReductionPlan {
   /// One run of axes: [outer, reduced, inner] -> [outer, inner].
   struct Pass {
     int64_t outer, reduced, inner;
-    int64_t rows, chunks;   // rows of one chunk of `reduced`
+    int64_t rows, chunks;    // rows of one chunk of `reduced`
     int64_t columns, tiles;  // columns of one tile of `inner`
   };
   ReductionPlan(const Extents& extents, const std::vector<bool>& reduced);
@@ -83,12 +84,14 @@ constexpr int64_t widest_tile = 512;
 constexpr int64_t narrowest_lanes = 64;
 constexpr int64_t rows_per_block = 128;
 
-// Lanes of consecutive elements are accumulated side by side, so that the loop vectorises whatever `width` is: narrow
-// rows lie several to one line of lanes, which are then folded in halves.
+// Lanes of consecutive elements are accumulated side by side, so that the loop vectorises whatever `width`
+// is: narrow rows lie several to one line of lanes, which are then folded in halves.
 template <class Reducer, class Accumulator, class In, class Map>
-void reduce_rows(const In* in, int64_t rows, int64_t stride, int64_t width, Accumulator* total, const Map& map) {
+void reduce_rows(const In* in, int64_t rows, int64_t stride, int64_t width, Accumulator* total,
+                 const Map& map) {
   Accumulator lanes[widest_tile];
-  const int64_t side_by_side = width == stride ? std::max<int64_t>(1, std::min(rows, narrowest_lanes / width)) : 1;
+  const int64_t side_by_side =
+      width == stride ? std::max<int64_t>(1, std::min(rows, narrowest_lanes / width)) : 1;
   const int64_t line = side_by_side * width, step = side_by_side == 1 ? stride : line;
   const int64_t lines = rows / side_by_side;
   std::fill_n(total, width, Reducer::template start<Accumulator>());
@@ -121,10 +124,12 @@ void run_pass(const ParallelFor& parallel, const ReductionPlan::Pass& p, const I
   parallel.run(per_chunk * p.chunks, rows_per_task(p.rows * p.columns), [&](int64_t begin, int64_t end) {
     Accumulator total[widest_tile];
     for (int64_t task = begin; task < end; ++task) {
-      const int64_t tile = task % p.tiles, chunk = task / p.tiles % p.chunks, outer = task / (p.tiles * p.chunks);
+      const int64_t tile = task % p.tiles, chunk = task / p.tiles % p.chunks,
+                    outer = task / (p.tiles * p.chunks);
       const int64_t column = tile * p.columns, width = std::min(p.columns, p.inner - column);
       const int64_t row = chunk * p.rows, rows = std::min(p.rows, p.reduced - row);
-      reduce_rows<Reducer>(in + (outer * p.reduced + row) * p.inner + column, rows, p.inner, width, total, map);
+      reduce_rows<Reducer>(in + (outer * p.reduced + row) * p.inner + column, rows, p.inner, width, total,
+                           map);
       if (p.chunks == 1) {
         for (int64_t j = 0; j < width; ++j) out[outer * p.inner + column + j] = finish(total[j]);
       } else {
@@ -147,8 +152,8 @@ void run_pass(const ParallelFor& parallel, const ReductionPlan::Pass& p, const I
 
 }  // namespace reduction_detail
 
-/// result = finish(reduction of map(x)), with the plan that `prepare_reduction` made. `map` takes a T and `finish` an
-/// accumulator.
+/// result = finish(reduction of map(x)), with the plan that `prepare_reduction` made. `map` takes a T and
+/// `finish` an accumulator.
 template <class Reducer, class T, class Map, class Finish>
 void reduce(const KernelContext& k, const Map& map, const Finish& finish) {
   using Accumulator = typename Reducer::template Accumulator<T>;

@@ -12,8 +12,8 @@ namespace {
 
 const Dim inferred = -1;
 
-// The dimension written as -1: the quotient of the element counts, after the dimensions that both shapes have are
-// cancelled.
+// The dimension written as -1: the quotient of the element counts, after the dimensions that both shapes have
+// are cancelled.
 Dim missing_dimension(const Shape& from, const Shape& to) {
   Shape left = from, right;
   for (Dim d : to) {
@@ -30,8 +30,8 @@ Dim missing_dimension(const Shape& from, const Shape& to) {
     throw UserError(
         fmt::format("the dimension -1 of {} cannot be computed from {}; write it out", text(to), text(from)));
   if (known.size() <= 0 || (count.known() && count.size() % known.size() != 0))
-    throw UserError(fmt::format("{} cannot take the shape {}: no size of the dimension -1 gives {} elements", text(from),
-                                text(to), element_count(from).text()));
+    throw UserError(fmt::format("{} cannot take the shape {}: no size of the dimension -1 gives {} elements",
+                                text(from), text(to), element_count(from).text()));
   return floor_divide(count, known.size());
 }
 
@@ -39,14 +39,16 @@ Dim missing_dimension(const Shape& from, const Shape& to) {
 Shape resolved(const Shape& from, const Shape& to) {
   Shape shape = to;
   const auto missing = std::count(to.begin(), to.end(), inferred);
-  if (missing > 1) throw UserError(fmt::format("{} has {} dimensions of -1; one can be inferred", text(to), missing));
+  if (missing > 1)
+    throw UserError(fmt::format("{} has {} dimensions of -1; one can be inferred", text(to), missing));
   if (missing == 1) *std::find(shape.begin(), shape.end(), inferred) = missing_dimension(from, to);
   for (Dim d : shape)
-    if (d.known() && d.size() < 0) throw UserError(fmt::format("the shape {} has a negative dimension", text(to)));
+    if (d.known() && d.size() < 0)
+      throw UserError(fmt::format("the shape {} has a negative dimension", text(to)));
   const Dim before = element_count(from), after = element_count(shape);
   if (before.known() && after.known() && !(before == after))
-    throw UserError(fmt::format("{} has {} elements and cannot take the shape {} of {}", text(from), before.text(),
-                                text(to), after.text()));
+    throw UserError(fmt::format("{} has {} elements and cannot take the shape {} of {}", text(from),
+                                before.text(), text(to), after.text()));
   return shape;
 }
 
@@ -61,26 +63,30 @@ OpDef records::reshape() {
             .doc = "The same elements in row-major order under another shape.",
             .inputs = {{"x", "of any shape"}},
             .outputs = {{"result", "of shape `shape`"}}};
-  def.attributes = {{"shape", AttributeKind::shape, "the new shape; one dimension may be -1 and is inferred"}};
+  def.attributes = {
+      {"shape", AttributeKind::shape, "the new shape; one dimension may be -1 and is inferred"}};
   def.traits.alias = true;
   def.traits.selection = true;
   def.traits.linear = {true};
   def.infer = infer;
   def.vjp = [](const GradContext& g) -> Adjoints { return {reshape(g.adjoint(0), g.in(0).shape())}; };
-  def.cost = [](std::span<const TensorView>, std::span<const TensorView>, const Attributes&) { return Cost{}; };
+  def.cost = [](std::span<const TensorView>, std::span<const TensorView>, const Attributes&) {
+    return Cost{};
+  };
   const auto to = [](Shape shape) -> Attributes { return {{"shape", shape}}; };
   def.samples = {{"matrix", {{{6}, {1, 2, 3, 4, 5, 6}}}, to({2, 3}), {1, 2, 3, 4, 5, 6}},
                  {"inferred", {{{2, 3, 4}}}, to({-1, 6})},
                  {"to a scalar", {{{1, 1}, {5}}}, to({}), {5}},
                  {"from a scalar", {{{}, {5}}}, to({1}), {5}},
                  {"no elements", {{{0, 3}}}, to({3, 0, 2})}};
-  def.rejects = {
-      {{{f32, {2, 3}}}, to({4}), "[2, 3] has 6 elements and cannot take the shape [4] of 4"},
-      {{{f32, {2, 3}}}, to({4, -1}),
-       "[2, 3] cannot take the shape [4, -1]: no size of the dimension -1 gives 6 elements"},
-      {{{f32, {2, 3}}}, to({-1, -1}), "[-1, -1] has 2 dimensions of -1; one can be inferred"},
-      {{{f32, {dim::batch, 3}}}, to({dim::time, -1}),
-       "the dimension -1 of [time, -1] cannot be computed from [batch, 3]; write it out"}};
+  def.rejects = {{{{f32, {2, 3}}}, to({4}), "[2, 3] has 6 elements and cannot take the shape [4] of 4"},
+                 {{{f32, {2, 3}}},
+                  to({4, -1}),
+                  "[2, 3] cannot take the shape [4, -1]: no size of the dimension -1 gives 6 elements"},
+                 {{{f32, {2, 3}}}, to({-1, -1}), "[-1, -1] has 2 dimensions of -1; one can be inferred"},
+                 {{{f32, {dim::batch, 3}}},
+                  to({dim::time, -1}),
+                  "the dimension -1 of [time, -1] cannot be computed from [batch, 3]; write it out"}};
   return def;
 }
 

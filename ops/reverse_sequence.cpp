@@ -20,29 +20,34 @@ void forward(const KernelContext& k) {
   const auto [outer, time, width] = blocks_around(k.inputs[0].extents, 1);
   check_lengths(k.inputs[1], time);
   const int32_t* lengths = k.in<int32_t>(1);
-  k.parallel.run(batch, rows_per_task(time * width), [&, time = time, width = width](int64_t begin, int64_t end) {
-    for (int64_t row = begin; row < end; ++row) {
-      const Bits* in = k.in<Bits>(0) + row * time * width;
-      Bits* out = k.out<Bits>(0) + row * time * width;
-      const int64_t length = lengths[row];
-      for (int64_t t = 0; t < length; ++t) std::copy_n(in + (length - 1 - t) * width, width, out + t * width);
-      std::copy_n(in + length * width, (time - length) * width, out + length * width);
-    }
-  });
+  k.parallel.run(batch, rows_per_task(time * width),
+                 [&, time = time, width = width](int64_t begin, int64_t end) {
+                   for (int64_t row = begin; row < end; ++row) {
+                     const Bits* in = k.in<Bits>(0) + row * time * width;
+                     Bits* out = k.out<Bits>(0) + row * time * width;
+                     const int64_t length = lengths[row];
+                     for (int64_t t = 0; t < length; ++t)
+                       std::copy_n(in + (length - 1 - t) * width, width, out + t * width);
+                     std::copy_n(in + length * width, (time - length) * width, out + length * width);
+                   }
+                 });
 }
 
 }  // namespace
 
 OpDef records::reverse_sequence() {
-  OpDef def{.name = "reverse_sequence",
-            .doc = "Reverses the first steps of each row, as many as the row is long; the padding behind stays.",
-            .inputs = {{"x", "[batch, time, ...]"}, {"lengths", "i32 [batch], each in [0, time]"}},
-            .outputs = {{"result", "like x"}}};
+  OpDef def{
+      .name = "reverse_sequence",
+      .doc = "Reverses the first steps of each row, as many as the row is long; the padding behind stays.",
+      .inputs = {{"x", "[batch, time, ...]"}, {"lengths", "i32 [batch], each in [0, time]"}},
+      .outputs = {{"result", "like x"}}};
   def.traits.selection = true;
   def.traits.linear = {true, false};
   def.infer = infer;
   def.kernel = {forward<uint32_t>, forward<uint64_t>, forward<uint32_t>};
-  def.vjp = [](const GradContext& g) -> Adjoints { return {reverse_sequence(g.adjoint(0), g.in(1)), Value()}; };
+  def.vjp = [](const GradContext& g) -> Adjoints {
+    return {reverse_sequence(g.adjoint(0), g.in(1)), Value()};
+  };
   def.cost = streaming_cost<0>;
   const auto lengths = [](std::vector<double> values) {
     const auto count = static_cast<int64_t>(values.size());

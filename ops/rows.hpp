@@ -8,8 +8,8 @@
 
 namespace lariat {
 
-// Rows of exponentials, shared by softmax and its relatives. Everything is relative to the row's maximum, so no
-// exponential overflows.
+// Rows of exponentials, shared by softmax and its relatives. Everything is relative to the row's maximum, so
+// no exponential overflows.
 
 /// The largest of `count` values other than NaN; -inf where there is none.
 template <class T>
@@ -40,7 +40,8 @@ struct ExponentialSum {
   double log() const { return std::log(maxima) + std::log1p(rest / maxima); }
 };
 
-/// Sums exp(x - maximum) over a row, and writes the exponentials to `out` unless it is null. NaN reaches the sum.
+/// Sums exp(x - maximum) over a row, and writes the exponentials to `out` unless it is null. NaN reaches the
+/// sum.
 template <class T>
 ExponentialSum sum_exponentials(const T* x, int64_t count, T maximum, T* out) {
   using Batch = xsimd::batch<T>;

@@ -15,7 +15,8 @@ std::vector<TensorType> infer(const InferContext& c) {
   check_integers(c, 1, "indices", indices);
   if (rows.size() != 1) c.fail(fmt::format("'rows' is {}; it must be a shape of one dimension", text(rows)));
   if (values.size() < indices.size() || !std::equal(indices.begin(), indices.end(), values.begin()))
-    c.fail(fmt::format("values is {} and indices {}; values must have one row per index", text(values), text(indices)));
+    c.fail(fmt::format("values is {} and indices {}; values must have one row per index", text(values),
+                       text(indices)));
   Shape shape{rows[0]};
   shape.insert(shape.end(), values.begin() + static_cast<int64_t>(indices.size()), values.end());
   return {{c.in(0).dtype, shape}};
@@ -46,10 +47,11 @@ void forward(const KernelContext& k) {
 
 // The adjoint of gather_rows.
 OpDef records::scatter_add_rows() {
-  OpDef def{.name = "scatter_add_rows",
-            .doc = "Adds each value to the row of a table of zeros that its index names.",
-            .inputs = {{"values", "[indices' shape, ...]"}, {"indices", "i32 of any shape, each in [0, rows)"}},
-            .outputs = {{"table", "[rows, ...]"}}};
+  OpDef def{
+      .name = "scatter_add_rows",
+      .doc = "Adds each value to the row of a table of zeros that its index names.",
+      .inputs = {{"values", "[indices' shape, ...]"}, {"indices", "i32 of any shape, each in [0, rows)"}},
+      .outputs = {{"table", "[rows, ...]"}}};
   def.attributes = {{"rows", AttributeKind::shape, "the number of rows, as a shape of one dimension"}};
   def.traits.linear = {true, false};
   def.infer = infer;
@@ -60,12 +62,15 @@ OpDef records::scatter_add_rows() {
     return SampleInput{.extents = std::move(extents), .values = std::move(values), .dtype = i32};
   };
   const auto rows = [](Dim count) -> Attributes { return {{"rows", Shape{count}}}; };
-  def.samples = {{"repeated", {{{3, 2}, {1, 2, 3, 4, 5, 6}}, indices({3}, {2, 0, 2})}, rows(3), {3, 4, 0, 0, 6, 8}},
-                 {"scalars", {{{2, 2}, {1, 2, 3, 4}}, indices({2, 2}, {1, 1, 1, 0})}, rows(2), {4, 6}},
-                 {"one index", {{{3}}, indices({}, {1})}, rows(2)},
-                 {"rows of matrices", {{{2, 2, 2}}, indices({2}, {0, 2})}, rows(4)},
-                 {"no indices", {{{0, 2}}, indices({0}, {})}, rows(2), {0, 0, 0, 0}}};
-  def.rejects = {{{{f32, {3, 2}}, {i32, {2}}}, rows(4), "values is [3, 2] and indices [2]; values must have one row per index"}};
+  def.samples = {
+      {"repeated", {{{3, 2}, {1, 2, 3, 4, 5, 6}}, indices({3}, {2, 0, 2})}, rows(3), {3, 4, 0, 0, 6, 8}},
+      {"scalars", {{{2, 2}, {1, 2, 3, 4}}, indices({2, 2}, {1, 1, 1, 0})}, rows(2), {4, 6}},
+      {"one index", {{{3}}, indices({}, {1})}, rows(2)},
+      {"rows of matrices", {{{2, 2, 2}}, indices({2}, {0, 2})}, rows(4)},
+      {"no indices", {{{0, 2}}, indices({0}, {})}, rows(2), {0, 0, 0, 0}}};
+  def.rejects = {{{{f32, {3, 2}}, {i32, {2}}},
+                  rows(4),
+                  "values is [3, 2] and indices [2]; values must have one row per index"}};
   return def;
 }
 

@@ -19,7 +19,8 @@ std::vector<TensorType> infer(const InferContext& c) {
 
 template <class T>
 void forward(const KernelContext& k) {
-  const int64_t steps = k.inputs[0].extents[1], time = k.outputs[0].extents[1], channels = k.outputs[0].extents[2];
+  const int64_t steps = k.inputs[0].extents[1], time = k.outputs[0].extents[1],
+                channels = k.outputs[0].extents[2];
   check_indices(k.inputs[1], time, "index", "steps");
   k.parallel.run(k.outputs[0].extents[0], rows_per_task(time * channels), [&](int64_t begin, int64_t end) {
     std::fill(k.out<T>(0) + begin * time * channels, k.out<T>(0) + end * time * channels, T(0));
@@ -36,10 +37,11 @@ void forward(const KernelContext& k) {
 
 // The adjoint of gather_steps.
 OpDef records::scatter_add_steps() {
-  OpDef def{.name = "scatter_add_steps",
-            .doc = "Adds each value to the time step that its index names, for each row and channel of its own.",
-            .inputs = {{"values", "[batch, steps, channels]"}, {"indices", "i32, like values, each in [0, time)"}},
-            .outputs = {{"result", "[batch, time, channels]"}}};
+  OpDef def{
+      .name = "scatter_add_steps",
+      .doc = "Adds each value to the time step that its index names, for each row and channel of its own.",
+      .inputs = {{"values", "[batch, steps, channels]"}, {"indices", "i32, like values, each in [0, time)"}},
+      .outputs = {{"result", "[batch, time, channels]"}}};
   def.attributes = {{"time", AttributeKind::shape, "the number of time steps, as a shape of one dimension"}};
   def.traits.linear = {true, false};
   def.infer = infer;
@@ -50,11 +52,14 @@ OpDef records::scatter_add_steps() {
     return SampleInput{.extents = std::move(extents), .values = std::move(values), .dtype = i32};
   };
   const auto over = [](int64_t time) -> Attributes { return {{"time", Shape{time}}}; };
-  def.samples = {
-      {"two channels", {{{1, 2, 2}, {1, 2, 3, 4}}, indices({1, 2, 2}, {2, 0, 1, 0})}, over(3), {0, 6, 3, 0, 1, 0}},
-      {"repeated", {{{2, 3, 1}}, indices({2, 3, 1}, {1, 1, 0, 0, 0, 0})}, over(2)},
-      {"no steps", {{{1, 0, 2}}, indices({1, 0, 2}, {})}, over(2), {0, 0, 0, 0}}};
-  def.rejects = {{{{f32, {2, 3, 4}}, {i32, {2, 1, 4}}}, over(5), "indices is i32[2, 1, 4]; it must be i32[2, 3, 4]"}};
+  def.samples = {{"two channels",
+                  {{{1, 2, 2}, {1, 2, 3, 4}}, indices({1, 2, 2}, {2, 0, 1, 0})},
+                  over(3),
+                  {0, 6, 3, 0, 1, 0}},
+                 {"repeated", {{{2, 3, 1}}, indices({2, 3, 1}, {1, 1, 0, 0, 0, 0})}, over(2)},
+                 {"no steps", {{{1, 0, 2}}, indices({1, 0, 2}, {})}, over(2), {0, 0, 0, 0}}};
+  def.rejects = {
+      {{{f32, {2, 3, 4}}, {i32, {2, 1, 4}}}, over(5), "indices is i32[2, 1, 4]; it must be i32[2, 3, 4]"}};
   return def;
 }
 

@@ -9,7 +9,8 @@ namespace {
 
 const Shape& checked_shape(std::string_view function, const Operand& x) {
   if (!x.value) refuse(function, x, "takes x [batch, time, channels]; got no value of a graph");
-  if (x.value.rank() != 3) refuse(function, x, "takes x [batch, time, channels]; got " + text(x.value.shape()));
+  if (x.value.rank() != 3)
+    refuse(function, x, "takes x [batch, time, channels]; got " + text(x.value.shape()));
   return x.value.shape();
 }
 

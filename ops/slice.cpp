@@ -21,12 +21,13 @@ std::vector<TensorType> infer(const InferContext& c) {
   const Dim size = shape[axis], span = size - before - after;
   if ((before.known() && before.size() < 0) || (after.known() && after.size() <= -step) ||
       (span.known() && span.size() <= -step))
-    c.fail(fmt::format("[{}, {}) does not lie within axis {} of {}", before.text(), (size - after).text(), axis,
-                       text(shape)));
+    c.fail(fmt::format("[{}, {}) does not lie within axis {} of {}", before.text(), (size - after).text(),
+                       axis, text(shape)));
   const Dim count = floor_divide(span + Dim(step - 1), step);
   if (!before.known() && !(count * Dim(step) == span))
-    c.fail(fmt::format("the first element {} is not a number, so {} must be a multiple of the step {}; slice in two steps",
-                       before.text(), span.text(), step));
+    c.fail(fmt::format(
+        "the first element {} is not a number, so {} must be a multiple of the step {}; slice in two steps",
+        before.text(), span.text(), step));
   shape[axis] = count;
   return {{c.in(0).dtype, shape}};
 }
@@ -34,7 +35,8 @@ std::vector<TensorType> infer(const InferContext& c) {
 template <class Bits>
 void forward(const KernelContext& k) {
   const int64_t axis = k.attributes.get<int64_t>("axis"), step = k.attributes.get<int64_t>("step");
-  const AxisBlocks from = blocks_around(k.inputs[0].extents, axis), to = blocks_around(k.outputs[0].extents, axis);
+  const AxisBlocks from = blocks_around(k.inputs[0].extents, axis),
+                   to = blocks_around(k.outputs[0].extents, axis);
   if (k.outputs[0].count() == 0) return;
   const int64_t begin = front_margin(k.attributes, from.extent, to.extent);
   const int64_t end = std::min(from.extent, begin + to.extent * step);
@@ -46,8 +48,8 @@ void forward(const KernelContext& k) {
   });
 }
 
-// What was left out gets zeros. The margin behind is counted from the last element taken plus one step, so that
-// padding restores the size exactly.
+// What was left out gets zeros. The margin behind is counted from the last element taken plus one step, so
+// that padding restores the size exactly.
 Adjoints vjp(const GradContext& g) {
   const Attributes& a = g.attributes();
   const int64_t axis = a.get<int64_t>("axis"), step = a.get<int64_t>("step");
@@ -83,11 +85,13 @@ OpDef records::slice() {
                  {"middle axis, every third", {{{2, 8, 3}}}, margins(-2, 1, 0, 3)},
                  {"nothing", {{{2, 3}}}, margins(1, 1, 2)},
                  {"no rows", {{{0, 3}}}, margins(1, 1, 0)}};
-  def.rejects = {{{{f32, {2, 3}}}, margins(1, 2, 2), "[2, 1) does not lie within axis 1 of [2, 3]"},
-                 {{{f32, {2, 3}}}, margins(1, 1, -1), "[1, 4) does not lie within axis 1 of [2, 3]"},
-                 {{{f32, {2, 3}}}, margins(2, 0, 0), "axis 2 does not exist: x is [2, 3], so axes run from -2 to 1"},
-                 {{{f32, {dim::batch}}}, margins(0, dim::time, dim::time),
-                  "'before' is time and 'after' is time: one of them must be a number; cut one side, then the other"}};
+  def.rejects = {
+      {{{f32, {2, 3}}}, margins(1, 2, 2), "[2, 1) does not lie within axis 1 of [2, 3]"},
+      {{{f32, {2, 3}}}, margins(1, 1, -1), "[1, 4) does not lie within axis 1 of [2, 3]"},
+      {{{f32, {2, 3}}}, margins(2, 0, 0), "axis 2 does not exist: x is [2, 3], so axes run from -2 to 1"},
+      {{{f32, {dim::batch}}},
+       margins(0, dim::time, dim::time),
+       "'before' is time and 'after' is time: one of them must be a number; cut one side, then the other"}};
   return def;
 }
 
@@ -96,7 +100,9 @@ Value slice(Operand x, int64_t axis, Dim begin, Dim end, int64_t step) {
   Dim before = begin, after = 0;
   if (axis >= -rank && axis < rank) {
     const Dim size = x.value.shape()[axis < 0 ? axis + rank : axis];
-    const auto from_front = [&](Dim place) { return place.known() && place.size() < 0 ? size + place : place; };
+    const auto from_front = [&](Dim place) {
+      return place.known() && place.size() < 0 ? size + place : place;
+    };
     before = from_front(begin);
     after = size - from_front(end);
   }

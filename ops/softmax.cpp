@@ -37,12 +37,13 @@ OpDef records::softmax() {
   def.kernel = {forward<float>, forward<double>, nullptr};
   def.vjp = vjp;
   def.cost = streaming_cost<20>;
-  def.samples = {{"one row", {{{3}, {1, 2, 3}}}, {}, {0.09003057317038046, 0.24472847105479764, 0.6652409557748218}},
-                 {"large logits", {{{2}, {-1e4, 1e4}}}, {}, {0, 1}},
-                 {"batch", {{{2, 3, 5}}}},
-                 {"wide rows", {{{2, 40}, {}, -3, 3}}},
-                 {"one class", {{{2, 1}}}, {}, {1, 1}},
-                 {"no rows", {{{0, 3}}}}};
+  def.samples = {
+      {"one row", {{{3}, {1, 2, 3}}}, {}, {0.09003057317038046, 0.24472847105479764, 0.6652409557748218}},
+      {"large logits", {{{2}, {-1e4, 1e4}}}, {}, {0, 1}},
+      {"batch", {{{2, 3, 5}}}},
+      {"wide rows", {{{2, 40}, {}, -3, 3}}},
+      {"one class", {{{2, 1}}}, {}, {1, 1}},
+      {"no rows", {{{0, 3}}}}};
   def.rejects = {{{{f32, {}}}, {}, "axis -1 does not exist: x is a scalar"},
                  {{{i32, {3}}}, {}, "x is i32[3]; it must be f32 or f64. Use cast"}};
   return def;

@@ -61,13 +61,15 @@ Adjoints vjp(const GradContext& g) {
 }  // namespace
 
 OpDef records::softmax_cross_entropy() {
-  OpDef def{.name = "softmax_cross_entropy",
-            .doc = "-log softmax(logits)[label] of each row, finite for all finite logits.",
-            .inputs = {{"logits", "f32 or f64 [batch, classes]"}, {"labels", "i32 [batch], each in [0, classes)"}},
-            .outputs = {{"loss", "[batch]"}, {"probabilities", "softmax(logits)"}}};
-  def.attributes = {{"label_smoothing", AttributeKind::real,
-                     "the share of each target that is spread over all classes, below 1 (Szegedy et al. 2016)",
-                     Attribute(0.0), 0, 0.999999}};
+  OpDef def{
+      .name = "softmax_cross_entropy",
+      .doc = "-log softmax(logits)[label] of each row, finite for all finite logits.",
+      .inputs = {{"logits", "f32 or f64 [batch, classes]"}, {"labels", "i32 [batch], each in [0, classes)"}},
+      .outputs = {{"loss", "[batch]"}, {"probabilities", "softmax(logits)"}}};
+  def.attributes = {
+      {"label_smoothing", AttributeKind::real,
+       "the share of each target that is spread over all classes, below 1 (Szegedy et al. 2016)",
+       Attribute(0.0), 0, 0.999999}};
   def.infer = infer;
   def.kernel = {forward<float>, forward<double>, nullptr};
   def.vjp = vjp;
@@ -78,17 +80,24 @@ OpDef records::softmax_cross_entropy() {
   };
   const Attributes smoothed{{"label_smoothing", 0.1}};
   // Values by Python's decimal module at 40 digits.
-  def.samples = {{"two rows", {{{2, 3}, {1, 2, 3, 0, 0, 0}}, labels({2, 0})}, {}, {0.40760596444438030, 1.0986122886681097}},
-                 {"smoothed", {{{2, 3}, {1, 2, 3, 0, 0, 5}}, labels({0, 2})}, smoothed, {2.3076059644443803, 0.34671923505478224}},
+  def.samples = {{"two rows",
+                  {{{2, 3}, {1, 2, 3, 0, 0, 0}}, labels({2, 0})},
+                  {},
+                  {0.40760596444438030, 1.0986122886681097}},
+                 {"smoothed",
+                  {{{2, 3}, {1, 2, 3, 0, 0, 5}}, labels({0, 2})},
+                  smoothed,
+                  {2.3076059644443803, 0.34671923505478224}},
                  {"large logits", {{{2, 2}, {1e4, -1e4, 1e4, -1e4}}, labels({0, 1})}, {}, {0, 2e4}},
                  {"wide rows", {{{3, 40}, {}, -3, 3}, labels({0, 39, 17})}, smoothed},
                  {"one class", {{{2, 1}}, labels({0, 0})}, {}, {0, 0}},
                  {"no rows", {{{0, 3}}, labels({})}}};
-  def.rejects = {{{{f32, {2, 3}}, {f32, {2}}}, {}, "labels is f32[2]; it must be i32[2]"},
-                 {{{f32, {2, 3}}, {i32, {3}}}, {}, "labels is i32[3]; it must be i32[2]"},
-                 {{{f32, {2, 3, 4}}, {i32, {2}}},
-                  {},
-                  "takes logits [batch, classes]; got [2, 3, 4]. Use reshape to join the leading dimensions"}};
+  def.rejects = {
+      {{{f32, {2, 3}}, {f32, {2}}}, {}, "labels is f32[2]; it must be i32[2]"},
+      {{{f32, {2, 3}}, {i32, {3}}}, {}, "labels is i32[3]; it must be i32[2]"},
+      {{{f32, {2, 3, 4}}, {i32, {2}}},
+       {},
+       "takes logits [batch, classes]; got [2, 3, 4]. Use reshape to join the leading dimensions"}};
   return def;
 }
 

@@ -13,8 +13,9 @@ std::vector<bool> all_axes(const TensorView& x, const TensorView&, const Attribu
 // The squares are taken in the accumulator's precision.
 template <class T>
 void forward(const KernelContext& k) {
-  reduce<Summing, T>(k, [](T x) { return static_cast<double>(x) * static_cast<double>(x); },
-                     [](double total) { return total; });
+  reduce<Summing, T>(
+      k, [](T x) { return static_cast<double>(x) * static_cast<double>(x); },
+      [](double total) { return total; });
 }
 
 }  // namespace

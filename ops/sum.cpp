@@ -8,7 +8,8 @@ namespace {
 
 template <class T>
 void forward(const KernelContext& k) {
-  reduce<Summing, T>(k, [](T x) { return x; }, [](auto total) { return total; });
+  reduce<Summing, T>(
+      k, [](T x) { return x; }, [](auto total) { return total; });
 }
 
 // y = Σ x:  dx = dy, stretched back over the summed axes.

@@ -25,7 +25,8 @@ std::vector<bool> stretched_axes(const TensorView& x, const TensorView& result, 
 
 template <class T>
 void forward(const KernelContext& k) {
-  reduce<Summing, T>(k, [](T x) { return x; }, [](auto total) { return total; });
+  reduce<Summing, T>(
+      k, [](T x) { return x; }, [](auto total) { return total; });
 }
 
 }  // namespace
@@ -52,8 +53,9 @@ OpDef records::sum_to() {
                  {"unchanged", {{{2, 3}, six}}, to({2, 3}), six},
                  {"both ends", {{{2, 3, 4}}}, to({1, 3, 1})},
                  {"from no elements", {{{0, 3}}}, to({3}), {0, 0, 0}}};
-  def.rejects = {{{{f32, {2, 3}}}, to({2}), "[2, 3] cannot be summed to [2]: it does not broadcast back to [2, 3]"},
-                 {{{f32, {3}}}, to({2, 3}), "[3] cannot be summed to [2, 3]: it does not broadcast back to [3]"}};
+  def.rejects = {
+      {{{f32, {2, 3}}}, to({2}), "[2, 3] cannot be summed to [2]: it does not broadcast back to [2, 3]"},
+      {{{f32, {3}}}, to({2, 3}), "[3] cannot be summed to [2, 3]: it does not broadcast back to [3]"}};
   return def;
 }
 

@@ -19,14 +19,15 @@ std::vector<TensorType> infer(const InferContext& c) {
   std::sort(sorted.begin(), sorted.end());
   std::iota(axes.begin(), axes.end(), 0);
   if (sorted != axes)
-    c.fail(fmt::format("[{}] does not order the axes of {}: name each of 0 to {} once", fmt::join(permutation, ", "),
-                       text(shape), static_cast<int64_t>(shape.size()) - 1));
+    c.fail(fmt::format("[{}] does not order the axes of {}: name each of 0 to {} once",
+                       fmt::join(permutation, ", "), text(shape), static_cast<int64_t>(shape.size()) - 1));
   Shape result;
   for (int64_t axis : permutation) result.push_back(shape[axis]);
   return {{c.in(0).dtype, result}};
 }
 
-// The result's dimensions, innermost first, with their strides in the input; dimensions that stay neighbours are one.
+// The result's dimensions, innermost first, with their strides in the input; dimensions that stay neighbours
+// are one.
 struct Layout {
   struct Dimension {
     int64_t extent, stride;
@@ -58,7 +59,8 @@ constexpr int64_t tile = 16;
 
 // result[j, i] = in[i, j] for i < rows, j < columns. Whole tiles pass through registers.
 template <class Bits>
-void transpose_tile(const Bits* in, int64_t in_stride, Bits* out, int64_t out_stride, int64_t rows, int64_t columns) {
+void transpose_tile(const Bits* in, int64_t in_stride, Bits* out, int64_t out_stride, int64_t rows,
+                    int64_t columns) {
   if (rows == tile && columns == tile) {
     Bits held[tile][tile];
     for (int64_t i = 0; i < tile; ++i)
@@ -111,7 +113,8 @@ void turn_planes(const KernelContext& k, const std::vector<Layout::Dimension>& d
       const int64_t column = task % strips * tile, width = std::min(tile, columns - column);
       for (int64_t row = 0; row < rows; row += tile)
         transpose_tile(k.in<Bits>(0) + from + row * d[0].stride + column, d[0].stride,
-                       k.out<Bits>(0) + to + column * out_stride + row, out_stride, std::min(tile, rows - row), width);
+                       k.out<Bits>(0) + to + column * out_stride + row, out_stride,
+                       std::min(tile, rows - row), width);
     }
   });
 }
@@ -150,18 +153,21 @@ OpDef records::transpose() {
   def.vjp = vjp;
   def.cost = streaming_cost<0>;
   const auto order = [](std::vector<int64_t> axes) -> Attributes { return {{"permutation", axes}}; };
-  def.samples = {{"matrix", {{{2, 3}, {1, 2, 3, 4, 5, 6}}}, order({1, 0}), {1, 4, 2, 5, 3, 6}},
-                 {"unchanged", {{{2, 2}, {1, 2, 3, 4}}}, order({0, 1}), {1, 2, 3, 4}},
-                 {"integers", {{.extents = {2, 2}, .values = {1, 2, 3, 4}, .dtype = i32}}, order({1, 0}), {1, 3, 2, 4}},
-                 {"batch and time", {{{2, 3, 4}}}, order({1, 0, 2})},
-                 {"last two", {{{2, 3, 4}}}, order({0, 2, 1})},
-                 {"four axes", {{{2, 3, 1, 4}}}, order({3, 1, 0, 2})},
-                 {"larger than a tile", {{{20, 37}}}, order({1, 0})},
-                 {"no elements", {{{0, 3}}}, order({1, 0})},
-                 {"scalar", {{{}, {2}}}, order({}), {2}}};
+  def.samples = {
+      {"matrix", {{{2, 3}, {1, 2, 3, 4, 5, 6}}}, order({1, 0}), {1, 4, 2, 5, 3, 6}},
+      {"unchanged", {{{2, 2}, {1, 2, 3, 4}}}, order({0, 1}), {1, 2, 3, 4}},
+      {"integers", {{.extents = {2, 2}, .values = {1, 2, 3, 4}, .dtype = i32}}, order({1, 0}), {1, 3, 2, 4}},
+      {"batch and time", {{{2, 3, 4}}}, order({1, 0, 2})},
+      {"last two", {{{2, 3, 4}}}, order({0, 2, 1})},
+      {"four axes", {{{2, 3, 1, 4}}}, order({3, 1, 0, 2})},
+      {"larger than a tile", {{{20, 37}}}, order({1, 0})},
+      {"no elements", {{{0, 3}}}, order({1, 0})},
+      {"scalar", {{{}, {2}}}, order({}), {2}}};
   def.rejects = {
       {{{f32, {2, 3}}}, order({0, 0}), "[0, 0] does not order the axes of [2, 3]: name each of 0 to 1 once"},
-      {{{f32, {2, 3, 4}}}, order({1, 0}), "[1, 0] does not order the axes of [2, 3, 4]: name each of 0 to 2 once"}};
+      {{{f32, {2, 3, 4}}},
+       order({1, 0}),
+       "[1, 0] does not order the axes of [2, 3, 4]: name each of 0 to 2 once"}};
   return def;
 }
 

@@ -61,14 +61,16 @@ OpDef records::unfold1d() {
       {"batch", {{{2, 5, 3}}}, with_kernel({3, 2, 1, 2, 1})},
       {"no rows", {{{0, 4, 2}}}, with_kernel({2})},
       {"no channels", {{{2, 4, 0}}}, with_kernel({2})}};
-  def.rejects = {
-      {{{f32, {2, 3}}}, with_kernel({2}), "takes x [batch, time, channels]; got [2, 3]"},
-      {{{f32, {2, 3, 1}}}, with_kernel({3, 1, 2, 0, 1}), "the window spans 5 time steps, but there are 4 with padding"},
-      {{{f32, {2, 3, 1}}}, with_kernel({0}), "'kernel' is 0; it must lie in [1, 1000000000]"}};
+  def.rejects = {{{{f32, {2, 3}}}, with_kernel({2}), "takes x [batch, time, channels]; got [2, 3]"},
+                 {{{f32, {2, 3, 1}}},
+                  with_kernel({3, 1, 2, 0, 1}),
+                  "the window spans 5 time steps, but there are 4 with padding"},
+                 {{{f32, {2, 3, 1}}}, with_kernel({0}), "'kernel' is 0; it must lie in [1, 1000000000]"}};
   return def;
 }
 
-Value unfold1d(Operand x, int64_t kernel, int64_t stride, int64_t dilation, int64_t pad_before, int64_t pad_after) {
+Value unfold1d(Operand x, int64_t kernel, int64_t stride, int64_t dilation, int64_t pad_before,
+               int64_t pad_after) {
   return build("unfold1d", {x}, with_kernel({kernel, stride, dilation, pad_before, pad_after}));
 }
 

@@ -7,11 +7,13 @@
 namespace lariat {
 
 std::vector<AttributeSpec> window_attributes() {
-  return {
-      {"stride", AttributeKind::integer, "time steps from one window to the next", Attribute(int64_t{1}), 1, 1e9},
-      {"dilation", AttributeKind::integer, "time steps from one tap to the next", Attribute(int64_t{1}), 1, 1e9},
-      {"pad_before", AttributeKind::integer, "zeros in front of the time axis", Attribute(int64_t{0}), 0, 1e9},
-      {"pad_after", AttributeKind::integer, "zeros behind the time axis", Attribute(int64_t{0}), 0, 1e9}};
+  return {{"stride", AttributeKind::integer, "time steps from one window to the next", Attribute(int64_t{1}),
+           1, 1e9},
+          {"dilation", AttributeKind::integer, "time steps from one tap to the next", Attribute(int64_t{1}),
+           1, 1e9},
+          {"pad_before", AttributeKind::integer, "zeros in front of the time axis", Attribute(int64_t{0}), 0,
+           1e9},
+          {"pad_after", AttributeKind::integer, "zeros behind the time axis", Attribute(int64_t{0}), 0, 1e9}};
 }
 
 Attributes attributes_of(const Window& window) {
@@ -31,7 +33,8 @@ Window window_of(const InferContext& c, int64_t kernel) {
   return {kernel, get("stride"), get("dilation"), get("pad_before"), get("pad_after")};
 }
 
-std::optional<Window> padded_window(int64_t kernel, int64_t stride, int64_t dilation, std::string_view padding) {
+std::optional<Window> padded_window(int64_t kernel, int64_t stride, int64_t dilation,
+                                    std::string_view padding) {
   Window window{kernel, stride, dilation, 0, 0};
   const int64_t zeros = window.reach() - 1;
   if (padding == "same") {
@@ -53,8 +56,8 @@ void check_sequence(const InferContext& c, std::string_view name) {
 Dim checked_steps(const Window& window, Dim time) {
   const Dim padded = time + Dim(window.before + window.after);
   if (padded.known() && padded.size() < window.reach())
-    throw UserError(fmt::format("the window spans {} time steps, but there are {} with padding", window.reach(),
-                                padded.text()));
+    throw UserError(fmt::format("the window spans {} time steps, but there are {} with padding",
+                                window.reach(), padded.text()));
   return window.steps(time);
 }
 

@@ -21,7 +21,8 @@ Window window_of(const Attributes& attributes, int64_t kernel);
 Window window_of(const InferContext& c, int64_t kernel);
 /// The window for which `padding` "same" gives ⌈time / stride⌉ steps, with ⌊(reach - 1) / 2⌋ zeros in front;
 /// "causal" gives as many and puts all zeros in front; "valid" adds none. Nothing for another word.
-std::optional<Window> padded_window(int64_t kernel, int64_t stride, int64_t dilation, std::string_view padding);
+std::optional<Window> padded_window(int64_t kernel, int64_t stride, int64_t dilation,
+                                    std::string_view padding);
 
 /// Throws UserError unless input 0, called `name`, has the dimensions [batch, time, channels].
 void check_sequence(const InferContext& c, std::string_view name);
@@ -30,8 +31,8 @@ Dim checked_steps(const Window& window, Dim time);
 
 /// Rows [begin, end) of the unfolded x, row = (batch, step), each the channels of all taps side by side.
 template <class T>
-void unfold_rows(const T* x, int64_t time, int64_t channels, const Window& window, int64_t steps, int64_t begin,
-                 int64_t end, T* out) {
+void unfold_rows(const T* x, int64_t time, int64_t channels, const Window& window, int64_t steps,
+                 int64_t begin, int64_t end, T* out) {
   for (int64_t row = begin; row < end; ++row) {
     const T* sequence = x + row / steps * time * channels;
     const int64_t first = row % steps * window.stride - window.before;

@@ -57,7 +57,7 @@ bool have_lariat() {
 }
 
 ProgramRun run_lariat(const std::vector<std::string>& arguments, const ProgramOptions& options) {
-  std::vector<std::string> words{std::getenv("LARIAT_PROGRAM")};
+  std::vector<std::string> words{options.program.empty() ? std::getenv("LARIAT_PROGRAM") : options.program};
   words.insert(words.end(), arguments.begin(), arguments.end());
   std::vector<std::string> variables;
   for (char** variable = environ; *variable != nullptr; ++variable) {

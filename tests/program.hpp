@@ -16,6 +16,8 @@ struct ProgramRun {
 };
 
 struct ProgramOptions {
+  /// Another program than the one that LARIAT_PROGRAM names.
+  std::string program = {};
   std::map<std::string, std::string> environment = {};
   /// The largest file that the child may write, in bytes; more fails as a full disk does. 0: no limit.
   uint64_t largest_file = 0;

@@ -489,7 +489,7 @@ TEST_CASE("sequential: layers as JSON and back") {
         "the layers are not a JSON array such as [{\"kind\": \"dense\", \"units\": 10}]");
   CHECK(message_of<UserError>([] { layers_from_json(R"([{"kind": "lstm", "unit": 4}])"); }) ==
         "layers.0 has no key 'unit'. Did you mean 'units'?");
-  CHECK(message_of<UserError>([] { layers_from_json(R"([{"kind": "lstn"}])").front(); }).starts_with("layers.0 kind = lstn: must be one of dense, "));
+  CHECK(message_of<UserError>([] { layers_from_json(R"([{"kind": "lstn"}])"); }).starts_with("layers.0 kind = lstn: must be one of dense, "));
 }
 
 TEST_CASE("sequential: every layer is documented") {
@@ -519,7 +519,7 @@ TEST_CASE("sequential: options out of range") {
     CHECK(message_of<UserError>([&] { parse_weight_penalty("p", text); }) ==
           std::string("p = ") + (*text == 0 ? "''" : text) + ": must be none, or l1 and l2 with numbers from 0, such as l1=1e-4,l2=1e-5");
   }
-  CHECK(message_of<UserError>([] { Loss{SoftmaxCrossEntropy{.label_smoothing = 1}}; }) ==
+  CHECK(message_of<UserError>([] { const Loss loss = SoftmaxCrossEntropy{.label_smoothing = 1}; }) ==
         "SoftmaxCrossEntropy: label_smoothing = 1: must be a number from 0 to below 1");
 }
 

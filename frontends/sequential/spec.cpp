@@ -31,7 +31,7 @@ const SpecOption& SpecKind::at(std::string_view option, std::string_view place) 
   if (const SpecOption* found = find(option)) return *found;
   std::vector<std::string> known;
   for (const SpecOption& other : options) known.push_back(other.name);
-  throw UserError(fmt::format("{} has no key '{}'.{}", place, option, known.empty() ? " It has none" : did_you_mean(option, known)));
+  throw UserError(fmt::format("{} has no key '{}'{}", place, option, known.empty() ? "; it has none" : "." + did_you_mean(option, known)));
 }
 
 void SpecKind::set(Spec& spec, const SpecOption& option, std::string_view text) const {

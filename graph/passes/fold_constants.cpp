@@ -9,13 +9,16 @@ namespace lariat {
 
 namespace {
 
-// Larger results would make the graph heavy for little work saved.
-constexpr int64_t largest = 1 << 16;
+// A result may be as large as its inputs or as this: broadcasts are better left to their readers.
+constexpr int64_t small = 64;
 
 bool foldable(const Node& node, const Graph& to, const std::vector<Value>& inputs) {
   if (node.op->traits.source != SourceKind::none || inputs.empty()) return false;
   const auto is_constant = [&](Value value) { return to.node(value.node()).op->traits.source == SourceKind::constant; };
-  const auto is_small = [](const TensorType& type) {
+  int64_t largest = small;
+  for (Value input : inputs)
+    if (is_known(input.shape())) largest = std::max(largest, element_count(input.shape()).size());
+  const auto is_small = [&](const TensorType& type) {
     return is_known(type.shape) && element_count(type.shape).size() <= largest;
   };
   return std::all_of(inputs.begin(), inputs.end(), is_constant) &&

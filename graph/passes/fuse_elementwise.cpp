@@ -1,6 +1,7 @@
 #include "graph/passes/fuse_elementwise.hpp"
 
 #include <algorithm>
+#include <climits>
 #include <map>
 
 #include "graph/op_def.hpp"
@@ -21,6 +22,11 @@ bool fusable(const Node& node) {
   return node.op->traits.elementwise && node.outputs.size() == 1 && node.op->block.get(node.outputs[0].dtype);
 }
 
+// Whether a node may run in one loop with the input at `edge`.
+bool joins(const Graph& graph, const Edge& edge, const Node& node) {
+  return fusable(node) && fusable(graph.node(edge.node)) && graph.type(edge) == node.outputs[0];
+}
+
 // Every edge leads from a stage to the same or a later one, and to the same only between element-wise nodes of one
 // type, which are joined. So edges between groups go to later stages: no cycle can close.
 std::vector<Group> find_groups(const Graph& graph, std::vector<int>& group_of) {
@@ -33,19 +39,24 @@ std::vector<Group> find_groups(const Graph& graph, std::vector<int>& group_of) {
   for (int32_t id = 0; id < graph.size(); ++id) {
     const Node& node = graph.node(id);
     leader[id] = id;
-    const auto joins = [&](const Edge& edge) {
-      return fusable(node) && fusable(graph.node(edge.node)) && graph.type(edge) == node.outputs[0];
-    };
     for (const Edge& edge : node.inputs) {
-      const bool together = joins(edge) && depth[edge.node] < longest_chain;
+      const bool together = joins(graph, edge, node) && depth[edge.node] < longest_chain;
       stage[id] = std::max(stage[id], stage[edge.node] + !together);
     }
     for (const Edge& edge : node.inputs)
-      if (joins(edge) && stage[edge.node] == stage[id]) {
-        depth[id] = std::max(depth[id], depth[edge.node] + 1);
-        leader[find(edge.node)] = find(id);
-      }
+      if (joins(graph, edge, node) && stage[edge.node] == stage[id]) depth[id] = std::max(depth[id], depth[edge.node] + 1);
   }
+  // What begins a group of its own early, such as β·m of an optimizer's slot, joins its readers later if it can.
+  std::vector<int> latest(graph.size(), INT_MAX);
+  for (int32_t id = graph.size() - 1; id >= 0; --id) {
+    const Node& node = graph.node(id);
+    if (fusable(node) && depth[id] == 0 && latest[id] != INT_MAX) stage[id] = std::max(stage[id], latest[id]);
+    for (const Edge& edge : node.inputs)
+      latest[edge.node] = std::min(latest[edge.node], stage[id] - !joins(graph, edge, node));
+  }
+  for (int32_t id = 0; id < graph.size(); ++id)
+    for (const Edge& edge : graph.node(id).inputs)
+      if (joins(graph, edge, graph.node(id)) && stage[edge.node] == stage[id]) leader[find(edge.node)] = find(id);
   std::vector<Group> groups;
   std::map<int32_t, int> number;
   group_of.assign(graph.size(), -1);

@@ -20,8 +20,8 @@ const std::vector<Pass>& passes() {
       {"simplify", "rewrites by algebra: x * 1 → x, transposes into products, broadcasts into their readers", simplify},
       {"fold_constants", "computes nodes whose inputs are constants", fold_constants},
       {"merge_common", "merges nodes that compute the same", merge_common},
-      {"fuse_elementwise", "joins element-wise nodes into one loop over memory", fuse_elementwise},
       {"sweep", "drops what the passes before left behind", remove_dead},
+      {"fuse_elementwise", "joins element-wise nodes into one loop over memory", fuse_elementwise},
   };
   return list;
 }

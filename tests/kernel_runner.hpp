@@ -1,0 +1,79 @@
+#pragma once
+
+#include <cstring>
+#include <random>
+
+#include "graph/error.hpp"
+#include "graph/registry.hpp"
+#include "tests/testing.hpp"
+
+namespace lariat::testing {
+
+struct InOrder final : ParallelFor {
+  void run(int64_t count, int64_t grain, const std::function<void(int64_t, int64_t)>& body) const override {
+    for (int64_t begin = 0; begin < count; begin += grain) body(begin, std::min(begin + grain, count));
+  }
+};
+
+// Chunks from the last to the first: a kernel that depends on their order gives other bits.
+struct Reversed final : ParallelFor {
+  void run(int64_t count, int64_t grain, const std::function<void(int64_t, int64_t)>& body) const override {
+    for (int64_t chunk = (count + grain - 1) / grain; chunk-- > 0;)
+      body(chunk * grain, std::min((chunk + 1) * grain, count));
+  }
+};
+
+inline Attributes completed(const OpDef& op, Attributes attributes) {
+  for (const AttributeSpec& spec : op.attributes)
+    if (!attributes.find(spec.name)) attributes.set(spec.name, *spec.otherwise);
+  return attributes;
+}
+
+// Runs a record's kernel into memory full of garbage.
+inline std::vector<Tensor> run_views(const std::string& name, const std::vector<TensorView>& inputs,
+                                     Attributes given = {}, const ParallelFor& parallel = InOrder()) {
+  const OpDef& op = registry().get(name);
+  const Attributes attributes = completed(op, std::move(given));
+  std::vector<TensorType> types;
+  for (const TensorView& view : inputs) types.push_back({view.dtype, to_shape(view.extents)});
+  std::vector<Tensor> outputs;
+  std::vector<TensorView> views;
+  for (const TensorType& type : op.infer(InferContext(types, attributes))) {
+    outputs.emplace_back(type.dtype, evaluate(type.shape, {}));
+    views.push_back(outputs.back().view());
+    std::memset(views.back().data, 0x7b, views.back().bytes());
+  }
+  if (op.traits.alias) {
+    std::memcpy(views[0].data, inputs[0].data, views[0].bytes());
+    return outputs;
+  }
+  std::shared_ptr<const void> prepared;
+  if (op.prepare) prepared = op.prepare({op, inputs, views, attributes, parallel});
+  std::vector<double> workspace(
+      op.workspace ? op.workspace(inputs, views, attributes) / sizeof(double) + 1 : 0, 1e300);
+  op.kernel.get(views[0].dtype)({op, inputs, views, attributes, parallel,
+                                 reinterpret_cast<std::byte*>(workspace.data()), prepared.get()});
+  return outputs;
+}
+
+inline std::vector<Tensor> run_op(const std::string& name, const std::vector<Tensor>& inputs,
+                                  Attributes attributes = {}, const ParallelFor& parallel = InOrder()) {
+  std::vector<TensorView> views;
+  for (const Tensor& tensor : inputs) views.push_back(tensor.view());
+  return run_views(name, views, std::move(attributes), parallel);
+}
+
+template <class T>
+Tensor random_tensor(Extents extents, uint64_t seed, double low = -1, double high = 1) {
+  Tensor result(dtype_of<T>, std::move(extents));
+  std::mt19937_64 engine(seed);
+  for (T& value : result.values<T>())
+    value = static_cast<T>(low + (high - low) * static_cast<double>(engine() >> 11) * 0x1p-53);
+  return result;
+}
+
+inline Tensor integers(std::vector<int32_t> values) {
+  return Tensor::of<int32_t>({static_cast<int64_t>(values.size())}, std::span<const int32_t>(values));
+}
+
+}  // namespace lariat::testing
