@@ -7,9 +7,13 @@ namespace {
 
 std::vector<Rule> spellings() {
   const Pattern x = Pattern::variable(0);
-  const auto op = [](std::string name, std::vector<Pattern> inputs) { return Pattern::op(std::move(name), std::move(inputs)); };
+  const auto op = [](std::string name, std::vector<Pattern> inputs) {
+    return Pattern::op(std::move(name), std::move(inputs));
+  };
   const auto abs = [&](Pattern of) { return op("abs", {of}); };
-  const auto where = [&](Pattern condition, Pattern yes, Pattern no) { return op("select", {condition, yes, no}); };
+  const auto where = [&](Pattern condition, Pattern yes, Pattern no) {
+    return op("select", {condition, yes, no});
+  };
   return {
       {"max(x, -x) → |x|", op("maximum", {x, -x}), abs(x)},
       {"min(x, -x) → -|x|", op("minimum", {x, -x}), -abs(x)},

@@ -28,7 +28,8 @@ double uniform(uint64_t seed, uint64_t stream, uint64_t counter) {
 // A scalar function of several tensors that can be run again and again.
 class Probe {
  public:
-  Probe(const Graph& graph, Feeds feeds) : program_(graph), feeds_(std::move(feeds)), executor_(make_serial_executor()) {
+  Probe(const Graph& graph, Feeds feeds)
+      : program_(graph), feeds_(std::move(feeds)), executor_(make_serial_executor()) {
     initialize_store(graph, store_, 1);
   }
   std::vector<Tensor> run() { return program_.run(feeds_, store_, *executor_); }
@@ -73,7 +74,8 @@ std::string input_name(size_t index) { return "x" + std::to_string(index); }
 
 // Whether a finite difference around `value` would step over a kink that the sample declares.
 bool beside_kink(const SampleInput& input, double value) {
-  return input.gap > 0 && std::any_of(input.kinks.begin(), input.kinks.end(), [&](double kink) { return std::abs(value - kink) < 3e-3; });
+  return input.gap > 0 && std::any_of(input.kinks.begin(), input.kinks.end(),
+                                      [&](double kink) { return std::abs(value - kink) < 3e-3; });
 }
 
 // Compares d(output)/d(inputs) with the gradients that follow it among the outputs of the graph.
@@ -92,7 +94,9 @@ void compare(Probe& probe, size_t output, size_t first_gradient, std::span<const
     const int64_t count = gradient.count(), checked = std::min(count, elements_per_input);
     for (int64_t k = 0; k < checked; ++k) {
       const int64_t element =
-          count <= elements_per_input ? k : std::min(count - 1, static_cast<int64_t>(uniform(seed, 77, k) * static_cast<double>(count)));
+          count <= elements_per_input
+              ? k
+              : std::min(count - 1, static_cast<int64_t>(uniform(seed, 77, k) * static_cast<double>(count)));
       if (beside_kink(samples[inputs[i]], probe.feed(input_name(inputs[i])).at(element))) continue;
       ++result.expected_checks;
       const double numeric = probe.derivative(output, input_name(inputs[i]), element);
@@ -107,8 +111,9 @@ void compare(Probe& probe, size_t output, size_t first_gradient, std::span<const
     ++result.checks;
     result.worst_error = std::max(result.worst_error, std::isnan(error) ? INFINITY : error);
     if (!(error <= tolerance) && result.detail.empty())
-      result.detail = fmt::format("{} derivative by input {} element {}: {} against {} numerically, off by {:.2e} of the largest",
-                                  order, pair.input, pair.element, pair.analytic, pair.numeric, error);
+      result.detail = fmt::format(
+          "{} derivative by input {} element {}: {} against {} numerically, off by {:.2e} of the largest",
+          order, pair.input, pair.element, pair.analytic, pair.numeric, error);
   }
 }
 
@@ -130,14 +135,16 @@ Tensor sample_tensor(const SampleInput& input, DType dtype, uint64_t seed, uint6
       double value = 0;
       do {
         value = input.low + (input.high - input.low) * uniform(seed, stream, counter++);
-      } while (std::any_of(input.kinks.begin(), input.kinks.end(), [&](double kink) { return std::abs(value - kink) < input.gap; }));
+      } while (std::any_of(input.kinks.begin(), input.kinks.end(),
+                           [&](double kink) { return std::abs(value - kink) < input.gap; }));
       out[i] = static_cast<T>(input.dtype == i32 ? std::floor(value) : value);
     }
   });
   return result;
 }
 
-GradcheckResult gradcheck(const GraphFunction& function, std::span<const SampleInput> inputs, bool second_order, uint64_t seed) {
+GradcheckResult gradcheck(const GraphFunction& function, std::span<const SampleInput> inputs,
+                          bool second_order, uint64_t seed) {
   GradcheckResult result;
   Graph graph;
   Feeds feeds;
@@ -154,7 +161,8 @@ GradcheckResult gradcheck(const GraphFunction& function, std::span<const SampleI
     }
   }
   const std::vector<Value> outputs = function(graph, arguments);
-  const bool differentiable = !wrt.empty() && std::any_of(outputs.begin(), outputs.end(), [](Value v) { return is_float(v.dtype()); });
+  const bool differentiable = !wrt.empty() && std::any_of(outputs.begin(), outputs.end(),
+                                                          [](Value v) { return is_float(v.dtype()); });
   if (differentiable) {
     const Value loss = weighted_sum(graph, outputs, random_weights(outputs, seed, 2000));
     const std::vector<Value> first = gradient(loss, wrt);
@@ -177,7 +185,8 @@ GradcheckResult gradcheck(const GraphFunction& function, std::span<const SampleI
 
 namespace {
 
-std::vector<Value> outputs_of(Graph& graph, const OpDef& op, std::span<const Value> inputs, const Attributes& attributes) {
+std::vector<Value> outputs_of(Graph& graph, const OpDef& op, std::span<const Value> inputs,
+                              const Attributes& attributes) {
   const Value first = graph.add(op, inputs, attributes);
   std::vector<Value> outputs;
   const size_t count = std::min(graph.node(first.node()).outputs.size(), op.traits.saved_outputs);
@@ -223,14 +232,16 @@ void compare_values(const OpDef& op, const Sample& sample, uint64_t seed, Gradch
     for (int64_t i = 0; good && i < exact.count(); ++i) {
       const double wanted = sample.expected[i];
       good = std::isnan(wanted) ? std::isnan(exact.at(i))
-                                : exact.at(i) == wanted || std::abs(exact.at(i) - wanted) <= 1e-12 * std::max(largest, std::abs(wanted));
+                                : exact.at(i) == wanted || std::abs(exact.at(i) - wanted) <=
+                                                               1e-12 * std::max(largest, std::abs(wanted));
     }
     note(good, "the values are not the expected ones");
   }
   const Tensor single = forward(op, sample, f32, seed);
   bool close = single.count() == exact.count();
   for (int64_t i = 0; close && i < exact.count(); ++i)
-    close = single.at(i) == exact.at(i) || std::abs(single.at(i) - exact.at(i)) <= 2e-5 * std::max(largest, 1e-30) ||
+    close = single.at(i) == exact.at(i) ||
+            std::abs(single.at(i) - exact.at(i)) <= 2e-5 * std::max(largest, 1e-30) ||
             (std::isnan(single.at(i)) && std::isnan(exact.at(i)));
   note(close, "float and double differ");
 }
@@ -268,18 +279,23 @@ Sample random_shapes(const OpDef& op, uint64_t seed, int number) {
 
 GradcheckResult gradcheck(const OpDef& op, uint64_t seed) {
   GradcheckResult result{.op = op.name};
-  if (op.samples.empty() && op.traits.source == SourceKind::none && !op.variadic_outputs) result.detail = "the record has no samples";
+  if (op.samples.empty() && op.traits.source == SourceKind::none && !op.variadic_outputs)
+    result.detail = "the record has no samples";
   std::vector<Sample> samples = op.samples;
   if (op.traits.elementwise && !op.samples.empty())
     for (int i = 0; i < 8; ++i) samples.push_back(random_shapes(op, seed, i));
   for (const Sample& sample : samples) {
-    const bool has_float = std::any_of(sample.inputs.begin(), sample.inputs.end(), [](const SampleInput& i) { return i.dtype != i32; });
+    const bool has_float = std::any_of(sample.inputs.begin(), sample.inputs.end(),
+                                       [](const SampleInput& i) { return i.dtype != i32; });
     try {
       if (has_float) compare_values(op, sample, seed, result);
       if (op.vjp && !op.traits.stops_gradient)
         merge(result,
-              gradcheck([&](Graph& graph, std::span<const Value> inputs) { return outputs_of(graph, op, inputs, sample.attributes); },
-                        sample.inputs, op.traits.second_order, seed),
+              gradcheck(
+                  [&](Graph& graph, std::span<const Value> inputs) {
+                    return outputs_of(graph, op, inputs, sample.attributes);
+                  },
+                  sample.inputs, op.traits.second_order, seed),
               sample.name);
     } catch (const Error& error) {
       if (result.detail.empty()) result.detail = "sample '" + sample.name + "': " + error.what();

@@ -28,11 +28,11 @@ using GraphFunction = std::function<std::vector<Value>(Graph& graph, std::span<c
 ///   f'(x) ≈ (f(x-2h) - 8f(x-h) + 8f(x+h) - f(x+2h)) / 12h,
 /// in double, for every element of every float input (a random 64 of larger ones), to within 1e-8·‖g‖∞; with
 /// `second_order` also the gradient of Σ random·gradient.
-GradcheckResult gradcheck(const GraphFunction& function, std::span<const SampleInput> inputs, bool second_order = true,
-                          uint64_t seed = 0);
+GradcheckResult gradcheck(const GraphFunction& function, std::span<const SampleInput> inputs,
+                          bool second_order = true, uint64_t seed = 0);
 
-/// All samples of an op's record, its expected values, float against double, and for element-wise ops random shapes of
-/// rank 0 to 5 with broadcasting.
+/// All samples of an op's record, its expected values, float against double, and for element-wise ops random
+/// shapes of rank 0 to 5 with broadcasting.
 GradcheckResult gradcheck(const OpDef& op, uint64_t seed = 0);
 
 /// The data that a sample input describes, as `dtype` where it is not i32.

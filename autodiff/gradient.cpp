@@ -31,7 +31,8 @@ std::vector<bool> carriers(const Graph& graph, std::span<const Value> wrt, int32
 std::vector<Value> gradient(Value loss, std::span<const Value> wrt, std::span<const Value> cut) {
   Graph& graph = loss.graph();
   if (!loss.shape().empty())
-    throw UserError("the gradient of a value of shape " + text(loss.shape()) + " was asked for; reduce it to a scalar with sum or mean");
+    throw UserError("the gradient of a value of shape " + text(loss.shape()) +
+                    " was asked for; reduce it to a scalar with sum or mean");
   if (!is_float(loss.dtype())) throw UserError("the gradient of an i32 value was asked for; cast it to f32");
   const int32_t end = loss.node() + 1;
   const std::vector<bool> carries = carriers(graph, wrt, end);
@@ -55,19 +56,23 @@ std::vector<Value> gradient(Value loss, std::span<const Value> wrt, std::span<co
     std::vector<Value> given = std::move(adjoints.rbegin()->second);
     adjoints.erase(std::prev(adjoints.end()));
     for (size_t o = 0; o < given.size(); ++o)
-      if (const auto found = wanted.find({id, static_cast<int32_t>(o)}); found != wanted.end()) found->second = given[o];
+      if (const auto found = wanted.find({id, static_cast<int32_t>(o)}); found != wanted.end())
+        found->second = given[o];
     const OpDef& op = *graph.node(id).op;
-    if (!carries[id] || is_cut[id] || op.traits.source != SourceKind::none || op.traits.stops_gradient) continue;
+    if (!carries[id] || is_cut[id] || op.traits.source != SourceKind::none || op.traits.stops_gradient)
+      continue;
 
     const std::vector<Edge> inputs = graph.node(id).inputs;
     std::vector<bool> needed;
     for (const Edge& edge : inputs) needed.push_back(carries[edge.node] && is_float(graph.type(edge).dtype));
     if (std::none_of(needed.begin(), needed.end(), [](bool n) { return n; })) continue;
     if (!op.vjp)
-      throw UserError("[" + op.name + "] " + (graph.node(id).name.empty() ? "" : "'" + graph.node(id).name + "' ") +
+      throw UserError("[" + op.name + "] " +
+                      (graph.node(id).name.empty() ? "" : "'" + graph.node(id).name + "' ") +
                       "has no gradient; put stop_gradient around it or choose another op");
     const Adjoints results = op.vjp(GradContext(graph, id, std::move(given), needed));
-    require(results.size() == inputs.size(), "a vjp returns another number of adjoints than its op has inputs");
+    require(results.size() == inputs.size(),
+            "a vjp returns another number of adjoints than its op has inputs");
     for (size_t i = 0; i < inputs.size(); ++i) {
       if (!results[i] || !needed[i]) continue;
       const Shape shape = graph.type(inputs[i]).shape;

@@ -8,10 +8,10 @@
 
 namespace lariat {
 
-/// The gradient of the scalar `loss` with respect to each of `wrt` (parameters, inputs or any values in between), as
-/// nodes of the same graph, so that it can be differentiated again. Values that the loss does not depend on get
-/// zeros. The adjoint of a value in `cut` is computed but not passed on to its node's inputs. Reverse mode: Linnainmaa
-/// (1970); Griewank and Walther, Evaluating Derivatives (2008), ch. 3.
+/// The gradient of the scalar `loss` with respect to each of `wrt` (parameters, inputs or any values in
+/// between), as nodes of the same graph, so that it can be differentiated again. Values that the loss does
+/// not depend on get zeros. The adjoint of a value in `cut` is computed but not passed on to its node's
+/// inputs. Reverse mode: Linnainmaa (1970); Griewank and Walther, Evaluating Derivatives (2008), ch. 3.
 /// Throws UserError where the loss is not a scalar or an op on the way has no gradient.
 std::vector<Value> gradient(Value loss, std::span<const Value> wrt, std::span<const Value> cut = {});
 std::vector<Value> gradient(Value loss, std::initializer_list<Value> wrt);

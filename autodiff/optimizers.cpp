@@ -1,6 +1,9 @@
 #include "autodiff/optimizers.hpp"
 
+#include <fmt/format.h>
+
 #include <cmath>
+#include <limits>
 
 #include "graph/error.hpp"
 #include "ops/ops.hpp"
@@ -9,13 +12,14 @@ namespace lariat {
 
 namespace {
 
-void check(const char* optimizer, const char* name, double value, double minimum, double below) {
-  if (!(value >= minimum && value < below))
-    throw UserError(std::string(optimizer) + ": " + name + " is " + std::to_string(value) + "; it must lie in [" +
-                    std::to_string(minimum) + ", " + std::to_string(below) + ")");
-}
+constexpr double unlimited = std::numeric_limits<double>::infinity();
 
-constexpr double unlimited = 1e30;
+void check(const char* optimizer, const char* name, double value, double minimum, double below) {
+  if (value >= minimum && value < below) return;
+  throw UserError(fmt::format("{}: {} is {}; it must {}", optimizer, name, value,
+                              below == unlimited ? fmt::format("be a number of {} or more", minimum)
+                                                 : fmt::format("lie in [{}, {})", minimum, below)));
+}
 
 // 1 - βᵗ, without the cancellation that a float power would suffer for β near 1.
 Value bias_correction(double beta, Value count) {
@@ -89,8 +93,9 @@ RmsProp::operator Optimizer() const {
 
 Adam::operator Optimizer() const {
   check_adam("Adam", learning_rate, beta1, beta2, epsilon);
-  return {"Adam", learning_rate, "Adam: learning_rate / (√v̂ + ε)",
-          [copy = *this](UpdateContext& c) { return adam_step(c, c.parameter, copy.beta1, copy.beta2, copy.epsilon); }};
+  return {"Adam", learning_rate, "Adam: learning_rate / (√v̂ + ε)", [copy = *this](UpdateContext& c) {
+            return adam_step(c, c.parameter, copy.beta1, copy.beta2, copy.epsilon);
+          }};
 }
 
 AdamW::operator Optimizer() const {

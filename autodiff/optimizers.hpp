@@ -24,8 +24,9 @@ class UpdateContext {
   Graph& graph_;
 };
 
-/// How parameters move. `propose` builds the point v that the optimizer would go to by the smooth gradient alone, and
-/// the step size 1/d of each element, d being the diagonal metric that produced v: a prox must use the same metric.
+/// How parameters move. `propose` builds the point v that the optimizer would go to by the smooth gradient
+/// alone, and the step size 1/d of each element, d being the diagonal metric that produced v: a prox must use
+/// the same metric.
 struct Optimizer {
   std::string name;
   double learning_rate = 0.01;

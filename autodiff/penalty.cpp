@@ -60,8 +60,8 @@ Dependence dependence(const Graph& graph, const std::vector<Value>& parameters) 
   return {dependents(graph, data), dependents(graph, all), reached_by_gradients(graph, trained)};
 }
 
-// Whether the loss depends linearly on a node along every path; with the check that a node's adjoint is free of the
-// parameters this makes the adjoint the term's exact coefficient.
+// Whether the loss depends linearly on a node along every path; with the check that a node's adjoint is free
+// of the parameters this makes the adjoint the term's exact coefficient.
 std::vector<bool> linear_to(Value loss) {
   const Graph& graph = loss.graph();
   const Edge root{loss.node(), loss.output()};
@@ -82,9 +82,10 @@ struct NotAView {
   std::string code, reason, advice;
 };
 
-// Carries the weights of a penalty's argument back to the parameters it shows: through views by their vjp (slices
-// add up where they overlap), through constant factors c by |c|^degree.
-std::map<int32_t, Value> weights_of_parameters(Value argument, Value weight, const Penalty& penalty, const Dependence& depends,
+// Carries the weights of a penalty's argument back to the parameters it shows: through views by their vjp
+// (slices add up where they overlap), through constant factors c by |c|^degree.
+std::map<int32_t, Value> weights_of_parameters(Value argument, Value weight, const Penalty& penalty,
+                                               const Dependence& depends,
                                                const std::vector<Value>& parameters) {
   Graph& graph = argument.graph();
   std::map<int32_t, Value> found;
@@ -94,15 +95,18 @@ std::map<int32_t, Value> weights_of_parameters(Value argument, Value weight, con
     pending.pop_back();
     const Node node = graph.node(value.node());
     if (node.op->traits.source == SourceKind::parameter) {
-      const bool trained = std::any_of(parameters.begin(), parameters.end(), [&](Value p) { return p.node() == value.node(); });
+      const bool trained = std::any_of(parameters.begin(), parameters.end(),
+                                       [&](Value p) { return p.node() == value.node(); });
       if (!trained)
-        throw NotAView{"L109", fmt::format("'{}' is not trained by this optimizer", node.name), "drop the term, or train the parameter"};
+        throw NotAView{"L109", fmt::format("'{}' is not trained by this optimizer", node.name),
+                       "drop the term, or train the parameter"};
       Value& sum = found[value.node()];
       sum = sum ? sum + carried : carried;
       continue;
     }
     if (node.op->traits.stops_gradient)
-      throw NotAView{"L106", "its argument is under stop_gradient, so its gradient is zero by design", "penalise the parameter itself"};
+      throw NotAView{"L106", "its argument is under stop_gradient, so its gradient is zero by design",
+                     "penalise the parameter itself"};
     std::vector<bool> shows;
     for (const Edge& edge : node.inputs) shows.push_back(depends.on_parameters[edge.node]);
     const auto shown = std::count(shows.begin(), shows.end(), true);
@@ -114,8 +118,8 @@ std::map<int32_t, Value> weights_of_parameters(Value argument, Value weight, con
       continue;
     }
     size_t at = std::find(shows.begin(), shows.end(), true) - shows.begin();
-    const bool scales = node.op->traits.elementwise && shown == 1 && node.op->traits.is_linear(at) && node.op->vjp &&
-                        graph.type(node.inputs[at]) == node.outputs[0];
+    const bool scales = node.op->traits.elementwise && shown == 1 && node.op->traits.is_linear(at) &&
+                        node.op->vjp && graph.type(node.inputs[at]) == node.outputs[0];
     if (scales && node.op->traits.additive && node.inputs.size() > 1)
       throw NotAView{"L102", "its kink is shifted away from zero, which this optimizer step does not rewrite",
                      "penalise the parameter's difference as a parameter of its own"};
@@ -133,8 +137,9 @@ void check_sign(const PenaltyTerm& term, const std::optional<Tensor>& weight) {
   if (!weight) return;
   for (int64_t i = 0; i < weight->count(); ++i)
     if (weight->at(i) < 0)
-      throw UserError(fmt::format("L104: the coefficient of {} on '{}' is {:.6g}; a penalty needs a coefficient of 0 or more",
-                                  term.penalty->formula, term.parameter, weight->at(i)));
+      throw UserError(fmt::format(
+          "L104: the coefficient of {} on '{}' is {:.6g}; a penalty needs a coefficient of 0 or more",
+          term.penalty->formula, term.parameter, weight->at(i)));
 }
 
 }  // namespace
@@ -149,7 +154,8 @@ PenaltySplit split_penalties(Value loss, const std::vector<Value>& parameters) {
   const auto refuse = [&](int32_t id, std::string code, std::string reason, std::string advice) {
     const Node& node = graph.node(id);
     if (node.op->penalty->nonsmooth)
-      split.refusals.push_back({std::move(code), node.op->name, std::move(reason), std::move(advice), node.where});
+      split.refusals.push_back(
+          {std::move(code), node.op->name, std::move(reason), std::move(advice), node.where});
   };
   const Edge root{loss.node(), loss.output()};
   const std::vector<bool> used = ancestors(graph, {&root, 1});
@@ -157,10 +163,13 @@ PenaltySplit split_penalties(Value loss, const std::vector<Value>& parameters) {
     const Node& node = graph.node(id);
     if (!used[id] || !node.op->penalty || !depends.on_parameters[id]) continue;
     if (depends.on_data[id]) {
-      if (linear[id]) refuse(id, "L101", "its argument depends on the data", "only terms of parameters alone have a prox; nothing to do for a data loss");
+      if (linear[id])
+        refuse(id, "L101", "its argument depends on the data",
+               "only terms of parameters alone have a prox; nothing to do for a data loss");
     } else if (!linear[id]) {
       if (depends.on_trained[id])
-        refuse(id, "L105", "the loss does not depend on it linearly: it sits under another function", "add the penalty to the loss itself");
+        refuse(id, "L105", "the loss does not depend on it linearly: it sits under another function",
+               "add the penalty to the loss itself");
     } else {
       candidates.push_back(id);
     }
@@ -175,19 +184,23 @@ PenaltySplit split_penalties(Value loss, const std::vector<Value>& parameters) {
     const int32_t id = candidates[i];
     const Penalty& penalty = *graph.node(id).op->penalty;
     if (after.on_trained[adjoints[i].node()]) {
-      refuse(id, "L103", "its coefficient is itself trained, and would shrink to zero", "make the coefficient a constant or a fed scalar, or wrap it in stop_gradient");
+      refuse(id, "L103", "its coefficient is itself trained, and would shrink to zero",
+             "make the coefficient a constant or a fed scalar, or wrap it in stop_gradient");
       continue;
     }
     if (after.on_data[adjoints[i].node()]) {
-      refuse(id, "L101", "its coefficient depends on the data", "make the coefficient a constant or a fed scalar");
+      refuse(id, "L101", "its coefficient depends on the data",
+             "make the coefficient a constant or a fed scalar");
       continue;
     }
     const Value argument = graph.value(graph.node(id).inputs[0]);
     Value weight = adjoints[i];
     if (weight.shape() != argument.shape()) weight = broadcast_to(weight, argument.shape());
     try {
-      for (const auto& [parameter, own] : weights_of_parameters(argument, weight, penalty, after, parameters)) {
-        PenaltyTerm term{nodes[i], &penalty, graph.node(parameter).name, own, std::nullopt, graph.node(id).where};
+      for (const auto& [parameter, own] :
+           weights_of_parameters(argument, weight, penalty, after, parameters)) {
+        PenaltyTerm term{nodes[i], &penalty,     graph.node(parameter).name,
+                         own,      std::nullopt, graph.node(id).where};
         const std::optional<Tensor> constant = constant_value(own);
         check_sign(term, constant);
         if (!constant) {
@@ -210,8 +223,8 @@ PenaltySplit split_penalties(Value loss, const std::vector<Value>& parameters) {
     }
   }
 
-  // A node cut for one parameter is cut for all it shows, so smooth terms stay only where every parameter they show
-  // has a kink from another term.
+  // A node cut for one parameter is cut for all it shows, so smooth terms stay only where every parameter
+  // they show has a kink from another term.
   const auto has_kink = [&](const std::string& parameter) {
     return std::any_of(split.terms.begin(), split.terms.end(), [&](const PenaltyTerm& term) {
       return term.parameter == parameter && term.penalty->nonsmooth;

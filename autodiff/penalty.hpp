@@ -2,9 +2,9 @@
 
 #include <optional>
 
-#include "graph/graph.hpp"
 #include "autodiff/rewrite_report.hpp"
 #include "graph/builder.hpp"
+#include "graph/graph.hpp"
 #include "graph/op_def.hpp"
 
 namespace lariat {
@@ -27,13 +27,13 @@ struct PenaltySplit {
   std::vector<Refusal> refusals;
 };
 
-/// Finds the penalty terms of `loss`: nodes whose record is a penalty, on which the loss depends linearly, and whose
-/// argument is a scaled view of one of `parameters`. Terms of a parameter are taken only where one of them has a
-/// kink. Adds nodes for the weights. Throws UserError (L104) for a constant negative weight.
+/// Finds the penalty terms of `loss`: nodes whose record is a penalty, on which the loss depends linearly,
+/// and whose argument is a scaled view of one of `parameters`. Terms of a parameter are taken only where one
+/// of them has a kink. Adds nodes for the weights. Throws UserError (L104) for a constant negative weight.
 PenaltySplit split_penalties(Value loss, const std::vector<Value>& parameters);
 
-/// Copies the graph of `loss` into `to` with every listed spelling of |x| and x² turned into abs and square; only
-/// values that depend on no input are touched. Returns the loss in `to`.
+/// Copies the graph of `loss` into `to` with every listed spelling of |x| and x² turned into abs and square;
+/// only values that depend on no input are touched. Returns the loss in `to`.
 Value canonicalize_penalties(Value loss, Graph& to);
 
 /// The value as a tensor where it depends on constants only.

@@ -12,19 +12,22 @@ namespace lariat {
 namespace {
 
 void in_stage_order(std::vector<PenaltyTerm>& terms) {
-  std::stable_sort(terms.begin(), terms.end(),
-                   [](const PenaltyTerm& a, const PenaltyTerm& b) { return a.penalty->stage < b.penalty->stage; });
+  std::stable_sort(terms.begin(), terms.end(), [](const PenaltyTerm& a, const PenaltyTerm& b) {
+    return a.penalty->stage < b.penalty->stage;
+  });
 }
 
 std::string describe(const PenaltyTerm& term) {
   std::string formula = term.penalty->formula;
   if (const size_t x = formula.find('x'); x != std::string::npos) formula.replace(x, 1, term.parameter);
-  return term.coefficient ? fmt::format("{:.6g} * {}", *term.coefficient, formula) : fmt::format("weighted {}", formula);
+  return term.coefficient ? fmt::format("{:.6g} * {}", *term.coefficient, formula)
+                          : fmt::format("weighted {}", formula);
 }
 
 std::string place(const std::source_location& where) {
   const std::string_view file = where.file_name();
-  return where.line() == 0 ? std::string() : fmt::format(" ({}:{})", file.substr(file.find_last_of('/') + 1), where.line());
+  return where.line() == 0 ? std::string()
+                           : fmt::format(" ({}:{})", file.substr(file.find_last_of('/') + 1), where.line());
 }
 
 }  // namespace
@@ -36,7 +39,8 @@ Value proximal_update(const ProxPoint& proposal, std::vector<PenaltyTerm> terms)
   for (size_t i = 0; i < terms.size();) {
     const Penalty* penalty = terms[i].penalty;
     Value weight = terms[i].weight;
-    for (++i; i < terms.size() && terms[i].penalty->prox == penalty->prox; ++i) weight = weight + terms[i].weight;
+    for (++i; i < terms.size() && terms[i].penalty->prox == penalty->prox; ++i)
+      weight = weight + terms[i].weight;
     at = penalty->prox(at, weight);
   }
   return at.point;
@@ -50,22 +54,26 @@ RewriteReport make_report(const PenaltySplit& split, const std::string& metric) 
   for (const PenaltyTerm& term : terms) {
     auto entry = std::find_if(report.rewritten.begin(), report.rewritten.end(),
                               [&](const RewriteReport::Entry& e) { return e.parameter == term.parameter; });
-    if (entry == report.rewritten.end()) entry = report.rewritten.insert(entry, {term.parameter, {}, {}, metric});
+    if (entry == report.rewritten.end())
+      entry = report.rewritten.insert(entry, {term.parameter, {}, {}, metric});
     entry->terms.push_back(describe(term));
     if (entry->operator_name.find(term.penalty->operator_name) == std::string::npos)
       entry->operator_name += (entry->operator_name.empty() ? "" : ", ") + term.penalty->operator_name;
   }
-  std::sort(report.rewritten.begin(), report.rewritten.end(),
-            [](const RewriteReport::Entry& a, const RewriteReport::Entry& b) { return a.parameter < b.parameter; });
+  std::sort(
+      report.rewritten.begin(), report.rewritten.end(),
+      [](const RewriteReport::Entry& a, const RewriteReport::Entry& b) { return a.parameter < b.parameter; });
   return report;
 }
 
 std::string RewriteReport::text() const {
   std::string result;
   for (const Entry& entry : rewritten)
-    result += fmt::format("{}: {} -> {}, metric {}\n", entry.parameter, fmt::join(entry.terms, " + "), entry.operator_name, entry.metric);
+    result += fmt::format("{}: {} -> {}, metric {}\n", entry.parameter, fmt::join(entry.terms, " + "),
+                          entry.operator_name, entry.metric);
   for (const Refusal& refusal : refused)
-    result += fmt::format("{}: {}{} keeps its subgradient: {}; {}\n", refusal.code, refusal.term, place(refusal.where), refusal.reason, refusal.advice);
+    result += fmt::format("{}: {}{} keeps its subgradient: {}; {}\n", refusal.code, refusal.term,
+                          place(refusal.where), refusal.reason, refusal.advice);
   if (!note.empty()) result += note + "\n";
   if (result.empty()) result = "no penalty terms: nothing to rewrite\n";
   return result;
@@ -74,9 +82,16 @@ std::string RewriteReport::text() const {
 std::string RewriteReport::json() const {
   nlohmann::json all{{"rewritten", nlohmann::json::array()}, {"refused", nlohmann::json::array()}};
   for (const Entry& entry : rewritten)
-    all["rewritten"].push_back({{"parameter", entry.parameter}, {"terms", entry.terms}, {"operator", entry.operator_name}, {"metric", entry.metric}});
+    all["rewritten"].push_back({{"parameter", entry.parameter},
+                                {"terms", entry.terms},
+                                {"operator", entry.operator_name},
+                                {"metric", entry.metric}});
   for (const Refusal& refusal : refused)
-    all["refused"].push_back({{"code", refusal.code}, {"term", refusal.term}, {"reason", refusal.reason}, {"advice", refusal.advice}, {"line", refusal.where.line()}});
+    all["refused"].push_back({{"code", refusal.code},
+                              {"term", refusal.term},
+                              {"reason", refusal.reason},
+                              {"advice", refusal.advice},
+                              {"line", refusal.where.line()}});
   if (!note.empty()) all["note"] = note;
   return all.dump();
 }

@@ -12,7 +12,8 @@ namespace {
 
 void check_positive(const char* schedule, int64_t steps) {
   if (steps <= 0)
-    throw UserError(std::string("the schedule '") + schedule + "' runs over " + std::to_string(steps) + " steps; it needs at least 1");
+    throw UserError(std::string("the schedule '") + schedule + "' runs over " + std::to_string(steps) +
+                    " steps; it needs at least 1");
 }
 
 double progress(int64_t step, int64_t steps) {
@@ -32,12 +33,15 @@ Schedule step_decay(double factor, int64_t every) {
 
 Schedule exponential(double factor, int64_t over) {
   check_positive("exponential", over);
-  return [=](int64_t step) { return std::pow(factor, static_cast<double>(step) / static_cast<double>(over)); };
+  return
+      [=](int64_t step) { return std::pow(factor, static_cast<double>(step) / static_cast<double>(over)); };
 }
 
 Schedule cosine(int64_t steps, double last) {
   check_positive("cosine", steps);
-  return [=](int64_t step) { return last + (1 - last) * 0.5 * (1 + std::cos(std::numbers::pi * progress(step, steps))); };
+  return [=](int64_t step) {
+    return last + (1 - last) * 0.5 * (1 + std::cos(std::numbers::pi * progress(step, steps)));
+  };
 }
 
 Schedule linear(int64_t steps, double last) {

@@ -27,10 +27,13 @@ std::vector<Value> trained_parameters(Value loss, const std::vector<Value>& aske
   std::vector<Value> found;
   for (int32_t id = 0; id < graph.size(); ++id) {
     if (!used[id] || graph.node(id).op->traits.source != SourceKind::parameter) continue;
-    const bool wanted = asked.empty() || std::any_of(asked.begin(), asked.end(), [&](Value v) { return v.name() == graph.node(id).name; });
+    const bool wanted = asked.empty() || std::any_of(asked.begin(), asked.end(), [&](Value v) {
+                          return v.name() == graph.node(id).name;
+                        });
     if (wanted) found.push_back({&loss.graph(), id});
   }
-  if (found.empty()) throw UserError("the loss depends on no parameter that is trained; make one with Graph::parameter");
+  if (found.empty())
+    throw UserError("the loss depends on no parameter that is trained; make one with Graph::parameter");
   return found;
 }
 
@@ -51,7 +54,8 @@ std::vector<Value> clip_gradients(std::vector<Value> gradients, const TrainerOpt
 }
 
 // Loss and metrics as they are written, then everything that moves the state.
-std::unique_ptr<Graph> training_step(Value written, const Optimizer& optimizer, const TrainerOptions& options, RewriteReport& report) {
+std::unique_ptr<Graph> training_step(Value written, const Optimizer& optimizer, const TrainerOptions& options,
+                                     RewriteReport& report) {
   auto step = std::make_unique<Graph>();
   GraphCopy copy(written.graph(), *step);
   for (int32_t id = 0; id < written.graph().size(); ++id) copy.copy(id);
@@ -82,7 +86,8 @@ std::unique_ptr<Graph> training_step(Value written, const Optimizer& optimizer, 
   }
   if (penalty) step->output("penalty", penalty);
 
-  const std::vector<Value> smooth = clip_gradients({gradients.begin(), gradients.begin() + static_cast<int64_t>(parameters.size())}, options);
+  const std::vector<Value> smooth = clip_gradients(
+      {gradients.begin(), gradients.begin() + static_cast<int64_t>(parameters.size())}, options);
   const Value rate = step->input(learning_rate_input, {}, f64);
   const Value count = step->state("step", {}, init::zeros(), i32) + step->constant(1, i32);
   step->update("step", count);
@@ -119,7 +124,8 @@ struct Trainer::Implementation {
   std::map<std::vector<std::pair<int32_t, int32_t>>, std::unique_ptr<Program>> evaluations;
 };
 
-Trainer::Trainer(Value loss, const Optimizer& optimizer, TrainerOptions options) : self_(std::make_unique<Implementation>()) {
+Trainer::Trainer(Value loss, const Optimizer& optimizer, TrainerOptions options)
+    : self_(std::make_unique<Implementation>()) {
   self_->optimizer = optimizer;
   self_->options = std::move(options);
   self_->graph = training_step(loss, optimizer, self_->options, self_->report);
@@ -151,7 +157,9 @@ StepResult Trainer::step(const Feeds& feeds) {
   }
   result.smooth = result.loss - result.penalty;
   if (!std::isfinite(result.loss))
-    throw JobError(fmt::format("diverged: the loss is {} at step {}; lower the learning rate or clip the gradient", result.loss, steps()));
+    throw JobError(
+        fmt::format("diverged: the loss is {} at step {}; lower the learning rate or clip the gradient",
+                    result.loss, steps()));
   return result;
 }
 

@@ -36,8 +36,8 @@ struct StepResult {
   std::vector<double> metrics;
 };
 
-/// Trains the parameters that a loss depends on: writes the training step as a graph (forward, backward, optimizer,
-/// prox), and runs it. The state lives in a Store and nowhere else.
+/// Trains the parameters that a loss depends on: writes the training step as a graph (forward, backward,
+/// optimizer, prox), and runs it. The state lives in a Store and nowhere else.
 class Trainer {
  public:
   /// Throws UserError where the loss is not a scalar or trains nothing.

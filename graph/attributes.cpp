@@ -10,8 +10,9 @@
 namespace lariat {
 
 std::string_view name_of(AttributeKind kind) {
-  constexpr std::array<std::string_view, 9> names{"a boolean", "an integer", "a number", "a string", "a list of integers",
-                                                  "a shape",   "a dtype",    "a tensor", "a graph"};
+  constexpr std::array<std::string_view, 9> names{"a boolean", "an integer",         "a number",
+                                                  "a string",  "a list of integers", "a shape",
+                                                  "a dtype",   "a tensor",           "a graph"};
   return names[static_cast<size_t>(kind)];
 }
 
@@ -20,8 +21,9 @@ Attributes::Attributes(std::initializer_list<std::pair<std::string, Attribute>> 
 }
 
 void Attributes::set(std::string name, Attribute value) {
-  const auto place = std::lower_bound(entries_.begin(), entries_.end(), name,
-                                      [](const auto& entry, const std::string& wanted) { return entry.first < wanted; });
+  const auto place =
+      std::lower_bound(entries_.begin(), entries_.end(), name,
+                       [](const auto& entry, const std::string& wanted) { return entry.first < wanted; });
   if (place != entries_.end() && place->first == name) {
     place->second = std::move(value);
   } else {

@@ -10,21 +10,26 @@ Value build(std::string_view op, std::span<const Operand> operands, Attributes a
   for (const Operand& operand : operands) {
     if (!operand.value) continue;
     if (first && &first.graph() != &operand.value.graph())
-      throw UserError(std::string("[") + std::string(op) + "] takes values of one graph; these belong to two");
+      throw UserError(std::string("[") + std::string(op) +
+                      "] takes values of one graph; these belong to two");
     if (!first) first = operand.value;
   }
   if (!first)
-    throw UserError(std::string("[") + std::string(op) + "] takes a value of a graph; an empty Value or only numbers were given");
+    throw UserError(std::string("[") + std::string(op) +
+                    "] takes a value of a graph; an empty Value or only numbers were given");
   Graph& graph = first.graph();
   std::vector<Value> inputs;
   inputs.reserve(operands.size());
   for (const Operand& operand : operands)
-    inputs.push_back(operand.value ? operand.value : graph.constant(operand.number, first.dtype(), operand.where));
+    inputs.push_back(operand.value ? operand.value
+                                   : graph.constant(operand.number, first.dtype(), operand.where));
   return graph.add(registry().get(op), inputs, std::move(attributes), std::move(name), operands[0].where);
 }
 
-Value build(std::string_view op, std::initializer_list<Operand> operands, Attributes attributes, std::string name) {
-  return build(op, std::span<const Operand>(operands.begin(), operands.size()), std::move(attributes), std::move(name));
+Value build(std::string_view op, std::initializer_list<Operand> operands, Attributes attributes,
+            std::string name) {
+  return build(op, std::span<const Operand>(operands.begin(), operands.size()), std::move(attributes),
+               std::move(name));
 }
 
 Value output_of(Value value, int32_t index) { return {&value.graph(), value.node(), index}; }

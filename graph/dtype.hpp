@@ -12,7 +12,9 @@ inline constexpr DType f32 = DType::f32, f64 = DType::f64, i32 = DType::i32;
 
 constexpr size_t size_of(DType dtype) { return dtype == f64 ? 8 : 4; }
 constexpr bool is_float(DType dtype) { return dtype != i32; }
-constexpr std::string_view name_of(DType dtype) { return dtype == f32 ? "f32" : dtype == f64 ? "f64" : "i32"; }
+constexpr std::string_view name_of(DType dtype) {
+  return dtype == f32 ? "f32" : dtype == f64 ? "f64" : "i32";
+}
 
 /// The dtype called `name`, or nothing.
 constexpr std::optional<DType> dtype_named(std::string_view name) {
@@ -37,9 +39,12 @@ inline constexpr DType dtype_of<int32_t> = i32;
 template <class Function>
 decltype(auto) with_type(DType dtype, Function&& function) {
   switch (dtype) {
-    case f32: return function(float{});
-    case f64: return function(double{});
-    default: return function(int32_t{});
+    case f32:
+      return function(float{});
+    case f64:
+      return function(double{});
+    default:
+      return function(int32_t{});
   }
 }
 

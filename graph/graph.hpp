@@ -35,8 +35,8 @@ struct Output {
   bool is_update = false;
 };
 
-/// A compute graph: nodes in one arena, in an order in which every node comes after its inputs. Nodes are only ever
-/// added, so a Value stays valid as long as its graph.
+/// A compute graph: nodes in one arena, in an order in which every node comes after its inputs. Nodes are
+/// only ever added, so a Value stays valid as long as its graph.
 class Graph {
  public:
   Graph() = default;
@@ -50,14 +50,16 @@ class Graph {
   Value parameter(std::string name, Extents extents, const Initializer& initializer = init::glorot_uniform(),
                   DType dtype = f32, std::source_location where = std::source_location::current());
   /// A tensor kept in the Store that no optimizer trains: statistics, counters, optimizer slots.
-  Value state(std::string name, Extents extents, const Initializer& initializer = init::zeros(), DType dtype = f32,
-              std::source_location where = std::source_location::current());
+  Value state(std::string name, Extents extents, const Initializer& initializer = init::zeros(),
+              DType dtype = f32, std::source_location where = std::source_location::current());
   /// The seed and step counter that random ops draw from: state "random", i32 [seed low, seed high, step].
   Value random_state();
   Value constant(Tensor value, std::source_location where = std::source_location::current());
-  Value constant(double value, DType dtype = f32, std::source_location where = std::source_location::current());
+  Value constant(double value, DType dtype = f32,
+                 std::source_location where = std::source_location::current());
 
-  /// Adds a node: checks attributes, infers output types. Throws UserError that names op, node and source line.
+  /// Adds a node: checks attributes, infers output types. Throws UserError that names op, node and source
+  /// line.
   Value add(const OpDef& op, std::span<const Value> inputs, Attributes attributes = {}, std::string name = {},
             std::source_location where = std::source_location::current());
 
@@ -78,14 +80,16 @@ class Graph {
   void rename(int32_t id, std::string name) { nodes_[id].name = std::move(name); }
 
  private:
-  Value source(std::string_view op, std::string name, TensorType type, Attributes attributes, std::source_location where);
+  Value source(std::string_view op, std::string name, TensorType type, Attributes attributes,
+               std::source_location where);
 
   std::vector<Node> nodes_;
   std::vector<Output> outputs_;
   std::map<std::string, int32_t, std::less<>> sources_;
 };
 
-/// Edges of each node's outputs to their readers: for node n, users[n] lists the ids of nodes that read it, ascending.
+/// Edges of each node's outputs to their readers: for node n, users[n] lists the ids of nodes that read it,
+/// ascending.
 std::vector<std::vector<int32_t>> users(const Graph& graph);
 
 /// Whether each node has a path to one of `roots`, so nodes without are dead for them.
@@ -97,12 +101,14 @@ std::vector<bool> dependents(const Graph& graph, std::span<const int32_t> source
 class GraphCopy {
  public:
   GraphCopy(const Graph& from, Graph& to) : from_(from), to_(to), copies_(from.size()) {}
-  /// Copies node `id`, whose inputs must have been copied or replaced. An input, parameter or state that the target
-  /// has under the same name is taken as it is there.
+  /// Copies node `id`, whose inputs must have been copied or replaced. An input, parameter or state that the
+  /// target has under the same name is taken as it is there.
   void copy(int32_t id);
   /// Lets `value` of the target graph stand for output 0.. of node `id`.
   void replace(int32_t id, std::vector<Value> values) { copies_[id] = std::move(values); }
-  Value operator()(Edge edge) const { return copies_[edge.node].empty() ? Value() : copies_[edge.node][edge.output]; }
+  Value operator()(Edge edge) const {
+    return copies_[edge.node].empty() ? Value() : copies_[edge.node][edge.output];
+  }
   Value operator()(Value value) const { return (*this)(Edge{value.node(), value.output()}); }
   std::vector<Value> inputs(int32_t id) const;
   const std::vector<Value>& values(int32_t id) const { return copies_[id]; }

@@ -32,8 +32,8 @@ class InferContext {
   const Attributes& attributes_;
 };
 
-/// Runs `body(begin, end)` over [0, count) in chunks of `grain`, perhaps on several threads. Chunk limits depend on
-/// the arguments only.
+/// Runs `body(begin, end)` over [0, count) in chunks of `grain`, perhaps on several threads. Chunk limits
+/// depend on the arguments only.
 class ParallelFor {
  public:
   virtual ~ParallelFor() = default;
@@ -66,7 +66,8 @@ struct KernelContext {
 
 using Kernel = void (*)(const KernelContext&);
 /// The scalar function of an element-wise op over `count` consecutive elements, all operands dense.
-using BlockKernel = void (*)(const void* const* inputs, void* output, int64_t count, const Attributes& attributes);
+using BlockKernel = void (*)(const void* const* inputs, void* output, int64_t count,
+                             const Attributes& attributes);
 
 template <class Function>
 struct PerDType {
@@ -146,7 +147,9 @@ struct Traits {
   /// The vjp's own nodes can be differentiated again.
   bool second_order = true;
 
-  bool is_linear(size_t input) const { return linear.empty() ? false : linear[std::min(input, linear.size() - 1)]; }
+  bool is_linear(size_t input) const {
+    return linear.empty() ? false : linear[std::min(input, linear.size() - 1)];
+  }
 };
 
 /// Estimated work of one run.
@@ -171,7 +174,8 @@ struct Penalty {
   ProxPoint (*prox)(ProxPoint at, Value weight) = nullptr;
 };
 
-/// A tensor of a sample: values where given, else seeded uniform in [low, high], at least `gap` away from every kink.
+/// A tensor of a sample: values where given, else seeded uniform in [low, high], at least `gap` away from
+/// every kink.
 struct SampleInput {
   Extents extents;
   std::vector<double> values = {};

@@ -5,8 +5,9 @@
 namespace lariat {
 
 std::array<uint32_t, 4> random_bits(uint64_t key, uint64_t stream, uint64_t counter) {
-  const r123::Philox4x32::ctr_type position{{static_cast<uint32_t>(counter), static_cast<uint32_t>(counter >> 32),
-                                             static_cast<uint32_t>(stream), static_cast<uint32_t>(stream >> 32)}};
+  const r123::Philox4x32::ctr_type position{
+      {static_cast<uint32_t>(counter), static_cast<uint32_t>(counter >> 32), static_cast<uint32_t>(stream),
+       static_cast<uint32_t>(stream >> 32)}};
   const r123::Philox4x32::key_type seed{{static_cast<uint32_t>(key), static_cast<uint32_t>(key >> 32)}};
   const auto bits = r123::Philox4x32()(position, seed);
   return {bits[0], bits[1], bits[2], bits[3]};

@@ -8,7 +8,8 @@ namespace lariat {
 
 const OpDef& Registry::add(OpDef def) {
   const auto check = [&](bool condition, std::string_view what) {
-    if (!condition) throw InternalError(fmt::format("internal fault: the record of op '{}' {}", def.name, what));
+    if (!condition)
+      throw InternalError(fmt::format("internal fault: the record of op '{}' {}", def.name, what));
   };
   check(!def.doc.empty(), "has no documentation");
   check(!def.outputs.empty(), "has no output");
@@ -18,7 +19,8 @@ const OpDef& Registry::add(OpDef def) {
     check(!def.traits.elementwise || def.block || def.prepare, "is element-wise without a block kernel");
   }
   check(!def.penalty || def.penalty->prox, "is a penalty without a prox");
-  if (defs_.contains(def.name)) throw UserError(fmt::format("the op '{}' exists already; choose another name", def.name));
+  if (defs_.contains(def.name))
+    throw UserError(fmt::format("the op '{}' exists already; choose another name", def.name));
   const std::string name = def.name;
   return *defs_.emplace(name, std::make_unique<OpDef>(std::move(def))).first->second;
 }
@@ -33,8 +35,9 @@ const OpDef& Registry::get(std::string_view name) const {
   std::vector<std::string> known;
   for (const auto& [other, def] : defs_) known.push_back(other);
   const std::string nearest = nearest_name(name, known);
-  throw UserError(fmt::format("there is no op '{}'.{}", name,
-                              nearest.empty() ? " `lariat ops list` names them all." : fmt::format(" Did you mean '{}'?", nearest)));
+  throw UserError(fmt::format(
+      "there is no op '{}'.{}", name,
+      nearest.empty() ? " `lariat ops list` names them all." : fmt::format(" Did you mean '{}'?", nearest)));
 }
 
 std::vector<const OpDef*> Registry::all() const {

@@ -10,8 +10,8 @@ namespace lariat {
 /// Name -> OpDef. Built-in and plugin ops are equals.
 class Registry {
  public:
-  /// Checks the record and takes it. Throws UserError for a name already taken, InternalError for a record that
-  /// contradicts itself.
+  /// Checks the record and takes it. Throws UserError for a name already taken, InternalError for a record
+  /// that contradicts itself.
   const OpDef& add(OpDef def);
   /// Throws UserError with the nearest known name.
   const OpDef& get(std::string_view name) const;

@@ -15,10 +15,13 @@ std::vector<TensorType> of_value(const InferContext& c) { return {c.attribute<Te
 
 OpDef declared_source(std::string name, std::string doc, SourceKind kind) {
   OpDef def{.name = std::move(name), .doc = std::move(doc), .inputs = {}};
-  def.attributes = {{"shape", AttributeKind::shape, "its shape"}, {"dtype", AttributeKind::dtype, "its dtype"}};
+  def.attributes = {{"shape", AttributeKind::shape, "its shape"},
+                    {"dtype", AttributeKind::dtype, "its dtype"}};
   if (kind != SourceKind::input) {
-    def.attributes.push_back({"initializer", AttributeKind::string, "how its first value is drawn", Attribute(std::string("constant"))});
-    def.attributes.push_back({"scale", AttributeKind::real, "the initializer's constant, width or gain", Attribute(0.0)});
+    def.attributes.push_back({"initializer", AttributeKind::string, "how its first value is drawn",
+                              Attribute(std::string("constant"))});
+    def.attributes.push_back(
+        {"scale", AttributeKind::real, "the initializer's constant, width or gain", Attribute(0.0)});
   }
   def.traits.source = kind;
   def.infer = declared;
@@ -32,9 +35,11 @@ std::vector<OpDef> source_ops() {
   constant.attributes = {{"value", AttributeKind::tensor, "the tensor"}};
   constant.traits.source = SourceKind::constant;
   constant.infer = of_value;
-  return {declared_source("input", "Data fed at each run.", SourceKind::input),
-          declared_source("parameter", "A tensor in the store that an optimizer trains.", SourceKind::parameter),
-          declared_source("state", "A tensor in the store that no optimizer trains.", SourceKind::state), constant};
+  return {
+      declared_source("input", "Data fed at each run.", SourceKind::input),
+      declared_source("parameter", "A tensor in the store that an optimizer trains.", SourceKind::parameter),
+      declared_source("state", "A tensor in the store that no optimizer trains.", SourceKind::state),
+      constant};
 }
 
 }  // namespace lariat

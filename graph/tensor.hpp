@@ -91,8 +91,8 @@ Tensor Tensor::of(Extents extents, std::span<const T> values) {
 /// Equal dtype, extents and bits.
 bool same_bits(const Tensor& a, const Tensor& b);
 
-/// Memory aligned to 64 bytes and freed with the last owner; its bytes are not set. Throws UserError where the
-/// system has not that much.
+/// Memory aligned to 64 bytes and freed with the last owner; its bytes are not set. Throws UserError where
+/// the system has not that much.
 std::shared_ptr<std::byte> allocate_bytes(size_t bytes);
 
 }  // namespace lariat

@@ -34,11 +34,12 @@ class Value {
   int32_t output_ = 0;
 };
 
-/// An argument of a building function: a value or a number, and the source line it was written on. A number takes
-/// the dtype of the other operands.
+/// An argument of a building function: a value or a number, and the source line it was written on. A number
+/// takes the dtype of the other operands.
 class Operand {
  public:
-  Operand(Value value, std::source_location where = std::source_location::current()) : value(value), where(where) {}
+  Operand(Value value, std::source_location where = std::source_location::current())
+      : value(value), where(where) {}
   Operand(double number, std::source_location where = std::source_location::current())
       : number(number), where(where) {}
   Operand(int number, std::source_location where = std::source_location::current())

@@ -16,7 +16,8 @@ constexpr size_t max_runs = 32;
 std::shared_ptr<const void> prepare(const KernelContext& k) {
   ElementwiseProgram::Instruction only{k.op.block.get(k.outputs[0].dtype), &k.attributes, {}};
   for (size_t i = 0; i < k.inputs.size(); ++i) only.arguments.push_back(static_cast<int>(i));
-  return std::make_shared<ElementwiseProgram>(k.outputs[0].extents, k.outputs[0].dtype, k.inputs, std::vector{only},
+  return std::make_shared<ElementwiseProgram>(k.outputs[0].extents, k.outputs[0].dtype, k.inputs,
+                                              std::vector{only},
                                               std::vector{static_cast<int>(k.inputs.size())});
 }
 
@@ -28,7 +29,8 @@ std::vector<TensorType> infer_elementwise(const InferContext& c) {
   TensorType result = c.in(0);
   for (size_t i = 1; i < c.size(); ++i) {
     if (c.in(i).dtype != result.dtype)
-      c.fail("takes inputs of one dtype; got " + text(result) + " and " + text(c.in(i)) + ". Use cast to convert one");
+      c.fail("takes inputs of one dtype; got " + text(result) + " and " + text(c.in(i)) +
+             ". Use cast to convert one");
     const auto shape = broadcast(result.shape, c.shape(i));
     if (!shape)
       c.fail("shapes " + text(result.shape) + " and " + text(c.shape(i)) +
@@ -43,7 +45,8 @@ std::vector<TensorType> infer_elementwise_float(const InferContext& c) {
   return infer_elementwise(c);
 }
 
-OpDef elementwise_op(std::string name, std::string doc, std::vector<InputSpec> inputs, PerDType<BlockKernel> block) {
+OpDef elementwise_op(std::string name, std::string doc, std::vector<InputSpec> inputs,
+                     PerDType<BlockKernel> block) {
   OpDef def{.name = std::move(name), .doc = std::move(doc), .inputs = std::move(inputs)};
   def.traits.elementwise = true;
   def.infer = block.int32 ? infer_elementwise : infer_elementwise_float;
@@ -68,7 +71,8 @@ ElementwiseProgram::ElementwiseProgram(Extents space, DType dtype, std::span<con
       input.layout = Input::Layout::scalar;
     } else {
       input.layout = Input::Layout::broadcast;
-      // Strides over the output's dimensions, innermost first, with neighbours merged where one run covers both.
+      // Strides over the output's dimensions, innermost first, with neighbours merged where one run covers
+      // both.
       int64_t stride = 1;
       for (size_t i = 0; i < space.size(); ++i) {
         const int64_t extent = space[space.size() - 1 - i];
@@ -118,14 +122,15 @@ ElementwiseProgram::ElementwiseProgram(Extents space, DType dtype, std::span<con
   for (int r = input_count; r < registers; ++r) {
     slot_[r] = take();
     for (int argument : program_[r - input_count].arguments)
-      if (argument >= input_count && last_use[argument] == r - input_count && output_of_[argument - input_count] < 0 &&
+      if (argument >= input_count && last_use[argument] == r - input_count &&
+          output_of_[argument - input_count] < 0 &&
           std::find(free_slots.begin(), free_slots.end(), slot_[argument]) == free_slots.end())
         free_slots.push_back(slot_[argument]);
   }
 }
 
-const std::byte* ElementwiseProgram::fetch(const Input& input, const std::byte* data, std::byte* scratch, int64_t begin,
-                                           int64_t count) const {
+const std::byte* ElementwiseProgram::fetch(const Input& input, const std::byte* data, std::byte* scratch,
+                                           int64_t begin, int64_t count) const {
   const size_t size = element_size_;
   int64_t index[max_runs], offset = 0, rest = begin;
   const size_t depth = input.runs.size();
@@ -182,15 +187,16 @@ void ElementwiseProgram::run_range(const KernelContext& k, int64_t begin, int64_
   // An output that overwrites an input still to be read within the block waits in its slot.
   const auto waits = [&](size_t instruction, int output) {
     for (size_t i = 0; i < inputs; ++i)
-      if (k.inputs[i].data == k.outputs[output].data && last_read_[i] > static_cast<int>(instruction)) return true;
+      if (k.inputs[i].data == k.outputs[output].data && last_read_[i] > static_cast<int>(instruction))
+        return true;
     return false;
   };
 
   for (size_t i = 0; i < inputs; ++i) {
     if (inputs_[i].layout != Input::Layout::scalar) continue;
     const Input one{Input::Layout::broadcast, {{block_, 0}}};
-    registers[i] = fetch(one, static_cast<const std::byte*>(k.inputs[i].data), scratch + slot_[i] * slot_bytes, 0,
-                         std::min(block_, end - begin));
+    registers[i] = fetch(one, static_cast<const std::byte*>(k.inputs[i].data),
+                         scratch + slot_[i] * slot_bytes, 0, std::min(block_, end - begin));
   }
   for (int64_t at = begin; at < end; at += block_) {
     const int64_t length = std::min(block_, end - at);
@@ -213,8 +219,8 @@ void ElementwiseProgram::run_range(const KernelContext& k, int64_t begin, int64_
     }
     for (size_t p = 0; p < program_.size(); ++p)
       if (const int output = output_of_[p]; output >= 0 && waits(p, output))
-        std::memcpy(static_cast<std::byte*>(k.outputs[output].data) + at * element_size_, registers[inputs + p],
-                    length * element_size_);
+        std::memcpy(static_cast<std::byte*>(k.outputs[output].data) + at * element_size_,
+                    registers[inputs + p], length * element_size_);
   }
 }
 

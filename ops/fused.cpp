@@ -5,7 +5,9 @@ namespace lariat {
 
 namespace {
 
-const Graph& body_of(const Attributes& attributes) { return *attributes.get<std::shared_ptr<const Graph>>("body"); }
+const Graph& body_of(const Attributes& attributes) {
+  return *attributes.get<std::shared_ptr<const Graph>>("body");
+}
 
 std::vector<TensorType> infer(const InferContext& c) {
   const Graph& body = *c.attribute<std::shared_ptr<const Graph>>("body");
@@ -26,20 +28,22 @@ std::shared_ptr<const void> prepare(const KernelContext& k) {
       registers[id] = next_input++;
       continue;
     }
-    ElementwiseProgram::Instruction instruction{node.op->block.get(node.outputs[0].dtype), &node.attributes, {}};
+    ElementwiseProgram::Instruction instruction{
+        node.op->block.get(node.outputs[0].dtype), &node.attributes, {}};
     for (const Edge& edge : node.inputs) instruction.arguments.push_back(registers[edge.node]);
     registers[id] = inputs + static_cast<int>(program.size());
     program.push_back(std::move(instruction));
   }
   std::vector<int> results;
   for (const Output& output : body.outputs()) results.push_back(registers[output.value.node]);
-  return std::make_shared<ElementwiseProgram>(k.outputs[0].extents, k.outputs[0].dtype, k.inputs, std::move(program),
-                                              std::move(results));
+  return std::make_shared<ElementwiseProgram>(k.outputs[0].extents, k.outputs[0].dtype, k.inputs,
+                                              std::move(program), std::move(results));
 }
 
 void run(const KernelContext& k) { static_cast<const ElementwiseProgram*>(k.prepared)->run(k); }
 
-Cost cost(std::span<const TensorView> inputs, std::span<const TensorView> outputs, const Attributes& attributes) {
+Cost cost(std::span<const TensorView> inputs, std::span<const TensorView> outputs,
+          const Attributes& attributes) {
   Cost total;
   for (const TensorView& view : inputs) total.bytes += static_cast<double>(view.bytes());
   for (const TensorView& view : outputs) total.bytes += static_cast<double>(view.bytes());
@@ -49,11 +53,13 @@ Cost cost(std::span<const TensorView> inputs, std::span<const TensorView> output
 
 }  // namespace
 
-// The body's nodes, run block by block: one pass over memory for the whole chain. Made by the pass fuse_elementwise
-// after differentiation, so it has no gradient of its own.
+// The body's nodes, run block by block: one pass over memory for the whole chain. Made by the pass
+// fuse_elementwise after differentiation, so it has no gradient of its own.
 OpDef records::fused() {
-  OpDef def{.name = "fused", .doc = "A graph of element-wise nodes run as one loop over memory.",
-            .inputs = {{"values", "what the body reads"}}, .variadic = true,
+  OpDef def{.name = "fused",
+            .doc = "A graph of element-wise nodes run as one loop over memory.",
+            .inputs = {{"values", "what the body reads"}},
+            .variadic = true,
             .outputs = {{"results", "the body's outputs, all of one shape"}}};
   def.variadic_outputs = true;
   def.attributes = {{"body", AttributeKind::graph, "the element-wise nodes"}};

@@ -9,12 +9,15 @@ namespace {
 
 std::vector<TensorType> infer(const InferContext& c) {
   for (size_t i = 1; i < 6; ++i)
-    if (c.in(i).dtype != c.in(0).dtype) c.fail("takes inputs of one dtype; got " + text(c.in(0)) + " and " + text(c.in(i)));
+    if (c.in(i).dtype != c.in(0).dtype)
+      c.fail("takes inputs of one dtype; got " + text(c.in(0)) + " and " + text(c.in(i)));
   const Shape &x = c.shape(0), &h = c.shape(1);
-  if (x.size() != 2 || h.size() != 2) c.fail("takes x [batch, input] and hidden [batch, units]; got " + text(x) + " and " + text(h));
+  if (x.size() != 2 || h.size() != 2)
+    c.fail("takes x [batch, input] and hidden [batch, units]; got " + text(x) + " and " + text(h));
   const Dim units = h[1];
   const auto expect = [&](size_t index, const char* name, const Shape& wanted) {
-    if (c.shape(index) != wanted) c.fail(std::string(name) + " is " + text(c.shape(index)) + "; it must be " + text(wanted));
+    if (c.shape(index) != wanted)
+      c.fail(std::string(name) + " is " + text(c.shape(index)) + "; it must be " + text(wanted));
   };
   expect(1, "hidden", {x[0], units});
   expect(2, "cell", h);
@@ -26,12 +29,15 @@ std::vector<TensorType> infer(const InferContext& c) {
 
 template <class T>
 void forward(const KernelContext& k) {
-  const int64_t batch = k.inputs[0].extents[0], inputs = k.inputs[0].extents[1], hidden = k.inputs[1].extents[1];
+  const int64_t batch = k.inputs[0].extents[0], inputs = k.inputs[0].extents[1],
+                hidden = k.inputs[1].extents[1];
   const int64_t wide = 4 * hidden;
   T* gates = k.out<T>(2);
   for (int64_t row = 0; row < batch; ++row) std::copy_n(k.in<T>(5), wide, gates + row * wide);
-  gemm<T>(k.parallel, false, false, batch, wide, inputs, k.in<T>(0), inputs, k.in<T>(3), wide, T(1), gates, wide);
-  gemm<T>(k.parallel, false, false, batch, wide, hidden, k.in<T>(1), hidden, k.in<T>(4), wide, T(1), gates, wide);
+  gemm<T>(k.parallel, false, false, batch, wide, inputs, k.in<T>(0), inputs, k.in<T>(3), wide, T(1), gates,
+          wide);
+  gemm<T>(k.parallel, false, false, batch, wide, hidden, k.in<T>(1), hidden, k.in<T>(4), wide, T(1), gates,
+          wide);
   const T forget_bias = static_cast<T>(k.attributes.get<double>("forget_bias"));
   k.parallel.run(batch, 16, [&](int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; ++row)
@@ -41,8 +47,8 @@ void forward(const KernelContext& k) {
 }
 
 // Of the activations a and the cells c, c':
-//   dc' += dh'·o·(1 - tanh²c');  di = dc'·g, df = dc'·c, dg = dc'·i, do = dh'·tanh c'  (plus what reads a itself)
-//   dz = da·a(1 - a), for g: dg·(1 - g²);  dc = dc'·f
+//   dc' += dh'·o·(1 - tanh²c');  di = dc'·g, df = dc'·c, dg = dc'·i, do = dh'·tanh c'  (plus what reads a
+//   itself) dz = da·a(1 - a), for g: dg·(1 - g²);  dc = dc'·f
 Adjoints vjp(const GradContext& g) {
   const Value x = g.in(0), h = g.in(1), c = g.in(2), next_c = g.out(1), gates = g.out(2);
   const Dim units = h.shape()[1];
@@ -60,13 +66,15 @@ Adjoints vjp(const GradContext& g) {
     d_g = d_g + gate(d, 2);
     d_o = d_o + gate(d, 3);
   }
-  const Value d_z = concat({d_i * i * (1 - i), d_f * f * (1 - f), d_g * (1 - square(candidate)), d_o * o * (1 - o)}, 1);
+  const Value d_z =
+      concat({d_i * i * (1 - i), d_f * f * (1 - f), d_g * (1 - square(candidate)), d_o * o * (1 - o)}, 1);
   return {matmul(d_z, transpose(g.in(3))), matmul(d_z, transpose(g.in(4))), d_c * f,
           matmul(transpose(x), d_z),       matmul(transpose(h), d_z),       sum(d_z, {0})};
 }
 
 Cost cost(std::span<const TensorView> inputs, std::span<const TensorView> outputs, const Attributes&) {
-  const double rows = static_cast<double>(inputs[0].extents[0]), wide = static_cast<double>(outputs[2].extents[1]);
+  const double rows = static_cast<double>(inputs[0].extents[0]),
+               wide = static_cast<double>(outputs[2].extents[1]);
   const double inner = static_cast<double>(inputs[0].extents[1] + inputs[1].extents[1]);
   return {.flops = rows * wide * (2 * inner + 20), .bytes = 4 * (inner * wide + rows * (inner + 2 * wide))};
 }
@@ -74,37 +82,51 @@ Cost cost(std::span<const TensorView> inputs, std::span<const TensorView> output
 }  // namespace
 
 OpDef records::lstm_cell() {
-  OpDef def{.name = "lstm_cell", .doc = "One step of a long short-term memory layer.",
-            .inputs = {{"x", "[batch, input]"},
-                       {"hidden", "[batch, units]"},
-                       {"cell", "[batch, units]"},
-                       {"input_kernel", "[input, 4·units], gates side by side: input, forget, candidate, output"},
-                       {"recurrent_kernel", "[units, 4·units]"},
-                       {"bias", "[4·units]"}},
-            .outputs = {{"hidden", "[batch, units]"}, {"cell", "[batch, units]"}, {"gates", "[batch, 4·units], activated"}}};
-  def.attributes = {{"forget_bias", AttributeKind::real, "added to the forget gate before its sigmoid", Attribute(0.0), -100, 100}};
+  OpDef def{
+      .name = "lstm_cell",
+      .doc = "One step of a long short-term memory layer.",
+      .inputs = {{"x", "[batch, input]"},
+                 {"hidden", "[batch, units]"},
+                 {"cell", "[batch, units]"},
+                 {"input_kernel", "[input, 4·units], gates side by side: input, forget, candidate, output"},
+                 {"recurrent_kernel", "[units, 4·units]"},
+                 {"bias", "[4·units]"}},
+      .outputs = {{"hidden", "[batch, units]"},
+                  {"cell", "[batch, units]"},
+                  {"gates", "[batch, 4·units], activated"}}};
+  def.attributes = {{"forget_bias", AttributeKind::real, "added to the forget gate before its sigmoid",
+                     Attribute(0.0), -100, 100}};
   def.infer = infer;
   def.kernel = {forward<float>, forward<double>, nullptr};
   def.vjp = vjp;
   def.cost = cost;
   // All weights 0 and bias 0: i = f = o = 0.5, g = 0, so c' = c/2 and h' = tanh(c/2)/2.
-  def.samples = {{"zero weights",
-                  {{{1, 2}, {1, 1}}, {{1, 1}, {3}}, {{1, 1}, {1}}, {{2, 4}, {0, 0, 0, 0, 0, 0, 0, 0}}, {{1, 4}, {0, 0, 0, 0}}, {{4}, {0, 0, 0, 0}}},
+  def.samples = {
+      {"zero weights",
+       {{{1, 2}, {1, 1}},
+        {{1, 1}, {3}},
+        {{1, 1}, {1}},
+        {{2, 4}, {0, 0, 0, 0, 0, 0, 0, 0}},
+        {{1, 4}, {0, 0, 0, 0}},
+        {{4}, {0, 0, 0, 0}}},
+       {},
+       {0.23105857863000487}},
+      {"batch of 3", {{{3, 2}}, {{3, 4}}, {{3, 4}}, {{2, 16}}, {{4, 16}}, {{16}}}, {{"forget_bias", 1.0}}},
+      {"one unit", {{{2, 1}}, {{2, 1}}, {{2, 1}}, {{1, 4}}, {{1, 4}}, {{4}}}},
+      {"empty batch", {{{0, 2}}, {{0, 3}}, {{0, 3}}, {{2, 12}}, {{3, 12}}, {{12}}}}};
+  def.rejects = {{{{f32, {2, 3}}, {f32, {2, 4}}, {f32, {2, 4}}, {f32, {3, 12}}, {f32, {4, 16}}, {f32, {16}}},
                   {},
-                  {0.23105857863000487}},
-                 {"batch of 3", {{{3, 2}}, {{3, 4}}, {{3, 4}}, {{2, 16}}, {{4, 16}}, {{16}}}, {{"forget_bias", 1.0}}},
-                 {"one unit", {{{2, 1}}, {{2, 1}}, {{2, 1}}, {{1, 4}}, {{1, 4}}, {{4}}}},
-                 {"empty batch", {{{0, 2}}, {{0, 3}}, {{0, 3}}, {{2, 12}}, {{3, 12}}, {{12}}}}};
-  def.rejects = {{{{f32, {2, 3}}, {f32, {2, 4}}, {f32, {2, 4}}, {f32, {3, 12}}, {f32, {4, 16}}, {f32, {16}}}, {},
                   "input_kernel is [3, 12]; it must be [3, 16]"},
-                 {{{f32, {2, 3}}, {f32, {3, 4}}, {f32, {3, 4}}, {f32, {3, 16}}, {f32, {4, 16}}, {f32, {16}}}, {},
+                 {{{f32, {2, 3}}, {f32, {3, 4}}, {f32, {3, 4}}, {f32, {3, 16}}, {f32, {4, 16}}, {f32, {16}}},
+                  {},
                   "hidden is [3, 4]; it must be [2, 4]"}};
   return def;
 }
 
-LstmState lstm_cell(Operand x, Operand hidden, Operand cell, Operand input_kernel, Operand recurrent_kernel, Operand bias,
-                    double forget_bias) {
-  const Value h = build("lstm_cell", {x, hidden, cell, input_kernel, recurrent_kernel, bias}, {{"forget_bias", forget_bias}});
+LstmState lstm_cell(Operand x, Operand hidden, Operand cell, Operand input_kernel, Operand recurrent_kernel,
+                    Operand bias, double forget_bias) {
+  const Value h = build("lstm_cell", {x, hidden, cell, input_kernel, recurrent_kernel, bias},
+                        {{"forget_bias", forget_bias}});
   return {h, output_of(h, 1)};
 }
 

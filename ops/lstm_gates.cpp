@@ -58,8 +58,8 @@ void lstm_forward_row(T* gates, const T* cell, T* next_cell, T* next_hidden, int
 }
 
 template <class T>
-void lstm_backward_row(const T* gates, const T* cell, const T* next_cell, const T* d_hidden, T* d_cell, T* d_gates,
-                       int64_t hidden) {
+void lstm_backward_row(const T* gates, const T* cell, const T* next_cell, const T* d_hidden, T* d_cell,
+                       T* d_gates, int64_t hidden) {
   using Batch = xsimd::batch<T>;
   over_units<T>(hidden, [&](auto load, auto store) {
     const Batch input = load(gates), forget = load(gates + hidden), candidate = load(gates + 2 * hidden),
@@ -78,7 +78,9 @@ void lstm_backward_row(const T* gates, const T* cell, const T* next_cell, const 
 
 template void lstm_forward_row<float>(float*, const float*, float*, float*, int64_t, float);
 template void lstm_forward_row<double>(double*, const double*, double*, double*, int64_t, double);
-template void lstm_backward_row<float>(const float*, const float*, const float*, const float*, float*, float*, int64_t);
-template void lstm_backward_row<double>(const double*, const double*, const double*, const double*, double*, double*, int64_t);
+template void lstm_backward_row<float>(const float*, const float*, const float*, const float*, float*, float*,
+                                       int64_t);
+template void lstm_backward_row<double>(const double*, const double*, const double*, const double*, double*,
+                                        double*, int64_t);
 
 }  // namespace lariat

@@ -8,18 +8,20 @@ namespace lariat {
 
 namespace {
 
-// Rows of the batch are independent through all of time, so chunks of them run in parallel without a barrier. The
-// size depends on nothing but itself: results do not depend on the number of threads.
+// Rows of the batch are independent through all of time, so chunks of them run in parallel without a barrier.
+// The size depends on nothing but itself: results do not depend on the number of threads.
 constexpr int64_t rows_per_chunk = 16;
 
 std::vector<TensorType> infer(const InferContext& c) {
   const Shape &projected = c.shape(0), &recurrent = c.shape(1);
-  if (c.in(0).dtype != c.in(1).dtype) c.fail("takes inputs of one dtype; got " + text(c.in(0)) + " and " + text(c.in(1)));
+  if (c.in(0).dtype != c.in(1).dtype)
+    c.fail("takes inputs of one dtype; got " + text(c.in(0)) + " and " + text(c.in(1)));
   if (projected.size() != 3) c.fail("takes projected inputs [batch, time, 4·units]; got " + text(projected));
   if (recurrent.size() != 2 || !(recurrent[0] * 4 == recurrent[1]))
     c.fail("recurrent_kernel is " + text(recurrent) + "; it must be [units, 4·units]");
   if (!(projected[2] == recurrent[1]))
-    c.fail("projected is " + text(projected) + " and recurrent_kernel " + text(recurrent) + "; their last dimensions must be equal");
+    c.fail("projected is " + text(projected) + " and recurrent_kernel " + text(recurrent) +
+           "; their last dimensions must be equal");
   const Shape states{projected[0], projected[1], recurrent[0]};
   return {{c.in(0).dtype, states}, {c.in(0).dtype, states}, {c.in(0).dtype, projected}};
 }
@@ -27,7 +29,8 @@ std::vector<TensorType> infer(const InferContext& c) {
 // z_t = projected_t + h_{t-1}·R; the gates then as in lstm_gates.
 template <class T>
 void forward(const KernelContext& k) {
-  const int64_t batch = k.inputs[0].extents[0], time = k.inputs[0].extents[1], hidden = k.inputs[1].extents[0];
+  const int64_t batch = k.inputs[0].extents[0], time = k.inputs[0].extents[1],
+                hidden = k.inputs[1].extents[0];
   const int64_t wide = 4 * hidden;
   const T *projected = k.in<T>(0), *recurrent = k.in<T>(1);
   T *h = k.out<T>(0), *c = k.out<T>(1), *gates = k.out<T>(2);
@@ -37,12 +40,12 @@ void forward(const KernelContext& k) {
       for (int64_t row = begin; row < end; ++row)
         std::copy_n(projected + (row * time + t) * wide, wide, gates + (row * time + t) * wide);
       if (t > 0)
-        gemm_tile<T>(false, false, end - begin, wide, hidden, h + (begin * time + t - 1) * hidden, time * hidden, recurrent,
-                     wide, T(1), gates + (begin * time + t) * wide, time * wide);
+        gemm_tile<T>(false, false, end - begin, wide, hidden, h + (begin * time + t - 1) * hidden,
+                     time * hidden, recurrent, wide, T(1), gates + (begin * time + t) * wide, time * wide);
       for (int64_t row = begin; row < end; ++row) {
         const int64_t at = row * time + t;
-        lstm_forward_row<T>(gates + at * wide, t > 0 ? c + (at - 1) * hidden : nullptr, c + at * hidden, h + at * hidden,
-                            hidden, forget_bias);
+        lstm_forward_row<T>(gates + at * wide, t > 0 ? c + (at - 1) * hidden : nullptr, c + at * hidden,
+                            h + at * hidden, hidden, forget_bias);
       }
     }
   });
@@ -51,7 +54,9 @@ void forward(const KernelContext& k) {
 // dR = Σ_t h_{t-1}ᵀ·dz_t as one product over all steps of the batch.
 Adjoints vjp(const GradContext& g) {
   if (g.has_adjoint(1) || g.has_adjoint(2))
-    throw UserError("the gradient of lstm_sequence passes through its hidden states only; unroll lstm_cell to use the cells");
+    throw UserError(
+        "the gradient of lstm_sequence passes through its hidden states only; unroll lstm_cell to use the "
+        "cells");
   const Value h = g.out(0), recurrent = g.in(1);
   const Value d_z = build("lstm_sequence_gradient", {g.adjoint(0), recurrent, g.out(1), g.out(2)});
   Value d_recurrent;
@@ -66,18 +71,24 @@ Adjoints vjp(const GradContext& g) {
 Cost cost(std::span<const TensorView> inputs, std::span<const TensorView> outputs, const Attributes&) {
   const double steps = static_cast<double>(outputs[0].extents[0] * outputs[0].extents[1]);
   const double hidden = static_cast<double>(outputs[0].extents[2]);
-  return {.flops = steps * (8 * hidden * hidden + 80 * hidden), .bytes = 3.0 * static_cast<double>(inputs[0].bytes())};
+  return {.flops = steps * (8 * hidden * hidden + 80 * hidden),
+          .bytes = 3.0 * static_cast<double>(inputs[0].bytes())};
 }
 
 }  // namespace
 
 OpDef records::lstm_sequence() {
-  OpDef def{.name = "lstm_sequence",
-            .doc = "The recurrent part of a long short-term memory layer over a whole sequence, from zero states.",
-            .inputs = {{"projected", "[batch, time, 4·units], x·W + b of every step"},
-                       {"recurrent_kernel", "[units, 4·units], gates side by side: input, forget, candidate, output"}},
-            .outputs = {{"hidden", "[batch, time, units]"}, {"cells", "[batch, time, units]"}, {"gates", "[batch, time, 4·units], activated"}}};
-  def.attributes = {{"forget_bias", AttributeKind::real, "added to the forget gate before its sigmoid", Attribute(0.0), -100, 100}};
+  OpDef def{
+      .name = "lstm_sequence",
+      .doc = "The recurrent part of a long short-term memory layer over a whole sequence, from zero states.",
+      .inputs = {{"projected", "[batch, time, 4·units], x·W + b of every step"},
+                 {"recurrent_kernel",
+                  "[units, 4·units], gates side by side: input, forget, candidate, output"}},
+      .outputs = {{"hidden", "[batch, time, units]"},
+                  {"cells", "[batch, time, units]"},
+                  {"gates", "[batch, time, 4·units], activated"}}};
+  def.attributes = {{"forget_bias", AttributeKind::real, "added to the forget gate before its sigmoid",
+                     Attribute(0.0), -100, 100}};
   def.traits.second_order = false;
   def.traits.saved_outputs = 1;
   def.infer = infer;
@@ -90,10 +101,12 @@ OpDef records::lstm_sequence() {
                  {"more rows than a chunk", {{{18, 2, 4}}, {{1, 4}}}},
                  {"one step", {{{2, 1, 12}}, {{3, 12}}}},
                  {"no steps", {{{2, 0, 4}}, {{1, 4}}}}};
-  def.rejects = {{{{f32, {2, 5, 12}}, {f32, {3, 8}}}, {}, "recurrent_kernel is [3, 8]; it must be [units, 4·units]"},
-                 {{{f32, {2, 12}}, {f32, {3, 12}}}, {}, "takes projected inputs [batch, time, 4·units]; got [2, 12]"},
-                 {{{f32, {2, 5, 8}}, {f32, {3, 12}}}, {},
-                  "projected is [2, 5, 8] and recurrent_kernel [3, 12]; their last dimensions must be equal"}};
+  def.rejects = {
+      {{{f32, {2, 5, 12}}, {f32, {3, 8}}}, {}, "recurrent_kernel is [3, 8]; it must be [units, 4·units]"},
+      {{{f32, {2, 12}}, {f32, {3, 12}}}, {}, "takes projected inputs [batch, time, 4·units]; got [2, 12]"},
+      {{{f32, {2, 5, 8}}, {f32, {3, 12}}},
+       {},
+       "projected is [2, 5, 8] and recurrent_kernel [3, 12]; their last dimensions must be equal"}};
   return def;
 }
 

@@ -18,7 +18,8 @@ size_t workspace(std::span<const TensorView> inputs, std::span<const TensorView>
 // From the last step to the first: dh_t = dh_t(given) + dz_{t+1}·Rᵀ, then one row of gates at a time.
 template <class T>
 void backward(const KernelContext& k) {
-  const int64_t batch = k.inputs[0].extents[0], time = k.inputs[0].extents[1], hidden = k.inputs[0].extents[2];
+  const int64_t batch = k.inputs[0].extents[0], time = k.inputs[0].extents[1],
+                hidden = k.inputs[0].extents[2];
   const int64_t wide = 4 * hidden;
   const T *d_h = k.in<T>(0), *recurrent = k.in<T>(1), *cells = k.in<T>(2), *gates = k.in<T>(3);
   T* d_z = k.out<T>(0);
@@ -30,12 +31,13 @@ void backward(const KernelContext& k) {
       for (int64_t row = begin; row < end; ++row)
         std::copy_n(d_h + (row * time + t) * hidden, hidden, d_hidden + row * hidden);
       if (t + 1 < time)
-        gemm_tile<T>(false, true, end - begin, hidden, wide, d_z + (begin * time + t + 1) * wide, time * wide, recurrent, wide,
-                     T(1), d_hidden + begin * hidden, hidden);
+        gemm_tile<T>(false, true, end - begin, hidden, wide, d_z + (begin * time + t + 1) * wide, time * wide,
+                     recurrent, wide, T(1), d_hidden + begin * hidden, hidden);
       for (int64_t row = begin; row < end; ++row) {
         const int64_t at = row * time + t;
-        lstm_backward_row<T>(gates + at * wide, t > 0 ? cells + (at - 1) * hidden : nullptr, cells + at * hidden,
-                             d_hidden + row * hidden, d_cell + row * hidden, d_z + at * wide, hidden);
+        lstm_backward_row<T>(gates + at * wide, t > 0 ? cells + (at - 1) * hidden : nullptr,
+                             cells + at * hidden, d_hidden + row * hidden, d_cell + row * hidden,
+                             d_z + at * wide, hidden);
       }
     }
   });
@@ -44,7 +46,8 @@ void backward(const KernelContext& k) {
 Cost cost(std::span<const TensorView> inputs, std::span<const TensorView> outputs, const Attributes&) {
   const double steps = static_cast<double>(inputs[0].extents[0] * inputs[0].extents[1]);
   const double hidden = static_cast<double>(inputs[0].extents[2]);
-  return {.flops = steps * (8 * hidden * hidden + 80 * hidden), .bytes = 3.0 * static_cast<double>(outputs[0].bytes())};
+  return {.flops = steps * (8 * hidden * hidden + 80 * hidden),
+          .bytes = 3.0 * static_cast<double>(outputs[0].bytes())};
 }
 
 }  // namespace
@@ -64,7 +67,11 @@ OpDef records::lstm_sequence_gradient() {
   def.workspace = workspace;
   def.cost = cost;
   // One step, one unit: dc' = dh·o·(1 - tanh²c'); with c' = 0, i = f = o = 0.5, g = 0: dz = (0, 0, dh/4, 0).
-  def.samples = {{"one step", {{{1, 1, 1}, {2}}, {{1, 4}, {0, 0, 0, 0}}, {{1, 1, 1}, {0}}, {{1, 1, 4}, {0.5, 0.5, 0, 0.5}}}, {}, {0, 0, 0.5, 0}}};
+  def.samples = {
+      {"one step",
+       {{{1, 1, 1}, {2}}, {{1, 4}, {0, 0, 0, 0}}, {{1, 1, 1}, {0}}, {{1, 1, 4}, {0.5, 0.5, 0, 0.5}}},
+       {},
+       {0, 0, 0.5, 0}}};
   return def;
 }
 

@@ -13,9 +13,11 @@ Shape swapped(Shape shape, bool swap) {
 
 std::vector<TensorType> infer(const InferContext& c) {
   const TensorType &a = c.in(0), &b = c.in(1);
-  if (a.dtype != b.dtype) c.fail("takes inputs of one dtype; got " + text(a) + " and " + text(b) + ". Use cast to convert one");
+  if (a.dtype != b.dtype)
+    c.fail("takes inputs of one dtype; got " + text(a) + " and " + text(b) + ". Use cast to convert one");
   if (a.shape.size() < 2 || b.shape.size() < 2)
-    c.fail("takes matrices; a is " + text(a.shape) + ", b is " + text(b.shape) + ". Use reshape to add a dimension");
+    c.fail("takes matrices; a is " + text(a.shape) + ", b is " + text(b.shape) +
+           ". Use reshape to add a dimension");
   const Shape left = swapped(a.shape, c.attribute<bool>("transpose_a"));
   const Shape right = swapped(b.shape, c.attribute<bool>("transpose_b"));
   const Dim inner_a = left.back(), inner_b = right[right.size() - 2];
@@ -25,7 +27,8 @@ std::vector<TensorType> infer(const InferContext& c) {
     c.fail(message);
   }
   if (right.size() > 2 && !std::equal(left.begin(), left.end() - 2, right.begin(), right.end() - 2))
-    c.fail("leading dimensions differ: a is " + text(left) + ", b is " + text(right) + "; b must be a matrix or have a's");
+    c.fail("leading dimensions differ: a is " + text(left) + ", b is " + text(right) +
+           "; b must be a matrix or have a's");
   Shape shape = left;
   shape.back() = right.back();
   return {{a.dtype, shape}};
@@ -33,15 +36,16 @@ std::vector<TensorType> infer(const InferContext& c) {
 
 template <class T>
 void forward(const KernelContext& k) {
-  const bool transpose_a = k.attributes.get<bool>("transpose_a"), transpose_b = k.attributes.get<bool>("transpose_b");
+  const bool transpose_a = k.attributes.get<bool>("transpose_a"),
+             transpose_b = k.attributes.get<bool>("transpose_b");
   const TensorView &a = k.inputs[0], &b = k.inputs[1], &y = k.outputs[0];
   const int64_t m = y.extent(-2), n = y.extent(-1), inner = a.extent(transpose_a ? -2 : -1);
   int64_t batches = 1;
   for (int i = 0; i < y.rank() - 2; ++i) batches *= y.extents[i];
   if (b.rank() == 2 && !transpose_a) {
     // One matrix on the right: all leading dimensions are rows of one product.
-    return gemm<T>(k.parallel, false, transpose_b, batches * m, n, inner, a.as<T>(), inner, b.as<T>(), b.extent(-1), T(0),
-                   y.as<T>(), n);
+    return gemm<T>(k.parallel, false, transpose_b, batches * m, n, inner, a.as<T>(), inner, b.as<T>(),
+                   b.extent(-1), T(0), y.as<T>(), n);
   }
   const int64_t step_b = b.rank() == 2 ? 0 : inner * n;
   for (int64_t i = 0; i < batches; ++i)
@@ -58,7 +62,8 @@ Value transposed_last(Value x) {
 
 // y = a·b:  da = dy·bᵀ,  db = aᵀ·dy, summed over leading dimensions that b does not have.
 Adjoints vjp(const GradContext& g) {
-  const bool transpose_a = g.attributes().get<bool>("transpose_a"), transpose_b = g.attributes().get<bool>("transpose_b");
+  const bool transpose_a = g.attributes().get<bool>("transpose_a"),
+             transpose_b = g.attributes().get<bool>("transpose_b");
   const Value a = transpose_a ? transposed_last(g.in(0)) : g.in(0);
   const Value b = transpose_b ? transposed_last(g.in(1)) : g.in(1);
   const Value d = g.adjoint(0);
@@ -76,9 +81,11 @@ Adjoints vjp(const GradContext& g) {
   return {da, db};
 }
 
-Cost cost(std::span<const TensorView> inputs, std::span<const TensorView> outputs, const Attributes& attributes) {
+Cost cost(std::span<const TensorView> inputs, std::span<const TensorView> outputs,
+          const Attributes& attributes) {
   const double inner = static_cast<double>(inputs[0].extent(attributes.get<bool>("transpose_a") ? -2 : -1));
-  Cost total{.flops = 2 * inner * static_cast<double>(outputs[0].count()), .bytes = static_cast<double>(outputs[0].bytes())};
+  Cost total{.flops = 2 * inner * static_cast<double>(outputs[0].count()),
+             .bytes = static_cast<double>(outputs[0].bytes())};
   for (const TensorView& view : inputs) total.bytes += static_cast<double>(view.bytes());
   return total;
 }
@@ -86,7 +93,8 @@ Cost cost(std::span<const TensorView> inputs, std::span<const TensorView> output
 }  // namespace
 
 OpDef records::matmul() {
-  OpDef def{.name = "matmul", .doc = "The matrix product a·b over the last two dimensions.",
+  OpDef def{.name = "matmul",
+            .doc = "The matrix product a·b over the last two dimensions.",
             .inputs = {{"a", "[..., m, k]"}, {"b", "[k, n], or [..., k, n] with a's leading dimensions"}},
             .outputs = {{"product", "[..., m, n]"}}};
   def.attributes = {{"transpose_a", AttributeKind::boolean, "a is given as [..., k, m]", Attribute(false)},
@@ -96,23 +104,30 @@ OpDef records::matmul() {
   def.kernel = {forward<float>, forward<double>, nullptr};
   def.vjp = vjp;
   def.cost = cost;
-  def.samples = {{"2 by 3 by 2", {{{2, 3}, {1, 2, 3, 4, 5, 6}}, {{3, 2}, {1, 0, 0, 1, 1, 1}}}, {}, {4, 5, 10, 11}},
-                 {"transposed a", {{{3, 2}}, {{3, 4}}}, {{"transpose_a", true}}},
-                 {"transposed b", {{{2, 3}}, {{4, 3}}}, {{"transpose_b", true}}},
-                 {"both transposed", {{{3, 2}}, {{4, 3}}}, {{"transpose_a", true}, {"transpose_b", true}}},
-                 {"rows of a batch", {{{2, 3, 4}}, {{4, 5}}}},
-                 {"batched", {{{2, 3, 4}}, {{2, 4, 5}}}},
-                 {"batched, transposed", {{{2, 4, 3}}, {{2, 5, 4}}}, {{"transpose_a", true}, {"transpose_b", true}}},
-                 {"no rows", {{{0, 3}}, {{3, 2}}}},
-                 {"no inner dimension", {{{2, 0}}, {{0, 3}}}, {}, {0, 0, 0, 0, 0, 0}},
-                 {"one element", {{{1, 1}}, {{1, 1}}}}};
+  def.samples = {
+      {"2 by 3 by 2", {{{2, 3}, {1, 2, 3, 4, 5, 6}}, {{3, 2}, {1, 0, 0, 1, 1, 1}}}, {}, {4, 5, 10, 11}},
+      {"transposed a", {{{3, 2}}, {{3, 4}}}, {{"transpose_a", true}}},
+      {"transposed b", {{{2, 3}}, {{4, 3}}}, {{"transpose_b", true}}},
+      {"both transposed", {{{3, 2}}, {{4, 3}}}, {{"transpose_a", true}, {"transpose_b", true}}},
+      {"rows of a batch", {{{2, 3, 4}}, {{4, 5}}}},
+      {"batched", {{{2, 3, 4}}, {{2, 4, 5}}}},
+      {"batched, transposed", {{{2, 4, 3}}, {{2, 5, 4}}}, {{"transpose_a", true}, {"transpose_b", true}}},
+      {"no rows", {{{0, 3}}, {{3, 2}}}},
+      {"no inner dimension", {{{2, 0}}, {{0, 3}}}, {}, {0, 0, 0, 0, 0, 0}},
+      {"one element", {{{1, 1}}, {{1, 1}}}}};
   def.rejects = {
-      {{{f32, {32, 784}}, {f32, {512, 784}}}, {},
+      {{{f32, {32, 784}}, {f32, {512, 784}}},
+       {},
        "inner dimensions differ: a is [32, 784], b is [512, 784]. Did you mean matmul(a, transpose(b))?"},
       {{{f32, {2, 3}}, {f32, {4, 5}}}, {}, "inner dimensions differ: a is [2, 3], b is [4, 5]."},
-      {{{f32, {3}}, {f32, {3, 2}}}, {}, "takes matrices; a is [3], b is [3, 2]. Use reshape to add a dimension"},
-      {{{f32, {2, 2}}, {f64, {2, 2}}}, {}, "takes inputs of one dtype; got f32[2, 2] and f64[2, 2]. Use cast to convert one"},
-      {{{f32, {2, 3, 4}}, {f32, {3, 4, 5}}}, {},
+      {{{f32, {3}}, {f32, {3, 2}}},
+       {},
+       "takes matrices; a is [3], b is [3, 2]. Use reshape to add a dimension"},
+      {{{f32, {2, 2}}, {f64, {2, 2}}},
+       {},
+       "takes inputs of one dtype; got f32[2, 2] and f64[2, 2]. Use cast to convert one"},
+      {{{f32, {2, 3, 4}}, {f32, {3, 4, 5}}},
+       {},
        "leading dimensions differ: a is [2, 3, 4], b is [3, 4, 5]; b must be a matrix or have a's"}};
   return def;
 }

@@ -2,8 +2,8 @@
 
 #include "graph/builder.hpp"
 
-// The functions that build nodes. Shapes broadcast by numpy's rule unless a line says otherwise; a number stands for
-// a constant. Every function throws UserError naming op, source line, shapes and the next step.
+// The functions that build nodes. Shapes broadcast by numpy's rule unless a line says otherwise; a number
+// stands for a constant. Every function throws UserError naming op, source line, shapes and the next step.
 
 namespace lariat {
 
@@ -13,7 +13,8 @@ namespace lariat {
 Value abs(Operand x);
 /// -1, 0 or 1.
 Value sign(Operand x);
-/// The larger and the smaller of a and b; NaN from either comes through, and equal arguments share the adjoint.
+/// The larger and the smaller of a and b; NaN from either comes through, and equal arguments share the
+/// adjoint.
 Value maximum(Operand a, Operand b);
 Value minimum(Operand a, Operand b);
 /// x limited to [low, high].
@@ -24,8 +25,8 @@ Value square(Operand x);
 Value sqrt(Operand x);
 /// 1 / x.
 Value reciprocal(Operand x);
-/// x^exponent, for x >= 0 or whole exponents; the derivative by the exponent needs x >= 0. NaN from either comes
-/// through.
+/// x^exponent, for x >= 0 or whole exponents; the derivative by the exponent needs x >= 0. NaN from either
+/// comes through.
 Value power(Operand x, Operand exponent);
 /// e^x, and e^x - 1 without cancellation.
 Value exp(Operand x);
@@ -67,7 +68,8 @@ Value greater_equal(Operand a, Operand b);
 Value less(Operand a, Operand b);
 Value less_equal(Operand a, Operand b);
 Value equal(Operand a, Operand b);
-/// yes where condition is not 0, else no; all of one dtype. NaN where the condition is NaN. The op is called `select`.
+/// yes where condition is not 0, else no; all of one dtype. NaN where the condition is NaN. The op is called
+/// `select`.
 Value where(Operand condition, Operand yes, Operand no);
 
 // Others, element by element.
@@ -85,13 +87,13 @@ Value matmul(Operand a, Operand b);
 struct LstmState {
   Value hidden, cell;
 };
-/// One LSTM step (Hochreiter and Schmidhuber 1997; forget gate of Gers et al. 2000): x [batch, input], hidden and
-/// cell [batch, units], input_kernel [input, 4·units], recurrent_kernel [units, 4·units], bias [4·units]; the gates
-/// lie side by side as input, forget, candidate, output.
-LstmState lstm_cell(Operand x, Operand hidden, Operand cell, Operand input_kernel, Operand recurrent_kernel, Operand bias,
-                    double forget_bias = 0);
-/// A whole LSTM layer from zero states: x [batch, time, input] -> hidden states [batch, time, units]; kernels and
-/// bias as in lstm_cell.
+/// One LSTM step (Hochreiter and Schmidhuber 1997; forget gate of Gers et al. 2000): x [batch, input], hidden
+/// and cell [batch, units], input_kernel [input, 4·units], recurrent_kernel [units, 4·units], bias [4·units];
+/// the gates lie side by side as input, forget, candidate, output.
+LstmState lstm_cell(Operand x, Operand hidden, Operand cell, Operand input_kernel, Operand recurrent_kernel,
+                    Operand bias, double forget_bias = 0);
+/// A whole LSTM layer from zero states: x [batch, time, input] -> hidden states [batch, time, units]; kernels
+/// and bias as in lstm_cell.
 Value lstm(Operand x, Operand input_kernel, Operand recurrent_kernel, Operand bias, double forget_bias = 0);
 
 // Shapes.
@@ -101,10 +103,11 @@ Value lstm(Operand x, Operand input_kernel, Operand recurrent_kernel, Operand bi
 Value reshape(Operand x, Shape shape);
 /// Axis i of the result is axis permutation[i] of x; without a permutation the axes are reversed.
 Value transpose(Operand x, std::vector<int64_t> permutation = {});
-/// The elements [begin, end) of one axis, or every step-th of them; negative places count from the end. One of begin
-/// and (size - end) must be a number.
+/// The elements [begin, end) of one axis, or every step-th of them; negative places count from the end. One
+/// of begin and (size - end) must be a number.
 Value slice(Operand x, int64_t axis, Dim begin, Dim end, int64_t step = 1);
-/// The adjoint of slice: zeros before and after the elements of one axis, and step - 1 zeros behind each of them.
+/// The adjoint of slice: zeros before and after the elements of one axis, and step - 1 zeros behind each of
+/// them.
 Value pad(Operand x, int64_t axis, Dim before, Dim after, int64_t step = 1);
 /// Joins values of one dtype along one axis; all other dimensions must be equal.
 Value concat(const std::vector<Value>& values, int64_t axis,
@@ -117,25 +120,25 @@ Value zeros_like(Operand x);
 Value ones_like(Operand x);
 /// The same numbers as another dtype; to i32 they are cut off towards zero, and no gradient comes back.
 Value cast(Operand x, DType dtype);
-/// labels i32 [...] -> [..., classes]: 1 at each label's place, else 0. A label outside [0, classes) is refused when
-/// the graph is run.
+/// labels i32 [...] -> [..., classes]: 1 at each label's place, else 0. A label outside [0, classes) is
+/// refused when the graph is run.
 Value one_hot(Operand labels, int64_t classes, DType dtype = f32);
-/// table [rows, ...], indices i32 [n...] -> [n..., ...]: an embedding lookup. An index outside [0, rows) is refused
-/// when the graph is run.
+/// table [rows, ...], indices i32 [n...] -> [n..., ...]: an embedding lookup. An index outside [0, rows) is
+/// refused when the graph is run.
 Value gather_rows(Operand table, Operand indices);
-/// The adjoint of gather_rows: values [n..., ...] added to the rows of zeros [rows, ...] that indices name, in their
-/// order.
+/// The adjoint of gather_rows: values [n..., ...] added to the rows of zeros [rows, ...] that indices name,
+/// in their order.
 Value scatter_add_rows(Operand values, Operand indices, Dim rows);
-/// x [batch, time, channels], indices i32 [batch, steps, channels] -> [batch, steps, channels]: each row and channel
-/// has indices of its own into time.
+/// x [batch, time, channels], indices i32 [batch, steps, channels] -> [batch, steps, channels]: each row and
+/// channel has indices of its own into time.
 Value gather_steps(Operand x, Operand indices);
 /// The adjoint of gather_steps: [batch, steps, channels] -> [batch, time, channels].
 Value scatter_add_steps(Operand values, Operand indices, Dim time);
 /// The number of elements of x along the axes (none: all) as a scalar of x's dtype.
 Value element_count(Operand x, std::vector<int64_t> axes = {});
 
-// Reductions. Axes may be negative; none named means all; keep_dims leaves them with size 1. Floats are summed in
-// double by a tree that the shapes alone fix, and NaN comes through.
+// Reductions. Axes may be negative; none named means all; keep_dims leaves them with size 1. Floats are
+// summed in double by a tree that the shapes alone fix, and NaN comes through.
 
 Value sum(Operand x, std::vector<int64_t> axes = {}, bool keep_dims = false);
 /// NaN over no elements.
@@ -158,28 +161,28 @@ Value log_softmax(Operand x);
 
 /// -t·log σ(z) - (1 - t)·log(1 - σ(z)) element by element, finite for every finite logit z.
 Value sigmoid_cross_entropy(Operand logits, Operand targets);
-/// logits [batch, classes], labels i32 [batch] -> [batch]: -log softmax(logits)[label]. With label smoothing s in
-/// [0, 1) the target is (1 - s)·one_hot + s/classes (Szegedy et al. 2016). A label outside [0, classes) is refused
-/// when the graph is run. Output 1 of the node holds the probabilities.
+/// logits [batch, classes], labels i32 [batch] -> [batch]: -log softmax(logits)[label]. With label smoothing
+/// s in [0, 1) the target is (1 - s)·one_hot + s/classes (Szegedy et al. 2016). A label outside [0, classes)
+/// is refused when the graph is run. Output 1 of the node holds the probabilities.
 Value softmax_cross_entropy(Operand logits, Operand labels, double label_smoothing = 0);
 /// The mean of (prediction - target)² over all elements.
 Value mean_squared_error(Operand prediction, Operand target);
-/// The mean over all elements e = prediction - target of e²/2 where |e| <= delta, else delta·(|e| - delta/2) (Huber
-/// 1964).
+/// The mean over all elements e = prediction - target of e²/2 where |e| <= delta, else delta·(|e| - delta/2)
+/// (Huber 1964).
 Value huber(Operand prediction, Operand target, double delta = 1);
 /// Σ|x| (lasso) and Σx² (ridge) as a scalar: penalties that an optimizer handles by their prox.
 Value abs_penalty(Operand x);
 Value square_penalty(Operand x);
 
-// Sequences: x [batch, time, ...] with the lengths i32 [batch] of its rows. A length outside [0, time] is refused when
-// the graph is run.
+// Sequences: x [batch, time, ...] with the lengths i32 [batch] of its rows. A length outside [0, time] is
+// refused when the graph is run.
 
 /// [batch, time] of x's dtype: 1 within a row's length, 0 in the padding behind.
 Value sequence_mask(Operand lengths, Operand like);
 /// Reverses the steps within each row's length and leaves the padding as it is.
 Value reverse_sequence(Operand x, Operand lengths);
-/// x [batch, time, channels] -> [batch, channels]: the mean (0 for length 0) and the maximum (-inf for length 0) over
-/// each row's steps, whatever the padding holds.
+/// x [batch, time, channels] -> [batch, channels]: the mean (0 for length 0) and the maximum (-inf for length
+/// 0) over each row's steps, whatever the padding holds.
 Value masked_mean_time(Operand x, Operand lengths);
 Value masked_max_time(Operand x, Operand lengths);
 /// x [batch, time, channels] -> [batch, channels]: each row's last step. A length of 0 is refused as well.
@@ -188,22 +191,23 @@ Value last_step(Operand x, Operand lengths);
 // Windows that slide over the time axis of [batch, time, channels].
 
 /// x [batch, time, in], w [kernel, in, out] -> [batch, steps, out], a cross-correlation. Padding "same" gives
-/// ⌈time / stride⌉ steps with the zeros on both sides (the larger half behind), "causal" as many with all zeros in
-/// front, "valid" pads nothing.
-Value conv1d(Operand x, Operand w, int64_t stride = 1, const std::string& padding = "same", int64_t dilation = 1);
+/// ⌈time / stride⌉ steps with the zeros on both sides (the larger half behind), "causal" as many with all
+/// zeros in front, "valid" pads nothing.
+Value conv1d(Operand x, Operand w, int64_t stride = 1, const std::string& padding = "same",
+             int64_t dilation = 1);
 /// [batch, steps, kernel·channels]: what each window of `kernel` taps sees, side by side (im2col).
 Value unfold1d(Operand x, int64_t kernel, int64_t stride = 1, int64_t dilation = 1, int64_t pad_before = 0,
                int64_t pad_after = 0);
 /// The adjoint of unfold1d: adds the taps to the time steps that they saw.
 Value fold1d(Operand windows, Dim time, int64_t kernel, int64_t stride = 1, int64_t dilation = 1,
              int64_t pad_before = 0, int64_t pad_after = 0);
-/// The maximum and the mean over windows of `size` steps, without padding. Of equal elements the first gets the
-/// adjoint.
+/// The maximum and the mean over windows of `size` steps, without padding. Of equal elements the first gets
+/// the adjoint.
 Value max_pool1d(Operand x, int64_t size, int64_t stride);
 Value average_pool1d(Operand x, int64_t size, int64_t stride);
 
-/// Sets elements to 0 with probability `rate` in [0, 1) and divides the others by 1 - rate (Srivastava et al. 2014);
-/// the identity at inference. Draws from the graph's random state, each node from a stream of its own.
+/// Sets elements to 0 with probability `rate` in [0, 1) and divides the others by 1 - rate (Srivastava et al.
+/// 2014); the identity at inference. Draws from the graph's random state, each node from a stream of its own.
 Value dropout(Operand x, double rate);
 
 }  // namespace lariat

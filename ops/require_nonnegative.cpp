@@ -13,7 +13,9 @@ template <class T>
 void forward(const KernelContext& k) {
   const T* x = k.in<T>(0);
   for (int64_t i = 0; i < k.inputs[0].count(); ++i) {
-    if (x[i] < T(0)) throw UserError(fmt::format("L104: a penalty's coefficient is {} at element {}; it must be 0 or more", x[i], i));
+    if (x[i] < T(0))
+      throw UserError(
+          fmt::format("L104: a penalty's coefficient is {} at element {}; it must be 0 or more", x[i], i));
     k.out<T>(0)[i] = x[i];
   }
 }
@@ -21,7 +23,8 @@ void forward(const KernelContext& k) {
 }  // namespace
 
 OpDef records::require_nonnegative() {
-  OpDef def{.name = "require_nonnegative", .doc = "Passes a penalty's coefficient on, and refuses a negative one when it is read.",
+  OpDef def{.name = "require_nonnegative",
+            .doc = "Passes a penalty's coefficient on, and refuses a negative one when it is read.",
             .inputs = {{"x", "a coefficient"}}};
   def.traits.linear = {true};
   def.traits.in_place_input = 0;

@@ -29,16 +29,21 @@ TEST_CASE("cli: wrong usage gets one line with the nearest word, and status 2") 
   check_usage_error({}, "lariat: name a command: " + all + ". See lariat --help");
   check_usage_error({"trian"}, "lariat: there is no command 'trian'. Did you mean 'train'?");
   check_usage_error({"xyzzy"}, "lariat: there is no command 'xyzzy'. Known: " + all + ".");
-  check_usage_error({"train", "r.toml", "--sed", "3"}, "lariat train: there is no option '--sed'. Did you mean '--seed'?");
+  check_usage_error({"train", "r.toml", "--sed", "3"},
+                    "lariat train: there is no option '--sed'. Did you mean '--seed'?");
   check_usage_error({"train", "--wibble-wobble=1"},
                     "lariat train: there is no option '--wibble-wobble'. See lariat train --help");
-  check_usage_error({"train", "r.toml", "-x"}, "lariat train: there is no option '-x'. See lariat train --help");
+  check_usage_error({"train", "r.toml", "-x"},
+                    "lariat train: there is no option '-x'. See lariat train --help");
   check_usage_error({"train"}, "lariat train: RECIPE.toml is missing. See lariat train --help");
-  check_usage_error({"train", "a.toml", "b.toml"}, "lariat train: 'b.toml' is one word too many. See lariat train --help");
-  check_usage_error({"train", "r.toml", "--seed"}, "lariat train: '--seed' needs a value. See lariat train --help");
+  check_usage_error({"train", "a.toml", "b.toml"},
+                    "lariat train: 'b.toml' is one word too many. See lariat train --help");
+  check_usage_error({"train", "r.toml", "--seed"},
+                    "lariat train: '--seed' needs a value. See lariat train --help");
   check_usage_error({"train", "r.toml", "--out", "--seed", "1"},
                     "lariat train: '--out' needs a value; '--seed' is the next option");
-  check_usage_error({"train", "r.toml", "--seed", "1", "--seed", "2"}, "lariat train: '--seed' is given twice");
+  check_usage_error({"train", "r.toml", "--seed", "1", "--seed", "2"},
+                    "lariat train: '--seed' is given twice");
   check_usage_error({"train", "r.toml", "--seed", "1.5"},
                     "lariat train: --seed = 1.5: must be an integer from 0");
   check_usage_error({"train", "r.toml", "--threads", "0"},
@@ -56,7 +61,8 @@ TEST_CASE("cli: every command explains itself") {
   const ProgramRun top = run_lariat({"--help"});
   CHECK(top.status == 0);
   CHECK(top.err.empty());
-  for (const std::string command : {"train", "evaluate", "recognize", "features", "inspect", "graph", "gradcheck", "demo"}) {
+  for (const std::string command :
+       {"train", "evaluate", "recognize", "features", "inspect", "graph", "gradcheck", "demo"}) {
     INFO(command);
     CHECK(top.out.find("\n  " + command + " ") != std::string::npos);
     const ProgramRun help = run_lariat({command, "--help"});
@@ -97,7 +103,8 @@ TEST_CASE("cli: ops list and ops show come from the records") {
   CHECK(list.out.find("\nlstm_cell ") != std::string::npos);
   const ProgramRun show = run_lariat({"ops", "show", "abs_penalty"});
   CHECK(show.status == 0);
-  for (const char* part : {"abs_penalty(", "\nInputs\n", "\nSamples\n", "gradient", "penalty", "|x|", "soft threshold", "dtypes"})
+  for (const char* part : {"abs_penalty(", "\nInputs\n", "\nSamples\n", "gradient", "penalty", "|x|",
+                           "soft threshold", "dtypes"})
     CHECK_MESSAGE(show.out.find(part) != std::string::npos, part);
 }
 
@@ -119,8 +126,8 @@ TEST_CASE("cli: features writes CSV and NumPy files, with Kaldi's names") {
   if (!have_lariat()) return;
   const TemporaryFolder folder;
   lariat::speech::write_wav(folder / "tone.wav", tone(3));
-  const ProgramRun csv = run_lariat({"features", folder / "tone.wav", "--kind", "mfcc", "--num-ceps", "5", "--out",
-                                     folder / "tone.csv", "--json", folder / "tone.json"});
+  const ProgramRun csv = run_lariat({"features", folder / "tone.wav", "--kind", "mfcc", "--num-ceps", "5",
+                                     "--out", folder / "tone.csv", "--json", folder / "tone.json"});
   CHECK(csv.status == 0);
   CHECK(csv.err.empty());
   CHECK(csv.out == folder / "tone.csv" + ": 13 frames of 5 values, from 150 ms at 8000 Hz\n");
@@ -131,8 +138,8 @@ TEST_CASE("cli: features writes CSV and NumPy files, with Kaldi's names") {
   CHECK(npy.status == 0);
   CHECK(read_file(folder / "tone.npy").substr(1, 5) == "NUMPY");
   // An option takes another rate, and says that it did.
-  const ProgramRun resampled = run_lariat({"features", folder / "tone.wav", "--sample-frequency", "16000", "--out",
-                                           folder / "other.csv"});
+  const ProgramRun resampled = run_lariat(
+      {"features", folder / "tone.wav", "--sample-frequency", "16000", "--out", folder / "other.csv"});
   CHECK(resampled.err == "lariat: " + (folder / "tone.wav") + ": resampled from 8000 Hz to 16000 Hz\n");
 
   check_usage_error({"features", folder / "tone.wav"},
@@ -142,7 +149,8 @@ TEST_CASE("cli: features writes CSV and NumPy files, with Kaldi's names") {
   check_usage_error({"features", folder / "tone.wav", "--out", folder / "x.csv", "--num-mel-bin", "3"},
                     "lariat features: there is no option '--num-mel-bin'. Did you mean '--num-mel-bins'?");
   check_usage_error({"features", folder / "tone.wav", "--out", folder / "x.csv", "--window-type", "hanning2"},
-                    "lariat features: window_type = hanning2: must be one of povey, hanning, hamming, blackman, rectangular. "
+                    "lariat features: window_type = hanning2: must be one of povey, hanning, hamming, "
+                    "blackman, rectangular. "
                     "Did you mean 'hanning'?");
   CHECK_FALSE(std::filesystem::exists(folder / "x.csv"));
 }
@@ -156,11 +164,13 @@ TEST_CASE("cli: features equals torchaudio's golden file") {
   int compared = 0;
   for (const auto& item : items) {
     if (item["op"] != "mfcc" || compared == 2) continue;
-    const ProgramRun run = run_lariat({"features", std::string(data) + "/" + item["wav"].get<std::string>(), "--kind", "mfcc",
-                                       "--energy-floor", "1", "--use-energy", item.value("use_energy", false) ? "true" : "false",
-                                       "--num-ceps", std::to_string(item["shape"][1].get<int>()), "--out", folder / "ours.csv"});
+    const ProgramRun run =
+        run_lariat({"features", std::string(data) + "/" + item["wav"].get<std::string>(), "--kind", "mfcc",
+                    "--energy-floor", "1", "--use-energy", item.value("use_energy", false) ? "true" : "false",
+                    "--num-ceps", std::to_string(item["shape"][1].get<int>()), "--out", folder / "ours.csv"});
     REQUIRE(run.status == 0);
-    const std::string ours = read_file(folder / "ours.csv"), golden = read_file(std::string(data) + "/golden/" + item["file"].get<std::string>());
+    const std::string ours = read_file(folder / "ours.csv"),
+                      golden = read_file(std::string(data) + "/golden/" + item["file"].get<std::string>());
     const char *a = ours.data(), *a_end = a + ours.size(), *b = golden.data(), *b_end = b + golden.size();
     double worst = 0;
     int64_t values = 0;

@@ -14,7 +14,9 @@ using nlohmann::json;
 
 namespace {
 
-bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+bool contains(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
 
 json read_json(const std::string& file) { return json::parse(read_file(file)); }
 
@@ -27,12 +29,14 @@ std::vector<std::string> lines_of(const std::string& text) {
 
 }  // namespace
 
-TEST_CASE("cli: train prints the rewrite, a line an epoch and a summary, and writes figures, model and report") {
+TEST_CASE(
+    "cli: train prints the rewrite, a line an epoch and a summary, and writes figures, model and report") {
   if (!have_lariat()) return;
   const Trained& made = trained();
   INFO(made.run.err);
   REQUIRE(made.run.status == 0);
-  CHECK(made.run.out.starts_with("What the rewrite did:\nlstm_1/kernel: 0.002 * |lstm_1/kernel| -> soft threshold, metric "));
+  CHECK(made.run.out.starts_with(
+      "What the rewrite did:\nlstm_1/kernel: 0.002 * |lstm_1/kernel| -> soft threshold, metric "));
   CHECK(contains(made.run.out, "\naccuracy "));
   CHECK(contains(made.run.out, "\nexact zeros "));
   const std::vector<std::string> progress = lines_of(made.run.err);
@@ -43,15 +47,17 @@ TEST_CASE("cli: train prints the rewrite, a line an epoch and a summary, and wri
   CHECK(contains(progress[1], "  exact zeros "));
 
   const json figures = read_json(made.folder / "train.json");
-  for (const char* key : {"accuracy", "loss", "zero_fraction", "parameters", "nonzeros", "seconds", "seed", "threads", "state_hash",
-                          "history", "tensors", "rewrite", "test", "skipped", "model_bytes"})
+  for (const char* key :
+       {"accuracy", "loss", "zero_fraction", "parameters", "nonzeros", "seconds", "seed", "threads",
+        "state_hash", "history", "tensors", "rewrite", "test", "skipped", "model_bytes"})
     CHECK_MESSAGE(figures.contains(key), key);
   CHECK(figures["threads"] == 1);
   CHECK(figures["history"].size() == 2);
   CHECK(figures["test"]["confusion"].size() == 10);
   CHECK(figures["model_bytes"].get<size_t>() == std::filesystem::file_size(made.model));
   const std::string page = read_file(made.folder / "report.html");
-  for (const char* part : {"<!DOCTYPE html>", "<svg class=\"chart\"", "<svg class=\"confusion\"", "data:image/png;base64,", "soft threshold", "# tones"})
+  for (const char* part : {"<!DOCTYPE html>", "<svg class=\"chart\"", "<svg class=\"confusion\"",
+                           "data:image/png;base64,", "soft threshold", "# tones"})
     CHECK_MESSAGE(contains(page, part), part);
   // Self-contained: nothing is fetched.
   CHECK_FALSE(contains(page, "http"));
@@ -61,14 +67,18 @@ TEST_CASE("cli: a saved model gives the figures of its training again") {
   if (!have_lariat()) return;
   const Trained& made = trained();
   const TemporaryFolder folder;
-  const ProgramRun run = run_lariat({"evaluate", made.model, "--data", made.tones, "--json", folder / "e.json", "--threads", "2"});
+  const ProgramRun run = run_lariat(
+      {"evaluate", made.model, "--data", made.tones, "--json", folder / "e.json", "--threads", "2"});
   INFO(run.err);
   REQUIRE(run.status == 0);
   CHECK(run.out.starts_with("accuracy "));
   const json now = read_json(folder / "e.json"), then = read_json(made.folder / "train.json");
-  for (const char* key : {"accuracy", "loss", "zero_fraction", "parameters", "nonzeros", "seed"}) CHECK_MESSAGE(now[key] == then[key], key);
-  for (const char* key : {"seconds", "threads", "state_hash", "confusion"}) CHECK_MESSAGE(now.contains(key), key);
-  const ProgramRun held_out = run_lariat({"evaluate", made.model, "--data", made.tones, "--held-out", "bob", "--json", "-"});
+  for (const char* key : {"accuracy", "loss", "zero_fraction", "parameters", "nonzeros", "seed"})
+    CHECK_MESSAGE(now[key] == then[key], key);
+  for (const char* key : {"seconds", "threads", "state_hash", "confusion"})
+    CHECK_MESSAGE(now.contains(key), key);
+  const ProgramRun held_out =
+      run_lariat({"evaluate", made.model, "--data", made.tones, "--held-out", "bob", "--json", "-"});
   CHECK(json::parse(held_out.out)["examples"] == 50);
 }
 
@@ -91,8 +101,10 @@ TEST_CASE("cli: recognize names what it hears, and goes on after a bad file") {
   CHECK(result["files"][1]["probability"].get<double>() > 0);
   const ProgramRun none = run_lariat({"recognize", made.model, bad, folder / "missing.wav"});
   CHECK(none.status == 2);
-  CHECK(none.err == "lariat: " + bad + ": the file is empty; record it again or leave it out\nlariat: " + (folder / "missing.wav") +
-                        ": there is no such file; check the path\nlariat: none of the 2 files could be recognised\n");
+  CHECK(none.err ==
+        "lariat: " + bad +
+            ": the file is empty; record it again or leave it out\nlariat: " + (folder / "missing.wav") +
+            ": there is no such file; check the path\nlariat: none of the 2 files could be recognised\n");
 }
 
 TEST_CASE("cli: inspect shows layers, zeros and features") {
@@ -119,13 +131,15 @@ TEST_CASE("cli: graph shows the training step before and after passes") {
   REQUIRE(written.status == 0);
   CHECK(contains(written.out, "soft_threshold"));
   CHECK(contains(written.out, "update lstm_1/kernel = "));
-  CHECK(lariat::to_text(*lariat::parse_graph(written.out)) == lariat::to_text(*lariat::parse_graph(written.out)));
+  CHECK(lariat::to_text(*lariat::parse_graph(written.out)) ==
+        lariat::to_text(*lariat::parse_graph(written.out)));
   const ProgramRun fused = run_lariat({"graph", made.recipe, "--data", made.tones});
   CHECK(contains(fused.out, " = fused("));
   CHECK_FALSE(contains(written.out, " = fused("));
   const ProgramRun dot = run_lariat({"graph", made.recipe, "--dot", folder / "g.dot"});
   CHECK(dot.status == 0);
-  CHECK(dot.err == "lariat: no data are given: taking 8000 Hz and 10 classes; name their folder with --data\n");
+  CHECK(dot.err ==
+        "lariat: no data are given: taking 8000 Hz and 10 classes; name their folder with --data\n");
   CHECK(read_file(folder / "g.dot").starts_with("digraph"));
   const ProgramRun unknown = run_lariat({"graph", made.recipe, "--after", "fuse_elementwis"});
   CHECK(unknown.status == 2);
@@ -138,7 +152,8 @@ TEST_CASE("cli: an interrupted training says how to go on, and ends with the sam
   const Trained& made = trained();
   const TemporaryFolder folder;
   const std::string model = folder / "m.safetensors";
-  const std::vector<std::string> base{"train", made.recipe, "--data", made.tones, "--set", "training.epochs=150"};
+  const std::vector<std::string> base{"train",    made.recipe, "--data",
+                                      made.tones, "--set",     "training.epochs=150"};
   const auto with = [&](std::vector<std::string> more) {
     more.insert(more.begin(), base.begin(), base.end());
     return more;
@@ -153,11 +168,13 @@ TEST_CASE("cli: an interrupted training says how to go on, and ends with the sam
   const std::string last = lines_of(stopped.err).back();
   CHECK(last.starts_with("lariat: stopped after "));
   const std::string advice = "lariat train " + made.recipe + " --data " + made.tones +
-                             " --set training.epochs=150 --out " + model + " --threads 2 --resume " + model + ".checkpoint";
+                             " --set training.epochs=150 --out " + model + " --threads 2 --resume " + model +
+                             ".checkpoint";
   CHECK_MESSAGE(last.ends_with(" whole epochs; to go on: " + advice), last);
   CHECK_FALSE(std::filesystem::exists(model));
 
-  const ProgramRun resumed = run_lariat(with({"--out", model, "--threads", "2", "--resume", model + ".checkpoint", "--json", folder / "resumed.json"}));
+  const ProgramRun resumed = run_lariat(with({"--out", model, "--threads", "2", "--resume",
+                                              model + ".checkpoint", "--json", folder / "resumed.json"}));
   INFO(resumed.err);
   REQUIRE(resumed.status == 0);
   const json a = read_json(folder / "whole.json"), b = read_json(folder / "resumed.json");
@@ -167,14 +184,18 @@ TEST_CASE("cli: an interrupted training says how to go on, and ends with the sam
 
   const ProgramRun other = run_lariat(with({"--set", "training.seed=5", "--resume", model + ".checkpoint"}));
   CHECK(other.status == 2);
-  CHECK(contains(other.err, "'" + model + ".checkpoint' was written by another recipe: training.seed is 0 there and 5 here; give the "
-                            "same recipe and settings\n"));
+  CHECK(contains(
+      other.err,
+      "'" + model +
+          ".checkpoint' was written by another recipe: training.seed is 0 there and 5 here; give the "
+          "same recipe and settings\n"));
 }
 
 TEST_CASE("cli: without the rewrite there are no exact zeros") {
   if (!have_lariat()) return;
   const Trained& made = trained();
-  const ProgramRun run = run_lariat({"train", made.recipe, "--data", made.tones, "--set", "proximal.rewrite=false", "--json", "-", "--quiet"});
+  const ProgramRun run = run_lariat({"train", made.recipe, "--data", made.tones, "--set",
+                                     "proximal.rewrite=false", "--json", "-", "--quiet"});
   REQUIRE(run.status == 0);
   CHECK(json::parse(run.out)["zero_fraction"].get<double>() < 0.01);
   CHECK(read_json(made.folder / "train.json")["zero_fraction"].get<double>() > 0.01);
@@ -191,9 +212,11 @@ TEST_CASE("cli: on a terminal training draws a bar within its width") {
   CHECK(contains(run.err, "\repoch 1/2 [>"));
   CHECK(contains(run.err, "\x1b[K"));
   size_t drawn = 0;
-  for (size_t at = run.err.find("\repoch"); at != std::string::npos; at = run.err.find("\repoch", at + 1), ++drawn) {
+  for (size_t at = run.err.find("\repoch"); at != std::string::npos;
+       at = run.err.find("\repoch", at + 1), ++drawn) {
     size_t columns = 0;
-    for (const char c : run.err.substr(at + 1, run.err.find('\x1b', at) - at - 1)) columns += (static_cast<unsigned char>(c) & 0xC0) != 0x80;
+    for (const char c : run.err.substr(at + 1, run.err.find('\x1b', at) - at - 1))
+      columns += (static_cast<unsigned char>(c) & 0xC0) != 0x80;
     CHECK(columns < 50);
   }
   CHECK(drawn > 0);
@@ -203,7 +226,8 @@ TEST_CASE("cli: --profile writes a trace that Perfetto opens") {
   if (!have_lariat()) return;
   const Trained& made = trained();
   const TemporaryFolder folder;
-  const ProgramRun run = run_lariat({"train", made.recipe, "--data", made.tones, "--profile", folder / "trace.json", "--quiet"});
+  const ProgramRun run =
+      run_lariat({"train", made.recipe, "--data", made.tones, "--profile", folder / "trace.json", "--quiet"});
   CHECK(run.status == 0);
   CHECK(contains(run.out, " events of 5 steps; temporaries take "));
   const json trace = read_json(folder / "trace.json");

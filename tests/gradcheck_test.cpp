@@ -19,13 +19,24 @@ OpDef broken(const char* op, Adjoints (*vjp)(const GradContext&)) {
 
 TEST_CASE("seeded mistakes in a gradient are caught") {
   const std::vector<OpDef> mutants{
-      broken("multiply", [](const GradContext& g) -> Adjoints { return {g.adjoint(0) * g.in(0), g.adjoint(0) * g.in(1)}; }),
-      broken("tanh", [](const GradContext& g) -> Adjoints { return {g.adjoint(0) * (1 + square(g.out(0)))}; }),
+      broken("multiply",
+             [](const GradContext& g) -> Adjoints {
+               return {g.adjoint(0) * g.in(0), g.adjoint(0) * g.in(1)};
+             }),
+      broken("tanh",
+             [](const GradContext& g) -> Adjoints { return {g.adjoint(0) * (1 + square(g.out(0)))}; }),
       broken("square", [](const GradContext& g) -> Adjoints { return {g.adjoint(0) * g.in(0)}; }),
-      broken("subtract", [](const GradContext& g) -> Adjoints { return {g.adjoint(0), g.adjoint(0)}; }),
-      broken("exp", [](const GradContext& g) -> Adjoints { return {g.adjoint(0) * stop_gradient(g.out(0))}; }),
+      broken("subtract",
+             [](const GradContext& g) -> Adjoints {
+               return {g.adjoint(0), g.adjoint(0)};
+             }),
+      broken("exp",
+             [](const GradContext& g) -> Adjoints { return {g.adjoint(0) * stop_gradient(g.out(0))}; }),
       broken("sigmoid", [](const GradContext&) -> Adjoints { return {Value()}; }),
-      broken("divide", [](const GradContext& g) -> Adjoints { return {g.adjoint(0) / g.in(1), 1.0001 * -g.adjoint(0) * g.out(0) / g.in(1)}; }),
+      broken("divide",
+             [](const GradContext& g) -> Adjoints {
+               return {g.adjoint(0) / g.in(1), 1.0001 * -g.adjoint(0) * g.out(0) / g.in(1)};
+             }),
   };
   for (const OpDef& mutant : mutants) {
     const GradcheckResult result = gradcheck(mutant);
@@ -46,7 +57,8 @@ TEST_CASE("a record without samples fails: nothing was checked") {
 TEST_CASE("a function of several ops is checked as a whole") {
   const std::vector<SampleInput> inputs{{{3, 4}}, {{4, 2}}};
   const GradcheckResult result = gradcheck(
-      [](Graph&, std::span<const Value> x) { return std::vector<Value>{softmax(matmul(x[0], x[1]))}; }, inputs);
+      [](Graph&, std::span<const Value> x) { return std::vector<Value>{softmax(matmul(x[0], x[1]))}; },
+      inputs);
   CHECK(result.passed);
   CHECK(result.checks == 2 * (12 + 8));
 }

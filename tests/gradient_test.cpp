@@ -39,7 +39,8 @@ TEST_CASE("a gradient can be differentiated again and again") {
   Value y = exp(2 * x);
   for (int order = 1; order <= 4; ++order) y = gradient(y, {x})[0];
   g.output("y", y);
-  CHECK(run(g, {{"x", Tensor::scalar(0.5, f64)}})[0].item() == doctest::Approx(16 * std::exp(1.0)).epsilon(1e-14));
+  CHECK(run(g, {{"x", Tensor::scalar(0.5, f64)}})[0].item() ==
+        doctest::Approx(16 * std::exp(1.0)).epsilon(1e-14));
 }
 
 TEST_CASE("values the loss does not depend on get zeros, as do those behind stop_gradient") {

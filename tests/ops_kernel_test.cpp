@@ -88,11 +88,14 @@ TEST_CASE("a float sum of 1e8 ones is 1e8, whatever the axes") {
   CHECK(run_views("abs_penalty", {view})[0].item() == 1e8);
   CHECK(run_views("square_penalty", {view})[0].item() == 1e8);
   view.extents = {20'000'000, 5};
-  for (const Tensor sums = run_views("sum", {view}, axes_of({0}))[0]; int64_t i : {0, 1, 2, 3}) CHECK(sums.at(i) == 2e7);
+  for (const Tensor sums = run_views("sum", {view}, axes_of({0}))[0]; int64_t i : {0, 1, 2, 3})
+    CHECK(sums.at(i) == 2e7);
   view.extents = {4, 25'000'000};
-  for (const Tensor sums = run_views("sum", {view}, axes_of({1}))[0]; int64_t i : {0, 1, 2, 3}) CHECK(sums.at(i) == 2.5e7);
+  for (const Tensor sums = run_views("sum", {view}, axes_of({1}))[0]; int64_t i : {0, 1, 2, 3})
+    CHECK(sums.at(i) == 2.5e7);
   view.extents = {5'000'000, 4, 5};
-  for (const Tensor sums = run_views("sum", {view}, axes_of({0, 2}))[0]; int64_t i : {0, 1, 2, 3}) CHECK(sums.at(i) == 2.5e7);
+  for (const Tensor sums = run_views("sum", {view}, axes_of({0, 2}))[0]; int64_t i : {0, 1, 2, 3})
+    CHECK(sums.at(i) == 2.5e7);
 }
 
 TEST_CASE("double sums are as good as long double ones") {

@@ -29,8 +29,10 @@ TEST_CASE("every op refuses what its record says, with that message") {
       Graph graph;
       std::vector<Value> inputs;
       for (size_t i = 0; i < reject.inputs.size(); ++i)
-        inputs.push_back(graph.input("x" + std::to_string(i), reject.inputs[i].shape, reject.inputs[i].dtype));
-      const std::string message = testing::message_of<UserError>([&] { graph.add(*op, inputs, reject.attributes, "node"); });
+        inputs.push_back(
+            graph.input("x" + std::to_string(i), reject.inputs[i].shape, reject.inputs[i].dtype));
+      const std::string message =
+          testing::message_of<UserError>([&] { graph.add(*op, inputs, reject.attributes, "node"); });
       CAPTURE(op->name);
       CAPTURE(message);
       CHECK(message.starts_with("[" + op->name + "] 'node' built at ops_test.cpp:"));

@@ -107,12 +107,20 @@ TEST_CASE("simplify applies its rules") {
     return swept(simplify, (std::string(x34) + "\n" + lines).c_str());
   };
   const std::string unchanged = std::string("\n") + x34 + "\noutput y = %0\n";
-  CHECK(simplified("%1 = constant() {value=f32[]{1}} : f32[]\n%2 = multiply(%1, %0) : f32[3, 4]\noutput y = %2\n") == unchanged);
-  CHECK(simplified("%1 = constant() {value=f32[]{1}} : f32[]\n%2 = divide(%0, %1) : f32[3, 4]\noutput y = %2\n") == unchanged);
-  CHECK(simplified("%1 = constant() {value=f32[]{0}} : f32[]\n%2 = subtract(%0, %1) : f32[3, 4]\noutput y = %2\n") == unchanged);
+  CHECK(simplified(
+            "%1 = constant() {value=f32[]{1}} : f32[]\n%2 = multiply(%1, %0) : f32[3, 4]\noutput y = %2\n") ==
+        unchanged);
+  CHECK(simplified(
+            "%1 = constant() {value=f32[]{1}} : f32[]\n%2 = divide(%0, %1) : f32[3, 4]\noutput y = %2\n") ==
+        unchanged);
+  CHECK(simplified(
+            "%1 = constant() {value=f32[]{0}} : f32[]\n%2 = subtract(%0, %1) : f32[3, 4]\noutput y = %2\n") ==
+        unchanged);
   CHECK(simplified("%1 = negate(%0) : f32[3, 4]\n%2 = negate(%1) : f32[3, 4]\noutput y = %2\n") == unchanged);
-  CHECK(simplified("%1 = transpose(%0) {permutation=[1, 0]} : f32[4, 3]\n%2 = transpose(%1) {permutation=[1, 0]} : f32[3, 4]\noutput y = %2\n") == unchanged);
-  CHECK(simplified("%1 = reshape(%0) {shape=shape[12]} : f32[12]\n%2 = reshape(%1) {shape=shape[3, 4]} : f32[3, 4]\noutput y = %2\n") == unchanged);
+  CHECK(simplified("%1 = transpose(%0) {permutation=[1, 0]} : f32[4, 3]\n%2 = transpose(%1) {permutation=[1, "
+                   "0]} : f32[3, 4]\noutput y = %2\n") == unchanged);
+  CHECK(simplified("%1 = reshape(%0) {shape=shape[12]} : f32[12]\n%2 = reshape(%1) {shape=shape[3, 4]} : "
+                   "f32[3, 4]\noutput y = %2\n") == unchanged);
 }
 
 TEST_CASE("simplify keeps a broadcasting product with ones") {

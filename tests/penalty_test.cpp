@@ -1,5 +1,5 @@
-// Loss spellings and what the rewrite must make of them: each row is a loss over one parameter w [4, 3] (and others
-// where named), and the report that is expected, term by term.
+// Loss spellings and what the rewrite must make of them: each row is a loss over one parameter w [4, 3] (and
+// others where named), and the report that is expected, term by term.
 #include <algorithm>
 #include <functional>
 
@@ -32,7 +32,8 @@ std::vector<std::string> outcome(const RewriteReport& report) {
   std::vector<std::string> result;
   for (const auto& entry : report.rewritten)
     for (const std::string& term : entry.terms)
-      result.push_back(entry.parameter + " " + (term.starts_with("weighted") ? "*" : term.substr(0, term.find(' '))));
+      result.push_back(entry.parameter + " " +
+                       (term.starts_with("weighted") ? "*" : term.substr(0, term.find(' '))));
   for (const Refusal& refusal : report.refused) result.push_back(refusal.code);
   std::sort(result.begin(), result.end());  // operands of + are evaluated in any order
   return result;
@@ -40,7 +41,8 @@ std::vector<std::string> outcome(const RewriteReport& report) {
 
 Tensor ramp(Extents extents, double first = 1) {
   Tensor result(f32, extents);
-  for (int64_t i = 0; i < result.count(); ++i) result.data<float>()[i] = static_cast<float>(first + static_cast<double>(i));
+  for (int64_t i = 0; i < result.count(); ++i)
+    result.data<float>()[i] = static_cast<float>(first + static_cast<double>(i));
   return result;
 }
 
@@ -58,12 +60,20 @@ const std::vector<Row>& rows() {
       {"half the loss", [](S& s) { return 0.5 * (s.data + 0.02 * sum(abs(s.w))); }, {"w 0.01"}},
       {"subtracted negative", [](S& s) { return s.data - (-0.01) * sum(abs(s.w)); }, {"w 0.01"}},
       {"negated twice", [](S& s) { return -(-s.data - 0.01 * sum(abs(s.w))); }, {"w 0.01"}},
-      {"twice the same", [](S& s) { return s.data + 0.01 * sum(abs(s.w)) + 0.02 * sum(abs(s.w)); }, {"w 0.01", "w 0.02"}},
+      {"twice the same",
+       [](S& s) { return s.data + 0.01 * sum(abs(s.w)) + 0.02 * sum(abs(s.w)); },
+       {"w 0.01", "w 0.02"}},
       {"abs_penalty", [](S& s) { return s.data + 0.01 * abs_penalty(s.w); }, {"w 0.01"}},
       {"norm1", [](S& s) { return s.data + 0.01 * norm1(s.w); }, {"w 0.01"}},
       {"sum by rows", [](S& s) { return s.data + 0.01 * sum(sum(abs(s.w), {1})); }, {"w 0.01"}},
-      {"under a batch mean", [](S& s) { return mean(sum(square(matmul(s.x, s.w)), {1}) + 0.01 * sum(abs(s.w))); }, {"w *"}},
-      {"product with ones", [](S& s) { return s.data + 0.01 * sum(matmul(abs(s.w), s.g.constant(Tensor::filled(f32, {3, 1}, 1)))); }, {"w 0.01"}},
+      {"under a batch mean",
+       [](S& s) { return mean(sum(square(matmul(s.x, s.w)), {1}) + 0.01 * sum(abs(s.w))); },
+       {"w *"}},
+      {"product with ones",
+       [](S& s) {
+         return s.data + 0.01 * sum(matmul(abs(s.w), s.g.constant(Tensor::filled(f32, {3, 1}, 1))));
+       },
+       {"w 0.01"}},
       {"max(w, -w)", [](S& s) { return s.data + 0.01 * sum(maximum(s.w, -s.w)); }, {"w 0.01"}},
       {"relu + relu", [](S& s) { return s.data + 0.01 * sum(relu(s.w) + relu(-s.w)); }, {"w 0.01"}},
       {"where", [](S& s) { return s.data + 0.01 * sum(where(greater(s.w, 0), s.w, -s.w)); }, {"w 0.01"}},
@@ -74,39 +84,87 @@ const std::vector<Row>& rows() {
       {"abs of abs", [](S& s) { return s.data + 0.01 * sum(abs(abs(s.w))); }, {"w 0.01"}},
       {"reshaped", [](S& s) { return s.data + 0.01 * sum(abs(reshape(s.w, {12}))); }, {"w 0.01"}},
       {"transposed", [](S& s) { return s.data + 0.01 * sum(abs(transpose(s.w))); }, {"w 0.01"}},
-      {"transposed, scaled, reshaped", [](S& s) { return s.data + sum(abs(reshape(0.01 * transpose(s.w), {12}))); }, {"w 0.01"}},
+      {"transposed, scaled, reshaped",
+       [](S& s) { return s.data + sum(abs(reshape(0.01 * transpose(s.w), {12}))); },
+       {"w 0.01"}},
       {"slice of w", [](S& s) { return s.data + 0.01 * sum(abs(slice(s.w, 0, 0, 2))); }, {"w *"}},
       {"slice of abs", [](S& s) { return s.data + 0.01 * sum(slice(abs(s.w), 0, 0, 2)); }, {"w *"}},
-      {"overlapping slices", [](S& s) { return s.data + 0.01 * (sum(abs(slice(s.w, 0, 0, 3))) + sum(abs(slice(s.w, 0, 2, 4)))); }, {"w *", "w *"}},
-      {"two slices that cover all", [](S& s) { return s.data + 0.01 * sum(abs(concat({slice(s.w, 0, 0, 2), slice(s.w, 0, 2, 4)}, 0))); }, {"w 0.01"}},
-      {"concat of two parameters", [](S& s) { return s.data + 0.01 * sum(abs(concat({s.w, s.v}, 0))); }, {"v 0.01", "w 0.01"}},
-      {"mean over a concat", [](S& s) { return s.data + 0.24 * mean(abs(concat({s.w, s.v}, 0))); }, {"v 0.01", "w 0.01"}},
-      {"two parameters", [](S& s) { return s.data + 0.01 * sum(abs(s.w)) + 0.02 * sum(abs(s.v)); }, {"v 0.02", "w 0.01"}},
-      {"weighted inside", [](S& s) { return s.data + sum(abs(s.g.constant(ramp({4, 3})) * s.w)); }, {"w *"}},
-      {"weighted outside", [](S& s) { return s.data + sum(s.g.constant(ramp({4, 3})) * abs(s.w)); }, {"w *"}},
+      {"overlapping slices",
+       [](S& s) { return s.data + 0.01 * (sum(abs(slice(s.w, 0, 0, 3))) + sum(abs(slice(s.w, 0, 2, 4)))); },
+       {"w *", "w *"}},
+      {"two slices that cover all",
+       [](S& s) {
+         return s.data + 0.01 * sum(abs(concat({slice(s.w, 0, 0, 2), slice(s.w, 0, 2, 4)}, 0)));
+       },
+       {"w 0.01"}},
+      {"concat of two parameters",
+       [](S& s) {
+         return s.data + 0.01 * sum(abs(concat({s.w, s.v}, 0)));
+       },
+       {"v 0.01", "w 0.01"}},
+      {"mean over a concat",
+       [](S& s) {
+         return s.data + 0.24 * mean(abs(concat({s.w, s.v}, 0)));
+       },
+       {"v 0.01", "w 0.01"}},
+      {"two parameters",
+       [](S& s) { return s.data + 0.01 * sum(abs(s.w)) + 0.02 * sum(abs(s.v)); },
+       {"v 0.02", "w 0.01"}},
+      {"weighted inside",
+       [](S& s) {
+         return s.data + sum(abs(s.g.constant(ramp({4, 3})) * s.w));
+       },
+       {"w *"}},
+      {"weighted outside",
+       [](S& s) {
+         return s.data + sum(s.g.constant(ramp({4, 3})) * abs(s.w));
+       },
+       {"w *"}},
       {"weighted by column", [](S& s) { return s.data + sum(s.g.constant(ramp({3})) * abs(s.w)); }, {"w *"}},
-      {"broadcast first", [](S& s) { return s.data + 0.005 * sum(abs(broadcast_to(s.w, {2, 4, 3}))); }, {"w 0.01"}},
+      {"broadcast first",
+       [](S& s) {
+         return s.data + 0.005 * sum(abs(broadcast_to(s.w, {2, 4, 3})));
+       },
+       {"w 0.01"}},
       {"zero coefficient", [](S& s) { return s.data + 0.0 * sum(abs(s.w)); }, {"w 0"}},
       {"fed coefficient", [](S& s) { return s.data + s.lambda * sum(abs(s.w)); }, {"w *"}},
-      {"detached trained coefficient", [](S& s) { return s.data + stop_gradient(s.scale) * sum(abs(s.w)); }, {"w *"}},
-      {"re-weighted by itself, detached", [](S& s) { return s.data + sum(abs(s.w) / (abs(stop_gradient(s.w)) + 0.1)); }, {"w *"}},
-      {"elastic net", [](S& s) { return s.data + 0.01 * sum(abs(s.w)) + 0.02 * sum(square(s.w)); }, {"w 0.01", "w 0.02"}},
-      {"elastic net, w*w", [](S& s) { return s.data + 0.01 * sum(abs(s.w)) + 0.01 * sum(s.w * s.w); }, {"w 0.01", "w 0.01"}},
-      {"elastic net, scaled square", [](S& s) { return s.data + 0.01 * sum(abs(s.w)) + sum(square(2 * s.w)); }, {"w 0.01", "w 4"}},
+      {"detached trained coefficient",
+       [](S& s) { return s.data + stop_gradient(s.scale) * sum(abs(s.w)); },
+       {"w *"}},
+      {"re-weighted by itself, detached",
+       [](S& s) { return s.data + sum(abs(s.w) / (abs(stop_gradient(s.w)) + 0.1)); },
+       {"w *"}},
+      {"elastic net",
+       [](S& s) { return s.data + 0.01 * sum(abs(s.w)) + 0.02 * sum(square(s.w)); },
+       {"w 0.01", "w 0.02"}},
+      {"elastic net, w*w",
+       [](S& s) { return s.data + 0.01 * sum(abs(s.w)) + 0.01 * sum(s.w * s.w); },
+       {"w 0.01", "w 0.01"}},
+      {"elastic net, scaled square",
+       [](S& s) { return s.data + 0.01 * sum(abs(s.w)) + sum(square(2 * s.w)); },
+       {"w 0.01", "w 4"}},
       {"square alone stays a gradient", [](S& s) { return s.data + 0.02 * sum(square(s.w)); }, {}},
       {"no penalty", [](S& s) { return s.data; }, {}},
-      {"abs of the data loss's activations only", [](S& s) { return mean(square(abs(matmul(s.x, s.w)))); }, {}},
+      {"abs of the data loss's activations only",
+       [](S& s) { return mean(square(abs(matmul(s.x, s.w)))); },
+       {}},
 
       {"data-dependent argument", [](S& s) { return s.data + 0.01 * sum(abs(matmul(s.x, s.w))); }, {"L101"}},
       {"absolute error", [](S& s) { return mean(abs(matmul(s.x, s.w) - 1)); }, {"L101"}},
       {"data-dependent coefficient", [](S& s) { return s.data + mean(s.x) * sum(abs(s.w)); }, {"L101"}},
-      {"product of parameters", [](S& s) { return s.data + 0.01 * sum(abs(matmul(s.w, transpose(s.v)))); }, {"L102"}},
+      {"product of parameters",
+       [](S& s) { return s.data + 0.01 * sum(abs(matmul(s.w, transpose(s.v)))); },
+       {"L102"}},
       {"sum of parameters", [](S& s) { return s.data + 0.01 * sum(abs(s.w + s.v)); }, {"L102"}},
       {"element product of parameters", [](S& s) { return s.data + 0.01 * sum(abs(s.w * s.v)); }, {"L102"}},
       {"abs of a sum", [](S& s) { return s.data + 0.01 * abs(sum(s.w)); }, {"L102"}},
       {"shifted", [](S& s) { return s.data + 0.01 * sum(abs(s.w - 1)); }, {"L102"}},
-      {"weight normalised", [](S& s) { return s.data + 0.01 * sum(abs(s.w / sqrt(sum(square(s.w))))); }, {"L102"}},
-      {"differences", [](S& s) { return s.data + 0.01 * sum(abs(slice(s.w, 0, 1, 4) - slice(s.w, 0, 0, 3))); }, {"L102"}},
+      {"weight normalised",
+       [](S& s) { return s.data + 0.01 * sum(abs(s.w / sqrt(sum(square(s.w))))); },
+       {"L102"}},
+      {"differences",
+       [](S& s) { return s.data + 0.01 * sum(abs(slice(s.w, 0, 1, 4) - slice(s.w, 0, 0, 3))); },
+       {"L102"}},
       {"trained coefficient", [](S& s) { return s.data + s.scale * sum(abs(s.w)); }, {"L103"}},
       {"coefficient from its own parameter", [](S& s) { return s.data + sum(s.w * abs(s.w)); }, {"L103"}},
       {"under log", [](S& s) { return s.data + log(1 + sum(abs(s.w))); }, {"L105"}},
@@ -114,7 +172,9 @@ const std::vector<Row>& rows() {
       {"under max", [](S& s) { return s.data + maximum(sum(abs(s.w)), 1); }, {"L105"}},
       {"squared", [](S& s) { return s.data + square(sum(abs(s.w))); }, {"L105"}},
       {"in a denominator", [](S& s) { return s.data / (1 + sum(abs(s.w))); }, {"L105"}},
-      {"under stop_gradient", [](S& s) { return s.data + 0.01 * sum(abs(stop_gradient(s.w))) + 0 * sum(s.w); }, {"L106"}},
+      {"under stop_gradient",
+       [](S& s) { return s.data + 0.01 * sum(abs(stop_gradient(s.w))) + 0 * sum(s.w); },
+       {"L106"}},
   };
   return table;
 }
@@ -144,7 +204,8 @@ TEST_CASE("a negative constant coefficient is an error") {
 
 TEST_CASE("a parameter that is not trained keeps its term out") {
   Setting s;
-  const Trainer trainer(s.data + 0.01 * sum(abs(concat({s.w, s.v}, 0))), Sgd{}, {.threads = 1, .parameters = {s.w}});
+  const Trainer trainer(s.data + 0.01 * sum(abs(concat({s.w, s.v}, 0))), Sgd{},
+                        {.threads = 1, .parameters = {s.w}});
   CHECK(outcome(trainer.report()) == std::vector<std::string>{"L109"});
 }
 
@@ -153,8 +214,12 @@ TEST_CASE("the report names parameter, term, operator, metric, and for refusals 
   const Value loss = s.data + 0.01 * sum(abs(s.w)) + 0.01 * sum(abs(s.v * s.w));
   const Trainer trainer(loss, Adam{}, {.threads = 1});
   const std::string text = trainer.report().text();
-  CHECK(text.starts_with("w: 0.01 * |w| -> soft threshold, metric Adam: learning_rate / (√v̂ + ε)\nL102: abs (penalty_test.cpp:"));
-  CHECK(text.ends_with("keeps its subgradient: its argument mixes elements of parameters ('multiply'); penalise each parameter element by element\n"));
+  CHECK(
+      text.starts_with("w: 0.01 * |w| -> soft threshold, metric Adam: learning_rate / (√v̂ + ε)\nL102: abs "
+                       "(penalty_test.cpp:"));
+  CHECK(
+      text.ends_with("keeps its subgradient: its argument mixes elements of parameters ('multiply'); "
+                     "penalise each parameter element by element\n"));
   CHECK(trainer.report().json().find("\"operator\":\"soft threshold\"") != std::string::npos);
 }
 
@@ -162,8 +227,10 @@ TEST_CASE("slices threshold their own elements with the sum of what overlaps") {
   Graph g;
   const Value w = g.parameter("w", {4}, init::constant(1), f64);
   // Gradient 0; a step of 0.1 subtracts 0.1·λ per covering slice.
-  Trainer trainer(0 * sum(w) + sum(abs(slice(w, 0, 0, 3))) + sum(abs(slice(w, 0, 2, 4))), Sgd{.learning_rate = 0.1}, {.threads = 1});
+  Trainer trainer(0 * sum(w) + sum(abs(slice(w, 0, 0, 3))) + sum(abs(slice(w, 0, 2, 4))),
+                  Sgd{.learning_rate = 0.1}, {.threads = 1});
   trainer.step(Feeds{});
   const double expected[] = {0.9, 0.9, 0.8, 0.9};
-  for (int64_t i = 0; i < 4; ++i) CHECK(trainer.value(w).at(i) == doctest::Approx(expected[i]).epsilon(1e-15));
+  for (int64_t i = 0; i < 4; ++i)
+    CHECK(trainer.value(w).at(i) == doctest::Approx(expected[i]).epsilon(1e-15));
 }

@@ -65,26 +65,47 @@ TEST_CASE("random graphs give the same bits with passes and without, serial and 
   int compared = 0;
   for (uint64_t seed = 0; seed < 60; ++seed) {
     Graph g;
-    std::vector<Value> values{g.input("a", {dim::batch, 6}), g.input("b", {6}), g.input("c", {dim::batch, 1})};
-    const auto pick = [&](uint64_t counter) { return values[random_bits(seed, 5, counter)[0] % values.size()]; };
+    std::vector<Value> values{g.input("a", {dim::batch, 6}), g.input("b", {6}),
+                              g.input("c", {dim::batch, 1})};
+    const auto pick = [&](uint64_t counter) {
+      return values[random_bits(seed, 5, counter)[0] % values.size()];
+    };
     for (uint64_t i = 0; i < 25; ++i) {
       const Value x = pick(3 * i), y = pick(3 * i + 1);
       switch (random_bits(seed, 6, i)[0] % 9) {
-        case 0: values.push_back(x + y); break;
-        case 1: values.push_back(x * y); break;
-        case 2: values.push_back(x - y); break;
-        case 3: values.push_back(tanh(x)); break;
-        case 4: values.push_back(maximum(x, y)); break;
-        case 5: values.push_back(x * 1); break;
-        case 6: values.push_back(-(-x)); break;
-        case 7: values.push_back(softmax(x)); break;
-        default: values.push_back(x.rank() == 2 ? sum(x, {1}, true) : abs(x));
+        case 0:
+          values.push_back(x + y);
+          break;
+        case 1:
+          values.push_back(x * y);
+          break;
+        case 2:
+          values.push_back(x - y);
+          break;
+        case 3:
+          values.push_back(tanh(x));
+          break;
+        case 4:
+          values.push_back(maximum(x, y));
+          break;
+        case 5:
+          values.push_back(x * 1);
+          break;
+        case 6:
+          values.push_back(-(-x));
+          break;
+        case 7:
+          values.push_back(softmax(x));
+          break;
+        default:
+          values.push_back(x.rank() == 2 ? sum(x, {1}, true) : abs(x));
       }
     }
     for (size_t i = values.size() - 4; i < values.size(); ++i) g.output(std::to_string(i), values[i]);
     Tensor a(f32, {7, 6}), b(f32, {6}), c(f32, {7, 1});
     for (Tensor* t : {&a, &b, &c})
-      for (int64_t i = 0; i < t->count(); ++i) t->data<float>()[i] = to_unit(random_bits(seed, 9, i)[0]) * 2 - 1;
+      for (int64_t i = 0; i < t->count(); ++i)
+        t->data<float>()[i] = to_unit(random_bits(seed, 9, i)[0]) * 2 - 1;
     const Feeds feeds{{"a", a}, {"b", b}, {"c", c}};
 
     // Without passes: the plan of the graph as it was built.
@@ -93,7 +114,8 @@ TEST_CASE("random graphs give the same bits with passes and without, serial and 
     for (int32_t id = 0; id < g.size(); ++id) {
       const Node& node = g.node(id);
       if (node.op->traits.source == SourceKind::input) sources[id] = feeds.at(node.name).view().data;
-      if (node.op->traits.source == SourceKind::constant) sources[id] = node.attributes.get<Tensor>("value").view().data;
+      if (node.op->traits.source == SourceKind::constant)
+        sources[id] = node.attributes.get<Tensor>("value").view().data;
     }
     const auto arena = allocate_bytes(plan.arena_bytes());
     plan.bind(arena.get(), sources);
@@ -102,13 +124,15 @@ TEST_CASE("random graphs give the same bits with passes and without, serial and 
     Program program(g);
     Store store;
     for (const bool parallel : {false, true}) {
-      const auto results = program.run(feeds, store, *(parallel ? make_tbb_executor(3) : make_serial_executor()));
+      const auto results =
+          program.run(feeds, store, *(parallel ? make_tbb_executor(3) : make_serial_executor()));
       for (size_t i = 0; i < results.size(); ++i) {
         CAPTURE(seed);
         const TensorView& direct = plan.result(i);
         REQUIRE(direct.extents == results[i].extents());
         bool same = true;
-        for (int64_t k = 0; k < results[i].count(); ++k) same &= direct.as<float>()[k] == results[i].at(k) || results[i].at(k) != results[i].at(k);
+        for (int64_t k = 0; k < results[i].count(); ++k)
+          same &= direct.as<float>()[k] == results[i].at(k) || results[i].at(k) != results[i].at(k);
         CHECK(same);
         ++compared;
       }
@@ -125,8 +149,9 @@ TEST_CASE("a kernel's refusal reaches the caller from every executor and leaves 
     Program program(g);
     Store store;
     const auto executor = threads == 0 ? make_serial_executor() : make_tbb_executor(threads);
-    CHECK(testing::message_of<UserError>([&] { program.run({{"labels", Tensor::of<int32_t>({2}, {1, 7})}}, store, *executor); })
-              .starts_with("[one_hot]"));
+    CHECK(testing::message_of<UserError>([&] {
+            program.run({{"labels", Tensor::of<int32_t>({2}, {1, 7})}}, store, *executor);
+          }).starts_with("[one_hot]"));
     CHECK(program.run({{"labels", Tensor::of<int32_t>({2}, {1, 2})}}, store, *executor)[0].at(1) == 1);
   }
 }
@@ -165,8 +190,10 @@ TEST_CASE("plans are cached by extents and sizes that overflow are refused") {
   CHECK(&program.plan(small) == first);
   Graph h;
   const Value a = h.input("a", {dim::batch});
-  h.output("z", broadcast_to(reshape(a, {-1, 1, 1}), {dim::batch, Dim(int64_t{1} << 31), Dim(int64_t{1} << 31)}));
+  h.output("z",
+           broadcast_to(reshape(a, {-1, 1, 1}), {dim::batch, Dim(int64_t{1} << 31), Dim(int64_t{1} << 31)}));
   Program huge(h);
-  CHECK(testing::message_of<UserError>([&] { huge.plan({{"a", Tensor(f32, {4})}}); }) ==
-        "the size 8589934592 * 2147483648 exceeds what 64 bits can count; use smaller dimensions");
+  CHECK(testing::message_of<UserError>([&] {
+          huge.plan({{"a", Tensor(f32, {4})}});
+        }) == "the size 8589934592 * 2147483648 exceeds what 64 bits can count; use smaller dimensions");
 }

@@ -101,10 +101,12 @@ ProgramRun run_lariat(const std::vector<std::string>& arguments, const ProgramOp
     pollfd ready[2] = {{out[0], POLLIN, 0}, {err[0], POLLIN, 0}};
     poll(ready, 2, 20);
     // A pipe whose writers are gone is always ready.
-    if (((ready[0].revents | ready[1].revents) & POLLIN) == 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    if (((ready[0].revents | ready[1].revents) & POLLIN) == 0)
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
     read_available(out[0], run.out);
     read_available(err[0], run.err);
-    if (!interrupted && !options.interrupt_after.empty() && run.err.find(options.interrupt_after) != std::string::npos) {
+    if (!interrupted && !options.interrupt_after.empty() &&
+        run.err.find(options.interrupt_after) != std::string::npos) {
       interrupted = true;
       kill(child, SIGINT);
     }

@@ -27,8 +27,8 @@ struct ProgramOptions {
   int terminal_columns = 0;
 };
 
-/// Runs the program that the environment variable LARIAT_PROGRAM names. A child that takes longer than two minutes is
-/// ended, and its status is then 128 + SIGKILL.
+/// Runs the program that the environment variable LARIAT_PROGRAM names. A child that takes longer than two
+/// minutes is ended, and its status is then 128 + SIGKILL.
 ProgramRun run_lariat(const std::vector<std::string>& arguments, const ProgramOptions& options = {});
 
 /// Whether LARIAT_PROGRAM names a program; else marks the test case as skipped.

@@ -92,7 +92,8 @@ clip_norm = 2
 bucket = false
 [proximal]
 rewrite = false
-)", "recipe.toml");
+)",
+                                      "recipe.toml");
   CHECK(recipe.data().path == "/somewhere");
   CHECK(recipe.data().validation_percentage == 12.5);
   CHECK(recipe.data().testing == 10);
@@ -102,7 +103,9 @@ rewrite = false
   CHECK(recipe.features().cmvn == speech::Cmvn::global);
   CHECK(recipe.augment().time_masks == 2);
   CHECK(recipe.augments());
-  CHECK(recipe.layers() == std::vector<LayerSpec>{Bidirectional(Lstm(32, {.kernel_penalty = elastic_net(1e-4, 1e-5)})), Dense(0, "tanh", {.use_bias = false})});
+  CHECK(recipe.layers() ==
+        std::vector<LayerSpec>{Bidirectional(Lstm(32, {.kernel_penalty = elastic_net(1e-4, 1e-5)})),
+                               Dense(0, "tanh", {.use_bias = false})});
   CHECK(recipe.optimizer().name == "Nesterov");
   CHECK(recipe.optimizer().learning_rate == 1);
   const Schedule schedule = recipe.schedule(110);
@@ -143,7 +146,9 @@ TEST_CASE("recipe: all kinds can be chosen and made") {
 }
 
 TEST_CASE("recipe: schedules run over all steps, less the warmup") {
-  const auto at = [](const std::string& schedule, int64_t step) { return parse("[schedule]\n" + schedule).schedule(200)(step); };
+  const auto at = [](const std::string& schedule, int64_t step) {
+    return parse("[schedule]\n" + schedule).schedule(200)(step);
+  };
   CHECK(at("kind = 'cosine'\nlast = 0.2", 100) == doctest::Approx(0.6));
   CHECK(at("kind = 'cosine'\nlast = 0.2", 200) == doctest::Approx(0.2));
   CHECK(at("kind = 'cosine'\nwarmup = 0.5", 49) == doctest::Approx(0.5));
@@ -186,7 +191,8 @@ TEST_CASE("recipe: keys are set from text") {
 }
 
 TEST_CASE("recipe: as JSON and back, and differences") {
-  Recipe recipe = parse("[features]\ncmvn = 'global'\n[augment]\nspeed_min = 0.87654321\n[schedule]\nkind = 'step'");
+  Recipe recipe =
+      parse("[features]\ncmvn = 'global'\n[augment]\nspeed_min = 0.87654321\n[schedule]\nkind = 'step'");
   recipe.set("data.held_out", "ann, bob");
   const Recipe copy = Recipe::from_json(recipe.to_json());
   CHECK(copy.to_json() == recipe.to_json());
@@ -202,72 +208,113 @@ TEST_CASE("recipe: as JSON and back, and differences") {
   other = recipe;
   other.set("layers.1.kind", "dropout");
   CHECK(recipe.first_difference(other) == "layers.1.kind is dropout there and dense here");
-  CHECK(recipe.first_difference(parse("[features]\ncmvn = 'global'\n[augment]\nspeed_min = 0.87654321\n[schedule]\nkind = 'step'\n[[layers]]\nkind = 'flatten'")) ==
-        "data.held_out is empty there and ann, bob here");
-  CHECK(message_of<UserError>([] { Recipe::from_json("3"); }) == "the recipe is not a JSON object; it is damaged");
-  CHECK(message_of<UserError>([] { Recipe::from_json(R"({"optimiser": {}})"); }) == "a recipe has no table 'optimiser'. Did you mean 'optimizer'?");
+  CHECK(recipe.first_difference(parse(
+            "[features]\ncmvn = 'global'\n[augment]\nspeed_min = 0.87654321\n[schedule]\nkind = "
+            "'step'\n[[layers]]\nkind = 'flatten'")) == "data.held_out is empty there and ann, bob here");
+  CHECK(message_of<UserError>([] { Recipe::from_json("3"); }) ==
+        "the recipe is not a JSON object; it is damaged");
+  CHECK(message_of<UserError>([] { Recipe::from_json(R"({"optimiser": {}})"); }) ==
+        "a recipe has no table 'optimiser'. Did you mean 'optimizer'?");
 }
 
 TEST_CASE("recipe: unknown names") {
-  CHECK(refused_more("[optimizer]\nlearing_rate = 0.1") == "recipe.toml: [optimizer] has no key 'learing_rate'. Did you mean 'learning_rate'?");
-  CHECK(refused_more("[optimiser]\nkind = 'sgd'") == "recipe.toml: a recipe has no table 'optimiser'. Did you mean 'optimizer'?");
+  CHECK(refused_more("[optimizer]\nlearing_rate = 0.1") ==
+        "recipe.toml: [optimizer] has no key 'learing_rate'. Did you mean 'learning_rate'?");
+  CHECK(refused_more("[optimiser]\nkind = 'sgd'") ==
+        "recipe.toml: a recipe has no table 'optimiser'. Did you mean 'optimizer'?");
   CHECK(refused_more("[optimizer]\nkind = 'adm'") ==
-        "recipe.toml:10: [optimizer] kind = adm: must be one of adam, adamw, sgd, momentum, nesterov, rmsprop. Did you mean 'adam'?");
-  CHECK(refused_more("[optimizer]\nkind = 'sgd'\nmomentum = 0.9") == "recipe.toml: [optimizer] has no key 'momentum'. Known: learning_rate.");
-  CHECK(refused_more("[[layers]]\nkind = 'dense'\nunit = 3") == "recipe.toml: [layers.2] has no key 'unit'. Did you mean 'units'?");
-  CHECK(refused_more("[[layers]]\nkind = 'flatten'\nunits = 3") == "recipe.toml: [layers.2] has no key 'units'; it has none");
-  CHECK(refused_more("[features]\nnum_mel_bin = 3") == "recipe.toml: [features] has no key 'num_mel_bin'. Did you mean 'num_mel_bins'?");
-  CHECK(refused_more("[proximal]\nrewrit = true") == "recipe.toml: [proximal] has no key 'rewrit'. Did you mean 'rewrite'?");
+        "recipe.toml:10: [optimizer] kind = adm: must be one of adam, adamw, sgd, momentum, nesterov, "
+        "rmsprop. Did you mean 'adam'?");
+  CHECK(refused_more("[optimizer]\nkind = 'sgd'\nmomentum = 0.9") ==
+        "recipe.toml: [optimizer] has no key 'momentum'. Known: learning_rate.");
+  CHECK(refused_more("[[layers]]\nkind = 'dense'\nunit = 3") ==
+        "recipe.toml: [layers.2] has no key 'unit'. Did you mean 'units'?");
+  CHECK(refused_more("[[layers]]\nkind = 'flatten'\nunits = 3") ==
+        "recipe.toml: [layers.2] has no key 'units'; it has none");
+  CHECK(refused_more("[features]\nnum_mel_bin = 3") ==
+        "recipe.toml: [features] has no key 'num_mel_bin'. Did you mean 'num_mel_bins'?");
+  CHECK(refused_more("[proximal]\nrewrit = true") ==
+        "recipe.toml: [proximal] has no key 'rewrit'. Did you mean 'rewrite'?");
 }
 
 TEST_CASE("recipe: wrong types and ranges name key, value, range, file and line") {
-  CHECK(refused_more("[training]\n\nepochs = 0") == "recipe.toml:11: [training] epochs = 0: must be an integer from 1 to 1000000");
-  CHECK(refused_more("[training]\nepochs = 2.0") == "recipe.toml:10: [training] epochs = 2.0: must be an integer from 1 to 1000000");
-  CHECK(refused_more("[training]\nepochs = '3'") == "recipe.toml:10: [training] epochs = \"3\": must be an integer from 1 to 1000000");
-  CHECK(refused_more("[training]\nbucket = 1") == "recipe.toml:10: [training] bucket = 1: must be true or false");
-  CHECK(refused_more("[optimizer]\nlearning_rate = -1") == "recipe.toml:10: [optimizer] learning_rate = -1: must be a number from 0");
-  CHECK(refused_more("[optimizer]\nlearning_rate = nan") == "recipe.toml:10: [optimizer] learning_rate = nan: must be a number from 0");
-  CHECK(refused_more("[optimizer]\nlearning_rate = true") == "recipe.toml:10: [optimizer] learning_rate = true: must be a number from 0");
-  CHECK(refused_more("[optimizer]\nlearning_rate = [1]") == "recipe.toml:10: [optimizer] learning_rate = an array: must be a number from 0");
+  CHECK(refused_more("[training]\n\nepochs = 0") ==
+        "recipe.toml:11: [training] epochs = 0: must be an integer from 1 to 1000000");
+  CHECK(refused_more("[training]\nepochs = 2.0") ==
+        "recipe.toml:10: [training] epochs = 2.0: must be an integer from 1 to 1000000");
+  CHECK(refused_more("[training]\nepochs = '3'") ==
+        "recipe.toml:10: [training] epochs = \"3\": must be an integer from 1 to 1000000");
+  CHECK(refused_more("[training]\nbucket = 1") ==
+        "recipe.toml:10: [training] bucket = 1: must be true or false");
+  CHECK(refused_more("[optimizer]\nlearning_rate = -1") ==
+        "recipe.toml:10: [optimizer] learning_rate = -1: must be a number from 0");
+  CHECK(refused_more("[optimizer]\nlearning_rate = nan") ==
+        "recipe.toml:10: [optimizer] learning_rate = nan: must be a number from 0");
+  CHECK(refused_more("[optimizer]\nlearning_rate = true") ==
+        "recipe.toml:10: [optimizer] learning_rate = true: must be a number from 0");
+  CHECK(refused_more("[optimizer]\nlearning_rate = [1]") ==
+        "recipe.toml:10: [optimizer] learning_rate = an array: must be a number from 0");
   CHECK(refused_more("[optimizer]\nkind = 3") == "recipe.toml:10: [optimizer] kind = 3: must be a string");
   CHECK(refused_more("[features]\nkind = 'fbnk'") ==
-        "recipe.toml:10: [features] kind = fbnk: must be one of fbank, mfcc, spectrogram, melspectrogram. Did you mean 'fbank'?");
+        "recipe.toml:10: [features] kind = fbnk: must be one of fbank, mfcc, spectrogram, melspectrogram. "
+        "Did you mean 'fbank'?");
   CHECK(refused_more("[[layers]]\nkind = 'dense'\nunits = 3\nkernel_penalty = 1e-4") ==
-        "recipe.toml:12: [layers.2] kernel_penalty = 0.0001: must be none, or l1 and l2 with numbers from 0, such as l1=1e-4,l2=1e-5");
+        "recipe.toml:12: [layers.2] kernel_penalty = 0.0001: must be none, or l1 and l2 with numbers from 0, "
+        "such as l1=1e-4,l2=1e-5");
   CHECK(refused_more("[[layers]]\nkind = 'dense'\nunits = 3\nkernel_penalty = '1e-4'") ==
-        "recipe.toml:12: [layers.2] kernel_penalty = 1e-4: must be none, or l1 and l2 with numbers from 0, such as l1=1e-4,l2=1e-5");
-  CHECK(refused("[data]\nkind = 'digits'\nheld_out = [1]\n") == "recipe.toml:3: [data] held_out = an array: must be words, separated by commas");
+        "recipe.toml:12: [layers.2] kernel_penalty = 1e-4: must be none, or l1 and l2 with numbers from 0, "
+        "such as l1=1e-4,l2=1e-5");
+  CHECK(refused("[data]\nkind = 'digits'\nheld_out = [1]\n") ==
+        "recipe.toml:3: [data] held_out = an array: must be words, separated by commas");
   CHECK(refused("[data]\nkind = 'digits'\npath = 3\n") == "recipe.toml:3: [data] path = 3: must be text");
-  CHECK(refused_more("[training]\nseed = 2024-01-01") == "recipe.toml:10: [training] seed = a date or time: must be an integer from 0");
+  CHECK(refused_more("[training]\nseed = 2024-01-01") ==
+        "recipe.toml:10: [training] seed = a date or time: must be an integer from 0");
 }
 
 TEST_CASE("recipe: broken structure") {
   CHECK(refused("[data\nkind = 3").starts_with("recipe.toml:1: is not valid TOML: "));
-  CHECK(refused("x = 3") == "recipe.toml: a recipe has no table 'x'. Known: layers, data, features, augment, loss, optimizer, schedule, training, proximal.");
+  CHECK(refused("x = 3") ==
+        "recipe.toml: a recipe has no table 'x'. Known: layers, data, features, augment, loss, optimizer, "
+        "schedule, training, proximal.");
   CHECK(refused("training = 3") == "recipe.toml:1: training = 3: must be a table; write [training]");
   CHECK(refused("[data]\nkind = 'digits'\n[layers]\nkind = 'dense'") ==
         "recipe.toml:3: layers must be a list of tables; write [[layers]] before each layer");
-  CHECK(refused("[data]\nkind = 'digits'") == "recipe.toml: a recipe needs layers; write at least one [[layers]]");
-  CHECK(refused("[[layers]]\nkind = 'dense'") == "recipe.toml: a recipe needs a table [data] that says where examples come from");
-  CHECK(refused("[data]\npath = 'x'") == "recipe.toml:1: [data] has no kind; write kind = \"digits\" or another");
-  CHECK(refused_more("[[layers]]\nunits = 3") == "recipe.toml:9: [layers.2] has no kind; write kind = \"dense\" or another");
-  CHECK(refused_more("[augment]\nspeed_min = 2") == "recipe.toml: [augment] speed_min = 2: must be at most speed_max = 1");
+  CHECK(refused("[data]\nkind = 'digits'") ==
+        "recipe.toml: a recipe needs layers; write at least one [[layers]]");
+  CHECK(refused("[[layers]]\nkind = 'dense'") ==
+        "recipe.toml: a recipe needs a table [data] that says where examples come from");
+  CHECK(refused("[data]\npath = 'x'") ==
+        "recipe.toml:1: [data] has no kind; write kind = \"digits\" or another");
+  CHECK(refused_more("[[layers]]\nunits = 3") ==
+        "recipe.toml:9: [layers.2] has no kind; write kind = \"dense\" or another");
+  CHECK(refused_more("[augment]\nspeed_min = 2") ==
+        "recipe.toml: [augment] speed_min = 2: must be at most speed_max = 1");
   const std::string idx = "[data]\nkind = 'idx'\n[[layers]]\nkind = 'dense'\n";
   CHECK(refused(idx + "[features]\nnum_mel_bins = 3") ==
         "recipe.toml: [features] num_mel_bins = 3: has no effect with [data] kind = idx; leave it out");
   CHECK(refused(idx + "[augment]\ntime_masks = 3") ==
         "recipe.toml: [augment] time_masks = 3: has no effect with [data] kind = idx; leave it out");
-  CHECK(message_of<UserError>([] { Recipe::load("/nowhere/recipe.toml"); }) == "'/nowhere/recipe.toml': there is no such recipe; check the path");
+  CHECK(message_of<UserError>([] { Recipe::load("/nowhere/recipe.toml"); }) ==
+        "'/nowhere/recipe.toml': there is no such recipe; check the path");
 }
 
 TEST_CASE("recipe: bad settings leave the recipe as it was") {
-  CHECK(refused_set("optimizer.learing_rate", "1") == "[optimizer] has no key 'learing_rate'. Did you mean 'learning_rate'?");
-  CHECK(refused_set("optimizer.learning_rate", "fast") == "[optimizer] learning_rate = fast: must be a number from 0");
-  CHECK(refused_set("optimizer.learning_rate", "0,1") == "[optimizer] learning_rate = 0,1: must be a number from 0");
-  CHECK(refused_set("optimiser.kind", "sgd") == "a recipe has no table 'optimiser'. Did you mean 'optimizer'?");
-  CHECK(refused_set("units", "3") == "'units' is no key of a recipe; write table.key, such as optimizer.learning_rate or layers.0.units");
-  CHECK(refused_set("layers.units", "3") == "'layers.units' is no key of a recipe; write table.key, such as optimizer.learning_rate or layers.0.units");
-  CHECK(refused_set("layers.x.units", "3") == "'layers.x.units' is no key of a recipe; write table.key, such as optimizer.learning_rate or layers.0.units");
+  CHECK(refused_set("optimizer.learing_rate", "1") ==
+        "[optimizer] has no key 'learing_rate'. Did you mean 'learning_rate'?");
+  CHECK(refused_set("optimizer.learning_rate", "fast") ==
+        "[optimizer] learning_rate = fast: must be a number from 0");
+  CHECK(refused_set("optimizer.learning_rate", "0,1") ==
+        "[optimizer] learning_rate = 0,1: must be a number from 0");
+  CHECK(refused_set("optimiser.kind", "sgd") ==
+        "a recipe has no table 'optimiser'. Did you mean 'optimizer'?");
+  CHECK(refused_set("units", "3") ==
+        "'units' is no key of a recipe; write table.key, such as optimizer.learning_rate or layers.0.units");
+  CHECK(refused_set("layers.units", "3") ==
+        "'layers.units' is no key of a recipe; write table.key, such as optimizer.learning_rate or "
+        "layers.0.units");
+  CHECK(refused_set("layers.x.units", "3") ==
+        "'layers.x.units' is no key of a recipe; write table.key, such as optimizer.learning_rate or "
+        "layers.0.units");
   CHECK(refused_set("layers.2.units", "3") == "the recipe has no layers.2; it has layers.0 to layers.1");
   CHECK(refused_set("layers.0.units", "0") == "[layers.0] units = 0: must be an integer from 1 to 65536");
   CHECK(refused_set("layers.0.kind", "gru").starts_with("[layers.0] kind = gru: must be one of dense, "));
@@ -291,7 +338,8 @@ TEST_CASE("recipe: the examples are recipes") {
 }
 
 TEST_CASE("recipe: a file is read") {
-  const fs::path file = fs::temp_directory_path() / ("lariat_recipe_test_" + std::to_string(getpid()) + ".toml");
+  const fs::path file =
+      fs::temp_directory_path() / ("lariat_recipe_test_" + std::to_string(getpid()) + ".toml");
   std::ofstream(file) << minimal;
   CHECK(Recipe::load(file.string()).layers().size() == 2);
   std::ofstream(file) << minimal << "[training]\nepochs = -1\n";

@@ -37,7 +37,8 @@ speech::Audio tone(int label, uint64_t seed, int samples = 2400) {
   data::RandomStream random(seed, data::RandomPurpose::noise);
   const double phase = random.uniform(0, 6), frequency = 300 + 350 * label + random.uniform(-30, 30);
   for (int t = 0; t < samples; ++t)
-    audio.samples[static_cast<size_t>(t)] = static_cast<float>(6000 * std::sin(phase + 2 * std::numbers::pi * frequency * t / 8000) + 300 * random.normal());
+    audio.samples[static_cast<size_t>(t)] = static_cast<float>(
+        6000 * std::sin(phase + 2 * std::numbers::pi * frequency * t / 8000) + 300 * random.normal());
   return audio;
 }
 
@@ -49,8 +50,9 @@ std::string write_digits(const Folder& folder, int count) {
   for (int digit = 0; digit < 10; ++digit)
     for (const char* speaker : {"ann", "bob"})
       for (int i = 0; i < count; ++i, ++seed)
-        speech::write_wav((path / (std::to_string(digit) + "_" + speaker + "_" + std::to_string(i) + ".wav")).string(),
-                          tone(digit, seed, 2000 + 37 * static_cast<int>(seed % 11)));
+        speech::write_wav(
+            (path / (std::to_string(digit) + "_" + speaker + "_" + std::to_string(i) + ".wav")).string(),
+            tone(digit, seed, 2000 + 37 * static_cast<int>(seed % 11)));
   return path.string();
 }
 
@@ -59,8 +61,11 @@ std::string write_images(const Folder& folder) {
   const fs::path path = folder.path / "images";
   fs::create_directories(path);
   const auto write = [&](const std::string& name, int count, uint64_t seed) {
-    std::ofstream images(path / (name + "-images-idx3-ubyte"), std::ios::binary), labels(path / (name + "-labels-idx1-ubyte"), std::ios::binary);
-    const auto number = [](std::ofstream& out, int value) { out << '\0' << '\0' << static_cast<char>(value >> 8) << static_cast<char>(value); };
+    std::ofstream images(path / (name + "-images-idx3-ubyte"), std::ios::binary),
+        labels(path / (name + "-labels-idx1-ubyte"), std::ios::binary);
+    const auto number = [](std::ofstream& out, int value) {
+      out << '\0' << '\0' << static_cast<char>(value >> 8) << static_cast<char>(value);
+    };
     images.write("\0\0\x08\x03", 4);
     labels.write("\0\0\x08\x01", 4);
     number(images, count);
@@ -70,7 +75,8 @@ std::string write_images(const Folder& folder) {
     data::RandomStream random(seed, data::RandomPurpose::noise);
     for (int i = 0; i < count; ++i) {
       labels << static_cast<char>(i % 4);
-      for (int pixel = 0; pixel < 16; ++pixel) images << static_cast<char>(pixel / 4 == i % 4 ? 100 + random.below(100) : random.below(100));
+      for (int pixel = 0; pixel < 16; ++pixel)
+        images << static_cast<char>(pixel / 4 == i % 4 ? 100 + random.below(100) : random.below(100));
     }
   };
   write("train", 120, 1);
@@ -247,8 +253,12 @@ TEST_CASE("run: another sample rate is resampled with a notice, and bad files ar
   std::vector<std::string> notices;
   CHECK(saved.recognize({folder.file("fast.wav")}, &notices).size() == 1);
   CHECK(notices.size() == 1);
-  CHECK(message_of<UserError>([&] { saved.recognize({data + "/3_ann_6.wav"}); }).starts_with(data + "/3_ann_6.wav"));
-  CHECK(message_of<UserError>([&] { saved.recognize({folder.file("none.wav")}); }).find(folder.file("none.wav")) != std::string::npos);
+  CHECK(message_of<UserError>([&] {
+          saved.recognize({data + "/3_ann_6.wav"});
+        }).starts_with(data + "/3_ann_6.wav"));
+  CHECK(message_of<UserError>([&] {
+          saved.recognize({folder.file("none.wav")});
+        }).find(folder.file("none.wav")) != std::string::npos);
 }
 
 TEST_CASE("run: clips too short for the model are skipped, with the reason") {
@@ -261,9 +271,12 @@ TEST_CASE("run: clips too short for the model are skipped, with the reason") {
   recipe.set("layers.0.kernel", "10");
   recipe.set("layers.0.padding", "valid");
   TrainingRun run(recipe, {.data = data});
-  CHECK(run.skipped() == std::vector<std::string>{data + "/4_ann_6.wav: is of 6 frames, but the model needs 10"});
+  CHECK(run.skipped() ==
+        std::vector<std::string>{data + "/4_ann_6.wav: is of 6 frames, but the model needs 10"});
   recipe.set("layers.0.kernel", "100");
-  CHECK(message_of<UserError>([&] { TrainingRun(recipe, {.data = data}); }).starts_with("no clip is long enough; the first: "));
+  CHECK(message_of<UserError>([&] {
+          TrainingRun(recipe, {.data = data});
+        }).starts_with("no clip is long enough; the first: "));
 }
 
 TEST_CASE("run: speakers held out, and the seed") {
@@ -273,8 +286,9 @@ TEST_CASE("run: speakers held out, and the seed") {
   CHECK(run.train_examples() == 70);
   CHECK(run.recipe().get("training.seed") == "77");
   CHECK(run.recipe().get("data.held_out") == "bob");
-  CHECK(message_of<UserError>([&] { TrainingRun(recipe_of(speech_recipe), {.data = data, .held_out = {"eve"}}); }) ==
-        "held_out_speakers: '" + data + "' has no speaker 'eve'; it has ann, bob");
+  CHECK(message_of<UserError>([&] {
+          TrainingRun(recipe_of(speech_recipe), {.data = data, .held_out = {"eve"}});
+        }) == "held_out_speakers: '" + data + "' has no speaker 'eve'; it has ann, bob");
 }
 
 TEST_CASE("run: the state is the same for every number of threads, augmentation included") {
@@ -302,7 +316,8 @@ TEST_CASE("run: a run that is stopped and resumed ends in the same bits") {
   for (const bool augmented : {false, true}) {
     Recipe recipe = recipe_of(speech_recipe);
     if (augmented) recipe.set("augment.gain_max", "6");
-    const RunResult whole = TrainingRun(recipe, {.data = data, .out = folder.file("whole.safetensors")}).run();
+    const RunResult whole =
+        TrainingRun(recipe, {.data = data, .out = folder.file("whole.safetensors")}).run();
     // 4 steps an epoch: within the first epoch, at the end of one, within the last.
     for (const int stop_after : {1, 4, 10}) {
       CAPTURE(stop_after);
@@ -339,33 +354,43 @@ TEST_CASE("run: a run that is stopped and resumed ends in the same bits") {
 
 TEST_CASE("run: checkpoints of something else are refused") {
   const Folder folder;
-  const std::string data = write_images(folder), out = folder.file("m.safetensors"), file = checkpoint_of(out);
+  const std::string data = write_images(folder), out = folder.file("m.safetensors"),
+                    file = checkpoint_of(out);
   Recipe recipe = recipe_of(image_recipe);
   recipe.set("training.epochs", "1");
   TrainingRun(recipe, {.data = data, .out = out}).run();
-  const auto refused = [&](const Recipe& other, const std::string& from, std::optional<double> validation = std::nullopt) {
-    return message_of<UserError>([&] { TrainingRun(other, {.data = data, .validation = validation}).resume(from); });
+  const auto refused = [&](const Recipe& other, const std::string& from,
+                           std::optional<double> validation = std::nullopt) {
+    return message_of<UserError>(
+        [&] { TrainingRun(other, {.data = data, .validation = validation}).resume(from); });
   };
   Recipe other = recipe;
   other.set("optimizer.learning_rate", "0.5");
-  CHECK(refused(other, file) == "'" + file + "' was written by another recipe: optimizer.learning_rate is 0.02 there and 0.5 here; give the same recipe and settings");
-  CHECK(refused(recipe, out) == "'" + out + "' is not a Lariat checkpoint; give a file that an unfinished lariat train wrote");
-  CHECK(refused(recipe, folder.file("none")) == "cannot load '" + folder.file("none") + "': there is no such file");
+  CHECK(refused(other, file) == "'" + file +
+                                    "' was written by another recipe: optimizer.learning_rate is 0.02 there "
+                                    "and 0.5 here; give the same recipe and settings");
+  CHECK(refused(recipe, out) ==
+        "'" + out + "' is not a Lariat checkpoint; give a file that an unfinished lariat train wrote");
+  CHECK(refused(recipe, folder.file("none")) ==
+        "cannot load '" + folder.file("none") + "': there is no such file");
   Checkpoint checkpoint = Checkpoint::load(file);
   checkpoint.train_examples = 7;
   checkpoint.save(file);
-  CHECK(refused(recipe, file) == "'" + file + "' was trained on 7 examples, but these data have 120; give the same data");
+  CHECK(refused(recipe, file) ==
+        "'" + file + "' was trained on 7 examples, but these data have 120; give the same data");
   checkpoint.train_examples = 120;
   checkpoint.store.set("dense_1/bias", Tensor(f32, {3}));
   checkpoint.save(file);
-  CHECK(refused(recipe, file) == "'" + file + "' has no tensor 'dense_1/bias' of type f32[12]; start the training again");
+  CHECK(refused(recipe, file) ==
+        "'" + file + "' has no tensor 'dense_1/bias' of type f32[12]; start the training again");
   Store store = Store::load(file);
   store.metadata()["history"] = "{";
   store.save(file);
   CHECK(refused(recipe, file) == "'" + file + "': its notes are damaged; start the training again");
   store.metadata()["progress"] = "{}";
   store.save(file);
-  CHECK(refused(recipe, file) == "'" + file + "': the checkpoint's progress lacks a member or has one of another type; it is damaged");
+  CHECK(refused(recipe, file) ==
+        "'" + file + "': the checkpoint's progress lacks a member or has one of another type; it is damaged");
   store.metadata().erase("recipe");
   store.save(file);
   CHECK(refused(recipe, file) == "'" + file + "' has no note 'recipe'; save it again");
@@ -373,7 +398,8 @@ TEST_CASE("run: checkpoints of something else are refused") {
 
 TEST_CASE("run: model files that do not hold together are refused") {
   const Folder folder;
-  const std::string data = write_digits(folder, 6), out = folder.file("m.safetensors"), quoted = "'" + out + "'";
+  const std::string data = write_digits(folder, 6), out = folder.file("m.safetensors"),
+                    quoted = "'" + out + "'";
   Recipe recipe = recipe_of(speech_recipe);
   recipe.set("training.epochs", "1");
   TrainingRun(recipe, {.data = data, .out = out}).run();
@@ -386,15 +412,20 @@ TEST_CASE("run: model files that do not hold together are refused") {
   };
   CHECK(load_changed([](Store& s) { s.set("cmvn/mean", Tensor(f32, {3})); }) ==
         quoted + ": tensor 'cmvn/mean' is f32[3], but its features make it f32[20]; save the model again");
-  CHECK(load_changed([](Store& s) { s.metadata()["features"] = R"({"num_mel_bins": 30, "sample_frequency": 8000})"; }) ==
-        quoted + ": its features have 30 dimensions, but its layers take 20; save the model again");
+  CHECK(load_changed([](Store& s) {
+          s.metadata()["features"] = R"({"num_mel_bins": 30, "sample_frequency": 8000})";
+        }) == quoted + ": its features have 30 dimensions, but its layers take 20; save the model again");
   CHECK(load_changed([](Store& s) { s.metadata()["features"] = R"({"num_mel_bin": 30})"; }) ==
         quoted + ": unknown option 'num_mel_bin'. Did you mean 'num_mel_bins'?");
-  CHECK(load_changed([](Store& s) { s.metadata()["recipe"] = "[]"; }) == quoted + ": the recipe is not a JSON object; it is damaged");
-  CHECK(load_changed([](Store& s) { s.metadata().erase("layers"); }) == quoted + " has no note 'layers'; save it again");
-  CHECK(load_changed([](Store& s) { s.metadata().clear(); }) == quoted + " is not a Lariat model; give a file that lariat train or Sequential::save wrote");
+  CHECK(load_changed([](Store& s) { s.metadata()["recipe"] = "[]"; }) ==
+        quoted + ": the recipe is not a JSON object; it is damaged");
+  CHECK(load_changed([](Store& s) { s.metadata().erase("layers"); }) ==
+        quoted + " has no note 'layers'; save it again");
+  CHECK(load_changed([](Store& s) { s.metadata().clear(); }) ==
+        quoted + " is not a Lariat model; give a file that lariat train or Sequential::save wrote");
   CHECK(message_of<UserError>([&] { SavedModel::load(checkpoint_of(out)); }) ==
-        "'" + checkpoint_of(out) + "' is a checkpoint, not a Lariat model; finish its training, or give the model file");
+        "'" + checkpoint_of(out) +
+            "' is a checkpoint, not a Lariat model; finish its training, or give the model file");
 
   Sequential plain{Dense(2)};
   plain.build({false, 3, {"a", "b"}});
@@ -416,7 +447,8 @@ TEST_CASE("run: a run that diverges says so, and its last checkpoint stays") {
   // The first epoch is one step of almost nothing, so that it ends well.
   recipe.set("schedule.warmup", "1000000000000");
   recipe.set("optimizer.learning_rate", "1e30");
-  const std::string message = message_of<JobError>([&] { TrainingRun(recipe, {.data = data, .out = out}).run(); });
+  const std::string message =
+      message_of<JobError>([&] { TrainingRun(recipe, {.data = data, .out = out}).run(); });
   CHECK(message.starts_with("diverged: the loss is "));
   CHECK(message.ends_with("; '" + out + ".checkpoint' holds the state after epoch 1"));
   CHECK(Checkpoint::load(checkpoint_of(out)).history.size() == 1);
@@ -424,17 +456,22 @@ TEST_CASE("run: a run that diverges says so, and its last checkpoint stays") {
 }
 
 TEST_CASE("run: no data") {
-  CHECK(message_of<UserError>([] { TrainingRun(recipe_of(image_recipe)); }) == "there are no data; give their folder, or set path in the recipe's [data]");
+  CHECK(message_of<UserError>([] { TrainingRun(recipe_of(image_recipe)); }) ==
+        "there are no data; give their folder, or set path in the recipe's [data]");
   CHECK(message_of<UserError>([] { TrainingRun(recipe_of(image_recipe), {.data = "/nowhere"}); }) ==
         "'/nowhere': there is no such folder; check the path");
 }
 
-TEST_CASE("run: labelled folders with lists are trained on all that is not the test, unless validation is asked for") {
+TEST_CASE(
+    "run: labelled folders with lists are trained on all that is not the test, unless validation is asked "
+    "for") {
   const Folder folder;
   const fs::path path = folder.path / "words";
   for (const char* word : {"no", "yes"}) {
     fs::create_directories(path / word);
-    for (int i = 0; i < 6; ++i) speech::write_wav((path / word / (std::to_string(i) + ".wav")).string(), tone(word[0] == 'n', static_cast<uint64_t>(i)));
+    for (int i = 0; i < 6; ++i)
+      speech::write_wav((path / word / (std::to_string(i) + ".wav")).string(),
+                        tone(word[0] == 'n', static_cast<uint64_t>(i)));
   }
   std::ofstream(path / "testing_list.txt") << "no/0.wav\nyes/1.wav\n";
   std::ofstream(path / "validation_list.txt") << "no/2.wav\nyes/2.wav\nyes/3.wav\n";

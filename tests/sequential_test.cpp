@@ -38,9 +38,11 @@ data::Dataset points(int count, int classes, int dimensions, uint64_t seed) {
   dataset.classes = class_names(classes);
   for (int i = 0; i < count; ++i) {
     data::RandomStream random(seed, data::RandomPurpose::noise, static_cast<uint32_t>(i));
-    data::Example example{"point " + std::to_string(i), i % classes, 1, dimensions, std::vector<float>(static_cast<size_t>(dimensions))};
+    data::Example example{"point " + std::to_string(i), i % classes, 1, dimensions,
+                          std::vector<float>(static_cast<size_t>(dimensions))};
     for (int d = 0; d < dimensions; ++d)
-      example.values[static_cast<size_t>(d)] = static_cast<float>(0.4 * random.normal() + (d == i % classes ? 2 : 0));
+      example.values[static_cast<size_t>(d)] =
+          static_cast<float>(0.4 * random.normal() + (d == i % classes ? 2 : 0));
     dataset.examples.push_back(std::move(example));
   }
   return dataset;
@@ -52,10 +54,12 @@ data::Dataset sequences(int count, int classes, int dimensions, int shortest, in
   dataset.classes = class_names(classes);
   for (int i = 0; i < count; ++i) {
     data::RandomStream random(seed, data::RandomPurpose::noise, static_cast<uint32_t>(i));
-    const int frames = shortest + static_cast<int>(random.below(static_cast<uint32_t>(longest - shortest + 1)));
+    const int frames =
+        shortest + static_cast<int>(random.below(static_cast<uint32_t>(longest - shortest + 1)));
     data::Example example{"sequence " + std::to_string(i), i % classes, frames, dimensions, {}};
     for (int j = 0; j < frames * dimensions; ++j)
-      example.values.push_back(static_cast<float>(0.5 * random.normal() + (j % dimensions == i % classes ? 1 : 0)));
+      example.values.push_back(
+          static_cast<float>(0.5 * random.normal() + (j % dimensions == i % classes ? 1 : 0)));
     dataset.examples.push_back(std::move(example));
   }
   return dataset;
@@ -91,8 +95,10 @@ Applied apply(const LayerSpec& layer, const Tensor& features, std::vector<int32_
   Store store;
   initialize_store(graph, store, 7);
   Program program(graph);
-  const Tensor fed = Tensor::of<int32_t>({static_cast<int64_t>(lengths.size())}, std::span<const int32_t>(lengths));
-  const auto results = program.run({{"features", features}, {"lengths", fed}}, store, *make_serial_executor());
+  const Tensor fed =
+      Tensor::of<int32_t>({static_cast<int64_t>(lengths.size())}, std::span<const int32_t>(lengths));
+  const auto results =
+      program.run({{"features", features}, {"lengths", fed}}, store, *make_serial_executor());
   return {results[0], results.size() > 1 ? results[1] : Tensor()};
 }
 
@@ -109,12 +115,21 @@ std::vector<std::pair<std::string, std::vector<LayerSpec>>> sequence_stacks() {
       {"lstm, mean", {Lstm(5, {.return_sequences = true}), GlobalAveragePool(), Dense(3)}},
       {"two lstm", {Lstm(5, {.return_sequences = true, .dropout = 0.3}), Lstm(4), Dense(3)}},
       {"bidirectional", {Bidirectional(Lstm(5)), Dense(3)}},
-      {"bidirectional sequences", {Bidirectional(Lstm(5, {.return_sequences = true})), GlobalMaxPool(), Dense(3)}},
-      {"stacked frames", {StackFrames(3), Bidirectional(Lstm(4, {.return_sequences = true})), LastStep(), Dense(3)}},
-      {"convolutions", {Conv1d(6, 5, relu), MaxPool1d(2), Conv1d(5, 3, tanh, {.stride = 2}), GlobalAveragePool(), Dense(3)}},
-      {"valid convolutions", {Conv1d(6, 4, relu, {.padding = Padding::valid}), AveragePool1d(3, {.stride = 2, .padding = Padding::valid}), GlobalMaxPool(), Dense(3)}},
-      {"average pooling", {Dense(4, sigmoid), LayerNorm(), AveragePool1d(4, {.stride = 3}), Dropout(0.5), GlobalAveragePool(), Dense(3)}},
-      {"everything in a row", {Dense(6), Activation(softplus), MaxPool1d(3, {.stride = 2}), StackFrames(2), Conv1d(4, 2), Lstm(3, {.return_sequences = true}), GlobalMaxPool(), Dense(3)}},
+      {"bidirectional sequences",
+       {Bidirectional(Lstm(5, {.return_sequences = true})), GlobalMaxPool(), Dense(3)}},
+      {"stacked frames",
+       {StackFrames(3), Bidirectional(Lstm(4, {.return_sequences = true})), LastStep(), Dense(3)}},
+      {"convolutions",
+       {Conv1d(6, 5, relu), MaxPool1d(2), Conv1d(5, 3, tanh, {.stride = 2}), GlobalAveragePool(), Dense(3)}},
+      {"valid convolutions",
+       {Conv1d(6, 4, relu, {.padding = Padding::valid}),
+        AveragePool1d(3, {.stride = 2, .padding = Padding::valid}), GlobalMaxPool(), Dense(3)}},
+      {"average pooling",
+       {Dense(4, sigmoid), LayerNorm(), AveragePool1d(4, {.stride = 3}), Dropout(0.5), GlobalAveragePool(),
+        Dense(3)}},
+      {"everything in a row",
+       {Dense(6), Activation(softplus), MaxPool1d(3, {.stride = 2}), StackFrames(2), Conv1d(4, 2),
+        Lstm(3, {.return_sequences = true}), GlobalMaxPool(), Dense(3)}},
   };
 }
 
@@ -130,7 +145,8 @@ TEST_CASE("sequential: padding a batch further changes no logit") {
     const Tensor alone = values_of(model, model.network().logits, dataset, 1, 1);
     for (const int multiple : {1, 8, 50})
       for (const int batch : {1, 4, 14}) {
-        CHECK(largest_difference(alone, values_of(model, model.network().logits, dataset, batch, multiple)) <= 1e-6);
+        CHECK(largest_difference(alone, values_of(model, model.network().logits, dataset, batch, multiple)) <=
+              1e-6);
         ++checked;
       }
   }
@@ -205,7 +221,8 @@ TEST_CASE("sequential: pooling looks at the frames within the sequence only") {
   // All below zero, so that a padded zero would win.
   for (float& value : features.values<float>()) value = -1 - std::abs(value);
   const std::vector<int32_t> lengths{7, 9};
-  const Applied largest = apply(MaxPool1d(3, {.stride = 2}), features, lengths), mean = apply(AveragePool1d(3, {.stride = 2}), features, lengths);
+  const Applied largest = apply(MaxPool1d(3, {.stride = 2}), features, lengths),
+                mean = apply(AveragePool1d(3, {.stride = 2}), features, lengths);
   for (int64_t b = 0; b < 2; ++b)
     for (int64_t s = 0; s < largest.lengths.at(b); ++s)
       for (int64_t d = 0; d < 3; ++d) {
@@ -233,11 +250,13 @@ TEST_CASE("sequential: stacked frames lie side by side, the last filled up with 
 TEST_CASE("sequential: the backward half of a bidirectional layer is an LSTM on the reversed sequence") {
   const Tensor features = random_tensor({1, 6, 3}, 4);
   Tensor reversed = features.clone();
-  for (int64_t t = 0; t < 4; ++t) std::copy_n(features.data<float>() + (3 - t) * 3, 3, reversed.data<float>() + t * 3);
+  for (int64_t t = 0; t < 4; ++t)
+    std::copy_n(features.data<float>() + (3 - t) * 3, 3, reversed.data<float>() + t * 3);
   // First values depend on the name: these parameters are the layer's.
   Graph graph;
   const Value x = graph.input("features", {1, 6, 3});
-  graph.output("states", lstm(x, graph.parameter("layer/backward/kernel", {3, 8}), graph.parameter("layer/backward/recurrent_kernel", {2, 8}, init::orthogonal()),
+  graph.output("states", lstm(x, graph.parameter("layer/backward/kernel", {3, 8}),
+                              graph.parameter("layer/backward/recurrent_kernel", {2, 8}, init::orthogonal()),
                               graph.parameter("layer/backward/bias", {8}, init::zeros()), 1));
   Store store;
   initialize_store(graph, store, 7);
@@ -245,7 +264,8 @@ TEST_CASE("sequential: the backward half of a bidirectional layer is an LSTM on 
   const Tensor expected = program.run({{"features", reversed}}, store, *make_serial_executor()).front();
   const Tensor found = apply(Bidirectional(Lstm(2, {.return_sequences = true})), features, {4}).values;
   for (int64_t t = 0; t < 4; ++t)
-    for (int64_t j = 0; j < 2; ++j) CHECK(found.at(t * 4 + 2 + j) == doctest::Approx(expected.at((3 - t) * 2 + j)).epsilon(1e-6));
+    for (int64_t j = 0; j < 2; ++j)
+      CHECK(found.at(t * 4 + 2 + j) == doctest::Approx(expected.at((3 - t) * 2 + j)).epsilon(1e-6));
   const Tensor last = apply(Bidirectional(Lstm(2)), features, {4}).values;
   CHECK(last.extents() == Extents{1, 4});
   for (int64_t j = 0; j < 2; ++j) {
@@ -269,22 +289,27 @@ TEST_CASE("sequential: layer norm gives every frame mean 0 and variance 1") {
 
 TEST_CASE("sequential: names, shapes and first values of parameters") {
   const data::Dataset dataset = sequences(4, 3, 5, 8, 9, 1);
-  Sequential model{Conv1d(6, 3), Lstm(4, {.return_sequences = true, .kernel_penalty = l1(0.1)}), Bidirectional(Lstm(2)), Dense(7), Dense(0, {}, {.use_bias = false})};
+  Sequential model{Conv1d(6, 3), Lstm(4, {.return_sequences = true, .kernel_penalty = l1(0.1)}),
+                   Bidirectional(Lstm(2)), Dense(7), Dense(0, {}, {.use_bias = false})};
   model.build(shape_of(dataset));
   std::vector<std::string> found;
-  for (const TensorZeros& tensor : model.zeros()) found.push_back(tensor.name + " " + text(tensor.extents) + (tensor.penalised ? " penalised" : ""));
+  for (const TensorZeros& tensor : model.zeros())
+    found.push_back(tensor.name + " " + text(tensor.extents) + (tensor.penalised ? " penalised" : ""));
   CHECK(found == std::vector<std::string>{
                      "bidirectional_lstm_1/backward/bias [8]", "bidirectional_lstm_1/backward/kernel [4, 8]",
-                     "bidirectional_lstm_1/backward/recurrent_kernel [2, 8]", "bidirectional_lstm_1/forward/bias [8]",
-                     "bidirectional_lstm_1/forward/kernel [4, 8]", "bidirectional_lstm_1/forward/recurrent_kernel [2, 8]",
-                     "conv1d_1/bias [6]", "conv1d_1/kernel [3, 5, 6]", "dense_1/bias [7]", "dense_1/kernel [4, 7]",
-                     "dense_2/kernel [7, 3]", "lstm_1/bias [16]", "lstm_1/kernel [6, 16] penalised", "lstm_1/recurrent_kernel [4, 16]"});
+                     "bidirectional_lstm_1/backward/recurrent_kernel [2, 8]",
+                     "bidirectional_lstm_1/forward/bias [8]", "bidirectional_lstm_1/forward/kernel [4, 8]",
+                     "bidirectional_lstm_1/forward/recurrent_kernel [2, 8]", "conv1d_1/bias [6]",
+                     "conv1d_1/kernel [3, 5, 6]", "dense_1/bias [7]", "dense_1/kernel [4, 7]",
+                     "dense_2/kernel [7, 3]", "lstm_1/bias [16]", "lstm_1/kernel [6, 16] penalised",
+                     "lstm_1/recurrent_kernel [4, 16]"});
   CHECK(model.parameter_count() == 8 + 32 + 16 + 8 + 32 + 16 + 6 + 90 + 7 + 28 + 21 + 16 + 96 + 64);
 }
 
 TEST_CASE("sequential: it learns, and the penalty makes weights exactly zero") {
   const data::Dataset train = points(240, 3, 12, 1), test = points(90, 3, 12, 2);
-  Sequential model{Dense(16, relu, {.kernel_penalty = l1(0.01)}), Dropout(0.1), Dense(3, {}, {.kernel_penalty = l1(0.01)})};
+  Sequential model{Dense(16, relu, {.kernel_penalty = l1(0.01)}), Dropout(0.1),
+                   Dense(3, {}, {.kernel_penalty = l1(0.01)})};
   model.compile(Adam{.learning_rate = 0.02}, SoftmaxCrossEntropy{}, {Accuracy{}});
   const FitResult result = model.fit(train, {.epochs = 30, .batch_size = 24, .validation = test, .seed = 4});
   REQUIRE(result.epochs.size() == 30);
@@ -332,7 +357,8 @@ TEST_CASE("sequential: elastic net and label smoothing are in the loss as they a
   const FitResult result = model.fit(train, {.batch_size = 10});
   double penalty = 0;
   const Tensor kernel = model.store().get("dense_1/kernel");
-  for (int64_t i = 0; i < kernel.count(); ++i) penalty += 0.25 * std::abs(kernel.at(i)) + 0.5 * kernel.at(i) * kernel.at(i);
+  for (int64_t i = 0; i < kernel.count(); ++i)
+    penalty += 0.25 * std::abs(kernel.at(i)) + 0.5 * kernel.at(i) * kernel.at(i);
   double loss = 0;
   for (const data::Example& example : train.examples) {
     double z[2] = {};
@@ -357,7 +383,9 @@ TEST_CASE("sequential: dropout works in training and is off in evaluation") {
 TEST_CASE("sequential: a saved model gives the same bits") {
   const Folder folder;
   const data::Dataset data = sequences(20, 3, 4, 5, 12, 1);
-  Sequential model{StackFrames(2), Bidirectional(Lstm(6, {.return_sequences = true, .kernel_penalty = l1(1e-3)})), GlobalAveragePool(), Dropout(0.2), Dense(3)};
+  Sequential model{StackFrames(2),
+                   Bidirectional(Lstm(6, {.return_sequences = true, .kernel_penalty = l1(1e-3)})),
+                   GlobalAveragePool(), Dropout(0.2), Dense(3)};
   model.compile(Adam{}, SoftmaxCrossEntropy{.label_smoothing = 0.1});
   model.fit(data, {.epochs = 3, .batch_size = 6});
   model.save(folder.file("model.safetensors"), {{"note", "kept"}});
@@ -377,14 +405,17 @@ TEST_CASE("sequential: a saved model gives the same bits") {
   CHECK(file.metadata().at("note") == "kept");
   // It can be trained further.
   loaded.compile(Adam{});
-  CHECK(loaded.fit(data, {.batch_size = 6}).epochs[0].loss < model.fit(data, {.batch_size = 6}).epochs[0].loss + 1);
+  CHECK(loaded.fit(data, {.batch_size = 6}).epochs[0].loss <
+        model.fit(data, {.batch_size = 6}).epochs[0].loss + 1);
 }
 
 TEST_CASE("sequential: the state is the same for every number of threads") {
   const data::Dataset data = sequences(40, 3, 6, 5, 30, 1);
   std::vector<uint64_t> hashes;
   for (const int threads : {1, 2, 3}) {
-    Sequential model{Conv1d(24, 3, relu), Bidirectional(Lstm(20, {.dropout = 0.2, .kernel_penalty = l1(1e-3)})), Dropout(0.3), Dense(3)};
+    Sequential model{Conv1d(24, 3, relu),
+                     Bidirectional(Lstm(20, {.dropout = 0.2, .kernel_penalty = l1(1e-3)})), Dropout(0.3),
+                     Dense(3)};
     model.compile(Adam{});
     model.fit(data, {.epochs = 2, .batch_size = 20, .threads = threads, .clip_norm = 1});
     CHECK(model.threads() == threads);
@@ -427,7 +458,8 @@ TEST_CASE("sequential: a fit that is stopped goes on to the same bits") {
     for (const auto& [name, tensor] : model.store()) other.store().set(name, tensor.clone());
     FitOptions second = options();
     second.from = fit_state_from_json(to_json(before.state));
-    for (const EpochReport& epoch : before.epochs) second.earlier.push_back(epoch_report_from_json(to_json(epoch)));
+    for (const EpochReport& epoch : before.epochs)
+      second.earlier.push_back(epoch_report_from_json(to_json(epoch)));
     const FitResult after = other.fit(data, second);
     CHECK(other.store().hash() == whole.store().hash());
     REQUIRE(after.epochs.size() == 4);
@@ -471,25 +503,30 @@ TEST_CASE("sequential: data of each epoch may come from a function") {
     CHECK(report.steps == 2);
     CHECK(report.epochs == 3);
   };
-  model.fit([&](uint32_t epoch) {
-    asked.push_back(epoch);
-    return points(20, 2, 3, epoch);
-  }, fit);
+  model.fit(
+      [&](uint32_t epoch) {
+        asked.push_back(epoch);
+        return points(20, 2, 3, epoch);
+      },
+      fit);
   CHECK(asked == std::vector<uint32_t>{0, 1, 2});
   CHECK(steps == 6);
 }
 
 TEST_CASE("sequential: layers as JSON and back") {
   for (const auto& [name, layers] : sequence_stacks()) CHECK(layers_from_json(to_json(layers)) == layers);
-  CHECK(to_json({Dense(3, relu, {.kernel_penalty = l1(1e-4)}), Flatten()}) ==
-        R"([{"kind":"dense","units":3,"activation":"relu","use_bias":true,"kernel_penalty":"l1=0.0001","bias_penalty":"none"},{"kind":"flatten"}])");
+  CHECK(
+      to_json({Dense(3, relu, {.kernel_penalty = l1(1e-4)}), Flatten()}) ==
+      R"([{"kind":"dense","units":3,"activation":"relu","use_bias":true,"kernel_penalty":"l1=0.0001","bias_penalty":"none"},{"kind":"flatten"}])");
   CHECK(layers_from_json(R"([{"kind": "lstm", "units": 4, "recurrent_penalty": "l2=0.5, l1=2"}])") ==
         std::vector<LayerSpec>{Lstm(4, {.recurrent_penalty = elastic_net(2, 0.5)})});
   CHECK(message_of<UserError>([] { layers_from_json("{}"); }) ==
         "the layers are not a JSON array such as [{\"kind\": \"dense\", \"units\": 10}]");
   CHECK(message_of<UserError>([] { layers_from_json(R"([{"kind": "lstm", "unit": 4}])"); }) ==
         "layers.0 has no key 'unit'. Did you mean 'units'?");
-  CHECK(message_of<UserError>([] { layers_from_json(R"([{"kind": "lstn"}])"); }).starts_with("layers.0 kind = lstn: must be one of dense, "));
+  CHECK(message_of<UserError>([] {
+          layers_from_json(R"([{"kind": "lstn"}])");
+        }).starts_with("layers.0 kind = lstn: must be one of dense, "));
 }
 
 TEST_CASE("sequential: every layer is documented") {
@@ -506,18 +543,25 @@ TEST_CASE("sequential: every layer is documented") {
 
 TEST_CASE("sequential: options out of range") {
   CHECK(message_of<UserError>([] { Dense(-1); }) == "dense: units = -1: must be an integer from 0 to 65536");
-  CHECK(message_of<UserError>([] { Conv1d(0, 3); }) == "conv1d: filters = 0: must be an integer from 1 to 65536");
+  CHECK(message_of<UserError>([] { Conv1d(0, 3); }) ==
+        "conv1d: filters = 0: must be an integer from 1 to 65536");
   CHECK(message_of<UserError>([] { Dropout(1); }) == "dropout: rate = 1: must be a number from 0 to 0.99");
-  CHECK(message_of<UserError>([] { StackFrames(0); }) == "stack_frames: frames = 0: must be an integer from 1 to 10000");
-  CHECK(message_of<UserError>([] { Dense(2, "rellu"); }) == "there is no activation 'rellu'. Did you mean 'relu'?");
+  CHECK(message_of<UserError>([] { StackFrames(0); }) ==
+        "stack_frames: frames = 0: must be an integer from 1 to 10000");
+  CHECK(message_of<UserError>([] { Dense(2, "rellu"); }) ==
+        "there is no activation 'rellu'. Did you mean 'relu'?");
   CHECK(message_of<UserError>([] { Dense(2, lariat::exp); }) ==
-        "the activation is no function that layers know; give one of linear, elu, gelu, leaky_relu, relu, sigmoid, silu, softplus, tanh");
+        "the activation is no function that layers know; give one of linear, elu, gelu, leaky_relu, relu, "
+        "sigmoid, silu, softplus, tanh");
   CHECK(message_of<UserError>([] { Dense(2, {}, {.kernel_penalty = l1(-1)}); }) ==
-        "dense: kernel_penalty = l1=-1: must be none, or l1 and l2 with numbers from 0, such as l1=1e-4,l2=1e-5");
-  for (const char* text : {"", "l1", "l1=", "l1=x", "l3=1", "l1=1;l2=2", "l1=1,l1=2", "l1=inf", "l1=nan", "l1=1e-4 x"}) {
+        "dense: kernel_penalty = l1=-1: must be none, or l1 and l2 with numbers from 0, such as "
+        "l1=1e-4,l2=1e-5");
+  for (const char* text :
+       {"", "l1", "l1=", "l1=x", "l3=1", "l1=1;l2=2", "l1=1,l1=2", "l1=inf", "l1=nan", "l1=1e-4 x"}) {
     CAPTURE(text);
     CHECK(message_of<UserError>([&] { parse_weight_penalty("p", text); }) ==
-          std::string("p = ") + (*text == 0 ? "''" : text) + ": must be none, or l1 and l2 with numbers from 0, such as l1=1e-4,l2=1e-5");
+          std::string("p = ") + (*text == 0 ? "''" : text) +
+              ": must be none, or l1 and l2 with numbers from 0, such as l1=1e-4,l2=1e-5");
   }
   CHECK(message_of<UserError>([] { const Loss loss = SoftmaxCrossEntropy{.label_smoothing = 1}; }) ==
         "SoftmaxCrossEntropy: label_smoothing = 1: must be a number from 0 to below 1");
@@ -525,17 +569,25 @@ TEST_CASE("sequential: options out of range") {
 
 TEST_CASE("sequential: layers that do not fit") {
   const auto build = [](std::vector<LayerSpec> layers, bool sequences) {
-    return message_of<UserError>([&] { Sequential(std::move(layers)).build({sequences, 4, class_names(3)}); });
+    return message_of<UserError>([&] {
+      Sequential(std::move(layers)).build({sequences, 4, class_names(3)});
+    });
   };
   CHECK(build({}, false) == "the model has no layers; it needs at least a dense layer");
-  CHECK(build({Dense(2), Lstm(3)}, false) == "layer lstm_1: takes sequences [batch, time, channels]; got [batch, 2]");
-  CHECK(build({Lstm(3), Lstm(3)}, true) == "layer lstm_2: takes sequences [batch, time, channels]; got [batch, 3]");
+  CHECK(build({Dense(2), Lstm(3)}, false) ==
+        "layer lstm_1: takes sequences [batch, time, channels]; got [batch, 2]");
+  CHECK(build({Lstm(3), Lstm(3)}, true) ==
+        "layer lstm_2: takes sequences [batch, time, channels]; got [batch, 3]");
   CHECK(build({Flatten(), Dense(3)}, true) ==
-        "layer flatten_1: sequences have no fixed length to flatten; use global_average_pool, global_max_pool or last_step");
+        "layer flatten_1: sequences have no fixed length to flatten; use global_average_pool, "
+        "global_max_pool or last_step");
   CHECK(build({Dense(3)}, true) ==
-        "the model ends in 'dense' with [batch, time, 3], a value for every frame; end it with last_step, global_average_pool or "
+        "the model ends in 'dense' with [batch, time, 3], a value for every frame; end it with last_step, "
+        "global_average_pool or "
         "global_max_pool before the last dense layer");
-  CHECK(build({Dense(5)}, false) == "the model ends in 'dense' with [batch, 5], but the data have 3 classes; end it with a dense layer of 3 units");
+  CHECK(build({Dense(5)}, false) ==
+        "the model ends in 'dense' with [batch, 5], but the data have 3 classes; end it with a dense layer "
+        "of 3 units");
 }
 
 TEST_CASE("sequential: data that do not fit, and calls out of order") {
@@ -543,21 +595,26 @@ TEST_CASE("sequential: data that do not fit, and calls out of order") {
   Sequential model{Conv1d(4, 5, {}, {.padding = Padding::valid}), GlobalMaxPool(), Dense(3)};
   const auto fit = [&](const data::Dataset& data) { return message_of<UserError>([&] { model.fit(data); }); };
   CHECK(fit(frames) == "the model does not know how to train yet; call compile first");
-  CHECK(message_of<UserError>([&] { model.evaluate(frames); }) == "the model has no weights yet; call fit, or load a saved model");
-  CHECK(message_of<UserError>([&] { model.save("none"); }) == "the model has no weights yet; call fit, or load a saved model");
+  CHECK(message_of<UserError>([&] { model.evaluate(frames); }) ==
+        "the model has no weights yet; call fit, or load a saved model");
+  CHECK(message_of<UserError>([&] { model.save("none"); }) ==
+        "the model has no weights yet; call fit, or load a saved model");
   model.compile(Sgd{});
   model.build(shape_of(frames));
-  CHECK(fit(plain) == "the model takes sequences, but these are data without a time axis; give data of the same kind");
+  CHECK(fit(plain) ==
+        "the model takes sequences, but these are data without a time axis; give data of the same kind");
   CHECK(fit(sequences(6, 3, 5, 8, 9, 1)) ==
         "the model takes 4 values per frame, but the data have 5; compute them with the model's options");
   CHECK(fit(sequences(6, 2, 4, 8, 9, 1)) ==
-        "the model knows the classes class 0, class 1, class 2, but the data have class 0, class 1; give data of the same classes");
+        "the model knows the classes class 0, class 1, class 2, but the data have class 0, class 1; give "
+        "data of the same classes");
   const std::string message = fit(frames);
   CHECK(message.starts_with("sequence "));
   CHECK(message.ends_with(" frames, but the model needs 5; leave it out, or use padding = same"));
   data::Dataset none;
   CHECK(fit(none) == "the dataset has no examples; check its skipped files");
-  CHECK(message_of<UserError>([&] { model.fit(frames, {.epochs = 0}); }) == "epochs = 0: must be an integer from 1");
+  CHECK(message_of<UserError>([&] { model.fit(frames, {.epochs = 0}); }) ==
+        "epochs = 0: must be an integer from 1");
 }
 
 TEST_CASE("sequential: files that are no models") {
@@ -573,10 +630,12 @@ TEST_CASE("sequential: files that are no models") {
   CHECK(load() == quoted + " is not a Lariat model; give a file that lariat train or Sequential::save wrote");
   store.metadata() = {{"format", "lariat checkpoint"}, {"format_version", "1"}};
   store.save(file);
-  CHECK(load() == quoted + " is a checkpoint, not a Lariat model; finish its training, or give the model file");
+  CHECK(load() ==
+        quoted + " is a checkpoint, not a Lariat model; finish its training, or give the model file");
   store.metadata() = {{"format", "lariat model"}, {"format_version", "2"}};
   store.save(file);
-  CHECK(load() == quoted + " has format version 2, this program reads version 1; use the Lariat that wrote it");
+  CHECK(load() ==
+        quoted + " has format version 2, this program reads version 1; use the Lariat that wrote it");
   store.metadata() = {{"format", "lariat model"}, {"format_version", "1"}};
   store.save(file);
   CHECK(load() == quoted + " has no note 'layers'; save it again");
@@ -591,19 +650,30 @@ TEST_CASE("sequential: files that are no models") {
     changed.save(file);
     return load();
   };
-  CHECK(change([](Store& s) { s.set("dense_1/kernel", Tensor(f32, {4, 5})); }) ==
-        quoted + ": tensor 'dense_1/kernel' is f32[4, 5], but its layers make it f32[4, 3]; save the model again");
+  CHECK(change([](Store& s) {
+          s.set("dense_1/kernel", Tensor(f32, {4, 5}));
+        }) ==
+        quoted +
+            ": tensor 'dense_1/kernel' is f32[4, 5], but its layers make it f32[4, 3]; save the model again");
   CHECK(change([](Store& s) { s.set("dense_1/bias", Tensor(f64, {3})); }) ==
         quoted + ": tensor 'dense_1/bias' is f64[3], but its layers make it f32[3]; save the model again");
-  CHECK(change([](Store& s) { s.metadata()["layers"] = R"([{"kind":"dense","units":3},{"kind":"dense","units":2},{"kind":"dense","units":2}])"; }) ==
-        quoted + " has no tensor 'dense_3/bias'; save the model again");
-  CHECK(change([](Store& s) { s.metadata()["layers"] = R"([{"kind":"dense","units":3,"colour":1}])"; }).starts_with(
-      quoted + ": layers.0 has no key 'colour'. Known: units, "));
+  CHECK(change([](Store& s) {
+          s.metadata()["layers"] =
+              R"([{"kind":"dense","units":3},{"kind":"dense","units":2},{"kind":"dense","units":2}])";
+        }) == quoted + " has no tensor 'dense_3/kernel'; save the model again");
+  CHECK(change([](Store& s) {
+          s.metadata()["layers"] = R"([{"kind":"dense","units":3,"colour":1}])";
+        }).starts_with(quoted + ": layers.0 has no key 'colour'. Known: units, "));
   CHECK(change([](Store& s) { s.metadata()["layers"] = R"([{"kind":"dense","units":3}])"; }) ==
-        quoted + ": the model ends in 'dense' with [batch, 3], but the data have 2 classes; end it with a dense layer of 2 units");
-  CHECK(change([](Store& s) { s.metadata()["input"] = "{}"; }) == quoted + ": its note 'input' or 'classes' is damaged; save it again");
-  CHECK(change([](Store& s) { s.metadata()["classes"] = "[1]"; }) == quoted + ": its note 'input' or 'classes' is damaged; save it again");
-  CHECK(change([](Store& s) { s.metadata()["input"] = R"({"sequences":false,"dimensions":-4})"; }) == quoted + ": its note 'input' is damaged; save it again");
+        quoted +
+            ": the model ends in 'dense' with [batch, 3], but the data have 2 classes; end it with a dense "
+            "layer of 2 units");
+  CHECK(change([](Store& s) { s.metadata()["input"] = "{}"; }) ==
+        quoted + ": its note 'input' or 'classes' is damaged; save it again");
+  CHECK(change([](Store& s) { s.metadata()["classes"] = "[1]"; }) ==
+        quoted + ": its note 'input' or 'classes' is damaged; save it again");
+  CHECK(change([](Store& s) { s.metadata()["input"] = R"({"sequences":false,"dimensions":-4})"; }) ==
+        quoted + ": its note 'input' is damaged; save it again");
   model.save(file);
   fs::resize_file(file, fs::file_size(file) - 4);
   CHECK(load().starts_with("cannot load " + quoted + ": it is truncated: "));

@@ -40,8 +40,9 @@ speech::Audio tone(int digit, int voice, int index, int sample_rate) {
   for (int i = 0; i < sample_rate * 15 / 100; ++i) {
     const double time = static_cast<double>(i) / sample_rate;
     // A vibrato, so that cmvn over the utterance leaves something to tell.
-    audio.samples.push_back(static_cast<float>(8000 * std::sin(2 * std::numbers::pi * pitch * time * (1 + 0.4 * time)) +
-                                               300 * std::sin(2000.0 * i * i)));
+    audio.samples.push_back(
+        static_cast<float>(8000 * std::sin(2 * std::numbers::pi * pitch * time * (1 + 0.4 * time)) +
+                           300 * std::sin(2000.0 * i * i)));
   }
   return audio;
 }
@@ -51,7 +52,8 @@ void write_tones(const std::string& folder) {
   for (int digit = 0; digit < 10; ++digit)
     for (int voice = 0; voice < 2; ++voice)
       for (const int index : {0, 5, 6, 7, 8})
-        speech::write_wav(folder + "/" + std::to_string(digit) + (voice == 0 ? "_ann_" : "_bob_") + std::to_string(index) + ".wav",
+        speech::write_wav(folder + "/" + std::to_string(digit) + (voice == 0 ? "_ann_" : "_bob_") +
+                              std::to_string(index) + ".wav",
                           tone(digit, voice, index));
 }
 
@@ -63,8 +65,9 @@ const Trained& trained() {
     made.model = made.folder / "model.safetensors";
     write_tones(made.tones);
     write_file(made.recipe, tones_recipe);
-    made.run = run_lariat({"train", made.recipe, "--data", made.tones, "--out", made.model, "--json", made.folder / "train.json",
-                           "--report", made.folder / "report.html", "--threads", "1"});
+    made.run =
+        run_lariat({"train", made.recipe, "--data", made.tones, "--out", made.model, "--json",
+                    made.folder / "train.json", "--report", made.folder / "report.html", "--threads", "1"});
     return &made;
   }();
   return *shared;

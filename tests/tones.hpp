@@ -16,8 +16,8 @@ void write_tones(const std::string& folder);
 /// A small recipe for such a folder.
 extern const char* const tones_recipe;
 
-/// A folder with recordings ("tones"), the recipe ("tones.toml") and a model that was trained by it ("model"), made at
-/// the first call and shared by all tests, which must not change it.
+/// A folder with recordings ("tones"), the recipe ("tones.toml") and a model that was trained by it
+/// ("model"), made at the first call and shared by all tests, which must not change it.
 struct Trained {
   TemporaryFolder folder;
   std::string tones, recipe, model;

@@ -10,7 +10,8 @@
 
 namespace lariat::cli {
 
-/// Wrong usage: a line that begins with the program and command, "lariat train: there is no option '--sed'. …".
+/// Wrong usage: a line that begins with the program and command, "lariat train: there is no option '--sed'.
+/// …".
 class UsageError final : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
@@ -32,7 +33,8 @@ class Arguments {
   /// --flag VALUE, handed over as text; the handler's UserError is shown with the flag before it.
   void option(std::string flag, std::string value_name, std::function<void(const std::string&)> handler,
               std::string doc);
-  void integer(std::string flag, std::optional<int64_t>& target, int64_t lowest, int64_t highest, std::string doc);
+  void integer(std::string flag, std::optional<int64_t>& target, int64_t lowest, int64_t highest,
+               std::string doc);
   /// --flag.
   void flag(std::string flag, bool& target, std::string doc);
 

@@ -8,8 +8,8 @@
 
 namespace lariat::cli {
 
-// Pictures as SVG or HTML text. Colours are CSS variables that the page defines, so that one picture suits light and
-// dark; see report.css.
+// Pictures as SVG or HTML text. Colours are CSS variables that the page defines, so that one picture suits
+// light and dark; see report.css.
 
 /// The text with &, <, >, " made harmless in HTML.
 std::string escaped(std::string_view text);
@@ -34,7 +34,8 @@ std::string line_chart(const LineChart& chart);
 /// counts[truth * classes + answer], rows are truth. Cells are shaded by their share of the row.
 std::string confusion_chart(const std::vector<std::string>& classes, const std::vector<int64_t>& counts);
 
-/// A weight as a picture: one pixel an element, or a block where it is larger than the page. Exact zeros are left open.
+/// A weight as a picture: one pixel an element, or a block where it is larger than the page. Exact zeros are
+/// left open.
 std::string weight_picture(const std::string& name, const Tensor& tensor);
 
 }  // namespace lariat::cli

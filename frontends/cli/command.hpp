@@ -15,8 +15,8 @@ struct Command {
   void (*run)(const Strings& arguments);
 };
 
-/// Runs the command that arguments[0] names, or prints the list for --help. `program` is what stands before it on the
-/// command line: "lariat", "lariat ops". Throws UsageError for a missing or unknown name.
+/// Runs the command that arguments[0] names, or prints the list for --help. `program` is what stands before
+/// it on the command line: "lariat", "lariat ops". Throws UsageError for a missing or unknown name.
 void dispatch(const std::string& program, const std::vector<Command>& commands, const Strings& arguments);
 
 // One file each.

@@ -6,7 +6,8 @@
 
 namespace lariat::cli {
 
-/// Results, to standard output. A closed pipe (`lariat … | head`) is no failure: what nobody reads is dropped.
+/// Results, to standard output. A closed pipe (`lariat … | head`) is no failure: what nobody reads is
+/// dropped.
 void print(std::string_view text);
 /// One line to standard error: "lariat: …" with a line feed.
 void report(std::string_view message);

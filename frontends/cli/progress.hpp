@@ -9,8 +9,8 @@
 
 namespace lariat::cli {
 
-/// A line on standard error that is drawn again in its place; only on a terminal, at most ten times a second, and never
-/// wider than that.
+/// A line on standard error that is drawn again in its place; only on a terminal, at most ten times a second,
+/// and never wider than that.
 class LiveLine {
  public:
   ~LiveLine() { clear(); }
@@ -28,7 +28,8 @@ class LiveLine {
 /// "[=====>    ]", `done` from 0 to 1.
 std::string bar(double done, int width);
 
-/// Training, for people: a bar with loss, accuracy, zeros and the time left on a terminal, one line an epoch elsewhere.
+/// Training, for people: a bar with loss, accuracy, zeros and the time left on a terminal, one line an epoch
+/// elsewhere.
 class TrainingProgress {
  public:
   TrainingProgress(int64_t epochs, bool quiet);
@@ -48,8 +49,8 @@ class TrainingProgress {
   std::chrono::steady_clock::time_point first_time_ = {};
 };
 
-/// Work of which `done` of `total` pieces are over: a bar on a terminal, a line for each quarter elsewhere. May be called
-/// from several threads.
+/// Work of which `done` of `total` pieces are over: a bar on a terminal, a line for each quarter elsewhere.
+/// May be called from several threads.
 class CountedProgress {
  public:
   CountedProgress(std::string what, bool quiet) : what_(std::move(what)), quiet_(quiet) {}

@@ -11,7 +11,8 @@ struct RecipeArguments {
   Strings settings;
 
   void declare(Arguments& arguments, bool required = true);
-  /// The recipe with its settings. Throws UsageError for a missing recipe or malformed setting; `command` is named then.
+  /// The recipe with its settings. Throws UsageError for a missing recipe or malformed setting; `command` is
+  /// named then.
   Recipe recipe(const std::string& command) const;
   /// The file as it is, with the settings as comments behind it.
   std::string text() const;

@@ -18,14 +18,16 @@ struct TrainingStep {
   const Graph* written = nullptr;
 };
 
-/// What a model of the recipe is fed. `folder` stands in for the recipe's path where it is not empty. Only the first
-/// recording's header is read. Without data it assumes ten classes at 8000 Hz, or 28 x 28 pixels, and says so in `notice`.
+/// What a model of the recipe is fed. `folder` stands in for the recipe's path where it is not empty. Only
+/// the first recording's header is read. Without data it assumes ten classes at 8000 Hz, or 28 x 28 pixels,
+/// and says so in `notice`.
 DataShape recipe_shape(const Recipe& recipe, const std::string& folder, std::string& notice);
 
 TrainingStep make_training_step(const Recipe& recipe, const DataShape& shape, int threads);
 
-/// Runs a few steps on the first examples and writes when each node ran, for Chrome's and Perfetto's viewers. Returns a
-/// line about what it saw. Nothing that is trained changes.
-std::string profile_training(const Recipe& recipe, const std::string& folder, int threads, const std::string& file);
+/// Runs a few steps on the first examples and writes when each node ran, for Chrome's and Perfetto's viewers.
+/// Returns a line about what it saw. Nothing that is trained changes.
+std::string profile_training(const Recipe& recipe, const std::string& folder, int threads,
+                             const std::string& file);
 
 }  // namespace lariat::cli

@@ -8,8 +8,8 @@
 
 namespace lariat::cli {
 
-/// A training run that tells what it does: notices at its start, the rewrite's report on standard output once that is
-/// known, progress, and the skipped files at its end.
+/// A training run that tells what it does: notices at its start, the rewrite's report on standard output once
+/// that is known, progress, and the skipped files at its end.
 class WatchedRun {
  public:
   /// Loads the data. `options` must not have callbacks yet.

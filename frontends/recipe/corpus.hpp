@@ -35,10 +35,12 @@ struct FrontEnd {
   /// Where cmvn = global.
   std::optional<data::CmvnStatistics> statistics = {};
 
-  data::Dataset examples(const speech::ClipSet& clips, const speech::Augmentation* augmentation = nullptr) const;
+  data::Dataset examples(const speech::ClipSet& clips,
+                         const speech::Augmentation* augmentation = nullptr) const;
 };
 
-/// Moves examples of fewer than `frames` frames to the dataset's skipped ones. Throws UserError where none is left.
+/// Moves examples of fewer than `frames` frames to the dataset's skipped ones. Throws UserError where none is
+/// left.
 void skip_short(data::Dataset& dataset, int64_t frames);
 
 /// Runs `action` so that parallel loops in it use `threads` threads; 0: what the machine allows.

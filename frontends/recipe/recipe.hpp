@@ -34,8 +34,8 @@ class Recipe {
   void set(std::string_view key, std::string_view value);
   /// The value of such a key as text.
   std::string get(std::string_view key) const;
-  /// "optimizer.learning_rate is 0.01 there and 0.001 here", or "" where both say the same; the data's path does not
-  /// count.
+  /// "optimizer.learning_rate is 0.01 there and 0.001 here", or "" where both say the same; the data's path
+  /// does not count.
   std::string first_difference(const Recipe& there) const;
 
   const Spec& table(std::string_view name) const;

@@ -35,10 +35,11 @@ class TrainingRun {
   TrainingRun(TrainingRun&&) noexcept;
   ~TrainingRun();
 
-  /// Goes on from a checkpoint, to the same bits as a run that was never stopped. Throws UserError where it is none, or
-  /// of another recipe or data.
+  /// Goes on from a checkpoint, to the same bits as a run that was never stopped. Throws UserError where it
+  /// is none, or of another recipe or data.
   void resume(const std::string& checkpoint);
-  /// Trains, evaluates, and writes the model file. Throws JobError where training diverges; the last checkpoint stays.
+  /// Trains, evaluates, and writes the model file. Throws JobError where training diverges; the last
+  /// checkpoint stays.
   RunResult run();
 
   const Recipe& recipe() const;

@@ -13,9 +13,9 @@ constexpr const char *mean_name = "cmvn/mean", *inverse_std_name = "cmvn/inverse
 
 FrontEnd read_front_end(const Store& store, int64_t dimensions, const std::string& file) {
   std::optional<FrontEnd> front_end;
-  at_place(fmt::format("'{}': ", file), [&] {
-    front_end = FrontEnd{speech::FeatureExtractor(speech::feature_option_table().from_json(note_of(store, "features", file)))};
-  });
+  const std::string& options = note_of(store, "features", file);
+  at_place(fmt::format("'{}': ", file),
+           [&] { front_end = FrontEnd{speech::FeatureExtractor(speech::feature_option_table().from_json(options))}; });
   if (front_end->extractor.dimensions() != dimensions)
     throw UserError(fmt::format("'{}': its features have {} dimensions, but its layers take {}; save the model again", file,
                                 front_end->extractor.dimensions(), dimensions));

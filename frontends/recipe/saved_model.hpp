@@ -17,18 +17,21 @@ class SavedModel {
   Sequential& model() { return model_; }
   /// The recipe it was trained by. Throws UserError for a model that Sequential::save wrote.
   const Recipe& recipe() const;
-  /// The options of its features, every automatic value filled in. Throws UserError where it takes no recordings.
+  /// The options of its features, every automatic value filled in. Throws UserError where it takes no
+  /// recordings.
   const speech::FeatureOptions& features() const;
 
-  /// What each file or recording says. Another sample rate is resampled and several channels are mixed down, and
-  /// `notices` gets a line about each. Throws UserError naming the file where one cannot be used.
-  std::vector<Prediction> recognize(const std::vector<std::string>& files, std::vector<std::string>* notices = nullptr);
+  /// What each file or recording says. Another sample rate is resampled and several channels are mixed down,
+  /// and `notices` gets a line about each. Throws UserError naming the file where one cannot be used.
+  std::vector<Prediction> recognize(const std::vector<std::string>& files,
+                                    std::vector<std::string>* notices = nullptr);
   Prediction recognize(const speech::Audio& audio);
   std::vector<Prediction> predict(const data::Dataset& dataset);
 
-  /// A split of the recipe's data, as the model takes it; `folder` stands in for the recipe's path where it is not
-  /// empty, and `held_out` for its speakers. Recordings too short for the model are skipped.
-  data::Dataset load_data(const std::string& folder, data::Split split = data::Split::test, const std::vector<std::string>& held_out = {}) const;
+  /// A split of the recipe's data, as the model takes it; `folder` stands in for the recipe's path where it
+  /// is not empty, and `held_out` for its speakers. Recordings too short for the model are skipped.
+  data::Dataset load_data(const std::string& folder, data::Split split = data::Split::test,
+                          const std::vector<std::string>& held_out = {}) const;
   Evaluation evaluate(const data::Dataset& dataset, int threads = 0);
 
  private:
@@ -44,6 +47,7 @@ class SavedModel {
 };
 
 /// Adds what a model file needs to know of its front end.
-void write_front_end(const FrontEnd& front_end, std::map<std::string, std::string>& notes, std::map<std::string, Tensor>& tensors);
+void write_front_end(const FrontEnd& front_end, std::map<std::string, std::string>& notes,
+                     std::map<std::string, Tensor>& tensors);
 
 }  // namespace lariat

@@ -40,7 +40,8 @@ struct EpochReport {
 std::string to_json(const EpochReport& report);
 EpochReport epoch_report_from_json(std::string_view json);
 
-/// Where a fit stands between two steps: with the store, all that is needed to go on as if it had never stopped.
+/// Where a fit stands between two steps: with the store, all that is needed to go on as if it had never
+/// stopped.
 struct FitState {
   int64_t epoch = 0, step = 0;  ///< the next one, from 0
   int64_t first_step = 0;       ///< of the trainer, when the fit began
@@ -62,8 +63,8 @@ class TrainingData {
   TrainingData(const data::Dataset& dataset) : fixed_(&dataset) {}
   TrainingData(std::function<data::Dataset(uint32_t epoch)> function) : function_(std::move(function)) {}
   template <class Function>
-    requires std::is_invocable_r_v<data::Dataset, Function, uint32_t>
-  TrainingData(Function function) : function_(std::move(function)) {}
+  requires std::is_invocable_r_v<data::Dataset, Function, uint32_t> TrainingData(Function function)
+      : function_(std::move(function)) {}
 
   /// Valid until the next call.
   const data::Dataset& at(uint32_t epoch);
@@ -95,7 +96,8 @@ struct FitOptions {
 
   std::function<void(const StepReport&)> on_step = {};
   std::function<void(const EpochReport&)> on_epoch_end = {};
-  /// Called before on_epoch_end, and where `stop` ends the fit, with what a checkpoint needs beside the store.
+  /// Called before on_epoch_end, and where `stop` ends the fit, with what a checkpoint needs beside the
+  /// store.
   std::function<void(const FitState&, const std::vector<EpochReport>&)> on_checkpoint = {};
   /// Looked at after each step; the fit ends where it is true.
   const std::atomic<bool>* stop = nullptr;

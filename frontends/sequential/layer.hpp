@@ -6,8 +6,9 @@
 
 namespace lariat {
 
-/// What flows between layers: data [batch, channels], or sequences [batch, time, channels] with the number of valid
-/// frames of each, i32 [batch]. What lies behind a sequence's end is arbitrary, and no layer lets it through.
+/// What flows between layers: data [batch, channels], or sequences [batch, time, channels] with the number of
+/// valid frames of each, i32 [batch]. What lies behind a sequence's end is arbitrary, and no layer lets it
+/// through.
 struct Signal {
   Value value;
   Value lengths = {};
@@ -21,7 +22,8 @@ struct Signal {
 class LayerContext {
  public:
   /// The values of penalties, and the names of parameters with an L1 penalty, are added to the two lists.
-  LayerContext(Graph& graph, std::string name, int64_t classes, std::vector<Value>& penalties, std::vector<std::string>& penalised)
+  LayerContext(Graph& graph, std::string name, int64_t classes, std::vector<Value>& penalties,
+               std::vector<std::string>& penalised)
       : graph(graph), name(std::move(name)), classes(classes), penalties_(penalties), penalised_(penalised) {}
 
   Graph& graph;
@@ -31,7 +33,8 @@ class LayerContext {
   const int64_t classes;
 
   /// The parameter "name/what"; its penalty joins the loss.
-  Value parameter(const std::string& what, Extents extents, const Initializer& initializer, const WeightPenalty& penalty = {});
+  Value parameter(const std::string& what, Extents extents, const Initializer& initializer,
+                  const WeightPenalty& penalty = {});
   /// Throws UserError naming the layer.
   [[noreturn]] void fail(const std::string& message) const;
   /// Throws UserError where `input` is no sequence.

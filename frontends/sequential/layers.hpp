@@ -3,8 +3,9 @@
 #include "frontends/sequential/activation.hpp"
 #include "frontends/sequential/layer.hpp"
 
-// The layers as C++ writes them: `Dense(512, relu, {.kernel_penalty = l1(1e-4)})`. Each throws UserError for an option
-// out of its range. Sequences are [batch, time, channels] with lengths; frames behind a sequence's end never matter.
+// The layers as C++ writes them: `Dense(512, relu, {.kernel_penalty = l1(1e-4)})`. Each throws UserError for
+// an option out of its range. Sequences are [batch, time, channels] with lengths; frames behind a sequence's
+// end never matter.
 
 namespace lariat {
 
@@ -15,8 +16,8 @@ struct DenseOptions {
   bool use_bias = true;
   WeightPenalty kernel_penalty = {}, bias_penalty = {};
 };
-/// activation(x·kernel + bias), on each frame where x is a sequence; kernel [channels, units]. 0 units: one for each
-/// class.
+/// activation(x·kernel + bias), on each frame where x is a sequence; kernel [channels, units]. 0 units: one
+/// for each class.
 struct Dense : LayerSpec {
   explicit Dense(int64_t units, ActivationFunction activation = {}, const DenseOptions& options = {});
 };
@@ -27,9 +28,11 @@ struct Conv1dOptions {
   bool use_bias = true;
   WeightPenalty kernel_penalty = {}, bias_penalty = {};
 };
-/// Convolution over time of sequences: `kernel` neighbouring frames at a time; kernel [kernel, channels, filters].
+/// Convolution over time of sequences: `kernel` neighbouring frames at a time; kernel [kernel, channels,
+/// filters].
 struct Conv1d : LayerSpec {
-  Conv1d(int64_t filters, int64_t kernel, ActivationFunction activation = {}, const Conv1dOptions& options = {});
+  Conv1d(int64_t filters, int64_t kernel, ActivationFunction activation = {},
+         const Conv1dOptions& options = {});
 };
 
 struct PoolOptions {
@@ -59,13 +62,14 @@ struct LstmOptions {
 struct Lstm : LayerSpec {
   explicit Lstm(int64_t units, const LstmOptions& options = {});
 };
-/// One LSTM forwards and one backwards over each sequence, side by side: 2·units channels. Schuster and Paliwal (1997).
+/// One LSTM forwards and one backwards over each sequence, side by side: 2·units channels. Schuster and
+/// Paliwal (1997).
 struct Bidirectional : LayerSpec {
   explicit Bidirectional(const Lstm& lstm);
 };
 
-/// `frames` neighbouring frames as one frame of as many times the channels; the last one is filled up with zeros.
-/// Pundak and Sainath (2016).
+/// `frames` neighbouring frames as one frame of as many times the channels; the last one is filled up with
+/// zeros. Pundak and Sainath (2016).
 struct StackFrames : LayerSpec {
   explicit StackFrames(int64_t frames);
 };
@@ -81,7 +85,8 @@ struct LayerNorm : LayerSpec {
 struct Activation : LayerSpec {
   explicit Activation(ActivationFunction function);
 };
-/// Zeros a share `rate` of the values in training and scales the others by 1/(1 - rate). Srivastava et al. (2014).
+/// Zeros a share `rate` of the values in training and scales the others by 1/(1 - rate). Srivastava et al.
+/// (2014).
 struct Dropout : LayerSpec {
   explicit Dropout(double rate);
 };

@@ -55,7 +55,8 @@ void write_header(Store& store, const ModelHeader& header) {
 ModelHeader read_header(const Store& store, const std::string& file) {
   check_format(store, model_format, file);
   ModelHeader header;
-  at_place(fmt::format("'{}': ", file), [&] { header.layers = layers_from_json(note_of(store, "layers", file)); });
+  const std::string& layers = note_of(store, "layers", file);
+  at_place(fmt::format("'{}': ", file), [&] { header.layers = layers_from_json(layers); });
   try {
     const auto input = ordered_json::parse(note_of(store, "input", file));
     header.shape.sequences = input.at("sequences").get<bool>();

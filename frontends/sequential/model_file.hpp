@@ -24,8 +24,8 @@ const std::string& note_of(const Store& store, const std::string& name, const st
 void write_header(Store& store, const ModelHeader& header);
 ModelHeader read_header(const Store& store, const std::string& file);
 
-/// The parameters of `network` that `store` holds. Throws UserError naming file, tensor and both shapes where one is
-/// missing or of another shape.
+/// The parameters of `network` that `store` holds. Throws UserError naming file, tensor and both shapes where
+/// one is missing or of another shape.
 Store parameters_of(const Network& network, const Store& store, const std::string& file);
 
 }  // namespace lariat

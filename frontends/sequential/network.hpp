@@ -36,9 +36,10 @@ struct Network {
   std::vector<std::string> penalised;
 };
 
-/// Throws UserError naming the layer where one does not fit what comes before it, or the last one does not give a logit
-/// for each class.
-Network build_network(const std::vector<LayerSpec>& layers, const DataShape& shape, const Loss& loss, const std::vector<Metric>& metrics);
+/// Throws UserError naming the layer where one does not fit what comes before it, or the last one does not
+/// give a logit for each class.
+Network build_network(const std::vector<LayerSpec>& layers, const DataShape& shape, const Loss& loss,
+                      const std::vector<Metric>& metrics);
 
 /// The feeds of one batch; those that a graph has no use for do no harm.
 Feeds feeds_of(const data::Batch& batch, bool sequences);
@@ -49,7 +50,8 @@ class Inference {
   /// Each value is [batch, …] of the network's graph.
   Inference(const Graph& graph, std::span<const Value> values);
   /// Each value for all examples in the dataset's order: [examples, …].
-  std::vector<Tensor> run(const data::Dataset& dataset, Store& store, Executor& executor, int batch_size, int time_multiple);
+  std::vector<Tensor> run(const data::Dataset& dataset, Store& store, Executor& executor, int batch_size,
+                          int time_multiple);
 
  private:
   std::unique_ptr<Program> program_;

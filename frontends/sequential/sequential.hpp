@@ -62,18 +62,20 @@ class Sequential {
 
   const std::vector<LayerSpec>& layers() const;
   /// Says how to train; the weights stay.
-  void compile(const Optimizer& optimizer, const Loss& loss = SoftmaxCrossEntropy{}, std::vector<Metric> metrics = {Accuracy{}});
+  void compile(const Optimizer& optimizer, const Loss& loss = SoftmaxCrossEntropy{},
+               std::vector<Metric> metrics = {Accuracy{}});
   /// Builds the model for data of this shape, where that has not happened. fit() does it too.
   void build(const DataShape& shape, uint64_t seed = 0);
 
-  /// Trains. Called again it goes on with the weights, and with the optimizer's state where that fits. Throws UserError
-  /// before compile() or for data that do not fit, JobError where the loss is not finite.
+  /// Trains. Called again it goes on with the weights, and with the optimizer's state where that fits. Throws
+  /// UserError before compile() or for data that do not fit, JobError where the loss is not finite.
   FitResult fit(TrainingData data, const FitOptions& options = {});
   /// Throws UserError where there are no weights yet, or for data that do not fit.
   Evaluation evaluate(const data::Dataset& dataset, const EvaluateOptions& options = {});
   std::vector<Prediction> predict(const data::Dataset& dataset, const EvaluateOptions& options = {});
 
-  /// Writes a model file: the parameters, and the layers in the metadata, to which `notes` and `tensors` are added.
+  /// Writes a model file: the parameters, and the layers in the metadata, to which `notes` and `tensors` are
+  /// added.
   void save(const std::string& file, const std::map<std::string, std::string>& notes = {},
             const std::map<std::string, Tensor>& tensors = {});
   /// Throws UserError naming the file, and the tensor where one is missing or of another shape.

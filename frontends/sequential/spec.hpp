@@ -10,8 +10,8 @@
 
 namespace lariat {
 
-/// A kind of something (layer, loss, optimizer…) and its options as text: what a recipe's table, a saved model and a
-/// C++ constructor say alike.
+/// A kind of something (layer, loss, optimizer…) and its options as text: what a recipe's table, a saved
+/// model and a C++ constructor say alike.
 struct Spec {
   std::string kind;
   /// Every option of the kind, in the kind's order.
@@ -68,8 +68,10 @@ class Fields {
   Fields& boolean(std::string name, bool Options::*member, std::string doc) {
     return take([&](auto& table) { table.boolean(std::move(name), member, std::move(doc)); });
   }
-  Fields& integer(std::string name, int64_t Options::*member, int64_t lowest, int64_t highest, std::string doc) {
-    return take([&](auto& table) { table.integer(std::move(name), member, lowest, highest, std::move(doc)); });
+  Fields& integer(std::string name, int64_t Options::*member, int64_t lowest, int64_t highest,
+                  std::string doc) {
+    return take(
+        [&](auto& table) { table.integer(std::move(name), member, lowest, highest, std::move(doc)); });
   }
   Fields& number(std::string name, double Options::*member, double lowest, double highest, std::string doc) {
     return take([&](auto& table) { table.number(std::move(name), member, lowest, highest, std::move(doc)); });
@@ -80,22 +82,27 @@ class Fields {
     return take([&](auto& table) { table.choice(std::move(name), own, std::move(choices), std::move(doc)); });
   }
   Fields& text(std::string name, std::string Options::*member, std::string doc) {
-    return add({std::move(name), std::move(doc), "text", "text", {}},
-               [member](const Options& options) { return options.*member; },
-               [member](Options& options, std::string_view text) { options.*member = text; });
+    return add(
+        {std::move(name), std::move(doc), "text", "text", {}},
+        [member](const Options& options) { return options.*member; },
+        [member](Options& options, std::string_view text) { options.*member = text; });
   }
   Fields& list(std::string name, std::vector<std::string> Options::*member, std::string doc) {
-    return add({std::move(name), std::move(doc), "list", "words, separated by commas", {}},
-               [member](const Options& options) { return join_words(options.*member); },
-               [member](Options& options, std::string_view text) { options.*member = split_words(text); });
+    return add(
+        {std::move(name), std::move(doc), "list", "words, separated by commas", {}},
+        [member](const Options& options) { return join_words(options.*member); },
+        [member](Options& options, std::string_view text) { options.*member = split_words(text); });
   }
   /// A T with functions to_text(T) and parse(option's name, text) → T, which throws UserError.
   template <class T, class Base>
-  Fields& parsed(std::string name, T Base::*member, std::string range, std::string doc, std::string (*to_text)(const T&),
-                 T (*parse)(std::string_view name, std::string_view text)) {
-    return add({name, std::move(doc), "text", std::move(range), {}},
-               [member, to_text](const Options& options) { return to_text(options.*member); },
-               [member, parse, name](Options& options, std::string_view text) { options.*member = parse(name, text); });
+  Fields& parsed(std::string name, T Base::*member, std::string range, std::string doc,
+                 std::string (*to_text)(const T&), T (*parse)(std::string_view name, std::string_view text)) {
+    return add(
+        {name, std::move(doc), "text", std::move(range), {}},
+        [member, to_text](const Options& options) { return to_text(options.*member); },
+        [member, parse, name](Options& options, std::string_view text) {
+          options.*member = parse(name, text);
+        });
   }
 
   SpecKind kind(std::string name, std::string doc) const {
@@ -120,7 +127,8 @@ class Fields {
   /// And back. Throws UserError "kind: name = value: must be …" for a member out of its range.
   Spec write(std::string kind, const Options& options) const {
     Spec spec{std::move(kind), {}};
-    for (const data::Option<Options>& option : options_) spec.options.emplace_back(option.name, option.get(options));
+    for (const data::Option<Options>& option : options_)
+      spec.options.emplace_back(option.name, option.get(options));
     at_place(spec.kind + ": ", [&] { read(spec); });
     return spec;
   }

@@ -6,8 +6,8 @@
 
 namespace lariat {
 
-/// Lays buffers out in one block of memory by best fit, and tells which earlier users of that memory a buffer must
-/// wait for.
+/// Lays buffers out in one block of memory by best fit, and tells which earlier users of that memory a buffer
+/// must wait for.
 class ArenaLayout {
  public:
   struct Block {

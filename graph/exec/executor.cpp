@@ -16,10 +16,13 @@ void Executor::run_task(const Plan& plan, const Task& task) const {
       place.back() = ':';
       return place + " ";
     };
-    if (!kernel) throw UserError(described() + "has no kernel for " + std::string(name_of(step.outputs[0].dtype)) + "; use cast");
+    if (!kernel)
+      throw UserError(described() + "has no kernel for " + std::string(name_of(step.outputs[0].dtype)) +
+                      "; use cast");
     const double begin = trace_ ? trace_->now() : 0;
     try {
-      kernel({*node.op, step.inputs, step.outputs, node.attributes, *this, step.workspace, step.prepared.get()});
+      kernel(
+          {*node.op, step.inputs, step.outputs, node.attributes, *this, step.workspace, step.prepared.get()});
     } catch (const UserError& error) {
       throw UserError(described() + error.what());
     }

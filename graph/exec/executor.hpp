@@ -11,7 +11,8 @@ class Trace;
 /// Runs the tasks of a bound plan. Results do not depend on the implementation or its number of threads.
 class Executor : public ParallelFor {
  public:
-  /// Runs every step. An exception of a kernel is thrown on, with the node named, once all running work has ended.
+  /// Runs every step. An exception of a kernel is thrown on, with the node named, once all running work has
+  /// ended.
   virtual void run_plan(const Plan& plan) = 0;
   virtual int threads() const = 0;
   /// Records every step into `trace` from here on; nullptr stops.

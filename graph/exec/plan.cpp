@@ -21,7 +21,6 @@ struct NoParallel final : ParallelFor {
 
 bool is_source(const Node& node) { return node.op->traits.source != SourceKind::none; }
 
-
 // roofline guess: 20 GFLOP/s of plain code, 10 GB/s of memory
 double estimate(const Cost& cost) { return 0.2 + std::max(cost.flops / 20e3, cost.bytes / 10e3); }
 
@@ -31,8 +30,8 @@ Edge root_of(const Graph& graph, Edge edge) {
   return edge;
 }
 
-// Whether `node` reads the memory of `root` only element by element in its outputs' shape, so that an output may
-// overwrite it.
+// Whether `node` reads the memory of `root` only element by element in its outputs' shape, so that an output
+// may overwrite it.
 bool may_overwrite(const Graph& graph, const Node& node, Edge root) {
   if (!node.op->traits.elementwise) return false;
   bool reads = false;
@@ -59,8 +58,8 @@ void Plan::order(std::vector<int32_t>& nodes) {
   const std::vector<bool> live = ancestors(graph_, roots);
   const auto readers = users(graph_);
 
-  // A node that only makes updates runs as soon as its inputs are there and everyone else has read the old values:
-  // gradients then die early and updates are done in place.
+  // A node that only makes updates runs as soon as its inputs are there and everyone else has read the old
+  // values: gradients then die early and updates are done in place.
   std::vector<int32_t> key(graph_.size());
   for (int32_t id = 0; id < graph_.size(); ++id) key[id] = id;
   for (const Output& output : graph_.outputs()) {
@@ -131,7 +130,8 @@ void Plan::place(const std::vector<int32_t>& nodes, const Bindings& bindings) {
   for (const Output& output : graph_.outputs()) {
     if (!output.is_update || graph_.node(output.value.node).op->traits.alias) continue;
     const int32_t target = store_nodes.at(output.name);
-    if (readers[output.value.node].empty() && !kept[first_value[target]] && !overwrites.contains(value_of(output.value)) &&
+    if (readers[output.value.node].empty() && !kept[first_value[target]] &&
+        !overwrites.contains(value_of(output.value)) &&
         may_overwrite(graph_, graph_.node(output.value.node), {target, 0}))
       overwrites[value_of(output.value)] = target;
   }
@@ -151,9 +151,9 @@ void Plan::place(const std::vector<int32_t>& nodes, const Bindings& bindings) {
       views[v] = shape_view(node.outputs[0]);
       const int from = value_of(node.inputs[0]);
       if (views[v].count() != views[from].count())
-        throw UserError("[" + node.op->name + "] '" + node.name + "': " + text(views[from].extents) + " has " +
-                        std::to_string(views[from].count()) + " elements and cannot take the shape " +
-                        text(views[v].extents));
+        throw UserError("[" + node.op->name + "] '" + node.name + "': " + text(views[from].extents) +
+                        " has " + std::to_string(views[from].count()) +
+                        " elements and cannot take the shape " + text(views[v].extents));
       locations[v] = locations[from];
       producer[v] = producer[value_of(root_of(graph_, node.inputs[0]))];
       continue;
@@ -187,7 +187,8 @@ void Plan::place(const std::vector<int32_t>& nodes, const Bindings& bindings) {
         const int r = value_of(root);
         const bool allowed = may_overwrite(graph_, node, root) ||
                              (o == 0 && node.op->traits.in_place_input == static_cast<int>(i));
-        if (allowed && !taken[i] && locations[r].kind == Location::Kind::arena && last_read[r] == static_cast<int>(p) &&
+        if (allowed && !taken[i] && locations[r].kind == Location::Kind::arena &&
+            last_read[r] == static_cast<int>(p) &&
             views[value_of(node.inputs[i])].extents == views[v].extents && views[r].dtype == views[v].dtype &&
             blocks[r].size > 0) {
           reused = r;
@@ -232,7 +233,8 @@ void Plan::place(const std::vector<int32_t>& nodes, const Bindings& bindings) {
     step.microseconds = estimate(cost);
 
     const auto release_if_dead = [&](int v) {
-      if (locations[v].kind == Location::Kind::arena && blocks[v].size > 0 && last_read[v] <= static_cast<int>(p)) {
+      if (locations[v].kind == Location::Kind::arena && blocks[v].size > 0 &&
+          last_read[v] <= static_cast<int>(p)) {
         arena.release(std::move(blocks[v]));
         blocks[v] = {};
       }
@@ -275,7 +277,8 @@ void Plan::group() {
 
 void Plan::bind(std::byte* arena, const std::vector<void*>& source_data) {
   const auto resolve = [&](const Location& location) -> void* {
-    return location.kind == Location::Kind::arena ? static_cast<void*>(arena + location.index) : source_data[location.index];
+    return location.kind == Location::Kind::arena ? static_cast<void*>(arena + location.index)
+                                                  : source_data[location.index];
   };
   for (Step& step : steps_) {
     for (size_t i = 0; i < step.inputs.size(); ++i) step.inputs[i].data = resolve(step.input_locations[i]);

@@ -5,7 +5,8 @@
 
 namespace lariat {
 
-/// Where a buffer lives: at an offset of the arena, or as the feed, store tensor or constant of source node `index`.
+/// Where a buffer lives: at an offset of the arena, or as the feed, store tensor or constant of source node
+/// `index`.
 struct Location {
   enum class Kind { arena, feed, store, constant } kind = Kind::arena;
   size_t index = 0;
@@ -30,8 +31,8 @@ struct Task {
   int predecessors = 0;
 };
 
-/// How a graph is run for given extents: order, places of all buffers, and the tasks with their dependencies. The
-/// graph must outlive the plan.
+/// How a graph is run for given extents: order, places of all buffers, and the tasks with their dependencies.
+/// The graph must outlive the plan.
 class Plan {
  public:
   /// `bindings` gives every symbolic dimension a size.
@@ -47,7 +48,8 @@ class Plan {
   size_t total_bytes() const { return total_bytes_; }
   const TensorView& result(size_t output) const { return results_[output]; }
   const Location& result_location(size_t output) const { return result_locations_[output]; }
-  /// Points every view at its memory. `source_data` gives the memory of feeds, store tensors and constants by node.
+  /// Points every view at its memory. `source_data` gives the memory of feeds, store tensors and constants by
+  /// node.
   void bind(std::byte* arena, const std::vector<void*>& source_data);
 
  private:

@@ -18,8 +18,8 @@ constexpr size_t kept_plans = 64;
 void bind_feed(const Node& input, const Tensor& fed, Bindings& bindings) {
   const TensorType& type = input.outputs[0];
   const auto refuse = [&](const std::string& why) {
-    throw UserError(fmt::format("the input '{}' is {}, but {}{} was fed; {}", input.name, text(type), name_of(fed.dtype()),
-                                text(fed.extents()), why));
+    throw UserError(fmt::format("the input '{}' is {}, but {}{} was fed; {}", input.name, text(type),
+                                name_of(fed.dtype()), text(fed.extents()), why));
   };
   if (fed.dtype() != type.dtype) refuse(fmt::format("convert it to {}", name_of(type.dtype)));
   if (fed.extents().size() != type.shape.size()) refuse("the numbers of dimensions differ");
@@ -28,15 +28,17 @@ void bind_feed(const Node& input, const Tensor& fed, Bindings& bindings) {
     const int64_t extent = fed.extents()[i];
     if (symbol.empty()) continue;
     const auto [bound, fresh] = bindings.emplace(symbol, extent);
-    if (!fresh && bound->second != extent) refuse(fmt::format("'{}' is {} in another input", symbol, bound->second));
+    if (!fresh && bound->second != extent)
+      refuse(fmt::format("'{}' is {} in another input", symbol, bound->second));
   }
 }
 
 void check_feed(const Node& input, const Tensor& fed, const Bindings& bindings) {
   const Extents expected = evaluate(input.outputs[0].shape, bindings);
   if (expected != fed.extents())
-    throw UserError(fmt::format("the input '{}' is {}, but {}{} was fed; it must be {}", input.name, text(input.outputs[0]),
-                                name_of(fed.dtype()), text(fed.extents()), text(expected)));
+    throw UserError(fmt::format("the input '{}' is {}, but {}{} was fed; it must be {}", input.name,
+                                text(input.outputs[0]), name_of(fed.dtype()), text(fed.extents()),
+                                text(expected)));
 }
 
 }  // namespace
@@ -53,10 +55,12 @@ Plan& Program::find_plan(const Feeds& feeds) {
   for (int32_t id : inputs_) {
     const auto fed = feeds.find(graph_->node(id).name);
     if (fed == feeds.end())
-      throw UserError(fmt::format("the input '{}' {} was not fed", graph_->node(id).name, text(graph_->node(id).outputs[0])));
+      throw UserError(fmt::format("the input '{}' {} was not fed", graph_->node(id).name,
+                                  text(graph_->node(id).outputs[0])));
     extents.push_back(fed->second.extents());
   }
-  const auto known = std::find_if(plans_.begin(), plans_.end(), [&](const Cached& cached) { return cached.extents == extents; });
+  const auto known = std::find_if(plans_.begin(), plans_.end(),
+                                  [&](const Cached& cached) { return cached.extents == extents; });
   if (known != plans_.end()) {
     plans_.splice(plans_.begin(), plans_, known);
     return *plans_.front().plan;
@@ -66,7 +70,8 @@ Plan& Program::find_plan(const Feeds& feeds) {
       throw UserError(fmt::format("there is no input '{}'.{}", name, did_you_mean(name, input_names_)));
   Bindings bindings;
   for (int32_t id : inputs_) bind_feed(graph_->node(id), feeds.find(graph_->node(id).name)->second, bindings);
-  for (int32_t id : inputs_) check_feed(graph_->node(id), feeds.find(graph_->node(id).name)->second, bindings);
+  for (int32_t id : inputs_)
+    check_feed(graph_->node(id), feeds.find(graph_->node(id).name)->second, bindings);
   plans_.push_front({std::move(extents), std::make_unique<Plan>(*graph_, bindings)});
   if (plans_.size() > kept_plans) plans_.pop_back();
   return *plans_.front().plan;
@@ -89,9 +94,13 @@ std::vector<Tensor> Program::run(const Feeds& feeds, Store& store, Executor& exe
         source_data[id] = fed.view().data;
         break;
       }
-      case SourceKind::constant: source_data[id] = node.attributes.get<Tensor>("value").view().data; break;
-      case SourceKind::none: break;
-      default: source_data[id] = store.get(node.name).view().data;
+      case SourceKind::constant:
+        source_data[id] = node.attributes.get<Tensor>("value").view().data;
+        break;
+      case SourceKind::none:
+        break;
+      default:
+        source_data[id] = store.get(node.name).view().data;
     }
   }
   if (plan.arena_bytes() > arena_bytes_) {
@@ -125,11 +134,13 @@ void initialize_store(const Graph& graph, Store& store, uint64_t seed) {
     const Extents extents = evaluate(node.outputs[0].shape, {});
     if (const Tensor* known = store.find(node.name)) {
       if (known->dtype() != node.outputs[0].dtype || known->extents() != extents)
-        throw UserError(fmt::format("'{}' is {} in the model but {} was loaded; the two belong to different models", node.name,
-                                    text(node.outputs[0]), text(known->type())));
+        throw UserError(
+            fmt::format("'{}' is {} in the model but {} was loaded; the two belong to different models",
+                        node.name, text(node.outputs[0]), text(known->type())));
       continue;
     }
-    const Initializer initializer{node.attributes.get<std::string>("initializer"), node.attributes.get<double>("scale")};
+    const Initializer initializer{node.attributes.get<std::string>("initializer"),
+                                  node.attributes.get<double>("scale")};
     Tensor value = initialize(initializer, node.name, extents, node.outputs[0].dtype, seed);
     if (node.name == "random") {
       value.data<int32_t>()[0] = static_cast<int32_t>(seed);

@@ -7,14 +7,15 @@
 
 namespace lariat {
 
-/// A graph ready to run: optimised, with a plan for each set of extents it has been fed (the latest 64 are kept).
+/// A graph ready to run: optimised, with a plan for each set of extents it has been fed (the latest 64 are
+/// kept).
 class Program {
  public:
   /// Optimises `graph` by the pass list; the original is not needed afterwards.
   explicit Program(const Graph& graph);
 
-  /// Runs once: returns the outputs in their order and writes the updates to the store. Throws UserError for a
-  /// missing, unknown or ill-shaped feed; the store is then as it was.
+  /// Runs once: returns the outputs in their order and writes the updates to the store. Throws UserError for
+  /// a missing, unknown or ill-shaped feed; the store is then as it was.
   std::vector<Tensor> run(const Feeds& feeds, Store& store, Executor& executor);
   /// The plan for these feeds.
   const Plan& plan(const Feeds& feeds);
@@ -35,8 +36,8 @@ class Program {
   size_t arena_bytes_ = 0;
 };
 
-/// Puts a first value into `store` for every parameter and state of `graph` that it lacks; the random state takes
-/// `seed`. Throws UserError where a tensor in the store has another type than the graph says.
+/// Puts a first value into `store` for every parameter and state of `graph` that it lacks; the random state
+/// takes `seed`. Throws UserError where a tensor in the store has another type than the graph says.
 void initialize_store(const Graph& graph, Store& store, uint64_t seed);
 
 /// The values of `outputs` of a graph that needs no feeds and no store, on one thread.

@@ -40,13 +40,15 @@ class TbbExecutor final : public Executor {
   void run_plan(const Plan& plan) override {
     const std::vector<Task>& tasks = plan.tasks();
     if (waiting_.size() < tasks.size()) waiting_ = std::vector<std::atomic<int>>(tasks.size());
-    for (size_t i = 0; i < tasks.size(); ++i) waiting_[i].store(tasks[i].predecessors, std::memory_order_relaxed);
+    for (size_t i = 0; i < tasks.size(); ++i)
+      waiting_[i].store(tasks[i].predecessors, std::memory_order_relaxed);
     failure_ = nullptr;
     failed_.store(false);
     arena_.execute([&] {
       tbb::task_group group;
       for (size_t i = 1; i < tasks.size(); ++i)
-        if (tasks[i].predecessors == 0) group.run([this, &plan, &group, i] { run_from(plan, group, static_cast<int>(i)); });
+        if (tasks[i].predecessors == 0)
+          group.run([this, &plan, &group, i] { run_from(plan, group, static_cast<int>(i)); });
       if (!tasks.empty()) run_from(plan, group, 0);
       group.wait();
     });
@@ -62,9 +64,8 @@ class TbbExecutor final : public Executor {
     }
     // Isolated: a thread that waits here must not pick up another node, whose kernel would use the same
     // thread-local scratch.
-    tbb::this_task_arena::isolate([&] {
-      tbb::parallel_for(int64_t{0}, chunks, chunk, tbb::simple_partitioner());
-    });
+    tbb::this_task_arena::isolate(
+        [&] { tbb::parallel_for(int64_t{0}, chunks, chunk, tbb::simple_partitioner()); });
   }
 
   int threads() const override { return threads_; }

@@ -14,7 +14,9 @@ constexpr int64_t small = 64;
 
 bool foldable(const Node& node, const Graph& to, const std::vector<Value>& inputs) {
   if (node.op->traits.source != SourceKind::none || inputs.empty()) return false;
-  const auto is_constant = [&](Value value) { return to.node(value.node()).op->traits.source == SourceKind::constant; };
+  const auto is_constant = [&](Value value) {
+    return to.node(value.node()).op->traits.source == SourceKind::constant;
+  };
   int64_t largest = small;
   for (Value input : inputs)
     if (is_known(input.shape())) largest = std::max(largest, element_count(input.shape()).size());
@@ -38,11 +40,14 @@ void fold_constants(const Graph& from, Graph& to) {
     }
     Graph alone;
     std::vector<Value> arguments;
-    for (Value input : inputs) arguments.push_back(alone.constant(to.node(input.node()).attributes.get<Tensor>("value")));
+    for (Value input : inputs)
+      arguments.push_back(alone.constant(to.node(input.node()).attributes.get<Tensor>("value")));
     const Value first = alone.add(*node.op, arguments, node.attributes);
-    for (size_t i = 0; i < node.outputs.size(); ++i) alone.output(std::to_string(i), {&alone, first.node(), static_cast<int32_t>(i)});
+    for (size_t i = 0; i < node.outputs.size(); ++i)
+      alone.output(std::to_string(i), {&alone, first.node(), static_cast<int32_t>(i)});
     std::vector<Value> folded;
-    for (Tensor& value : evaluate_constant(alone)) folded.push_back(to.constant(std::move(value), node.where));
+    for (Tensor& value : evaluate_constant(alone))
+      folded.push_back(to.constant(std::move(value), node.where));
     copy.replace(id, std::move(folded));
   }
   copy.copy_outputs();

@@ -27,8 +27,8 @@ bool joins(const Graph& graph, const Edge& edge, const Node& node) {
   return fusable(node) && fusable(graph.node(edge.node)) && graph.type(edge) == node.outputs[0];
 }
 
-// Every edge leads from a stage to the same or a later one, and to the same only between element-wise nodes of one
-// type, which are joined. So edges between groups go to later stages: no cycle can close.
+// Every edge leads from a stage to the same or a later one, and to the same only between element-wise nodes
+// of one type, which are joined. So edges between groups go to later stages: no cycle can close.
 std::vector<Group> find_groups(const Graph& graph, std::vector<int>& group_of) {
   std::vector<int> stage(graph.size()), depth(graph.size());
   std::vector<int32_t> leader(graph.size());
@@ -44,9 +44,11 @@ std::vector<Group> find_groups(const Graph& graph, std::vector<int>& group_of) {
       stage[id] = std::max(stage[id], stage[edge.node] + !together);
     }
     for (const Edge& edge : node.inputs)
-      if (joins(graph, edge, node) && stage[edge.node] == stage[id]) depth[id] = std::max(depth[id], depth[edge.node] + 1);
+      if (joins(graph, edge, node) && stage[edge.node] == stage[id])
+        depth[id] = std::max(depth[id], depth[edge.node] + 1);
   }
-  // What begins a group of its own early, such as β·m of an optimizer's slot, joins its readers later if it can.
+  // What begins a group of its own early, such as β·m of an optimizer's slot, joins its readers later if it
+  // can.
   std::vector<int> latest(graph.size(), INT_MAX);
   for (int32_t id = graph.size() - 1; id >= 0; --id) {
     const Node& node = graph.node(id);
@@ -56,7 +58,8 @@ std::vector<Group> find_groups(const Graph& graph, std::vector<int>& group_of) {
   }
   for (int32_t id = 0; id < graph.size(); ++id)
     for (const Edge& edge : graph.node(id).inputs)
-      if (joins(graph, edge, graph.node(id)) && stage[edge.node] == stage[id]) leader[find(edge.node)] = find(id);
+      if (joins(graph, edge, graph.node(id)) && stage[edge.node] == stage[id])
+        leader[find(edge.node)] = find(id);
   std::vector<Group> groups;
   std::map<int32_t, int> number;
   group_of.assign(graph.size(), -1);
@@ -71,7 +74,8 @@ std::vector<Group> find_groups(const Graph& graph, std::vector<int>& group_of) {
 }
 
 // Emits one group as a fused node.
-void emit(const Graph& from, Graph& to, const Group& group, const std::vector<bool>& read_outside, GraphCopy& copy) {
+void emit(const Graph& from, Graph& to, const Group& group, const std::vector<bool>& read_outside,
+          GraphCopy& copy) {
   auto body = std::make_shared<Graph>();
   GraphCopy inner(from, *body);
   std::map<int32_t, Value> inside;
@@ -104,7 +108,8 @@ void emit(const Graph& from, Graph& to, const Group& group, const std::vector<bo
     }
   Value fused = to.add(registry().get("fused"), inputs, {{"body", std::shared_ptr<const Graph>(body)}},
                        from.node(group.members.back()).name, from.node(group.members.back()).where);
-  for (size_t i = 0; i < results.size(); ++i) copy.replace(results[i], {Value(&to, fused.node(), static_cast<int32_t>(i))});
+  for (size_t i = 0; i < results.size(); ++i)
+    copy.replace(results[i], {Value(&to, fused.node(), static_cast<int32_t>(i))});
 }
 
 }  // namespace
@@ -118,8 +123,8 @@ void fuse_elementwise(const Graph& from, Graph& to) {
       if (group_of[id] < 0 || group_of[edge.node] != group_of[id]) read_outside[edge.node] = true;
   for (const Output& output : from.outputs()) read_outside[output.value.node] = true;
 
-  // Units (groups and single nodes) in an order that respects their dependencies: Kahn's algorithm, smallest last
-  // member first, so that the order stays close to the original.
+  // Units (groups and single nodes) in an order that respects their dependencies: Kahn's algorithm, smallest
+  // last member first, so that the order stays close to the original.
   const auto unit_of = [&](int32_t id) {
     return group_of[id] >= 0 ? groups[group_of[id]].members.front() : id;
   };
@@ -132,7 +137,9 @@ void fuse_elementwise(const Graph& from, Graph& to) {
         ++waiting[unit_of(id)];
       }
   std::map<int32_t, int32_t> ready;  // last member -> unit
-  const auto last_member = [&](int32_t unit) { return group_of[unit] >= 0 ? groups[group_of[unit]].members.back() : unit; };
+  const auto last_member = [&](int32_t unit) {
+    return group_of[unit] >= 0 ? groups[group_of[unit]].members.back() : unit;
+  };
   for (int32_t id = 0; id < from.size(); ++id)
     if (unit_of(id) == id && waiting[id] == 0) ready[last_member(id)] = id;
 

@@ -18,8 +18,8 @@ std::string key_of(const Node& node, const std::vector<Value>& inputs) {
     key += " " + name + "=";
     const Tensor* tensor = std::get_if<Tensor>(&value);
     if (tensor && tensor->count() > 64) {
-      key += text(tensor->type()) + "#" + std::to_string(hash_bytes(tensor->view().data, tensor->bytes())) + "#" +
-             std::to_string(hash_bytes(tensor->view().data, tensor->bytes(), 0x9e3779b97f4a7c15ull));
+      key += text(tensor->type()) + "#" + std::to_string(hash_bytes(tensor->view().data, tensor->bytes())) +
+             "#" + std::to_string(hash_bytes(tensor->view().data, tensor->bytes(), 0x9e3779b97f4a7c15ull));
     } else {
       key += to_text(value);
     }

@@ -17,7 +17,8 @@ namespace lariat {
 const std::vector<Pass>& passes() {
   static const std::vector<Pass> list{
       {"remove_dead", "drops nodes that no output depends on", remove_dead},
-      {"simplify", "rewrites by algebra: x * 1 → x, transposes into products, broadcasts into their readers", simplify},
+      {"simplify", "rewrites by algebra: x * 1 → x, transposes into products, broadcasts into their readers",
+       simplify},
       {"fold_constants", "computes nodes whose inputs are constants", fold_constants},
       {"merge_common", "merges nodes that compute the same", merge_common},
       {"sweep", "drops what the passes before left behind", remove_dead},

@@ -16,8 +16,8 @@ struct Pass {
 /// All passes in the order in which they run.
 const std::vector<Pass>& passes();
 
-/// Runs the passes in order, verifying after each. With `last`, stops after the first pass of that name; throws
-/// UserError with the known names where there is none ("none" runs nothing).
+/// Runs the passes in order, verifying after each. With `last`, stops after the first pass of that name;
+/// throws UserError with the known names where there is none ("none" runs nothing).
 std::unique_ptr<Graph> optimize(const Graph& graph, std::string_view last = {});
 
 }  // namespace lariat

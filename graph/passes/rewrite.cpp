@@ -15,7 +15,8 @@ struct Pattern::Node {
 };
 
 Pattern::Pattern(double number)
-    : node_(std::make_shared<Node>(Node{.kind = Node::Kind::number, .number = number, .op = {}, .inputs = {}, .attributes = {}})) {}
+    : node_(std::make_shared<Node>(
+          Node{.kind = Node::Kind::number, .number = number, .op = {}, .inputs = {}, .attributes = {}})) {}
 
 Pattern Pattern::variable(int index) {
   return Pattern(std::make_shared<const Node>(
@@ -57,12 +58,15 @@ bool matches(const Pattern& pattern, Value value, std::vector<Value>& variables)
       if (!slot) slot = value;
       return slot == value;
     }
-    case Pattern::Node::Kind::number: return is_number(value, wanted.number);
-    case Pattern::Node::Kind::op: break;
+    case Pattern::Node::Kind::number:
+      return is_number(value, wanted.number);
+    case Pattern::Node::Kind::op:
+      break;
   }
   const Graph& graph = value.graph();
   const Node& node = graph.node(value.node());
-  if (value.output() != 0 || node.op->name != wanted.op || node.inputs.size() != wanted.inputs.size()) return false;
+  if (value.output() != 0 || node.op->name != wanted.op || node.inputs.size() != wanted.inputs.size())
+    return false;
   const std::vector<Value> before = variables;
   const auto in_order = [&](bool swapped) {
     variables = before;
@@ -80,9 +84,12 @@ Value build_pattern(const Pattern& pattern, const Match& match) {
   const Pattern::Node& node = pattern.node();
   Graph& graph = match.root.graph();
   switch (node.kind) {
-    case Pattern::Node::Kind::variable: return match.variables.at(node.variable);
-    case Pattern::Node::Kind::number: return graph.constant(node.number, match.root.dtype());
-    case Pattern::Node::Kind::op: break;
+    case Pattern::Node::Kind::variable:
+      return match.variables.at(node.variable);
+    case Pattern::Node::Kind::number:
+      return graph.constant(node.number, match.root.dtype());
+    case Pattern::Node::Kind::op:
+      break;
   }
   std::vector<Value> inputs;
   for (const Pattern& input : node.inputs) inputs.push_back(build_pattern(input, match));
@@ -92,16 +99,20 @@ Value build_pattern(const Pattern& pattern, const Match& match) {
 }  // namespace
 
 Rule::Rule(std::string name, Pattern from, Pattern to, std::function<bool(const Match&)> condition)
-    : name(std::move(name)), from(std::move(from)), to([to = std::move(to), condition = std::move(condition)](const Match& match) {
+    : name(std::move(name)),
+      from(std::move(from)),
+      to([to = std::move(to), condition = std::move(condition)](const Match& match) {
         return condition && !condition(match) ? Value() : build_pattern(to, match);
       }) {}
 
-GraphCopy rewrite(const Graph& from, Graph& to, const std::vector<Rule>& rules, const std::function<bool(int32_t)>& eligible) {
+GraphCopy rewrite(const Graph& from, Graph& to, const std::vector<Rule>& rules,
+                  const std::function<bool(int32_t)>& eligible) {
   GraphCopy copy(from, to);
   int64_t steps_left = 1000 + 20 * static_cast<int64_t>(from.size());
   for (int32_t id = 0; id < from.size(); ++id) {
     copy.copy(id);
-    const bool single = from.node(id).outputs.size() == 1 && from.node(id).op->traits.source == SourceKind::none;
+    const bool single =
+        from.node(id).outputs.size() == 1 && from.node(id).op->traits.source == SourceKind::none;
     if (!single || (eligible && !eligible(id))) continue;
     Value current = copy.values(id)[0];
     for (bool changed = true; changed;) {
@@ -111,7 +122,8 @@ GraphCopy rewrite(const Graph& from, Graph& to, const std::vector<Rule>& rules, 
         if (!matches(rule.from, current, match.variables)) continue;
         const Value next = rule.to(match);
         if (!next || next == current || next.type() != current.type()) continue;
-        if (--steps_left < 0) throw InternalError("internal fault: the rewrite rule '" + rule.name + "' runs in circles");
+        if (--steps_left < 0)
+          throw InternalError("internal fault: the rewrite rule '" + rule.name + "' runs in circles");
         current = next;
         changed = true;
         break;

@@ -15,8 +15,8 @@ class Pattern {
   Pattern(int number) : Pattern(static_cast<double>(number)) {}
   /// A variable: matches any value, the same one wherever it stands in the pattern.
   static Pattern variable(int index);
-  /// Any node of this op. Both orders are tried for commutative ops. On a rule's right side attributes are taken
-  /// from `attributes`; on its left side they are not looked at.
+  /// Any node of this op. Both orders are tried for commutative ops. On a rule's right side attributes are
+  /// taken from `attributes`; on its left side they are not looked at.
   static Pattern op(std::string name, std::vector<Pattern> inputs, Attributes attributes = {});
 
   struct Node;
@@ -39,8 +39,8 @@ struct Match {
   std::vector<Value> variables;
 };
 
-/// from → to, where the condition holds. The replacement must have the type of what it replaces; a rule whose result
-/// has another type does not apply.
+/// from → to, where the condition holds. The replacement must have the type of what it replaces; a rule whose
+/// result has another type does not apply.
 struct Rule {
   std::string name;
   Pattern from;
@@ -52,8 +52,9 @@ struct Rule {
       : name(std::move(name)), from(std::move(from)), to(std::move(to)) {}
 };
 
-/// Copies all nodes of `from` into `to`, at each applying the first rule that fits until none does. `eligible` may
-/// protect nodes of `from`. Outputs are not copied. Throws InternalError naming the rule where rules run in circles.
+/// Copies all nodes of `from` into `to`, at each applying the first rule that fits until none does.
+/// `eligible` may protect nodes of `from`. Outputs are not copied. Throws InternalError naming the rule where
+/// rules run in circles.
 GraphCopy rewrite(const Graph& from, Graph& to, const std::vector<Rule>& rules,
                   const std::function<bool(int32_t)>& eligible = {});
 

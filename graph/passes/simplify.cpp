@@ -24,7 +24,8 @@ Value merge_transposes(const Match& match) {
   for (int64_t axis : outer) merged.push_back(first[axis]);
   if (std::is_sorted(merged.begin(), merged.end())) return match.variables[0];
   const Node& root = node_of(match.root);
-  return match.root.graph().add(*root.op, {&match.variables[0], 1}, {{"permutation", merged}}, root.name, root.where);
+  return match.root.graph().add(*root.op, {&match.variables[0], 1}, {{"permutation", merged}}, root.name,
+                                root.where);
 }
 
 // A product reads a transposed matrix as it lies in memory.
@@ -61,15 +62,19 @@ Value drop_broadcasts(const Match& match) {
   std::vector<TensorType> types;
   for (Value input : inputs) types.push_back(input.type());
   // At least one input must keep the full shape.
-  const bool full = std::any_of(types.begin(), types.end(), [&](const TensorType& t) { return t == match.root.type(); });
+  const bool full =
+      std::any_of(types.begin(), types.end(), [&](const TensorType& t) { return t == match.root.type(); });
   if (!full) return {};
   return graph.add(op, inputs, node.attributes, node.name, node.where);
 }
 
 std::vector<Rule> rules() {
   const Pattern x = Pattern::variable(0), y = Pattern::variable(1);
-  const auto op = [](std::string name, std::vector<Pattern> inputs) { return Pattern::op(std::move(name), std::move(inputs)); };
-  // The driver applies a rule only where the type stays the same, so the conditions on shapes need not be said.
+  const auto op = [](std::string name, std::vector<Pattern> inputs) {
+    return Pattern::op(std::move(name), std::move(inputs));
+  };
+  // The driver applies a rule only where the type stays the same, so the conditions on shapes need not be
+  // said.
   return {
       {"x * 1 → x", x * 1, x},
       {"x / 1 → x", x / 1, x},
@@ -89,8 +94,10 @@ std::vector<Rule> rules() {
       {"sum_to(x) → x", op("sum_to", {x}), x},
       {"cast(x) → x", op("cast", {x}), x},
       {"transpose(transpose(x)) → transpose(x)", op("transpose", {op("transpose", {x})}), merge_transposes},
-      {"matmul(transpose(x), y) → matmul(x, y, transpose_a)", op("matmul", {op("transpose", {x}), y}), transpose_into_product(0)},
-      {"matmul(x, transpose(y)) → matmul(x, y, transpose_b)", op("matmul", {x, op("transpose", {y})}), transpose_into_product(1)},
+      {"matmul(transpose(x), y) → matmul(x, y, transpose_a)", op("matmul", {op("transpose", {x}), y}),
+       transpose_into_product(0)},
+      {"matmul(x, transpose(y)) → matmul(x, y, transpose_b)", op("matmul", {x, op("transpose", {y})}),
+       transpose_into_product(1)},
   };
 }
 

@@ -5,8 +5,8 @@
 
 namespace lariat {
 
-/// Windows that move over the time of a sequence. Their places depend on where a sequence begins, never on how far its
-/// batch is padded.
+/// Windows that move over the time of a sequence. Their places depend on where a sequence begins, never on
+/// how far its batch is padded.
 struct SequenceWindow {
   int64_t size = 1, stride = 1;
   Padding padding = Padding::same;
@@ -19,6 +19,7 @@ struct SequenceWindow {
 };
 
 const std::vector<std::string>& padding_names();
-inline constexpr const char* padding_doc = "same: a window around every stride-th frame; valid: only windows within the sequence";
+inline constexpr const char* padding_doc =
+    "same: a window around every stride-th frame; valid: only windows within the sequence";
 
 }  // namespace lariat
