@@ -83,7 +83,7 @@ TEST_CASE("cli: recordings that cannot be used are named and skipped; others are
   const ProgramRun run = run_lariat({"train", made.recipe, "--data", tones, "--quiet"});
   CHECK(run.status == 0);
   const auto has = [&](const std::string& text) {
-    CHECK_MESSAGE(run.err.find(text) != std::string::npos, text + "\n" + run.err);
+    CHECK_MESSAGE(run.err.find(text) != std::string::npos, (text + "\n" + run.err));
   };
   has("lariat: 5 files were skipped:\n");
   has("  " + tones + "/1_ann_5.wav: cannot be read as audio (");

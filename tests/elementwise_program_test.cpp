@@ -42,7 +42,7 @@ class Chunks final : public ParallelFor {
 Extents random_extents(Random& random) {
   Extents result(random.below(6));
   const int64_t kind = random.below(20);
-  for (int64_t& extent : result) extent = kind == 0 ? random.below(3) : 1 + random.below(kind < 4 ? 14 : 5);
+  for (int64_t& extent : result) extent = kind == 0 ? random.below(3) : 1 + random.below(5);
   // Some that span several blocks and chunks.
   if (kind == 1 && !result.empty()) result[random.below(static_cast<int64_t>(result.size()))] *= 300;
   return result;

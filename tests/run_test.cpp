@@ -152,7 +152,7 @@ TEST_CASE("run: images are learned, and the result says everything") {
   const std::string data = write_images(folder), out = folder.file("m.safetensors");
   std::vector<int64_t> epochs;
   int64_t steps = 0;
-  RunOptions options{.data = data, .out = out, .threads = 1};
+  RunOptions options{.data = data, .out = out, .threads = 2};
   options.on_epoch_end = [&](const EpochReport& report) { epochs.push_back(report.epoch); };
   options.on_step = [&](const StepReport&) { ++steps; };
   TrainingRun run(recipe_of(image_recipe), options);
@@ -168,7 +168,7 @@ TEST_CASE("run: images are learned, and the result says everything") {
   CHECK(result.penalised.count == 16 * 12);
   CHECK(result.nonzeros() == result.parameters() - result.weights.zeros);
   CHECK(result.report.rewritten.size() == 1);
-  CHECK(result.threads == 1);
+  CHECK(result.threads == 2);
   CHECK(result.state_hash.size() == 16);
   CHECK(result.seconds > 0);
   CHECK(result.model == out);
@@ -440,18 +440,17 @@ TEST_CASE("run: a run that diverges says so, and its last checkpoint stays") {
   const Folder folder;
   const std::string data = write_images(folder), out = folder.file("m.safetensors");
   Recipe recipe = recipe_of(image_recipe);
+  // w ← (1 - 2·10⁶)·w at each step.
+  recipe.set("layers.0.kernel_penalty", "l2=1");
   recipe.set("optimizer.kind", "sgd");
-  recipe.set("optimizer.learning_rate", "1e20");
-  recipe.set("schedule.kind", "constant");
+  recipe.set("optimizer.learning_rate", "1e6");
   recipe.set("training.batch_size", "120");
-  // The first epoch is one step of almost nothing, so that it ends well.
-  recipe.set("schedule.warmup", "1000000000000");
-  recipe.set("optimizer.learning_rate", "1e30");
-  const std::string message =
-      message_of<JobError>([&] { TrainingRun(recipe, {.data = data, .out = out}).run(); });
+  const std::string message = message_of<JobError>([&] { TrainingRun(recipe, {.data = data, .out = out}).run(); });
+  const size_t epochs = Checkpoint::load(checkpoint_of(out)).history.size();
+  CHECK(epochs >= 1);
+  CHECK(epochs < 12);
   CHECK(message.starts_with("diverged: the loss is "));
-  CHECK(message.ends_with("; '" + out + ".checkpoint' holds the state after epoch 1"));
-  CHECK(Checkpoint::load(checkpoint_of(out)).history.size() == 1);
+  CHECK(message.ends_with("; '" + checkpoint_of(out) + "' holds the state after epoch " + std::to_string(epochs)));
   CHECK_FALSE(fs::exists(out));
 }
 

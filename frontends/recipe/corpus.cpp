@@ -1,6 +1,7 @@
 #include "frontends/recipe/corpus.hpp"
 
 #include <fmt/format.h>
+#include <tbb/global_control.h>
 #include <tbb/task_arena.h>
 
 #include <algorithm>
@@ -53,7 +54,9 @@ void skip_short(data::Dataset& dataset, int64_t frames) {
 }
 
 void with_threads(int threads, const std::function<void()>& action) {
-  tbb::task_arena(threads > 0 ? threads : available_threads()).execute(action);
+  const int count = threads > 0 ? threads : available_threads();
+  const tbb::global_control allowed(tbb::global_control::max_allowed_parallelism, static_cast<size_t>(count));
+  tbb::task_arena(count).execute(action);
 }
 
 }  // namespace lariat

@@ -12,6 +12,7 @@ namespace lariat {
 namespace {
 
 constexpr double any = std::numeric_limits<double>::max();
+constexpr double most = 1e6;
 constexpr double below_one = 0.999999;
 constexpr int64_t any_integer = std::numeric_limits<int64_t>::max();
 
@@ -26,7 +27,7 @@ SpecKinds kinds_of(const std::vector<Choice<Made, Context...>>& choices) {
 template <class O>
 Choice<Optimizer> optimizer_choice(std::string name, std::string doc, void (*add)(Fields<O>&)) {
   Fields<O> fields;
-  fields.number("learning_rate", &O::learning_rate, 0, any, "step size η");
+  fields.number("learning_rate", &O::learning_rate, 0, most, "step size η");
   add(fields);
   return {fields.kind(std::move(name), std::move(doc)), [fields](const Spec& spec) -> Optimizer { return fields.read(spec); }};
 }
@@ -40,17 +41,17 @@ template <class O>
 void add_adam(Fields<O>& fields) {
   fields.number("beta1", &O::beta1, 0, below_one, "decay of the mean gradient")
       .number("beta2", &O::beta2, 0, below_one, "decay of the mean squared gradient")
-      .number("epsilon", &O::epsilon, 0, any, "added to its root");
+      .number("epsilon", &O::epsilon, 0, most, "added to its root");
 }
 
 void add_adamw(Fields<AdamW>& fields) {
   add_adam(fields);
-  fields.number("weight_decay", &AdamW::weight_decay, 0, any, "η times this share of the weights is taken off at each step");
+  fields.number("weight_decay", &AdamW::weight_decay, 0, most, "η times this share of the weights is taken off at each step");
 }
 
 void add_rmsprop(Fields<RmsProp>& fields) {
   fields.number("decay", &RmsProp::decay, 0, below_one, "decay of the mean squared gradient")
-      .number("epsilon", &RmsProp::epsilon, 0, any, "added to its root");
+      .number("epsilon", &RmsProp::epsilon, 0, most, "added to its root");
 }
 
 struct ScheduleOptions {
