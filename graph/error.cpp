@@ -30,6 +30,15 @@ size_t edit_distance(std::string_view a, std::string_view b) {
   return row.back();
 }
 
+// How many characters the two share at their ends: tells apart names at equal distance.
+size_t shared_ends(std::string_view a, std::string_view b) {
+  const size_t shorter = std::min(a.size(), b.size());
+  size_t front = 0, back = 0;
+  while (front < shorter && a[front] == b[front]) ++front;
+  while (back < shorter - front && a[a.size() - 1 - back] == b[b.size() - 1 - back]) ++back;
+  return front + back;
+}
+
 }  // namespace
 
 std::string nearest_name(std::string_view wanted, std::span<const std::string> known) {
@@ -37,7 +46,9 @@ std::string nearest_name(std::string_view wanted, std::span<const std::string> k
   size_t best = std::max<size_t>(2, wanted.size() / 3) + 1;
   for (const std::string& name : known) {
     const size_t distance = edit_distance(wanted, name);
-    if (distance < best) {
+    const bool tie =
+        distance == best && !nearest.empty() && shared_ends(wanted, name) > shared_ends(wanted, nearest);
+    if (distance < best || tie) {
       best = distance;
       nearest = name;
     }

@@ -130,14 +130,18 @@ TEST_CASE("cli: a recipe with an unknown key, a wrong type or a value out of ran
           ": [optimizer] has no key 'learning_rat'. Did you mean 'learning_rate'?");
   refused("[optimizer]", "[optimiser]", ": a recipe has no table 'optimiser'. Did you mean 'optimizer'?");
   refused("epochs = 2", "epochs = \"two\"",
-          ":26: [training] epochs = \"two\": must be an integer from 1 to 1000000");
-  refused("epochs = 2", "epochs = 0", ":26: [training] epochs = 0: must be an integer from 1 to 1000000");
-  refused("units = 12", "units = 1.5", ":11: [layers.0] units = 1.5: must be an integer from 1 to 1000000");
-  refused("\"lstm\"", "\"lstn\"", ":10: [layers.0] kind = lstn: must be one of");
+          ":23: [training] epochs = \"two\": must be an integer from 1 to 1000000");
+  refused("epochs = 2", "epochs = 0", ":23: [training] epochs = 0: must be an integer from 1 to 1000000");
+  refused("units = 12", "units = 1.5", ":11: [layers.0] units = 1.5: must be an integer from 1 to 65536");
+  refused("\"lstm\"", "\"lstn\"",
+          ":10: [layers.0] kind = lstn: must be one of dense, conv1d, max_pool1d, average_pool1d, lstm, "
+          "bidirectional_lstm, stack_frames, layer_norm, activation, dropout, flatten, global_average_pool, "
+          "global_max_pool, last_step. Did you mean 'lstm'?");
   refused("l1=2e-3", "l1=-1",
           ":12: [layers.0] kernel_penalty = l1=-1: must be none, or l1 and l2 with numbers from 0, such as "
           "l1=1e-4,l2=1e-5");
-  refused("epochs = 2", "epochs = ", ":26: is not valid TOML: ");
+  refused("epochs = 2", "epochs = ",
+          ":23: is not valid TOML: Error while parsing key-value pair: expected value, saw '\\n'");
   check_refused({"train", folder / "none.toml"},
                 "'" + (folder / "none.toml") + "': there is no such recipe; check the path");
   check_refused({"train", made.recipe, "--set", "training.epoch=3"},
@@ -148,7 +152,11 @@ TEST_CASE("cli: a recipe with an unknown key, a wrong type or a value out of ran
   CHECK(malformed.status == 2);
   CHECK(malformed.err == "lariat train: --set epochs: write key=value, such as --set training.epochs=5\n");
   // Layers that do not fit together.
-  refused("units = 0", "units = 7", "");
+  write_file(recipe, replaced(tones_recipe, "units = 0", "units = 7"));
+  check_refused(
+      {"train", recipe, "--data", made.tones},
+      "the model ends in 'dense' with [batch, 7], but the data have 10 classes; end it with a dense layer of "
+      "10 units");
 }
 
 TEST_CASE("cli: a model file that is missing, truncated, foreign or of other shapes") {

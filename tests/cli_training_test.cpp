@@ -212,7 +212,7 @@ TEST_CASE("cli: on a terminal training draws a bar within its width") {
   options.environment = {{"TERM", "xterm"}};
   const ProgramRun run = run_lariat({"train", made.recipe, "--data", made.tones}, options);
   CHECK(run.status == 0);
-  CHECK(contains(run.err, "\repoch 1/2 [>"));
+  CHECK(contains(run.err, "\repoch 1/2 ["));
   CHECK(contains(run.err, "\x1b[K"));
   size_t drawn = 0;
   for (size_t at = run.err.find("\repoch"); at != std::string::npos;

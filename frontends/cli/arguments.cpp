@@ -156,7 +156,6 @@ bool Arguments::read(const Strings& words) const {
     next += count;
     if (count == 0 && entry.required) fail(fmt::format("{} is missing. See {} --help", entry.name, command_));
   }
-  if (next < rest.size()) unexpected(rest[next]);
   const Strings known = flags();
   for (size_t i = 0; i < entries_.size(); ++i) {
     const Entry& entry = entries_[i];
@@ -174,6 +173,7 @@ bool Arguments::read(const Strings& words) const {
       fail(error.what());
     }
   }
+  if (next < rest.size()) unexpected(rest[next]);
   return true;
 }
 
