@@ -445,12 +445,14 @@ TEST_CASE("run: a run that diverges says so, and its last checkpoint stays") {
   recipe.set("optimizer.kind", "sgd");
   recipe.set("optimizer.learning_rate", "1e6");
   recipe.set("training.batch_size", "120");
-  const std::string message = message_of<JobError>([&] { TrainingRun(recipe, {.data = data, .out = out}).run(); });
+  const std::string message =
+      message_of<JobError>([&] { TrainingRun(recipe, {.data = data, .out = out}).run(); });
   const size_t epochs = Checkpoint::load(checkpoint_of(out)).history.size();
   CHECK(epochs >= 1);
   CHECK(epochs < 12);
   CHECK(message.starts_with("diverged: the loss is "));
-  CHECK(message.ends_with("; '" + checkpoint_of(out) + "' holds the state after epoch " + std::to_string(epochs)));
+  CHECK(message.ends_with("; '" + checkpoint_of(out) + "' holds the state after epoch " +
+                          std::to_string(epochs)));
   CHECK_FALSE(fs::exists(out));
 }
 

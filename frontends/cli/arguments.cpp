@@ -16,13 +16,17 @@ Arguments::Arguments(std::string command, std::string doc, std::string example)
     : command_(std::move(command)), doc_(std::move(doc)), example_(std::move(example)) {}
 
 void Arguments::word(std::string name, std::string& target, std::string doc, bool required) {
-  entries_.push_back({std::move(name), {}, std::move(doc), true, required, false,
-                      [&target](const Strings& given) { target = given.front(); }});
+  entries_.push_back(
+      {std::move(name), {}, std::move(doc), true, required, false, [&target](const Strings& given) {
+         target = given.front();
+       }});
 }
 
 void Arguments::words(std::string name, Strings& target, std::string doc, bool required) {
-  entries_.push_back({std::move(name), {}, std::move(doc), true, required, true,
-                      [&target](const Strings& given) { target = given; }});
+  entries_.push_back(
+      {std::move(name), {}, std::move(doc), true, required, true, [&target](const Strings& given) {
+         target = given;
+       }});
 }
 
 void Arguments::option(std::string flag, std::string value_name, std::string& target, std::string doc) {
@@ -35,8 +39,8 @@ void Arguments::repeated(std::string flag, std::string value_name, Strings& targ
                       [&target](const Strings& given) { target = given; }});
 }
 
-void Arguments::option(std::string flag, std::string value_name, std::function<void(const std::string&)> handler,
-                       std::string doc) {
+void Arguments::option(std::string flag, std::string value_name,
+                       std::function<void(const std::string&)> handler, std::string doc) {
   entries_.push_back({std::move(flag), std::move(value_name), std::move(doc), false, false, false,
                       [handler = std::move(handler)](const Strings& given) { handler(given.front()); }});
 }
@@ -53,8 +57,9 @@ void Arguments::integer(std::string flag, std::optional<int64_t>& target, int64_
 }
 
 void Arguments::flag(std::string flag, bool& target, std::string doc) {
-  entries_.push_back({std::move(flag), {}, std::move(doc), false, false, false,
-                      [&target](const Strings&) { target = true; }});
+  entries_.push_back({std::move(flag), {}, std::move(doc), false, false, false, [&target](const Strings&) {
+                        target = true;
+                      }});
 }
 
 void Arguments::seed(std::optional<int64_t>& target) {
@@ -62,11 +67,13 @@ void Arguments::seed(std::optional<int64_t>& target) {
 }
 
 void Arguments::threads(std::optional<int64_t>& target) {
-  integer("--threads", target, 1, 1024, "threads to use; otherwise what the machine allows; results are the same");
+  integer("--threads", target, 1, 1024,
+          "threads to use; otherwise what the machine allows; results are the same");
 }
 
 void Arguments::json(std::string& target) {
-  option("--json", "FILE", target, "write the figures as JSON too; - is standard output, where nothing else is then");
+  option("--json", "FILE", target,
+         "write the figures as JSON too; - is standard output, where nothing else is then");
 }
 
 Strings Arguments::flags() const {
@@ -76,7 +83,9 @@ Strings Arguments::flags() const {
   return result;
 }
 
-void Arguments::fail(const std::string& message) const { throw UsageError(fmt::format("{}: {}", command_, message)); }
+void Arguments::fail(const std::string& message) const {
+  throw UsageError(fmt::format("{}: {}", command_, message));
+}
 
 void Arguments::unexpected(const std::string& word) const {
   if (word.size() > 1 && word.front() == '-') {
@@ -152,7 +161,8 @@ bool Arguments::read(const Strings& words) const {
     const Entry& entry = entries_[i];
     if (!entry.is_word) continue;
     const size_t count = entry.many ? rest.size() - next : std::min<size_t>(1, rest.size() - next);
-    values[i].assign(rest.begin() + static_cast<int64_t>(next), rest.begin() + static_cast<int64_t>(next + count));
+    values[i].assign(rest.begin() + static_cast<int64_t>(next),
+                     rest.begin() + static_cast<int64_t>(next + count));
     next += count;
     if (count == 0 && entry.required) fail(fmt::format("{} is missing. See {} --help", entry.name, command_));
   }

@@ -13,11 +13,20 @@ std::string escaped(std::string_view text) {
   std::string out;
   for (const char c : text) {
     switch (c) {
-      case '&': out += "&amp;"; break;
-      case '<': out += "&lt;"; break;
-      case '>': out += "&gt;"; break;
-      case '"': out += "&quot;"; break;
-      default: out.push_back(c);
+      case '&':
+        out += "&amp;";
+        break;
+      case '<':
+        out += "&lt;";
+        break;
+      case '>':
+        out += "&gt;";
+        break;
+      case '"':
+        out += "&quot;";
+        break;
+      default:
+        out.push_back(c);
     }
   }
   return out;
@@ -79,7 +88,8 @@ Axis value_axis(const LineChart& chart) {
 
 Axis epoch_axis(size_t epochs) {
   Axis axis = linear_axis(0, static_cast<double>(epochs), 6);
-  std::erase_if(axis.ticks, [&](double tick) { return tick != std::floor(tick) || tick < 1 || tick > double(epochs); });
+  std::erase_if(axis.ticks,
+                [&](double tick) { return tick != std::floor(tick) || tick < 1 || tick > double(epochs); });
   if (axis.ticks.empty() || axis.ticks.front() > 1) axis.ticks.insert(axis.ticks.begin(), 1);
   axis.low = 1;
   axis.high = std::max(2.0, static_cast<double>(epochs));
@@ -105,10 +115,12 @@ std::string line_chart(const LineChart& chart) {
   for (const Series& series : chart.series) epochs = std::max(epochs, series.values.size());
   const Axis vertical = value_axis(chart), horizontal = epoch_axis(epochs);
   const auto x = [&](double epoch) { return left + horizontal.place(epoch) * (width - left - right); };
-  const auto y = [&](double value) { return height - bottom - vertical.place(value) * (height - top - bottom); };
+  const auto y = [&](double value) {
+    return height - bottom - vertical.place(value) * (height - top - bottom);
+  };
 
-  std::string svg = fmt::format("<svg class=\"chart\" viewBox=\"0 0 {} {}\" role=\"img\" aria-label=\"{}\">", width,
-                                height, escaped(chart.label));
+  std::string svg = fmt::format("<svg class=\"chart\" viewBox=\"0 0 {} {}\" role=\"img\" aria-label=\"{}\">",
+                                width, height, escaped(chart.label));
   for (const double tick : vertical.ticks)
     svg += fmt::format(
         "<line class=\"grid\" x1=\"{}\" x2=\"{}\" y1=\"{:.1f}\" y2=\"{:.1f}\"/>"
@@ -121,8 +133,9 @@ std::string line_chart(const LineChart& chart) {
                      height - bottom, height - bottom);
   svg += fmt::format("<text class=\"unit\" x=\"{}\" y=\"{}\" text-anchor=\"middle\">epoch</text>",
                      (left + width - right) / 2, height - 6);
-  svg += fmt::format("<text class=\"unit\" transform=\"translate(12 {}) rotate(-90)\" text-anchor=\"middle\">{}</text>",
-                     (top + height - bottom) / 2, escaped(chart.unit));
+  svg += fmt::format(
+      "<text class=\"unit\" transform=\"translate(12 {}) rotate(-90)\" text-anchor=\"middle\">{}</text>",
+      (top + height - bottom) / 2, escaped(chart.unit));
 
   std::vector<std::pair<double, size_t>> labels;
   for (size_t s = 0; s < chart.series.size(); ++s) {
@@ -140,18 +153,22 @@ std::string line_chart(const LineChart& chart) {
       path += fmt::format("{}{:.1f} {:.1f}", pen_down ? "L" : "M", x(double(i) + 1), last);
       pen_down = true;
       points += fmt::format(
-          "<circle class=\"point\" cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"6\"><title>epoch {}: {} {}</title></circle>",
+          "<circle class=\"point\" cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"6\"><title>epoch {}: {} "
+          "{}</title></circle>",
           x(double(i) + 1), last, i + 1, escaped(series.name), number(value));
     }
-    svg += fmt::format("<g class=\"series-{}\"><path class=\"line\" d=\"{}\"/>{}</g>", series.color, path, points);
+    svg += fmt::format("<g class=\"series-{}\"><path class=\"line\" d=\"{}\"/>{}</g>", series.color, path,
+                       points);
     if (last >= 0) labels.emplace_back(last, s);
   }
   spread(labels);
   for (const auto& [at, s] : labels)
     svg += fmt::format(
-        "<g class=\"series-{}\"><rect class=\"swatch\" x=\"{}\" y=\"{:.1f}\" width=\"9\" height=\"3\" rx=\"1.5\"/></g>"
+        "<g class=\"series-{}\"><rect class=\"swatch\" x=\"{}\" y=\"{:.1f}\" width=\"9\" height=\"3\" "
+        "rx=\"1.5\"/></g>"
         "<text class=\"name\" x=\"{}\" y=\"{:.1f}\">{}</text>",
-        chart.series[s].color, width - right + 6, at - 1.5, width - right + 19, at + 4, escaped(chart.series[s].name));
+        chart.series[s].color, width - right + 6, at - 1.5, width - right + 19, at + 4,
+        escaped(chart.series[s].name));
   return svg + "</svg>";
 }
 
@@ -161,7 +178,8 @@ std::string confusion_chart(const std::vector<std::string>& classes, const std::
   for (const std::string& name : classes) longest = std::max(longest, name.size());
   const bool turned = longest > 2;
   const double margin = 30 + std::min(90.0, 7.5 * static_cast<double>(longest));
-  const double cell = std::clamp(420.0 / static_cast<double>(n), 9.0, 40.0), size = margin + cell * double(n) + 4;
+  const double cell = std::clamp(420.0 / static_cast<double>(n), 9.0, 40.0),
+               size = margin + cell * double(n) + 4;
   const double font = std::min(13.0, 0.42 * cell + 2);
 
   std::string svg = fmt::format(
@@ -171,18 +189,24 @@ std::string confusion_chart(const std::vector<std::string>& classes, const std::
   svg += fmt::format("<text class=\"unit\" x=\"{:.1f}\" y=\"13\" text-anchor=\"middle\">recognised as</text>",
                      (margin + size) / 2);
   svg += fmt::format(
-      "<text class=\"unit\" transform=\"translate(12 {:.1f}) rotate(-90)\" text-anchor=\"middle\">said</text>",
+      "<text class=\"unit\" transform=\"translate(12 {:.1f}) rotate(-90)\" "
+      "text-anchor=\"middle\">said</text>",
       (margin + size) / 2);
   for (size_t i = 0; i < n; ++i) {
     const double at = margin + (double(i) + 0.5) * cell;
-    svg += fmt::format("<text class=\"tick\" style=\"font-size:{:.1f}px\" x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"end\">{}</text>",
-                       font, margin - 6, at + font / 3, escaped(classes[i]));
-    svg += turned ? fmt::format("<text class=\"tick\" style=\"font-size:{:.1f}px\" transform=\"translate({:.1f} {:.1f}) "
-                                "rotate(-90)\">{}</text>",
-                                font, at + font / 3, margin - 6, escaped(classes[i]))
-                  : fmt::format("<text class=\"tick\" style=\"font-size:{:.1f}px\" x=\"{:.1f}\" y=\"{:.1f}\" "
-                                "text-anchor=\"middle\">{}</text>",
-                                font, at, margin - 7, escaped(classes[i]));
+    svg += fmt::format(
+        "<text class=\"tick\" style=\"font-size:{:.1f}px\" x=\"{:.1f}\" y=\"{:.1f}\" "
+        "text-anchor=\"end\">{}</text>",
+        font, margin - 6, at + font / 3, escaped(classes[i]));
+    svg += turned
+               ? fmt::format(
+                     "<text class=\"tick\" style=\"font-size:{:.1f}px\" transform=\"translate({:.1f} {:.1f}) "
+                     "rotate(-90)\">{}</text>",
+                     font, at + font / 3, margin - 6, escaped(classes[i]))
+               : fmt::format(
+                     "<text class=\"tick\" style=\"font-size:{:.1f}px\" x=\"{:.1f}\" y=\"{:.1f}\" "
+                     "text-anchor=\"middle\">{}</text>",
+                     font, at, margin - 7, escaped(classes[i]));
   }
   for (size_t truth = 0; truth < n; ++truth) {
     const auto row = counts.begin() + static_cast<int64_t>(truth * n);
@@ -193,13 +217,15 @@ std::string confusion_chart(const std::vector<std::string>& classes, const std::
       const double px = margin + double(answer) * cell, py = margin + double(truth) * cell;
       const char* kind = truth == answer ? "series-1" : "series-2";
       svg += fmt::format(
-          "<g class=\"{}\"><rect class=\"cell\" x=\"{:.1f}\" y=\"{:.1f}\" width=\"{:.1f}\" height=\"{:.1f}\" rx=\"2\" "
+          "<g class=\"{}\"><rect class=\"cell\" x=\"{:.1f}\" y=\"{:.1f}\" width=\"{:.1f}\" height=\"{:.1f}\" "
+          "rx=\"2\" "
           "fill-opacity=\"{:.2f}\"><title>{} recognised as {}: {} of {}</title></rect></g>",
           kind, px + 0.75, py + 0.75, cell - 1.5, cell - 1.5, count == 0 ? 0.05 : 0.2 + 0.8 * share,
           escaped(classes[truth]), escaped(classes[answer]), count, total);
       if (count > 0 && cell >= 16)
         svg += fmt::format(
-            "<text class=\"{}\" style=\"font-size:{:.1f}px\" x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"middle\">{}</text>",
+            "<text class=\"{}\" style=\"font-size:{:.1f}px\" x=\"{:.1f}\" y=\"{:.1f}\" "
+            "text-anchor=\"middle\">{}</text>",
             share > 0.5 ? "count inverse" : "count", font, px + cell / 2, py + cell / 2 + font / 3, count);
     }
   }

@@ -23,7 +23,8 @@ bool silenced = false;
 int output_error = 0;  // errno of the first write that failed
 
 void write_output(std::string_view text) {
-  if (output_error == 0 && std::fwrite(text.data(), 1, text.size(), stdout) != text.size()) output_error = errno;
+  if (output_error == 0 && std::fwrite(text.data(), 1, text.size(), stdout) != text.size())
+    output_error = errno;
 }
 
 }  // namespace
@@ -106,7 +107,8 @@ std::string percent(double fraction) { return fmt::format("{:.1f} %", 100 * frac
 
 ThreadLimit::ThreadLimit(std::optional<int64_t> threads)
     : threads_(threads ? static_cast<int>(*threads) : available_threads()),
-      control_(new tbb::global_control(tbb::global_control::max_allowed_parallelism, static_cast<size_t>(threads_))) {}
+      control_(new tbb::global_control(tbb::global_control::max_allowed_parallelism,
+                                       static_cast<size_t>(threads_))) {}
 
 ThreadLimit::~ThreadLimit() { delete static_cast<tbb::global_control*>(control_); }
 

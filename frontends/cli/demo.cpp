@@ -22,8 +22,8 @@ speech::DemoCorpus make_corpus(const std::string& folder) {
   const speech::DemoCorpus corpus =
       speech::generate_demo_corpus(folder, {}, [&](size_t done, size_t total) { progress(done, total); });
   progress.finish();
-  print(fmt::format("{}: {} clips of spoken digits, {} voices to train on, {} others to test on{}\n\n", folder,
-                    grouped(static_cast<int64_t>(corpus.clips)), corpus.train_speakers.size(),
+  print(fmt::format("{}: {} clips of spoken digits, {} voices to train on, {} others to test on{}\n\n",
+                    folder, grouped(static_cast<int64_t>(corpus.clips)), corpus.train_speakers.size(),
                     corpus.test_speakers.size(), corpus.generated ? "" : " (they were there already)"));
   flush_output();
   return corpus;
@@ -34,8 +34,10 @@ ReportData demo_report(const RunResult& result, const Store& weights, const spee
   ReportData data = report_data(result, weights, std::string(demo_recipe));
   data.title = "Spoken digits by a sparse LSTM";
   data.summary = fmt::format(
-      "Trained on {} synthetic voices, tested on {} that it has not heard. The loss is written as in the textbook, "
-      "cross-entropy + λ Σ|w|; a rewrite turned the penalty into a proximal update, so that weights became exactly zero. "
+      "Trained on {} synthetic voices, tested on {} that it has not heard. The loss is written as in the "
+      "textbook, "
+      "cross-entropy + λ Σ|w|; a rewrite turned the penalty into a proximal update, so that weights became "
+      "exactly zero. "
       "The speech is synthetic: a demonstration, no claim of accuracy. {}",
       corpus.train_speakers.size(), corpus.test_speakers.size(), example);
   for (ReportData::Figure& figure : data.figures)
@@ -46,13 +48,15 @@ ReportData demo_report(const RunResult& result, const Store& weights, const spee
 }  // namespace
 
 void demo(const Strings& words) {
-  Arguments arguments("lariat demo",
-                      "Generates spoken digits, trains a sparse LSTM recogniser on them, recognises a file with it, and\n"
-                      "writes a report. Needs espeak-ng.",
-                      "lariat demo --out build/demo");
+  Arguments arguments(
+      "lariat demo",
+      "Generates spoken digits, trains a sparse LSTM recogniser on them, recognises a file with it, and\n"
+      "writes a report. Needs espeak-ng.",
+      "lariat demo --out build/demo");
   std::string folder = "lariat-demo", json_name;
   std::optional<int64_t> seed, threads;
-  arguments.option("--out", "DIR", folder, "the folder for corpus, model and report; lariat-demo where it is not given");
+  arguments.option("--out", "DIR", folder,
+                   "the folder for corpus, model and report; lariat-demo where it is not given");
   arguments.seed(seed);
   arguments.threads(threads);
   arguments.json(json_name);
@@ -62,8 +66,10 @@ void demo(const Strings& words) {
   std::error_code failure;
   std::filesystem::create_directories(path, failure);
   if (failure)
-    throw UserError(fmt::format("cannot create '{}': {}; choose another place with --out", folder, failure.message()));
-  const std::string model_file = (path / "digits.safetensors").string(), page = (path / "report.html").string();
+    throw UserError(
+        fmt::format("cannot create '{}': {}; choose another place with --out", folder, failure.message()));
+  const std::string model_file = (path / "digits.safetensors").string(),
+                    page = (path / "report.html").string();
   for (const std::string& file : {model_file, page}) check_writable(file);
 
   const ThreadLimit limit(threads);
@@ -78,7 +84,8 @@ void demo(const Strings& words) {
   print("\nOn voices it has not heard:\n" + summary(result));
 
   // What lies on the disk is what recognises, not what is still in memory.
-  const std::string clip = (path / "corpus" / fmt::format("7_{}_0.wav", corpus.test_speakers.front())).string();
+  const std::string clip =
+      (path / "corpus" / fmt::format("7_{}_0.wav", corpus.test_speakers.front())).string();
   const Prediction heard = SavedModel::load(model_file).recognize({clip}).front();
   print(fmt::format("\n$ lariat recognize {} {}\n{}  {}  {}\n", model_file, clip, clip, heard.label,
                     percent(heard.probability)));

@@ -21,7 +21,8 @@ data::Split split_named(const std::string& name) {
     if (data::name_of(split) == name) return split;
     known.emplace_back(data::name_of(split));
   }
-  throw UserError(fmt::format("--split {}: must be train, validation or test.{}", name, did_you_mean(name, known)));
+  throw UserError(
+      fmt::format("--split {}: must be train, validation or test.{}", name, did_you_mean(name, known)));
 }
 
 std::string confusion_table(const Strings& classes, const std::vector<std::vector<int64_t>>& confusion) {
@@ -29,7 +30,8 @@ std::string confusion_table(const Strings& classes, const std::vector<std::vecto
   for (const std::string& name : classes) rows[0].push_back(name);
   for (size_t i = 0; i < confusion.size(); ++i) {
     rows.push_back({classes[i]});
-    for (const int64_t count : confusion[i]) rows.back().push_back(count == 0 ? "." : fmt::format("{}", count));
+    for (const int64_t count : confusion[i])
+      rows.back().push_back(count == 0 ? "." : fmt::format("{}", count));
   }
   return columns(rows, 0);
 }
@@ -45,8 +47,9 @@ void evaluate(const Strings& words) {
   data::Split split = data::Split::test;
   arguments.word("MODEL", file, "what lariat train wrote");
   arguments.option("--data", "DIR", data_folder, "the folder of the data, instead of the recipe's");
-  arguments.option("--split", "NAME", [&](const std::string& name) { split = split_named(name); },
-                   "train, validation or test (the default)");
+  arguments.option(
+      "--split", "NAME", [&](const std::string& name) { split = split_named(name); },
+      "train, validation or test (the default)");
   arguments.repeated("--held-out", "SPEAKER", held_out, "take this speaker's recordings as the test");
   arguments.threads(threads);
   arguments.json(json_name);

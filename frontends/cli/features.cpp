@@ -30,7 +30,10 @@ Format format_of(const std::string& file) {
 void add_feature_options(Arguments& arguments, FeatureOptions& options) {
   for (const auto& option : feature_option_table().options()) {
     arguments.option(
-        data::flag_of(option.name), option.type == "boolean" ? "true|false" : option.type == "choice" ? "NAME" : "N",
+        data::flag_of(option.name),
+        option.type == "boolean"  ? "true|false"
+        : option.type == "choice" ? "NAME"
+                                  : "N",
         [&options, &option](const std::string& text) { option.set(options, text); },
         fmt::format("{} ({}; default {})", option.doc, option.range, option.default_value));
   }
@@ -52,11 +55,13 @@ void features(const Strings& words) {
   arguments.json(json_name);
   add_feature_options(arguments, options);
   if (!arguments.read(words)) return;
-  if (out.empty()) throw UsageError("lariat features: --out FILE.csv or FILE.npy is missing. See lariat features --help");
+  if (out.empty())
+    throw UsageError("lariat features: --out FILE.csv or FILE.npy is missing. See lariat features --help");
   const Format format = format_of(out);
   if (options.cmvn == Cmvn::global)
     throw UsageError(
-        "lariat features: cmvn = global: one file has no statistics of a training set; give --cmvn utterance");
+        "lariat features: cmvn = global: one file has no statistics of a training set; give --cmvn "
+        "utterance");
   if (seed) options.dither_seed = *seed;
   check_writable(out);
   const JsonFile json(json_name);
@@ -71,7 +76,8 @@ void features(const Strings& words) {
   format == Format::csv ? write_csv(out, matrix) : write_npy(out, matrix);
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   print(fmt::format("{}: {} frames of {} values, from {} at {} Hz\n", out, matrix.frames, matrix.dimensions,
-                    duration(static_cast<double>(audio.samples.size()) / audio.sample_rate), audio.sample_rate));
+                    duration(static_cast<double>(audio.samples.size()) / audio.sample_rate),
+                    audio.sample_rate));
   json.write({{"file", audio_name},
               {"out", out},
               {"frames", matrix.frames},

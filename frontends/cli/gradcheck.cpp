@@ -15,9 +15,10 @@
 namespace lariat::cli {
 
 void gradcheck(const Strings& words) {
-  Arguments arguments("lariat gradcheck",
-                      "Compares the gradients of ops with finite differences, in double, on their own samples.",
-                      "lariat gradcheck matmul lstm_cell --json gradcheck.json");
+  Arguments arguments(
+      "lariat gradcheck",
+      "Compares the gradients of ops with finite differences, in double, on their own samples.",
+      "lariat gradcheck matmul lstm_cell --json gradcheck.json");
   Strings names;
   std::optional<int64_t> seed, threads;
   std::string json_name;
@@ -43,8 +44,9 @@ void gradcheck(const Strings& words) {
     const GradcheckResult result = lariat::gradcheck(*op, static_cast<uint64_t>(seed.value_or(0)));
     const bool passed = result.passed && result.checks >= result.expected_checks;
     checks += result.checks;
-    std::string line = fmt::format("{:<{}}  {:>7} of {:>7} checks  worst error {:.1e}  {}", op->name, width, result.checks,
-                                   result.expected_checks, result.worst_error, passed ? "passed" : "FAILED");
+    std::string line =
+        fmt::format("{:<{}}  {:>7} of {:>7} checks  worst error {:.1e}  {}", op->name, width, result.checks,
+                    result.expected_checks, result.worst_error, passed ? "passed" : "FAILED");
     if (!passed) {
       failures.push_back(op->name);
       line += result.detail.empty() ? ": fewer checks ran than should have" : ": " + result.detail;

@@ -25,9 +25,9 @@ void list_passes() {
 }  // namespace
 
 void graph(const Strings& words) {
-  Arguments arguments("lariat graph",
-                      "Shows the training step of a recipe as a graph: forward, backward, optimizer, prox.",
-                      "lariat graph recipe.toml --after none\nlariat graph recipe.toml --dot step.dot && dot -Tsvg step.dot");
+  Arguments arguments(
+      "lariat graph", "Shows the training step of a recipe as a graph: forward, backward, optimizer, prox.",
+      "lariat graph recipe.toml --after none\nlariat graph recipe.toml --dot step.dot && dot -Tsvg step.dot");
   RecipeArguments recipe_arguments;
   std::string dot, after;
   bool text = false, show_passes = false;

@@ -34,7 +34,8 @@ std::vector<LayerLine> layer_lines(const std::vector<LayerSpec>& layers, const D
                                    const std::vector<TensorZeros>& tensors) {
   Graph graph;
   Signal signal;
-  const Shape input = shape.sequences ? Shape{dim::batch, dim::time, shape.dimensions} : Shape{dim::batch, shape.dimensions};
+  const Shape input =
+      shape.sequences ? Shape{dim::batch, dim::time, shape.dimensions} : Shape{dim::batch, shape.dimensions};
   signal.value = graph.input("features", input);
   if (shape.sequences) signal.lengths = graph.input("lengths", {dim::batch}, i32);
   std::vector<LayerLine> lines{{"features", "", text(input), 0}};
@@ -88,7 +89,8 @@ void inspect(const Strings& words) {
   std::vector<Strings> rows{{"layer", "output", "parameters", "options"}};
   nlohmann::ordered_json layer_json = nlohmann::ordered_json::array();
   for (const LayerLine& layer : layers) {
-    rows.push_back({layer.name, layer.output, layer.parameters == 0 ? "" : grouped(layer.parameters), layer.options});
+    rows.push_back(
+        {layer.name, layer.output, layer.parameters == 0 ? "" : grouped(layer.parameters), layer.options});
     layer_json.push_back({{"name", layer.name},
                           {"output", layer.output},
                           {"parameters", layer.parameters},
@@ -104,7 +106,8 @@ void inspect(const Strings& words) {
     const auto& table = speech::feature_option_table();
     for (const auto& option : table.options()) {
       const std::string value = option.get(model.features());
-      options.push_back({option.name, value, value == option.default_value ? "" : "default " + option.default_value});
+      options.push_back(
+          {option.name, value, value == option.default_value ? "" : "default " + option.default_value});
     }
     print("\nfeatures\n" + columns(options));
   }

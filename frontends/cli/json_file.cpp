@@ -20,7 +20,8 @@ JsonFile::JsonFile(std::string file) : file_(std::move(file)) {
 void JsonFile::write(const nlohmann::ordered_json& figures) const {
   if (file_.empty()) return;
   // File names need not be UTF-8, JSON must be.
-  const std::string text = figures.dump(1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+  const std::string text =
+      figures.dump(1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
   if (file_ == "-") return print_json(text);
   AtomicFile out(file_);
   out.write(text);

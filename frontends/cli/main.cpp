@@ -43,7 +43,8 @@ Status run(const Strings& arguments) {
     report(error.what());
     return bad_input;
   } catch (const std::bad_alloc&) {
-    report("there is not enough memory for this; make the model or its batches smaller, or use fewer threads");
+    report(
+        "there is not enough memory for this; make the model or its batches smaller, or use fewer threads");
     return bad_input;
   } catch (const JobError& error) {
     report(error.what());
@@ -63,7 +64,8 @@ void dispatch(const std::string& program, const std::vector<Command>& list, cons
   Strings names;
   for (const Command& command : list) names.emplace_back(command.name);
   if (arguments.empty())
-    throw UsageError(fmt::format("{}: name a command: {}. See {} --help", program, fmt::join(names, ", "), program));
+    throw UsageError(
+        fmt::format("{}: name a command: {}. See {} --help", program, fmt::join(names, ", "), program));
   if (arguments[0] == "--help" || arguments[0] == "-h" || arguments[0] == "help") {
     std::string text = fmt::format("Usage: {} COMMAND …\n\n", program);
     for (const Command& command : list) text += fmt::format("  {:<10} {}\n", command.name, command.doc);
@@ -71,8 +73,8 @@ void dispatch(const std::string& program, const std::vector<Command>& list, cons
   }
   for (const Command& command : list)
     if (command.name == arguments[0]) return command.run(Strings(arguments.begin() + 1, arguments.end()));
-  throw UsageError(
-      fmt::format("{}: there is no command '{}'.{}", program, arguments[0], did_you_mean(arguments[0], names)));
+  throw UsageError(fmt::format("{}: there is no command '{}'.{}", program, arguments[0],
+                               did_you_mean(arguments[0], names)));
 }
 
 }  // namespace lariat::cli

@@ -59,7 +59,8 @@ Rows trait_rows(const OpDef& op) {
     const size_t last = op.inputs.size() - 1;
     return op.inputs.empty() ? std::string() : op.inputs[std::min(static_cast<size_t>(index), last)].name;
   };
-  trait(traits.elementwise, "element-wise", "each output element depends on the inputs' elements at its place");
+  trait(traits.elementwise, "element-wise",
+        "each output element depends on the inputs' elements at its place");
   trait(traits.commutative, "commutative", "the inputs may be exchanged");
   trait(traits.source != SourceKind::none, "source", "takes its value from outside the graph");
   trait(traits.alias, "alias", "the output is the input with another shape, in the same memory");
@@ -70,16 +71,15 @@ Rows trait_rows(const OpDef& op) {
   for (size_t i = 0; i < op.inputs.size(); ++i)
     if (traits.is_linear(i)) linear.push_back(op.inputs[i].name);
   trait(!linear.empty(), "linear", fmt::format("in {} while the others are fixed", fmt::join(linear, ", ")));
-  trait(traits.inference_input >= 0, "at inference", fmt::format("the output is {}", input_name(traits.inference_input)));
+  trait(traits.inference_input >= 0, "at inference",
+        fmt::format("the output is {}", input_name(traits.inference_input)));
   trait(traits.in_place_input >= 0, "in place",
         fmt::format("the output may be written over {}", input_name(traits.in_place_input)));
   return rows;
 }
 
 Rows derivative_rows(const OpDef& op) {
-  Rows rows{{"gradient", op.vjp                       ? "yes"
-                         : op.traits.stops_gradient ? "none, by design"
-                                                    : "none"}};
+  Rows rows{{"gradient", op.vjp ? "yes" : op.traits.stops_gradient ? "none, by design" : "none"}};
   if (op.vjp) rows.push_back({"second order", op.traits.second_order ? "yes" : "no"});
   if (!op.kinks.empty()) rows.push_back({"kinks", op.kinks});
   if (op.penalty) {
@@ -110,11 +110,14 @@ Rows sample_rows(const OpDef& op) {
     Strings inputs;
     for (const SampleInput& input : sample.inputs) inputs.push_back(describe(input));
     const size_t shown = std::min<size_t>(sample.expected.size(), 8);
-    const std::vector<double> first(sample.expected.begin(), sample.expected.begin() + static_cast<int64_t>(shown));
+    const std::vector<double> first(sample.expected.begin(),
+                                    sample.expected.begin() + static_cast<int64_t>(shown));
     std::string expected;
     if (shown > 0)
-      expected = fmt::format("→ {{{}{}}}", fmt::join(first, ", "), shown < sample.expected.size() ? ", …" : "");
-    rows.push_back({sample.name, fmt::format("{}", fmt::join(inputs, "; ")), describe(sample.attributes), expected});
+      expected =
+          fmt::format("→ {{{}{}}}", fmt::join(first, ", "), shown < sample.expected.size() ? ", …" : "");
+    rows.push_back(
+        {sample.name, fmt::format("{}", fmt::join(inputs, "; ")), describe(sample.attributes), expected});
   }
   return rows;
 }
@@ -138,9 +141,11 @@ Rows named(const std::vector<InputSpec>& specs) {
 std::string describe(const OpDef& op) {
   Strings inputs;
   for (const InputSpec& input : op.inputs) inputs.push_back(input.name);
-  std::string result = fmt::format("{}({}{})\n{}\n", op.name, fmt::join(inputs, ", "), op.variadic ? ", …" : "", op.doc);
+  std::string result =
+      fmt::format("{}({}{})\n{}\n", op.name, fmt::join(inputs, ", "), op.variadic ? ", …" : "", op.doc);
   result += section("Inputs", named(op.inputs));
-  result += section(op.variadic_outputs ? "Outputs (as many as the attributes say)" : "Outputs", named(op.outputs));
+  result +=
+      section(op.variadic_outputs ? "Outputs (as many as the attributes say)" : "Outputs", named(op.outputs));
   result += section("Attributes", attribute_rows(op));
   result += section("Traits", trait_rows(op));
   result += section("Derivatives and kernels", derivative_rows(op));

@@ -23,8 +23,9 @@ void put_chunk(std::string& out, const std::string& type, const std::string& dat
 std::string compressed(const std::string& data) {
   uLongf size = compressBound(static_cast<uLong>(data.size()));
   std::string out(size, '\0');
-  const int status = compress2(reinterpret_cast<Bytef*>(out.data()), &size,
-                               reinterpret_cast<const Bytef*>(data.data()), static_cast<uLong>(data.size()), 9);
+  const int status =
+      compress2(reinterpret_cast<Bytef*>(out.data()), &size, reinterpret_cast<const Bytef*>(data.data()),
+                static_cast<uLong>(data.size()), 9);
   require(status == Z_OK, "zlib compresses a picture");
   out.resize(size);
   return out;
@@ -38,7 +39,8 @@ std::string png(const IndexedPicture& picture) {
   std::string header;
   put_big_endian(header, static_cast<uint32_t>(picture.width));
   put_big_endian(header, static_cast<uint32_t>(picture.height));
-  header += std::string("\x08\x03\x00\x00\x00", 5);  // 8 bits, palette, deflate, filtered by row, not interlaced
+  header +=
+      std::string("\x08\x03\x00\x00\x00", 5);  // 8 bits, palette, deflate, filtered by row, not interlaced
   std::string colors, opacities, rows;
   for (const Color& color : picture.palette) {
     colors.append(color.begin(), color.begin() + 3);
@@ -64,7 +66,8 @@ std::string data_uri(const std::string& png_bytes) {
   for (size_t i = 0; i < png_bytes.size(); i += 3) {
     const size_t count = std::min<size_t>(3, png_bytes.size() - i);
     uint32_t group = 0;
-    for (size_t j = 0; j < 3; ++j) group = group << 8 | (j < count ? static_cast<uint8_t>(png_bytes[i + j]) : 0);
+    for (size_t j = 0; j < 3; ++j)
+      group = group << 8 | (j < count ? static_cast<uint8_t>(png_bytes[i + j]) : 0);
     for (size_t j = 0; j < 4; ++j) out.push_back(j <= count ? digits[group >> (18 - 6 * j) & 63] : '=');
   }
   return out;

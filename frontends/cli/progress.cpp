@@ -15,11 +15,14 @@ namespace {
 constexpr auto redraw_interval = std::chrono::milliseconds(100);
 constexpr int bar_width = 20;
 
-double seconds_since(Clock::time_point start) { return std::chrono::duration<double>(Clock::now() - start).count(); }
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
 
 std::string losses(double smooth, double penalty) {
-  return penalty == 0 ? fmt::format("loss {:.4g}", smooth)
-                      : fmt::format("loss {:.4g} = {:.4g} + penalty {:.4g}", smooth + penalty, smooth, penalty);
+  return penalty == 0
+             ? fmt::format("loss {:.4g}", smooth)
+             : fmt::format("loss {:.4g} = {:.4g} + penalty {:.4g}", smooth + penalty, smooth, penalty);
 }
 
 std::string accuracy_and_zeros(const EpochReport& report) {

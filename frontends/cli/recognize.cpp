@@ -12,7 +12,8 @@
 namespace lariat::cli {
 
 void recognize(const Strings& words) {
-  Arguments arguments("lariat recognize", "Names what is said in audio files. The model knows how to read them.",
+  Arguments arguments("lariat recognize",
+                      "Names what is said in audio files. The model knows how to read them.",
                       "lariat recognize digits.safetensors one.wav two.flac --json answers.json");
   std::string file, json_name;
   Strings audio;
@@ -57,7 +58,8 @@ void recognize(const Strings& words) {
               {"seconds", seconds},
               {"threads", limit.threads()}});
   if (recognised > 0) return;
-  throw UserError(audio.size() == 1 ? failure : fmt::format("none of the {} files could be recognised", audio.size()));
+  throw UserError(audio.size() == 1 ? failure
+                                    : fmt::format("none of the {} files could be recognised", audio.size()));
 }
 
 }  // namespace lariat::cli

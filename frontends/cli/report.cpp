@@ -17,7 +17,7 @@ namespace {
 
 using Epoch = ReportData::Epoch;
 
-std::vector<double> column(const std::vector<Epoch>& history, double Epoch::* member, double factor = 1) {
+std::vector<double> column(const std::vector<Epoch>& history, double Epoch::*member, double factor = 1) {
   std::vector<double> values;
   for (const Epoch& epoch : history) values.push_back(factor * (epoch.*member));
   return values;
@@ -39,8 +39,8 @@ std::string preformatted(const std::string& text) {
 std::string figures(const ReportData& data) {
   std::string html;
   for (const ReportData::Figure& figure : data.figures)
-    html += fmt::format("<div class=\"figure\"><span>{}</span><b>{}</b><span>{}</span></div>", escaped(figure.label),
-                        escaped(figure.value), escaped(figure.comment));
+    html += fmt::format("<div class=\"figure\"><span>{}</span><b>{}</b><span>{}</span></div>",
+                        escaped(figure.label), escaped(figure.value), escaped(figure.comment));
   return html.empty() ? "" : "<div class=\"figures\">" + html + "</div>\n";
 }
 
@@ -52,8 +52,10 @@ std::string history_table(const std::vector<Epoch>& history) {
                         std::isnan(history[i].accuracy) ? "" : percent(history[i].accuracy),
                         percent(history[i].zero_fraction));
   return fmt::format(
-      "<details><summary>The figures of each epoch</summary><div class=\"scroll\"><table><thead><tr><th>epoch</th>"
-      "<th>smooth loss</th><th>penalty</th><th>accuracy</th><th>exact zeros</th></tr></thead><tbody>{}</tbody></table>"
+      "<details><summary>The figures of each epoch</summary><div "
+      "class=\"scroll\"><table><thead><tr><th>epoch</th>"
+      "<th>smooth loss</th><th>penalty</th><th>accuracy</th><th>exact "
+      "zeros</th></tr></thead><tbody>{}</tbody></table>"
       "</div></details>",
       rows);
 }
@@ -70,15 +72,17 @@ std::string training(const ReportData& data) {
                    false,
                    0,
                    100};
-  if (penalised) shares.series.push_back({"exact zeros", column(data.history, &Epoch::zero_fraction, 100), 2});
+  if (penalised)
+    shares.series.push_back({"exact zeros", column(data.history, &Epoch::zero_fraction, 100), 2});
   const std::string of = data.accuracy_caption.empty() ? "" : " " + escaped(data.accuracy_caption);
   return "<div class=\"pair\">" +
-         card(line_chart(loss), penalised ? "The loss as it is minimised: the smooth part, and the penalty that the "
-                                            "rewrite moved into the optimizer. Logarithmic axis, means over the epoch."
-                                          : "The loss as it is minimised. Logarithmic axis, means over the epoch.") +
-         card(line_chart(shares), fmt::format("Accuracy{}{}", of,
-                                              penalised ? ", and the share of penalised weights that are exactly zero."
-                                                        : ".")) +
+         card(line_chart(loss),
+              penalised ? "The loss as it is minimised: the smooth part, and the penalty that the "
+                          "rewrite moved into the optimizer. Logarithmic axis, means over the epoch."
+                        : "The loss as it is minimised. Logarithmic axis, means over the epoch.") +
+         card(line_chart(shares),
+              fmt::format("Accuracy{}{}", of,
+                          penalised ? ", and the share of penalised weights that are exactly zero." : ".")) +
          "</div>" + history_table(data.history);
 }
 
@@ -92,7 +96,8 @@ std::string weights(const ReportData& data) {
   for (const auto& [name, tensor] : data.weights) pictures += weight_picture(name, tensor);
   if (pictures.empty()) return {};
   return "<p class=\"soft\">Every penalised weight: <i class=\"key series-1\"></i> positive, <i class=\"key "
-         "series-2\"></i> negative, <i class=\"key open\"></i> exactly zero. Stronger is larger; the longer side lies "
+         "series-2\"></i> negative, <i class=\"key open\"></i> exactly zero. Stronger is larger; the longer "
+         "side lies "
          "across.</p>" +
          card(pictures);
 }
@@ -108,7 +113,8 @@ std::string notices(const ReportData& data) {
 std::string report_html(const ReportData& data) {
   std::string html = fmt::format(
       "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
-      "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>{}</title>\n<style>{}</style>\n"
+      "<meta name=\"viewport\" content=\"width=device-width, "
+      "initial-scale=1\">\n<title>{}</title>\n<style>{}</style>\n"
       "</head>\n<body>\n<main>\n<h1>{}</h1>\n<p class=\"soft\">{}</p>\n",
       escaped(data.title), report_style, escaped(data.title), escaped(data.summary));
   html += figures(data);

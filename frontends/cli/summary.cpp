@@ -47,9 +47,10 @@ std::string summary(const RunResult& result) {
                                             grouped(result.nonzeros()))});
   if (!result.model.empty())
     rows.push_back({"model", fmt::format("{}, {}", result.model, bytes_text(file_bytes(result.model)))});
-  rows.push_back({"time", fmt::format("{} on {} thread{}, {} training examples, seed {}", duration(result.seconds),
-                                      result.threads, result.threads == 1 ? "" : "s",
-                                      grouped(static_cast<int64_t>(result.train_examples)), result.seed)});
+  rows.push_back(
+      {"time", fmt::format("{} on {} thread{}, {} training examples, seed {}", duration(result.seconds),
+                           result.threads, result.threads == 1 ? "" : "s",
+                           grouped(static_cast<int64_t>(result.train_examples)), result.seed)});
   rows.push_back({"state hash", result.state_hash});
   return columns(rows, 0);
 }
@@ -92,7 +93,8 @@ ReportData report_data(const RunResult& result, const Store& weights, const std:
   };
   if (result.test)
     figure("test accuracy", percent(result.test->accuracy),
-           fmt::format("{} of {} examples", grouped(right_answers(*result.test)), grouped(result.test->examples)));
+           fmt::format("{} of {} examples", grouped(right_answers(*result.test)),
+                       grouped(result.test->examples)));
   if (result.penalised.count > 0)
     figure("exact zeros", percent(result.penalised.fraction()),
            fmt::format("of {} penalised weights", grouped(result.penalised.count)));
@@ -110,10 +112,10 @@ ReportData report_data(const RunResult& result, const Store& weights, const std:
   data.classes = result.classes;
   if (result.test) {
     data.confusion = flattened(result.test->confusion);
-    data.confusion_caption =
-        fmt::format("{} test examples: rows are what was said, columns what was recognised. Mistakes are drawn in "
-                    "another colour than right answers.",
-                    grouped(result.test->examples));
+    data.confusion_caption = fmt::format(
+        "{} test examples: rows are what was said, columns what was recognised. Mistakes are drawn in "
+        "another colour than right answers.",
+        grouped(result.test->examples));
   }
   for (const TensorZeros& tensor : result.tensors)
     if (tensor.penalised) data.weights.emplace_back(tensor.name, weights.get(tensor.name));

@@ -26,15 +26,19 @@ struct Options {
 };
 
 bool read_options(const Strings& words, Options& options) {
-  Arguments arguments("lariat train", "Trains the model that a recipe describes, and measures it on the test data.",
+  Arguments arguments("lariat train",
+                      "Trains the model that a recipe describes, and measures it on the test data.",
                       "lariat train examples/fsdd_lstm_l1.toml --data recordings --out digits.safetensors");
   options.recipe.declare(arguments);
-  arguments.option("--out", "MODEL", options.out, "the model file to write; MODEL.checkpoint is kept beside it");
-  arguments.repeated("--held-out", "SPEAKER", options.held_out, "test on this speaker, whom training does not hear");
+  arguments.option("--out", "MODEL", options.out,
+                   "the model file to write; MODEL.checkpoint is kept beside it");
+  arguments.repeated("--held-out", "SPEAKER", options.held_out,
+                     "test on this speaker, whom training does not hear");
   arguments.seed(options.seed);
   arguments.threads(options.threads);
   arguments.json(options.json);
-  arguments.option("--resume", "CHECKPOINT", options.resume, "go on where a run with the same recipe stopped");
+  arguments.option("--resume", "CHECKPOINT", options.resume,
+                   "go on where a run with the same recipe stopped");
   arguments.option("--profile", "FILE", options.profile, "first write a Perfetto trace of a few steps");
   arguments.option("--report", "FILE.html", options.report, "write a page with curves, confusions and zeros");
   arguments.flag("--no-test", options.no_test, "leave the test data alone, as a search for settings should");
@@ -43,8 +47,9 @@ bool read_options(const Strings& words, Options& options) {
 }
 
 std::string quoted(const std::string& word) {
-  const bool plain = !word.empty() && word.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                                                             "0123456789_-+./=:,@%") == std::string::npos;
+  const bool plain = !word.empty() && word.find_first_not_of(
+                                          "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                          "0123456789_-+./=:,@%") == std::string::npos;
   if (plain) return word;
   std::string result = "'";
   for (const char c : word) result += c == '\'' ? "'\\''" : std::string(1, c);
@@ -101,10 +106,11 @@ void train(const Strings& words) {
   json.write(figures(result));
   if (result.stopped) {
     const size_t epochs = result.history.size();
-    throw JobError(result.checkpoint.empty()
-                       ? fmt::format("stopped after {} whole epochs; nothing is saved, for --out was not given", epochs)
-                       : fmt::format("stopped after {} whole epochs; to go on: {}", epochs,
-                                     resuming(words, result.checkpoint)));
+    throw JobError(
+        result.checkpoint.empty()
+            ? fmt::format("stopped after {} whole epochs; nothing is saved, for --out was not given", epochs)
+            : fmt::format("stopped after {} whole epochs; to go on: {}", epochs,
+                          resuming(words, result.checkpoint)));
   }
   print("\n" + summary(result));
   if (options.report.empty()) return;

@@ -48,22 +48,25 @@ DataShape recipe_shape(const Recipe& recipe, const std::string& folder, std::str
     const auto& labels = recipe.data().labels;
     const auto classes = labels.empty() ? numbered_classes(assumed_classes) : labels;
     if (!audio) {
-      notice = fmt::format("no data are given: taking {} pixels and {} classes", assumed_pixels, classes.size());
+      notice =
+          fmt::format("no data are given: taking {} pixels and {} classes", assumed_pixels, classes.size());
       return {false, assumed_pixels, classes};
     }
     const speech::FeatureExtractor extractor(recipe.features(), assumed_rate);
-    notice = fmt::format("no data are given: taking {} Hz and {} classes", extractor.options().sample_frequency,
-                         classes.size());
+    notice = fmt::format("no data are given: taking {} Hz and {} classes",
+                         extractor.options().sample_frequency, classes.size());
     return {true, extractor.dimensions(), classes};
   }
   const Corpus corpus(recipe.data(), kind, folder);
   if (!audio) return shape_of(corpus.load(Split::train));
   const speech::ClipList list = corpus.list(Split::train);
-  return {true, speech::FeatureExtractor(recipe.features(), rate_of(recipe, list)).dimensions(), list.classes};
+  return {true, speech::FeatureExtractor(recipe.features(), rate_of(recipe, list)).dimensions(),
+          list.classes};
 }
 
 TrainingStep make_training_step(const Recipe& recipe, const DataShape& shape, int threads) {
-  TrainingStep step{shape, build_network(recipe.layers(), shape, recipe.loss(), {Accuracy{}}), nullptr, nullptr};
+  TrainingStep step{shape, build_network(recipe.layers(), shape, recipe.loss(), {Accuracy{}}), nullptr,
+                    nullptr};
   const TrainingOptions training = recipe.training();
   TrainerOptions options;
   options.seed = static_cast<uint64_t>(training.seed);
@@ -84,7 +87,8 @@ TrainingStep make_training_step(const Recipe& recipe, const DataShape& shape, in
   return step;
 }
 
-std::string profile_training(const Recipe& recipe, const std::string& folder, int threads, const std::string& file) {
+std::string profile_training(const Recipe& recipe, const std::string& folder, int threads,
+                             const std::string& file) {
   const Corpus corpus(recipe.data(), recipe.table("data").kind, folder);
   const TrainingOptions training = recipe.training();
   const auto wanted = static_cast<size_t>(training.batch_size * profiled_steps);
@@ -94,12 +98,14 @@ std::string profile_training(const Recipe& recipe, const std::string& folder, in
     // Taken from everywhere, for the list is sorted by class.
     std::vector<speech::ClipList::Entry> chosen;
     const size_t stride = std::max<size_t>(1, list.entries.size() / wanted);
-    for (size_t i = 0; i < list.entries.size() && chosen.size() < wanted; i += stride) chosen.push_back(list.entries[i]);
+    for (size_t i = 0; i < list.entries.size() && chosen.size() < wanted; i += stride)
+      chosen.push_back(list.entries[i]);
     list.entries = std::move(chosen);
     const speech::ClipSet clips = speech::load_clips(list, recipe.features().sample_frequency);
     dataset = FrontEnd{speech::FeatureExtractor(recipe.features(), clips.sample_rate)}.examples(clips);
     skip_short(dataset, frames_needed(recipe.layers()));
-    if (recipe.features().cmvn == speech::Cmvn::global) data::apply_cmvn(data::compute_cmvn(dataset), dataset);
+    if (recipe.features().cmvn == speech::Cmvn::global)
+      data::apply_cmvn(data::compute_cmvn(dataset), dataset);
   } else {
     dataset = corpus.load(Split::train);
   }
@@ -126,8 +132,9 @@ std::string profile_training(const Recipe& recipe, const std::string& folder, in
     step.trainer->executor().record(nullptr);
   }
   trace.save(file);
-  return fmt::format("{}: {} events of {} steps; temporaries take {} ({} without reuse); open it at ui.perfetto.dev", file,
-                     trace.size(), steps, bytes_text(static_cast<double>(arena)), bytes_text(static_cast<double>(total)));
+  return fmt::format(
+      "{}: {} events of {} steps; temporaries take {} ({} without reuse); open it at ui.perfetto.dev", file,
+      trace.size(), steps, bytes_text(static_cast<double>(arena)), bytes_text(static_cast<double>(total)));
 }
 
 }  // namespace lariat::cli

@@ -22,7 +22,8 @@ WatchedRun::WatchedRun(const Recipe& recipe, RunOptions options, bool quiet)
   training_.emplace(recipe, std::move(options));
   for (const std::string& notice : training_->notices()) report(notice);
   if (const size_t skipped = training_->skipped().size(); skipped > 0)
-    report(fmt::format("{} file{} cannot be used; the list follows at the end", skipped, skipped == 1 ? "" : "s"));
+    report(fmt::format("{} file{} cannot be used; the list follows at the end", skipped,
+                       skipped == 1 ? "" : "s"));
 }
 
 RunResult WatchedRun::run() {

@@ -45,13 +45,15 @@ std::vector<Color> palette() {
   return colors;
 }
 
-// What the darkest shade stands for: the 99th percentile of the magnitudes, so that one outlier does not pale the rest.
+// What the darkest shade stands for: the 99th percentile of the magnitudes, so that one outlier does not pale
+// the rest.
 double full_shade(const Tensor& tensor) {
   std::vector<double> magnitudes;
   for (int64_t i = 0; i < tensor.count(); ++i)
     if (const double magnitude = std::abs(tensor.at(i)); magnitude > 0) magnitudes.push_back(magnitude);
   if (magnitudes.empty()) return 1;
-  const auto at = magnitudes.begin() + static_cast<int64_t>(0.99 * static_cast<double>(magnitudes.size() - 1));
+  const auto at =
+      magnitudes.begin() + static_cast<int64_t>(0.99 * static_cast<double>(magnitudes.size() - 1));
   std::nth_element(magnitudes.begin(), at, magnitudes.end());
   return *at;
 }
@@ -61,24 +63,29 @@ double full_shade(const Tensor& tensor) {
 std::string weight_picture(const std::string& name, const Tensor& tensor) {
   const Matrix matrix(tensor);
   if (tensor.count() == 0) return {};
-  const int64_t block = std::max((matrix.columns + most_columns - 1) / most_columns,
-                                 (matrix.rows + most_rows - 1) / most_rows);
+  const int64_t block =
+      std::max((matrix.columns + most_columns - 1) / most_columns, (matrix.rows + most_rows - 1) / most_rows);
   IndexedPicture picture{static_cast<int>((matrix.columns + block - 1) / block),
-                         static_cast<int>((matrix.rows + block - 1) / block), palette(), {}};
+                         static_cast<int>((matrix.rows + block - 1) / block),
+                         palette(),
+                         {}};
   const double full = full_shade(tensor);
   for (int64_t y = 0; y < picture.height; ++y)
     for (int64_t x = 0; x < picture.width; ++x) {
       double largest = 0;
       for (int64_t row = y * block; row < std::min(matrix.rows, (y + 1) * block); ++row)
         for (int64_t column = x * block; column < std::min(matrix.columns, (x + 1) * block); ++column)
-          if (const double value = matrix.at(row, column); std::abs(value) > std::abs(largest)) largest = value;
-      const int shade = std::clamp(static_cast<int>(std::lround(shades * std::sqrt(std::abs(largest) / full))), 1, shades);
+          if (const double value = matrix.at(row, column); std::abs(value) > std::abs(largest))
+            largest = value;
+      const int shade =
+          std::clamp(static_cast<int>(std::lround(shades * std::sqrt(std::abs(largest) / full))), 1, shades);
       picture.pixels.push_back(static_cast<uint8_t>(largest == 0 ? 0 : largest > 0 ? shade : shades + shade));
     }
   const Sparsity zeros = sparsity(tensor);
   const std::string scale = block == 1 ? "" : fmt::format(", one pixel is {0} × {0} weights", block);
   return fmt::format(
-      "<figure class=\"weight\"><figcaption><b>{}</b> {}{} <span>{} exact zeros, {} of {} kept{}</span></figcaption>"
+      "<figure class=\"weight\"><figcaption><b>{}</b> {}{} <span>{} exact zeros, {} of {} "
+      "kept{}</span></figcaption>"
       "<img src=\"{}\" alt=\"{}: {} exact zeros\" width=\"{}\" height=\"{}\"></figure>",
       escaped(name), text(tensor.extents()), matrix.transposed ? ", turned" : "", percent(zeros.fraction()),
       grouped(zeros.count - zeros.zeros), grouped(zeros.count), scale, data_uri(png(picture)), escaped(name),

@@ -30,9 +30,12 @@ Checkpoint Checkpoint::load(const std::string& file) {
   check_format(store, checkpoint_format, file);
   const std::string &recipe = note_of(store, "recipe", file), &progress = note_of(store, "progress", file);
   std::optional<Checkpoint> checkpoint;
-  at_place(fmt::format("'{}': ", file),
-           [&] { checkpoint = Checkpoint{{}, Recipe::from_json(recipe), fit_state_from_json(progress), {}, 0}; });
-  const auto damaged = [&] { throw UserError(fmt::format("'{}': its notes are damaged; start the training again", file)); };
+  at_place(fmt::format("'{}': ", file), [&] {
+    checkpoint = Checkpoint{{}, Recipe::from_json(recipe), fit_state_from_json(progress), {}, 0};
+  });
+  const auto damaged = [&] {
+    throw UserError(fmt::format("'{}': its notes are damaged; start the training again", file));
+  };
   const auto history = ordered_json::parse(note_of(store, "history", file), nullptr, false);
   const auto examples = ordered_json::parse(note_of(store, "train_examples", file), nullptr, false);
   if (!history.is_array() || !examples.is_number_unsigned()) damaged();

@@ -23,7 +23,8 @@ const RecipeTable& find_table(std::string_view name, std::string_view place) {
 }
 
 // Changes one key of a spec whose kind is one of `kinds`.
-void set_key(Spec& spec, const SpecKinds& kinds, std::string_view key, std::string_view value, const std::string& place) {
+void set_key(Spec& spec, const SpecKinds& kinds, std::string_view key, std::string_view value,
+             const std::string& place) {
   if (key == "kind" && !kinds.front()->name.empty()) {
     const SpecKind& kind = find_kind(kinds, value, place);
     if (kind.name != spec.kind) spec = kind.defaults();
@@ -43,7 +44,9 @@ struct Key {
 
 Key parse_key(std::string_view text) {
   const auto refuse = [&] {
-    throw UserError(fmt::format("'{}' is no key of a recipe; write table.key, such as optimizer.learning_rate or layers.0.units", text));
+    throw UserError(fmt::format(
+        "'{}' is no key of a recipe; write table.key, such as optimizer.learning_rate or layers.0.units",
+        text));
   };
   const size_t dot = text.find('.');
   if (dot == text.npos) refuse();
@@ -51,7 +54,8 @@ Key parse_key(std::string_view text) {
   if (key.table == "layers") {
     const size_t second = key.option.find('.');
     size_t index = 0;
-    const auto [rest, error] = std::from_chars(key.option.data(), key.option.data() + std::min(second, key.option.size()), index);
+    const auto [rest, error] =
+        std::from_chars(key.option.data(), key.option.data() + std::min(second, key.option.size()), index);
     if (second == key.option.npos || error != std::errc{} || rest != key.option.data() + second) refuse();
     key.layer = index;
     key.option.erase(0, second + 1);
@@ -76,8 +80,10 @@ void Recipe::set(std::string_view text, std::string_view value) {
   Recipe changed = *this;
   if (key.layer) {
     if (*key.layer >= layers_.size())
-      throw UserError(fmt::format("the recipe has no layers.{}; it has layers.0 to layers.{}", *key.layer, layers_.size() - 1));
-    set_key(changed.layers_[*key.layer], layer_spec_kinds(), key.option, value, fmt::format("[layers.{}]", *key.layer));
+      throw UserError(fmt::format("the recipe has no layers.{}; it has layers.0 to layers.{}", *key.layer,
+                                  layers_.size() - 1));
+    set_key(changed.layers_[*key.layer], layer_spec_kinds(), key.option, value,
+            fmt::format("[layers.{}]", *key.layer));
   } else {
     const RecipeTable& table = find_table(key.table, "");
     set_key(changed.tables_[key.table], table.kinds, key.option, value, fmt::format("[{}]", key.table));
@@ -89,11 +95,13 @@ void Recipe::set(std::string_view text, std::string_view value) {
 std::string Recipe::get(std::string_view text) const {
   const Key key = parse_key(text);
   if (key.layer && *key.layer >= layers_.size())
-    throw UserError(fmt::format("the recipe has no layers.{}; it has layers.0 to layers.{}", *key.layer, layers_.size() - 1));
+    throw UserError(fmt::format("the recipe has no layers.{}; it has layers.0 to layers.{}", *key.layer,
+                                layers_.size() - 1));
   const SpecKinds& kinds = key.layer ? layer_spec_kinds() : find_table(key.table, "").kinds;
   const Spec& spec = key.layer ? layers_[*key.layer] : table(key.table);
   if (key.option == "kind" && !kinds.front()->name.empty()) return spec.kind;
-  const std::string place = key.layer ? fmt::format("[layers.{}]", *key.layer) : fmt::format("[{}]", key.table);
+  const std::string place =
+      key.layer ? fmt::format("[layers.{}]", *key.layer) : fmt::format("[{}]", key.table);
   return spec.at(find_kind(kinds, spec.kind, place).at(key.option, place).name);
 }
 
@@ -101,7 +109,8 @@ std::string Recipe::to_json() const {
   std::string result;
   for (const RecipeTable& entry : recipe_tables()) {
     const Spec& spec = table(entry.name);
-    result += fmt::format("{}\"{}\":{}", result.empty() ? "" : ",", entry.name, find_kind(entry.kinds, spec.kind, entry.name).to_json(spec));
+    result += fmt::format("{}\"{}\":{}", result.empty() ? "" : ",", entry.name,
+                          find_kind(entry.kinds, spec.kind, entry.name).to_json(spec));
   }
   return fmt::format("{{{},\"layers\":{}}}", result, lariat::to_json(layers_));
 }
@@ -114,7 +123,8 @@ Recipe Recipe::from_json(std::string_view json) {
     if (name == "layers") {
       recipe.layers_ = layers_from_json(value.dump());
     } else {
-      recipe.tables_[name] = spec_from_json(find_table(name, "").kinds, value.dump(), fmt::format("[{}]", name));
+      recipe.tables_[name] =
+          spec_from_json(find_table(name, "").kinds, value.dump(), fmt::format("[{}]", name));
     }
   }
   recipe.check("");
@@ -123,11 +133,13 @@ Recipe Recipe::from_json(std::string_view json) {
 
 std::string Recipe::first_difference(const Recipe& there) const {
   const auto compare = [](const std::string& place, const Spec& here, const Spec& other) -> std::string {
-    if (here.kind != other.kind) return fmt::format("{}.kind is {} there and {} here", place, other.kind, here.kind);
+    if (here.kind != other.kind)
+      return fmt::format("{}.kind is {} there and {} here", place, other.kind, here.kind);
     for (const auto& [option, text] : here.options) {
       const bool counts = place != "data" || option != "path";
       if (counts && other.at(option) != text)
-        return fmt::format("{}.{} is {} there and {} here", place, option, other.at(option).empty() ? "empty" : other.at(option),
+        return fmt::format("{}.{} is {} there and {} here", place, option,
+                           other.at(option).empty() ? "empty" : other.at(option),
                            text.empty() ? "empty" : text);
     }
     return {};
@@ -142,8 +154,12 @@ std::string Recipe::first_difference(const Recipe& there) const {
   return difference;
 }
 
-speech::FeatureOptions Recipe::features() const { return Fields(speech::feature_option_table()).read(table("features")); }
-speech::AugmentOptions Recipe::augment() const { return Fields(speech::augment_option_table()).read(table("augment")); }
+speech::FeatureOptions Recipe::features() const {
+  return Fields(speech::feature_option_table()).read(table("features"));
+}
+speech::AugmentOptions Recipe::augment() const {
+  return Fields(speech::augment_option_table()).read(table("augment"));
+}
 
 namespace {
 
@@ -161,12 +177,14 @@ const SpecKind& only_kind(std::string_view table) { return *find_table(table, ""
 bool Recipe::augments() const { return !first_changed(table("augment"), only_kind("augment")).empty(); }
 
 void Recipe::check(std::string_view place) const {
-  if (layers_.empty()) throw UserError(fmt::format("{}a recipe needs layers; write at least one [[layers]]", place));
+  if (layers_.empty())
+    throw UserError(fmt::format("{}a recipe needs layers; write at least one [[layers]]", place));
   at_place(fmt::format("{}[augment] ", place), [&] { speech::check(augment()); });
   if (table("data").kind != "idx") return;
   for (const char* name : {"features", "augment"})
     if (const std::string key = first_changed(table(name), only_kind(name)); !key.empty())
-      throw UserError(fmt::format("{}[{}] {} = {}: has no effect with [data] kind = idx; leave it out", place, name, key, table(name).at(key)));
+      throw UserError(fmt::format("{}[{}] {} = {}: has no effect with [data] kind = idx; leave it out", place,
+                                  name, key, table(name).at(key)));
 }
 
 }  // namespace lariat

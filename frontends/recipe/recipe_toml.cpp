@@ -1,9 +1,9 @@
 #include <fmt/format.h>
 
+#include <toml++/toml.h>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
-#include <toml++/toml.h>
 
 #include "frontends/recipe/recipe.hpp"
 #include "graph/error.hpp"
@@ -61,7 +61,8 @@ class TomlReader {
     try {
       root = toml::parse(text, file_);
     } catch (const toml::parse_error& error) {
-      throw UserError(fmt::format("{}:{}: is not valid TOML: {}", file_, error.source().begin.line, error.description()));
+      throw UserError(
+          fmt::format("{}:{}: is not valid TOML: {}", file_, error.source().begin.line, error.description()));
     }
     Recipe recipe;
     for (const auto& [name, node] : root) {
@@ -71,13 +72,17 @@ class TomlReader {
         read_table(recipe, std::string(name.str()), node);
       }
     }
-    if (!root.contains("data")) throw UserError(fmt::format("{}: a recipe needs a table [data] that says where examples come from", file_));
+    if (!root.contains("data"))
+      throw UserError(
+          fmt::format("{}: a recipe needs a table [data] that says where examples come from", file_));
     recipe.check(file_ + ": ");
     return recipe;
   }
 
  private:
-  std::string at(const toml::node& node) const { return fmt::format("{}:{}", file_, node.source().begin.line); }
+  std::string at(const toml::node& node) const {
+    return fmt::format("{}:{}", file_, node.source().begin.line);
+  }
 
   void read_table(Recipe& recipe, const std::string& name, const toml::node& node) const {
     const RecipeTable* known = nullptr;
@@ -86,30 +91,39 @@ class TomlReader {
       if (table.name == name) known = &table;
       names.push_back(table.name);
     }
-    if (known == nullptr) throw UserError(fmt::format("{}: a recipe has no table '{}'.{}", file_, name, did_you_mean(name, names)));
-    if (!node.is_table()) throw UserError(fmt::format("{}: {} = {}: must be a table; write [{}]", at(node), name, written(node), name));
-    recipe.tables_[name] = read_spec(*node.as_table(), known->kinds, fmt::format("[{}]", name), name == "data");
+    if (known == nullptr)
+      throw UserError(
+          fmt::format("{}: a recipe has no table '{}'.{}", file_, name, did_you_mean(name, names)));
+    if (!node.is_table())
+      throw UserError(
+          fmt::format("{}: {} = {}: must be a table; write [{}]", at(node), name, written(node), name));
+    recipe.tables_[name] =
+        read_spec(*node.as_table(), known->kinds, fmt::format("[{}]", name), name == "data");
   }
 
   void read_layers(Recipe& recipe, const toml::node& node) const {
     const toml::array* array = node.as_array();
     if (array == nullptr || (!array->empty() && !array->is_homogeneous<toml::table>()))
-      throw UserError(fmt::format("{}: layers must be a list of tables; write [[layers]] before each layer", at(node)));
+      throw UserError(
+          fmt::format("{}: layers must be a list of tables; write [[layers]] before each layer", at(node)));
     for (const toml::node& layer : *array) {
       const std::string place = fmt::format("[layers.{}]", recipe.layers_.size());
       recipe.layers_.push_back(read_spec(*layer.as_table(), layer_spec_kinds(), place, true));
     }
   }
 
-  Spec read_spec(const toml::table& table, const SpecKinds& kinds, const std::string& place, bool must_have_kind) const {
+  Spec read_spec(const toml::table& table, const SpecKinds& kinds, const std::string& place,
+                 bool must_have_kind) const {
     const bool chosen = !kinds.front()->name.empty();
     const SpecKind* kind = kinds.front();
     if (const toml::node* node = chosen ? table.get("kind") : nullptr) {
       const std::string here = fmt::format("{}: {}", at(*node), place);
-      if (!node->is_string()) throw UserError(fmt::format("{} kind = {}: must be a string", here, written(*node)));
+      if (!node->is_string())
+        throw UserError(fmt::format("{} kind = {}: must be a string", here, written(*node)));
       kind = &find_kind(kinds, node->as_string()->get(), here);
     } else if (must_have_kind) {
-      throw UserError(fmt::format("{}: {} has no kind; write kind = \"{}\" or another", at(table), place, kinds.front()->name));
+      throw UserError(fmt::format("{}: {} has no kind; write kind = \"{}\" or another", at(table), place,
+                                  kinds.front()->name));
     }
     Spec spec = kind->defaults();
     for (const auto& [key, node] : table) {
@@ -117,7 +131,8 @@ class TomlReader {
       const SpecOption& option = kind->at(key.str(), fmt::format("{}: {}", file_, place));
       const std::string here = fmt::format("{}: {} ", at(node), place);
       const std::optional<std::string> text = text_for(option, node);
-      if (!text) throw UserError(fmt::format("{}{} = {}: must be {}", here, option.name, written(node), option.range));
+      if (!text)
+        throw UserError(fmt::format("{}{} = {}: must be {}", here, option.name, written(node), option.range));
       at_place(here, [&] { kind->set(spec, option, *text); });
     }
     return spec;
@@ -130,7 +145,8 @@ Recipe Recipe::parse(std::string_view toml, const std::string& name) { return To
 
 Recipe Recipe::load(const std::string& file) {
   std::error_code none;
-  if (!std::filesystem::is_regular_file(file, none)) throw UserError(fmt::format("'{}': there is no such recipe; check the path", file));
+  if (!std::filesystem::is_regular_file(file, none))
+    throw UserError(fmt::format("'{}': there is no such recipe; check the path", file));
   std::ifstream stream(file, std::ios::binary);
   std::ostringstream text;
   text << stream.rdbuf();

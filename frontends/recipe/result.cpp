@@ -9,7 +9,8 @@ using nlohmann::ordered_json;
 namespace {
 
 ordered_json json_of(const Evaluation& evaluation) {
-  ordered_json object{{"examples", evaluation.examples}, {"accuracy", evaluation.accuracy}, {"loss", evaluation.loss}};
+  ordered_json object{
+      {"examples", evaluation.examples}, {"accuracy", evaluation.accuracy}, {"loss", evaluation.loss}};
   for (const auto& [name, value] : evaluation.metrics)
     if (name != "accuracy") object[name] = value;
   object["confusion"] = evaluation.confusion;

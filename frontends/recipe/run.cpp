@@ -24,7 +24,10 @@ struct TrainingRun::Implementation {
   std::vector<EpochReport> history;
 
   Implementation(Recipe with, RunOptions given)
-      : recipe(std::move(with)), options(std::move(given)), corpus(recipe.data(), recipe.table("data").kind, options.data), model(recipe.layers()) {}
+      : recipe(std::move(with)),
+        options(std::move(given)),
+        corpus(recipe.data(), recipe.table("data").kind, options.data),
+        model(recipe.layers()) {}
 
   uint64_t seed() const { return static_cast<uint64_t>(recipe.training().seed); }
   void load();
@@ -65,7 +68,8 @@ void TrainingRun::Implementation::load_audio(int64_t frames) {
     data::apply_cmvn(*front_end->statistics, train);
   }
   const auto other = [&](Split split) {
-    data::Dataset dataset = front_end->examples(speech::load_clips(corpus.list(split), train_clips.sample_rate));
+    data::Dataset dataset =
+        front_end->examples(speech::load_clips(corpus.list(split), train_clips.sample_rate));
     skip_short(dataset, frames);
     return dataset;
   };
@@ -114,17 +118,21 @@ FitOptions TrainingRun::Implementation::fit_options() {
   fit.time_multiple = static_cast<int>(training.time_multiple);
   fit.on_step = options.on_step;
   fit.on_epoch_end = options.on_epoch_end;
-  fit.on_checkpoint = [this](const FitState& state, const std::vector<EpochReport>& epochs) { save_checkpoint(state, epochs); };
+  fit.on_checkpoint = [this](const FitState& state, const std::vector<EpochReport>& epochs) {
+    save_checkpoint(state, epochs);
+  };
   fit.stop = options.stop;
   fit.from = from;
   fit.earlier = history;
   return fit;
 }
 
-void TrainingRun::Implementation::save_checkpoint(const FitState& state, const std::vector<EpochReport>& epochs) {
+void TrainingRun::Implementation::save_checkpoint(const FitState& state,
+                                                  const std::vector<EpochReport>& epochs) {
   from = state;
   history = epochs;
-  if (!options.out.empty()) Checkpoint{model.store(), recipe, state, epochs, train.examples.size()}.save(checkpoint_of(options.out));
+  if (!options.out.empty())
+    Checkpoint{model.store(), recipe, state, epochs, train.examples.size()}.save(checkpoint_of(options.out));
 }
 
 void TrainingRun::Implementation::save_model() {
@@ -150,13 +158,15 @@ TrainingRun::~TrainingRun() = default;
 void TrainingRun::resume(const std::string& file) {
   Checkpoint checkpoint = Checkpoint::load(file);
   if (const std::string difference = self_->recipe.first_difference(checkpoint.recipe); !difference.empty())
-    throw UserError(fmt::format("'{}' was written by another recipe: {}; give the same recipe and settings", file, difference));
+    throw UserError(fmt::format("'{}' was written by another recipe: {}; give the same recipe and settings",
+                                file, difference));
   if (checkpoint.train_examples != self_->train.examples.size())
-    throw UserError(fmt::format("'{}' was trained on {} examples, but these data have {}; give the same data", file,
-                                checkpoint.train_examples, self_->train.examples.size()));
+    throw UserError(fmt::format("'{}' was trained on {} examples, but these data have {}; give the same data",
+                                file, checkpoint.train_examples, self_->train.examples.size()));
   for (const auto& [name, tensor] : self_->model.store())
     if (const Tensor* found = checkpoint.store.find(name); found == nullptr || found->type() != tensor.type())
-      throw UserError(fmt::format("'{}' has no tensor '{}' of type {}; start the training again", file, name, text(tensor.type())));
+      throw UserError(fmt::format("'{}' has no tensor '{}' of type {}; start the training again", file, name,
+                                  text(tensor.type())));
   for (const auto& [name, tensor] : checkpoint.store) self_->model.store().set(name, tensor);
   self_->from = checkpoint.state;
   self_->history = std::move(checkpoint.history);
@@ -172,7 +182,8 @@ RunResult TrainingRun::run() {
     fitted = self.model.fit(data, fit);
   } catch (const JobError& error) {
     if (self.history.empty() || self.options.out.empty()) throw;
-    throw JobError(fmt::format("{}; '{}' holds the state after epoch {}", error.what(), checkpoint_of(self.options.out), self.history.size()));
+    throw JobError(fmt::format("{}; '{}' holds the state after epoch {}", error.what(),
+                               checkpoint_of(self.options.out), self.history.size()));
   }
   RunResult result;
   result.history = fitted.epochs;
@@ -205,7 +216,9 @@ RunResult TrainingRun::run() {
 const Recipe& TrainingRun::recipe() const { return self_->recipe; }
 Sequential& TrainingRun::model() { return self_->model; }
 size_t TrainingRun::train_examples() const { return self_->train.examples.size(); }
-size_t TrainingRun::validation_examples() const { return self_->validation ? self_->validation->examples.size() : 0; }
+size_t TrainingRun::validation_examples() const {
+  return self_->validation ? self_->validation->examples.size() : 0;
+}
 const std::vector<std::string>& TrainingRun::skipped() const { return self_->skipped; }
 const std::vector<std::string>& TrainingRun::notices() const { return self_->notices; }
 

@@ -14,20 +14,25 @@ constexpr const char *mean_name = "cmvn/mean", *inverse_std_name = "cmvn/inverse
 FrontEnd read_front_end(const Store& store, int64_t dimensions, const std::string& file) {
   std::optional<FrontEnd> front_end;
   const std::string& options = note_of(store, "features", file);
-  at_place(fmt::format("'{}': ", file),
-           [&] { front_end = FrontEnd{speech::FeatureExtractor(speech::feature_option_table().from_json(options))}; });
+  at_place(fmt::format("'{}': ", file), [&] {
+    front_end = FrontEnd{speech::FeatureExtractor(speech::feature_option_table().from_json(options))};
+  });
   if (front_end->extractor.dimensions() != dimensions)
-    throw UserError(fmt::format("'{}': its features have {} dimensions, but its layers take {}; save the model again", file,
-                                front_end->extractor.dimensions(), dimensions));
+    throw UserError(
+        fmt::format("'{}': its features have {} dimensions, but its layers take {}; save the model again",
+                    file, front_end->extractor.dimensions(), dimensions));
   if (front_end->extractor.options().cmvn != speech::Cmvn::global) return std::move(*front_end);
   front_end->statistics.emplace();
-  for (const auto& [name, target] : {std::pair(mean_name, &front_end->statistics->mean), std::pair(inverse_std_name, &front_end->statistics->inverse_std)}) {
+  for (const auto& [name, target] : {std::pair(mean_name, &front_end->statistics->mean),
+                                     std::pair(inverse_std_name, &front_end->statistics->inverse_std)}) {
     const Tensor* tensor = store.find(name);
-    if (tensor == nullptr) throw UserError(fmt::format("'{}' has no tensor '{}'; save the model again", file, name));
+    if (tensor == nullptr)
+      throw UserError(fmt::format("'{}' has no tensor '{}'; save the model again", file, name));
     const TensorType expected{f32, {dimensions}};
     if (tensor->type() != expected)
-      throw UserError(fmt::format("'{}': tensor '{}' is {}, but its features make it {}; save the model again", file, name,
-                                  text(tensor->type()), text(expected)));
+      throw UserError(
+          fmt::format("'{}': tensor '{}' is {}, but its features make it {}; save the model again", file,
+                      name, text(tensor->type()), text(expected)));
     const auto values = tensor->values<float>();
     target->assign(values.begin(), values.end());
   }
@@ -36,7 +41,8 @@ FrontEnd read_front_end(const Store& store, int64_t dimensions, const std::strin
 
 }  // namespace
 
-void write_front_end(const FrontEnd& front_end, std::map<std::string, std::string>& notes, std::map<std::string, Tensor>& tensors) {
+void write_front_end(const FrontEnd& front_end, std::map<std::string, std::string>& notes,
+                     std::map<std::string, Tensor>& tensors) {
   notes["features"] = speech::feature_option_table().to_json(front_end.extractor.options());
   if (!front_end.statistics) return;
   const auto tensor = [](const std::vector<float>& values) {
@@ -50,18 +56,24 @@ SavedModel SavedModel::load(const std::string& file) {
   const Store store = Store::load(file);
   SavedModel model(Sequential::from_store(store, file), file);
   if (store.metadata().contains("recipe"))
-    at_place(fmt::format("'{}': ", file), [&] { model.recipe_ = Recipe::from_json(note_of(store, "recipe", file)); });
-  if (store.metadata().contains("features")) model.front_end_ = read_front_end(store, model.model_.shape().dimensions, file);
+    at_place(fmt::format("'{}': ", file),
+             [&] { model.recipe_ = Recipe::from_json(note_of(store, "recipe", file)); });
+  if (store.metadata().contains("features"))
+    model.front_end_ = read_front_end(store, model.model_.shape().dimensions, file);
   return model;
 }
 
 const Recipe& SavedModel::recipe() const {
-  if (!recipe_) throw UserError(fmt::format("'{}' has no recipe: Sequential::save wrote it; give data in code, or train it by a recipe", file_));
+  if (!recipe_)
+    throw UserError(fmt::format(
+        "'{}' has no recipe: Sequential::save wrote it; give data in code, or train it by a recipe", file_));
   return *recipe_;
 }
 
 const FrontEnd& SavedModel::front_end() const {
-  if (!front_end_) throw UserError(fmt::format("'{}' does not take recordings; give it data like those it was trained on", file_));
+  if (!front_end_)
+    throw UserError(
+        fmt::format("'{}' does not take recordings; give it data like those it was trained on", file_));
   return *front_end_;
 }
 
@@ -74,12 +86,15 @@ data::Example SavedModel::example_of(const speech::Audio& audio) const {
 }
 
 EvaluateOptions SavedModel::evaluate_options(int threads) const {
-  return {.time_multiple = recipe_ ? static_cast<int>(recipe_->training().time_multiple) : 1, .threads = threads};
+  return {.time_multiple = recipe_ ? static_cast<int>(recipe_->training().time_multiple) : 1,
+          .threads = threads};
 }
 
-std::vector<Prediction> SavedModel::recognize(const std::vector<std::string>& files, std::vector<std::string>* notices) {
+std::vector<Prediction> SavedModel::recognize(const std::vector<std::string>& files,
+                                              std::vector<std::string>* notices) {
   data::Dataset dataset;
-  for (const std::string& file : files) dataset.examples.push_back(example_of(speech::read_audio(file, features().sample_frequency, notices)));
+  for (const std::string& file : files)
+    dataset.examples.push_back(example_of(speech::read_audio(file, features().sample_frequency, notices)));
   return files.empty() ? std::vector<Prediction>() : predict(dataset);
 }
 
@@ -89,18 +104,24 @@ Prediction SavedModel::recognize(const speech::Audio& audio) {
   return predict(dataset).front();
 }
 
-std::vector<Prediction> SavedModel::predict(const data::Dataset& dataset) { return model_.predict(dataset, evaluate_options(0)); }
+std::vector<Prediction> SavedModel::predict(const data::Dataset& dataset) {
+  return model_.predict(dataset, evaluate_options(0));
+}
 
-data::Dataset SavedModel::load_data(const std::string& folder, data::Split split, const std::vector<std::string>& held_out) const {
+data::Dataset SavedModel::load_data(const std::string& folder, data::Split split,
+                                    const std::vector<std::string>& held_out) const {
   Recipe with = recipe();
   if (!held_out.empty()) with.set("data.held_out", join_words(held_out));
   const Corpus corpus(with.data(), with.table("data").kind, folder);
   if (!corpus.is_audio()) return corpus.load(split);
-  data::Dataset dataset = front_end().examples(speech::load_clips(corpus.list(split), features().sample_frequency));
+  data::Dataset dataset =
+      front_end().examples(speech::load_clips(corpus.list(split), features().sample_frequency));
   skip_short(dataset, frames_needed(model_.layers()));
   return dataset;
 }
 
-Evaluation SavedModel::evaluate(const data::Dataset& dataset, int threads) { return model_.evaluate(dataset, evaluate_options(threads)); }
+Evaluation SavedModel::evaluate(const data::Dataset& dataset, int threads) {
+  return model_.evaluate(dataset, evaluate_options(threads));
+}
 
 }  // namespace lariat

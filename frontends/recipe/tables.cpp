@@ -29,7 +29,8 @@ Choice<Optimizer> optimizer_choice(std::string name, std::string doc, void (*add
   Fields<O> fields;
   fields.number("learning_rate", &O::learning_rate, 0, most, "step size η");
   add(fields);
-  return {fields.kind(std::move(name), std::move(doc)), [fields](const Spec& spec) -> Optimizer { return fields.read(spec); }};
+  return {fields.kind(std::move(name), std::move(doc)),
+          [fields](const Spec& spec) -> Optimizer { return fields.read(spec); }};
 }
 
 template <class O>
@@ -46,7 +47,8 @@ void add_adam(Fields<O>& fields) {
 
 void add_adamw(Fields<AdamW>& fields) {
   add_adam(fields);
-  fields.number("weight_decay", &AdamW::weight_decay, 0, most, "η times this share of the weights is taken off at each step");
+  fields.number("weight_decay", &AdamW::weight_decay, 0, most,
+                "η times this share of the weights is taken off at each step");
 }
 
 void add_rmsprop(Fields<RmsProp>& fields) {
@@ -63,12 +65,15 @@ int64_t steps_of(double written, int64_t all) {
   return std::llround(written < 1 ? written * static_cast<double>(all) : written);
 }
 
-Choice<Schedule, int64_t> schedule_choice(std::string name, std::string doc, void (*add)(Fields<ScheduleOptions>&),
+Choice<Schedule, int64_t> schedule_choice(std::string name, std::string doc,
+                                          void (*add)(Fields<ScheduleOptions>&),
                                           Schedule (*rest)(const ScheduleOptions&, int64_t steps)) {
   Fields<ScheduleOptions> fields;
   if (add != nullptr) add(fields);
-  fields.number("warmup", &ScheduleOptions::warmup, 0, any, "steps to rise from 0 first; below 1: as a share of all steps");
-  return {fields.kind(std::move(name), std::move(doc)), [fields, rest](const Spec& spec, int64_t steps) -> Schedule {
+  fields.number("warmup", &ScheduleOptions::warmup, 0, any,
+                "steps to rise from 0 first; below 1: as a share of all steps");
+  return {fields.kind(std::move(name), std::move(doc)),
+          [fields, rest](const Spec& spec, int64_t steps) -> Schedule {
             const ScheduleOptions options = fields.read(spec);
             const int64_t warmup = steps_of(options.warmup, steps);
             const Schedule after = rest(options, std::max<int64_t>(1, steps - warmup));
@@ -81,19 +86,22 @@ void add_last(Fields<ScheduleOptions>& fields) {
 }
 
 void add_exponential(Fields<ScheduleOptions>& fields) {
-  fields.number("last", &ScheduleOptions::last_of_exponential, 1e-9, 1, "factor on the learning rate at the end");
+  fields.number("last", &ScheduleOptions::last_of_exponential, 1e-9, 1,
+                "factor on the learning rate at the end");
 }
 
 void add_step(Fields<ScheduleOptions>& fields) {
   fields.number("factor", &ScheduleOptions::factor, 0, 1, "what each time multiplies the learning rate by")
-      .number("every", &ScheduleOptions::every, 0, any, "steps from one time to the next; below 1: as a share of all steps");
+      .number("every", &ScheduleOptions::every, 0, any,
+              "steps from one time to the next; below 1: as a share of all steps");
 }
 
 }  // namespace
 
 const std::vector<Choice<Loss>>& loss_choices() {
-  static const Fields<SoftmaxCrossEntropy> fields = Fields<SoftmaxCrossEntropy>().number(
-      "label_smoothing", &SoftmaxCrossEntropy::label_smoothing, 0, below_one, "share of each target that is spread over all classes");
+  static const Fields<SoftmaxCrossEntropy> fields =
+      Fields<SoftmaxCrossEntropy>().number("label_smoothing", &SoftmaxCrossEntropy::label_smoothing, 0,
+                                           below_one, "share of each target that is spread over all classes");
   static const std::vector<Choice<Loss>> choices = {
       {fields.kind("softmax_cross_entropy", "-log of the probability of the right class"),
        [](const Spec& spec) -> Loss { return fields.read(spec); }}};
@@ -103,10 +111,13 @@ const std::vector<Choice<Loss>>& loss_choices() {
 const std::vector<Choice<Optimizer>>& optimizer_choices() {
   static const std::vector<Choice<Optimizer>> choices = {
       optimizer_choice<Adam>("adam", "Kingma and Ba (2015)", add_adam<Adam>),
-      optimizer_choice<AdamW>("adamw", "Adam with decoupled weight decay; Loshchilov and Hutter (2019)", add_adamw),
-      optimizer_choice<Sgd>("sgd", "gradient descent", +[](Fields<Sgd>&) {}),
+      optimizer_choice<AdamW>("adamw", "Adam with decoupled weight decay; Loshchilov and Hutter (2019)",
+                              add_adamw),
+      optimizer_choice<Sgd>(
+          "sgd", "gradient descent", +[](Fields<Sgd>&) {}),
       optimizer_choice<Momentum>("momentum", "gradient descent with a velocity", add_momentum<Momentum>),
-      optimizer_choice<Nesterov>("nesterov", "the same, looking ahead; Sutskever et al. (2013)", add_momentum<Nesterov>),
+      optimizer_choice<Nesterov>("nesterov", "the same, looking ahead; Sutskever et al. (2013)",
+                                 add_momentum<Nesterov>),
       optimizer_choice<RmsProp>("rmsprop", "Tieleman and Hinton (2012)", add_rmsprop)};
   return choices;
 }
@@ -115,12 +126,16 @@ const std::vector<Choice<Schedule, int64_t>>& schedule_choices() {
   static const std::vector<Choice<Schedule, int64_t>> choices = {
       schedule_choice("constant", "the learning rate as it is", nullptr,
                       [](const ScheduleOptions&, int64_t) { return schedule::constant(); }),
-      schedule_choice("cosine", "half a cosine down to `last`", add_last,
-                      [](const ScheduleOptions& o, int64_t steps) { return schedule::cosine(steps, o.last); }),
-      schedule_choice("linear", "a straight line down to `last`", add_last,
-                      [](const ScheduleOptions& o, int64_t steps) { return schedule::linear(steps, o.last); }),
+      schedule_choice(
+          "cosine", "half a cosine down to `last`", add_last,
+          [](const ScheduleOptions& o, int64_t steps) { return schedule::cosine(steps, o.last); }),
+      schedule_choice(
+          "linear", "a straight line down to `last`", add_last,
+          [](const ScheduleOptions& o, int64_t steps) { return schedule::linear(steps, o.last); }),
       schedule_choice("exponential", "the same factor at each step, down to `last`", add_exponential,
-                      [](const ScheduleOptions& o, int64_t steps) { return schedule::exponential(o.last_of_exponential, steps); }),
+                      [](const ScheduleOptions& o, int64_t steps) {
+                        return schedule::exponential(o.last_of_exponential, steps);
+                      }),
       schedule_choice("step", "a factor now and then", add_step, [](const ScheduleOptions& o, int64_t steps) {
         return schedule::step_decay(o.factor, std::max<int64_t>(1, steps_of(o.every, steps)));
       })};
@@ -151,14 +166,17 @@ const std::vector<DataKind>& data_kinds() {
     const std::string indices = "clips of each speaker and digit to validate on, and not to train on";
     add("digits", "digit_speaker_index.wav; index 0 to 4 is the test",
         counted_fields(indices).list("held_out", &D::held_out, "speakers who are the test instead"));
-    add("demo", "the corpus that lariat demo generates; its test has voices of its own", counted_fields(indices));
+    add("demo", "the corpus that lariat demo generates; its test has voices of its own",
+        counted_fields(indices));
     const std::string listed = ", where the folder holds no lists";
     add("folders", "one folder of recordings per label",
         data_fields()
-            .number("validation", &D::validation_percentage, 0, 90, "percent of the clips to validate on, and not to train on" + listed)
+            .number("validation", &D::validation_percentage, 0, 90,
+                    "percent of the clips to validate on, and not to train on" + listed)
             .number("testing", &D::testing, 1, 90, "percent of the clips to test on" + listed)
             .list("labels", &D::labels, "only these folders; empty: all"));
-    add("idx", "the four files of MNIST or a relative", counted_fields("training images to validate on, and not to train on"));
+    add("idx", "the four files of MNIST or a relative",
+        counted_fields("training images to validate on, and not to train on"));
     return list;
   }();
   return kinds;
@@ -182,33 +200,37 @@ const Fields<TrainingOptions>& training_fields() {
           .number("clip_value", &T::clip_value, 0, any, "largest element of the smooth gradient; 0: any")
           .integer("seed", &T::seed, 0, any_integer, "of initial weights, order, dropout and augmentation")
           .boolean("bucket", &T::bucket, "put examples of similar length into one batch")
-          .integer("bucket_batches", &T::bucket_batches, 1, 1000000, "batches' worth of examples sorted by length at a time")
+          .integer("bucket_batches", &T::bucket_batches, 1, 1000000,
+                   "batches' worth of examples sorted by length at a time")
           .integer("time_multiple", &T::time_multiple, 1, 10000, "time is padded to a multiple of this");
   return fields;
 }
 
 const Fields<ProximalOptions>& proximal_fields() {
-  static const Fields<ProximalOptions> fields =
-      Fields<ProximalOptions>().boolean("rewrite", &ProximalOptions::rewrite, "turn penalties into proximal updates");
+  static const Fields<ProximalOptions> fields = Fields<ProximalOptions>().boolean(
+      "rewrite", &ProximalOptions::rewrite, "turn penalties into proximal updates");
   return fields;
 }
 
 const std::vector<RecipeTable>& recipe_tables() {
-  static const SpecKind features = Fields(speech::feature_option_table()).kind("", "how audio becomes features");
-  static const SpecKind augment = Fields(speech::augment_option_table()).kind("", "random changes to training examples");
+  static const SpecKind features =
+      Fields(speech::feature_option_table()).kind("", "how audio becomes features");
+  static const SpecKind augment =
+      Fields(speech::augment_option_table()).kind("", "random changes to training examples");
   static const SpecKind training = training_fields().kind("", "the training loop");
   static const SpecKind proximal = proximal_fields().kind("", "the rewrite of penalties");
   static const std::vector<RecipeTable> tables = [] {
     SpecKinds data;
     for (const DataKind& kind : data_kinds()) data.push_back(&kind.spec);
-    return std::vector<RecipeTable>{{"data", "where examples come from", data},
-                                    {"features", features.doc, {&features}},
-                                    {"augment", augment.doc, {&augment}},
-                                    {"loss", "what is made small", kinds_of(loss_choices())},
-                                    {"optimizer", "how weights move", kinds_of(optimizer_choices())},
-                                    {"schedule", "how the learning rate changes", kinds_of(schedule_choices())},
-                                    {"training", training.doc, {&training}},
-                                    {"proximal", proximal.doc, {&proximal}}};
+    return std::vector<RecipeTable>{
+        {"data", "where examples come from", data},
+        {"features", features.doc, {&features}},
+        {"augment", augment.doc, {&augment}},
+        {"loss", "what is made small", kinds_of(loss_choices())},
+        {"optimizer", "how weights move", kinds_of(optimizer_choices())},
+        {"schedule", "how the learning rate changes", kinds_of(schedule_choices())},
+        {"training", training.doc, {&training}},
+        {"proximal", proximal.doc, {&proximal}}};
   }();
   return tables;
 }

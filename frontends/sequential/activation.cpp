@@ -35,17 +35,19 @@ const std::vector<Entry>& entries() {
 }  // namespace
 
 ActivationFunction::ActivationFunction(Value (*function)(Operand)) {
-  const auto found =
-      std::find_if(entries().begin(), entries().end(), [&](const Entry& entry) { return entry.function == function; });
+  const auto found = std::find_if(entries().begin(), entries().end(),
+                                  [&](const Entry& entry) { return entry.function == function; });
   if (found == entries().end())
-    throw UserError(fmt::format("the activation is no function that layers know; give one of {}", fmt::join(activation_names(), ", ")));
+    throw UserError(fmt::format("the activation is no function that layers know; give one of {}",
+                                fmt::join(activation_names(), ", ")));
   index_ = static_cast<size_t>(found - entries().begin());
 }
 
 ActivationFunction::ActivationFunction(std::string_view name) {
   const std::vector<std::string>& names = activation_names();
   const auto found = std::find(names.begin(), names.end(), name);
-  if (found == names.end()) throw UserError(fmt::format("there is no activation '{}'.{}", name, did_you_mean(name, names)));
+  if (found == names.end())
+    throw UserError(fmt::format("there is no activation '{}'.{}", name, did_you_mean(name, names)));
   index_ = static_cast<size_t>(found - names.begin());
 }
 

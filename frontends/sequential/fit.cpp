@@ -26,8 +26,12 @@ auto read_members(Read&& read) {
   }
 }
 
-ordered_json sparsity_json(const Sparsity& sparsity) { return {{"zeros", sparsity.zeros}, {"count", sparsity.count}}; }
-Sparsity sparsity_of(const ordered_json& value) { return {value.at("zeros").get<int64_t>(), value.at("count").get<int64_t>()}; }
+ordered_json sparsity_json(const Sparsity& sparsity) {
+  return {{"zeros", sparsity.zeros}, {"count", sparsity.count}};
+}
+Sparsity sparsity_of(const ordered_json& value) {
+  return {value.at("zeros").get<int64_t>(), value.at("count").get<int64_t>()};
+}
 
 std::optional<double> optional_of(const ordered_json& object, const char* name) {
   return object.contains(name) ? std::optional(object.at(name).get<double>()) : std::nullopt;
@@ -38,9 +42,15 @@ std::optional<double> optional_of(const ordered_json& object, const char* name) 
 std::string to_json(const EpochReport& report) {
   ordered_json metrics = ordered_json::object();
   for (const auto& [name, value] : report.metrics) metrics[name] = value;
-  ordered_json object{{"epoch", report.epoch},     {"loss", report.loss},       {"smooth", report.smooth},
-                      {"penalty", report.penalty}, {"metrics", metrics},        {"penalised", sparsity_json(report.penalised)},
-                      {"weights", sparsity_json(report.weights)}, {"seconds", report.seconds}, {"learning_rate", report.learning_rate}};
+  ordered_json object{{"epoch", report.epoch},
+                      {"loss", report.loss},
+                      {"smooth", report.smooth},
+                      {"penalty", report.penalty},
+                      {"metrics", metrics},
+                      {"penalised", sparsity_json(report.penalised)},
+                      {"weights", sparsity_json(report.weights)},
+                      {"seconds", report.seconds},
+                      {"learning_rate", report.learning_rate}};
   if (report.accuracy) object["accuracy"] = *report.accuracy;
   if (report.validation_loss) object["validation_loss"] = *report.validation_loss;
   if (report.validation_accuracy) object["validation_accuracy"] = *report.validation_accuracy;
@@ -55,7 +65,8 @@ EpochReport epoch_report_from_json(std::string_view json) {
     report.loss = object.at("loss").get<double>();
     report.smooth = object.at("smooth").get<double>();
     report.penalty = object.at("penalty").get<double>();
-    for (const auto& [name, value] : object.at("metrics").items()) report.metrics.emplace_back(name, value.get<double>());
+    for (const auto& [name, value] : object.at("metrics").items())
+      report.metrics.emplace_back(name, value.get<double>());
     report.accuracy = optional_of(object, "accuracy");
     report.validation_loss = optional_of(object, "validation_loss");
     report.validation_accuracy = optional_of(object, "validation_accuracy");
@@ -68,14 +79,10 @@ EpochReport epoch_report_from_json(std::string_view json) {
 }
 
 std::string to_json(const FitState& state) {
-  return ordered_json{{"epoch", state.epoch},
-                      {"step", state.step},
-                      {"first_step", state.first_step},
-                      {"total_steps", state.total_steps},
-                      {"examples", state.examples},
-                      {"loss", state.loss},
-                      {"penalty", state.penalty},
-                      {"seconds", state.seconds},
+  return ordered_json{{"epoch", state.epoch},           {"step", state.step},
+                      {"first_step", state.first_step}, {"total_steps", state.total_steps},
+                      {"examples", state.examples},     {"loss", state.loss},
+                      {"penalty", state.penalty},       {"seconds", state.seconds},
                       {"metrics", state.metrics}}
       .dump();
 }

@@ -11,7 +11,8 @@
 
 namespace lariat {
 
-Value LayerContext::parameter(const std::string& what, Extents extents, const Initializer& initializer, const WeightPenalty& penalty) {
+Value LayerContext::parameter(const std::string& what, Extents extents, const Initializer& initializer,
+                              const WeightPenalty& penalty) {
   const Value parameter = graph.parameter(name + "/" + what, std::move(extents), initializer);
   if (penalty) {
     penalties_.push_back(penalty_of(parameter, penalty));
@@ -20,7 +21,9 @@ Value LayerContext::parameter(const std::string& what, Extents extents, const In
   return parameter;
 }
 
-void LayerContext::fail(const std::string& message) const { throw UserError(fmt::format("layer {}: {}", name, message)); }
+void LayerContext::fail(const std::string& message) const {
+  throw UserError(fmt::format("layer {}: {}", name, message));
+}
 
 void LayerContext::need_sequence(const Signal& input) const {
   if (input.is_sequence()) return;
@@ -54,16 +57,19 @@ const SpecKinds& layer_spec_kinds() {
 
 std::string to_json(const std::vector<LayerSpec>& layers) {
   std::string result;
-  for (const LayerSpec& layer : layers) result += (result.empty() ? "" : ",") + layer_kind_of(layer).spec.to_json(layer);
+  for (const LayerSpec& layer : layers)
+    result += (result.empty() ? "" : ",") + layer_kind_of(layer).spec.to_json(layer);
   return "[" + result + "]";
 }
 
 std::vector<LayerSpec> layers_from_json(std::string_view json) {
   const auto array = nlohmann::ordered_json::parse(json, nullptr, false);
-  if (!array.is_array()) throw UserError("the layers are not a JSON array such as [{\"kind\": \"dense\", \"units\": 10}]");
+  if (!array.is_array())
+    throw UserError("the layers are not a JSON array such as [{\"kind\": \"dense\", \"units\": 10}]");
   std::vector<LayerSpec> layers;
   for (const auto& object : array)
-    layers.push_back(spec_from_json(layer_spec_kinds(), object.dump(), fmt::format("layers.{}", layers.size())));
+    layers.push_back(
+        spec_from_json(layer_spec_kinds(), object.dump(), fmt::format("layers.{}", layers.size())));
   return layers;
 }
 

@@ -25,18 +25,22 @@ void check_format(const Store& store, const char* format, const std::string& fil
   const std::string is = note("format");
   if (is != format) {
     if (model && is == checkpoint_format)
-      throw UserError(fmt::format("'{}' is a checkpoint, not a Lariat model; finish its training, or give the model file", file));
-    throw UserError(fmt::format("'{}' is not a Lariat {}; give a file that {} wrote", file, model ? "model" : "checkpoint",
+      throw UserError(fmt::format(
+          "'{}' is a checkpoint, not a Lariat model; finish its training, or give the model file", file));
+    throw UserError(fmt::format("'{}' is not a Lariat {}; give a file that {} wrote", file,
+                                model ? "model" : "checkpoint",
                                 model ? "lariat train or Sequential::save" : "an unfinished lariat train"));
   }
   if (note("format_version") != format_version)
-    throw UserError(fmt::format("'{}' has format version {}, this program reads version {}; use the Lariat that wrote it",
-                                file, note("format_version"), format_version));
+    throw UserError(
+        fmt::format("'{}' has format version {}, this program reads version {}; use the Lariat that wrote it",
+                    file, note("format_version"), format_version));
 }
 
 const std::string& note_of(const Store& store, const std::string& name, const std::string& file) {
   const auto found = store.metadata().find(name);
-  if (found == store.metadata().end()) throw UserError(fmt::format("'{}' has no note '{}'; save it again", file, name));
+  if (found == store.metadata().end())
+    throw UserError(fmt::format("'{}' has no note '{}'; save it again", file, name));
   return found->second;
 }
 
@@ -44,7 +48,8 @@ void write_header(Store& store, const ModelHeader& header) {
   write_format(store, model_format);
   auto& notes = store.metadata();
   notes["layers"] = to_json(header.layers);
-  notes["input"] = ordered_json{{"sequences", header.shape.sequences}, {"dimensions", header.shape.dimensions}}.dump();
+  notes["input"] =
+      ordered_json{{"sequences", header.shape.sequences}, {"dimensions", header.shape.dimensions}}.dump();
   try {
     notes["classes"] = ordered_json(header.shape.classes).dump();
   } catch (const nlohmann::json::exception&) {
@@ -61,11 +66,13 @@ ModelHeader read_header(const Store& store, const std::string& file) {
     const auto input = ordered_json::parse(note_of(store, "input", file));
     header.shape.sequences = input.at("sequences").get<bool>();
     header.shape.dimensions = input.at("dimensions").get<int64_t>();
-    header.shape.classes = ordered_json::parse(note_of(store, "classes", file)).get<std::vector<std::string>>();
+    header.shape.classes =
+        ordered_json::parse(note_of(store, "classes", file)).get<std::vector<std::string>>();
   } catch (const nlohmann::json::exception&) {
     throw UserError(fmt::format("'{}': its note 'input' or 'classes' is damaged; save it again", file));
   }
-  if (header.shape.dimensions < 1) throw UserError(fmt::format("'{}': its note 'input' is damaged; save it again", file));
+  if (header.shape.dimensions < 1)
+    throw UserError(fmt::format("'{}': its note 'input' is damaged; save it again", file));
   return header;
 }
 
@@ -77,10 +84,11 @@ Store parameters_of(const Network& network, const Store& store, const std::strin
     // Random numbers are for training only.
     if ((kind != SourceKind::parameter && kind != SourceKind::state) || node.name == "random") continue;
     const Tensor* found = store.find(node.name);
-    if (found == nullptr) throw UserError(fmt::format("'{}' has no tensor '{}'; save the model again", file, node.name));
+    if (found == nullptr)
+      throw UserError(fmt::format("'{}' has no tensor '{}'; save the model again", file, node.name));
     if (found->type() != node.outputs[0])
-      throw UserError(fmt::format("'{}': tensor '{}' is {}, but its layers make it {}; save the model again", file, node.name,
-                                  text(found->type()), text(node.outputs[0])));
+      throw UserError(fmt::format("'{}': tensor '{}' is {}, but its layers make it {}; save the model again",
+                                  file, node.name, text(found->type()), text(node.outputs[0])));
     result.set(node.name, *found);
   }
   return result;

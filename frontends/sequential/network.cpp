@@ -22,16 +22,21 @@ namespace {
 void check_logits(const Signal& output, const LayerSpec& last, int64_t classes) {
   const Shape& shape = output.value.shape();
   if (output.is_sequence())
-    throw UserError(fmt::format("the model ends in '{}' with {}, a value for every frame; end it with last_step, "
-                                "global_average_pool or global_max_pool before the last dense layer", last.kind, text(shape)));
+    throw UserError(
+        fmt::format("the model ends in '{}' with {}, a value for every frame; end it with last_step, "
+                    "global_average_pool or global_max_pool before the last dense layer",
+                    last.kind, text(shape)));
   if (shape.size() != 2 || !(shape[1] == Dim(classes)))
-    throw UserError(fmt::format("the model ends in '{}' with {}, but the data have {} classes; end it with a dense layer of "
-                                "{} units", last.kind, text(shape), classes, classes));
+    throw UserError(fmt::format(
+        "the model ends in '{}' with {}, but the data have {} classes; end it with a dense layer of "
+        "{} units",
+        last.kind, text(shape), classes, classes));
 }
 
 }  // namespace
 
-Network build_network(const std::vector<LayerSpec>& layers, const DataShape& shape, const Loss& loss, const std::vector<Metric>& metrics) {
+Network build_network(const std::vector<LayerSpec>& layers, const DataShape& shape, const Loss& loss,
+                      const std::vector<Metric>& metrics) {
   if (layers.empty()) throw UserError("the model has no layers; it needs at least a dense layer");
   const auto classes = static_cast<int64_t>(shape.classes.size());
   Network network;
@@ -47,7 +52,8 @@ Network build_network(const std::vector<LayerSpec>& layers, const DataShape& sha
   std::vector<Value> penalties;
   std::map<std::string, int> counts;
   for (const LayerSpec& layer : layers) {
-    LayerContext context(graph, fmt::format("{}_{}", layer.kind, ++counts[layer.kind]), classes, penalties, network.penalised);
+    LayerContext context(graph, fmt::format("{}_{}", layer.kind, ++counts[layer.kind]), classes, penalties,
+                         network.penalised);
     signal = layer_kind_of(layer).build(context, signal, layer);
   }
   check_logits(signal, layers.back(), classes);
@@ -56,7 +62,8 @@ Network build_network(const std::vector<LayerSpec>& layers, const DataShape& sha
   network.logits = signal.value;
   network.probabilities = softmax(signal.value);
   network.example_loss = loss.per_example(network.logits, labels);
-  for (const Metric& metric : metrics) network.example_metrics.push_back(metric.per_example(network.logits, labels));
+  for (const Metric& metric : metrics)
+    network.example_metrics.push_back(metric.per_example(network.logits, labels));
   network.loss = mean(network.example_loss);
   for (const Value penalty : penalties) network.loss = network.loss + penalty;
   return network;
@@ -77,7 +84,8 @@ Inference::Inference(const Graph& graph, std::span<const Value> values) {
   program_ = std::make_unique<Program>(inference);
 }
 
-std::vector<Tensor> Inference::run(const data::Dataset& dataset, Store& store, Executor& executor, int batch_size, int time_multiple) {
+std::vector<Tensor> Inference::run(const data::Dataset& dataset, Store& store, Executor& executor,
+                                   int batch_size, int time_multiple) {
   const auto count = static_cast<int64_t>(dataset.examples.size());
   data::BatchOptions options;
   options.batch_size = batch_size;
@@ -97,7 +105,8 @@ std::vector<Tensor> Inference::run(const data::Dataset& dataset, Store& store, E
       if (v == results.size()) results.emplace_back(values[v].dtype(), extents);
       auto* to = static_cast<std::byte*>(results[v].view().data);
       const auto* from = static_cast<const std::byte*>(values[v].view().data);
-      for (size_t i = 0; i < batch.indices.size(); ++i) std::memcpy(to + static_cast<size_t>(batch.indices[i]) * row, from + i * row, row);
+      for (size_t i = 0; i < batch.indices.size(); ++i)
+        std::memcpy(to + static_cast<size_t>(batch.indices[i]) * row, from + i * row, row);
     }
   }
   return results;

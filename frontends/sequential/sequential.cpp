@@ -50,23 +50,30 @@ void Sequential::Implementation::check(const data::Dataset& dataset, bool labell
   const DataShape given = shape_of(dataset);
   const auto kind = [](bool sequences) { return sequences ? "sequences" : "data without a time axis"; };
   if (given.sequences != shape.sequences)
-    throw UserError(fmt::format("the model takes {}, but these are {}; give data of the same kind", kind(shape.sequences), kind(given.sequences)));
+    throw UserError(fmt::format("the model takes {}, but these are {}; give data of the same kind",
+                                kind(shape.sequences), kind(given.sequences)));
   if (given.dimensions != shape.dimensions)
-    throw UserError(fmt::format("the model takes {} values {}, but the data have {}; compute them with the model's options",
-                                shape.dimensions, shape.sequences ? "per frame" : "per example", given.dimensions));
+    throw UserError(fmt::format(
+        "the model takes {} values {}, but the data have {}; compute them with the model's options",
+        shape.dimensions, shape.sequences ? "per frame" : "per example", given.dimensions));
   if (labelled && given.classes != shape.classes)
-    throw UserError(fmt::format("the model knows the classes {}, but the data have {}; give data of the same classes",
-                                fmt::join(shape.classes, ", "), fmt::join(given.classes, ", ")));
+    throw UserError(
+        fmt::format("the model knows the classes {}, but the data have {}; give data of the same classes",
+                    fmt::join(shape.classes, ", "), fmt::join(given.classes, ", ")));
   if (!shape.sequences) return;
   const int64_t needed = frames_needed(layers);
   for (const data::Example& example : dataset.examples)
     if (example.frames < needed)
-      throw UserError(fmt::format("{}: is of {} frames, but the model needs {}; leave it out, or use padding = same", example.source,
-                                  example.frames, needed));
+      throw UserError(
+          fmt::format("{}: is of {} frames, but the model needs {}; leave it out, or use padding = same",
+                      example.source, example.frames, needed));
 }
 
-Sequential::Sequential(std::initializer_list<LayerSpec> layers) : Sequential(std::vector<LayerSpec>(layers)) {}
-Sequential::Sequential(std::vector<LayerSpec> layers) : self_(std::make_unique<Implementation>()) { self_->layers = std::move(layers); }
+Sequential::Sequential(std::initializer_list<LayerSpec> layers)
+    : Sequential(std::vector<LayerSpec>(layers)) {}
+Sequential::Sequential(std::vector<LayerSpec> layers) : self_(std::make_unique<Implementation>()) {
+  self_->layers = std::move(layers);
+}
 Sequential::Sequential(Sequential&&) noexcept = default;
 Sequential& Sequential::operator=(Sequential&&) noexcept = default;
 Sequential::~Sequential() = default;
@@ -90,10 +97,14 @@ void Sequential::build(const DataShape& shape, uint64_t seed) {
 }
 
 void Sequential::Implementation::make_trainer(const FitOptions& options, const FitState& state) {
-  TrainerOptions trainer_options{.seed = options.seed, .threads = options.threads, .clip_norm = options.clip_norm,
-                                 .clip_value = options.clip_value, .rewrite = options.rewrite};
+  TrainerOptions trainer_options{.seed = options.seed,
+                                 .threads = options.threads,
+                                 .clip_norm = options.clip_norm,
+                                 .clip_value = options.clip_value,
+                                 .rewrite = options.rewrite};
   if (options.schedule)
-    trainer_options.schedule = [rest = options.schedule(state.total_steps), first = state.first_step](int64_t step) { return rest(step - first); };
+    trainer_options.schedule = [rest = options.schedule(state.total_steps),
+                                first = state.first_step](int64_t step) { return rest(step - first); };
   // The trainer wants scalars.
   for (size_t i = 0; i < metrics.size(); ++i)
     trainer_options.metrics.emplace_back(metrics[i].name, mean(network->example_metrics[i]));
@@ -108,7 +119,8 @@ void Sequential::Implementation::make_trainer(const FitOptions& options, const F
 FitResult Sequential::fit(TrainingData data, const FitOptions& options) {
   Implementation& self = *self_;
   if (!self.optimizer) throw UserError("the model does not know how to train yet; call compile first");
-  if (options.epochs < 1) throw UserError(fmt::format("epochs = {}: must be an integer from 1", options.epochs));
+  if (options.epochs < 1)
+    throw UserError(fmt::format("epochs = {}: must be an integer from 1", options.epochs));
   const data::Dataset& first = data.at(static_cast<uint32_t>(options.from.epoch));
   build(shape_of(first), options.seed);
   self.check(first, true);
@@ -121,10 +133,17 @@ FitResult Sequential::fit(TrainingData data, const FitOptions& options) {
   }
   self.make_trainer(options, state);
 
-  FitModel model{.trainer = *self.trainer, .metrics = {}, .sequences = self.shape.sequences, .learning_rate = {}, .check = {}, .finish = {}};
+  FitModel model{.trainer = *self.trainer,
+                 .metrics = {},
+                 .sequences = self.shape.sequences,
+                 .learning_rate = {},
+                 .check = {},
+                 .finish = {}};
   for (const Metric& metric : self.metrics) model.metrics.push_back(metric.name);
   const Schedule factor = options.schedule ? options.schedule(state.total_steps) : schedule::constant();
-  model.learning_rate = [&](int64_t step) { return self.optimizer->learning_rate * factor(step - state.first_step); };
+  model.learning_rate = [&](int64_t step) {
+    return self.optimizer->learning_rate * factor(step - state.first_step);
+  };
   model.check = [&](const data::Dataset& dataset) { self.check(dataset, true); };
   model.finish = [&](EpochReport& report) {
     const std::vector<TensorZeros> tensors = zeros();
@@ -169,13 +188,14 @@ Evaluation Sequential::evaluate(const data::Dataset& dataset, const EvaluateOpti
     values.insert(values.end(), self.network->example_metrics.begin(), self.network->example_metrics.end());
     self.evaluation = std::make_unique<Inference>(*self.network->graph, values);
   }
-  const std::vector<Tensor> results =
-      self.evaluation->run(dataset, self.store(), self.executor_for(options.threads), options.batch_size, options.time_multiple);
+  const std::vector<Tensor> results = self.evaluation->run(
+      dataset, self.store(), self.executor_for(options.threads), options.batch_size, options.time_multiple);
   const size_t classes = self.shape.classes.size();
   Evaluation evaluation;
   evaluation.examples = static_cast<int64_t>(dataset.examples.size());
   evaluation.loss = mean_of(results[1]);
-  for (size_t i = 0; i < self.metrics.size(); ++i) evaluation.metrics.emplace_back(self.metrics[i].name, mean_of(results[2 + i]));
+  for (size_t i = 0; i < self.metrics.size(); ++i)
+    evaluation.metrics.emplace_back(self.metrics[i].name, mean_of(results[2 + i]));
   evaluation.confusion.assign(classes, std::vector<int64_t>(classes));
   const std::vector<int> predicted = largest(results[0]);
   int64_t right = 0;
@@ -192,18 +212,26 @@ std::vector<Prediction> Sequential::predict(const data::Dataset& dataset, const 
   Implementation& self = *self_;
   self.need_network();
   self.check(dataset, false);
-  if (!self.prediction) self.prediction = std::make_unique<Inference>(*self.network->graph, std::span(&self.network->probabilities, 1));
-  const Tensor rows =
-      self.prediction->run(dataset, self.store(), self.executor_for(options.threads), options.batch_size, options.time_multiple).front();
+  if (!self.prediction)
+    self.prediction =
+        std::make_unique<Inference>(*self.network->graph, std::span(&self.network->probabilities, 1));
+  const Tensor rows = self.prediction
+                          ->run(dataset, self.store(), self.executor_for(options.threads), options.batch_size,
+                                options.time_multiple)
+                          .front();
   std::vector<Prediction> predictions;
   for (const int index : largest(rows)) {
     const float* row = rows.data<float>() + predictions.size() * self.shape.classes.size();
-    predictions.push_back({self.shape.classes[static_cast<size_t>(index)], index, row[index], {row, row + self.shape.classes.size()}});
+    predictions.push_back({self.shape.classes[static_cast<size_t>(index)],
+                           index,
+                           row[index],
+                           {row, row + self.shape.classes.size()}});
   }
   return predictions;
 }
 
-void Sequential::save(const std::string& file, const std::map<std::string, std::string>& notes, const std::map<std::string, Tensor>& tensors) {
+void Sequential::save(const std::string& file, const std::map<std::string, std::string>& notes,
+                      const std::map<std::string, Tensor>& tensors) {
   self_->need_network();
   Store out = parameters_of(*self_->network, self_->store(), "the model");
   out.metadata().insert(notes.begin(), notes.end());
@@ -231,7 +259,8 @@ std::vector<TensorZeros> Sequential::zeros() {
   const Network& network = *self_->network;
   std::vector<TensorZeros> result;
   for (const auto& [name, tensor] : parameters_of(network, self_->store(), "the model")) {
-    const bool penalised = std::find(network.penalised.begin(), network.penalised.end(), name) != network.penalised.end();
+    const bool penalised =
+        std::find(network.penalised.begin(), network.penalised.end(), name) != network.penalised.end();
     result.push_back({name, tensor.extents(), sparsity(tensor), penalised});
   }
   return result;

@@ -11,7 +11,8 @@
 namespace lariat {
 
 const std::string& Spec::at(std::string_view option) const {
-  const auto found = std::find_if(options.begin(), options.end(), [&](const auto& entry) { return entry.first == option; });
+  const auto found =
+      std::find_if(options.begin(), options.end(), [&](const auto& entry) { return entry.first == option; });
   require(found != options.end(), "a spec has every option of its kind");
   return found->second;
 }
@@ -23,7 +24,8 @@ Spec SpecKind::defaults() const {
 }
 
 const SpecOption* SpecKind::find(std::string_view option) const {
-  const auto found = std::find_if(options.begin(), options.end(), [&](const SpecOption& known) { return known.name == option; });
+  const auto found = std::find_if(options.begin(), options.end(),
+                                  [&](const SpecOption& known) { return known.name == option; });
   return found == options.end() ? nullptr : &*found;
 }
 
@@ -31,7 +33,8 @@ const SpecOption& SpecKind::at(std::string_view option, std::string_view place) 
   if (const SpecOption* found = find(option)) return *found;
   std::vector<std::string> known;
   for (const SpecOption& other : options) known.push_back(other.name);
-  throw UserError(fmt::format("{} has no key '{}'{}", place, option, known.empty() ? "; it has none" : "." + did_you_mean(option, known)));
+  throw UserError(fmt::format("{} has no key '{}'{}", place, option,
+                              known.empty() ? "; it has none" : "." + did_you_mean(option, known)));
 }
 
 void SpecKind::set(Spec& spec, const SpecOption& option, std::string_view text) const {
@@ -57,7 +60,8 @@ const SpecKind& find_kind(const SpecKinds& kinds, std::string_view name, std::st
     known.push_back(kind->name);
   }
   const std::string nearest = nearest_name(name, known);
-  throw UserError(fmt::format("{} kind = {}: must be one of {}{}", place, name.empty() ? "''" : name, fmt::join(known, ", "),
+  throw UserError(fmt::format("{} kind = {}: must be one of {}{}", place, name.empty() ? "''" : name,
+                              fmt::join(known, ", "),
                               nearest.empty() ? "" : fmt::format(". Did you mean '{}'?", nearest)));
 }
 
@@ -84,7 +88,9 @@ void at_place(std::string_view place, const std::function<void()>& action) {
   }
 }
 
-std::string join_words(const std::vector<std::string>& words) { return fmt::format("{}", fmt::join(words, ", ")); }
+std::string join_words(const std::vector<std::string>& words) {
+  return fmt::format("{}", fmt::join(words, ", "));
+}
 
 std::vector<std::string> split_words(std::string_view text) {
   std::vector<std::string> words;

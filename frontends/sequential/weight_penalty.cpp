@@ -34,7 +34,8 @@ WeightPenalty parse_weight_penalty(std::string_view name, std::string_view text)
   WeightPenalty penalty;
   if (text == "none") return penalty;
   const auto refuse = [&] {
-    throw UserError(fmt::format("{} = {}: must be {}", name, text.empty() ? "''" : text, weight_penalty_range));
+    throw UserError(
+        fmt::format("{} = {}: must be {}", name, text.empty() ? "''" : text, weight_penalty_range));
   };
   const std::vector<std::string> terms = split_words(text);
   if (terms.empty()) refuse();

@@ -23,7 +23,9 @@ Signal build(LayerContext&, const Signal& input, const Options& options) {
 
 }  // namespace
 
-LayerKind layer_records::activation() { return layer_kind("activation", "a function of each element", fields(), build); }
+LayerKind layer_records::activation() {
+  return layer_kind("activation", "a function of each element", fields(), build);
+}
 
 Activation::Activation(ActivationFunction function) : LayerSpec(fields().write("activation", {function})) {}
 

@@ -10,7 +10,8 @@ Signal build(LayerContext& context, const Signal& input, const PoolFields& optio
   context.need_sequence(input);
   const SequenceWindow window = options.window();
   const Value lengths = window.lengths(input.lengths);
-  if (window.padding == Padding::valid) return {average_pool1d(input.value, window.size, window.stride), lengths};
+  if (window.padding == Padding::valid)
+    return {average_pool1d(input.value, window.size, window.stride), lengths};
   const Shape& shape = input.value.shape();
   const Value mask = reshape(sequence_mask(input.lengths, input.value), {shape[0], shape[1], 1});
   const Value sums = average_pool1d(window.padded(input.value * mask), window.size, window.stride);
@@ -22,7 +23,8 @@ Signal build(LayerContext& context, const Signal& input, const PoolFields& optio
 }  // namespace
 
 LayerKind layer_records::average_pool1d() {
-  return layer_kind("average_pool1d", "the mean of neighbouring frames, per channel", pool_fields(), build, frames_to_pool);
+  return layer_kind("average_pool1d", "the mean of neighbouring frames, per channel", pool_fields(), build,
+                    frames_to_pool);
 }
 
 AveragePool1d::AveragePool1d(int64_t size, const PoolOptions& options)

@@ -18,15 +18,18 @@ const Fields<Options>& fields() {
           .integer("units", &Options::units, 0, most_units, "size of the output; 0: one for each class")
           .choice("activation", &Options::activation, activation_names(), "function applied to the output")
           .boolean("use_bias", &Options::use_bias, "add a bias")
-          .parsed("kernel_penalty", &Options::kernel_penalty, weight_penalty_range, "λ₁Σ|w| + λ₂Σw² on the kernel", to_text, parse_weight_penalty)
-          .parsed("bias_penalty", &Options::bias_penalty, weight_penalty_range, "the same on the bias", to_text, parse_weight_penalty);
+          .parsed("kernel_penalty", &Options::kernel_penalty, weight_penalty_range,
+                  "λ₁Σ|w| + λ₂Σw² on the kernel", to_text, parse_weight_penalty)
+          .parsed("bias_penalty", &Options::bias_penalty, weight_penalty_range, "the same on the bias",
+                  to_text, parse_weight_penalty);
   return list;
 }
 
 // y = activation(x·K + b)
 Signal build(LayerContext& context, const Signal& input, const Options& options) {
   const int64_t units = options.units == 0 ? context.classes : options.units;
-  const Value kernel = context.parameter("kernel", {input.channels(), units}, init::glorot_uniform(), options.kernel_penalty);
+  const Value kernel =
+      context.parameter("kernel", {input.channels(), units}, init::glorot_uniform(), options.kernel_penalty);
   Value y = matmul(input.value, kernel);
   if (options.use_bias) y = y + context.parameter("bias", {units}, init::zeros(), options.bias_penalty);
   return {options.activation(y), input.lengths};
@@ -34,7 +37,9 @@ Signal build(LayerContext& context, const Signal& input, const Options& options)
 
 }  // namespace
 
-LayerKind layer_records::dense() { return layer_kind("dense", "activation(x·kernel + bias), on each frame of a sequence", fields(), build); }
+LayerKind layer_records::dense() {
+  return layer_kind("dense", "activation(x·kernel + bias), on each frame of a sequence", fields(), build);
+}
 
 Dense::Dense(int64_t units, ActivationFunction activation, const DenseOptions& options)
     : LayerSpec(fields().write("dense", {options, units, activation})) {}

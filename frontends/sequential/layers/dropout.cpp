@@ -11,8 +11,8 @@ struct Options {
 };
 
 const Fields<Options>& fields() {
-  static const Fields<Options> list =
-      Fields<Options>().number("rate", &Options::rate, 0, 0.99, "share of the values that training sets to zero");
+  static const Fields<Options> list = Fields<Options>().number(
+      "rate", &Options::rate, 0, 0.99, "share of the values that training sets to zero");
   return list;
 }
 
@@ -22,7 +22,9 @@ Signal build(LayerContext&, const Signal& input, const Options& options) {
 
 }  // namespace
 
-LayerKind layer_records::dropout() { return layer_kind("dropout", "zeros at random, in training only", fields(), build); }
+LayerKind layer_records::dropout() {
+  return layer_kind("dropout", "zeros at random, in training only", fields(), build);
+}
 
 Dropout::Dropout(double rate) : LayerSpec(fields().write("dropout", {rate})) {}
 

@@ -10,7 +10,8 @@ struct Options {};
 
 Signal build(LayerContext& context, const Signal& input, const Options&) {
   if (input.is_sequence())
-    context.fail("sequences have no fixed length to flatten; use global_average_pool, global_max_pool or last_step");
+    context.fail(
+        "sequences have no fixed length to flatten; use global_average_pool, global_max_pool or last_step");
   const Shape& shape = input.value.shape();
   return {reshape(input.value, {shape[0], -1})};
 }

@@ -16,7 +16,8 @@ Signal build(LayerContext& context, const Signal& input, const Options&) {
 }  // namespace
 
 LayerKind layer_records::global_average_pool() {
-  return layer_kind("global_average_pool", "the mean over the frames of a sequence", Fields<Options>(), build);
+  return layer_kind("global_average_pool", "the mean over the frames of a sequence", Fields<Options>(),
+                    build);
 }
 
 GlobalAveragePool::GlobalAveragePool() : LayerSpec{"global_average_pool", {}} {}

@@ -16,7 +16,8 @@ Signal build(LayerContext& context, const Signal& input, const Options&) {
 }  // namespace
 
 LayerKind layer_records::global_max_pool() {
-  return layer_kind("global_max_pool", "the largest values among the frames of a sequence", Fields<Options>(), build);
+  return layer_kind("global_max_pool", "the largest values among the frames of a sequence", Fields<Options>(),
+                    build);
 }
 
 GlobalMaxPool::GlobalMaxPool() : LayerSpec{"global_max_pool", {}} {}

@@ -24,7 +24,8 @@ Signal build(LayerContext& context, const Signal& input, const LayerNormOptions&
 }  // namespace
 
 LayerKind layer_records::layer_norm() {
-  return layer_kind("layer_norm", "each frame's channels to mean 0 and variance 1, then scaled and shifted", fields(), build);
+  return layer_kind("layer_norm", "each frame's channels to mean 0 and variance 1, then scaled and shifted",
+                    fields(), build);
 }
 
 LayerNorm::LayerNorm(const LayerNormOptions& options) : LayerSpec(fields().write("layer_norm", options)) {}

@@ -16,8 +16,11 @@ Signal build(LayerContext& context, const Signal& input, const LstmFields& optio
 
 }  // namespace
 
-LayerKind layer_records::lstm() { return layer_kind("lstm", "long short-term memory over sequences", lstm_fields(), build); }
+LayerKind layer_records::lstm() {
+  return layer_kind("lstm", "long short-term memory over sequences", lstm_fields(), build);
+}
 
-Lstm::Lstm(int64_t units, const LstmOptions& options) : LayerSpec(lstm_fields().write("lstm", {options, units})) {}
+Lstm::Lstm(int64_t units, const LstmOptions& options)
+    : LayerSpec(lstm_fields().write("lstm", {options, units})) {}
 
 }  // namespace lariat

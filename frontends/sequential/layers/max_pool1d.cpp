@@ -24,7 +24,8 @@ Signal build(LayerContext& context, const Signal& input, const PoolFields& optio
 }  // namespace
 
 LayerKind layer_records::max_pool1d() {
-  return layer_kind("max_pool1d", "the largest of neighbouring frames, per channel", pool_fields(), build, frames_to_pool);
+  return layer_kind("max_pool1d", "the largest of neighbouring frames, per channel", pool_fields(), build,
+                    frames_to_pool);
 }
 
 MaxPool1d::MaxPool1d(int64_t size, const PoolOptions& options)

@@ -12,8 +12,8 @@ struct Options {
 };
 
 const Fields<Options>& fields() {
-  static const Fields<Options> list =
-      Fields<Options>().integer("frames", &Options::frames, 1, most_frames, "neighbouring frames that become one");
+  static const Fields<Options> list = Fields<Options>().integer("frames", &Options::frames, 1, most_frames,
+                                                                "neighbouring frames that become one");
   return list;
 }
 
@@ -31,8 +31,9 @@ Signal build(LayerContext& context, const Signal& input, const Options& options)
 }  // namespace
 
 LayerKind layer_records::stack_frames() {
-  return layer_kind("stack_frames", "neighbouring frames as one frame of as many times the channels", fields(), build,
-                    +[](const Options& options, int64_t frames) { return (frames - 1) * options.frames + 1; });
+  return layer_kind(
+      "stack_frames", "neighbouring frames as one frame of as many times the channels", fields(), build,
+      +[](const Options& options, int64_t frames) { return (frames - 1) * options.frames + 1; });
 }
 
 StackFrames::StackFrames(int64_t frames) : LayerSpec(fields().write("stack_frames", {frames})) {}
