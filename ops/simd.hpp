@@ -70,6 +70,7 @@ struct ExpConstants<float> {
   static constexpr int degree = 7, mantissa_bits = 23, exponent_bias = 127;
   static constexpr float ln2_high = 0x1.63p-1f, ln2_low = -2.12194440054690583e-4f;
   static constexpr float lowest = -110, highest = 89;  // e^lowest is 0, e^highest is infinite
+  static constexpr float normal = 87;                  // e^normal and e^-normal are normal
 };
 template <>
 struct ExpConstants<double> {
@@ -77,6 +78,7 @@ struct ExpConstants<double> {
   static constexpr int degree = 13, mantissa_bits = 52, exponent_bias = 1023;
   static constexpr double ln2_high = 0x1.62e42feep-1, ln2_low = 1.90821492927058770e-10;
   static constexpr double lowest = -760, highest = 710;
+  static constexpr double normal = 708;
 };
 
 /// 2^k for a whole number k within the exponent's range.
@@ -84,10 +86,10 @@ template <class Batch>
 Batch two_to(Batch k) {
   using T = typename Batch::value_type;
   using C = ExpConstants<T>;
-  using Bits = xsimd::batch<typename C::Bits>;
-  // Adding 1.5·2^mantissa_bits leaves k in the lowest bits of the sum.
-  const Bits bits = xsimd::bitwise_cast<Bits>(k + Batch(T(3) * T(uint64_t{1} << (C::mantissa_bits - 1))));
-  return xsimd::bitwise_cast<Batch>((bits + Bits(C::exponent_bias)) << C::mantissa_bits);
+  // Adding 1.5·2^mantissa_bits leaves k + bias in the lowest bits of the sum.
+  const Batch shifted = k + Batch(T(3) * T(uint64_t{1} << (C::mantissa_bits - 1)) + T(C::exponent_bias));
+  return xsimd::bitwise_cast<Batch>(xsimd::bitwise_cast<xsimd::batch<typename C::Bits>>(shifted)
+                                    << C::mantissa_bits);
 }
 
 /// e^x = 2^k·(1 + q): k the whole number nearest x / ln 2, r = x − k·ln 2 (Cody and Waite 1980), q = e^r − 1
@@ -115,6 +117,11 @@ struct ExpParts {
 template <class Batch>
 Batch times_exp_of(Batch factor, Batch x) {
   using C = ExpConstants<typename Batch::value_type>;
+  // Scaling by 2^k in one step or in two gives the same bits where both are possible.
+  if (all(abs(x) <= Batch(C::normal))) {
+    const ExpParts<Batch> parts(x);
+    return fma(factor, parts.q, factor) * two_to(parts.k);
+  }
   x = select(x < Batch(C::lowest), Batch(C::lowest), x);
   x = select(x > Batch(C::highest), Batch(C::highest), x);
   const ExpParts<Batch> parts(x);
