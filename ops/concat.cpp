@@ -1,9 +1,5 @@
 #include <fmt/format.h>
 
-#include <xtensor/xadapt.hpp>
-#include <xtensor/xnoalias.hpp>
-#include <xtensor/xview.hpp>
-
 #include "ops/axes.hpp"
 #include "ops/ops.hpp"
 #include "ops/records.hpp"
@@ -33,16 +29,13 @@ void forward(const KernelContext& k) {
   const int64_t axis = k.attributes.get<int64_t>("axis");
   const AxisBlocks to = blocks_around(k.outputs[0].extents, axis);
   if (k.outputs[0].count() == 0) return;
-  auto out = xt::adapt(k.out<Bits>(0), k.outputs[0].count(), xt::no_ownership(), to.shape());
-  k.parallel.run(to.outer, rows_per_task(to.extent * to.inner), [&](int64_t first, int64_t last) {
-    int64_t place = 0;
+  const int64_t width = to.extent * to.inner;
+  k.parallel.run(to.outer, rows_per_task(width), [&](int64_t first, int64_t last) {
+    Bits* out = k.out<Bits>(0);
     for (size_t i = 0; i < k.inputs.size(); ++i) {
-      const AxisBlocks from = blocks_around(k.inputs[i].extents, axis);
-      if (from.extent == 0) continue;
-      const auto in = xt::adapt(k.in<Bits>(i), k.inputs[i].count(), xt::no_ownership(), from.shape());
-      xt::noalias(xt::view(out, xt::range(first, last), xt::range(place, place + from.extent))) =
-          xt::view(in, xt::range(first, last));
-      place += from.extent;
+      const int64_t piece = blocks_around(k.inputs[i].extents, axis).extent * to.inner;
+      for (int64_t o = first; o < last; ++o) std::copy_n(k.in<Bits>(i) + o * piece, piece, out + o * width);
+      out += piece;
     }
   });
 }

@@ -9,36 +9,41 @@ namespace lariat {
 
 namespace {
 
-constexpr int64_t lanes = 16, block = 4 * lanes;
+// Eight 32-bit words, each in 64 bits so that a product keeps its upper half.
+using Words = uint64_t __attribute__((vector_size(64)));
+constexpr int64_t lanes = 8, groups = 4, block = 4 * lanes * groups;
 
-// random_bits(key, stream, counter) for `lanes` consecutive counters, side by side so that the rounds
-// vectorise. Philox4x32-10, Salmon et al. (2011), section 3.4.
+// random_bits(key, stream, counter) for consecutive counters, side by side in vectors.
+// Philox4x32-10, Salmon et al. (2011), section 3.4.
 void random_block(uint64_t key, uint64_t stream, uint64_t counter, uint32_t* out) {
-  uint32_t a[lanes], b[lanes], c[lanes], d[lanes];
-  for (int64_t i = 0; i < lanes; ++i) {
-    a[i] = static_cast<uint32_t>(counter + i);
-    b[i] = static_cast<uint32_t>((counter + i) >> 32);
-    c[i] = static_cast<uint32_t>(stream);
-    d[i] = static_cast<uint32_t>(stream >> 32);
+  constexpr uint64_t low = 0xffffffff;
+  Words a[groups], b[groups], c[groups], d[groups];
+  for (int64_t g = 0; g < groups; ++g) {
+    const Words position = counter + static_cast<uint64_t>(lanes * g) + Words{0, 1, 2, 3, 4, 5, 6, 7};
+    a[g] = position & low;
+    b[g] = position >> 32;
+    c[g] = Words{} + (stream & low);
+    d[g] = Words{} + (stream >> 32);
   }
-  uint32_t key_low = static_cast<uint32_t>(key), key_high = static_cast<uint32_t>(key >> 32);
+  uint64_t key_low = key & low, key_high = key >> 32;
   for (int round = 0; round < 10; ++round) {
-    for (int64_t i = 0; i < lanes; ++i) {
-      const uint64_t left = uint64_t{0xD2511F53} * a[i], right = uint64_t{0xCD9E8D57} * c[i];
-      a[i] = static_cast<uint32_t>(right >> 32) ^ b[i] ^ key_low;
-      b[i] = static_cast<uint32_t>(right);
-      c[i] = static_cast<uint32_t>(left >> 32) ^ d[i] ^ key_high;
-      d[i] = static_cast<uint32_t>(left);
+    for (int64_t g = 0; g < groups; ++g) {
+      const Words left = a[g] * 0xD2511F53, right = c[g] * 0xCD9E8D57;
+      a[g] = (right >> 32) ^ b[g] ^ key_low;
+      b[g] = right & low;
+      c[g] = (left >> 32) ^ d[g] ^ key_high;
+      d[g] = left & low;
     }
-    key_low += 0x9E3779B9;
-    key_high += 0xBB67AE85;
+    key_low = (key_low + 0x9E3779B9) & low;
+    key_high = (key_high + 0xBB67AE85) & low;
   }
-  for (int64_t i = 0; i < lanes; ++i) {
-    out[4 * i] = a[i];
-    out[4 * i + 1] = b[i];
-    out[4 * i + 2] = c[i];
-    out[4 * i + 3] = d[i];
-  }
+  for (int64_t g = 0; g < groups; ++g)
+    for (int64_t i = 0; i < lanes; ++i, out += 4) {
+      out[0] = static_cast<uint32_t>(a[g][i]);
+      out[1] = static_cast<uint32_t>(b[g][i]);
+      out[2] = static_cast<uint32_t>(c[g][i]);
+      out[3] = static_cast<uint32_t>(d[g][i]);
+    }
 }
 
 std::vector<TensorType> infer(const InferContext& c) {

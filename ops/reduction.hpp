@@ -83,12 +83,18 @@ namespace reduction_detail {
 constexpr int64_t widest_tile = 512;
 constexpr int64_t narrowest_lanes = 64;
 constexpr int64_t rows_per_block = 128;
+constexpr int64_t few_rows = 16;
 
 // Lanes of consecutive elements are accumulated side by side, so that the loop vectorises whatever `width`
 // is: narrow rows lie several to one line of lanes, which are then folded in halves.
 template <class Reducer, class Accumulator, class In, class Map>
 void reduce_rows(const In* in, int64_t rows, int64_t stride, int64_t width, Accumulator* total,
                  const Map& map) {
+  if (width == 1 && rows <= few_rows) {
+    total[0] = Reducer::template start<Accumulator>();
+    for (int64_t r = 0; r < rows; ++r) total[0] = Reducer::combine(total[0], map(in[r * stride]));
+    return;
+  }
   Accumulator lanes[widest_tile];
   const int64_t side_by_side =
       width == stride ? std::max<int64_t>(1, std::min(rows, narrowest_lanes / width)) : 1;
@@ -123,9 +129,8 @@ void run_pass(const ParallelFor& parallel, const ReductionPlan::Pass& p, const I
   const int64_t per_chunk = p.outer * p.tiles;
   parallel.run(per_chunk * p.chunks, rows_per_task(p.rows * p.columns), [&](int64_t begin, int64_t end) {
     Accumulator total[widest_tile];
+    int64_t tile = begin % p.tiles, chunk = begin / p.tiles % p.chunks, outer = begin / (p.tiles * p.chunks);
     for (int64_t task = begin; task < end; ++task) {
-      const int64_t tile = task % p.tiles, chunk = task / p.tiles % p.chunks,
-                    outer = task / (p.tiles * p.chunks);
       const int64_t column = tile * p.columns, width = std::min(p.columns, p.inner - column);
       const int64_t row = chunk * p.rows, rows = std::min(p.rows, p.reduced - row);
       reduce_rows<Reducer>(in + (outer * p.reduced + row) * p.inner + column, rows, p.inner, width, total,
@@ -135,6 +140,11 @@ void run_pass(const ParallelFor& parallel, const ReductionPlan::Pass& p, const I
       } else {
         std::copy_n(total, width, partials + (outer * p.chunks + chunk) * p.inner + column);
       }
+      if (++tile < p.tiles) continue;
+      tile = 0;
+      if (++chunk < p.chunks) continue;
+      chunk = 0;
+      ++outer;
     }
   });
   if (p.chunks == 1) return;

@@ -473,6 +473,34 @@ TEST_CASE("sequential: a fit that is stopped goes on to the same bits") {
   }
 }
 
+TEST_CASE("sequential: the schedule acts on the steps that it names") {
+  const data::Dataset data = points(20, 2, 3, 1);
+  const auto weights_after = [&](int epochs, bool twice, const Schedule& schedule) {
+    Sequential model{Dense(2)};
+    model.compile(Sgd{.learning_rate = 0.5});
+    FitOptions fit{.epochs = epochs, .batch_size = 20};
+    fit.schedule = [&](int64_t) { return schedule; };
+    for (int time = 0; time < (twice ? 2 : 1); ++time) model.fit(data, fit);
+    return model.store().get("dense_1/kernel");
+  };
+  const Schedule first_only = [](int64_t step) { return step == 0 ? 1.0 : 0.0; };
+  for (const bool twice : {false, true})
+    CHECK(same_bits(weights_after(5, twice, first_only), weights_after(1, twice, schedule::constant())));
+}
+
+TEST_CASE("sequential: a stop at the last step comes too late to stop anything") {
+  const data::Dataset data = points(20, 2, 3, 1);
+  Sequential model{Dense(2)};
+  model.compile(Sgd{});
+  std::atomic<bool> stop = false;
+  FitOptions fit{.epochs = 2, .batch_size = 10};
+  fit.stop = &stop;
+  fit.on_step = [&](const StepReport& report) { stop = report.epoch == 2 && report.step == 2; };
+  const FitResult result = model.fit(data, fit);
+  CHECK_FALSE(result.stopped);
+  CHECK(result.epochs.size() == 2);
+}
+
 TEST_CASE("sequential: schedules run over all steps, and again in a second fit") {
   const data::Dataset data = points(20, 2, 3, 1);
   Sequential model{Dense(2)};

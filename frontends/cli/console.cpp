@@ -103,7 +103,7 @@ std::string duration(double seconds) {
   return fmt::format("{} h {:02} min", whole / 3600, whole / 60 % 60);
 }
 
-std::string percent(double fraction) { return fmt::format("{:.1f} %", 100 * fraction); }
+std::string percent(double fraction) { return fmt::format("{:.1f}%", 100 * fraction); }
 
 ThreadLimit::ThreadLimit(std::optional<int64_t> threads)
     : threads_(threads ? static_cast<int>(*threads) : available_threads()),

@@ -37,7 +37,7 @@ std::string grouped(int64_t number);
 std::string bytes_text(double bytes);
 /// "850 ms", "12.3 s", "4 min 05 s".
 std::string duration(double seconds);
-/// "97.2 %".
+/// "97.2%".
 std::string percent(double fraction);
 
 /// Limits TBB to `threads` while it lives; nothing: what the machine and its cgroup allow.

@@ -6,7 +6,7 @@
 #include "frontends/cli/arguments.hpp"
 #include "frontends/cli/console.hpp"
 #include "frontends/cli/embedded.hpp"
-#include "frontends/cli/json_file.hpp"
+#include "frontends/cli/outputs.hpp"
 #include "frontends/cli/summary.hpp"
 #include "frontends/cli/watched_run.hpp"
 #include "frontends/recipe/saved_model.hpp"
@@ -61,7 +61,6 @@ void demo(const Strings& words) {
   arguments.threads(threads);
   arguments.json(json_name);
   if (!arguments.read(words)) return;
-  const JsonFile json(json_name);
   const std::filesystem::path path = folder;
   std::error_code failure;
   std::filesystem::create_directories(path, failure);
@@ -70,7 +69,8 @@ void demo(const Strings& words) {
         fmt::format("cannot create '{}': {}; choose another place with --out", folder, failure.message()));
   const std::string model_file = (path / "digits.safetensors").string(),
                     page = (path / "report.html").string();
-  for (const std::string& file : {model_file, page}) check_writable(file);
+  check_outputs({model_file, page, json_name});
+  const JsonFile json(json_name);
 
   const ThreadLimit limit(threads);
   const speech::DemoCorpus corpus = make_corpus((path / "corpus").string());

@@ -5,7 +5,7 @@
 
 #include "frontends/cli/arguments.hpp"
 #include "frontends/cli/console.hpp"
-#include "frontends/cli/json_file.hpp"
+#include "frontends/cli/outputs.hpp"
 #include "frontends/cli/summary.hpp"
 #include "frontends/cli/table.hpp"
 #include "frontends/recipe/saved_model.hpp"
@@ -54,6 +54,7 @@ void evaluate(const Strings& words) {
   arguments.threads(threads);
   arguments.json(json_name);
   if (!arguments.read(words)) return;
+  check_outputs({json_name}, {file});
   const JsonFile json(json_name);
   const ThreadLimit limit(threads);
 

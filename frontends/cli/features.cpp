@@ -8,7 +8,7 @@
 
 #include "frontends/cli/arguments.hpp"
 #include "frontends/cli/console.hpp"
-#include "frontends/cli/json_file.hpp"
+#include "frontends/cli/outputs.hpp"
 #include "frontends/speech/feature_files.hpp"
 #include "graph/error.hpp"
 
@@ -63,7 +63,7 @@ void features(const Strings& words) {
         "lariat features: cmvn = global: one file has no statistics of a training set; give --cmvn "
         "utterance");
   if (seed) options.dither_seed = *seed;
-  check_writable(out);
+  check_outputs({out, json_name}, {audio_name});
   const JsonFile json(json_name);
   const ThreadLimit limit(threads);
 

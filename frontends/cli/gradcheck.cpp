@@ -8,7 +8,7 @@
 
 #include "frontends/cli/arguments.hpp"
 #include "frontends/cli/console.hpp"
-#include "frontends/cli/json_file.hpp"
+#include "frontends/cli/outputs.hpp"
 #include "graph/error.hpp"
 #include "graph/registry.hpp"
 
@@ -31,6 +31,7 @@ void gradcheck(const Strings& words) {
   std::vector<const OpDef*> chosen;
   for (const std::string& name : names) chosen.push_back(&registry().get(name));
   if (names.empty()) chosen = registry().all();
+  check_outputs({json_name});
   const JsonFile json(json_name);
   const ThreadLimit limit(threads);
 

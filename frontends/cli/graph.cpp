@@ -4,7 +4,7 @@
 
 #include "frontends/cli/arguments.hpp"
 #include "frontends/cli/console.hpp"
-#include "frontends/cli/json_file.hpp"
+#include "frontends/cli/outputs.hpp"
 #include "frontends/cli/recipe_arguments.hpp"
 #include "frontends/cli/table.hpp"
 #include "frontends/cli/training_step.hpp"
@@ -39,7 +39,7 @@ void graph(const Strings& words) {
   if (!arguments.read(words)) return;
   if (show_passes) return list_passes();
   const Recipe recipe = recipe_arguments.recipe("lariat graph");
-  if (!dot.empty()) check_writable(dot);
+  check_outputs({dot}, {recipe_arguments.file});
 
   std::string notice;
   const DataShape shape = recipe_shape(recipe, recipe_arguments.data, notice);

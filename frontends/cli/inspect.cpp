@@ -5,7 +5,7 @@
 
 #include "frontends/cli/arguments.hpp"
 #include "frontends/cli/console.hpp"
-#include "frontends/cli/json_file.hpp"
+#include "frontends/cli/outputs.hpp"
 #include "frontends/cli/summary.hpp"
 #include "frontends/cli/table.hpp"
 #include "frontends/recipe/saved_model.hpp"
@@ -74,6 +74,7 @@ void inspect(const Strings& words) {
   arguments.word("MODEL", file, "what lariat train wrote");
   arguments.json(json_name);
   if (!arguments.read(words)) return;
+  check_outputs({json_name}, {file});
   const JsonFile json(json_name);
 
   SavedModel model = SavedModel::load(file);

@@ -69,7 +69,8 @@ void dispatch(const std::string& program, const std::vector<Command>& list, cons
   if (arguments[0] == "--help" || arguments[0] == "-h" || arguments[0] == "help") {
     std::string text = fmt::format("Usage: {} COMMAND …\n\n", program);
     for (const Command& command : list) text += fmt::format("  {:<10} {}\n", command.name, command.doc);
-    return print(text + fmt::format("\n{} COMMAND --help tells more.\n", program));
+    text += fmt::format("\n{} COMMAND --help tells more.\n", program);
+    return print(text + "Exit status: 0 done; 1 the job itself failed; 2 wrong usage or bad input.\n");
   }
   for (const Command& command : list)
     if (command.name == arguments[0]) return command.run(Strings(arguments.begin() + 1, arguments.end()));

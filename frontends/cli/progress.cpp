@@ -21,8 +21,8 @@ double seconds_since(Clock::time_point start) {
 
 std::string losses(double smooth, double penalty) {
   return penalty == 0
-             ? fmt::format("loss {:.4g}", smooth)
-             : fmt::format("loss {:.4g} = {:.4g} + penalty {:.4g}", smooth + penalty, smooth, penalty);
+             ? fmt::format("loss {:#.4g}", smooth)
+             : fmt::format("loss {:#.4g} = {:#.4g} + penalty {:#.4g}", smooth + penalty, smooth, penalty);
 }
 
 std::string accuracy_and_zeros(const EpochReport& report) {

@@ -5,7 +5,7 @@
 
 #include "frontends/cli/arguments.hpp"
 #include "frontends/cli/console.hpp"
-#include "frontends/cli/json_file.hpp"
+#include "frontends/cli/outputs.hpp"
 #include "frontends/recipe/saved_model.hpp"
 #include "graph/error.hpp"
 
@@ -23,6 +23,9 @@ void recognize(const Strings& words) {
   arguments.threads(threads);
   arguments.json(json_name);
   if (!arguments.read(words)) return;
+  Strings inputs = audio;
+  inputs.push_back(file);
+  check_outputs({json_name}, inputs);
   const JsonFile json(json_name);
   const ThreadLimit limit(threads);
 

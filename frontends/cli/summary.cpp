@@ -35,7 +35,7 @@ double file_bytes(const std::string& file) {
   return none ? 0 : static_cast<double>(size);
 }
 
-std::string summary(const RunResult& result) {
+std::string summary(const RunResult& result, const std::string& report_file) {
   std::vector<std::vector<std::string>> rows;
   if (result.test) rows.push_back({"accuracy", measured(*result.test, "test")});
   if (result.validation) rows.push_back({"validation", measured(*result.validation, "validation")});

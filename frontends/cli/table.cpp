@@ -12,8 +12,19 @@ size_t width_of(const std::string& text) {
 }
 
 bool is_number(const std::string& text) {
-  return !text.empty() && (text[0] >= '0' && text[0] <= '9') &&
-         text.find_first_not_of("0123456789.,e+-% ") == std::string::npos;
+  return (text[0] >= '0' && text[0] <= '9' && text.find_first_not_of("0123456789.,e+-% ") == std::string::npos) ||
+         text == ".";
+}
+
+// Below the first row, which may be a heading, there are numbers and nothing else.
+bool is_numeric(const std::vector<std::vector<std::string>>& rows, size_t column) {
+  size_t numbers = 0;
+  for (size_t i = 1; i < rows.size(); ++i) {
+    if (rows[i].size() <= column || rows[i][column].empty()) continue;
+    if (!is_number(rows[i][column])) return false;
+    ++numbers;
+  }
+  return numbers > 0;
 }
 
 }  // namespace
@@ -24,13 +35,15 @@ std::string columns(const std::vector<std::vector<std::string>>& rows, size_t in
     widths.resize(std::max(widths.size(), row.size()));
     for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], width_of(row[i]));
   }
+  std::vector<bool> numeric(widths.size());
+  for (size_t i = 0; i < widths.size(); ++i) numeric[i] = is_numeric(rows, i);
   std::string text;
   for (const auto& row : rows) {
     std::string line(indent, ' ');
     for (size_t i = 0; i < row.size(); ++i) {
       if (widths[i] == 0) continue;
       const std::string padding(widths[i] - width_of(row[i]), ' ');
-      line += (is_number(row[i]) ? padding + row[i] : row[i] + padding) + "  ";
+      line += (numeric[i] ? padding + row[i] : row[i] + padding) + "  ";
     }
     line.erase(line.find_last_not_of(' ') + 1);
     text += line + "\n";

@@ -5,7 +5,7 @@
 
 #include "frontends/cli/console.hpp"
 #include "frontends/cli/interrupt.hpp"
-#include "frontends/cli/json_file.hpp"
+#include "frontends/cli/outputs.hpp"
 #include "frontends/cli/recipe_arguments.hpp"
 #include "frontends/cli/summary.hpp"
 #include "frontends/cli/training_step.hpp"
@@ -86,9 +86,8 @@ void train(const Strings& words) {
   Options options;
   if (!read_options(words, options)) return;
   const Recipe recipe = options.recipe.recipe("lariat train");
+  check_outputs({options.out, options.json, options.profile, options.report}, {options.recipe.file, options.resume});
   const JsonFile json(options.json);
-  for (const std::string& file : {options.out, options.profile, options.report})
-    if (!file.empty()) check_writable(file);
   if (!options.resume.empty()) Checkpoint::load(options.resume);
   const std::string recipe_text = options.recipe.text();
 
@@ -112,13 +111,13 @@ void train(const Strings& words) {
             : fmt::format("stopped after {} whole epochs; to go on: {}", epochs,
                           resuming(words, result.checkpoint)));
   }
-  print("\n" + summary(result));
-  if (options.report.empty()) return;
-  ReportData data = report_data(result, run.training().model().store(), recipe_text);
-  data.title = "Training of " + options.recipe.file;
-  data.summary = fmt::format("lariat train {}", fmt::join(words, " "));
-  write_report(options.report, data);
-  print(fmt::format("report      {}\n", options.report));
+  if (!options.report.empty()) {
+    ReportData data = report_data(result, run.training().model().store(), recipe_text);
+    data.title = "Training of " + options.recipe.file;
+    data.summary = fmt::format("lariat train {}", fmt::join(words, " "));
+    write_report(options.report, data);
+  }
+  print("\n" + summary(result, options.report));
 }
 
 }  // namespace lariat::cli

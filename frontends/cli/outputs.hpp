@@ -2,18 +2,19 @@
 
 #include <nlohmann/json_fwd.hpp>
 #include <string>
+#include <vector>
 
 namespace lariat::cli {
 
-/// Throws UserError where `file` cannot be written. What is there stays as it is.
-void check_writable(const std::string& file);
+/// Throws UserError where one of `outputs` cannot be written, or is also an input or another output. Called before any
+/// long work; what is there stays as it is. "" and "-" are no files.
+void check_outputs(const std::vector<std::string>& outputs, const std::vector<std::string>& inputs = {});
 
 /// Where --json goes: a file, "-" for standard output, or nowhere ("").
 class JsonFile {
  public:
-  /// Checks that the file can be written, before any work is done. For "-" print() is silenced.
+  /// For "-" print() is silenced.
   explicit JsonFile(std::string file);
-  explicit operator bool() const { return !file_.empty(); }
   void write(const nlohmann::ordered_json& figures) const;
 
  private:
