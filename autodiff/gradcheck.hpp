@@ -18,7 +18,7 @@ struct GradcheckResult {
   double worst_error = 0;
   bool passed = false;
   /// What failed first, or "".
-  std::string detail;
+  std::string detail = {};
 };
 
 /// Builds the outputs of a function from its inputs.

@@ -19,7 +19,8 @@ bool is_file(const std::string& name) { return !name.empty() && name != "-"; }
 bool collide(const std::string& a, const std::string& b) {
   std::error_code none;
   if (std::filesystem::exists(a, none) && !std::filesystem::is_regular_file(a, none)) return false;
-  const auto first = std::filesystem::weakly_canonical(a, none), second = std::filesystem::weakly_canonical(b, none);
+  const auto first = std::filesystem::weakly_canonical(a, none),
+             second = std::filesystem::weakly_canonical(b, none);
   return !first.empty() && first == second;
 }
 
@@ -30,7 +31,8 @@ void check_outputs(const std::vector<std::string>& outputs, const std::vector<st
     if (!is_file(outputs[i])) continue;
     for (const std::string& input : inputs)
       if (is_file(input) && collide(outputs[i], input))
-        throw UserError(fmt::format("'{}' is an input, and would be overwritten; choose another name", outputs[i]));
+        throw UserError(
+            fmt::format("'{}' is an input, and would be overwritten; choose another name", outputs[i]));
     for (size_t j = 0; j < i; ++j)
       if (is_file(outputs[j]) && collide(outputs[i], outputs[j]))
         throw UserError(fmt::format("'{}' is asked for twice; give each output its own name", outputs[i]));
@@ -45,7 +47,8 @@ JsonFile::JsonFile(std::string file) : file_(std::move(file)) {
 void JsonFile::write(const nlohmann::ordered_json& figures) const {
   if (file_.empty()) return;
   // File names need not be UTF-8, JSON must be.
-  const std::string text = figures.dump(1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+  const std::string text =
+      figures.dump(1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
   if (file_ == "-") return print_json(text);
   AtomicFile out(file_);
   out.write(text);

@@ -6,8 +6,8 @@
 
 namespace lariat::cli {
 
-/// Throws UserError where one of `outputs` cannot be written, or is also an input or another output. Called before any
-/// long work; what is there stays as it is. "" and "-" are no files.
+/// Throws UserError where one of `outputs` cannot be written, or is also an input or another output. Called
+/// before any long work; what is there stays as it is. "" and "-" are no files.
 void check_outputs(const std::vector<std::string>& outputs, const std::vector<std::string>& inputs = {});
 
 /// Where --json goes: a file, "-" for standard output, or nowhere ("").

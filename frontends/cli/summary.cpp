@@ -47,6 +47,7 @@ std::string summary(const RunResult& result, const std::string& report_file) {
                                             grouped(result.nonzeros()))});
   if (!result.model.empty())
     rows.push_back({"model", fmt::format("{}, {}", result.model, bytes_text(file_bytes(result.model)))});
+  if (!report_file.empty()) rows.push_back({"report", report_file});
   rows.push_back(
       {"time", fmt::format("{} on {} thread{}, {} training examples, seed {}", duration(result.seconds),
                            result.threads, result.threads == 1 ? "" : "s",

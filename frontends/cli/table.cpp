@@ -12,7 +12,8 @@ size_t width_of(const std::string& text) {
 }
 
 bool is_number(const std::string& text) {
-  return (text[0] >= '0' && text[0] <= '9' && text.find_first_not_of("0123456789.,e+-% ") == std::string::npos) ||
+  return (text[0] >= '0' && text[0] <= '9' &&
+          text.find_first_not_of("0123456789.,e+-% ") == std::string::npos) ||
          text == ".";
 }
 

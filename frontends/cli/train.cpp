@@ -86,7 +86,8 @@ void train(const Strings& words) {
   Options options;
   if (!read_options(words, options)) return;
   const Recipe recipe = options.recipe.recipe("lariat train");
-  check_outputs({options.out, options.json, options.profile, options.report}, {options.recipe.file, options.resume});
+  check_outputs({options.out, options.json, options.profile, options.report},
+                {options.recipe.file, options.resume});
   const JsonFile json(options.json);
   if (!options.resume.empty()) Checkpoint::load(options.resume);
   const std::string recipe_text = options.recipe.text();
