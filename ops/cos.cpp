@@ -20,7 +20,6 @@ OpDef records::cos() {
                   {},
                   {0.5403023058681397174, 0.87758256189037271612, 0.8623188722876839341}},
                  {"matrix", {{{2, 3}, {}, -4, 4}}}};
-  def.rejects = {{{{i32, {2}}}, {}, "takes f32 or f64; got i32[2]. Use cast to convert it"}};
   return def;
 }
 

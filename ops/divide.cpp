@@ -20,14 +20,6 @@ OpDef records::divide() {
                  {"broadcast rows", {{{2, 3}}, {{3}, {}, 0.5, 2}}},
                  {"broadcast columns", {{{2, 3}}, {{2, 1}, {}, -2, -0.5}}},
                  {"scalar", {{{2, 3}}, {{}, {4}}}}};
-  def.rejects = {
-      {{{f32, {2, 3}}, {f32, {4}}},
-       {},
-       "shapes [2, 3] and [4] do not broadcast; dimensions must be equal or 1, counted from the last"},
-      {{{f32, {2}}, {f64, {2}}},
-       {},
-       "takes inputs of one dtype; got f32[2] and f64[2]. Use cast to convert one"},
-      {{{i32, {2}}, {i32, {2}}}, {}, "takes f32 or f64; got i32[2]. Use cast to convert it"}};
   return def;
 }
 

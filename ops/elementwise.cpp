@@ -23,6 +23,29 @@ std::shared_ptr<const void> prepare(const KernelContext& k) {
 
 void run(const KernelContext& k) { static_cast<const ElementwiseProgram*>(k.prepared)->run(k); }
 
+// What the shared inference refuses, for the tests of every op that has it.
+std::vector<Reject> common_rejects(size_t inputs, bool takes_integers) {
+  std::vector<Reject> rejects;
+  if (inputs > 1) {
+    Reject shapes{
+        std::vector<TensorType>(inputs, {f32, {}}),
+        {},
+        "shapes [2, 3] and [4] do not broadcast; dimensions must be equal or 1, counted from the last"};
+    shapes.inputs.front().shape = {2, 3};
+    shapes.inputs.back().shape = {4};
+    Reject dtypes{std::vector<TensorType>(inputs, {f32, {2}}),
+                  {},
+                  "takes inputs of one dtype; got f32[2] and f64[2]. Use cast to convert one"};
+    dtypes.inputs.back().dtype = f64;
+    rejects = {shapes, dtypes};
+  }
+  if (!takes_integers)
+    rejects.push_back({std::vector<TensorType>(inputs, {i32, {2}}),
+                       {},
+                       "takes f32 or f64; got i32[2]. Use cast to convert it"});
+  return rejects;
+}
+
 }  // namespace
 
 std::vector<TensorType> infer_elementwise(const InferContext& c) {
@@ -53,6 +76,7 @@ OpDef elementwise_op(std::string name, std::string doc, std::vector<InputSpec> i
   def.block = block;
   def.kernel = {block.float32 ? run : nullptr, block.float64 ? run : nullptr, block.int32 ? run : nullptr};
   def.prepare = prepare;
+  def.rejects = common_rejects(def.inputs.size(), block.int32 != nullptr);
   return def;
 }
 
@@ -80,7 +104,7 @@ ElementwiseProgram::ElementwiseProgram(Extents space, DType dtype, std::span<con
         const int64_t step = own == 1 ? 0 : stride;
         if (extent != 1) {
           Run* last = input.runs.empty() ? nullptr : &input.runs.back();
-          if (last && step == (last->stride == 0 ? 0 : last->stride * last->extent)) {
+          if (last && step == last->stride * last->extent) {
             last->extent *= extent;
           } else {
             input.runs.push_back({extent, step});

@@ -5,8 +5,8 @@
 
 namespace lariat {
 
-/// The common part of an element-wise record: inference by broadcasting, and the kernel that runs `block`
-/// over cache-sized pieces. The caller adds vjp, samples and whatever else is the op's own.
+/// The common part of an element-wise record: inference by broadcasting, what it rejects, and the kernel that
+/// runs `block` over cache-sized pieces. The caller adds vjp, samples and whatever else is the op's own.
 OpDef elementwise_op(std::string name, std::string doc, std::vector<InputSpec> inputs,
                      PerDType<BlockKernel> block);
 

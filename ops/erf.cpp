@@ -24,7 +24,6 @@ OpDef records::erf() {
                   {},
                   {-0.84270079294971486934, 0.14031620480133381739, 0.99532226501895273416}},
                  {"matrix", {{{2, 3}, {}, -3, 3}}}};
-  def.rejects = {{{{i32, {2}}}, {}, "takes f32 or f64; got i32[2]. Use cast to convert it"}};
   return def;
 }
 

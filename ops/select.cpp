@@ -32,13 +32,6 @@ OpDef records::select() {
       {"values", {{{3}, {1, -2, 0.25}, -1, 1, 0.1}, {{3}, {1, 2, 3}}, {{3}, {4, 5, 6}}}, {}, {1, 2, 3}},
       {"broadcast", {{{2, 3}, {}, -1, 1, 0.1}, {{3}}, {{2, 1}}}},
       {"scalars", {{{2, 3}, {}, -1, 1, 0.1}, {{}}, {{}}}}};
-  def.rejects = {
-      {{{f32, {2, 3}}, {f32, {}}, {f32, {4}}},
-       {},
-       "shapes [2, 3] and [4] do not broadcast; dimensions must be equal or 1, counted from the last"},
-      {{{i32, {2}}, {f32, {2}}, {f32, {2}}},
-       {},
-       "takes inputs of one dtype; got i32[2] and f32[2]. Use cast to convert one"}};
   return def;
 }
 

@@ -20,7 +20,6 @@ OpDef records::sin() {
                   {},
                   {-0.84147098480789650665, 0.47942553860420300027, -0.50636564110975879366}},
                  {"matrix", {{{2, 3}, {}, -4, 4}}}};
-  def.rejects = {{{{i32, {2}}}, {}, "takes f32 or f64; got i32[2]. Use cast to convert it"}};
   return def;
 }
 

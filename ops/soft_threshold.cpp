@@ -25,14 +25,6 @@ OpDef records::soft_threshold() {
   def.samples = {{"values", {{{4}, {-2, -0.25, 0.25, 3}}, {{}, {0.5}}}, {}, {-1.5, 0, 0, 2.5}},
                  {"one threshold", {{{2, 3}, {}, -2, 2, 0.2, {-0.5, 0.5}}, threshold}},
                  {"threshold per row", {{{2, 3}, {}, -2, 2, 0.2, {-0.5, 0.5}}, {{2, 1}, {}, 0.4, 0.6}}}};
-  def.rejects = {
-      {{{f32, {2, 3}}, {f32, {4}}},
-       {},
-       "shapes [2, 3] and [4] do not broadcast; dimensions must be equal or 1, counted from the last"},
-      {{{f32, {2}}, {f64, {2}}},
-       {},
-       "takes inputs of one dtype; got f32[2] and f64[2]. Use cast to convert one"},
-      {{{i32, {2}}, {i32, {2}}}, {}, "takes f32 or f64; got i32[2]. Use cast to convert it"}};
   return def;
 }
 

@@ -21,7 +21,6 @@ OpDef records::tanh() {
                   {},
                   {-0.76159415595576488812, 0.4621171572600097585, 0.96402758007581688395}},
                  {"matrix", {{{2, 3}, {}, -3, 3}}}};
-  def.rejects = {{{{i32, {2}}}, {}, "takes f32 or f64; got i32[2]. Use cast to convert it"}};
   return def;
 }
 

@@ -134,6 +134,21 @@ TEST_CASE("functions made of several ops") {
   equals(y[6], {5});
 }
 
+TEST_CASE("equal maxima share the adjoint, or the first gets it") {
+  Graph graph;
+  const Value x = graph.input("x", {1, 4, 1}, f64);
+  graph.output("shared", gradient(sum(reduce_max(x, {1})), {x})[0]);
+  graph.output("first", gradient(sum(max_pool1d(x, 4, 1)), {x})[0]);
+  Program program(graph);
+  Store store;
+  const std::vector<Tensor> y =
+      program.run({{"x", Tensor::of<double>({1, 4, 1}, {2, 7, 1, 7})}}, store, *make_serial_executor());
+  for (int64_t i = 0; i < 4; ++i) {
+    CHECK(y[0].at(i) == (i % 2 ? 0.5 : 0));
+    CHECK(y[1].at(i) == (i == 1 ? 1 : 0));
+  }
+}
+
 TEST_CASE("functions refuse with the line they were called on") {
   Graph graph;
   const Value x = graph.input("x", {dim::batch, 5});
@@ -143,6 +158,10 @@ TEST_CASE("functions refuse with the line they were called on") {
           slice(x, 2, 0, 1);
         }).ends_with("axis 2 does not exist: x is [batch, 5], so axes run from -2 to 1"));
   CHECK(message([&] { reshape(x, {-2, -3}); }).ends_with("the shape [-2, -3] has a negative dimension"));
+  CHECK(message([&] {
+          element_count(x, {3});
+        }).ends_with("axis 3 does not exist: x is [batch, 5], so axes run from -2 to 1"));
+  CHECK(message([&] { zeros_like(2); }).starts_with("[zeros_like] built at ops_function_test.cpp:"));
   CHECK(message([&] { dropout(x, 1); }).ends_with("'rate' is 1; it must lie in [0, 0.999999]"));
   CHECK(message([&] { last_step(x, x); }).ends_with(": takes x [batch, time, channels]; got [batch, 5]"));
   CHECK(message([&] {
