@@ -1,4 +1,5 @@
 #include <cmath>
+#include <cstring>
 
 #include "graph/error.hpp"
 #include "ops/axes.hpp"
@@ -37,19 +38,24 @@ void random_block(uint64_t key, uint64_t stream, uint64_t counter, uint32_t* out
     key_low = (key_low + 0x9E3779B9) & low;
     key_high = (key_high + 0xBB67AE85) & low;
   }
-  for (int64_t g = 0; g < groups; ++g)
+  for (int64_t g = 0; g < groups; ++g) {
+    const Words first = a[g] | (b[g] << 32), second = c[g] | (d[g] << 32);
     for (int64_t i = 0; i < lanes; ++i, out += 4) {
-      out[0] = static_cast<uint32_t>(a[g][i]);
-      out[1] = static_cast<uint32_t>(b[g][i]);
-      out[2] = static_cast<uint32_t>(c[g][i]);
-      out[3] = static_cast<uint32_t>(d[g][i]);
+      const uint64_t words[2] = {first[i], second[i]};
+      std::memcpy(out, words, sizeof words);
     }
+  }
 }
 
 std::vector<TensorType> infer(const InferContext& c) {
   check_float(c, 0, "x");
   check_integers(c, 1, "random_state", {3});
   return {c.in(0), c.in(0)};
+}
+
+template <class T>
+void draw_mask(const uint32_t* bits, uint32_t threshold, T scale, T* mask) {
+  for (int64_t i = 0; i < block; ++i) mask[i] = bits[i] >= threshold ? scale : T(0);
 }
 
 // mask = 1/(1 - rate) with probability 1 - rate, else 0;  y = x·mask.
@@ -70,14 +76,13 @@ void forward(const KernelContext& k) {
   T *y = k.out<T>(0), *mask = k.out<T>(1);
   k.parallel.run((count + block - 1) / block, elements_per_task / block, [=](int64_t begin, int64_t end) {
     uint32_t bits[block];
+    T kept[block];
     for (int64_t at = begin * block; at < std::min(end * block, count); at += block) {
       random_block(key, stream, first + static_cast<uint64_t>(at / 4), bits);
+      draw_mask(bits, threshold, scale, kept);
       const int64_t length = std::min(block, count - at);
-      for (int64_t i = 0; i < length; ++i) {
-        const T kept = bits[i] >= threshold ? scale : T(0);
-        y[at + i] = x[at + i] * kept;
-        mask[at + i] = kept;
-      }
+      for (int64_t i = 0; i < length; ++i) y[at + i] = x[at + i] * kept[i];
+      std::copy_n(kept, length, mask + at);
     }
   });
 }
