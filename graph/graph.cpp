@@ -96,8 +96,8 @@ Value Graph::add(const OpDef& op, std::span<const Value> inputs, Attributes attr
   const std::string place = place_of(op.name, name, where);
   const size_t expected = op.inputs.size();
   if (op.variadic ? inputs.size() < expected : inputs.size() != expected)
-    throw UserError(fmt::format("{}takes {}{} inputs, {} given", place, op.variadic ? "at least " : "",
-                                expected, inputs.size()));
+    throw UserError(fmt::format("{}takes {}{} input{}, {} given", place, op.variadic ? "at least " : "",
+                                expected, expected == 1 ? "" : "s", inputs.size()));
   Node node{.op = &op,
             .inputs = {},
             .attributes = checked_attributes(op, std::move(attributes), place),

@@ -6,13 +6,19 @@
 #include <array>
 #include <cmath>
 #include <numbers>
+#include <xtensor-blas/xlinalg.hpp>
+#include <xtensor/xtensor.hpp>
+#include <xtensor/xview.hpp>
 
+#include "graph/blas.hpp"
 #include "graph/error.hpp"
 #include "graph/random.hpp"
 
 namespace lariat {
 
 namespace {
+
+using Columns = xt::xtensor<double, 2, xt::layout_type::column_major>;
 
 /// Random numbers by their index: each depends on seed and name only.
 class Draw {
@@ -65,56 +71,37 @@ void fill_normal(const Tensor& out, const Draw& draw, double standard_deviation)
   fill_by_pairs(out, standard_deviation, [&](int64_t index) { return draw.normal_pair(index); });
 }
 
-// Eight partial sums, so that the order of additions is fixed and yet the compiler can vectorise.
-double dot(const double* a, const double* b, int64_t count) {
-  std::array<double, 8> sums{};
-  int64_t i = 0;
-  for (; i + 8 <= count; i += 8)
-    for (int64_t k = 0; k < 8; ++k) sums[k] += a[i + k] * b[i + k];
-  for (; i < count; ++i) sums[0] += a[i] * b[i];
-  return ((sums[0] + sums[4]) + (sums[1] + sums[5])) + ((sums[2] + sums[6]) + (sums[3] + sums[7]));
-}
-
-/// `count` ≤ `length` orthonormal vectors, one after the other, uniform among all such: normal vectors made
-/// orthogonal by modified Gram-Schmidt, which is repeated while it cancels more than half of a vector (Daniel
-/// et al., 1976).
-std::vector<double> orthonormal_vectors(int64_t count, int64_t length, const Draw& draw) {
-  std::vector<double> vectors(static_cast<size_t>(count * length));
-  for (size_t i = 0; i < vectors.size(); i += 2) {
+/// `count` ≤ `length` orthonormal vectors, uniform among all such: Q of a normal matrix Q·R with the signs
+/// that make the diagonal of R positive (Mezzadri, How to generate random matrices from the classical compact
+/// groups, 2007).
+Columns orthonormal_vectors(size_t count, size_t length, const Draw& draw) {
+  Columns normal({length, count});
+  for (size_t i = 0; i < normal.size(); i += 2) {
     const auto drawn = draw.normal_pair(static_cast<int64_t>(i / 2));
-    vectors[i] = drawn[0];
-    if (i + 1 < vectors.size()) vectors[i + 1] = drawn[1];
+    normal.data()[i] = drawn[0];
+    if (i + 1 < normal.size()) normal.data()[i + 1] = drawn[1];
   }
-  for (int64_t j = 0; j < count; ++j) {
-    double* v = vectors.data() + j * length;
-    double before, after = std::sqrt(dot(v, v, length));
-    do {
-      before = after;
-      for (int64_t i = 0; i < j; ++i) {
-        const double* q = vectors.data() + i * length;
-        const double projection = dot(q, v, length);
-        for (int64_t k = 0; k < length; ++k) v[k] -= projection * q[k];
-      }
-      after = std::sqrt(dot(v, v, length));
-    } while (after < before / 2);
-    for (int64_t k = 0; k < length; ++k) v[k] /= after;
-  }
+  use_one_blas_thread();
+  auto [vectors, r] = xt::linalg::qr(normal, xt::linalg::qrmode::reduced);
+  for (size_t j = 0; j < count; ++j)
+    if (r(j, j) < 0) xt::col(vectors, static_cast<std::ptrdiff_t>(j)) *= -1.0;
   return vectors;
 }
 
 void fill_orthogonal(const Tensor& out, const Draw& draw, double gain) {
+  if (out.count() == 0) return;
   const int64_t columns = out.extents().empty() ? 1 : out.extents().back();
   const int64_t rows = out.count() / columns;
   const bool tall = rows >= columns;
-  const std::vector<double> vectors =
-      orthonormal_vectors(std::min(rows, columns), std::max(rows, columns), draw);
+  const Columns vectors = orthonormal_vectors(static_cast<size_t>(std::min(rows, columns)),
+                                              static_cast<size_t>(std::max(rows, columns)), draw);
   with_type(out.dtype(), [&](auto zero) {
     using T = decltype(zero);
     T* values = out.data<T>();
     for (int64_t row = 0; row < rows; ++row)
       for (int64_t column = 0; column < columns; ++column)
         values[row * columns + column] =
-            static_cast<T>(gain * (tall ? vectors[column * rows + row] : vectors[row * columns + column]));
+            static_cast<T>(gain * (tall ? vectors(row, column) : vectors(column, row)));
   });
 }
 

@@ -47,6 +47,9 @@ Tensor Tensor::filled(DType dtype, Extents extents, double value) {
     throw UserError(
         fmt::format("the number {} does not fit i32; use a whole number from {} to {}, or another dtype",
                     value, INT32_MIN, INT32_MAX));
+  if (dtype == f32 && std::isfinite(value) && std::isinf(static_cast<float>(value)))
+    throw UserError(
+        fmt::format("the number {} does not fit f32; use f64, or infinity where it is meant", value));
   Tensor result(dtype, std::move(extents));
   with_type(dtype, [&](auto zero) {
     using T = decltype(zero);

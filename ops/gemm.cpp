@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "graph/blas.hpp"
+
 namespace lariat {
 
 namespace {
@@ -11,15 +13,6 @@ namespace {
 // About 60 microseconds of work at 130 GFLOP/s: large against a task, small against a layer.
 constexpr double flops_per_tile = 8e6;
 constexpr int64_t smallest_side = 64;
-
-// OpenBLAS gives other bits on two threads than on one; lariat does the threading.
-void use_one_thread() {
-  static const bool done = [] {
-    openblas_set_num_threads(1);
-    return true;
-  }();
-  (void)done;
-}
 
 int64_t tile_side(int64_t size, int64_t pieces) {
   const int64_t side = std::max((size + pieces - 1) / pieces, smallest_side);
@@ -37,7 +30,7 @@ void gemm_tile(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t
       for (int64_t j = 0; j < n; ++j) c[i * ldc + j] = beta == T(0) ? T(0) : beta * c[i * ldc + j];
     return;
   }
-  use_one_thread();
+  use_one_blas_thread();
   const auto flag = [](bool transposed) { return transposed ? CblasTrans : CblasNoTrans; };
   const auto size = [](int64_t value) { return static_cast<blasint>(value); };
   if constexpr (std::is_same_v<T, float>) {

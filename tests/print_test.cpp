@@ -239,7 +239,7 @@ TEST_CASE("parse: errors say the line, what was expected and what was found") {
       {input + "%1 = every/kind(%0.1)", "line 2: %0.1 does not exist: %0 has 1 output"},
       {input + "%1 = every/kind(%0.)", "line 2: expected the number of an output after '.', found ')'"},
       {input + "%0 = every/kind(%0)", "line 2: %0 is defined twice"},
-      {input + "%1 = every/kind()", "line 2: [every/kind]: takes at least 1 inputs, 0 given"},
+      {input + "%1 = every/kind()", "line 2: [every/kind]: takes at least 1 input, 0 given"},
       {input + "%1 = input(%0) {dtype=f32, shape=shape[]} \"y\"",
        "line 2: [input] 'y': takes 0 inputs, 1 given"},
       {input + input, "line 2: %0 is defined twice"},

@@ -96,6 +96,9 @@ TEST_CASE("tensor: mistakes are named") {
       message_of<UserError>([] { Tensor::scalar(std::nan(""), i32); }) ==
       "the number nan does not fit i32; use a whole number from -2147483648 to 2147483647, or another dtype");
   CHECK(Tensor::scalar(-2147483648.0, i32).item() == -2147483648.0);
+  CHECK(message_of<UserError>([] { Tensor::scalar(-1e39); }) ==
+        "the number -1e+39 does not fit f32; use f64, or infinity where it is meant");
+  CHECK(Tensor::scalar(INFINITY).item() == INFINITY);
 }
 
 TEST_CASE("tensor: a size beyond 64 bits or beyond memory is refused") {
