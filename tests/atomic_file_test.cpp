@@ -7,32 +7,21 @@
 #include <algorithm>
 #include <csignal>
 #include <filesystem>
-#include <fstream>
 #include <iterator>
 #include <string>
 
 #include "graph/error.hpp"
+#include "tests/files.hpp"
 #include "tests/testing.hpp"
 
 namespace fs = std::filesystem;
 using lariat::AtomicFile;
 using lariat::UserError;
 using lariat::testing::message_of;
+using lariat::testing::read_file;
+using lariat::testing::TemporaryFolder;
 
 namespace {
-
-struct Folder {
-  fs::path path = fs::temp_directory_path() / ("lariat_atomic_file_test_" + std::to_string(getpid()));
-  Folder() { fs::create_directories(path); }
-  ~Folder() { fs::remove_all(path); }
-  std::string file(const char* name) const { return (path / name).string(); }
-  size_t entries() const { return std::distance(fs::directory_iterator(path), fs::directory_iterator()); }
-};
-
-std::string content_of(const std::string& file) {
-  std::ifstream stream(file, std::ios::binary);
-  return {std::istreambuf_iterator<char>(stream), {}};
-}
 
 void write_whole(const std::string& file, const std::string& text) {
   AtomicFile out(file);
@@ -58,55 +47,55 @@ struct FileSizeLimit {
 }  // namespace
 
 TEST_CASE("atomic file: nothing is visible before commit, everything after it") {
-  const Folder folder;
-  const std::string file = folder.file("a.txt"), large(300000, 'x');
+  const TemporaryFolder folder;
+  const std::string file = folder / "a.txt", large(300000, 'x');
   write_whole(file, "old");
   {
     AtomicFile out(file);
     out.write(large);
-    CHECK(content_of(file) == "old");
+    CHECK(read_file(file) == "old");
     out.write("end");
     out.commit();
   }
-  CHECK(content_of(file) == large + "end");
+  CHECK(read_file(file) == large + "end");
   CHECK(folder.entries() == 1);
 }
 
 TEST_CASE("atomic file: without commit the old file stays and the temporary goes") {
-  const Folder folder;
-  const std::string file = folder.file("a.txt");
+  const TemporaryFolder folder;
+  const std::string file = folder / "a.txt";
   write_whole(file, "old");
   {
     AtomicFile out(file);
     out.write(std::string(200000, 'x'));
     CHECK(folder.entries() == 2);
   }
-  CHECK(content_of(file) == "old");
+  CHECK(read_file(file) == "old");
   CHECK(folder.entries() == 1);
 }
 
 TEST_CASE("atomic file: the new file has the permissions of any new file") {
-  const Folder folder;
+  const TemporaryFolder folder;
   const mode_t before = umask(022);
-  write_whole(folder.file("a.txt"), "text");
+  write_whole(folder / "a.txt", "text");
   umask(before);
   struct stat status = {};
-  REQUIRE(stat(folder.file("a.txt").c_str(), &status) == 0);
+  REQUIRE(stat((folder / "a.txt").c_str(), &status) == 0);
   CHECK((status.st_mode & 0777) == 0644);
 }
 
 TEST_CASE("atomic file: a symbolic link keeps pointing at the file that is replaced") {
-  const Folder folder;
-  write_whole(folder.file("real.txt"), "old");
-  fs::create_symlink("real.txt", folder.path / "link.txt");
-  write_whole(folder.file("link.txt"), "new");
-  CHECK(fs::is_symlink(folder.path / "link.txt"));
-  CHECK(content_of(folder.file("real.txt")) == "new");
+  const TemporaryFolder folder;
+  write_whole(folder / "real.txt", "old");
+  fs::create_symlink("real.txt", folder.path() / "link.txt");
+  write_whole(folder / "link.txt", "new");
+  CHECK(fs::is_symlink(folder.path() / "link.txt"));
+  CHECK(read_file(folder / "real.txt") == "new");
 }
 
 TEST_CASE("atomic file: a full disk is reported, the old file kept and the temporary removed") {
-  const Folder folder;
-  const std::string file = folder.file("a.txt");
+  const TemporaryFolder folder;
+  const std::string file = folder / "a.txt";
   write_whole(file, "old");
   std::string message;
   {
@@ -115,7 +104,7 @@ TEST_CASE("atomic file: a full disk is reported, the old file kept and the tempo
   }
   CHECK(message ==
         "cannot write '" + file + "': File too large; free some space or choose another place with --out");
-  CHECK(content_of(file) == "old");
+  CHECK(read_file(file) == "old");
   CHECK(folder.entries() == 1);
 }
 
@@ -130,8 +119,8 @@ TEST_CASE("atomic file: a device is written in place and its errors are reported
 }
 
 TEST_CASE("atomic file: a missing folder and a folder in the file's place") {
-  const Folder folder;
-  const std::string missing = folder.file("none/a.txt"), itself = folder.path.string();
+  const TemporaryFolder folder;
+  const std::string missing = folder / "none/a.txt", itself = folder.text();
   CHECK(message_of<UserError>([&] { AtomicFile out(missing); }) ==
         "cannot write '" + missing +
             "': No such file or directory; create its folder first or choose another place with --out");

@@ -1,33 +1,28 @@
 #include "frontends/speech/audio.hpp"
 
 #include <sndfile.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
 #include <iterator>
 #include <limits>
 #include <numbers>
 
 #include "graph/error.hpp"
+#include "tests/files.hpp"
 #include "tests/testing.hpp"
 
 namespace fs = std::filesystem;
 using namespace lariat::speech;
 using lariat::UserError;
 using lariat::testing::message_of;
+using lariat::testing::read_file;
+using lariat::testing::TemporaryFolder;
+using lariat::testing::write_file;
 
 namespace {
-
-struct Folder {
-  fs::path path = fs::temp_directory_path() / ("lariat_audio_test_" + std::to_string(getpid()));
-  Folder() { fs::create_directories(path); }
-  ~Folder() { fs::remove_all(path); }
-  std::string file(const char* name) const { return (path / name).string(); }
-};
 
 // Writes interleaved samples in [-1, 1] through libsndfile.
 void write_sound(const std::string& file, int format, int channels, int rate,
@@ -49,19 +44,10 @@ std::vector<float> sine(double hertz, int rate, size_t count, double amplitude =
   return samples;
 }
 
-std::string bytes_of(const std::string& file) {
-  std::ifstream stream(file, std::ios::binary);
-  return {std::istreambuf_iterator<char>(stream), {}};
-}
-
-void write_bytes(const std::string& file, const std::string& bytes) {
-  std::ofstream(file, std::ios::binary).write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-}
-
 }  // namespace
 
 TEST_CASE("audio: WAV, FLAC, AIFF and SPHERE give the same int16-scaled samples") {
-  const Folder folder;
+  const TemporaryFolder folder;
   std::vector<float> samples = sine(440, 8000, 1000);
   for (float& sample : samples) sample = std::round(sample * 32768) / 32768;
   const std::pair<const char*, int> formats[] = {{"a.wav", SF_FORMAT_WAV | SF_FORMAT_PCM_16},
@@ -71,7 +57,7 @@ TEST_CASE("audio: WAV, FLAC, AIFF and SPHERE give the same int16-scaled samples"
                                                  {"f.wav", SF_FORMAT_WAV | SF_FORMAT_FLOAT}};
   for (const auto& [name, format] : formats) {
     INFO(name);
-    const std::string file = folder.file(name);
+    const std::string file = folder / (name);
     write_sound(file, format, 1, 8000, samples);
     std::vector<std::string> notices;
     const Audio audio = read_audio(file, 8000, &notices);
@@ -85,18 +71,18 @@ TEST_CASE("audio: WAV, FLAC, AIFF and SPHERE give the same int16-scaled samples"
 }
 
 TEST_CASE("audio: what write_wav writes reads back, rounded and clipped") {
-  const Folder folder;
-  const std::string file = folder.file("a.wav");
+  const TemporaryFolder folder;
+  const std::string file = folder / "a.wav";
   write_wav(file, {{0, 1, -1, 0.6f, 1000.4f, 40000, -40000}, 16000});
   const Audio audio = read_audio(file);
   CHECK(audio.sample_rate == 16000);
   CHECK(audio.samples == std::vector<float>{0, 1, -1, 1, 1000, 32767, -32768});
-  CHECK(std::distance(fs::directory_iterator(folder.path), fs::directory_iterator()) == 1);
+  CHECK(std::distance(fs::directory_iterator(folder.path()), fs::directory_iterator()) == 1);
 }
 
 TEST_CASE("audio: stereo is mixed down and another rate resampled, with a notice for each") {
-  const Folder folder;
-  const std::string file = folder.file("a.wav");
+  const TemporaryFolder folder;
+  const std::string file = folder / "a.wav";
   const std::vector<float> left = sine(440, 16000, 8000);
   std::vector<float> stereo;
   for (const float sample : left) stereo.insert(stereo.end(), {sample, 0.25f});
@@ -135,67 +121,67 @@ TEST_CASE(
 }
 
 TEST_CASE("audio: every kind of bad file has its message") {
-  const Folder folder;
+  const TemporaryFolder folder;
   const auto message = [&](const std::string& file) {
     return message_of<UserError>([&] { read_audio(file); });
   };
-  std::string file = folder.file("none.wav");
+  std::string file = folder / "none.wav";
   CHECK(message(file) == file + ": there is no such file; check the path");
-  CHECK(message(folder.path.string()) == folder.path.string() + ": is a folder; name an audio file in it");
-  file = folder.file("empty.wav");
-  write_bytes(file, "");
+  CHECK(message(folder.text()) == folder.text() + ": is a folder; name an audio file in it");
+  file = folder / "empty.wav";
+  write_file(file, "");
   CHECK(message(file) == file + ": the file is empty; record it again or leave it out");
-  file = folder.file("text.wav");
-  write_bytes(file, "this is no audio, whatever its name says");
+  file = folder / "text.wav";
+  write_file(file, "this is no audio, whatever its name says");
   CHECK(message(file) ==
         file + ": cannot be read as audio (Format not recognised); give WAV, FLAC, AIFF or SPHERE");
-  file = folder.file("silent.wav");
+  file = folder / "silent.wav";
   write_sound(file, SF_FORMAT_WAV | SF_FORMAT_PCM_16, 1, 8000, {});
   CHECK(message(file) == file + ": holds no samples; record it again or leave it out");
-  file = folder.file("nan.wav");
+  file = folder / "nan.wav";
   write_sound(file, SF_FORMAT_WAV | SF_FORMAT_FLOAT, 1, 8000,
               {0, 0.5f, std::numeric_limits<float>::quiet_NaN(), 0});
   CHECK(message(file) == file + ": sample 2 is nan; repair the file or leave it out");
   write_sound(file, SF_FORMAT_WAV | SF_FORMAT_FLOAT, 1, 8000, {0, -std::numeric_limits<float>::infinity()});
   CHECK(message(file) == file + ": sample 1 is -inf; repair the file or leave it out");
-  file = folder.file("rate.wav");
+  file = folder / "rate.wav";
   write_sound(file, SF_FORMAT_WAV | SF_FORMAT_PCM_16, 1, 8000, {0, 0});
   CHECK(message_of<UserError>([&] { read_audio(file, 8000 * 300); }) ==
         file + ": cannot be resampled from 8000 Hz to 2400000 Hz; the rates may differ by a factor of 256");
-  CHECK(message_of<UserError>([&] { sample_rate_of(folder.file("none.wav")); }) ==
-        folder.file("none.wav") + ": there is no such file; check the path");
+  CHECK(message_of<UserError>([&] { sample_rate_of(folder / "none.wav"); }) ==
+        folder / "none.wav" + ": there is no such file; check the path");
 }
 
 TEST_CASE("audio: a file that was cut short is damaged, not shorter") {
-  const Folder folder;
+  const TemporaryFolder folder;
   const std::vector<float> samples = sine(440, 8000, 20000);
-  std::string file = folder.file("a.wav");
+  std::string file = folder / "a.wav";
   write_sound(file, SF_FORMAT_WAV | SF_FORMAT_PCM_16, 1, 8000, samples);
-  std::string bytes = bytes_of(file);
-  write_bytes(file, bytes.substr(0, 20044));
+  std::string bytes = read_file(file);
+  write_file(file, bytes.substr(0, 20044));
   CHECK(message_of<UserError>([&] { read_audio(file); }) ==
         file + ": damaged: 20000 of 40000 bytes are there; copy it again or leave it out");
   // What a program writes that does not know the length yet is no damage.
   std::memcpy(bytes.data() + 40, "\xff\xff\xff\xff", 4);
-  write_bytes(file, bytes);
+  write_file(file, bytes);
   CHECK(read_audio(file).samples.size() == 20000);
 
-  file = folder.file("a.flac");
+  file = folder / "a.flac";
   write_sound(file, SF_FORMAT_FLAC | SF_FORMAT_PCM_16, 1, 8000, samples);
-  bytes = bytes_of(file);
-  write_bytes(file, bytes.substr(0, bytes.size() / 2));
+  bytes = read_file(file);
+  write_file(file, bytes.substr(0, bytes.size() / 2));
   const std::string message = message_of<UserError>([&] { read_audio(file); });
   CHECK(message.find(file + ": damaged: ") == 0);
   CHECK(message.find(" of 20000 samples can be read; copy it again or leave it out") != std::string::npos);
 
-  file = folder.file("a.aiff");
+  file = folder / "a.aiff";
   write_sound(file, SF_FORMAT_AIFF | SF_FORMAT_PCM_16, 1, 8000, samples);
-  write_bytes(file, bytes_of(file).substr(0, 20000));
+  write_file(file, read_file(file).substr(0, 20000));
   CHECK(message_of<UserError>([&] { read_audio(file); }) ==
         file + ": damaged: 19954 of 40008 bytes are there; copy it again or leave it out");
-  file = folder.file("a.sph");
+  file = folder / "a.sph";
   write_sound(file, SF_FORMAT_NIST | SF_FORMAT_PCM_16, 1, 8000, samples);
-  write_bytes(file, bytes_of(file).substr(0, 20000));
+  write_file(file, read_file(file).substr(0, 20000));
   CHECK(message_of<UserError>([&] { read_audio(file); }) ==
         file + ": damaged: 9488 of 20000 samples can be read; copy it again or leave it out");
 }

@@ -3,6 +3,7 @@
 
 #include "frontends/speech/audio.hpp"
 #include "graph/store.hpp"
+#include "tests/files.hpp"
 #include "tests/program.hpp"
 #include "tests/testing.hpp"
 #include "tests/tones.hpp"

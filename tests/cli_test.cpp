@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "frontends/speech/audio.hpp"
+#include "tests/files.hpp"
 #include "tests/program.hpp"
 #include "tests/testing.hpp"
 #include "tests/tones.hpp"

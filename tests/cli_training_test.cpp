@@ -6,6 +6,7 @@
 #include "graph/graph.hpp"
 #include "graph/parse.hpp"
 #include "graph/print.hpp"
+#include "tests/files.hpp"
 #include "tests/program.hpp"
 #include "tests/testing.hpp"
 #include "tests/tones.hpp"

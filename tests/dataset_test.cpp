@@ -1,7 +1,6 @@
 #include "frontends/data/dataset.hpp"
 
 #include <tbb/global_control.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
@@ -17,6 +16,7 @@
 #include "frontends/speech/digits.hpp"
 #include "frontends/speech/labelled_folders.hpp"
 #include "graph/error.hpp"
+#include "tests/files.hpp"
 #include "tests/testing.hpp"
 
 namespace fs = std::filesystem;
@@ -24,16 +24,9 @@ using namespace lariat::data;
 using namespace lariat::speech;
 using lariat::UserError;
 using lariat::testing::message_of;
+using lariat::testing::TemporaryFolder;
 
 namespace {
-
-struct Folder {
-  fs::path path = fs::temp_directory_path() / ("lariat_dataset_test_" + std::to_string(getpid()));
-  Folder() { fs::create_directories(path); }
-  ~Folder() { fs::remove_all(path); }
-  std::string file(const std::string& name) const { return (path / name).string(); }
-  std::string text() const { return path.string(); }
-};
 
 void write_noise(const std::string& file, uint64_t seed, size_t samples = 1000, int rate = 8000) {
   Audio audio{std::vector<float>(samples), rate};
@@ -44,13 +37,12 @@ void write_noise(const std::string& file, uint64_t seed, size_t samples = 1000, 
 }
 
 // 2 digits × 2 speakers × index 0 … 11.
-void write_digits(const Folder& folder) {
+void write_digits(const TemporaryFolder& folder) {
   uint64_t seed = 0;
   for (const char* digit : {"3", "7"})
     for (const char* speaker : {"ann", "bob_jr"})
       for (int i = 0; i < 12; ++i) {
-        write_noise(folder.file(std::string(digit) + "_" + speaker + "_" + std::to_string(i) + ".wav"),
-                    seed++);
+        write_noise(folder / (std::string(digit) + "_" + speaker + "_" + std::to_string(i) + ".wav"), seed++);
       }
 }
 
@@ -78,7 +70,7 @@ void check_partition(List&& list, size_t train, size_t validation, size_t test) 
 }  // namespace
 
 TEST_CASE("digits: the official split, with and without a validation slice") {
-  const Folder folder;
+  const TemporaryFolder folder;
   write_digits(folder);
   check_partition([&](Split split) { return list_digits(folder.text(), split); }, 28, 0, 20);
   check_partition([&](Split split) { return list_digits(folder.text(), split, {{}, 3}); }, 16, 12, 20);
@@ -94,7 +86,7 @@ TEST_CASE("digits: the official split, with and without a validation slice") {
 }
 
 TEST_CASE("digits: speakers held out are the whole test") {
-  const Folder folder;
+  const TemporaryFolder folder;
   write_digits(folder);
   const auto list = [&](Split split) { return list_digits(folder.text(), split, {{"bob_jr"}, 5}); };
   check_partition(list, 14, 10, 24);
@@ -102,9 +94,9 @@ TEST_CASE("digits: speakers held out are the whole test") {
 }
 
 TEST_CASE("digits: bad folders and options") {
-  const Folder folder;
-  CHECK(message_of<UserError>([&] { list_digits(folder.file("none"), Split::test); }) ==
-        "'" + folder.file("none") + "': there is no such folder; check the path");
+  const TemporaryFolder folder;
+  CHECK(message_of<UserError>([&] { list_digits(folder / "none", Split::test); }) ==
+        "'" + folder / "none" + "': there is no such folder; check the path");
   CHECK(message_of<UserError>([&] { list_digits(folder.text(), Split::test); }) ==
         "'" + folder.text() +
             "' holds no digit_speaker_index.wav, such as 7_jackson_32.wav; give the folder that holds the "
@@ -128,55 +120,55 @@ TEST_CASE("digits: bad folders and options") {
 }
 
 TEST_CASE("clips: files that cannot be used are skipped and named, others converted with a notice") {
-  const Folder folder;
-  write_noise(folder.file("1_ann_5.wav"), 1);
-  write_noise(folder.file("1_ann_6.wav"), 2, 2000, 16000);
-  write_noise(folder.file("1_ann_7.wav"), 3, 2000, 16000);
-  write_noise(folder.file("1_ann_8.wav"), 4, 150);
-  std::ofstream(folder.file("1_ann_9.wav")) << "no audio";
-  std::ofstream(folder.file("2_ann_5.wav"));
-  write_noise(folder.file("seven.wav"), 5);
-  std::ofstream(folder.file("README.md")) << "not audio and not named";
+  const TemporaryFolder folder;
+  write_noise(folder / "1_ann_5.wav", 1);
+  write_noise(folder / "1_ann_6.wav", 2, 2000, 16000);
+  write_noise(folder / "1_ann_7.wav", 3, 2000, 16000);
+  write_noise(folder / "1_ann_8.wav", 4, 150);
+  std::ofstream(folder / "1_ann_9.wav") << "no audio";
+  std::ofstream(folder / "2_ann_5.wav");
+  write_noise(folder / "seven.wav", 5);
+  std::ofstream(folder / "README.md") << "not audio and not named";
   const ClipSet clips = load_clips(list_digits(folder.text(), Split::train));
   CHECK(clips.sample_rate == 8000);
   CHECK(clips.clips.size() == 4);
   const Dataset dataset = make_dataset(clips, FeatureExtractor({}, clips.sample_rate));
   REQUIRE(dataset.examples.size() == 3);
-  CHECK(dataset.examples[0].source == folder.file("1_ann_5.wav"));
+  CHECK(dataset.examples[0].source == folder / "1_ann_5.wav");
   CHECK(dataset.examples[0].label == 1);
   CHECK(dataset.examples[0].frames == 11);
   CHECK(dataset.examples[0].dimensions == 40);
   CHECK(dataset.examples[0].values.size() == 440);
   CHECK(dataset.skipped ==
         std::vector<std::string>{
-            folder.file("seven.wav") + ": is not named digit_speaker_index.wav",
-            folder.file("1_ann_9.wav") +
+            folder / "seven.wav" + ": is not named digit_speaker_index.wav",
+            folder / "1_ann_9.wav" +
                 ": cannot be read as audio (Format not recognised); give WAV, FLAC, AIFF or SPHERE",
-            folder.file("2_ann_5.wav") + ": the file is empty; record it again or leave it out",
-            folder.file("1_ann_8.wav") +
+            folder / "2_ann_5.wav" + ": the file is empty; record it again or leave it out",
+            folder / "1_ann_8.wav" +
                 ": too short: 150 samples at 8000 Hz where features take at least 200; record "
                 "more or leave it out"});
   CHECK(dataset.notices ==
         std::vector<std::string>{"2 files: resampled from 16000 Hz to 8000 Hz (the first is " +
-                                 folder.file("1_ann_6.wav") + ")"});
+                                 folder / "1_ann_6.wav" + ")"});
 }
 
 TEST_CASE("clips: no usable clip is an error") {
-  const Folder folder;
-  std::ofstream(folder.file("2_ann_5.wav"));
+  const TemporaryFolder folder;
+  std::ofstream(folder / "2_ann_5.wav");
   CHECK(message_of<UserError>([&] { load_clips(list_digits(folder.text(), Split::train)); }) ==
-        "none of 1 clips can be used; the first: " + folder.file("2_ann_5.wav") +
+        "none of 1 clips can be used; the first: " + folder / "2_ann_5.wav" +
             ": the file is empty; record it again or leave it out");
-  write_noise(folder.file("2_ann_5.wav"), 1, 100);
+  write_noise(folder / "2_ann_5.wav", 1, 100);
   const ClipSet clips = load_clips(list_digits(folder.text(), Split::train));
   CHECK(message_of<UserError>([&] { make_dataset(clips, FeatureExtractor({}, 8000)); }) ==
-        "none of 1 clips can be used; the first: " + folder.file("2_ann_5.wav") +
+        "none of 1 clips can be used; the first: " + folder / "2_ann_5.wav" +
             ": too short: 100 samples at 8000 Hz where features take at least 200; record more or leave it "
             "out");
 }
 
 TEST_CASE("clips: the dataset does not depend on the number of threads, nor on an earlier epoch") {
-  const Folder folder;
+  const TemporaryFolder folder;
   write_digits(folder);
   const ClipSet clips = load_clips(list_digits(folder.text(), Split::train));
   const FeatureExtractor extractor({}, 8000);
@@ -205,9 +197,9 @@ TEST_CASE("clips: the dataset does not depend on the number of threads, nor on a
 }
 
 TEST_CASE("clips: each clip is augmented in its own way; statistics come before the masks") {
-  const Folder folder;
-  write_noise(folder.file("1_ann_5.wav"), 1);
-  write_noise(folder.file("1_ann_6.wav"), 1);
+  const TemporaryFolder folder;
+  write_noise(folder / "1_ann_5.wav", 1);
+  write_noise(folder / "1_ann_6.wav", 1);
   const ClipSet clips = load_clips(list_digits(folder.text(), Split::train));
   const FeatureExtractor extractor({}, 8000);
   Augmentation augmentation;
@@ -234,8 +226,8 @@ TEST_CASE("clips: each clip is augmented in its own way; statistics come before 
 }
 
 TEST_CASE("clips: a clip that augmentation makes too short is used as it was") {
-  const Folder folder;
-  write_noise(folder.file("1_ann_5.wav"), 1, 210);
+  const TemporaryFolder folder;
+  write_noise(folder / "1_ann_5.wav", 1, 210);
   const ClipSet clips = load_clips(list_digits(folder.text(), Split::train));
   const FeatureExtractor extractor({}, 8000);
   Augmentation augmentation;
@@ -248,17 +240,17 @@ TEST_CASE("clips: a clip that augmentation makes too short is used as it was") {
 }
 
 TEST_CASE("labelled folders: the lists decide the split") {
-  const Folder folder;
+  const TemporaryFolder folder;
   uint64_t seed = 0;
   for (const char* label : {"yes", "no", "_background_noise_"})
     for (const char* name : {"a.wav", "b.wav", "c.wav", "d.wav"})
-      write_noise(folder.file(std::string(label) + "/" + name), seed++);
-  std::ofstream(folder.file("testing_list.txt")) << "yes/a.wav\r\nno/b.wav\nno/absent.wav\n";
-  std::ofstream(folder.file("validation_list.txt")) << "yes/d.wav\n";
+      write_noise(folder / (std::string(label) + "/" + name), seed++);
+  std::ofstream(folder / "testing_list.txt") << "yes/a.wav\r\nno/b.wav\nno/absent.wav\n";
+  std::ofstream(folder / "validation_list.txt") << "yes/d.wav\n";
   const auto files = [&](Split split) {
     std::vector<std::string> names;
     for (const auto& entry : list_labelled_folders(folder.text(), split).entries) {
-      names.push_back(fs::relative(entry.file, folder.path).string() + "=" + std::to_string(entry.label));
+      names.push_back(fs::relative(entry.file, folder.path()).string() + "=" + std::to_string(entry.label));
     }
     return names;
   };
@@ -277,12 +269,12 @@ TEST_CASE("labelled folders: the lists decide the split") {
 }
 
 TEST_CASE("labelled folders: without lists a hash of the speaker's name decides, with the shares asked for") {
-  const Folder folder;
+  const TemporaryFolder folder;
   for (int i = 0; i < 1000; ++i) {
     const std::string speaker = "s" + std::to_string(i) + "_nohash_";
     for (const char* take : {"go/", "stop/"}) {
-      fs::create_directories(folder.path / take);
-      std::ofstream(folder.file(take + speaker + (take[0] == 'g' ? "0.wav" : "1.wav"))) << "x";
+      fs::create_directories(folder.path() / take);
+      std::ofstream(folder / (take + speaker + (take[0] == 'g' ? "0.wav" : "1.wav"))) << "x";
     }
   }
   LabelledFoldersOptions options;
@@ -303,25 +295,24 @@ TEST_CASE("labelled folders: without lists a hash of the speaker's name decides,
 }
 
 TEST_CASE("labelled folders: bad folders and options") {
-  const Folder folder;
+  const TemporaryFolder folder;
   const auto message = [&](const std::string& path, const LabelledFoldersOptions& options = {}) {
     return message_of<UserError>([&] { list_labelled_folders(path, Split::train, options); });
   };
-  CHECK(message(folder.file("none")) ==
-        "'" + folder.file("none") + "': there is no such folder; check the path");
+  CHECK(message(folder / "none") == "'" + folder / "none" + "': there is no such folder; check the path");
   CHECK(message(folder.text()) ==
         "'" + folder.text() + "' holds no folder; it should hold one folder of recordings per label");
-  fs::create_directories(folder.path / "yes");
+  fs::create_directories(folder.path() / "yes");
   CHECK(message(folder.text()) ==
         "'" + folder.text() + "': its folders hold no recordings (WAV, FLAC, AIFF or SPHERE)");
-  write_noise(folder.file("yes/a.wav"), 1);
+  write_noise(folder / "yes/a.wav", 1);
   LabelledFoldersOptions options;
   options.testing_percentage = 100;
   options.validation_percentage = 0;
   CHECK(message(folder.text(), options) ==
         "'" + folder.text() +
             "' has no clips for the train split; change testing_percentage and validation_percentage");
-  std::ofstream(folder.file("testing_list.txt")) << "yes/a.wav\n";
+  std::ofstream(folder / "testing_list.txt") << "yes/a.wav\n";
   CHECK(message(folder.text()) ==
         "'" + folder.text() +
             "' has no clips for the train split; check testing_list.txt and validation_list.txt");

@@ -1,7 +1,5 @@
 #include "frontends/speech/demo_corpus.hpp"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
@@ -11,6 +9,7 @@
 
 #include "frontends/speech/digits.hpp"
 #include "graph/error.hpp"
+#include "tests/files.hpp"
 #include "tests/testing.hpp"
 
 namespace fs = std::filesystem;
@@ -18,20 +17,10 @@ using namespace lariat::speech;
 using lariat::UserError;
 using lariat::data::Split;
 using lariat::testing::message_of;
+using lariat::testing::read_file;
+using lariat::testing::TemporaryFolder;
 
 namespace {
-
-struct Folder {
-  fs::path path = fs::temp_directory_path() / ("lariat_demo_corpus_test_" + std::to_string(getpid()));
-  Folder() { fs::create_directories(path); }
-  ~Folder() { fs::remove_all(path); }
-  std::string file(const std::string& name) const { return (path / name).string(); }
-};
-
-std::string bytes_of(const fs::path& file) {
-  std::ifstream stream(file, std::ios::binary);
-  return {std::istreambuf_iterator<char>(stream), {}};
-}
 
 DemoCorpusOptions small() {
   DemoCorpusOptions options;
@@ -51,8 +40,8 @@ bool espeak_missing() {
 
 TEST_CASE("demo corpus: what it promises is there, and test voices are held out") {
   if (espeak_missing()) return;
-  const Folder folder;
-  const std::string out = folder.file("corpus");
+  const TemporaryFolder folder;
+  const std::string out = folder / "corpus";
   size_t calls = 0, last = 0, total = 0;
   const DemoCorpus corpus = generate_demo_corpus(out, small(), [&](size_t done, size_t all) {
     ++calls;
@@ -101,7 +90,7 @@ TEST_CASE("demo corpus: what it promises is there, and test voices are held out"
     double energy = 0;
     for (const float sample : clip.audio.samples) energy += double(sample) * sample;
     CHECK(std::sqrt(energy / clip.audio.samples.size()) > 300);
-    contents.insert(bytes_of(clip.audio.source));
+    contents.insert(read_file(clip.audio.source));
   }
   CHECK(contents.size() == 60);
   // The third of a second of silence that espeak-ng ends with is gone.
@@ -111,24 +100,24 @@ TEST_CASE("demo corpus: what it promises is there, and test voices are held out"
 TEST_CASE(
     "demo corpus: the same options give the same bytes, another seed others, and a complete one is kept") {
   if (espeak_missing()) return;
-  const Folder folder;
+  const TemporaryFolder folder;
   DemoCorpusOptions options = small();
   options.train_voices = options.test_voices = options.variations = 1;
-  const DemoCorpus corpus = generate_demo_corpus(folder.file("a"), options);
-  generate_demo_corpus(folder.file("b"), options);
+  const DemoCorpus corpus = generate_demo_corpus(folder / "a", options);
+  generate_demo_corpus(folder / "b", options);
   options.seed = 1;
-  generate_demo_corpus(folder.file("c"), options);
+  generate_demo_corpus(folder / "c", options);
   int files = 0, different = 0;
-  for (const auto& entry : fs::directory_iterator(folder.path / "a")) {
+  for (const auto& entry : fs::directory_iterator(folder.path() / "a")) {
     const fs::path name = entry.path().filename();
     ++files;
-    CHECK(bytes_of(entry.path()) == bytes_of(folder.path / "b" / name));
-    different += bytes_of(entry.path()) != bytes_of(folder.path / "c" / name);
+    CHECK(read_file(entry.path()) == read_file(folder.path() / "b" / name));
+    different += read_file(entry.path()) != read_file(folder.path() / "c" / name);
   }
   CHECK(files == 21);
   CHECK(different == 21);
   options.seed = 0;
-  const DemoCorpus again = generate_demo_corpus(folder.file("a"), options);
+  const DemoCorpus again = generate_demo_corpus(folder / "a", options);
   CHECK_FALSE(again.generated);
   CHECK(again.train_speakers == corpus.train_speakers);
   CHECK(again.test_speakers == corpus.test_speakers);
@@ -137,10 +126,10 @@ TEST_CASE(
 
 TEST_CASE("demo corpus: one that was interrupted is made again, any other content of the folder left alone") {
   if (espeak_missing()) return;
-  const Folder folder;
+  const TemporaryFolder folder;
   DemoCorpusOptions options = small();
   options.train_voices = options.test_voices = options.variations = 1;
-  const std::string out = folder.file("a");
+  const std::string out = folder / "a";
   CHECK_THROWS_AS(generate_demo_corpus(out, options,
                                        [](size_t done, size_t) {
                                          if (done == 5) throw std::runtime_error("stopped");
@@ -154,18 +143,17 @@ TEST_CASE("demo corpus: one that was interrupted is made again, any other conten
         "'" + out +
             "' holds a demonstration corpus made with other options; remove it or choose another place with "
             "--out");
-  std::ofstream(folder.file("letter.txt")) << "dear";
-  CHECK(message_of<UserError>([&] { generate_demo_corpus(folder.path.string(), options); }) ==
-        "'" + folder.path.string() +
+  std::ofstream(folder / "letter.txt") << "dear";
+  CHECK(message_of<UserError>([&] { generate_demo_corpus(folder.text(), options); }) ==
+        "'" + folder.text() +
             "' holds files that are no demonstration corpus; remove it or choose another place with --out");
-  CHECK(message_of<UserError>([&] { generate_demo_corpus(folder.file("letter.txt"), options); }) ==
-        "cannot create '" + folder.file("letter.txt") +
-            "': Not a directory; choose another place with --out");
+  CHECK(message_of<UserError>([&] { generate_demo_corpus(folder / "letter.txt", options); }) ==
+        "cannot create '" + folder / "letter.txt" + "': Not a directory; choose another place with --out");
 }
 
 TEST_CASE("demo corpus: a missing or failing program, and options out of range") {
-  const Folder folder;
-  const std::string out = folder.file("a");
+  const TemporaryFolder folder;
+  const std::string out = folder / "a";
   DemoCorpusOptions options = small();
   options.program = "espeak-ng-that-is-not-there";
   CHECK(message_of<UserError>([&] { generate_demo_corpus(out, options); }) ==
@@ -179,7 +167,7 @@ TEST_CASE("demo corpus: a missing or failing program, and options out of range")
         "'true --voices=variant' lists none of the voices; install espeak-ng 1.51 or newer (apt-get install "
         "espeak-ng)");
   // A program that lists voices and then fails to speak.
-  options.program = folder.file("fake");
+  options.program = folder / "fake";
   std::ofstream(options.program) << "#!/bin/sh\n[ $1 = --voices=variant ] && echo ' 5 !v/m1   !v/m2   !v/f1  "
                                     " !v/m4   !v/f4   ' && exit\nexit 7\n";
   fs::permissions(options.program, fs::perms::owner_all);

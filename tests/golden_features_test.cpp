@@ -1,11 +1,9 @@
-#include <unistd.h>
 
 #include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
-#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <nlohmann/json.hpp>
@@ -14,6 +12,7 @@
 
 #include "frontends/speech/feature_files.hpp"
 #include "frontends/speech/features.hpp"
+#include "tests/files.hpp"
 #include "tests/testing.hpp"
 
 using namespace lariat::speech;
@@ -111,10 +110,8 @@ TEST_CASE("features: the 47 golden files of torchaudio, every value within 1e-3"
 }
 
 TEST_CASE("features: CSV and npy hold the very floats") {
-  const std::filesystem::path folder =
-      std::filesystem::temp_directory_path() / ("lariat_features_test_" + std::to_string(getpid()));
-  std::filesystem::create_directories(folder);
-  const std::string csv = (folder / "a.csv").string(), npy = (folder / "a.npy").string();
+  const lariat::testing::TemporaryFolder folder;
+  const std::string csv = folder / "a.csv", npy = folder / "a.npy";
   Audio audio{std::vector<float>(1000), 8000};
   for (size_t t = 0; t < 1000; ++t) audio.samples[t] = float(t * t % 977) - 488;
   const FeatureMatrix features = compute_features(audio, {});
@@ -124,8 +121,7 @@ TEST_CASE("features: CSV and npy hold the very floats") {
   CHECK(read.dimensions == features.dimensions);
   CHECK(read.values == features.values);
   write_npy(npy, features);
-  std::ifstream stream(npy, std::ios::binary);
-  const std::string bytes{std::istreambuf_iterator<char>(stream), {}};
+  const std::string bytes = lariat::testing::read_file(npy);
   CHECK(bytes.substr(0, 8) == std::string("\x93NUMPY\x01\x00", 8));
   const size_t header = static_cast<unsigned char>(bytes[8]) + 256u * static_cast<unsigned char>(bytes[9]);
   CHECK((header + 10) % 64 == 0);
@@ -133,5 +129,4 @@ TEST_CASE("features: CSV and npy hold the very floats") {
   CHECK(bytes[10 + header - 1] == '\n');
   REQUIRE(bytes.size() == 10 + header + 4 * features.values.size());
   CHECK(std::memcmp(bytes.data() + 10 + header, features.values.data(), 4 * features.values.size()) == 0);
-  std::filesystem::remove_all(folder);
 }

@@ -1,6 +1,5 @@
 #include "frontends/data/idx.hpp"
 
-#include <unistd.h>
 #include <zlib.h>
 
 #include <cstdlib>
@@ -9,26 +8,17 @@
 #include <iterator>
 
 #include "graph/error.hpp"
+#include "tests/files.hpp"
 #include "tests/testing.hpp"
 
 namespace fs = std::filesystem;
 using namespace lariat::data;
 using lariat::UserError;
 using lariat::testing::message_of;
+using lariat::testing::TemporaryFolder;
+using lariat::testing::write_file;
 
 namespace {
-
-struct Folder {
-  fs::path path = fs::temp_directory_path() / ("lariat_idx_test_" + std::to_string(getpid()));
-  Folder() { fs::create_directories(path); }
-  ~Folder() { fs::remove_all(path); }
-  std::string file(const std::string& name) const { return (path / name).string(); }
-  std::string text() const { return path.string(); }
-};
-
-void write_bytes(const std::string& file, const std::string& bytes) {
-  std::ofstream(file, std::ios::binary).write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-}
 
 void write_gz(const std::string& file, const std::string& bytes) {
   gzFile stream = gzopen(file.c_str(), "wb");
@@ -46,12 +36,12 @@ std::string idx_bytes(const std::vector<uint32_t>& extents, const std::string& e
 }
 
 // Five training images and two test images of 1 × 2 pixels.
-void write_mnist(const Folder& folder) {
-  write_bytes(folder.file("train-images-idx3-ubyte"),
-              idx_bytes({5, 1, 2}, {0, 51, 1, 1, 2, 2, 3, 3, char(255), 4}));
-  write_gz(folder.file("train-labels-idx1-ubyte.gz"), idx_bytes({5}, {0, 1, 2, 1, 0}));
-  write_gz(folder.file("t10k-images-idx3-ubyte.gz"), idx_bytes({2, 1, 2}, {7, 7, 8, 8}));
-  write_bytes(folder.file("t10k-labels-idx1-ubyte"), idx_bytes({2}, {2, 0}));
+void write_mnist(const TemporaryFolder& folder) {
+  write_file(folder / "train-images-idx3-ubyte",
+             idx_bytes({5, 1, 2}, {0, 51, 1, 1, 2, 2, 3, 3, char(255), 4}));
+  write_gz(folder / "train-labels-idx1-ubyte.gz", idx_bytes({5}, {0, 1, 2, 1, 0}));
+  write_gz(folder / "t10k-images-idx3-ubyte.gz", idx_bytes({2, 1, 2}, {7, 7, 8, 8}));
+  write_file(folder / "t10k-labels-idx1-ubyte", idx_bytes({2}, {2, 0}));
 }
 
 std::string message(const std::string& file) {
@@ -61,19 +51,19 @@ std::string message(const std::string& file) {
 }  // namespace
 
 TEST_CASE("idx: plain and gzip files read alike") {
-  const Folder folder;
+  const TemporaryFolder folder;
   const std::string bytes = idx_bytes({2, 3}, "abcdef");
-  write_bytes(folder.file("a"), bytes);
-  write_gz(folder.file("b.gz"), bytes);
+  write_file(folder / "a", bytes);
+  write_gz(folder / "b.gz", bytes);
   for (const char* name : {"a", "b.gz"}) {
-    const IdxArray array = read_idx(folder.file(name));
+    const IdxArray array = read_idx(folder / (name));
     CHECK(array.extents == std::vector<int64_t>{2, 3});
     CHECK(std::string(array.bytes.begin(), array.bytes.end()) == "abcdef");
   }
 }
 
 TEST_CASE("idx: the splits of MNIST, and a validation slice from the end of the training set") {
-  const Folder folder;
+  const TemporaryFolder folder;
   write_mnist(folder);
   const Dataset train = load_idx(folder.text(), Split::train), test = load_idx(folder.text(), Split::test);
   CHECK_FALSE(train.sequences);
@@ -82,7 +72,7 @@ TEST_CASE("idx: the splits of MNIST, and a validation slice from the end of the 
   CHECK(train.examples[0].values == std::vector<float>{0, 0.2f});
   CHECK(train.examples[4].values[0] == 1);
   CHECK(train.examples[2].label == 2);
-  CHECK(train.examples[2].source == folder.file("train-images-idx3-ubyte") + " 2");
+  CHECK(train.examples[2].source == folder / "train-images-idx3-ubyte" + " 2");
   CHECK(train.examples[0].frames == 1);
   CHECK(train.examples[0].dimensions == 2);
   REQUIRE(test.examples.size() == 2);
@@ -96,54 +86,54 @@ TEST_CASE("idx: the splits of MNIST, and a validation slice from the end of the 
 }
 
 TEST_CASE("idx: every kind of bad file has its message") {
-  const Folder folder;
-  const std::string file = folder.file("a");
+  const TemporaryFolder folder;
+  const std::string file = folder / "a";
   CHECK(message(file) == file + ": there is no such file; check the path");
   const std::string no_idx =
       file + ": is no IDX file: it does not start with two zero bytes, a type and a rank";
-  write_bytes(file, "");
+  write_file(file, "");
   CHECK(message(file) == no_idx);
-  write_bytes(file, "PK\x03\x04 something else");
+  write_file(file, "PK\x03\x04 something else");
   CHECK(message(file) == no_idx);
-  write_bytes(file, idx_bytes({2}, "abcdefgh", 0x0d));
+  write_file(file, idx_bytes({2}, "abcdefgh", 0x0d));
   CHECK(message(file) == file + ": holds elements of type 0x0d; only unsigned bytes (0x08) can be read");
-  write_bytes(file, idx_bytes({2, 3}, "").substr(0, 9));
+  write_file(file, idx_bytes({2, 3}, "").substr(0, 9));
   CHECK(message(file) == file + ": damaged: it ends within its header; copy it again");
-  write_bytes(file, idx_bytes({2, 3}, "abcde"));
+  write_file(file, idx_bytes({2, 3}, "abcde"));
   CHECK(message(file) == file + ": damaged: its header promises 6 bytes and 5 follow; copy it again");
-  write_bytes(file, idx_bytes({2, 3}, "abcdefg"));
+  write_file(file, idx_bytes({2, 3}, "abcdefg"));
   CHECK(message(file) == file + ": damaged: its header promises 6 bytes and more follow; copy it again");
-  write_bytes(file, idx_bytes({0xffffffff, 0xffffffff, 0xffffffff}, "abc"));
+  write_file(file, idx_bytes({0xffffffff, 0xffffffff, 0xffffffff}, "abc"));
   CHECK(message(file) == file + ": damaged: its header promises more than 2^40 elements; copy it again");
   // Within the limit a false promise costs no more memory than the file holds.
-  write_bytes(file, idx_bytes({0x7fffffff, 256}, "abc"));
+  write_file(file, idx_bytes({0x7fffffff, 256}, "abc"));
   CHECK(message(file) ==
         file + ": damaged: its header promises 549755813632 bytes and 3 follow; copy it again");
 }
 
 TEST_CASE("idx: a gzip file that is cut or altered is damaged") {
-  const Folder folder;
-  const std::string file = folder.file("a.gz");
+  const TemporaryFolder folder;
+  const std::string file = folder / "a.gz";
   std::string noise;
   for (int i = 0; i < 5000; ++i) noise.push_back(static_cast<char>(i * i * 31 >> 3));
   write_gz(file, idx_bytes({5000}, noise));
   std::ifstream stream(file, std::ios::binary);
   const std::string bytes{std::istreambuf_iterator<char>(stream), {}};
-  write_bytes(file, bytes.substr(0, bytes.size() / 2));
+  write_file(file, bytes.substr(0, bytes.size() / 2));
   CHECK(message(file) == file + ": damaged: it ends too early; copy it again");
   std::string altered = bytes;
   altered[altered.size() - 6] ^= 1;  // in the checksum
-  write_bytes(file, altered);
+  write_file(file, altered);
   CHECK(message(file) == file + ": damaged: incorrect data check; copy it again");
 }
 
 TEST_CASE("idx: a folder that does not hold MNIST") {
-  const Folder folder;
+  const TemporaryFolder folder;
   const auto load = [&](Split split = Split::train, int64_t validation = 0) {
     return message_of<UserError>([&] { load_idx(folder.text(), split, validation); });
   };
-  CHECK(message_of<UserError>([&] { load_idx(folder.file("none"), Split::train); }) ==
-        "'" + folder.file("none") + "': there is no such folder; check the path");
+  CHECK(message_of<UserError>([&] { load_idx(folder / "none", Split::train); }) ==
+        "'" + folder / "none" + "': there is no such folder; check the path");
   CHECK(load() ==
         "'" + folder.text() +
             "' holds no train-labels-idx1-ubyte (plain or .gz); it should hold the four files of MNIST");
@@ -152,16 +142,15 @@ TEST_CASE("idx: a folder that does not hold MNIST") {
         "validation_count = 5: must be an integer from 0 to 4, so that images are left to train on");
   CHECK(load(Split::validation) ==
         "validation_count = 0: must be an integer from 1 to 4, so that images are left to train on");
-  const std::string images = folder.file("train-images-idx3-ubyte"),
-                    labels = folder.file("t10k-labels-idx1-ubyte");
-  write_bytes(labels, idx_bytes({3}, {2, 0, 1}));
+  const std::string images = folder / "train-images-idx3-ubyte", labels = folder / "t10k-labels-idx1-ubyte";
+  write_file(labels, idx_bytes({3}, {2, 0, 1}));
   CHECK(load(Split::test) ==
-        folder.file("t10k-images-idx3-ubyte.gz") + ": holds 2 images where " + labels + " holds 3 labels");
-  write_bytes(labels, idx_bytes({2}, {2, 3}));
+        folder / "t10k-images-idx3-ubyte.gz" + ": holds 2 images where " + labels + " holds 3 labels");
+  write_file(labels, idx_bytes({2}, {2, 3}));
   CHECK(load(Split::test) == labels + ": label 1 is 3, but the training labels end at 2");
-  write_bytes(labels, idx_bytes({2, 1}, {2, 1}));
+  write_file(labels, idx_bytes({2, 1}, {2, 1}));
   CHECK(load(Split::test) == labels + ": holds an array of 2 dimensions and 2 bytes; labels are a list");
-  write_bytes(images, idx_bytes({0, 1, 2}, ""));
+  write_file(images, idx_bytes({0, 1, 2}, ""));
   CHECK(load() == images + ": holds an array of 3 dimensions and 0 bytes; images are [count, rows, columns]");
   fs::remove(images);
   CHECK(load() ==

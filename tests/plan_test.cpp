@@ -1,8 +1,6 @@
 #include "graph/exec/plan.hpp"
 
 #include <algorithm>
-#include <filesystem>
-#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "autodiff/trainer.hpp"
@@ -12,6 +10,7 @@
 #include "graph/exec/trace.hpp"
 #include "graph/random.hpp"
 #include "ops/ops.hpp"
+#include "tests/files.hpp"
 #include "tests/testing.hpp"
 
 using namespace lariat;
@@ -166,11 +165,9 @@ TEST_CASE("a trace is JSON that names op, node, shapes, time and thread") {
   executor->record(&trace);
   program.run({{"x", Tensor(f32, {4, 4})}, {"w", Tensor(f32, {4, 4})}}, store, *executor);
   CHECK(trace.size() == 1);
-  const auto file = std::filesystem::temp_directory_path() / "lariat_trace_test.json";
-  trace.save(file.string());
-  std::ifstream in(file);
-  const auto json = nlohmann::json::parse(in);
-  std::filesystem::remove(file);
+  const testing::TemporaryFolder folder;
+  trace.save(folder / "trace.json");
+  const auto json = nlohmann::json::parse(testing::read_file(folder / "trace.json"));
   const auto& event = json.at("traceEvents").at(0);
   CHECK(event.at("name") == "matmul");
   CHECK(event.at("ph") == "X");

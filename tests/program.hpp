@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <filesystem>
 #include <functional>
 #include <map>
 #include <string>
@@ -33,23 +32,5 @@ ProgramRun run_lariat(const std::vector<std::string>& arguments, const ProgramOp
 
 /// Whether LARIAT_PROGRAM names a program; else marks the test case as skipped.
 bool have_lariat();
-
-/// A folder of its own, gone with the object.
-class TemporaryFolder {
- public:
-  TemporaryFolder();
-  ~TemporaryFolder();
-  TemporaryFolder(const TemporaryFolder&) = delete;
-  TemporaryFolder& operator=(const TemporaryFolder&) = delete;
-  /// The path of `name` in it.
-  std::string operator/(const std::string& name) const { return (path_ / name).string(); }
-  const std::filesystem::path& path() const { return path_; }
-
- private:
-  std::filesystem::path path_;
-};
-
-std::string read_file(const std::string& file);
-void write_file(const std::string& file, const std::string& text);
 
 }  // namespace lariat::testing

@@ -1,13 +1,11 @@
 #include "frontends/recipe/recipe.hpp"
 
-#include <unistd.h>
-
 #include <cmath>
 #include <filesystem>
-#include <fstream>
 
 #include "frontends/sequential/layers.hpp"
 #include "graph/error.hpp"
+#include "tests/files.hpp"
 #include "tests/testing.hpp"
 
 namespace fs = std::filesystem;
@@ -337,12 +335,11 @@ TEST_CASE("recipe: the examples are recipes") {
 }
 
 TEST_CASE("recipe: a file is read") {
-  const fs::path file =
-      fs::temp_directory_path() / ("lariat_recipe_test_" + std::to_string(getpid()) + ".toml");
-  std::ofstream(file) << minimal;
-  CHECK(Recipe::load(file.string()).layers().size() == 2);
-  std::ofstream(file) << minimal << "[training]\nepochs = -1\n";
-  CHECK(message_of<UserError>([&] { Recipe::load(file.string()); }) ==
-        file.string() + ":10: [training] epochs = -1: must be an integer from 1 to 1000000");
-  fs::remove(file);
+  const testing::TemporaryFolder folder;
+  const std::string file = folder / "recipe.toml";
+  testing::write_file(file, minimal);
+  CHECK(Recipe::load(file).layers().size() == 2);
+  testing::write_file(file, minimal + "[training]\nepochs = -1\n");
+  CHECK(message_of<UserError>([&] { Recipe::load(file); }) ==
+        file + ":10: [training] epochs = -1: must be an integer from 1 to 1000000");
 }

@@ -1,7 +1,5 @@
 #include "frontends/recipe/run.hpp"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
@@ -16,20 +14,15 @@
 #include "frontends/recipe/checkpoint.hpp"
 #include "frontends/recipe/saved_model.hpp"
 #include "graph/error.hpp"
+#include "tests/files.hpp"
 #include "tests/testing.hpp"
 
 namespace fs = std::filesystem;
 using namespace lariat;
 using lariat::testing::message_of;
+using lariat::testing::TemporaryFolder;
 
 namespace {
-
-struct Folder {
-  fs::path path = fs::temp_directory_path() / ("lariat_run_test_" + std::to_string(getpid()));
-  Folder() { fs::create_directories(path); }
-  ~Folder() { fs::remove_all(path); }
-  std::string file(const std::string& name) const { return (path / name).string(); }
-};
 
 // A tone whose pitch says the class, with a little noise.
 speech::Audio tone(int label, uint64_t seed, int samples = 2400) {
@@ -43,8 +36,8 @@ speech::Audio tone(int label, uint64_t seed, int samples = 2400) {
 }
 
 // Digits 0 to 9 of two speakers, indices 0 to `count` - 1.
-std::string write_digits(const Folder& folder, int count) {
-  const fs::path path = folder.path / "digits";
+std::string write_digits(const TemporaryFolder& folder, int count) {
+  const fs::path path = folder.path() / "digits";
   fs::create_directories(path);
   uint64_t seed = 0;
   for (int digit = 0; digit < 10; ++digit)
@@ -57,8 +50,8 @@ std::string write_digits(const Folder& folder, int count) {
 }
 
 // Images of 4 × 4 in which the row of the label is bright.
-std::string write_images(const Folder& folder) {
-  const fs::path path = folder.path / "images";
+std::string write_images(const TemporaryFolder& folder) {
+  const fs::path path = folder.path() / "images";
   fs::create_directories(path);
   const auto write = [&](const std::string& name, int count, uint64_t seed) {
     std::ofstream images(path / (name + "-images-idx3-ubyte"), std::ios::binary),
@@ -148,8 +141,8 @@ void check_same(const RunResult& a, const RunResult& b) {
 }  // namespace
 
 TEST_CASE("run: images are learned, and the result says everything") {
-  const Folder folder;
-  const std::string data = write_images(folder), out = folder.file("m.safetensors");
+  const TemporaryFolder folder;
+  const std::string data = write_images(folder), out = folder / "m.safetensors";
   std::vector<int64_t> epochs;
   int64_t steps = 0;
   RunOptions options{.data = data, .out = out, .threads = 2};
@@ -192,7 +185,7 @@ TEST_CASE("run: images are learned, and the result says everything") {
 }
 
 TEST_CASE("run: a validation slice is taken from the training data, and only when asked for") {
-  const Folder folder;
+  const TemporaryFolder folder;
   RunOptions options{.data = write_images(folder), .validation = 30, .test = false};
   TrainingRun run(recipe_of(image_recipe), options);
   CHECK(run.train_examples() == 90);
@@ -206,8 +199,8 @@ TEST_CASE("run: a validation slice is taken from the training data, and only whe
 }
 
 TEST_CASE("run: a model of recordings gives the same scores after it was saved") {
-  const Folder folder;
-  const std::string data = write_digits(folder, 8), out = folder.file("m.safetensors");
+  const TemporaryFolder folder;
+  const std::string data = write_digits(folder, 8), out = folder / "m.safetensors";
   TrainingRun run(recipe_of(speech_recipe), {.data = data, .out = out});
   const RunResult result = run.run();
   CHECK(result.train_examples == 60);
@@ -232,8 +225,8 @@ TEST_CASE("run: a model of recordings gives the same scores after it was saved")
 }
 
 TEST_CASE("run: another sample rate is resampled with a notice, and bad files are named") {
-  const Folder folder;
-  const std::string data = write_digits(folder, 7), out = folder.file("m.safetensors");
+  const TemporaryFolder folder;
+  const std::string data = write_digits(folder, 7), out = folder / "m.safetensors";
   Recipe recipe = recipe_of(speech_recipe);
   recipe.set("training.epochs", "1");
   std::ofstream(data + "/3_ann_6.wav") << "this is no audio";
@@ -249,20 +242,19 @@ TEST_CASE("run: another sample rate is resampled with a notice, and bad files ar
   SavedModel saved = SavedModel::load(out);
   speech::Audio audio = tone(4, 3);
   audio.sample_rate = 16000;
-  speech::write_wav(folder.file("fast.wav"), audio);
+  speech::write_wav(folder / "fast.wav", audio);
   std::vector<std::string> notices;
-  CHECK(saved.recognize({folder.file("fast.wav")}, &notices).size() == 1);
+  CHECK(saved.recognize({folder / "fast.wav"}, &notices).size() == 1);
   CHECK(notices.size() == 1);
   CHECK(message_of<UserError>([&] {
           saved.recognize({data + "/3_ann_6.wav"});
         }).starts_with(data + "/3_ann_6.wav"));
-  CHECK(message_of<UserError>([&] {
-          saved.recognize({folder.file("none.wav")});
-        }).find(folder.file("none.wav")) != std::string::npos);
+  CHECK(message_of<UserError>([&] { saved.recognize({folder / "none.wav"}); }).find(folder / "none.wav") !=
+        std::string::npos);
 }
 
 TEST_CASE("run: clips too short for the model are skipped, with the reason") {
-  const Folder folder;
+  const TemporaryFolder folder;
   const std::string data = write_digits(folder, 7);
   speech::write_wav(data + "/4_ann_6.wav", tone(4, 1, 600));
   Recipe recipe = recipe_of(speech_recipe);
@@ -280,7 +272,7 @@ TEST_CASE("run: clips too short for the model are skipped, with the reason") {
 }
 
 TEST_CASE("run: speakers held out, and the seed") {
-  const Folder folder;
+  const TemporaryFolder folder;
   const std::string data = write_digits(folder, 7);
   TrainingRun run(recipe_of(speech_recipe), {.data = data, .seed = 77, .held_out = {"bob"}});
   CHECK(run.train_examples() == 70);
@@ -292,7 +284,7 @@ TEST_CASE("run: speakers held out, and the seed") {
 }
 
 TEST_CASE("run: the state is the same for every number of threads, augmentation included") {
-  const Folder folder;
+  const TemporaryFolder folder;
   const std::string data = write_digits(folder, 7);
   Recipe recipe = recipe_of(speech_recipe);
   recipe.set("training.epochs", "2");
@@ -311,17 +303,16 @@ TEST_CASE("run: the state is the same for every number of threads, augmentation 
 }
 
 TEST_CASE("run: a run that is stopped and resumed ends in the same bits") {
-  const Folder folder;
+  const TemporaryFolder folder;
   const std::string data = write_digits(folder, 8);
   for (const bool augmented : {false, true}) {
     Recipe recipe = recipe_of(speech_recipe);
     if (augmented) recipe.set("augment.gain_max", "6");
-    const RunResult whole =
-        TrainingRun(recipe, {.data = data, .out = folder.file("whole.safetensors")}).run();
+    const RunResult whole = TrainingRun(recipe, {.data = data, .out = folder / "whole.safetensors"}).run();
     // 4 steps an epoch: within the first epoch, at the end of one, within the last.
     for (const int stop_after : {1, 4, 10}) {
       CAPTURE(stop_after);
-      const std::string out = folder.file("m.safetensors");
+      const std::string out = folder / "m.safetensors";
       fs::remove(out);
       std::atomic<bool> stop = false;
       int steps = 0;
@@ -339,24 +330,19 @@ TEST_CASE("run: a run that is stopped and resumed ends in the same bits") {
       const RunResult resumed = second.run();
       check_same(whole, resumed);
       CHECK(resumed.seconds >= stopped.seconds);
-      const auto bytes = [](const std::string& file) {
-        std::ifstream stream(file, std::ios::binary);
-        return std::string{std::istreambuf_iterator<char>(stream), {}};
-      };
-      const bool same_file = bytes(out) == bytes(folder.file("whole.safetensors"));
+      const bool same_file = testing::read_file(out) == testing::read_file(folder / "whole.safetensors");
       CHECK(same_file);
     }
     // A finished run's checkpoint has nothing left to train.
     TrainingRun third(recipe, {.data = data});
-    third.resume(checkpoint_of(folder.file("whole.safetensors")));
+    third.resume(checkpoint_of(folder / "whole.safetensors"));
     check_same(whole, third.run());
   }
 }
 
 TEST_CASE("run: checkpoints of something else are refused") {
-  const Folder folder;
-  const std::string data = write_images(folder), out = folder.file("m.safetensors"),
-                    file = checkpoint_of(out);
+  const TemporaryFolder folder;
+  const std::string data = write_images(folder), out = folder / "m.safetensors", file = checkpoint_of(out);
   Recipe recipe = recipe_of(image_recipe);
   recipe.set("training.epochs", "1");
   TrainingRun(recipe, {.data = data, .out = out}).run();
@@ -372,8 +358,7 @@ TEST_CASE("run: checkpoints of something else are refused") {
                                     "and 0.5 here; give the same recipe and settings");
   CHECK(refused(recipe, out) ==
         "'" + out + "' is not a Lariat checkpoint; give a file that an unfinished lariat train wrote");
-  CHECK(refused(recipe, folder.file("none")) ==
-        "cannot load '" + folder.file("none") + "': there is no such file");
+  CHECK(refused(recipe, folder / "none") == "cannot load '" + folder / "none" + "': there is no such file");
   Checkpoint checkpoint = Checkpoint::load(file);
   checkpoint.train_examples = 7;
   checkpoint.save(file);
@@ -398,9 +383,8 @@ TEST_CASE("run: checkpoints of something else are refused") {
 }
 
 TEST_CASE("run: model files that do not hold together are refused") {
-  const Folder folder;
-  const std::string data = write_digits(folder, 6), out = folder.file("m.safetensors"),
-                    quoted = "'" + out + "'";
+  const TemporaryFolder folder;
+  const std::string data = write_digits(folder, 6), out = folder / "m.safetensors", quoted = "'" + out + "'";
   Recipe recipe = recipe_of(speech_recipe);
   recipe.set("training.epochs", "1");
   TrainingRun(recipe, {.data = data, .out = out}).run();
@@ -438,8 +422,8 @@ TEST_CASE("run: model files that do not hold together are refused") {
 }
 
 TEST_CASE("run: a run that diverges says so, and its last checkpoint stays") {
-  const Folder folder;
-  const std::string data = write_images(folder), out = folder.file("m.safetensors");
+  const TemporaryFolder folder;
+  const std::string data = write_images(folder), out = folder / "m.safetensors";
   Recipe recipe = recipe_of(image_recipe);
   // w ← (1 - 2·10⁶)·w at each step.
   recipe.set("layers.0.kernel_penalty", "l2=1");
@@ -467,8 +451,8 @@ TEST_CASE("run: no data") {
 TEST_CASE(
     "run: labelled folders with lists are trained on all that is not the test, unless validation is asked "
     "for") {
-  const Folder folder;
-  const fs::path path = folder.path / "words";
+  const TemporaryFolder folder;
+  const fs::path path = folder.path() / "words";
   for (const char* word : {"no", "yes"}) {
     fs::create_directories(path / word);
     for (int i = 0; i < 6; ++i)

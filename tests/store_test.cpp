@@ -1,34 +1,26 @@
 #include "graph/store.hpp"
 
-#include <unistd.h>
-
 #include <bit>
 #include <cmath>
 #include <cstring>
-#include <filesystem>
-#include <fstream>
-#include <iterator>
 
 #include "graph/error.hpp"
+#include "tests/files.hpp"
 #include "tests/testing.hpp"
 
-namespace fs = std::filesystem;
 using namespace lariat;
 using lariat::testing::message_of;
+using lariat::testing::read_file;
+using lariat::testing::TemporaryFolder;
+using lariat::testing::write_file;
 
 namespace {
 
-struct Folder {
-  fs::path path = fs::temp_directory_path() / ("lariat_store_test_" + std::to_string(getpid()));
-  std::string file = (path / "m.safetensors").string();
-  Folder() { fs::create_directories(path); }
-  ~Folder() { fs::remove_all(path); }
+struct StoreFolder : TemporaryFolder {
+  const std::string file = *this / "m.safetensors";
 
-  void write(const std::string& bytes) const { std::ofstream(file, std::ios::binary) << bytes; }
-  std::string read() const {
-    std::ifstream stream(file, std::ios::binary);
-    return {std::istreambuf_iterator<char>(stream), {}};
-  }
+  void write(const std::string& bytes) const { write_file(file, bytes); }
+  std::string read() const { return read_file(file); }
   /// The message of loading a file of these bytes, without the "cannot load '…': " it must begin with.
   std::string refusal(const std::string& bytes) const {
     write(bytes);
@@ -100,7 +92,7 @@ TEST_CASE("store: the hash sees names, types and bits, and nothing else") {
 }
 
 TEST_CASE("store: a file holds every bit, and loads as the same store") {
-  const Folder folder;
+  const StoreFolder folder;
   const Store store = small_store();
   store.save(folder.file);
   const Store loaded = Store::load(folder.file);
@@ -114,7 +106,7 @@ TEST_CASE("store: a file holds every bit, and loads as the same store") {
 }
 
 TEST_CASE("store: the file is what safetensors prescribes, byte by byte") {
-  const Folder folder;
+  const StoreFolder folder;
   Store store;
   store.set("b", Tensor::of<float>({2}, {1, 2}));
   store.set("a", Tensor::of<int32_t>({}, {3}));
@@ -133,7 +125,7 @@ TEST_CASE("store: the file is what safetensors prescribes, byte by byte") {
 }
 
 TEST_CASE("store: files of other writers load") {
-  const Folder folder;
+  const StoreFolder folder;
   // Tensors in another order, no padding, other white space.
   folder.write(
       file_of("{ \"z\" : {\"shape\":[1], \"dtype\":\"F32\", \"data_offsets\":[0, 4]},\n"
@@ -145,11 +137,11 @@ TEST_CASE("store: files of other writers load") {
 }
 
 TEST_CASE("store: a file that cannot be opened") {
-  const Folder folder;
+  const StoreFolder folder;
   CHECK(message_of<UserError>([&] { Store::load(folder.file); }) ==
         "cannot load '" + folder.file + "': there is no such file");
-  CHECK(message_of<UserError>([&] { Store::load(folder.path.string()); }) ==
-        "cannot load '" + folder.path.string() + "': it is a folder; name a file in it");
+  CHECK(message_of<UserError>([&] { Store::load(folder.text()); }) ==
+        "cannot load '" + folder.text() + "': it is a folder; name a file in it");
   CHECK(message_of<UserError>([] { Store::load("/dev/null"); }) ==
         "cannot load '/dev/null': it is not a regular file; copy it to one first");
   folder.write("x");
@@ -158,7 +150,7 @@ TEST_CASE("store: a file that cannot be opened") {
 }
 
 TEST_CASE("store: foreign, empty and damaged files each get their own message") {
-  const Folder folder;
+  const StoreFolder folder;
   const auto with_header = [&](const std::string& header, size_t bytes = 0) {
     return folder.refusal(file_of(header, bytes));
   };
@@ -182,7 +174,7 @@ TEST_CASE("store: foreign, empty and damaged files each get their own message") 
 }
 
 TEST_CASE("store: headers that contradict themselves or the data") {
-  const Folder folder;
+  const StoreFolder folder;
   const auto entry = [](const std::string& name, const std::string& dtype, const std::string& shape,
                         const std::string& offsets) {
     return "\"" + name + R"(":{"dtype":")" + dtype + R"(","shape":)" + shape + R"(,"data_offsets":)" +
@@ -237,7 +229,7 @@ TEST_CASE("store: headers that contradict themselves or the data") {
 }
 
 TEST_CASE("store: a file cut short anywhere is refused") {
-  const Folder folder;
+  const StoreFolder folder;
   small_store().save(folder.file);
   const std::string whole = folder.read();
   for (size_t size = 0; size < whole.size(); ++size)
@@ -245,7 +237,7 @@ TEST_CASE("store: a file cut short anywhere is refused") {
 }
 
 TEST_CASE("store: a damaged byte is refused or read, nothing else") {
-  const Folder folder;
+  const StoreFolder folder;
   small_store().save(folder.file);
   const std::string whole = folder.read();
   int refused = 0;
@@ -264,7 +256,7 @@ TEST_CASE("store: a damaged byte is refused or read, nothing else") {
 }
 
 TEST_CASE("store: what cannot be saved leaves the old file") {
-  const Folder folder;
+  const StoreFolder folder;
   small_store().save(folder.file);
   const std::string before = folder.read();
   Store broken;
@@ -272,5 +264,5 @@ TEST_CASE("store: what cannot be saved leaves the old file") {
   CHECK(message_of<UserError>([&] { broken.save(folder.file); }) ==
         "cannot save '" + folder.file + "': a name or note in it is not valid UTF-8: \"a\xef\xbf\xbd\"");
   CHECK(folder.read() == before);
-  CHECK(std::distance(fs::directory_iterator(folder.path), fs::directory_iterator()) == 1);
+  CHECK(folder.entries() == 1);
 }

@@ -3,6 +3,7 @@
 #include <string>
 
 #include "frontends/speech/audio.hpp"
+#include "tests/files.hpp"
 #include "tests/program.hpp"
 
 namespace lariat::testing {
