@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string_view>
+#include <type_traits>
 
 namespace lariat {
 
@@ -46,6 +47,18 @@ decltype(auto) with_type(DType dtype, Function&& function) {
     default:
       return function(int32_t{});
   }
+}
+
+/// `value` as a To. C++ leaves open what a number becomes that an int32_t cannot hold: NaN becomes 0, the
+/// rest the nearest limit.
+template <class To, class From>
+constexpr To converted(From value) {
+  if constexpr (std::is_same_v<To, int32_t> && std::is_floating_point_v<From>) {
+    if (value != value) return 0;
+    if (value >= static_cast<From>(0x1p31)) return INT32_MAX;
+    if (value <= static_cast<From>(-0x1p31)) return INT32_MIN;
+  }
+  return static_cast<To>(value);
 }
 
 }  // namespace lariat

@@ -32,16 +32,20 @@ Value GradContext::adjoint(size_t index) const {
   return graph_.add(registry().get("broadcast_to"), zero, {{"shape", type.shape}});
 }
 
+std::string text(const std::source_location& where) {
+  const std::string_view file = where.file_name();
+  return where.line() == 0 ? std::string()
+                           : fmt::format("{}:{}", file.substr(file.find_last_of('/') + 1), where.line());
+}
+
 namespace {
 
+const TensorType random_state_type{i32, {3}};
+
 std::string place_of(std::string_view op, const std::string& name, const std::source_location& where) {
-  std::string result = fmt::format("[{}] ", op);
-  if (!name.empty()) result += fmt::format("'{}' ", name);
-  if (where.line() != 0) {
-    const std::string_view file = where.file_name();
-    result += fmt::format("built at {}:{}", file.substr(file.find_last_of('/') + 1), where.line());
-  }
-  if (result.back() == ' ') result.pop_back();
+  std::string result = fmt::format("[{}]", op);
+  if (!name.empty()) result += fmt::format(" '{}'", name);
+  if (where.line() != 0) result += " built at " + text(where);
   return result + ": ";
 }
 
@@ -91,6 +95,8 @@ Value Value::named(std::string name) const {
   return *this;
 }
 
+std::string place_of(const Node& node) { return place_of(node.op->name, node.name, node.where); }
+
 Value Graph::add(const OpDef& op, std::span<const Value> inputs, Attributes attributes, std::string name,
                  std::source_location where) {
   const std::string place = place_of(op.name, name, where);
@@ -126,6 +132,8 @@ Value Graph::source(std::string_view op, std::string name, TensorType type, Attr
                     std::source_location where) {
   const std::string place = place_of(op, name, where);
   if (name.empty()) throw UserError(fmt::format("{}needs a name", place));
+  if (name == random_state_name && !(op == "state" && type == random_state_type))
+    throw UserError(fmt::format("{}the name is kept for the state of random ops; choose another", place));
   if (sources_.contains(name))
     throw UserError(
         fmt::format("{}the name is taken by another input, parameter or state; choose another", place));
@@ -158,13 +166,8 @@ Value Graph::state(std::string name, Extents extents, const Initializer& initial
 }
 
 Value Graph::random_state() {
-  if (const Value known = find_source("random")) {
-    const Node& node = this->node(known.node());
-    if (node.op->traits.source == SourceKind::state && known.type() == TensorType{i32, {3}}) return known;
-    throw UserError(fmt::format("{}the name is kept for the state of random ops; choose another",
-                                place_of(node.op->name, node.name, node.where)));
-  }
-  return state("random", {3}, init::zeros(), i32);
+  if (const Value known = find_source(random_state_name)) return known;
+  return state(std::string(random_state_name), {3}, init::zeros(), i32);
 }
 
 Value Graph::constant(Tensor value, std::source_location where) {

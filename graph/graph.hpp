@@ -12,6 +12,9 @@ namespace lariat {
 
 struct OpDef;
 
+/// The state that random ops draw from; no other source may have the name.
+inline constexpr std::string_view random_state_name = "random";
+
 /// One output of a node within its graph.
 struct Edge {
   int32_t node = -1;
@@ -27,6 +30,9 @@ struct Node {
   std::string name;
   std::source_location where;
 };
+
+/// "[matmul] 'fc1' built at train.cpp:42: ", to begin a message with.
+std::string place_of(const Node& node);
 
 /// A named result. An update gives the parameter of that name its next value.
 struct Output {

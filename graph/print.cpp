@@ -170,10 +170,8 @@ void append_node(std::string& out, const Graph& graph, int32_t id, int depth) {
     append_quoted(out, node.name);
   }
   if (node.where.line() != 0) {
-    const std::string_view file = node.where.file_name();
     out += "  # ";
-    append_escaped(out, file.substr(file.find_last_of('/') + 1));
-    append(out, ":{}", node.where.line());
+    append_escaped(out, text(node.where));
   }
 }
 

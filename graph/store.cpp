@@ -33,6 +33,10 @@ std::string_view format_name(DType dtype) { return dtype == f32 ? "F32" : dtype 
 
 }  // namespace
 
+Store::Store(const Store& other) : metadata_(other.metadata_) {
+  for (const auto& [name, tensor] : other.tensors_) tensors_.emplace(name, tensor.clone());
+}
+
 void Store::set(std::string name, Tensor tensor) {
   if (name == metadata_key)
     throw UserError(fmt::format("a tensor cannot be named '{}'; choose another name", metadata_key));

@@ -11,10 +11,16 @@ namespace lariat {
 using Feeds = std::map<std::string, Tensor, std::less<>>;
 
 /// Named tensors and notes beside them: everything a checkpoint holds. Parameters, optimizer slots and
-/// random-number counters live here, outside the graph. Tensors share memory with their copies, so writing to
-/// one writes to the store.
+/// random-number counters live here, outside the graph. A copy has tensors of its own; what set() takes and
+/// get() gives shares its memory with the store, so writing to one writes to the other.
 class Store {
  public:
+  Store() = default;
+  Store(const Store& other);
+  Store& operator=(const Store& other) { return *this = Store(other); }
+  Store(Store&&) = default;
+  Store& operator=(Store&&) = default;
+
   /// Adds the tensor or replaces the one of that name. Throws UserError for "__metadata__", which the file
   /// format keeps for itself.
   void set(std::string name, Tensor tensor);

@@ -78,22 +78,6 @@ Tensor Tensor::clone() const {
   return copy;
 }
 
-namespace {
-
-// C++ leaves the conversion of what an int32_t cannot hold undefined: NaN becomes 0, the rest the nearest
-// limit.
-template <class To, class From>
-To converted(From value) {
-  if constexpr (std::is_same_v<To, int32_t> && std::is_floating_point_v<From>) {
-    if (std::isnan(value)) return 0;
-    if (value >= static_cast<From>(0x1p31)) return INT32_MAX;
-    if (value <= static_cast<From>(-0x1p31)) return INT32_MIN;
-  }
-  return static_cast<To>(value);
-}
-
-}  // namespace
-
 Tensor Tensor::cast(DType dtype) const {
   Tensor result(dtype, extents());
   with_type(this->dtype(), [&](auto from) {

@@ -7,6 +7,9 @@
 
 namespace lariat {
 
+/// "train.cpp:42", or "" where the place is not known.
+std::string text(const std::source_location& where);
+
 class Graph;
 
 /// A small handle to one output of a node. Copies refer to the same node; an empty Value refers to none.

@@ -52,14 +52,8 @@ class Verifier {
     const Node& node = graph_.node(id);
     std::string place = fmt::format("%{} [{}]", id, node.op ? node.op->name : "no op");
     if (!node.name.empty()) place += fmt::format(" '{}'", node.name);
-    if (node.where.line() != 0)
-      place += fmt::format(" built at {}:{}", base_name(node.where), node.where.line());
+    if (node.where.line() != 0) place += " built at " + text(node.where);
     throw InternalError(fmt::format("internal fault: {}: {}", place, what));
-  }
-
-  static std::string_view base_name(const std::source_location& where) {
-    const std::string_view file = where.file_name();
-    return file.substr(file.find_last_of('/') + 1);
   }
 
   [[noreturn]] static void fail(const Output& output, std::string_view what) {

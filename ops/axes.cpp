@@ -9,9 +9,7 @@
 namespace lariat {
 
 void refuse(std::string_view function, const Operand& at, const std::string& message) {
-  const std::string_view file = at.where.file_name();
-  throw UserError(fmt::format("[{}] built at {}:{}: {}", function, file.substr(file.find_last_of('/') + 1),
-                              at.where.line(), message));
+  throw UserError(fmt::format("[{}] built at {}: {}", function, text(at.where), message));
 }
 
 int64_t checked_axis(int64_t axis, const Shape& shape) {

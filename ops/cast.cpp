@@ -13,7 +13,7 @@ void forward(const KernelContext& k) {
     const From* in = k.in<From>(0);
     To* out = k.out<To>(0);
     k.parallel.run(k.outputs[0].count(), elements_per_task, [=](int64_t begin, int64_t end) {
-      for (int64_t i = begin; i < end; ++i) out[i] = static_cast<To>(in[i]);
+      for (int64_t i = begin; i < end; ++i) out[i] = converted<To>(in[i]);
     });
   });
 }
@@ -22,7 +22,9 @@ void forward(const KernelContext& k) {
 
 OpDef records::cast() {
   OpDef def{.name = "cast",
-            .doc = "The same numbers as another dtype; to i32 they are cut off towards zero.",
+            .doc =
+                "The same numbers as another dtype; to i32 they are cut off towards zero, NaN becomes 0, "
+                "what is too large the nearest limit.",
             .inputs = {{"x", "of any dtype"}},
             .outputs = {{"result", "of dtype `dtype`"}}};
   def.attributes = {{"dtype", AttributeKind::dtype, "the dtype of the result"}};

@@ -96,8 +96,9 @@ TEST_CASE("shapes that cannot be compared before the run are compared then") {
   };
   CHECK(run(2, 3) == Extents{3, 2});
   CHECK(run(0, 0) == Extents{0, 2});
-  CHECK(message_of<UserError>([&] { run(2, 2); }) ==
-        "[reshape] '': [2, 3] has 6 elements and cannot take the shape [2, 2]");
+  CHECK(message_of<UserError>([&] {
+          run(2, 2);
+        }).ends_with("[2, 3] has 6 elements and cannot take the shape [2, 2] of 4"));
 }
 
 TEST_CASE("functions made of several ops") {

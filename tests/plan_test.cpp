@@ -192,5 +192,115 @@ TEST_CASE("plans are cached by extents and sizes that overflow are refused") {
   Program huge(h);
   CHECK(testing::message_of<UserError>([&] {
           huge.plan({{"a", Tensor(f32, {4})}});
-        }) == "the size 8589934592 * 2147483648 exceeds what 64 bits can count; use smaller dimensions");
+        })
+            .ends_with(
+                "the size 8589934592 * 2147483648 exceeds what 64 bits can count; use smaller dimensions"));
+}
+
+namespace {
+
+// Runs a graph once, serially and on two threads, on a store of the given tensors; checks that both agree.
+Store after_one_run(const Graph& graph, const Store& before, const Feeds& feeds = {}) {
+  Store serial = before, parallel = before;
+  Program(graph).run(feeds, serial, *make_serial_executor());
+  Program(graph).run(feeds, parallel, *make_tbb_executor(2));
+  CHECK(serial.hash() == parallel.hash());
+  return serial;
+}
+
+std::string refused(const Graph& graph, const Feeds& feeds) {
+  return testing::message_of<UserError>([&] { Program(graph).plan(feeds); });
+}
+
+}  // namespace
+
+TEST_CASE("an update never reaches a reader of the old value") {
+  // L = Σ x·(u∘v):  dL/du = s∘v and dL/dv = s∘u, each of the old values.
+  Graph g;
+  const Value u = g.parameter("u", {4, 4}, init::uniform(1), f64),
+              v = g.parameter("v", {4, 4}, init::uniform(1), f64);
+  const Value x = g.constant(Tensor::filled(f64, {1, 4}, 1));
+  Trainer trainer(sum(matmul(x, u * v)), Sgd{.learning_rate = 0.5}, {.threads = 2});
+  const Tensor u0 = trainer.value(u), v0 = trainer.value(v);
+  trainer.step(Feeds{});
+  for (int64_t i = 0; i < 16; ++i) {
+    CHECK(trainer.value(u).at(i) == u0.at(i) - 0.5 * v0.at(i));
+    CHECK(trainer.value(v).at(i) == v0.at(i) - 0.5 * u0.at(i));
+  }
+}
+
+TEST_CASE("an update waits for readers that see the old value through a view") {
+  Graph g;
+  const Value v = g.state("v", {4}, init::constant(1), f64), u = g.state("u", {2, 2}, init::zeros(), f64);
+  const Value view = reshape(v, {2, 2});
+  g.update("v", v + 1.0);
+  g.update("u", u + (softmax(matmul(view, view)) + matmul(view, view)));
+  Store store;
+  initialize_store(g, store, 0);
+  const Store after = after_one_run(g, store);
+  for (int64_t i = 0; i < 4; ++i) {
+    CHECK(after.get("v").at(i) == 2);
+    CHECK(after.get("u").at(i) == 2.5);
+  }
+}
+
+TEST_CASE("updates may exchange values, and results are those from before") {
+  Graph g;
+  const Value a = g.state("a", {}, init::constant(1)), b = g.state("b", {}, init::constant(2));
+  g.update("a", b);
+  g.update("b", a);
+  g.output("a before", a);
+  Store store;
+  initialize_store(g, store, 0);
+  const Store after = after_one_run(g, store);
+  CHECK(after.get("a").item() == 2);
+  CHECK(after.get("b").item() == 1);
+  CHECK(Program(g).run({}, store, *make_serial_executor())[0].item() == 1);
+  CHECK(store.get("a").item() == 2);
+}
+
+TEST_CASE("a node refuses extents that its symbols did not show") {
+  const auto feed = [](int64_t time) { return Feeds{{"x", Tensor(f32, {2, time})}}; };
+  const auto with = [&](auto&& build) {
+    auto g = std::make_unique<Graph>();
+    g->output("y", build(g->input("x", {dim::batch, dim::time})));
+    return g;
+  };
+  const auto padded = with([](Value x) { return pad(x, 1, 0, Dim(10) - dim::time).named("ten"); });
+  Program(*padded).plan(feed(10));
+  CHECK(refused(*padded, feed(5000)).starts_with("[pad] 'ten' built at plan_test.cpp:"));
+  CHECK(refused(*padded, feed(5000))
+            .ends_with("cannot pad axis 1 of [2, 5000] by 0 and -4990; use slice to shorten it"));
+  CHECK(refused(*with([](Value x) { return slice(x, 1, 0, 10); }), feed(5))
+            .ends_with("[0, 10) does not lie within axis 1 of [2, 5]"));
+  CHECK(refused(*with([](Value x) { return slice(x, 1, -3, dim::time); }), feed(2))
+            .ends_with("[-1, 2) does not lie within axis 1 of [2, 2]"));
+  CHECK(refused(*with([](Value x) {
+          return reshape(x, {dim::batch, 7});
+        }),
+                feed(5))
+            .find("[2, 5]") != std::string::npos);
+  CHECK(refused(*with([](Value x) {
+          return max_pool1d(reshape(x, {dim::batch, dim::time, 1}), 5, 4);
+        }),
+                feed(2))
+            .ends_with("the window spans 5 time steps, but there are 2 with padding"));
+  CHECK(
+      refused(*with([](Value x) {
+        return sum(
+            broadcast_to(reshape(slice(x, 1, 0, 1), {dim::batch, 1}), {dim::batch, Dim(int64_t{1} << 45)}));
+      }),
+              feed(3))
+          .ends_with(
+              "a result of shape [2, 35184372088832] is larger than memory can be; use smaller dimensions"));
+}
+
+TEST_CASE("names that are no inputs are refused at every run") {
+  Graph g;
+  g.output("y", g.input("x", {2}) + 1);
+  Program program(g);
+  program.plan({{"x", Tensor(f32, {2})}});
+  CHECK(testing::message_of<UserError>([&] {
+          program.plan({{"x", Tensor(f32, {2})}, {"xx", Tensor(f32, {2})}});
+        }) == "there is no input 'xx'. Did you mean 'x'?");
 }

@@ -82,14 +82,15 @@ Store parameters_of(const Network& network, const Store& store, const std::strin
     const Node& node = network.graph->node(id);
     const SourceKind kind = node.op->traits.source;
     // Random numbers are for training only.
-    if ((kind != SourceKind::parameter && kind != SourceKind::state) || node.name == "random") continue;
+    if ((kind != SourceKind::parameter && kind != SourceKind::state) || node.name == random_state_name)
+      continue;
     const Tensor* found = store.find(node.name);
     if (found == nullptr)
       throw UserError(fmt::format("'{}' has no tensor '{}'; save the model again", file, node.name));
     if (found->type() != node.outputs[0])
       throw UserError(fmt::format("'{}': tensor '{}' is {}, but its layers make it {}; save the model again",
                                   file, node.name, text(found->type()), text(node.outputs[0])));
-    result.set(node.name, *found);
+    result.set(node.name, found->clone());
   }
   return result;
 }

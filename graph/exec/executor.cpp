@@ -10,21 +10,15 @@ void Executor::run_task(const Plan& plan, const Task& task) const {
     const Step& step = plan.steps()[i];
     const Node& node = plan.graph().node(step.node);
     const Kernel kernel = node.op->kernel.get(step.outputs[0].dtype);
-    const auto described = [&] {
-      std::string place = "[" + node.op->name + "] ";
-      if (!node.name.empty()) place += "'" + node.name + "' ";
-      place.back() = ':';
-      return place + " ";
-    };
     if (!kernel)
-      throw UserError(described() + "has no kernel for " + std::string(name_of(step.outputs[0].dtype)) +
+      throw UserError(place_of(node) + "has no kernel for " + std::string(name_of(step.outputs[0].dtype)) +
                       "; use cast");
     const double begin = trace_ ? trace_->now() : 0;
     try {
       kernel(
           {*node.op, step.inputs, step.outputs, node.attributes, *this, step.workspace, step.prepared.get()});
     } catch (const UserError& error) {
-      throw UserError(described() + error.what());
+      throw UserError(place_of(node) + error.what());
     }
     if (trace_) trace_->add(*node.op, node.name, step, begin);
   }

@@ -13,6 +13,9 @@ namespace {
 // Steps below this are run together: a task of its own would cost more than the work.
 constexpr double grain_microseconds = 10;
 
+// The address space of one process; sums of many such sizes still fit size_t.
+constexpr int64_t largest_buffer = int64_t{1} << 47;
+
 struct NoParallel final : ParallelFor {
   void run(int64_t, int64_t, const std::function<void(int64_t, int64_t)>&) const override {
     throw InternalError("internal fault: work is started while a plan is made");
@@ -43,6 +46,42 @@ bool may_overwrite(const Graph& graph, const Node& node, Edge root) {
   return reads;
 }
 
+// The outputs' extents. Shapes with symbols were inferred when the node was built; what depends on their
+// sizes is inferred again, so that a node refuses what it cannot take.
+std::vector<TensorView> concrete_outputs(const Node& node, std::span<const TensorView> inputs,
+                                         const Bindings& bindings) {
+  std::vector<TensorType> types;
+  for (const TensorView& view : inputs) types.push_back({view.dtype, to_shape(view.extents)});
+  Attributes attributes = node.attributes;
+  bool symbolic = false;
+  for (const auto& [name, value] : node.attributes)
+    if (const auto* shape = std::get_if<Shape>(&value)) {
+      const Shape known = to_shape(evaluate(*shape, bindings));
+      symbolic |= known != *shape;
+      attributes.set(name, known);
+    }
+  std::vector<TensorView> outputs;
+  try {
+    for (const TensorType& type : node.outputs) {
+      outputs.push_back({nullptr, type.dtype, evaluate(type.shape, bindings)});
+      symbolic |= to_shape(outputs.back().extents) != type.shape;
+    }
+    if (symbolic) {
+      const std::vector<TensorType> inferred = node.op->infer(InferContext(types, attributes));
+      for (size_t o = 0; o < outputs.size(); ++o)
+        require(evaluate(inferred[o].shape, bindings) == outputs[o].extents,
+                "an op infers other extents than its symbols say");
+    }
+    for (const TensorView& view : outputs)
+      if (element_count(view.extents) > largest_buffer / static_cast<int64_t>(size_of(view.dtype)))
+        throw UserError("a result of shape " + text(view.extents) +
+                        " is larger than memory can be; use smaller dimensions");
+  } catch (const UserError& error) {
+    throw UserError(place_of(node) + error.what());
+  }
+  return outputs;
+}
+
 }  // namespace
 
 Plan::Plan(const Graph& graph, const Bindings& bindings) : graph_(graph) {
@@ -59,18 +98,23 @@ void Plan::order(std::vector<int32_t>& nodes) {
   const auto readers = users(graph_);
 
   // A node that only makes updates runs as soon as its inputs are there and everyone else has read the old
-  // values: gradients then die early and updates are done in place.
+  // values, perhaps through views: gradients then die early and updates are done in place.
+  std::vector<bool> only_updates(graph_.size());
+  for (const Output& output : graph_.outputs())
+    if (output.is_update && readers[output.value.node].empty()) only_updates[output.value.node] = true;
+  std::vector<int32_t> last_reader(graph_.size(), 0);
+  for (int32_t id = 0; id < graph_.size(); ++id)
+    if (live[id] && !only_updates[id])
+      for (const Edge& edge : graph_.node(id).inputs) last_reader[root_of(graph_, edge).node] = id;
   std::vector<int32_t> key(graph_.size());
-  for (int32_t id = 0; id < graph_.size(); ++id) key[id] = id;
-  for (const Output& output : graph_.outputs()) {
-    const int32_t id = output.value.node;
-    if (!output.is_update || !readers[id].empty()) continue;
+  for (int32_t id = 0; id < graph_.size(); ++id) {
+    key[id] = id;
+    if (!only_updates[id]) continue;
     int32_t earliest = 0;
     for (const Edge& edge : graph_.node(id).inputs) {
       earliest = std::max(earliest, edge.node);
-      if (is_source(graph_.node(edge.node)))
-        for (int32_t reader : readers[edge.node])
-          if (reader != id && live[reader]) earliest = std::max(earliest, reader);
+      const Edge root = root_of(graph_, edge);
+      if (is_source(graph_.node(root.node))) earliest = std::max(earliest, last_reader[root.node]);
     }
     key[id] = earliest;
   }
@@ -97,17 +141,15 @@ void Plan::place(const std::vector<int32_t>& nodes, const Bindings& bindings) {
 
   constexpr int never = 1 << 30;
   for (const Output& output : graph_.outputs()) kept[value_of(root_of(graph_, output.value))] = true;
-  for (size_t p = 0; p < nodes.size(); ++p)
+  std::vector<int> position(graph_.size(), -1);
+  for (size_t p = 0; p < nodes.size(); ++p) {
+    position[nodes[p]] = static_cast<int>(p);
     for (const Edge& edge : graph_.node(nodes[p]).inputs)
       last_read[value_of(root_of(graph_, edge))] = static_cast<int>(p);
+  }
   for (int v = 0; v < values; ++v)
     if (kept[v]) last_read[v] = never;
 
-  const auto shape_view = [&](const TensorType& type) {
-    TensorView view{nullptr, type.dtype, evaluate(type.shape, bindings)};
-    element_count(view.extents);  // refuses negative and overflowing sizes
-    return view;
-  };
   for (int32_t id = 0; id < graph_.size(); ++id) {
     const Node& node = graph_.node(id);
     if (!is_source(node)) continue;
@@ -116,10 +158,10 @@ void Plan::place(const std::vector<int32_t>& nodes, const Bindings& bindings) {
                                   : kind == SourceKind::constant ? Location::Kind::constant
                                                                  : Location::Kind::store,
                                   static_cast<size_t>(id)};
-    views[first_value[id]] = shape_view(node.outputs[0]);
+    views[first_value[id]] = concrete_outputs(node, {}, bindings)[0];
   }
 
-  // Updates that may be written straight over the old value, by the producing output.
+  // Updates that may be written straight over the old value, by the producing output: nobody reads it later.
   std::map<int, int32_t> overwrites;
   const auto readers = users(graph_);
   std::map<std::string, int32_t, std::less<>> store_nodes;
@@ -130,7 +172,7 @@ void Plan::place(const std::vector<int32_t>& nodes, const Bindings& bindings) {
   for (const Output& output : graph_.outputs()) {
     if (!output.is_update || graph_.node(output.value.node).op->traits.alias) continue;
     const int32_t target = store_nodes.at(output.name);
-    if (readers[output.value.node].empty() && !kept[first_value[target]] &&
+    if (readers[output.value.node].empty() && last_read[first_value[target]] <= position[output.value.node] &&
         !overwrites.contains(value_of(output.value)) &&
         may_overwrite(graph_, graph_.node(output.value.node), {target, 0}))
       overwrites[value_of(output.value)] = target;
@@ -146,24 +188,20 @@ void Plan::place(const std::vector<int32_t>& nodes, const Bindings& bindings) {
   for (size_t p = 0; p < nodes.size(); ++p) {
     const int32_t id = nodes[p];
     const Node& node = graph_.node(id);
+    std::vector<TensorView> inputs;
+    for (const Edge& edge : node.inputs) inputs.push_back(views[value_of(edge)]);
+    const std::vector<TensorView> outputs = concrete_outputs(node, inputs, bindings);
+    std::copy(outputs.begin(), outputs.end(), views.begin() + first_value[id]);
     if (node.op->traits.alias) {
       const int v = first_value[id];
-      views[v] = shape_view(node.outputs[0]);
-      const int from = value_of(node.inputs[0]);
-      if (views[v].count() != views[from].count())
-        throw UserError("[" + node.op->name + "] '" + node.name + "': " + text(views[from].extents) +
-                        " has " + std::to_string(views[from].count()) +
-                        " elements and cannot take the shape " + text(views[v].extents));
-      locations[v] = locations[from];
+      locations[v] = locations[value_of(node.inputs[0])];
       producer[v] = producer[value_of(root_of(graph_, node.inputs[0]))];
       continue;
     }
-    Step step;
-    step.node = id;
+    Step step{.node = id, .inputs = std::move(inputs), .outputs = outputs};
     const int at = static_cast<int>(steps_.size());
     std::vector<int> predecessors;
     for (const Edge& edge : node.inputs) {
-      step.inputs.push_back(views[value_of(edge)]);
       step.input_locations.push_back(locations[value_of(edge)]);
       const int made_by = producer[value_of(root_of(graph_, edge))];
       if (made_by >= 0) predecessors.push_back(made_by);
@@ -172,7 +210,6 @@ void Plan::place(const std::vector<int32_t>& nodes, const Bindings& bindings) {
     std::vector<bool> taken(node.inputs.size());
     for (size_t o = 0; o < node.outputs.size(); ++o) {
       const int v = first_value[id] + static_cast<int>(o);
-      views[v] = shape_view(node.outputs[o]);
       total_bytes_ += views[v].bytes();
       producer[v] = at;
       if (const auto target = overwrites.find(v); target != overwrites.end()) {
@@ -208,10 +245,8 @@ void Plan::place(const std::vector<int32_t>& nodes, const Bindings& bindings) {
         locations[v] = {Location::Kind::arena, blocks[v].offset};
       }
     }
-    for (size_t o = 0; o < node.outputs.size(); ++o) {
-      step.outputs.push_back(views[first_value[id] + o]);
+    for (size_t o = 0; o < node.outputs.size(); ++o)
       step.output_locations.push_back(locations[first_value[id] + o]);
-    }
     if (node.op->workspace) {
       step.workspace_bytes = node.op->workspace(step.inputs, step.outputs, node.attributes);
       if (step.workspace_bytes > 0) {

@@ -35,7 +35,8 @@ struct Task {
 /// The graph must outlive the plan.
 class Plan {
  public:
-  /// `bindings` gives every symbolic dimension a size.
+  /// `bindings` gives every symbolic dimension a size. Throws UserError naming the node that does not take
+  /// the extents it gets, or whose result is larger than memory can be.
   Plan(const Graph& graph, const Bindings& bindings);
 
   const Graph& graph() const { return graph_; }

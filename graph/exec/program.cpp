@@ -41,6 +41,12 @@ void check_feed(const Node& input, const Tensor& fed, const Bindings& bindings) 
                                 text(expected)));
 }
 
+Tensor copy_of(const TensorView& view) {
+  Tensor copy(view.dtype, view.extents);
+  std::memcpy(copy.view().data, view.data, view.bytes());
+  return copy;
+}
+
 }  // namespace
 
 Program::Program(const Graph& graph) : graph_(optimize(graph)) {
@@ -51,6 +57,9 @@ Program::Program(const Graph& graph) : graph_(optimize(graph)) {
 }
 
 Plan& Program::find_plan(const Feeds& feeds) {
+  for (const auto& [name, tensor] : feeds)
+    if (std::find(input_names_.begin(), input_names_.end(), name) == input_names_.end())
+      throw UserError(fmt::format("there is no input '{}'.{}", name, did_you_mean(name, input_names_)));
   std::vector<Extents> extents;
   for (int32_t id : inputs_) {
     const auto fed = feeds.find(graph_->node(id).name);
@@ -65,9 +74,6 @@ Plan& Program::find_plan(const Feeds& feeds) {
     plans_.splice(plans_.begin(), plans_, known);
     return *plans_.front().plan;
   }
-  for (const auto& [name, tensor] : feeds)
-    if (std::find(input_names_.begin(), input_names_.end(), name) == input_names_.end())
-      throw UserError(fmt::format("there is no input '{}'.{}", name, did_you_mean(name, input_names_)));
   Bindings bindings;
   for (int32_t id : inputs_) bind_feed(graph_->node(id), feeds.find(graph_->node(id).name)->second, bindings);
   for (int32_t id : inputs_)
@@ -110,19 +116,25 @@ std::vector<Tensor> Program::run(const Feeds& feeds, Store& store, Executor& exe
   plan.bind(arena_.get(), source_data);
   executor.run_plan(plan);
 
-  std::vector<Tensor> results;
+  // All old values are taken before the first update replaces one of them.
+  std::vector<Tensor> results, old_values;
+  std::vector<std::pair<void*, TensorView>> moves;
   const auto& outputs = graph_->outputs();
   for (size_t i = 0; i < outputs.size(); ++i) {
-    const TensorView& view = plan.result(i);
-    if (outputs[i].is_update) {
-      void* target = store.get(outputs[i].name).view().data;
-      if (target != view.data) std::memcpy(target, view.data, view.bytes());
-    } else {
-      Tensor copy(view.dtype, view.extents);
-      std::memcpy(copy.view().data, view.data, view.bytes());
-      results.push_back(std::move(copy));
+    TensorView view = plan.result(i);
+    if (!outputs[i].is_update) {
+      results.push_back(copy_of(view));
+      continue;
     }
+    void* target = store.get(outputs[i].name).view().data;
+    if (target == view.data) continue;
+    if (plan.result_location(i).kind == Location::Kind::store) {
+      old_values.push_back(copy_of(view));
+      view = old_values.back().view();
+    }
+    moves.emplace_back(target, std::move(view));
   }
+  for (const auto& [target, view] : moves) std::memcpy(target, view.data, view.bytes());
   return results;
 }
 
@@ -142,7 +154,7 @@ void initialize_store(const Graph& graph, Store& store, uint64_t seed) {
     const Initializer initializer{node.attributes.get<std::string>("initializer"),
                                   node.attributes.get<double>("scale")};
     Tensor value = initialize(initializer, node.name, extents, node.outputs[0].dtype, seed);
-    if (node.name == "random") {
+    if (node.name == random_state_name) {
       value.data<int32_t>()[0] = static_cast<int32_t>(seed);
       value.data<int32_t>()[1] = static_cast<int32_t>(seed >> 32);
     }
@@ -160,11 +172,7 @@ std::vector<Tensor> evaluate_constant(const Graph& graph) {
   plan.bind(arena.get(), source_data);
   make_serial_executor()->run_plan(plan);
   std::vector<Tensor> results;
-  for (size_t i = 0; i < graph.outputs().size(); ++i) {
-    Tensor copy(plan.result(i).dtype, plan.result(i).extents);
-    std::memcpy(copy.view().data, plan.result(i).data, copy.bytes());
-    results.push_back(std::move(copy));
-  }
+  for (size_t i = 0; i < graph.outputs().size(); ++i) results.push_back(copy_of(plan.result(i)));
   return results;
 }
 
