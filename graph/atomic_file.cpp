@@ -19,6 +19,7 @@ namespace lariat {
 namespace {
 
 constexpr size_t buffer_bytes = size_t{1} << 16;
+constexpr int most_links = 40;
 
 const char* advice(int error_number) {
   switch (error_number) {
@@ -45,17 +46,22 @@ std::string folder_of(const std::string& file) {
 AtomicFile::AtomicFile(std::string path) : path_(std::move(path)), target_(path_) {
   static std::atomic<unsigned> counter{0};
   std::error_code none;
-  if (std::filesystem::is_symlink(path_, none)) {
-    target_ = std::filesystem::weakly_canonical(path_, none).string();
+  for (int links = 0; std::filesystem::is_symlink(target_, none); ++links) {
+    if (links == most_links) fail(ELOOP);
+    const std::filesystem::path next = std::filesystem::read_symlink(target_, none);
     if (none) fail(none.value());
+    target_ = (std::filesystem::path(target_).parent_path() / next).string();
   }
   struct stat status = {};
-  if (stat(target_.c_str(), &status) == 0 && !S_ISREG(status.st_mode)) {
+  const bool exists = stat(target_.c_str(), &status) == 0;
+  if (exists && !S_ISREG(status.st_mode)) {
     if (S_ISDIR(status.st_mode)) fail(EISDIR);
     descriptor_ = open(target_.c_str(), O_WRONLY | O_CLOEXEC);
   } else {
     temporary_ = fmt::format("{}.tmp-{}-{}", target_, getpid(), counter++);
     descriptor_ = open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    // A private file stays private. Where that is refused, the usual mode has to do.
+    if (descriptor_ >= 0 && exists && fchmod(descriptor_, status.st_mode & 07777) != 0) errno = 0;
   }
   if (descriptor_ < 0) {
     temporary_.clear();  // a file of that name, if there is one, is not ours to remove

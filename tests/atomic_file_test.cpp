@@ -74,7 +74,7 @@ TEST_CASE("atomic file: without commit the old file stays and the temporary goes
   CHECK(folder.entries() == 1);
 }
 
-TEST_CASE("atomic file: the new file has the permissions of any new file") {
+TEST_CASE("atomic file: a file has the permissions of any new file, and keeps them when it is replaced") {
   const TemporaryFolder folder;
   const mode_t before = umask(022);
   write_whole(folder / "a.txt", "text");
@@ -82,6 +82,10 @@ TEST_CASE("atomic file: the new file has the permissions of any new file") {
   struct stat status = {};
   REQUIRE(stat((folder / "a.txt").c_str(), &status) == 0);
   CHECK((status.st_mode & 0777) == 0644);
+  fs::permissions(folder / "a.txt", fs::perms(0600));
+  write_whole(folder / "a.txt", "secret");
+  REQUIRE(stat((folder / "a.txt").c_str(), &status) == 0);
+  CHECK((status.st_mode & 0777) == 0600);
 }
 
 TEST_CASE("atomic file: a symbolic link keeps pointing at the file that is replaced") {
@@ -91,6 +95,13 @@ TEST_CASE("atomic file: a symbolic link keeps pointing at the file that is repla
   write_whole(folder / "link.txt", "new");
   CHECK(fs::is_symlink(folder.path() / "link.txt"));
   CHECK(read_file(folder / "real.txt") == "new");
+  fs::create_symlink("later.txt", folder.path() / "early.txt");
+  write_whole(folder / "early.txt", "first");
+  CHECK(fs::is_symlink(folder.path() / "early.txt"));
+  CHECK(read_file(folder / "later.txt") == "first");
+  fs::create_symlink("round.txt", folder.path() / "round.txt");
+  CHECK(message_of<UserError>([&] { write_whole(folder / "round.txt", "x"); }).find("oo many") !=
+        std::string::npos);
 }
 
 TEST_CASE("atomic file: a full disk is reported, the old file kept and the temporary removed") {
