@@ -34,6 +34,9 @@ std::vector<Value> gradient(Value loss, std::span<const Value> wrt, std::span<co
     throw UserError("the gradient of a value of shape " + text(loss.shape()) +
                     " was asked for; reduce it to a scalar with sum or mean");
   if (!is_float(loss.dtype())) throw UserError("the gradient of an i32 value was asked for; cast it to f32");
+  for (Value value : wrt)
+    if (!value || &value.graph() != &graph)
+      throw UserError("a gradient was asked for by a value of another graph than the loss's");
   const int32_t end = loss.node() + 1;
   const std::vector<bool> carries = carriers(graph, wrt, end);
   const Edge root{loss.node(), loss.output()};
@@ -67,8 +70,7 @@ std::vector<Value> gradient(Value loss, std::span<const Value> wrt, std::span<co
     for (const Edge& edge : inputs) needed.push_back(carries[edge.node] && is_float(graph.type(edge).dtype));
     if (std::none_of(needed.begin(), needed.end(), [](bool n) { return n; })) continue;
     if (!op.vjp)
-      throw UserError("[" + op.name + "] " +
-                      (graph.node(id).name.empty() ? "" : "'" + graph.node(id).name + "' ") +
+      throw UserError(place_of(graph.node(id)) +
                       "has no gradient; put stop_gradient around it or choose another op");
     const Adjoints results = op.vjp(GradContext(graph, id, std::move(given), needed));
     require(results.size() == inputs.size(),

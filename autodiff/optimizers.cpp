@@ -21,6 +21,12 @@ void check(const char* optimizer, const char* name, double value, double minimum
                                                  : fmt::format("lie in [{}, {})", minimum, below)));
 }
 
+// A gradient of zero divides by epsilon alone.
+void check_epsilon(const char* optimizer, double epsilon) {
+  if (!(epsilon > 0 && epsilon < unlimited))
+    throw UserError(fmt::format("{}: epsilon is {}; it must be a number above 0", optimizer, epsilon));
+}
+
 // 1 - βᵗ, without the cancellation that a float power would suffer for β near 1.
 Value bias_correction(double beta, Value count) {
   if (beta == 0) return ones_like(count);
@@ -53,7 +59,7 @@ void check_adam(const char* name, double learning_rate, double beta1, double bet
   check(name, "learning_rate", learning_rate, 0, unlimited);
   check(name, "beta1", beta1, 0, 1);
   check(name, "beta2", beta2, 0, 1);
-  check(name, "epsilon", epsilon, 0, unlimited);
+  check_epsilon(name, epsilon);
 }
 
 }  // namespace
@@ -81,7 +87,7 @@ Nesterov::operator Optimizer() const { return momentum_like("Nesterov", learning
 RmsProp::operator Optimizer() const {
   check("RmsProp", "learning_rate", learning_rate, 0, unlimited);
   check("RmsProp", "decay", decay, 0, 1);
-  check("RmsProp", "epsilon", epsilon, 0, unlimited);
+  check_epsilon("RmsProp", epsilon);
   return {"RmsProp", learning_rate, "RMSProp: learning_rate / (√s + ε)",
           [decay = decay, epsilon = epsilon](UpdateContext& c) -> ProxPoint {
             const Value square_mean = decay * c.slot("square_mean") + (1 - decay) * square(c.gradient);

@@ -18,8 +18,11 @@ std::optional<Tensor> constant_value(Value value) {
   const std::vector<bool> live = ancestors(graph, {&root, 1});
   for (int32_t id = 0; id <= root.node; ++id) {
     if (!live[id]) continue;
-    const SourceKind kind = graph.node(id).op->traits.source;
+    const Node& node = graph.node(id);
+    const SourceKind kind = node.op->traits.source;
     if (kind != SourceKind::none && kind != SourceKind::constant) return std::nullopt;
+    for (const TensorType& type : node.outputs)
+      if (!is_known(type.shape)) return std::nullopt;  // it counts examples, say
   }
   Graph alone;
   GraphCopy copy(graph, alone);
@@ -60,22 +63,36 @@ Dependence dependence(const Graph& graph, const std::vector<Value>& parameters) 
   return {dependents(graph, data), dependents(graph, all), reached_by_gradients(graph, trained)};
 }
 
-// Whether the loss depends linearly on a node along every path; with the check that a node's adjoint is free
-// of the parameters this makes the adjoint the term's exact coefficient.
-std::vector<bool> linear_to(Value loss) {
+struct Paths {
+  // reached: by paths that gradients take back from the loss; linear: the loss depends linearly on the node
+  // along every such path, or along every path at all where there is none.
+  std::vector<bool> reached, linear;
+};
+
+// Where the loss depends linearly on a node whose adjoint is free of the parameters, that adjoint is the
+// term's exact coefficient.
+Paths paths_to(Value loss) {
   const Graph& graph = loss.graph();
-  const Edge root{loss.node(), loss.output()};
-  const std::vector<bool> used = ancestors(graph, {&root, 1});
-  std::vector<bool> linear(graph.size(), true);
+  const size_t size = static_cast<size_t>(graph.size());
+  Paths paths{std::vector<bool>(size), std::vector<bool>(size)};
+  std::vector<bool> used(size), detached(size, true), attached(size, true);
+  used[loss.node()] = paths.reached[loss.node()] = true;
   for (int32_t id = loss.node(); id >= 0; --id) {
     if (!used[id]) continue;
     const Node& node = graph.node(id);
-    for (size_t i = 0; i < node.inputs.size(); ++i)
-      if (!linear[id] || !node.op->traits.is_linear(i)) linear[node.inputs[i].node] = false;
+    const bool passes = paths.reached[id] && !node.op->traits.stops_gradient;
+    for (size_t i = 0; i < node.inputs.size(); ++i) {
+      const int32_t input = node.inputs[i].node;
+      used[input] = true;
+      if (!detached[id] || !node.op->traits.is_linear(i)) detached[input] = false;
+      if (!passes) continue;
+      paths.reached[input] = true;
+      if (!attached[id] || !node.op->traits.is_linear(i)) attached[input] = false;
+    }
   }
-  for (int32_t id = 0; id < graph.size(); ++id)
-    if (!used[id] || id > loss.node()) linear[id] = false;
-  return linear;
+  for (size_t id = 0; id < size; ++id)
+    paths.linear[id] = used[id] && (paths.reached[id] ? attached[id] : detached[id]);
+  return paths;
 }
 
 struct NotAView {
@@ -147,7 +164,7 @@ void check_sign(const PenaltyTerm& term, const std::optional<Tensor>& weight) {
 PenaltySplit split_penalties(Value loss, const std::vector<Value>& parameters) {
   Graph& graph = loss.graph();
   const Dependence depends = dependence(graph, parameters);
-  const std::vector<bool> linear = linear_to(loss);
+  const auto [reached, linear] = paths_to(loss);
 
   PenaltySplit split;
   std::vector<int32_t> candidates;
@@ -162,7 +179,11 @@ PenaltySplit split_penalties(Value loss, const std::vector<Value>& parameters) {
   for (int32_t id = 0; id <= loss.node(); ++id) {
     const Node& node = graph.node(id);
     if (!used[id] || !node.op->penalty || !depends.on_parameters[id]) continue;
-    if (depends.on_data[id]) {
+    if (!reached[id]) {
+      if (linear[id])
+        refuse(id, "L106", "it is under stop_gradient, so its gradient is zero by design",
+               "take stop_gradient away, or drop the term");
+    } else if (depends.on_data[id]) {
       if (linear[id])
         refuse(id, "L101", "its argument depends on the data",
                "only terms of parameters alone have a prox; nothing to do for a data loss");
@@ -204,7 +225,7 @@ PenaltySplit split_penalties(Value loss, const std::vector<Value>& parameters) {
         const std::optional<Tensor> constant = constant_value(own);
         check_sign(term, constant);
         if (!constant) {
-          term.weight = build("require_nonnegative", {own});
+          term.weight = build("require_nonnegative", {Operand(own, graph.node(id).where)});
         } else if (constant->count() > 0) {
           bool uniform = true;
           for (int64_t k = 1; k < constant->count(); ++k) uniform &= constant->at(k) == constant->at(0);

@@ -25,9 +25,7 @@ std::string describe(const PenaltyTerm& term) {
 }
 
 std::string place(const std::source_location& where) {
-  const std::string_view file = where.file_name();
-  return where.line() == 0 ? std::string()
-                           : fmt::format(" ({}:{})", file.substr(file.find_last_of('/') + 1), where.line());
+  return where.line() == 0 ? std::string() : fmt::format(" ({})", text(where));
 }
 
 }  // namespace

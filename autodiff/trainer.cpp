@@ -32,6 +32,10 @@ std::vector<Value> trained_parameters(Value loss, const std::vector<Value>& aske
                         });
     if (wanted) found.push_back({&loss.graph(), id});
   }
+  for (Value value : asked)
+    if (std::none_of(found.begin(), found.end(), [&](Value f) { return f.name() == value.name(); }))
+      throw UserError(fmt::format("'{}' is to be trained, but the loss depends on no parameter of that name",
+                                  value.name()));
   if (found.empty())
     throw UserError("the loss depends on no parameter that is trained; make one with Graph::parameter");
   return found;
@@ -43,7 +47,7 @@ std::vector<Value> clip_gradients(std::vector<Value> gradients, const TrainerOpt
   if (options.clip_norm > 0) {
     Value total;
     for (Value g : gradients) {
-      const Value part = cast(sum(square(g)), f64);
+      const Value part = square(cast(norm2(g), f64));
       total = total ? total + part : part;
     }
     // g · min(1, c/‖g‖)
@@ -99,9 +103,17 @@ std::unique_ptr<Graph> training_step(Value written, const Optimizer& optimizer, 
       if (term.parameter == parameters[i].name()) own.push_back(term);
     step->update(parameters[i].name(), proximal_update(optimizer.propose(context), std::move(own)));
   }
-  if (const Value random = step->find_source("random"))
-    step->update("random", random + step->constant(Tensor::of<int32_t>({3}, {0, 0, 1})));
-  for (const auto& [name, value] : options.metrics) step->output("metric/" + name, copy(value));
+  if (const Value random = step->find_source(random_state_name))
+    step->update(std::string(random_state_name),
+                 random + step->constant(Tensor::of<int32_t>({3}, {0, 0, 1})));
+  for (const Output& output : written.graph().outputs())
+    if (output.is_update) step->update(output.name, copy(output.value));
+  for (const auto& [name, value] : options.metrics) {
+    if (value.rank() != 0)
+      throw UserError(fmt::format("the metric '{}' is {}; a metric is a scalar, such as a mean", name,
+                                  text(value.type())));
+    step->output("metric/" + name, copy(value));
+  }
   return step;
 }
 
@@ -117,6 +129,7 @@ struct Trainer::Implementation {
   Optimizer optimizer;
   TrainerOptions options;
   RewriteReport report;
+  const Graph* written = nullptr;  // the user's, which only evaluate() reads again
   std::unique_ptr<Graph> graph;
   std::unique_ptr<Program> program;
   std::unique_ptr<Executor> executor;
@@ -127,6 +140,7 @@ struct Trainer::Implementation {
 Trainer::Trainer(Value loss, const Optimizer& optimizer, TrainerOptions options)
     : self_(std::make_unique<Implementation>()) {
   self_->optimizer = optimizer;
+  self_->written = &loss.graph();
   self_->options = std::move(options);
   self_->graph = training_step(loss, optimizer, self_->options, self_->report);
   self_->program = std::make_unique<Program>(*self_->graph);
@@ -166,14 +180,18 @@ StepResult Trainer::step(const Feeds& feeds) {
 StepResult Trainer::step(std::initializer_list<std::pair<Value, Tensor>> feeds) { return step(named(feeds)); }
 
 std::vector<Tensor> Trainer::evaluate(const std::vector<Value>& values, const Feeds& feeds) {
+  if (values.empty()) return {};
   std::vector<std::pair<int32_t, int32_t>> key;
-  for (Value value : values) key.emplace_back(value.node(), value.output());
+  for (Value value : values) {
+    if (&value.graph() != self_->written)
+      throw UserError("a value to evaluate belongs to another graph than the loss that is trained");
+    key.emplace_back(value.node(), value.output());
+  }
   auto& program = self_->evaluations[key];
   if (!program) {
-    const Graph& written = values.at(0).graph();
     Graph copied, inference;
-    GraphCopy copy(written, copied);
-    for (int32_t id = 0; id < written.size(); ++id) copy.copy(id);
+    GraphCopy copy(*self_->written, copied);
+    for (int32_t id = 0; id < self_->written->size(); ++id) copy.copy(id);
     for (size_t i = 0; i < values.size(); ++i) copied.output(std::to_string(i), copy(values[i]));
     to_inference(copied, inference);
     program = std::make_unique<Program>(inference);
@@ -182,7 +200,7 @@ std::vector<Tensor> Trainer::evaluate(const std::vector<Value>& values, const Fe
 }
 
 const RewriteReport& Trainer::report() const { return self_->report; }
-Tensor Trainer::value(Value parameter) const { return self_->store.get(parameter.name()); }
+Tensor Trainer::value(Value parameter) const { return self_->store.get(parameter.name()).clone(); }
 Store& Trainer::store() { return self_->store; }
 int64_t Trainer::steps() const { return static_cast<int64_t>(self_->store.get("step").item()); }
 const Graph& Trainer::graph() const { return self_->program->graph(); }

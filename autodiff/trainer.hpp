@@ -40,7 +40,8 @@ struct StepResult {
 /// optimizer, prox), and runs it. The state lives in a Store and nowhere else.
 class Trainer {
  public:
-  /// Throws UserError where the loss is not a scalar or trains nothing.
+  /// Updates that the loss's graph has beside it are done at each step as well. Throws UserError where the
+  /// loss or a metric is not a scalar, or nothing is trained.
   Trainer(Value loss, const Optimizer& optimizer, TrainerOptions options = {});
   Trainer(Trainer&&) noexcept;
   ~Trainer();
@@ -48,17 +49,19 @@ class Trainer {
   /// One step on one batch. Throws JobError where the loss is not finite; go on from a saved state then.
   StepResult step(const Feeds& feeds);
   StepResult step(std::initializer_list<std::pair<Value, Tensor>> feeds);
-  /// Values at inference (dropout off) under the present state.
+  /// Values of the loss's graph, which must still be there, at inference (dropout off) under the present
+  /// state.
   std::vector<Tensor> evaluate(const std::vector<Value>& values, const Feeds& feeds);
 
   const RewriteReport& report() const;
-  /// The present value of a parameter or state.
+  /// A copy of the present value of a parameter or state.
   Tensor value(Value parameter) const;
   Store& store();
   /// Steps done so far, by this trainer or the one whose state was loaded.
   int64_t steps() const;
   /// The training step as it will run, for pictures and tests.
   const Graph& graph() const;
+  /// See graph/exec/plan.hpp and executor.hpp.
   const Plan& plan(const Feeds& feeds);
   Executor& executor();
 

@@ -8,10 +8,6 @@ namespace lariat {
 
 namespace {
 
-std::vector<bool> all_axes(const TensorView& x, const TensorView&, const Attributes&) {
-  return std::vector<bool>(x.extents.size(), true);
-}
-
 template <class T>
 void forward(const KernelContext& k) {
   reduce<Summing, T>(
@@ -26,10 +22,7 @@ OpDef records::abs_penalty() {
             .doc = "Σ|x|, the lasso penalty (Tibshirani 1996), accumulated in double.",
             .inputs = {{"x", "f32 or f64 of any shape"}},
             .outputs = {{"penalty", "a scalar"}}};
-  def.infer = [](const InferContext& c) -> std::vector<TensorType> {
-    check_float(c, 0, "x");
-    return {{c.in(0).dtype, {}}};
-  };
+  def.infer = infer_to_scalar;
   def.kernel = {forward<float>, forward<double>, nullptr};
   def.prepare = prepare_reduction<all_axes>;
   def.workspace = reduction_workspace<all_axes>;

@@ -58,6 +58,15 @@ size_t ReductionPlan::workspace_bytes() const {
   return static_cast<size_t>(count) * sizeof(double);
 }
 
+std::vector<bool> all_axes(const TensorView& x, const TensorView&, const Attributes&) {
+  return std::vector<bool>(x.extents.size(), true);
+}
+
+std::vector<TensorType> infer_to_scalar(const InferContext& c) {
+  check_float(c, 0, "x");
+  return {{c.in(0).dtype, {}}};
+}
+
 std::vector<bool> axes_attribute(const TensorView& x, const TensorView&, const Attributes& attributes) {
   return marked_axes(attributes.get<std::vector<int64_t>>("axes"), x.extents.size());
 }

@@ -69,6 +69,9 @@ size_t reduction_workspace(std::span<const TensorView> inputs, std::span<const T
   return ReductionPlan(inputs[0].extents, axes(inputs[0], outputs[0], attributes)).workspace_bytes();
 }
 
+std::vector<bool> all_axes(const TensorView& x, const TensorView& result, const Attributes& attributes);
+/// A scalar of x's dtype, which must be f32 or f64.
+std::vector<TensorType> infer_to_scalar(const InferContext& c);
 /// The axes that the attribute `axes` names.
 std::vector<bool> axes_attribute(const TensorView& x, const TensorView& result, const Attributes& attributes);
 /// The attributes `axes` and `keep_dims`.

@@ -134,6 +134,18 @@ const std::vector<Row>& rows() {
       {"re-weighted by itself, detached",
        [](S& s) { return s.data + sum(abs(s.w) / (abs(stop_gradient(s.w)) + 0.1)); },
        {"w *"}},
+      {"re-weighted by itself, one node",
+       [](S& s) {
+         const Value size = abs(s.w);
+         return s.data + 0.1 * sum(size / (stop_gradient(size) + 0.1));
+       },
+       {"w *"}},
+      {"re-weighted by itself, detached after abs",
+       [](S& s) { return s.data + 0.1 * sum(abs(s.w) / (stop_gradient(abs(s.w)) + 0.1)); },
+       {"w *"}},
+      {"once per example",
+       [](S& s) { return sum(square(matmul(s.x, s.w)) + 0.01 * sum(abs(s.w))); },
+       {"w *"}},
       {"elastic net",
        [](S& s) { return s.data + 0.01 * sum(abs(s.w)) + 0.02 * sum(square(s.w)); },
        {"w 0.01", "w 0.02"}},
@@ -174,6 +186,9 @@ const std::vector<Row>& rows() {
       {"in a denominator", [](S& s) { return s.data / (1 + sum(abs(s.w))); }, {"L105"}},
       {"under stop_gradient",
        [](S& s) { return s.data + 0.01 * sum(abs(stop_gradient(s.w))) + 0 * sum(s.w); },
+       {"L106"}},
+      {"stop_gradient of the term",
+       [](S& s) { return s.data + 0.01 * stop_gradient(sum(abs(s.w))); },
        {"L106"}},
   };
   return table;

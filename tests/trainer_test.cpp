@@ -3,6 +3,7 @@
 #include <cmath>
 #include <sstream>
 
+#include "autodiff/gradient.hpp"
 #include "graph/error.hpp"
 #include "graph/exec/executor.hpp"
 #include "ops/ops.hpp"
@@ -111,6 +112,36 @@ TEST_CASE("clipping limits the smooth gradient only, never the penalty") {
   }
 }
 
+TEST_CASE("gradients whose squares leave the range of floats are clipped as others are") {
+  Graph g;
+  const Value w = g.parameter("w", {4}, init::zeros());
+  Trainer trainer(1e20 * sum(w), Sgd{.learning_rate = 1}, {.threads = 1, .clip_norm = 1});
+  trainer.step(Feeds{});
+  for (int64_t i = 0; i < 4; ++i) CHECK(trainer.value(w).at(i) == doctest::Approx(-0.5).epsilon(1e-6));
+}
+
+TEST_CASE("updates beside the loss are done at each step") {
+  Graph g;
+  const Value w = g.parameter("w", {}, init::constant(1)), seen = g.state("seen", {});
+  g.update("seen", seen + w);
+  Trainer trainer(square(w), Sgd{.learning_rate = 0.25}, {.threads = 1, .metrics = {{"w", w}}});
+  CHECK(trainer.step(Feeds{}).metrics[0] == 1);  // from before the step, like the loss
+  trainer.step(Feeds{});
+  CHECK(trainer.value(seen).item() == 1.5);
+}
+
+TEST_CASE("a value taken out of the trainer stays as it is") {
+  Graph g;
+  const Value w = g.parameter("w", {}, init::constant(1));
+  Trainer trainer(square(w), Sgd{.learning_rate = 0.25}, {.threads = 1});
+  const Tensor before = trainer.value(w);
+  const Store kept = trainer.store();
+  trainer.step(Feeds{});
+  CHECK(before.item() == 1);
+  CHECK(kept.get("w").item() == 1);
+  CHECK(trainer.value(w).item() == 0.5);
+}
+
 TEST_CASE("the learning rate follows its schedule and 0 stands still") {
   Quadratic problem;
   Trainer trainer(problem.loss, Sgd{.learning_rate = 0.1},
@@ -129,10 +160,11 @@ TEST_CASE("a fed coefficient is read at each step and refused where it is negati
   CHECK(trainer.report().text() == "w: weighted |w| -> soft threshold, metric SGD: learning_rate\n");
   trainer.step({{"lambda", Tensor::scalar(100, f64)}});
   CHECK(sparsity(trainer.value(w)).zeros == 2);
-  CHECK(testing::message_of<UserError>([&] {
-          trainer.step({{"lambda", Tensor::scalar(-1, f64)}});
-        }) ==
-        "[require_nonnegative]: L104: a penalty's coefficient is -1 at element 0; it must be 0 or more");
+  const std::string refused = testing::message_of<UserError>([&] {
+    trainer.step({{"lambda", Tensor::scalar(-1, f64)}});
+  });
+  CHECK(refused.starts_with("[require_nonnegative] built at trainer_test.cpp:"));
+  CHECK(refused.ends_with(": L104: a penalty's coefficient is -1 at element 0; it must be 0 or more"));
 }
 
 TEST_CASE("mistakes are named") {
@@ -158,6 +190,23 @@ TEST_CASE("mistakes are named") {
   CHECK(testing::message_of<UserError>([&] {
           trainer.step({{"x", Tensor(f32, {5, 3})}, {"z", Tensor()}});
         }) == "there is no input 'z'. Did you mean 'x'?");
+  Graph other;
+  const Value elsewhere = other.parameter("w", {3, 1});
+  CHECK(testing::message_of<UserError>([&] { trainer.evaluate({sum(elsewhere)}, {}); }) ==
+        "a value to evaluate belongs to another graph than the loss that is trained");
+  CHECK(testing::message_of<UserError>([&] { gradient(sum(w), {elsewhere}); }) ==
+        "a gradient was asked for by a value of another graph than the loss's");
+  CHECK(testing::message_of<UserError>([&] {
+          Trainer(mean(matmul(x, w)), Sgd{}, {.metrics = {{"prediction", matmul(x, w)}}});
+        }) == "the metric 'prediction' is f32[batch, 1]; a metric is a scalar, such as a mean");
+  CHECK(testing::message_of<UserError>([&] {
+          Trainer(mean(matmul(x, w)), Sgd{}, {.parameters = {w, g.parameter("unused", {2})}});
+        }) == "'unused' is to be trained, but the loss depends on no parameter of that name");
+  CHECK(testing::message_of<UserError>([&] { const Optimizer bad = Adam{.epsilon = 0}; }) ==
+        "Adam: epsilon is 0; it must be a number above 0");
+  CHECK(testing::message_of<UserError>([&] {
+          other.parameter("random", {3});
+        }).ends_with("the name is kept for the state of random ops; choose another"));
 }
 
 TEST_CASE("a loss that is not finite ends the job") {
