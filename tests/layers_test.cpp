@@ -189,6 +189,19 @@ TEST_CASE("layers: pooling looks at the frames within the sequence only") {
       }
 }
 
+TEST_CASE("layers: what lies behind the end of a sequence reaches nothing, infinite as it may be") {
+  const data::Dataset dataset = [] {
+    data::Dataset both = sequences(1, 1, 4, 5, 5, 1);
+    const data::Dataset longer = sequences(1, 1, 4, 40, 40, 2);
+    both.examples.push_back(longer.examples[0]);
+    return both;
+  }();
+  Sequential model{MaxPool1d(2), Dense(64, relu), Conv1d(8, 3), GlobalAveragePool(), Dense(2)};
+  model.build({true, 4, {"a", "b"}});
+  const Tensor logits = values_of(model, model.network().logits, dataset, 2, 1);
+  for (int64_t i = 0; i < logits.count(); ++i) CHECK(std::isfinite(logits.at(i)));
+}
+
 TEST_CASE("layers: stacked frames lie side by side, the last filled up with zeros") {
   const Tensor features = random_tensor({1, 5, 2}, 3);
   const Applied out = apply(StackFrames(3), features, {4});

@@ -80,11 +80,13 @@ int64_t frames_needed(const std::vector<LayerSpec>& layers) {
   return frames;
 }
 
-Value masked(const Signal& signal) {
+Value frame_mask(const Signal& signal) {
   const Shape& shape = signal.value.shape();
-  const Value mask = sequence_mask(signal.lengths, signal.value);
-  return signal.value * reshape(mask, {shape[0], shape[1], 1});
+  return reshape(sequence_mask(signal.lengths, signal.value), {shape[0], shape[1], 1});
 }
+
+// Chosen, not multiplied: what lies behind the end may be infinite.
+Value masked(const Signal& signal) { return where(frame_mask(signal), signal.value, 0); }
 
 Value scaled_lengths(Value lengths, int64_t add, int64_t divisor) {
   if (add == 0 && divisor == 1) return lengths;

@@ -83,6 +83,8 @@ std::vector<LayerSpec> layers_from_json(std::string_view json);
 /// The fewest frames that leave every layer at least one.
 int64_t frames_needed(const std::vector<LayerSpec>& layers);
 
+/// 1 for the frames within each sequence, 0 behind its end: [batch, time, 1].
+Value frame_mask(const Signal& signal);
 /// The frames within each sequence, and 0 behind its end.
 Value masked(const Signal& signal);
 /// max(0, ⌊(lengths + add)/divisor⌋), with valid lengths in and out.

@@ -12,10 +12,8 @@ Signal build(LayerContext& context, const Signal& input, const PoolFields& optio
   const Value lengths = window.lengths(input.lengths);
   if (window.padding == Padding::valid)
     return {average_pool1d(input.value, window.size, window.stride), lengths};
-  const Shape& shape = input.value.shape();
-  const Value mask = reshape(sequence_mask(input.lengths, input.value), {shape[0], shape[1], 1});
-  const Value sums = average_pool1d(window.padded(input.value * mask), window.size, window.stride);
-  const Value share = average_pool1d(window.padded(mask), window.size, window.stride);
+  const Value sums = average_pool1d(window.padded(masked(input)), window.size, window.stride);
+  const Value share = average_pool1d(window.padded(frame_mask(input)), window.size, window.stride);
   // A window behind the end has no frame to take the mean of.
   return {sums / maximum(share, 1.0 / static_cast<double>(window.size)), lengths};
 }

@@ -14,11 +14,10 @@ Signal build(LayerContext& context, const Signal& input, const PoolFields& optio
   const SequenceWindow window = options.window();
   Value x = input.value;
   if (window.padding == Padding::same) {
-    const Shape& shape = x.shape();
-    const Value mask = reshape(sequence_mask(input.lengths, x), {shape[0], shape[1], 1});
-    x = where(window.padded(mask), window.padded(x), lowest);
+    x = where(window.padded(frame_mask(input)), window.padded(x), lowest);
   }
-  return {max_pool1d(x, window.size, window.stride), window.lengths(input.lengths)};
+  const Signal pooled{max_pool1d(x, window.size, window.stride), window.lengths(input.lengths)};
+  return {masked(pooled), pooled.lengths};
 }
 
 }  // namespace
