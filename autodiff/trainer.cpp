@@ -10,7 +10,6 @@
 #include "autodiff/proximal.hpp"
 #include "graph/error.hpp"
 #include "graph/exec/program.hpp"
-#include "graph/passes/to_inference.hpp"
 #include "ops/ops.hpp"
 
 namespace lariat {
@@ -188,14 +187,7 @@ std::vector<Tensor> Trainer::evaluate(const std::vector<Value>& values, const Fe
     key.emplace_back(value.node(), value.output());
   }
   auto& program = self_->evaluations[key];
-  if (!program) {
-    Graph copied, inference;
-    GraphCopy copy(*self_->written, copied);
-    for (int32_t id = 0; id < self_->written->size(); ++id) copy.copy(id);
-    for (size_t i = 0; i < values.size(); ++i) copied.output(std::to_string(i), copy(values[i]));
-    to_inference(copied, inference);
-    program = std::make_unique<Program>(inference);
-  }
+  if (!program) program = inference_program(*self_->written, values);
   return program->run(feeds, self_->store, *self_->executor);
 }
 

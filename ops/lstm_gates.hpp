@@ -9,6 +9,10 @@ namespace lariat {
 //   i, f, o = σ(z);  g = tanh(z);  c' = f·c + i·g;  h' = o·tanh(c')
 // Hochreiter and Schmidhuber (1997) with the forget gate of Gers et al. (2000).
 
+/// Rows of a batch are independent through all of time, so chunks of them run in parallel without a barrier.
+/// The size is a constant: results do not depend on the number of threads.
+inline constexpr int64_t lstm_rows_per_chunk = 16;
+
 /// Turns pre-activations `gates` [4·hidden] into activations in place; `cell` null means zeros. `forget_bias`
 /// is added to the forget gate's pre-activation.
 template <class T>

@@ -8,10 +8,6 @@ namespace lariat {
 
 namespace {
 
-// Rows of the batch are independent through all of time, so chunks of them run in parallel without a barrier.
-// The size depends on nothing but itself: results do not depend on the number of threads.
-constexpr int64_t rows_per_chunk = 16;
-
 std::vector<TensorType> infer(const InferContext& c) {
   const Shape &projected = c.shape(0), &recurrent = c.shape(1);
   if (c.in(0).dtype != c.in(1).dtype)
@@ -35,7 +31,7 @@ void forward(const KernelContext& k) {
   const T *projected = k.in<T>(0), *recurrent = k.in<T>(1);
   T *h = k.out<T>(0), *c = k.out<T>(1), *gates = k.out<T>(2);
   const T forget_bias = static_cast<T>(k.attributes.get<double>("forget_bias"));
-  k.parallel.run(batch, rows_per_chunk, [&](int64_t begin, int64_t end) {
+  k.parallel.run(batch, lstm_rows_per_chunk, [&](int64_t begin, int64_t end) {
     for (int64_t t = 0; t < time; ++t) {
       for (int64_t row = begin; row < end; ++row)
         std::copy_n(projected + (row * time + t) * wide, wide, gates + (row * time + t) * wide);

@@ -7,8 +7,6 @@ namespace lariat {
 
 namespace {
 
-constexpr int64_t rows_per_chunk = 16;
-
 std::vector<TensorType> infer(const InferContext& c) { return {c.in(3)}; }
 
 size_t workspace(std::span<const TensorView> inputs, std::span<const TensorView>, const Attributes&) {
@@ -25,7 +23,7 @@ void backward(const KernelContext& k) {
   T* d_z = k.out<T>(0);
   T* d_hidden = reinterpret_cast<T*>(k.workspace);
   T* d_cell = d_hidden + batch * hidden;
-  k.parallel.run(batch, rows_per_chunk, [&](int64_t begin, int64_t end) {
+  k.parallel.run(batch, lstm_rows_per_chunk, [&](int64_t begin, int64_t end) {
     std::fill(d_cell + begin * hidden, d_cell + end * hidden, T(0));
     for (int64_t t = time - 1; t >= 0; --t) {
       for (int64_t row = begin; row < end; ++row)

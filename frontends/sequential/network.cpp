@@ -7,7 +7,6 @@
 #include <map>
 
 #include "graph/error.hpp"
-#include "graph/passes/to_inference.hpp"
 #include "ops/ops.hpp"
 
 namespace lariat {
@@ -75,14 +74,8 @@ Feeds feeds_of(const data::Batch& batch, bool sequences) {
   return feeds;
 }
 
-Inference::Inference(const Graph& graph, std::span<const Value> values) {
-  Graph copied, inference;
-  GraphCopy copy(graph, copied);
-  for (int32_t id = 0; id < graph.size(); ++id) copy.copy(id);
-  for (size_t i = 0; i < values.size(); ++i) copied.output(fmt::format("{}", i), copy(values[i]));
-  to_inference(copied, inference);
-  program_ = std::make_unique<Program>(inference);
-}
+Inference::Inference(const Graph& graph, std::span<const Value> values)
+    : program_(inference_program(graph, values)) {}
 
 std::vector<Tensor> Inference::run(const data::Dataset& dataset, Store& store, Executor& executor,
                                    int batch_size, int time_multiple) {

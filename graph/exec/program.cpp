@@ -7,6 +7,7 @@
 
 #include "graph/error.hpp"
 #include "graph/passes/pass_list.hpp"
+#include "graph/passes/to_inference.hpp"
 
 namespace lariat {
 
@@ -136,6 +137,15 @@ std::vector<Tensor> Program::run(const Feeds& feeds, Store& store, Executor& exe
   }
   for (const auto& [target, view] : moves) std::memcpy(target, view.data, view.bytes());
   return results;
+}
+
+std::unique_ptr<Program> inference_program(const Graph& graph, std::span<const Value> values) {
+  Graph copied, inference;
+  GraphCopy copy(graph, copied);
+  for (int32_t id = 0; id < graph.size(); ++id) copy.copy(id);
+  for (size_t i = 0; i < values.size(); ++i) copied.output(fmt::format("{}", i), copy(values[i]));
+  to_inference(copied, inference);
+  return std::make_unique<Program>(inference);
 }
 
 void initialize_store(const Graph& graph, Store& store, uint64_t seed) {

@@ -36,6 +36,9 @@ class Program {
   size_t arena_bytes_ = 0;
 };
 
+/// A program that computes `values` of `graph` as they are at inference (dropout off), in their order.
+std::unique_ptr<Program> inference_program(const Graph& graph, std::span<const Value> values);
+
 /// Puts a first value into `store` for every parameter and state of `graph` that it lacks; the random state
 /// takes `seed`. Throws UserError where a tensor in the store has another type than the graph says.
 void initialize_store(const Graph& graph, Store& store, uint64_t seed);

@@ -8,6 +8,7 @@
 #include <exception>
 #include <fstream>
 #include <mutex>
+#include <optional>
 
 #include "graph/error.hpp"
 #include "graph/exec/executor.hpp"
@@ -33,9 +34,12 @@ namespace {
 class TbbExecutor final : public Executor {
  public:
   explicit TbbExecutor(int threads)
-      : threads_(threads > 0 ? threads : available_threads()),
-        allowed_(tbb::global_control::max_allowed_parallelism, static_cast<size_t>(threads_)),
-        arena_(threads_) {}
+      : threads_(threads > 0 ? threads : available_threads()), arena_(threads_) {
+    // The arena limits; the control only allows more threads than the machine has, for it acts on the whole
+    // process.
+    if (threads_ > tbb::this_task_arena::max_concurrency())
+      allowed_.emplace(tbb::global_control::max_allowed_parallelism, static_cast<size_t>(threads_));
+  }
 
   void run_plan(const Plan& plan) override {
     const std::vector<Task>& tasks = plan.tasks();
@@ -94,7 +98,7 @@ class TbbExecutor final : public Executor {
   }
 
   const int threads_;
-  tbb::global_control allowed_;
+  std::optional<tbb::global_control> allowed_;
   tbb::task_arena arena_;
   std::vector<std::atomic<int>> waiting_;
   std::atomic<bool> failed_ = false;

@@ -1,0 +1,53 @@
+#include "autodiff/rewrite_report.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <nlohmann/json.hpp>
+#include <ostream>
+
+#include "graph/value.hpp"
+
+namespace lariat {
+
+namespace {
+
+std::string place(const std::source_location& where) {
+  return where.line() == 0 ? std::string() : fmt::format(" ({})", text(where));
+}
+
+}  // namespace
+
+std::string RewriteReport::text() const {
+  std::string result;
+  for (const Entry& entry : rewritten)
+    result += fmt::format("{}: {} -> {}, metric {}\n", entry.parameter, fmt::join(entry.terms, " + "),
+                          entry.operator_name, entry.metric);
+  for (const Refusal& refusal : refused)
+    result += fmt::format("{}: {}{} keeps its subgradient: {}; {}\n", refusal.code, refusal.term,
+                          place(refusal.where), refusal.reason, refusal.advice);
+  if (!note.empty()) result += note + "\n";
+  if (result.empty()) result = "no penalty terms: nothing to rewrite\n";
+  return result;
+}
+
+std::string RewriteReport::json() const {
+  nlohmann::json all{{"rewritten", nlohmann::json::array()}, {"refused", nlohmann::json::array()}};
+  for (const Entry& entry : rewritten)
+    all["rewritten"].push_back({{"parameter", entry.parameter},
+                                {"terms", entry.terms},
+                                {"operator", entry.operator_name},
+                                {"metric", entry.metric}});
+  for (const Refusal& refusal : refused)
+    all["refused"].push_back({{"code", refusal.code},
+                              {"term", refusal.term},
+                              {"reason", refusal.reason},
+                              {"advice", refusal.advice},
+                              {"line", refusal.where.line()}});
+  if (!note.empty()) all["note"] = note;
+  return all.dump();
+}
+
+std::ostream& operator<<(std::ostream& out, const RewriteReport& report) { return out << report.text(); }
+
+}  // namespace lariat
