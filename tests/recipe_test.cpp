@@ -188,6 +188,14 @@ TEST_CASE("recipe: keys are set from text") {
   CHECK(recipe.get("features.kind") == "mfcc");
 }
 
+TEST_CASE("recipe: several keys are checked together") {
+  Recipe recipe = parse("");
+  recipe.set({{"augment.speed_min", "1.1"}, {"augment.speed_max", "1.2"}});
+  CHECK(recipe.augment().speed_min == 1.1);
+  recipe.set({{"layers.0.kind", "conv1d"}, {"layers.0.kernel", "3"}, {"layers.0.filters", "4"}});
+  CHECK(recipe.layers()[0] == Conv1d(4, 3));
+}
+
 TEST_CASE("recipe: as JSON and back, and differences") {
   Recipe recipe =
       parse("[features]\ncmvn = 'global'\n[augment]\nspeed_min = 0.87654321\n[schedule]\nkind = 'step'");
@@ -292,6 +300,8 @@ TEST_CASE("recipe: broken structure") {
         "recipe.toml: [features] num_mel_bins = 3: has no effect with [data] kind = idx; leave it out");
   CHECK(refused(idx + "[augment]\ntime_masks = 3") ==
         "recipe.toml: [augment] time_masks = 3: has no effect with [data] kind = idx; leave it out");
+  CHECK(refused("[data]\nkind = 'digits'\n[[layers]]\nkind = 'conv1d'\nkernel = 3") ==
+        "recipe.toml:3: [layers.0] conv1d needs filters, an integer from 1 to 65536");
   CHECK(message_of<UserError>([] { Recipe::load("/nowhere/recipe.toml"); }) ==
         "'/nowhere/recipe.toml': there is no such recipe; check the path");
 }
@@ -316,6 +326,8 @@ TEST_CASE("recipe: bad settings leave the recipe as it was") {
   CHECK(refused_set("layers.2.units", "3") == "the recipe has no layers.2; it has layers.0 to layers.1");
   CHECK(refused_set("layers.0.units", "0") == "[layers.0] units = 0: must be an integer from 1 to 65536");
   CHECK(refused_set("layers.0.kind", "gru").starts_with("[layers.0] kind = gru: must be one of dense, "));
+  CHECK(refused_set("layers.0.kind", "conv1d") ==
+        "[layers.0] conv1d needs filters, an integer from 1 to 65536");
   Recipe recipe = parse("");
   const std::string before = recipe.to_json();
   CHECK_THROWS_AS(recipe.set("augment.speed_min", "3"), UserError);

@@ -258,10 +258,10 @@ TEST_CASE("run: clips too short for the model are skipped, with the reason") {
   const std::string data = write_digits(folder, 7);
   speech::write_wav(data + "/4_ann_6.wav", tone(4, 1, 600));
   Recipe recipe = recipe_of(speech_recipe);
-  recipe.set("layers.0.kind", "conv1d");
-  recipe.set("layers.0.filters", "4");
-  recipe.set("layers.0.kernel", "10");
-  recipe.set("layers.0.padding", "valid");
+  recipe.set({{"layers.0.kind", "conv1d"},
+              {"layers.0.filters", "4"},
+              {"layers.0.kernel", "10"},
+              {"layers.0.padding", "valid"}});
   TrainingRun run(recipe, {.data = data});
   CHECK(run.skipped() ==
         std::vector<std::string>{data + "/4_ann_6.wav: is of 6 frames, but the model needs 10"});

@@ -17,13 +17,15 @@ Recipe RecipeArguments::recipe(const std::string& command) const {
   if (file.empty())
     throw UsageError(fmt::format("{}: RECIPE.toml is missing. See {} --help", command, command));
   Recipe recipe = Recipe::load(file);
+  std::vector<std::pair<std::string, std::string>> keys;
   for (const std::string& setting : settings) {
     const size_t equals = setting.find('=');
     if (equals == std::string::npos || equals == 0)
       throw UsageError(
           fmt::format("{}: --set {}: write key=value, such as --set training.epochs=5", command, setting));
-    recipe.set(setting.substr(0, equals), setting.substr(equals + 1));
+    keys.emplace_back(setting.substr(0, equals), setting.substr(equals + 1));
   }
+  recipe.set(keys);
   return recipe;
 }
 

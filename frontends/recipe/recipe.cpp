@@ -75,21 +75,29 @@ const Spec& Recipe::table(std::string_view name) const {
   return found->second;
 }
 
-void Recipe::set(std::string_view text, std::string_view value) {
-  const Key key = parse_key(text);
+void Recipe::set(std::string_view key, std::string_view value) {
+  set({{std::string(key), std::string(value)}});
+}
+
+void Recipe::set(const std::vector<std::pair<std::string, std::string>>& settings) {
   Recipe changed = *this;
+  for (const auto& [key, value] : settings) changed.set_unchecked(key, value);
+  changed.check("");
+  *this = std::move(changed);
+}
+
+void Recipe::set_unchecked(std::string_view text, std::string_view value) {
+  const Key key = parse_key(text);
   if (key.layer) {
     if (*key.layer >= layers_.size())
       throw UserError(fmt::format("the recipe has no layers.{}; it has layers.0 to layers.{}", *key.layer,
                                   layers_.size() - 1));
-    set_key(changed.layers_[*key.layer], layer_spec_kinds(), key.option, value,
+    set_key(layers_[*key.layer], layer_spec_kinds(), key.option, value,
             fmt::format("[layers.{}]", *key.layer));
   } else {
     const RecipeTable& table = find_table(key.table, "");
-    set_key(changed.tables_[key.table], table.kinds, key.option, value, fmt::format("[{}]", key.table));
+    set_key(tables_[key.table], table.kinds, key.option, value, fmt::format("[{}]", key.table));
   }
-  changed.check("");
-  *this = std::move(changed);
 }
 
 std::string Recipe::get(std::string_view text) const {
@@ -179,6 +187,9 @@ bool Recipe::augments() const { return !first_changed(table("augment"), only_kin
 void Recipe::check(std::string_view place) const {
   if (layers_.empty())
     throw UserError(fmt::format("{}a recipe needs layers; write at least one [[layers]]", place));
+  for (size_t i = 0; i < layers_.size(); ++i)
+    find_kind(layer_spec_kinds(), layers_[i].kind, place)
+        .check_complete(layers_[i], fmt::format("{}[layers.{}]", place, i));
   at_place(fmt::format("{}[augment] ", place), [&] { speech::check(augment()); });
   if (table("data").kind != "idx") return;
   for (const char* name : {"features", "augment"})

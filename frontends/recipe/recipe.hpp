@@ -32,6 +32,8 @@ class Recipe {
 
   /// Sets "optimizer.learning_rate", "layers.0.units" (counted from 0), … A new kind resets its table.
   void set(std::string_view key, std::string_view value);
+  /// Sets keys in their order. What must go together is checked after the last one.
+  void set(const std::vector<std::pair<std::string, std::string>>& settings);
   /// The value of such a key as text.
   std::string get(std::string_view key) const;
   /// "optimizer.learning_rate is 0.01 there and 0.001 here", or "" where both say the same; the data's path
@@ -55,6 +57,7 @@ class Recipe {
  private:
   friend class TomlReader;
   Recipe();
+  void set_unchecked(std::string_view key, std::string_view value);
   /// Throws UserError where keys do not go together.
   void check(std::string_view place) const;
 

@@ -135,6 +135,7 @@ class TomlReader {
         throw UserError(fmt::format("{}{} = {}: must be {}", here, option.name, written(node), option.range));
       at_place(here, [&] { kind->set(spec, option, *text); });
     }
+    kind->check_complete(spec, fmt::format("{}: {}", at(table), place));
     return spec;
   }
 

@@ -42,6 +42,18 @@ void SpecKind::set(Spec& spec, const SpecOption& option, std::string_view text) 
     if (name == option.name) value = option.normalise(text);
 }
 
+void SpecKind::check_complete(const Spec& spec, std::string_view place) const {
+  for (const SpecOption& option : options) {
+    if (spec.at(option.name) != option.default_value) continue;
+    // The default of what must be set is out of its range.
+    try {
+      option.normalise(option.default_value);
+    } catch (const UserError&) {
+      throw UserError(fmt::format("{} {} needs {}, {}", place, name, option.name, option.range));
+    }
+  }
+}
+
 std::string SpecKind::to_json(const Spec& spec) const {
   nlohmann::ordered_json object = nlohmann::ordered_json::object();
   if (!name.empty()) object["kind"] = name;

@@ -39,6 +39,9 @@ struct SpecKind {
   /// Throws UserError "place has no key 'option'." and the nearest one.
   const SpecOption& at(std::string_view option, std::string_view place) const;
   void set(Spec& spec, const SpecOption& option, std::string_view text) const;
+  /// Throws UserError "place kind needs option, a number from …" where an option without a default is not
+  /// set.
+  void check_complete(const Spec& spec, std::string_view place) const;
   /// {"kind": …, option: value, …}; without the kind where it has no name.
   std::string to_json(const Spec& spec) const;
 };
