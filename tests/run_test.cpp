@@ -441,6 +441,25 @@ TEST_CASE("run: a run that diverges says so, and its last checkpoint stays") {
   CHECK_FALSE(fs::exists(out));
 }
 
+TEST_CASE("run: weights that diverge in the last step replace nothing") {
+  const TemporaryFolder folder;
+  const std::string data = write_images(folder), out = folder / "m.safetensors";
+  Recipe recipe = recipe_of(image_recipe);
+  recipe.set("training.epochs", "1");
+  TrainingRun(recipe, {.data = data, .out = out}).run();
+  const std::string model = testing::read_file(out), checkpoint = testing::read_file(checkpoint_of(out));
+  // The loss before the only step is finite, the gradient of the penalty times the learning rate is not.
+  recipe.set({{"layers.0.kernel_penalty", "l2=1e34"},
+              {"proximal.rewrite", "false"},
+              {"optimizer.kind", "sgd"},
+              {"optimizer.learning_rate", "1e6"},
+              {"training.batch_size", "120"}});
+  CHECK(message_of<JobError>([&] { TrainingRun(recipe, {.data = data, .out = out}).run(); }) ==
+        "diverged: dense_1/kernel is not finite after step 1; lower the learning rate or clip the gradient");
+  const bool same = testing::read_file(out) == model && testing::read_file(checkpoint_of(out)) == checkpoint;
+  CHECK(same);
+}
+
 TEST_CASE("run: no data") {
   CHECK(message_of<UserError>([] { TrainingRun(recipe_of(image_recipe)); }) ==
         "there are no data; give their folder, or set path in the recipe's [data]");

@@ -47,6 +47,15 @@ EpochReport report_of(const FitModel& model, const FitState& state) {
   return report;
 }
 
+// The loss of a step is that of the weights before it: what the last one did shows in the state alone.
+void check_state(Trainer& trainer) {
+  for (const auto& [name, tensor] : trainer.store())
+    if (!is_finite(tensor))
+      throw JobError(fmt::format(
+          "diverged: {} is not finite after step {}; lower the learning rate or clip the gradient", name,
+          trainer.steps()));
+}
+
 double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
@@ -77,6 +86,7 @@ FitResult run_fit(const FitModel& model, TrainingData& data, const FitOptions& o
       if (options.on_step) options.on_step({at.epoch + 1, options.epochs, at.step, steps, step});
       result.stopped = stopped() && at.step < steps;
     }
+    check_state(model.trainer);
     at.seconds = earlier_seconds + seconds_since(start);
     if (!result.stopped) {
       EpochReport report = report_of(model, at);

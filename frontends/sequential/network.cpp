@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <map>
 
@@ -66,6 +67,13 @@ Network build_network(const std::vector<LayerSpec>& layers, const DataShape& sha
   network.loss = mean(network.example_loss);
   for (const Value penalty : penalties) network.loss = network.loss + penalty;
   return network;
+}
+
+bool is_finite(const Tensor& tensor) {
+  return with_type(tensor.dtype(), [&](auto zero) {
+    const auto values = tensor.values<decltype(zero)>();
+    return std::all_of(values.begin(), values.end(), [](auto value) { return std::isfinite(double(value)); });
+  });
 }
 
 Feeds feeds_of(const data::Batch& batch, bool sequences) {

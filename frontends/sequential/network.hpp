@@ -41,6 +41,9 @@ struct Network {
 Network build_network(const std::vector<LayerSpec>& layers, const DataShape& shape, const Loss& loss,
                       const std::vector<Metric>& metrics);
 
+/// Whether no element is NaN or infinite.
+bool is_finite(const Tensor& tensor);
+
 /// The feeds of one batch; those that a graph has no use for do no harm.
 Feeds feeds_of(const data::Batch& batch, bool sequences);
 
