@@ -75,7 +75,8 @@ TEST_CASE("cli: a saved model gives the figures of its training again") {
   REQUIRE(run.status == 0);
   CHECK(run.out.starts_with("accuracy "));
   const json now = read_json(folder / "e.json"), then = read_json(made.folder / "train.json");
-  for (const char* key : {"accuracy", "loss", "zero_fraction", "parameters", "nonzeros", "seed"})
+  for (const char* key :
+       {"accuracy", "loss", "zero_fraction", "parameters", "nonzeros", "seed", "state_hash"})
     CHECK_MESSAGE(now[key] == then[key], key);
   for (const char* key : {"seconds", "threads", "state_hash", "confusion"})
     CHECK_MESSAGE(now.contains(key), key);

@@ -1,5 +1,7 @@
 #include "frontends/recipe/run.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
@@ -458,6 +460,21 @@ TEST_CASE("run: weights that diverge in the last step replace nothing") {
         "diverged: dense_1/kernel is not finite after step 1; lower the learning rate or clip the gradient");
   const bool same = testing::read_file(out) == model && testing::read_file(checkpoint_of(out)) == checkpoint;
   CHECK(same);
+}
+
+TEST_CASE("run: a saved model is evaluated with the loss of its recipe") {
+  const TemporaryFolder folder;
+  const std::string data = write_images(folder), out = folder / "m.safetensors";
+  Recipe recipe = recipe_of(image_recipe);
+  recipe.set({{"training.epochs", "1"}, {"loss.label_smoothing", "0.3"}});
+  const RunResult result = TrainingRun(recipe, {.data = data, .out = out}).run();
+  SavedModel saved = SavedModel::load(out);
+  CHECK(saved.evaluate(saved.load_data(data)).loss == result.test->loss);
+  CHECK(fmt::format("{:016x}", saved.model().parameter_hash()) == result.state_hash);
+  CHECK(result.training_state_hash != result.state_hash);
+  CHECK(message_of<UserError>([&] { saved.load_data(data, data::Split::validation); }) ==
+        "'" + out +
+            "' was trained without validation data (data.validation = 0); take the split train or test");
 }
 
 TEST_CASE("run: no data") {

@@ -68,7 +68,7 @@ void evaluate(const Strings& words) {
 
   const std::vector<TensorZeros> tensors = model.model().zeros();
   const Sparsity penalised = total(tensors, true), all = total(tensors);
-  const std::string hash = fmt::format("{:016x}", model.model().store().hash());
+  const std::string hash = fmt::format("{:016x}", model.model().parameter_hash());
   print(columns({{"accuracy", percent(evaluation.accuracy)},
                  {"loss", fmt::format("{:.4g}", evaluation.loss)},
                  {"examples", grouped(evaluation.examples)},

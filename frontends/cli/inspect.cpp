@@ -82,7 +82,7 @@ void inspect(const Strings& words) {
   const Sparsity penalised = total(tensors, true), all = total(tensors);
   const std::vector<LayerLine> layers = layer_lines(model.model().layers(), model.model().shape(), tensors);
   const double bytes = file_bytes(file);
-  const std::string hash = fmt::format("{:016x}", model.model().store().hash());
+  const std::string hash = fmt::format("{:016x}", model.model().parameter_hash());
   nlohmann::ordered_json features = nullptr;
   if (model.is_audio())
     features = nlohmann::ordered_json::parse(speech::feature_option_table().to_json(model.features()));

@@ -33,6 +33,7 @@ std::string RunResult::json() const {
   object["seed"] = seed;
   object["threads"] = threads;
   object["state_hash"] = state_hash;
+  object["training_state_hash"] = training_state_hash;
   object["stopped"] = stopped;
   object["model"] = model;
   object["checkpoint"] = checkpoint;

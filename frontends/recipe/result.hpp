@@ -23,8 +23,11 @@ struct RunResult {
   double seconds = 0;
   uint64_t seed = 0;
   int threads = 0;
-  /// Of parameters, optimizer slots and counters, in hexadecimal: equal states have equal hashes.
+  /// Of the parameters, in hexadecimal: equal states have equal hashes, and a model that is loaded has the
+  /// hash of its training.
   std::string state_hash;
+  /// Of parameters, optimizer slots and counters.
+  std::string training_state_hash;
   /// Whether the run was stopped before its end; it goes on from `checkpoint` then.
   bool stopped = false;
   /// The files written, "" where there is none.

@@ -206,7 +206,8 @@ RunResult TrainingRun::run() {
   result.seconds += fitted.state.seconds;
   result.seed = self.seed();
   result.threads = self.model.threads();
-  result.state_hash = fmt::format("{:016x}", self.model.store().hash());
+  result.state_hash = fmt::format("{:016x}", self.model.parameter_hash());
+  result.training_state_hash = fmt::format("{:016x}", self.model.store().hash());
   result.skipped = self.skipped;
   result.notices = self.notices;
   result.recipe = self.recipe.to_json();

@@ -55,9 +55,11 @@ void write_front_end(const FrontEnd& front_end, std::map<std::string, std::strin
 SavedModel SavedModel::load(const std::string& file) {
   const Store store = Store::load(file);
   SavedModel model(Sequential::from_store(store, file), file);
-  if (store.metadata().contains("recipe"))
+  if (store.metadata().contains("recipe")) {
     at_place(fmt::format("'{}': ", file),
              [&] { model.recipe_ = Recipe::from_json(note_of(store, "recipe", file)); });
+    model.model_.compile(model.recipe_->optimizer(), model.recipe_->loss());
+  }
   if (store.metadata().contains("features"))
     model.front_end_ = read_front_end(store, model.model_.shape().dimensions, file);
   return model;
@@ -113,6 +115,10 @@ data::Dataset SavedModel::load_data(const std::string& folder, data::Split split
   Recipe with = recipe();
   if (!held_out.empty()) with.set("data.held_out", join_words(held_out));
   const Corpus corpus(with.data(), with.table("data").kind, folder);
+  if (split == data::Split::validation && !corpus.validates())
+    throw UserError(fmt::format(
+        "'{}' was trained without validation data (data.validation = 0); take the split train or test",
+        file_));
   if (!corpus.is_audio()) return corpus.load(split);
   data::Dataset dataset =
       front_end().examples(speech::load_clips(corpus.list(split), features().sample_frequency));

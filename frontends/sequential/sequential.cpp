@@ -266,6 +266,11 @@ std::vector<TensorZeros> Sequential::zeros() {
   return result;
 }
 
+uint64_t Sequential::parameter_hash() {
+  self_->need_network();
+  return parameters_of(*self_->network, self_->store(), "the model").hash();
+}
+
 int64_t Sequential::parameter_count() { return total(zeros()).count; }
 
 int Sequential::threads() { return self_->executor_for(0).threads(); }

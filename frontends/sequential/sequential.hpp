@@ -87,6 +87,8 @@ class Sequential {
   Store& store();
   std::vector<TensorZeros> zeros();
   int64_t parameter_count();
+  /// Depends on the bits of all parameters: equal before saving and after loading.
+  uint64_t parameter_hash();
   /// How many threads it runs on.
   int threads();
   /// What the rewrite did to the penalties; empty before fit().
