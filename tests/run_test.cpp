@@ -394,6 +394,7 @@ TEST_CASE("run: model files that do not hold together are refused") {
   const auto load_changed = [&](const std::function<void(Store&)>& change) {
     Store store = good;
     change(store);
+    store.metadata().erase("tensor_hash");
     store.save(out);
     return message_of<UserError>([&] { SavedModel::load(out); });
   };
@@ -404,6 +405,10 @@ TEST_CASE("run: model files that do not hold together are refused") {
         }) == quoted + ": its features have 30 dimensions, but its layers take 20; save the model again");
   CHECK(load_changed([](Store& s) { s.metadata()["features"] = R"({"num_mel_bin": 30})"; }) ==
         quoted + ": unknown option 'num_mel_bin'. Did you mean 'num_mel_bins'?");
+  CHECK(load_changed([](Store& s) {
+          const float nan = std::numeric_limits<float>::quiet_NaN();
+          s.set("cmvn/mean", Tensor::filled(f32, {20}, nan));
+        }) == quoted + ": tensor 'cmvn/mean' holds NaN or infinity; train the model again");
   CHECK(load_changed([](Store& s) { s.metadata()["recipe"] = "[]"; }) ==
         quoted + ": the recipe is not a JSON object; it is damaged");
   CHECK(load_changed([](Store& s) { s.metadata().erase("layers"); }) ==

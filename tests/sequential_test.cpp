@@ -328,6 +328,7 @@ TEST_CASE("sequential: files that are no models") {
     model.save(file);
     Store changed = Store::load(file);
     action(changed);
+    changed.metadata().erase("tensor_hash");
     changed.save(file);
     return load();
   };
@@ -355,7 +356,23 @@ TEST_CASE("sequential: files that are no models") {
         quoted + ": its note 'input' or 'classes' is damaged; save it again");
   CHECK(change([](Store& s) { s.metadata()["input"] = R"({"sequences":false,"dimensions":-4})"; }) ==
         quoted + ": its note 'input' is damaged; save it again");
+  CHECK(change([](Store& s) {
+          s.metadata()["layers"] =
+              R"([{"kind":)" + std::string(100000, '[') + std::string(100000, ']') + "}]";
+        }) == quoted + ": its note 'layers' is nested too deeply; save it again");
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  CHECK(change([&](Store& s) { s.set("dense_1/bias", Tensor::filled(f32, {3}, nan)); }) ==
+        quoted + ": tensor 'dense_1/bias' holds NaN or infinity; train the model again");
   model.save(file);
+  Store flipped = Store::load(file);
+  flipped.get("dense_2/kernel").data<float>()[1] += 1;
+  flipped.save(file);
+  CHECK(load() == quoted + " is damaged: its tensors are not those that were saved; copy it again");
+  model.save(file);
+  model.store().set("dense_1/bias", Tensor::filled(f32, {3}, nan));
+  CHECK(message_of<UserError>([&] { model.save(file); }) ==
+        "'the model': tensor 'dense_1/bias' holds NaN or infinity; train the model again");
+  CHECK(Sequential::load(file).parameter_count() == 23);
   std::filesystem::resize_file(file, std::filesystem::file_size(file) - 4);
   CHECK(load().starts_with("cannot load " + quoted + ": it is truncated: "));
 }

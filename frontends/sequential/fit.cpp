@@ -1,5 +1,8 @@
 #include "frontends/sequential/fit.hpp"
 
+#include <fmt/format.h>
+
+#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "graph/error.hpp"
@@ -29,12 +32,26 @@ auto read_members(Read&& read) {
 ordered_json sparsity_json(const Sparsity& sparsity) {
   return {{"zeros", sparsity.zeros}, {"count", sparsity.count}};
 }
-Sparsity sparsity_of(const ordered_json& value) {
-  return {value.at("zeros").get<int64_t>(), value.at("count").get<int64_t>()};
+// JSON has no NaN and no infinity, and writes null for them.
+double number_of(const ordered_json& value) {
+  return value.is_null() ? std::numeric_limits<double>::quiet_NaN() : value.get<double>();
 }
 
 std::optional<double> optional_of(const ordered_json& object, const char* name) {
-  return object.contains(name) ? std::optional(object.at(name).get<double>()) : std::nullopt;
+  return object.contains(name) ? std::optional(number_of(object.at(name))) : std::nullopt;
+}
+
+int64_t count_of(const ordered_json& object, const char* name) {
+  const ordered_json& value = object.at(name);
+  if (!value.is_number_integer() || value.get<int64_t>() < 0)
+    throw UserError(
+        fmt::format("the checkpoint's progress has {} = {}: must be an integer from 0; it is damaged", name,
+                    value.dump()));
+  return value.get<int64_t>();
+}
+
+Sparsity sparsity_of(const ordered_json& value) {
+  return {count_of(value, "zeros"), count_of(value, "count")};
 }
 
 }  // namespace
@@ -61,19 +78,19 @@ EpochReport epoch_report_from_json(std::string_view json) {
   const ordered_json object = parse(json);
   return read_members([&] {
     EpochReport report;
-    report.epoch = object.at("epoch").get<int64_t>();
-    report.loss = object.at("loss").get<double>();
-    report.smooth = object.at("smooth").get<double>();
-    report.penalty = object.at("penalty").get<double>();
+    report.epoch = count_of(object, "epoch");
+    report.loss = number_of(object.at("loss"));
+    report.smooth = number_of(object.at("smooth"));
+    report.penalty = number_of(object.at("penalty"));
     for (const auto& [name, value] : object.at("metrics").items())
-      report.metrics.emplace_back(name, value.get<double>());
+      report.metrics.emplace_back(name, number_of(value));
     report.accuracy = optional_of(object, "accuracy");
     report.validation_loss = optional_of(object, "validation_loss");
     report.validation_accuracy = optional_of(object, "validation_accuracy");
     report.penalised = sparsity_of(object.at("penalised"));
     report.weights = sparsity_of(object.at("weights"));
-    report.seconds = object.at("seconds").get<double>();
-    report.learning_rate = object.at("learning_rate").get<double>();
+    report.seconds = number_of(object.at("seconds"));
+    report.learning_rate = number_of(object.at("learning_rate"));
     return report;
   });
 }
@@ -91,15 +108,17 @@ FitState fit_state_from_json(std::string_view json) {
   const ordered_json object = parse(json);
   return read_members([&] {
     FitState state;
-    state.epoch = object.at("epoch").get<int64_t>();
-    state.step = object.at("step").get<int64_t>();
-    state.first_step = object.at("first_step").get<int64_t>();
-    state.total_steps = object.at("total_steps").get<int64_t>();
-    state.examples = object.at("examples").get<int64_t>();
-    state.loss = object.at("loss").get<double>();
-    state.penalty = object.at("penalty").get<double>();
-    state.seconds = object.at("seconds").get<double>();
-    state.metrics = object.at("metrics").get<std::vector<double>>();
+    state.epoch = count_of(object, "epoch");
+    state.step = count_of(object, "step");
+    state.first_step = count_of(object, "first_step");
+    state.total_steps = count_of(object, "total_steps");
+    state.examples = count_of(object, "examples");
+    state.loss = number_of(object.at("loss"));
+    state.penalty = number_of(object.at("penalty"));
+    state.seconds = number_of(object.at("seconds"));
+    for (const ordered_json& value : object.at("metrics")) state.metrics.push_back(number_of(value));
+    if (state.total_steps == 0 || (state.step == 0) != (state.examples == 0))
+      throw UserError("the checkpoint's progress contradicts itself; it is damaged");
     return state;
   });
 }

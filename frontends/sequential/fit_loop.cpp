@@ -78,6 +78,9 @@ FitResult run_fit(const FitModel& model, TrainingData& data, const FitOptions& o
     model.check(dataset);
     const data::Batches batches(dataset, batch_options(options), epoch);
     const auto steps = static_cast<int64_t>(batches.size());
+    if (at.step > steps)
+      throw UserError(fmt::format(
+          "the state to go on from is at step {} of an epoch of {}; give the same data", at.step, steps));
     while (at.step < steps && !result.stopped) {
       const data::Batch batch = batches[static_cast<size_t>(at.step)];
       const StepResult step = model.trainer.step(feeds_of(batch, model.sequences));

@@ -11,9 +11,32 @@ namespace lariat {
 
 using nlohmann::ordered_json;
 
+namespace {
+
+constexpr const char* hash_note = "tensor_hash";
+
+std::string hash_of(const Store& store) { return fmt::format("{:016x}", store.hash()); }
+
+// What is written nests three deep: a recipe, its list of layers, a layer. The library that reads it writes
+// it again by recursion.
+constexpr int deepest_note = 8;
+
+bool is_deep(const std::string& note) {
+  bool deep = false;
+  const auto watch = [&](int depth, nlohmann::json::parse_event_t, nlohmann::json&) {
+    deep |= depth > deepest_note;
+    return !deep;
+  };
+  [[maybe_unused]] const auto parsed = nlohmann::json::parse(note, watch, false);
+  return deep;
+}
+
+}  // namespace
+
 void write_format(Store& store, const char* format) {
   store.metadata()["format"] = format;
   store.metadata()["format_version"] = format_version;
+  store.metadata()[hash_note] = hash_of(store);
 }
 
 void check_format(const Store& store, const char* format, const std::string& file) {
@@ -35,12 +58,18 @@ void check_format(const Store& store, const char* format, const std::string& fil
     throw UserError(
         fmt::format("'{}' has format version {}, this program reads version {}; use the Lariat that wrote it",
                     file, note("format_version"), format_version));
+  // Files that other programs wrote have no hash.
+  if (const std::string hash = note(hash_note); !hash.empty() && hash != hash_of(store))
+    throw UserError(
+        fmt::format("'{}' is damaged: its tensors are not those that were saved; copy it again", file));
 }
 
 const std::string& note_of(const Store& store, const std::string& name, const std::string& file) {
   const auto found = store.metadata().find(name);
   if (found == store.metadata().end())
     throw UserError(fmt::format("'{}' has no note '{}'; save it again", file, name));
+  if (is_deep(found->second))
+    throw UserError(fmt::format("'{}': its note '{}' is nested too deeply; save it again", file, name));
   return found->second;
 }
 
@@ -74,6 +103,13 @@ ModelHeader read_header(const Store& store, const std::string& file) {
   if (header.shape.dimensions < 1)
     throw UserError(fmt::format("'{}': its note 'input' is damaged; save it again", file));
   return header;
+}
+
+void check_finite(const Store& store, const std::string& file) {
+  for (const auto& [name, tensor] : store)
+    if (!is_finite(tensor))
+      throw UserError(
+          fmt::format("'{}': tensor '{}' holds NaN or infinity; train the model again", file, name));
 }
 
 Store parameters_of(const Network& network, const Store& store, const std::string& file) {

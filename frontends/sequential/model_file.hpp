@@ -15,14 +15,20 @@ struct ModelHeader {
 inline constexpr const char* model_format = "lariat model";
 inline constexpr const char* checkpoint_format = "lariat checkpoint";
 inline constexpr const char* format_version = "1";
+/// Also notes the hash of the tensors, which must all be there.
 void write_format(Store& store, const char* format);
-/// Throws UserError naming the file where `store` is not of that format and version.
+/// Throws UserError naming the file where `store` is not of that format and version, or its tensors have
+/// another hash than was noted.
 void check_format(const Store& store, const char* format, const std::string& file);
-/// The note of that name. Throws UserError naming the file where it is missing.
+/// The note of that name. Throws UserError naming the file where it is missing or its JSON is nested deeper
+/// than any that is written.
 const std::string& note_of(const Store& store, const std::string& name, const std::string& file);
 
 void write_header(Store& store, const ModelHeader& header);
 ModelHeader read_header(const Store& store, const std::string& file);
+
+/// Throws UserError naming file and tensor where one holds NaN or infinity.
+void check_finite(const Store& store, const std::string& file);
 
 /// The parameters of `network` that `store` holds. Throws UserError naming file, tensor and both shapes where
 /// one is missing or of another shape.

@@ -109,9 +109,17 @@ void Sequential::Implementation::make_trainer(const FitOptions& options, const F
   for (size_t i = 0; i < metrics.size(); ++i)
     trainer_options.metrics.emplace_back(metrics[i].name, mean(network->example_metrics[i]));
   auto next = std::make_unique<Trainer>(network->loss, *optimizer, std::move(trainer_options));
-  for (const auto& [name, tensor] : store())
-    if (const Tensor* known = next->store().find(name); known != nullptr && known->type() == tensor.type())
-      next->store().set(name, tensor);
+  const bool resumed = options.from.total_steps > 0;
+  for (const auto& [name, initial] : Store(next->store())) {
+    const Tensor* known = store().find(name);
+    if (known != nullptr && known->type() == initial.type()) {
+      next->store().set(name, *known);
+    } else if (resumed) {
+      throw UserError(
+          fmt::format("the state to go on from has no tensor '{}' of type {}; start the training again", name,
+                      text(initial.type())));
+    }
+  }
   trainer = std::move(next);
   loaded = {};
 }
@@ -235,8 +243,9 @@ void Sequential::save(const std::string& file, const std::map<std::string, std::
   self_->need_network();
   Store out = parameters_of(*self_->network, self_->store(), "the model");
   out.metadata().insert(notes.begin(), notes.end());
-  write_header(out, {self_->layers, self_->shape});
   for (const auto& [name, tensor] : tensors) out.set(name, tensor);
+  write_header(out, {self_->layers, self_->shape});
+  check_finite(out, "the model");
   out.save(file);
 }
 
@@ -248,6 +257,7 @@ Sequential Sequential::from_store(const Store& store, const std::string& file) {
   model.self_->shape = std::move(header.shape);
   at_place(fmt::format("'{}': ", file), [&] { model.self_->make_network(); });
   model.self_->loaded = parameters_of(*model.self_->network, store, file);
+  check_finite(store, file);
   return model;
 }
 
