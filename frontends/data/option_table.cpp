@@ -32,6 +32,15 @@ Number parse(const OptionDescription& option, std::string_view text, Number lowe
 
 }  // namespace
 
+std::string shortened(std::string_view value) {
+  constexpr size_t most = 200;
+  if (value.size() <= most) return std::string(value);
+  // Not within a character of UTF-8.
+  size_t end = most;
+  while (end > 0 && (static_cast<unsigned char>(value[end]) & 0xC0) == 0x80) --end;
+  return std::string(value.substr(0, end)) + "…";
+}
+
 std::string flag_of(std::string_view name) {
   std::string flag = "--" + std::string(name);
   std::replace(flag.begin(), flag.end(), '_', '-');

@@ -32,6 +32,9 @@ std::string flag_of(std::string_view name);
 /// "--num-mel-bins" → "num_mel_bins"; a recipe key stays as it is.
 std::string key_of(std::string_view flag_or_key);
 
+/// A value as a message quotes it: of more than 200 bytes, the first.
+std::string shortened(std::string_view value);
+
 /// Text of a value and back. The parsers take all of `text` or throw UserError with the option's name and
 /// range.
 std::string text_of(bool value);

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "frontends/data/utf8.hpp"
 #include "graph/error.hpp"
 
 namespace lariat {
@@ -88,6 +89,10 @@ void Recipe::set(const std::vector<std::pair<std::string, std::string>>& setting
 
 void Recipe::set_unchecked(std::string_view text, std::string_view value) {
   const Key key = parse_key(text);
+  if (!data::is_utf8(value))
+    throw UserError(
+        fmt::format("{}: the value is not valid UTF-8, in which recipes are saved; rename what it names",
+                    data::shortened(text)));
   if (key.layer) {
     if (*key.layer >= layers_.size())
       throw UserError(fmt::format("the recipe has no layers.{}; it has layers.0 to layers.{}", *key.layer,

@@ -79,11 +79,7 @@ void write_header(Store& store, const ModelHeader& header) {
   notes["layers"] = to_json(header.layers);
   notes["input"] =
       ordered_json{{"sequences", header.shape.sequences}, {"dimensions", header.shape.dimensions}}.dump();
-  try {
-    notes["classes"] = ordered_json(header.shape.classes).dump();
-  } catch (const nlohmann::json::exception&) {
-    throw UserError("cannot save the model: the name of a class is not valid UTF-8; rename it");
-  }
+  notes["classes"] = ordered_json(header.shape.classes).dump();
 }
 
 ModelHeader read_header(const Store& store, const std::string& file) {

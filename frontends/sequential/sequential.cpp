@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "frontends/data/utf8.hpp"
 #include "frontends/sequential/fit_loop.hpp"
 #include "frontends/sequential/model_file.hpp"
 #include "graph/error.hpp"
@@ -89,6 +90,9 @@ void Sequential::compile(const Optimizer& optimizer, const Loss& loss, std::vect
 
 void Sequential::build(const DataShape& shape, uint64_t seed) {
   if (self_->network) return;
+  for (const std::string& name : shape.classes)
+    if (!data::is_utf8(name))
+      throw UserError("the name of a class is not valid UTF-8, in which models are saved; rename it");
   self_->shape = shape;
   self_->make_network();
   Store initial;
