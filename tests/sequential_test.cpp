@@ -296,6 +296,43 @@ TEST_CASE("sequential: data that do not fit, and calls out of order") {
   CHECK(fit(none) == "the dataset has no examples; check its skipped files");
   CHECK(message_of<UserError>([&] { model.fit(frames, {.epochs = 0}); }) ==
         "epochs = 0: must be an integer from 1");
+  CHECK(message_of<UserError>([] {
+          Sequential({Dense(2)}).build({false, 4, {"no", "\xff"}});
+        }) == "the name of a class is not valid UTF-8, in which models are saved; rename it");
+}
+
+TEST_CASE("sequential: NaN is the largest probability, as it is to the accuracy") {
+  const data::Dataset data = points(4, 2, 3, 1);
+  Sequential model{Dense(2)};
+  model.compile(Sgd{});
+  model.build(shape_of(data));
+  model.store().set("dense_1/bias", Tensor::filled(f32, {2}, std::numeric_limits<double>::quiet_NaN()));
+  const Evaluation evaluation = model.evaluate(data);
+  CHECK(evaluation.accuracy == evaluation.metrics.front().second);
+}
+
+TEST_CASE("sequential: frames that layers need stay countable") {
+  const std::vector<LayerSpec> layers(8, MaxPool1d(10000, {.padding = Padding::valid}));
+  CHECK(frames_needed(layers) == int64_t{1} << 31);
+  std::vector<LayerSpec> stacks(8, StackFrames(10000));
+  stacks.push_back(MaxPool1d(2, {.padding = Padding::valid}));
+  CHECK(frames_needed(stacks) == int64_t{1} << 31);
+}
+
+TEST_CASE("sequential: a state to go on from must be whole") {
+  const data::Dataset data = points(20, 2, 3, 1);
+  Sequential model{Dense(2)};
+  model.compile(Adam{});
+  FitOptions fit{.epochs = 2, .batch_size = 10};
+  fit.from = {.epoch = 1, .total_steps = 4};
+  CHECK(message_of<UserError>([&] { model.fit(data, fit); }) ==
+        "the state to go on from has no tensor 'optimizer/dense_1/bias/mean' of type f32[2]; start the "
+        "training again");
+  fit.from = {};
+  model.fit(data, fit);
+  fit.from = {.epoch = 1, .step = 3, .total_steps = 4, .examples = 30};
+  CHECK(message_of<UserError>([&] { model.fit(data, fit); }) ==
+        "the state to go on from is at step 3 of an epoch of 2; give the same data");
 }
 
 TEST_CASE("sequential: files that are no models") {

@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "frontends/data/utf8.hpp"
 #include "frontends/sequential/fit_loop.hpp"
@@ -178,13 +179,14 @@ double mean_of(const Tensor& values) {
   return sum / static_cast<double>(values.count());
 }
 
-// The index of the largest of each row, the first of equals.
+// The index of the largest of each row, the first of equals, or of NaN where there is one: as argmax.
 std::vector<int> largest(const Tensor& rows) {
   const int64_t count = rows.extents()[0], width = rows.extents()[1];
   std::vector<int> result;
   for (int64_t i = 0; i < count; ++i) {
     const float* row = rows.data<float>() + i * width;
-    result.push_back(static_cast<int>(std::max_element(row, row + width) - row));
+    const auto less = [](float a, float b) { return std::isnan(b) ? !std::isnan(a) : a < b; };
+    result.push_back(static_cast<int>(std::max_element(row, row + width, less) - row));
   }
   return result;
 }

@@ -7,4 +7,7 @@ namespace lariat {
 /// Past these sizes a model is a slip of the finger.
 inline constexpr int64_t most_units = 65536, most_frames = 10000;
 
+/// Longer than any sequence; to count on would leave 64 bits after a few layers.
+inline constexpr int64_t endless_frames = int64_t{1} << 31;
+
 }  // namespace lariat

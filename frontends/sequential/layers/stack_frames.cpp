@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "frontends/sequential/layers.hpp"
 #include "frontends/sequential/layers/limits.hpp"
 #include "frontends/sequential/layers/records.hpp"
@@ -33,7 +35,9 @@ Signal build(LayerContext& context, const Signal& input, const Options& options)
 LayerKind layer_records::stack_frames() {
   return layer_kind(
       "stack_frames", "neighbouring frames as one frame of as many times the channels", fields(), build,
-      +[](const Options& options, int64_t frames) { return (frames - 1) * options.frames + 1; });
+      +[](const Options& options, int64_t frames) {
+        return std::min(endless_frames, (frames - 1) * options.frames + 1);
+      });
 }
 
 StackFrames::StackFrames(int64_t frames) : LayerSpec(fields().write("stack_frames", {frames})) {}

@@ -1,5 +1,7 @@
 #include "frontends/sequential/layers/windows.hpp"
 
+#include <algorithm>
+
 #include "ops/ops.hpp"
 
 namespace lariat {
@@ -15,7 +17,7 @@ Value SequenceWindow::lengths(Value lengths) const {
 }
 
 int64_t SequenceWindow::frames_needed(int64_t windows) const {
-  return (windows - 1) * stride + (padding == Padding::valid ? size : 1);
+  return std::min(endless_frames, (windows - 1) * stride + (padding == Padding::valid ? size : 1));
 }
 
 const std::vector<std::string>& padding_names() {
