@@ -302,6 +302,18 @@ TEST_CASE("recipe: broken structure") {
         "recipe.toml: [augment] time_masks = 3: has no effect with [data] kind = idx; leave it out");
   CHECK(refused("[data]\nkind = 'digits'\n[[layers]]\nkind = 'conv1d'\nkernel = 3") ==
         "recipe.toml:3: [layers.0] conv1d needs filters, an integer from 1 to 65536");
+  std::string deep = "a";
+  for (int i = 0; i < 50000; ++i) deep += " . a";
+  for (const std::string& text :
+       {"[" + deep + "]", "[[" + deep + "]]", deep + " = 1", "x = {" + deep + " = 1}"})
+    CHECK(refused("# a comment ........................\n" + text) ==
+          "recipe.toml:2: is a key of more than 16 parts; write [table] and key = value");
+  CHECK(parse("[training]\nepochs = 3 # ........................").training().epochs == 3);
+  const std::string dots = "....\\\"........................";
+  CHECK(Recipe::parse("[data]\nkind = 'digits'\npath = \"" + dots + "\"\n[[layers]]\nkind = 'flatten'", "r")
+            .data()
+            .path.size() == 29);
+  CHECK(message_of<UserError>([] { Recipe::load("/"); }) == "'/': is a folder; name a recipe in it");
   CHECK(message_of<UserError>([] { Recipe::load("/nowhere/recipe.toml"); }) ==
         "'/nowhere/recipe.toml': there is no such recipe; check the path");
 }

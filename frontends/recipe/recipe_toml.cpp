@@ -49,6 +49,37 @@ std::optional<std::string> text_for(const data::OptionDescription& option, const
   return node.is_string() ? std::optional(node.as_string()->get()) : std::nullopt;
 }
 
+// The parser recurses over the parts of a dotted key, within values that it lets nest 256 deep.
+constexpr int most_key_dots = 16;
+
+// The line of a key of too many parts, or 0.
+int line_of_long_key(std::string_view text) {
+  int line = 1, dots = 0;
+  char quote = 0;
+  bool comment = false;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (c == '\n') {
+      ++line;
+      dots = quote = comment = 0;
+    } else if (comment) {
+      continue;
+    } else if (quote != 0) {
+      if (c == quote) quote = 0;
+      if (c == '\\' && quote == '"' && text.substr(i + 1, 1) != "\n") ++i;
+    } else if (c == '"' || c == '\'') {
+      quote = c;
+    } else if (c == '#') {
+      comment = true;
+    } else if (c == '.') {
+      if (++dots > most_key_dots) return line;
+    } else if (std::string_view("=,[]{}").find(c) != std::string_view::npos) {
+      dots = 0;
+    }
+  }
+  return 0;
+}
+
 }  // namespace
 
 /// Turns parsed TOML into a recipe.
@@ -57,6 +88,9 @@ class TomlReader {
   explicit TomlReader(std::string file) : file_(std::move(file)) {}
 
   Recipe read(std::string_view text) {
+    if (const int line = line_of_long_key(text); line != 0)
+      throw UserError(fmt::format("{}:{}: is a key of more than {} parts; write [table] and key = value",
+                                  file_, line, most_key_dots));
     toml::table root;
     try {
       root = toml::parse(text, file_);
@@ -146,6 +180,8 @@ Recipe Recipe::parse(std::string_view toml, const std::string& name) { return To
 
 Recipe Recipe::load(const std::string& file) {
   std::error_code none;
+  if (std::filesystem::is_directory(file, none))
+    throw UserError(fmt::format("'{}': is a folder; name a recipe in it", file));
   if (!std::filesystem::is_regular_file(file, none))
     throw UserError(fmt::format("'{}': there is no such recipe; check the path", file));
   std::ifstream stream(file, std::ios::binary);
