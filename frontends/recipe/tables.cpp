@@ -13,6 +13,8 @@ namespace {
 
 constexpr double any = std::numeric_limits<double>::max();
 constexpr double most = 1e6;
+// Steps fit an integer, and a share of them is above 0.
+constexpr double most_steps = 1e12, least_share = 1e-9;
 constexpr double below_one = 0.999999;
 constexpr int64_t any_integer = std::numeric_limits<int64_t>::max();
 
@@ -70,7 +72,7 @@ Choice<Schedule, int64_t> schedule_choice(std::string name, std::string doc,
                                           Schedule (*rest)(const ScheduleOptions&, int64_t steps)) {
   Fields<ScheduleOptions> fields;
   if (add != nullptr) add(fields);
-  fields.number("warmup", &ScheduleOptions::warmup, 0, any,
+  fields.number("warmup", &ScheduleOptions::warmup, 0, most_steps,
                 "steps to rise from 0 first; below 1: as a share of all steps");
   return {fields.kind(std::move(name), std::move(doc)),
           [fields, rest](const Spec& spec, int64_t steps) -> Schedule {
@@ -92,7 +94,7 @@ void add_exponential(Fields<ScheduleOptions>& fields) {
 
 void add_step(Fields<ScheduleOptions>& fields) {
   fields.number("factor", &ScheduleOptions::factor, 0, 1, "what each time multiplies the learning rate by")
-      .number("every", &ScheduleOptions::every, 0, any,
+      .number("every", &ScheduleOptions::every, least_share, most_steps,
               "steps from one time to the next; below 1: as a share of all steps");
 }
 
