@@ -231,6 +231,30 @@ TEST_CASE("cli: outputs that cannot be written are refused before the work, and 
   CHECK(read_file(folder / "m") == "precious");
 }
 
+TEST_CASE("cli: outputs that would replace what is read, or each other, are refused") {
+  if (!have_lariat()) return;
+  const Trained& made = trained();
+  const TemporaryFolder folder;
+  const std::string model = folder / "m", checkpoint = model + ".checkpoint",
+                    clip = made.tones + "/0_ann_5.wav", sound = read_file(clip);
+  write_file(checkpoint, tones_recipe);
+  const std::string overwritten = "' is an input, and would be overwritten; choose another name";
+  check_refused({"train", checkpoint, "--data", made.tones, "--out", model}, "'" + checkpoint + overwritten);
+  CHECK(read_file(checkpoint) == tones_recipe);
+  check_refused({"train", made.recipe, "--data", made.tones, "--out", model, "--json", checkpoint},
+                "'" + checkpoint + "' is asked for twice; give each output its own name");
+  std::filesystem::remove(checkpoint);
+  std::filesystem::create_directory(checkpoint);
+  check_refused({"train", made.recipe, "--data", made.tones, "--out", model},
+                "cannot write '" + checkpoint + "': Is a directory; choose another place with --out");
+  const std::string data = "'" + clip + "' is one of the data, and would be overwritten; choose another name";
+  for (const char* option : {"--out", "--json", "--report", "--profile"})
+    check_refused({"train", made.recipe, "--data", made.tones, option, clip}, data);
+  check_refused({"evaluate", made.model, "--data", made.tones, "--json", clip}, data);
+  const bool untouched = read_file(clip) == sound;
+  CHECK(untouched);
+}
+
 TEST_CASE("cli: a full disk ends the run with its reason, and what was saved before stays") {
   if (!have_lariat()) return;
   const Trained& made = trained();

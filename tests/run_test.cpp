@@ -482,6 +482,14 @@ TEST_CASE("run: a saved model is evaluated with the loss of its recipe") {
             "' was trained without validation data (data.validation = 0); take the split train or test");
 }
 
+TEST_CASE("run: a device gets no checkpoint beside it") {
+  const TemporaryFolder folder;
+  Recipe recipe = recipe_of(image_recipe);
+  recipe.set("training.epochs", "1");
+  CHECK(TrainingRun(recipe, {.data = write_images(folder), .out = "/dev/null"}).run().checkpoint.empty());
+  CHECK_FALSE(fs::exists("/dev/null.checkpoint"));
+}
+
 TEST_CASE("run: no data") {
   CHECK(message_of<UserError>([] { TrainingRun(recipe_of(image_recipe)); }) ==
         "there are no data; give their folder, or set path in the recipe's [data]");

@@ -69,7 +69,7 @@ void demo(const Strings& words) {
         fmt::format("cannot create '{}': {}; choose another place with --out", folder, failure.message()));
   const std::string model_file = (path / "digits.safetensors").string(),
                     page = (path / "report.html").string();
-  check_outputs({model_file, page, json_name});
+  check_outputs({model_file, checkpoint_of(model_file), page, json_name});
   const JsonFile json(json_name);
 
   const ThreadLimit limit(threads);

@@ -59,6 +59,8 @@ void evaluate(const Strings& words) {
   const ThreadLimit limit(threads);
 
   SavedModel model = SavedModel::load(file);
+  const Recipe& recipe = model.recipe();
+  check_outputs({json_name}, Corpus(recipe.data(), recipe.table("data").kind, data_folder));
   const data::Dataset dataset = model.load_data(data_folder, split, held_out);
   for (const std::string& notice : dataset.notices) report(notice);
   const auto start = std::chrono::steady_clock::now();
@@ -85,7 +87,7 @@ void evaluate(const Strings& words) {
               {"parameters", all.count},
               {"nonzeros", all.count - all.zeros},
               {"seconds", seconds},
-              {"seed", model.recipe().training().seed},
+              {"seed", recipe.training().seed},
               {"threads", limit.threads()},
               {"state_hash", hash},
               {"classes", model.classes()},

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "frontends/cli/console.hpp"
+#include "frontends/recipe/corpus.hpp"
 #include "graph/atomic_file.hpp"
 #include "graph/error.hpp"
 
@@ -15,8 +16,9 @@ namespace {
 
 bool is_file(const std::string& name) { return !name.empty() && name != "-"; }
 
-// Whether writing one changes the other; a device such as /dev/null may serve twice.
-bool collide(const std::string& a, const std::string& b) {
+}  // namespace
+
+bool same_file(const std::string& a, const std::string& b) {
   std::error_code none;
   if (std::filesystem::exists(a, none) && !std::filesystem::is_regular_file(a, none)) return false;
   const auto first = std::filesystem::weakly_canonical(a, none),
@@ -24,20 +26,25 @@ bool collide(const std::string& a, const std::string& b) {
   return !first.empty() && first == second;
 }
 
-}  // namespace
-
 void check_outputs(const std::vector<std::string>& outputs, const std::vector<std::string>& inputs) {
   for (size_t i = 0; i < outputs.size(); ++i) {
     if (!is_file(outputs[i])) continue;
     for (const std::string& input : inputs)
-      if (is_file(input) && collide(outputs[i], input))
+      if (is_file(input) && same_file(outputs[i], input))
         throw UserError(
             fmt::format("'{}' is an input, and would be overwritten; choose another name", outputs[i]));
     for (size_t j = 0; j < i; ++j)
-      if (is_file(outputs[j]) && collide(outputs[i], outputs[j]))
+      if (is_file(outputs[j]) && same_file(outputs[i], outputs[j]))
         throw UserError(fmt::format("'{}' is asked for twice; give each output its own name", outputs[i]));
     const AtomicFile probe(outputs[i]);
   }
+}
+
+void check_outputs(const std::vector<std::string>& outputs, const Corpus& data) {
+  for (const std::string& output : outputs)
+    if (is_file(output) && data.holds(output))
+      throw UserError(
+          fmt::format("'{}' is one of the data, and would be overwritten; choose another name", output));
 }
 
 JsonFile::JsonFile(std::string file) : file_(std::move(file)) {

@@ -4,11 +4,22 @@
 #include <string>
 #include <vector>
 
+namespace lariat {
+class Corpus;
+}
+
 namespace lariat::cli {
 
 /// Throws UserError where one of `outputs` cannot be written, or is also an input or another output. Called
 /// before any long work; what is there stays as it is. "" and "-" are no files.
 void check_outputs(const std::vector<std::string>& outputs, const std::vector<std::string>& inputs = {});
+
+/// Throws UserError where writing one of `outputs` would replace one of the data.
+void check_outputs(const std::vector<std::string>& outputs, const Corpus& data);
+
+/// Whether both name one file, so that writing one changes the other; a device such as /dev/null may serve
+/// twice.
+bool same_file(const std::string& a, const std::string& b);
 
 /// Where --json goes: a file, "-" for standard output, or nowhere ("").
 class JsonFile {

@@ -11,6 +11,7 @@
 #include "frontends/cli/training_step.hpp"
 #include "frontends/cli/watched_run.hpp"
 #include "frontends/recipe/checkpoint.hpp"
+#include "frontends/recipe/corpus.hpp"
 #include "graph/error.hpp"
 
 namespace lariat::cli {
@@ -86,8 +87,13 @@ void train(const Strings& words) {
   Options options;
   if (!read_options(words, options)) return;
   const Recipe recipe = options.recipe.recipe("lariat train");
-  check_outputs({options.out, options.json, options.profile, options.report},
-                {options.recipe.file, options.resume});
+  const std::string checkpoint = checkpoint_of(options.out);
+  Strings inputs{options.recipe.file};
+  // What a run goes on from may be what it goes on writing.
+  if (!same_file(options.resume, checkpoint)) inputs.push_back(options.resume);
+  const Strings outputs{options.out, checkpoint, options.json, options.profile, options.report};
+  check_outputs(outputs, inputs);
+  check_outputs(outputs, Corpus(recipe.data(), recipe.table("data").kind, options.recipe.data));
   const JsonFile json(options.json);
   if (!options.resume.empty()) Checkpoint::load(options.resume);
   const std::string recipe_text = options.recipe.text();
@@ -108,7 +114,7 @@ void train(const Strings& words) {
     const size_t epochs = result.history.size();
     throw JobError(
         result.checkpoint.empty()
-            ? fmt::format("stopped after {} whole epochs; nothing is saved, for --out was not given", epochs)
+            ? fmt::format("stopped after {} whole epochs; nothing is saved, for --out names no file", epochs)
             : fmt::format("stopped after {} whole epochs; to go on: {}", epochs,
                           resuming(words, result.checkpoint)));
   }

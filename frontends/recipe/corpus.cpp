@@ -24,6 +24,17 @@ Corpus::Corpus(const DataOptions& options, const std::string& kind, const std::s
     throw UserError("there are no data; give their folder, or set path in the recipe's [data]");
 }
 
+bool Corpus::holds(const std::string& file) const {
+  std::error_code none;
+  if (!std::filesystem::is_regular_file(file, none)) return false;
+  const std::filesystem::path path = std::filesystem::canonical(file, none),
+                              folder = std::filesystem::canonical(options_.path, none);
+  if (none || std::mismatch(folder.begin(), folder.end(), path.begin(), path.end()).first != folder.end())
+    return false;
+  return is_audio() ? speech::is_audio_file(file)
+                    : path.filename().string().find("-ubyte") != std::string::npos;
+}
+
 speech::ClipList Corpus::list(Split split) const {
   if (kind_ != "folders") {
     return speech::list_digits(options_.path, split,

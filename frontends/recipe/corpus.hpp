@@ -16,6 +16,8 @@ class Corpus {
   /// Recordings, or data that need no features.
   bool is_audio() const { return kind_ != "idx"; }
   const std::string& folder() const { return options_.path; }
+  /// Whether `file` is there and one of the data's: a recording or an IDX file in the folder.
+  bool holds(const std::string& file) const;
   /// Whether examples are set apart for validation.
   bool validates() const { return options_.validates(); }
 

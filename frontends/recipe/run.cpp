@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <filesystem>
+
 #include "frontends/recipe/checkpoint.hpp"
 #include "frontends/recipe/saved_model.hpp"
 #include "graph/error.hpp"
@@ -131,8 +133,8 @@ void TrainingRun::Implementation::save_checkpoint(const FitState& state,
                                                   const std::vector<EpochReport>& epochs) {
   from = state;
   history = epochs;
-  if (!options.out.empty())
-    Checkpoint{model.store(), recipe, state, epochs, train.examples.size()}.save(checkpoint_of(options.out));
+  if (const std::string file = checkpoint_of(options.out); !file.empty())
+    Checkpoint{model.store(), recipe, state, epochs, train.examples.size()}.save(file);
 }
 
 void TrainingRun::Implementation::save_model() {
@@ -142,7 +144,10 @@ void TrainingRun::Implementation::save_model() {
   model.save(options.out, notes, tensors);
 }
 
-std::string checkpoint_of(const std::string& out) { return out + ".checkpoint"; }
+std::string checkpoint_of(const std::string& out) {
+  std::error_code none;
+  return out.empty() || std::filesystem::is_other(out, none) ? "" : out + ".checkpoint";
+}
 
 TrainingRun::TrainingRun(Recipe recipe, RunOptions options) {
   recipe = adjusted(std::move(recipe), options);
@@ -181,14 +186,15 @@ RunResult TrainingRun::run() {
   try {
     fitted = self.model.fit(data, fit);
   } catch (const JobError& error) {
-    if (self.history.empty() || self.options.out.empty()) throw;
-    throw JobError(fmt::format("{}; '{}' holds the state after epoch {}", error.what(),
-                               checkpoint_of(self.options.out), self.history.size()));
+    const std::string checkpoint = checkpoint_of(self.options.out);
+    if (self.history.empty() || checkpoint.empty()) throw;
+    throw JobError(fmt::format("{}; '{}' holds the state after epoch {}", error.what(), checkpoint,
+                               self.history.size()));
   }
   RunResult result;
   result.history = fitted.epochs;
   result.stopped = fitted.stopped;
-  if (!self.options.out.empty()) result.checkpoint = checkpoint_of(self.options.out);
+  result.checkpoint = checkpoint_of(self.options.out);
   if (!fitted.stopped) {
     const EvaluateOptions evaluation{.time_multiple = static_cast<int>(self.recipe.training().time_multiple)};
     if (self.validation) result.validation = self.model.evaluate(*self.validation, evaluation);

@@ -24,7 +24,8 @@ struct RunOptions {
   const std::atomic<bool>* stop = nullptr;
 };
 
-/// "model.safetensors.checkpoint": written after each epoch, and where a run is stopped.
+/// "model.safetensors.checkpoint": written after each epoch, and where a run is stopped. "" where `out` is
+/// empty or a device.
 std::string checkpoint_of(const std::string& out);
 
 /// A recipe carried out: data, features, model, training, evaluation, model file.
