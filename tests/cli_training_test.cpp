@@ -92,8 +92,10 @@ TEST_CASE("cli: recognize names what it hears, and goes on after a bad file") {
   const std::string good = made.tones + "/3_ann_0.wav", bad = folder / "bad.wav";
   write_file(bad, "");
   const ProgramRun run = run_lariat({"recognize", made.model, bad, good, "--json", folder / "r.json"});
-  CHECK(run.status == 0);
-  CHECK(run.err == "lariat: " + bad + ": the file is empty; record it again or leave it out\n");
+  CHECK(run.status == 2);
+  CHECK(run.err == "lariat: " + bad +
+                       ": the file is empty; record it again or leave it out\nlariat: 1 of the 2 files could "
+                       "not be recognised\n");
   CHECK(lines_of(run.out).size() == 1);
   CHECK(run.out.starts_with(good + "  "));
   const json result = read_json(folder / "r.json");
@@ -102,7 +104,10 @@ TEST_CASE("cli: recognize names what it hears, and goes on after a bad file") {
   CHECK(result["files"][0]["label"].is_null());
   CHECK(result["files"][1]["label"].is_string());
   CHECK(result["files"][1]["probability"].get<double>() > 0);
-  const ProgramRun none = run_lariat({"recognize", made.model, bad, folder / "missing.wav"});
+  const std::string before = read_file(folder / "r.json");
+  const ProgramRun none =
+      run_lariat({"recognize", made.model, bad, folder / "missing.wav", "--json", folder / "r.json"});
+  CHECK(read_file(folder / "r.json") == before);
   CHECK(none.status == 2);
   CHECK(none.err ==
         "lariat: " + bad +

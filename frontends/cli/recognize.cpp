@@ -55,14 +55,17 @@ void recognize(const Strings& words) {
     }
   }
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  if (recognised == 0)
+    throw UserError(
+        audio.size() == 1 ? failure : fmt::format("none of the {} files could be recognised", audio.size()));
   json.write({{"files", results},
               {"recognised", recognised},
               {"classes", model.classes()},
               {"seconds", seconds},
               {"threads", limit.threads()}});
-  if (recognised > 0) return;
-  throw UserError(audio.size() == 1 ? failure
-                                    : fmt::format("none of the {} files could be recognised", audio.size()));
+  if (recognised < audio.size())
+    throw UserError(
+        fmt::format("{} of the {} files could not be recognised", audio.size() - recognised, audio.size()));
 }
 
 }  // namespace lariat::cli
