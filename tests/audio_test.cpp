@@ -144,6 +144,10 @@ TEST_CASE("audio: every kind of bad file has its message") {
   CHECK(message(file) == file + ": sample 2 is nan; repair the file or leave it out");
   write_sound(file, SF_FORMAT_WAV | SF_FORMAT_FLOAT, 1, 8000, {0, -std::numeric_limits<float>::infinity()});
   CHECK(message(file) == file + ": sample 1 is -inf; repair the file or leave it out");
+  file = folder / "fast.wav";
+  write_sound(file, SF_FORMAT_WAV | SF_FORMAT_PCM_16, 1, 768001, {0, 0});
+  CHECK(message(file) ==
+        file + ": says 768001 Hz, but audio has at most 768000 Hz; repair the file or leave it out");
   file = folder / "rate.wav";
   write_sound(file, SF_FORMAT_WAV | SF_FORMAT_PCM_16, 1, 8000, {0, 0});
   CHECK(message_of<UserError>([&] { read_audio(file, 8000 * 300); }) ==

@@ -111,6 +111,11 @@ TEST_CASE("options: JSON that is none, or holds what is no option") {
 TEST_CASE("options: impossible combinations") {
   CHECK(message_of<UserError>([] { resolve({}, 0); }) ==
         "sample_frequency = 0: must be known here; give an integer from 1 to 768000, such as 8000");
+  CHECK(message_of<UserError>([] { resolve({}, 2147483647); }) ==
+        "sample_frequency = 2147483647: must be an integer from 0 to 768000");
+  CHECK(refusal(R"({"low_freq": 3999.9})") ==
+        "num_mel_bins = 40: 40 of the filters would be empty at 8000 Hz with an FFT of 256 points; lower "
+        "low_freq, raise high_freq or lengthen the frames");
   CHECK(refusal(R"({"low_freq": 4000})") ==
         "low_freq = 4000: must be a number from 0 to below 4000, the Nyquist frequency");
   CHECK(refusal(R"({"high_freq": 5000})") ==

@@ -333,6 +333,15 @@ TEST_CASE("features: audio that does not fit is refused by name") {
   audio.source = "seven.wav";
   CHECK(message_of<UserError>([&] { compute_features(audio, options); }) ==
         "seven.wav: has 8000 Hz where sample_frequency = 16000; resample it or set sample_frequency = 8000");
+  audio.sample_rate = 8000;
+  audio.samples.assign(400, 0);
+  for (size_t t = 200; t < 400; ++t) audio.samples[t] = t % 2 == 0 ? 3e38f : -3e38f;
+  const std::string too_large = ": its samples are too large; scale it down or leave it out";
+  CHECK(message_of<UserError>([&] { compute_features(audio, {.use_log_fbank = false}); }) ==
+        "seven.wav: frame 1 gives a feature of nan" + too_large);
+  CHECK(message_of<UserError>([&] {
+          compute_features(audio, {.cmvn = Cmvn::utterance});
+        }).ends_with(too_large));
 }
 
 TEST_CASE("features: an extractor that threads share gives what one thread gets") {

@@ -48,6 +48,11 @@ SoundFile open_audio(const std::string& file, SF_INFO& info) {
     throw UserError(
         fmt::format("{}: cannot be read as audio ({}); give WAV, FLAC, AIFF or SPHERE", file, reason));
   }
+  if (info.samplerate > highest_sample_rate) {
+    throw UserError(
+        fmt::format("{}: says {} Hz, but audio has at most {} Hz; repair the file or leave it out", file,
+                    info.samplerate, highest_sample_rate));
+  }
   return sound;
 }
 

@@ -12,9 +12,13 @@ struct Audio {
   std::string source = {};     ///< the file it came from, for messages; may be empty
 };
 
+/// In Hz; a header that says more is wrong.
+inline constexpr int highest_sample_rate = 768000;
+
 /// Reads a WAV, FLAC, AIFF or SPHERE file. With `sample_rate` ≠ 0 the audio is resampled to it, and several
 /// channels are mixed down to one; `notices`, where given, gets a line about each. Throws UserError naming
-/// the file where it is missing, no audio, damaged, without samples, or holds NaN or infinite samples.
+/// the file where it is missing, no audio, damaged, without samples, of an absurd sample rate, or holds NaN
+/// or infinite samples.
 Audio read_audio(const std::string& file, int sample_rate = 0, std::vector<std::string>* notices = nullptr);
 
 /// The sample rate in the header of an audio file, in Hz; throws UserError where there is none.

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "frontends/speech/audio.hpp"
 #include "graph/error.hpp"
 
 namespace lariat::speech {
@@ -25,7 +26,7 @@ Table make_table() {
   Table table;
   table.choice("kind", &O::kind, kind_names,
                "log mel filter bank, cepstra, log spectrum, or torchaudio's mel spectrogram");
-  table.integer("sample_frequency", &O::sample_frequency, 0, 768000,
+  table.integer("sample_frequency", &O::sample_frequency, 0, highest_sample_rate,
                 "rate of the audio in Hz; 0: that of the audio");
   table.number("frame_length", &O::frame_length, 0.1, 10000, "length of a frame in milliseconds");
   table.number("frame_shift", &O::frame_shift, 0.1, 10000, "from one frame to the next, in milliseconds");
@@ -123,8 +124,10 @@ void check_mel_filters(const FeatureOptions& options) {
   while (most > 0 && empty_filters(most) > 0) --most;
   throw UserError(
       fmt::format("num_mel_bins = {}: {} of the filters would be empty at {} Hz with an FFT of {} points; "
-                  "must be an integer from 1 to {}, or lengthen the frames",
-                  options.num_mel_bins, empty, options.sample_frequency, fft, most));
+                  "{}",
+                  options.num_mel_bins, empty, options.sample_frequency, fft,
+                  most > 0 ? fmt::format("must be an integer from 1 to {}, or lengthen the frames", most)
+                           : "lower low_freq, raise high_freq or lengthen the frames"));
 }
 
 }  // namespace
@@ -163,10 +166,10 @@ MelLayout mel_layout(const FeatureOptions& resolved) {
 }
 
 FeatureOptions resolve(FeatureOptions options, int sample_rate) {
+  if (options.sample_frequency == 0) options.sample_frequency = sample_rate;
   feature_option_table().check(options);
   check_scopes(options);
-  if (options.sample_frequency == 0) options.sample_frequency = sample_rate;
-  if (options.sample_frequency <= 0) {
+  if (options.sample_frequency == 0) {
     throw UserError(
         "sample_frequency = 0: must be known here; give an integer from 1 to 768000, such as 8000");
   }

@@ -99,6 +99,15 @@ class FeatureExtractor::Impl {
     }
   }
 
+  void check(const Audio& audio, const FeatureMatrix& features) const {
+    const auto bad = std::find_if_not(features.values.begin(), features.values.end(),
+                                      [](float value) { return std::isfinite(value); });
+    if (bad == features.values.end()) return;
+    throw UserError(fmt::format(
+        "{}: frame {} gives a feature of {}: its samples are too large; scale it down or leave it out",
+        name_of(audio), (bad - features.values.begin()) / features.dimensions, *bad));
+  }
+
   void fill_frame(const std::vector<float>& samples, int64_t index, std::vector<double>& frame) const {
     const auto count = static_cast<int64_t>(samples.size());
     const int64_t shift = analysis.shift_samples(), length = analysis.frame_samples();
@@ -159,6 +168,7 @@ FeatureMatrix FeatureExtractor::extract(const Audio& audio) const {
     features.dimensions = deltas.dimensions();
   }
   if (options().cmvn == Cmvn::utterance) normalise(features, options());
+  impl_->check(audio, features);
   return features;
 }
 
