@@ -51,7 +51,7 @@ TEST_CASE("cli: a data folder that is missing, empty or of something else") {
   check_refused({"train", made.recipe},
                 "there are no data; give their folder, or set path in the recipe's [data]");
   check_refused({"train", made.recipe, "--data", made.tones, "--held-out", "carl"},
-                "held_out_speakers: '" + made.tones + "' has no speaker 'carl'; it has ann, bob");
+                "data.held_out: '" + made.tones + "' has no speaker 'carl'; it has ann, bob");
   check_refused({"evaluate", made.model, "--data", folder / "none"},
                 "'" + (folder / "none") + "': there is no such folder; check the path");
 }

@@ -104,7 +104,7 @@ TEST_CASE("digits: bad folders and options") {
   write_digits(folder);
   CHECK(message_of<UserError>([&] {
           list_digits(folder.text(), Split::test, {{"bob"}, 0});
-        }) == "held_out_speakers: '" + folder.text() + "' has no speaker 'bob'; it has ann, bob_jr");
+        }) == "data.held_out: '" + folder.text() + "' has no speaker 'bob'; it has ann, bob_jr");
   CHECK(message_of<UserError>([&] {
           list_digits(folder.text(), Split::train, {{"ann", "bob_jr"}, 0});
         }) == "'" + folder.text() + "' has no clips for the train split; hold out fewer speakers");
@@ -113,10 +113,10 @@ TEST_CASE("digits: bad folders and options") {
         }) == "'" + folder.text() +
                   "' has no clips for the train split; index 0 to 4 is the test, the rest is for training");
   CHECK(message_of<UserError>([&] { list_digits(folder.text(), Split::validation); }) ==
-        "validation_indices = 0: must be an integer from 1");
+        "data.validation = 0: must be an integer from 1");
   CHECK(message_of<UserError>([&] {
           list_digits(folder.text(), Split::train, {{}, -1});
-        }) == "validation_indices = -1: must be an integer from 0");
+        }) == "data.validation = -1: must be an integer from 0");
 }
 
 TEST_CASE("clips: files that cannot be used are skipped and named, others converted with a notice") {
@@ -156,6 +156,11 @@ TEST_CASE("clips: files that cannot be used are skipped and named, others conver
 TEST_CASE("clips: no usable clip is an error") {
   const TemporaryFolder folder;
   std::ofstream(folder / "2_ann_5.wav");
+  CHECK(message_of<UserError>([&] { load_clips(list_digits(folder.text(), Split::train)); }) ==
+        "none of 1 clips can be used; the first: " + folder / "2_ann_5.wav" +
+            ": the file is empty; record it again or leave it out");
+  // Files whose names say nothing are none of them.
+  write_noise(folder / "seven.wav", 1);
   CHECK(message_of<UserError>([&] { load_clips(list_digits(folder.text(), Split::train)); }) ==
         "none of 1 clips can be used; the first: " + folder / "2_ann_5.wav" +
             ": the file is empty; record it again or leave it out");
@@ -265,7 +270,7 @@ TEST_CASE("labelled folders: the lists decide the split") {
         std::set<std::string>{"b.wav", "c.wav"});
   only_yes.labels = {"yess"};
   CHECK(message_of<UserError>([&] { list_labelled_folders(folder.text(), Split::train, only_yes); }) ==
-        "labels: '" + folder.text() + "' has no folder 'yess'. Did you mean 'yes'?");
+        "data.labels: '" + folder.text() + "' has no folder 'yess'. Did you mean 'yes'?");
 }
 
 TEST_CASE("labelled folders: without lists a hash of the speaker's name decides, with the shares asked for") {
@@ -310,17 +315,16 @@ TEST_CASE("labelled folders: bad folders and options") {
   options.testing_percentage = 100;
   options.validation_percentage = 0;
   CHECK(message(folder.text(), options) ==
-        "'" + folder.text() +
-            "' has no clips for the train split; change testing_percentage and validation_percentage");
+        "'" + folder.text() + "' has no clips for the train split; change data.testing and data.validation");
   std::ofstream(folder / "testing_list.txt") << "yes/a.wav\n";
   CHECK(message(folder.text()) ==
         "'" + folder.text() +
             "' has no clips for the train split; check testing_list.txt and validation_list.txt");
   options.testing_percentage = 101;
-  CHECK(message(folder.text(), options) == "testing_percentage = 101: must be a number from 0 to 100");
+  CHECK(message(folder.text(), options) == "data.testing = 101: must be a number from 0 to 100");
   options.testing_percentage = 60;
   options.validation_percentage = 50;
-  CHECK(message(folder.text(), options) == "validation_percentage = 50: must be a number from 0 to 40");
+  CHECK(message(folder.text(), options) == "data.validation = 50: must be a number from 0 to 40");
 }
 
 TEST_CASE("cmvn: global statistics are those of all frames, and applying them gives mean 0 and variance 1") {

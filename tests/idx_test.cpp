@@ -139,9 +139,9 @@ TEST_CASE("idx: a folder that does not hold MNIST") {
             "' holds no train-labels-idx1-ubyte (plain or .gz); it should hold the four files of MNIST");
   write_mnist(folder);
   CHECK(load(Split::train, 5) ==
-        "validation_count = 5: must be an integer from 0 to 4, so that images are left to train on");
+        "data.validation = 5: must be an integer from 0 to 4, so that images are left to train on");
   CHECK(load(Split::validation) ==
-        "validation_count = 0: must be an integer from 1 to 4, so that images are left to train on");
+        "data.validation = 0: must be an integer from 1 to 4, so that images are left to train on");
   const std::string images = folder / "train-images-idx3-ubyte", labels = folder / "t10k-labels-idx1-ubyte";
   write_file(labels, idx_bytes({3}, {2, 0, 1}));
   CHECK(load(Split::test) ==

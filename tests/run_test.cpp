@@ -282,7 +282,7 @@ TEST_CASE("run: speakers held out, and the seed") {
   CHECK(run.recipe().get("data.held_out") == "bob");
   CHECK(message_of<UserError>([&] {
           TrainingRun(recipe_of(speech_recipe), {.data = data, .held_out = {"eve"}});
-        }) == "held_out_speakers: '" + data + "' has no speaker 'eve'; it has ann, bob");
+        }) == "data.held_out: '" + data + "' has no speaker 'eve'; it has ann, bob");
 }
 
 TEST_CASE("run: the state is the same for every number of threads, augmentation included") {

@@ -133,7 +133,7 @@ Dataset load_idx(const std::string& folder, Split split, int64_t validation_coun
     const bool validation = split == Split::validation;
     if (validation_count < (validation ? 1 : 0) || validation_count >= count) {
       throw UserError(
-          fmt::format("validation_count = {}: must be an integer from {} to {}, so that images are left to "
+          fmt::format("data.validation = {}: must be an integer from {} to {}, so that images are left to "
                       "train on",
                       validation_count, validation ? 1 : 0, count - 1));
     }

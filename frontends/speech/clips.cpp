@@ -13,9 +13,10 @@ namespace lariat::speech {
 
 namespace {
 
-[[noreturn]] void throw_none_left(size_t count, const std::vector<std::string>& skipped) {
+// `skipped` lists `earlier` files that are none of the clips, then the clips.
+[[noreturn]] void throw_none_left(size_t count, const std::vector<std::string>& skipped, size_t earlier) {
   throw UserError(fmt::format("none of {} clips can be used; the first: {}", count,
-                              skipped.empty() ? "none was given" : skipped.front()));
+                              count == 0 ? "none was given" : skipped.at(earlier)));
 }
 
 // The rate of the first file that has one. Where none has, any will do: loading will say what is wrong with
@@ -84,7 +85,7 @@ ClipSet load_clips(const ClipList& list, int sample_rate) {
       set.skipped.push_back(std::move(results[i].failure));
     }
   }
-  if (set.clips.empty()) throw_none_left(results.size(), set.skipped);
+  if (set.clips.empty()) throw_none_left(results.size(), set.skipped, list.skipped.size());
   set.notices = data::summarised(notices);
   return set;
 }
@@ -139,7 +140,7 @@ data::Dataset make_dataset(const ClipSet& clips, const FeatureExtractor& extract
       dataset.skipped.push_back(std::move(results[i].failure));
     }
   }
-  if (dataset.examples.empty()) throw_none_left(results.size(), dataset.skipped);
+  if (dataset.examples.empty()) throw_none_left(results.size(), dataset.skipped, clips.skipped.size());
   return dataset;
 }
 

@@ -75,7 +75,7 @@ std::vector<std::string> digit_speakers(const std::string& folder) {
 ClipList list_digits(const std::string& folder, data::Split split, const DigitsOptions& options) {
   if (options.validation_indices < 0 ||
       (split == data::Split::validation && options.validation_indices == 0)) {
-    throw UserError(fmt::format("validation_indices = {}: must be an integer from {}",
+    throw UserError(fmt::format("data.validation = {}: must be an integer from {}",
                                 options.validation_indices, split == data::Split::validation ? 1 : 0));
   }
   ClipList list;
@@ -87,7 +87,7 @@ ClipList list_digits(const std::string& folder, data::Split split, const DigitsO
   };
   for (const std::string& speaker : options.held_out_speakers) {
     if (std::find(speakers.begin(), speakers.end(), speaker) == speakers.end()) {
-      throw UserError(fmt::format("held_out_speakers: '{}' has no speaker '{}'; it has {}", folder, speaker,
+      throw UserError(fmt::format("data.held_out: '{}' has no speaker '{}'; it has {}", folder, speaker,
                                   fmt::join(speakers, ", ")));
     }
   }

@@ -33,7 +33,7 @@ std::vector<std::string> labels_in(const std::string& folder, const std::vector<
   for (const std::string& label : wanted) {
     if (std::find(labels.begin(), labels.end(), label) == labels.end()) {
       throw UserError(
-          fmt::format("labels: '{}' has no folder '{}'.{}", folder, label, did_you_mean(label, labels)));
+          fmt::format("data.labels: '{}' has no folder '{}'.{}", folder, label, did_you_mean(label, labels)));
     }
   }
   labels = wanted;
@@ -67,8 +67,8 @@ void check_percentages(const LabelledFoldersOptions& options) {
     if (value >= 0 && value <= most) return;
     throw UserError(fmt::format("{} = {}: must be a number from 0 to {}", name, value, most));
   };
-  check("testing_percentage", options.testing_percentage, 100);
-  check("validation_percentage", options.validation_percentage, 100 - options.testing_percentage);
+  check("data.testing", options.testing_percentage, 100);
+  check("data.validation", options.validation_percentage, 100 - options.testing_percentage);
 }
 
 }  // namespace
@@ -111,7 +111,7 @@ ClipList list_labelled_folders(const std::string& folder, Split split,
   if (list.entries.empty()) {
     throw UserError(fmt::format("'{}' has no clips for the {} split; {}", folder, data::name_of(split),
                                 listed ? "check testing_list.txt and validation_list.txt"
-                                       : "change testing_percentage and validation_percentage"));
+                                       : "change data.testing and data.validation"));
   }
   return list;
 }
