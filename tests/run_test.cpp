@@ -490,6 +490,16 @@ TEST_CASE("run: a device gets no checkpoint beside it") {
   CHECK_FALSE(fs::exists("/dev/null.checkpoint"));
 }
 
+TEST_CASE("run: without a test its figures are null") {
+  const auto json = nlohmann::json::parse([] {
+    RunResult result;
+    result.recipe = "{}";
+    return result.json();
+  }());
+  CHECK(json.at("accuracy").is_null());
+  CHECK(json.at("loss").is_null());
+}
+
 TEST_CASE("run: no data") {
   CHECK(message_of<UserError>([] { TrainingRun(recipe_of(image_recipe)); }) ==
         "there are no data; give their folder, or set path in the recipe's [data]");

@@ -21,10 +21,8 @@ ordered_json json_of(const Evaluation& evaluation) {
 
 std::string RunResult::json() const {
   ordered_json object;
-  if (test) {
-    object["accuracy"] = test->accuracy;
-    object["loss"] = test->loss;
-  }
+  object["accuracy"] = test ? ordered_json(test->accuracy) : nullptr;
+  object["loss"] = test ? ordered_json(test->loss) : nullptr;
   object["zero_fraction"] = penalised.fraction();
   object["zero_fraction_all"] = weights.fraction();
   object["parameters"] = parameters();

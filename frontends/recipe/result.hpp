@@ -39,7 +39,7 @@ struct RunResult {
 
   int64_t parameters() const { return weights.count; }
   int64_t nonzeros() const { return weights.count - weights.zeros; }
-  /// {"accuracy": …, "confusion": […], …}.
+  /// {"accuracy": …, "confusion": […], …}; accuracy and loss are null where there is no test.
   std::string json() const;
 };
 
