@@ -43,6 +43,19 @@ TEST_CASE("cli: wrong usage gets one line with the nearest word, and status 2") 
                     "lariat train: '--seed' needs a value. See lariat train --help");
   check_usage_error({"train", "r.toml", "--out", "--seed", "1"},
                     "lariat train: '--out' needs a value; '--seed' is the next option");
+  for (const std::string option : {"--out", "--json", "--held-out"})
+    check_usage_error({"train", "r.toml", option, ""},
+                      "lariat train: '" + option + "' needs a value that is not empty");
+  for (const std::string option : {"--out", "--report", "--profile"})
+    check_usage_error({"train", "r.toml", option, "-"},
+                      "lariat train: " + option + " -: standard output cannot take this; name a file");
+  check_usage_error({"xyz\n\x1b[31m\x7f"},
+                    "lariat: there is no command 'xyz\\n\\x1b[31m\\x7f'. Known: " + all + ".");
+  check_usage_error(
+      {"train", "a.toml", std::string(300, 'x')},
+      "lariat train: '" + std::string(200, 'x') + "…' is one word too many. See lariat train --help");
+  check_usage_error({"train", "--", "a.toml", "--seed"},
+                    "lariat train: there is no option '--seed'. Did you mean '--seed'?");
   check_usage_error({"train", "r.toml", "--seed", "1", "--seed", "2"},
                     "lariat train: '--seed' is given twice");
   check_usage_error({"train", "r.toml", "--seed", "1.5"},

@@ -151,7 +151,9 @@ TEST_CASE("cli: graph shows the training step before and after passes") {
   CHECK(dot.err ==
         "lariat: no data are given: taking 8000 Hz and 10 classes; name their folder with --data\n");
   CHECK(read_file(folder / "g.dot").starts_with("digraph"));
-  const ProgramRun unknown = run_lariat({"graph", made.recipe, "--after", "fuse_elementwis"});
+  CHECK(run_lariat({"graph", made.recipe, "--dot", "-"}).out == read_file(folder / "g.dot"));
+  const ProgramRun unknown =
+      run_lariat({"graph", made.recipe, "--data", folder / "none", "--after", "fuse_elementwis"});
   CHECK(unknown.status == 2);
   CHECK(contains(unknown.err, "there is no pass 'fuse_elementwis'. Did you mean 'fuse_elementwise'?\n"));
   CHECK(contains(run_lariat({"graph", "--passes"}).out, "\nfuse_elementwise "));

@@ -342,6 +342,8 @@ TEST_CASE("recipe: bad settings leave the recipe as it was") {
         "data.path: the value is not valid UTF-8, in which recipes are saved; rename what it names");
   CHECK(refused_set("layers.0.kind", "conv1d") ==
         "[layers.0] conv1d needs filters, an integer from 1 to 65536");
+  CHECK(refused_set("training.epochs", std::string(300, 'x').c_str()) ==
+        "[training] epochs = " + std::string(200, 'x') + "…: must be an integer from 1 to 1000000");
   CHECK(refused_more("[schedule]\nkind = 'step'\nevery = 1e300") ==
         "recipe.toml:11: [schedule] every = 1e+300: must be a number from 1e-09 to 1000000000000");
   CHECK(refused_more("[schedule]\nkind = 'step'\nwarmup = 1e300") ==

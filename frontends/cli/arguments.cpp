@@ -45,6 +45,17 @@ void Arguments::option(std::string flag, std::string value_name,
                       [handler = std::move(handler)](const Strings& given) { handler(given.front()); }});
 }
 
+void Arguments::output(std::string flag, std::string value_name, std::string& target, std::string doc) {
+  option(
+      flag, std::move(value_name),
+      [&target, flag](const std::string& name) {
+        if (name == "-")
+          throw UserError(fmt::format("{} -: standard output cannot take this; name a file", flag));
+        target = name;
+      },
+      std::move(doc));
+}
+
 void Arguments::integer(std::string flag, std::optional<int64_t>& target, int64_t lowest, int64_t highest,
                         std::string doc) {
   const data::OptionDescription description{flag, doc, "integer", data::range_of(lowest, highest), {}};
@@ -91,11 +102,11 @@ void Arguments::unexpected(const std::string& word) const {
   if (word.size() > 1 && word.front() == '-') {
     const std::string flag = word.substr(0, word.find('='));
     const std::string nearest = nearest_name(flag, flags());
-    fail(fmt::format("there is no option '{}'.{}", flag,
+    fail(fmt::format("there is no option '{}'.{}", data::shortened(flag),
                      nearest.empty() ? fmt::format(" See {} --help", command_)
                                      : fmt::format(" Did you mean '{}'?", nearest)));
   }
-  fail(fmt::format("'{}' is one word too many. See {} --help", word, command_));
+  fail(fmt::format("'{}' is one word too many. See {} --help", data::shortened(word), command_));
 }
 
 std::string Arguments::help() const {
@@ -154,7 +165,7 @@ bool Arguments::read(const Strings& words) const {
   const auto dashes = std::find(words.begin(), words.end(), "--");
   const auto behind_dashes = static_cast<size_t>(dashes == words.end() ? 0 : words.end() - dashes - 1);
   for (size_t i = 0; i + behind_dashes < rest.size(); ++i)
-    if (rest[i].size() > 1 && rest[i].front() == '-') unexpected(rest[i]);
+    if (rest[i] != "--" && rest[i].size() > 1 && rest[i].front() == '-') unexpected(rest[i]);
   std::erase(rest, "--");
   size_t next = 0;
   for (size_t i = 0; i < entries_.size(); ++i) {
@@ -173,9 +184,11 @@ bool Arguments::read(const Strings& words) const {
     if (values[i].empty()) continue;
     if (!entry.is_word) {
       if (values[i].size() > 1 && !entry.many) fail(fmt::format("'{}' is given twice", entry.name));
-      for (const std::string& value : values[i])
+      for (const std::string& value : values[i]) {
+        if (value.empty()) fail(fmt::format("'{}' needs a value that is not empty", entry.name));
         if (std::find(known.begin(), known.end(), value) != known.end())
           fail(fmt::format("'{}' needs a value; '{}' is the next option", entry.name, value));
+      }
     }
     try {
       entry.set(values[i]);

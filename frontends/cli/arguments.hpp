@@ -28,6 +28,8 @@ class Arguments {
   void words(std::string name, Strings& target, std::string doc, bool required = true);
   /// --flag VALUE.
   void option(std::string flag, std::string value_name, std::string& target, std::string doc);
+  /// --flag FILE, where "-" is refused: it would be no file, and standard output takes only text.
+  void output(std::string flag, std::string value_name, std::string& target, std::string doc);
   /// --flag VALUE, as often as one likes.
   void repeated(std::string flag, std::string value_name, Strings& target, std::string doc);
   /// --flag VALUE, handed over as text; the handler's UserError is shown with the flag before it.

@@ -33,7 +33,20 @@ void print(std::string_view text) {
   if (!silenced) write_output(text);
 }
 
-void report(std::string_view message) { note(fmt::format("lariat: {}\n", message)); }
+std::string one_line(std::string_view text) {
+  std::string line;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte >= 0x20 && byte != 0x7f) {
+      line += c;
+    } else {
+      line += c == '\n' ? "\\n" : fmt::format("\\x{:02x}", byte);
+    }
+  }
+  return line;
+}
+
+void report(std::string_view message) { note(fmt::format("lariat: {}\n", one_line(message))); }
 
 void note(std::string_view text) {
   flush_output();  // what was printed before stands before, where both go to one terminal

@@ -9,6 +9,8 @@ namespace lariat::cli {
 /// Results, to standard output. A closed pipe (`lariat … | head`) is no failure: what nobody reads is
 /// dropped.
 void print(std::string_view text);
+/// The text with "\n" and "\xNN" in place of bytes that would move or colour what a terminal shows.
+std::string one_line(std::string_view text);
 /// One line to standard error: "lariat: …" with a line feed.
 void report(std::string_view message);
 /// Notices and progress, to standard error, as they are.

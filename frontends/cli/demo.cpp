@@ -55,7 +55,7 @@ void demo(const Strings& words) {
       "lariat demo --out build/demo");
   std::string folder = "lariat-demo", json_name;
   std::optional<int64_t> seed, threads;
-  arguments.option("--out", "DIR", folder,
+  arguments.output("--out", "DIR", folder,
                    "the folder for corpus, model and report; lariat-demo where it is not given");
   arguments.seed(seed);
   arguments.threads(threads);

@@ -49,7 +49,7 @@ void features(const Strings& words) {
   std::optional<int64_t> seed, threads;
   FeatureOptions options;
   arguments.word("FILE", audio_name, "WAV, FLAC, AIFF or SPHERE");
-  arguments.option("--out", "FILE", out, "where the features go: .csv, or .npy for NumPy");
+  arguments.output("--out", "FILE", out, "where the features go: .csv, or .npy for NumPy");
   arguments.seed(seed);
   arguments.threads(threads);
   arguments.json(json_name);

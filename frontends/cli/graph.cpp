@@ -32,7 +32,7 @@ void graph(const Strings& words) {
   std::string dot, after;
   bool text = false, show_passes = false;
   recipe_arguments.declare(arguments, false);
-  arguments.option("--dot", "FILE", dot, "write Graphviz's format");
+  arguments.option("--dot", "FILE", dot, "write Graphviz's format; - is standard output");
   arguments.flag("--text", text, "print the graph as text; the default unless --dot is given");
   arguments.option("--after", "PASS", after, "stop after this pass of the list; none: before the first");
   arguments.flag("--passes", show_passes, "list the passes in their order");
@@ -40,13 +40,16 @@ void graph(const Strings& words) {
   if (show_passes) return list_passes();
   const Recipe recipe = recipe_arguments.recipe("lariat graph");
   check_outputs({dot}, {recipe_arguments.file});
+  optimize(Graph(), after);  // refuses a pass that there is not, before the data are read
 
   std::string notice;
   const DataShape shape = recipe_shape(recipe, recipe_arguments.data, notice);
   if (!notice.empty()) report(notice + "; name their folder with --data");
   const TrainingStep step = make_training_step(recipe, shape, 1);
   const std::unique_ptr<Graph> shown = optimize(*step.written, after);
-  if (!dot.empty()) {
+  if (dot == "-") {
+    print(to_dot(*shown));
+  } else if (!dot.empty()) {
     AtomicFile out(dot);
     out.write(to_dot(*shown));
     out.commit();

@@ -7,6 +7,7 @@
 #include "frontends/cli/arguments.hpp"
 #include "frontends/cli/console.hpp"
 #include "frontends/cli/embedded.hpp"
+#include "frontends/data/option_table.hpp"
 #include "graph/error.hpp"
 
 namespace lariat::cli {
@@ -37,7 +38,7 @@ Status run(const Strings& arguments) {
     finish_output();
     return done;
   } catch (const UsageError& error) {
-    note(fmt::format("{}\n", error.what()));
+    note(one_line(error.what()) + "\n");
     return bad_input;
   } catch (const UserError& error) {
     report(error.what());
@@ -74,7 +75,7 @@ void dispatch(const std::string& program, const std::vector<Command>& list, cons
   }
   for (const Command& command : list)
     if (command.name == arguments[0]) return command.run(Strings(arguments.begin() + 1, arguments.end()));
-  throw UsageError(fmt::format("{}: there is no command '{}'.{}", program, arguments[0],
+  throw UsageError(fmt::format("{}: there is no command '{}'.{}", program, data::shortened(arguments[0]),
                                did_you_mean(arguments[0], names)));
 }
 

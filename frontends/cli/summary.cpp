@@ -84,7 +84,7 @@ std::vector<int64_t> flattened(const std::vector<std::vector<int64_t>>& confusio
 void list_skipped(const std::vector<std::string>& skipped) {
   if (skipped.empty()) return;
   report(fmt::format("{} file{} skipped:", skipped.size(), skipped.size() == 1 ? " was" : "s were"));
-  for (const std::string& line : skipped) note("  " + line + "\n");
+  for (const std::string& line : skipped) note("  " + one_line(line) + "\n");
 }
 
 ReportData report_data(const RunResult& result, const Store& weights, const std::string& recipe_text) {

@@ -31,7 +31,7 @@ bool read_options(const Strings& words, Options& options) {
                       "Trains the model that a recipe describes, and measures it on the test data.",
                       "lariat train examples/fsdd_lstm_l1.toml --data recordings --out digits.safetensors");
   options.recipe.declare(arguments);
-  arguments.option("--out", "MODEL", options.out,
+  arguments.output("--out", "MODEL", options.out,
                    "the model file to write; MODEL.checkpoint is kept beside it");
   arguments.repeated("--held-out", "SPEAKER", options.held_out,
                      "test on this speaker, whom training does not hear");
@@ -40,8 +40,8 @@ bool read_options(const Strings& words, Options& options) {
   arguments.json(options.json);
   arguments.option("--resume", "CHECKPOINT", options.resume,
                    "go on where a run with the same recipe stopped");
-  arguments.option("--profile", "FILE", options.profile, "first write a Perfetto trace of a few steps");
-  arguments.option("--report", "FILE.html", options.report, "write a page with curves, confusions and zeros");
+  arguments.output("--profile", "FILE", options.profile, "first write a Perfetto trace of a few steps");
+  arguments.output("--report", "FILE.html", options.report, "write a page with curves, confusions and zeros");
   arguments.flag("--no-test", options.no_test, "leave the test data alone, as a search for settings should");
   arguments.flag("--quiet", options.quiet, "no progress");
   return arguments.read(words);

@@ -16,7 +16,8 @@ namespace lariat::data {
 namespace {
 
 [[noreturn]] void throw_bad_value(const OptionDescription& option, std::string_view text) {
-  throw UserError(fmt::format("{} = {}: must be {}", option.name, text.empty() ? "''" : text, option.range));
+  throw UserError(
+      fmt::format("{} = {}: must be {}", option.name, text.empty() ? "''" : shortened(text), option.range));
 }
 
 template <class Number>
@@ -81,8 +82,8 @@ size_t parse_choice(const OptionDescription& option, std::string_view text,
   if (found != choices.end()) return static_cast<size_t>(found - choices.begin());
   const std::string nearest = nearest_name(text, choices);
   const std::string hint = nearest.empty() ? "" : fmt::format(". Did you mean '{}'?", nearest);
-  throw UserError(
-      fmt::format("{} = {}: must be {}{}", option.name, text.empty() ? "''" : text, option.range, hint));
+  throw UserError(fmt::format("{} = {}: must be {}{}", option.name, text.empty() ? "''" : shortened(text),
+                              option.range, hint));
 }
 
 namespace {
@@ -128,7 +129,7 @@ std::vector<std::pair<std::string, std::string>> json_entries(std::string_view j
 void throw_unknown_option(std::string_view name, const std::vector<std::string>& known) {
   std::vector<std::string> spelled = known;
   if (name.starts_with("--")) std::transform(known.begin(), known.end(), spelled.begin(), flag_of);
-  throw UserError(fmt::format("unknown option '{}'.{}", name, did_you_mean(name, spelled)));
+  throw UserError(fmt::format("unknown option '{}'.{}", shortened(name), did_you_mean(name, spelled)));
 }
 
 }  // namespace lariat::data

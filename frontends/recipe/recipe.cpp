@@ -20,7 +20,8 @@ const RecipeTable& find_table(std::string_view name, std::string_view place) {
     if (table.name == name) return table;
     known.push_back(table.name);
   }
-  throw UserError(fmt::format("{}a recipe has no table '{}'.{}", place, name, did_you_mean(name, known)));
+  throw UserError(fmt::format("{}a recipe has no table '{}'.{}", place, data::shortened(name),
+                              did_you_mean(name, known)));
 }
 
 // Changes one key of a spec whose kind is one of `kinds`.
@@ -47,7 +48,7 @@ Key parse_key(std::string_view text) {
   const auto refuse = [&] {
     throw UserError(fmt::format(
         "'{}' is no key of a recipe; write table.key, such as optimizer.learning_rate or layers.0.units",
-        text));
+        data::shortened(text)));
   };
   const size_t dot = text.find('.');
   if (dot == text.npos) refuse();

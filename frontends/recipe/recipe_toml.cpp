@@ -20,7 +20,7 @@ std::string number_text(double value) {
 
 // A value as the recipe's author wrote it, more or less.
 std::string written(const toml::node& node) {
-  if (const auto* text = node.as_string()) return fmt::format("\"{}\"", text->get());
+  if (const auto* text = node.as_string()) return fmt::format("\"{}\"", data::shortened(text->get()));
   if (const auto* number = node.as_integer()) return fmt::format("{}", number->get());
   if (const auto* number = node.as_floating_point()) return number_text(number->get());
   if (const auto* truth = node.as_boolean()) return truth->get() ? "true" : "false";

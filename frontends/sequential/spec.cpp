@@ -33,7 +33,7 @@ const SpecOption& SpecKind::at(std::string_view option, std::string_view place) 
   if (const SpecOption* found = find(option)) return *found;
   std::vector<std::string> known;
   for (const SpecOption& other : options) known.push_back(other.name);
-  throw UserError(fmt::format("{} has no key '{}'{}", place, option,
+  throw UserError(fmt::format("{} has no key '{}'{}", place, data::shortened(option),
                               known.empty() ? "; it has none" : "." + did_you_mean(option, known)));
 }
 
@@ -72,8 +72,8 @@ const SpecKind& find_kind(const SpecKinds& kinds, std::string_view name, std::st
     known.push_back(kind->name);
   }
   const std::string nearest = nearest_name(name, known);
-  throw UserError(fmt::format("{} kind = {}: must be one of {}{}", place, name.empty() ? "''" : name,
-                              fmt::join(known, ", "),
+  throw UserError(fmt::format("{} kind = {}: must be one of {}{}", place,
+                              name.empty() ? "''" : data::shortened(name), fmt::join(known, ", "),
                               nearest.empty() ? "" : fmt::format(". Did you mean '{}'?", nearest)));
 }
 
