@@ -1,130 +1,28 @@
 #include "frontends/recipe/run.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
 #include <nlohmann/json.hpp>
-#include <numbers>
 
-#include "frontends/data/idx.hpp"
-#include "frontends/data/random.hpp"
-#include "frontends/recipe/checkpoint.hpp"
 #include "frontends/recipe/saved_model.hpp"
 #include "graph/error.hpp"
-#include "tests/files.hpp"
 #include "tests/testing.hpp"
+#include "tests/toy_runs.hpp"
 
 namespace fs = std::filesystem;
 using namespace lariat;
+using lariat::testing::image_recipe;
 using lariat::testing::message_of;
+using lariat::testing::noisy_tone;
+using lariat::testing::recipe_of;
+using lariat::testing::speech_recipe;
 using lariat::testing::TemporaryFolder;
+using lariat::testing::write_digits;
+using lariat::testing::write_images;
 
 namespace {
-
-// A tone whose pitch says the class, with a little noise.
-speech::Audio tone(int label, uint64_t seed, int samples = 2400) {
-  speech::Audio audio{std::vector<float>(static_cast<size_t>(samples)), 8000};
-  data::RandomStream random(seed, data::RandomPurpose::noise);
-  const double phase = random.uniform(0, 6), frequency = 300 + 350 * label + random.uniform(-30, 30);
-  for (int t = 0; t < samples; ++t)
-    audio.samples[static_cast<size_t>(t)] = static_cast<float>(
-        6000 * std::sin(phase + 2 * std::numbers::pi * frequency * t / 8000) + 300 * random.normal());
-  return audio;
-}
-
-// Digits 0 to 9 of two speakers, indices 0 to `count` - 1.
-std::string write_digits(const TemporaryFolder& folder, int count) {
-  const fs::path path = folder.path() / "digits";
-  fs::create_directories(path);
-  uint64_t seed = 0;
-  for (int digit = 0; digit < 10; ++digit)
-    for (const char* speaker : {"ann", "bob"})
-      for (int i = 0; i < count; ++i, ++seed)
-        speech::write_wav(
-            (path / (std::to_string(digit) + "_" + speaker + "_" + std::to_string(i) + ".wav")).string(),
-            tone(digit, seed, 2000 + 37 * static_cast<int>(seed % 11)));
-  return path.string();
-}
-
-// Images of 4 × 4 in which the row of the label is bright.
-std::string write_images(const TemporaryFolder& folder) {
-  const fs::path path = folder.path() / "images";
-  fs::create_directories(path);
-  const auto write = [&](const std::string& name, int count, uint64_t seed) {
-    std::ofstream images(path / (name + "-images-idx3-ubyte"), std::ios::binary),
-        labels(path / (name + "-labels-idx1-ubyte"), std::ios::binary);
-    const auto number = [](std::ofstream& out, int value) {
-      out << '\0' << '\0' << static_cast<char>(value >> 8) << static_cast<char>(value);
-    };
-    images.write("\0\0\x08\x03", 4);
-    labels.write("\0\0\x08\x01", 4);
-    number(images, count);
-    number(images, 4);
-    number(images, 4);
-    number(labels, count);
-    data::RandomStream random(seed, data::RandomPurpose::noise);
-    for (int i = 0; i < count; ++i) {
-      labels << static_cast<char>(i % 4);
-      for (int pixel = 0; pixel < 16; ++pixel)
-        images << static_cast<char>(pixel / 4 == i % 4 ? 100 + random.below(100) : random.below(100));
-    }
-  };
-  write("train", 120, 1);
-  write("t10k", 40, 2);
-  return path.string();
-}
-
-const char* const speech_recipe = R"([data]
-kind = "digits"
-[features]
-num_mel_bins = 20
-cmvn = "global"
-[[layers]]
-kind = "stack_frames"
-frames = 3
-[[layers]]
-kind = "bidirectional_lstm"
-units = 10
-dropout = 0.1
-kernel_penalty = "l1=1e-3"
-recurrent_penalty = "l1=1e-3"
-[[layers]]
-kind = "dense"
-units = 0
-[optimizer]
-learning_rate = 0.02
-[schedule]
-kind = "cosine"
-[training]
-epochs = 3
-batch_size = 16
-clip_norm = 1
-seed = 5
-)";
-
-const char* const image_recipe = R"([data]
-kind = "idx"
-[[layers]]
-kind = "dense"
-units = 12
-activation = "relu"
-kernel_penalty = "l1=2e-3"
-[[layers]]
-kind = "dense"
-units = 4
-[optimizer]
-learning_rate = 0.02
-[training]
-epochs = 12
-batch_size = 16
-)";
-
-Recipe recipe_of(const char* text) { return Recipe::parse(text, "recipe.toml"); }
 
 void check_same(const RunResult& a, const RunResult& b) {
   CHECK(a.state_hash == b.state_hash);
@@ -232,7 +130,7 @@ TEST_CASE("run: another sample rate is resampled with a notice, and bad files ar
   Recipe recipe = recipe_of(speech_recipe);
   recipe.set("training.epochs", "1");
   std::ofstream(data + "/3_ann_6.wav") << "this is no audio";
-  speech::write_wav(data + "/4_ann_6.wav", tone(4, 1, 100));
+  speech::write_wav(data + "/4_ann_6.wav", noisy_tone(4, 1, 100));
   TrainingRun run(recipe, {.data = data, .out = out});
   REQUIRE(run.skipped().size() == 2);
   CHECK(run.skipped()[0].starts_with(data + "/3_ann_6.wav: "));
@@ -242,7 +140,7 @@ TEST_CASE("run: another sample rate is resampled with a notice, and bad files ar
   CHECK(result.skipped == run.skipped());
 
   SavedModel saved = SavedModel::load(out);
-  speech::Audio audio = tone(4, 3);
+  speech::Audio audio = noisy_tone(4, 3);
   audio.sample_rate = 16000;
   speech::write_wav(folder / "fast.wav", audio);
   std::vector<std::string> notices;
@@ -258,7 +156,7 @@ TEST_CASE("run: another sample rate is resampled with a notice, and bad files ar
 TEST_CASE("run: clips too short for the model are skipped, with the reason") {
   const TemporaryFolder folder;
   const std::string data = write_digits(folder, 7);
-  speech::write_wav(data + "/4_ann_6.wav", tone(4, 1, 600));
+  speech::write_wav(data + "/4_ann_6.wav", noisy_tone(4, 1, 600));
   Recipe recipe = recipe_of(speech_recipe);
   recipe.set({{"layers.0.kind", "conv1d"},
               {"layers.0.filters", "4"},
@@ -342,154 +240,6 @@ TEST_CASE("run: a run that is stopped and resumed ends in the same bits") {
   }
 }
 
-TEST_CASE("run: checkpoints of something else are refused") {
-  const TemporaryFolder folder;
-  const std::string data = write_images(folder), out = folder / "m.safetensors", file = checkpoint_of(out);
-  Recipe recipe = recipe_of(image_recipe);
-  recipe.set("training.epochs", "1");
-  TrainingRun(recipe, {.data = data, .out = out}).run();
-  const auto refused = [&](const Recipe& other, const std::string& from,
-                           std::optional<double> validation = std::nullopt) {
-    return message_of<UserError>(
-        [&] { TrainingRun(other, {.data = data, .validation = validation}).resume(from); });
-  };
-  Recipe other = recipe;
-  other.set("optimizer.learning_rate", "0.5");
-  CHECK(refused(other, file) == "'" + file +
-                                    "' was written by another recipe: optimizer.learning_rate is 0.02 there "
-                                    "and 0.5 here; give the same recipe and settings");
-  CHECK(refused(recipe, out) ==
-        "'" + out + "' is not a Lariat checkpoint; give a file that an unfinished lariat train wrote");
-  CHECK(refused(recipe, folder / "none") == "cannot load '" + folder / "none" + "': there is no such file");
-  Checkpoint checkpoint = Checkpoint::load(file);
-  checkpoint.train_examples = 7;
-  checkpoint.save(file);
-  CHECK(refused(recipe, file) ==
-        "'" + file + "' was trained on 7 examples, but these data have 120; give the same data");
-  checkpoint.train_examples = 120;
-  checkpoint.store.set("dense_1/bias", Tensor(f32, {3}));
-  checkpoint.save(file);
-  CHECK(refused(recipe, file) ==
-        "'" + file + "' has no tensor 'dense_1/bias' of type f32[12]; start the training again");
-  Store store = Store::load(file);
-  store.metadata()["history"] = "{";
-  store.save(file);
-  CHECK(refused(recipe, file) == "'" + file + "': its notes are damaged; start the training again");
-  store.metadata()["progress"] = "{}";
-  store.save(file);
-  CHECK(refused(recipe, file) ==
-        "'" + file + "': the checkpoint's progress lacks a member or has one of another type; it is damaged");
-  store.metadata().erase("recipe");
-  store.save(file);
-  CHECK(refused(recipe, file) == "'" + file + "' has no note 'recipe'; save it again");
-}
-
-TEST_CASE("run: model files that do not hold together are refused") {
-  const TemporaryFolder folder;
-  const std::string data = write_digits(folder, 6), out = folder / "m.safetensors", quoted = "'" + out + "'";
-  Recipe recipe = recipe_of(speech_recipe);
-  recipe.set("training.epochs", "1");
-  TrainingRun(recipe, {.data = data, .out = out}).run();
-  const Store good = Store::load(out);
-  const auto load_changed = [&](const std::function<void(Store&)>& change) {
-    Store store = good;
-    change(store);
-    store.metadata().erase("tensor_hash");
-    store.save(out);
-    return message_of<UserError>([&] { SavedModel::load(out); });
-  };
-  CHECK(load_changed([](Store& s) { s.set("cmvn/mean", Tensor(f32, {3})); }) ==
-        quoted + ": tensor 'cmvn/mean' is f32[3], but its features make it f32[20]; save the model again");
-  CHECK(load_changed([](Store& s) {
-          s.metadata()["features"] = R"({"num_mel_bins": 30, "sample_frequency": 8000})";
-        }) == quoted + ": its features have 30 dimensions, but its layers take 20; save the model again");
-  CHECK(load_changed([](Store& s) { s.metadata()["features"] = R"({"num_mel_bin": 30})"; }) ==
-        quoted + ": unknown option 'num_mel_bin'. Did you mean 'num_mel_bins'?");
-  CHECK(load_changed([](Store& s) {
-          const float nan = std::numeric_limits<float>::quiet_NaN();
-          s.set("cmvn/mean", Tensor::filled(f32, {20}, nan));
-        }) == quoted + ": tensor 'cmvn/mean' holds NaN or infinity; train the model again");
-  CHECK(load_changed([](Store& s) { s.metadata()["recipe"] = "[]"; }) ==
-        quoted + ": the recipe is not a JSON object; it is damaged");
-  CHECK(load_changed([](Store& s) { s.metadata().erase("layers"); }) ==
-        quoted + " has no note 'layers'; save it again");
-  CHECK(load_changed([](Store& s) { s.metadata().clear(); }) ==
-        quoted + " is not a Lariat model; give a file that lariat train or Sequential::save wrote");
-  CHECK(message_of<UserError>([&] { SavedModel::load(checkpoint_of(out)); }) ==
-        "'" + checkpoint_of(out) +
-            "' is a checkpoint, not a Lariat model; finish its training, or give the model file");
-
-  Sequential plain{Dense(2)};
-  plain.build({false, 3, {"a", "b"}});
-  plain.save(out);
-  const SavedModel saved = SavedModel::load(out);
-  CHECK_FALSE(saved.is_audio());
-  CHECK(message_of<UserError>([&] { saved.recipe(); }) ==
-        quoted + " has no recipe: Sequential::save wrote it; give data in code, or train it by a recipe");
-}
-
-TEST_CASE("run: a run that diverges says so, and its last checkpoint stays") {
-  const TemporaryFolder folder;
-  const std::string data = write_images(folder), out = folder / "m.safetensors";
-  Recipe recipe = recipe_of(image_recipe);
-  // w ← (1 - 2·10⁶)·w at each step.
-  recipe.set("layers.0.kernel_penalty", "l2=1");
-  recipe.set("optimizer.kind", "sgd");
-  recipe.set("optimizer.learning_rate", "1e6");
-  recipe.set("training.batch_size", "120");
-  const std::string message =
-      message_of<JobError>([&] { TrainingRun(recipe, {.data = data, .out = out}).run(); });
-  const size_t epochs = Checkpoint::load(checkpoint_of(out)).history.size();
-  CHECK(epochs >= 1);
-  CHECK(epochs < 12);
-  CHECK(message.starts_with("diverged: the loss is "));
-  CHECK(message.ends_with("; '" + checkpoint_of(out) + "' holds the state after epoch " +
-                          std::to_string(epochs)));
-  CHECK_FALSE(fs::exists(out));
-}
-
-TEST_CASE("run: weights that diverge in the last step replace nothing") {
-  const TemporaryFolder folder;
-  const std::string data = write_images(folder), out = folder / "m.safetensors";
-  Recipe recipe = recipe_of(image_recipe);
-  recipe.set("training.epochs", "1");
-  TrainingRun(recipe, {.data = data, .out = out}).run();
-  const std::string model = testing::read_file(out), checkpoint = testing::read_file(checkpoint_of(out));
-  // The loss before the only step is finite, the gradient of the penalty times the learning rate is not.
-  recipe.set({{"layers.0.kernel_penalty", "l2=1e34"},
-              {"proximal.rewrite", "false"},
-              {"optimizer.kind", "sgd"},
-              {"optimizer.learning_rate", "1e6"},
-              {"training.batch_size", "120"}});
-  CHECK(message_of<JobError>([&] { TrainingRun(recipe, {.data = data, .out = out}).run(); }) ==
-        "diverged: dense_1/kernel is not finite after step 1; lower the learning rate or clip the gradient");
-  const bool same = testing::read_file(out) == model && testing::read_file(checkpoint_of(out)) == checkpoint;
-  CHECK(same);
-}
-
-TEST_CASE("run: a saved model is evaluated with the loss of its recipe") {
-  const TemporaryFolder folder;
-  const std::string data = write_images(folder), out = folder / "m.safetensors";
-  Recipe recipe = recipe_of(image_recipe);
-  recipe.set({{"training.epochs", "1"}, {"loss.label_smoothing", "0.3"}});
-  const RunResult result = TrainingRun(recipe, {.data = data, .out = out}).run();
-  SavedModel saved = SavedModel::load(out);
-  CHECK(saved.evaluate(saved.load_data(data)).loss == result.test->loss);
-  CHECK(fmt::format("{:016x}", saved.model().parameter_hash()) == result.state_hash);
-  CHECK(result.training_state_hash != result.state_hash);
-  CHECK(message_of<UserError>([&] { saved.load_data(data, data::Split::validation); }) ==
-        "'" + out +
-            "' was trained without validation data (data.validation = 0); take the split train or test");
-}
-
-TEST_CASE("run: a device gets no checkpoint beside it") {
-  const TemporaryFolder folder;
-  Recipe recipe = recipe_of(image_recipe);
-  recipe.set("training.epochs", "1");
-  CHECK(TrainingRun(recipe, {.data = write_images(folder), .out = "/dev/null"}).run().checkpoint.empty());
-  CHECK_FALSE(fs::exists("/dev/null.checkpoint"));
-}
-
 TEST_CASE("run: without a test its figures are null") {
   const auto json = nlohmann::json::parse([] {
     RunResult result;
@@ -516,7 +266,7 @@ TEST_CASE(
     fs::create_directories(path / word);
     for (int i = 0; i < 6; ++i)
       speech::write_wav((path / word / (std::to_string(i) + ".wav")).string(),
-                        tone(word[0] == 'n', static_cast<uint64_t>(i)));
+                        noisy_tone(word[0] == 'n', static_cast<uint64_t>(i)));
   }
   std::ofstream(path / "testing_list.txt") << "no/0.wav\nyes/1.wav\n";
   std::ofstream(path / "validation_list.txt") << "no/2.wav\nyes/2.wav\nyes/3.wav\n";
