@@ -251,6 +251,7 @@ TEST_CASE("cli: outputs that would replace what is read, or each other, are refu
   for (const char* option : {"--out", "--json", "--report", "--profile"})
     check_refused({"train", made.recipe, "--data", made.tones, option, clip}, data);
   check_refused({"evaluate", made.model, "--data", made.tones, "--json", clip}, data);
+  check_refused({"graph", made.recipe, "--data", made.tones, "--dot", clip}, data);
   const bool untouched = read_file(clip) == sound;
   CHECK(untouched);
 }

@@ -60,7 +60,7 @@ void evaluate(const Strings& words) {
 
   SavedModel model = SavedModel::load(file);
   const Recipe& recipe = model.recipe();
-  check_outputs({json_name}, Corpus(recipe.data(), recipe.table("data").kind, data_folder));
+  check_outputs({json_name}, recipe, data_folder);
   const data::Dataset dataset = model.load_data(data_folder, split, held_out);
   for (const std::string& notice : dataset.notices) report(notice);
   const auto start = std::chrono::steady_clock::now();

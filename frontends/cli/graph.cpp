@@ -40,6 +40,7 @@ void graph(const Strings& words) {
   if (show_passes) return list_passes();
   const Recipe recipe = recipe_arguments.recipe("lariat graph");
   check_outputs({dot}, {recipe_arguments.file});
+  check_outputs({dot}, recipe, recipe_arguments.data);
   optimize(Graph(), after);  // refuses a pass that there is not, before the data are read
 
   std::string notice;

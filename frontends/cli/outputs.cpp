@@ -40,7 +40,9 @@ void check_outputs(const std::vector<std::string>& outputs, const std::vector<st
   }
 }
 
-void check_outputs(const std::vector<std::string>& outputs, const Corpus& data) {
+void check_outputs(const std::vector<std::string>& outputs, const Recipe& recipe, const std::string& folder) {
+  if (folder.empty() && recipe.data().path.empty()) return;
+  const Corpus data(recipe.data(), recipe.table("data").kind, folder);
   for (const std::string& output : outputs)
     if (is_file(output) && data.holds(output))
       throw UserError(

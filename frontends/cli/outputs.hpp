@@ -5,7 +5,7 @@
 #include <vector>
 
 namespace lariat {
-class Corpus;
+class Recipe;
 }
 
 namespace lariat::cli {
@@ -14,8 +14,9 @@ namespace lariat::cli {
 /// before any long work; what is there stays as it is. "" and "-" are no files.
 void check_outputs(const std::vector<std::string>& outputs, const std::vector<std::string>& inputs = {});
 
-/// Throws UserError where writing one of `outputs` would replace one of the data.
-void check_outputs(const std::vector<std::string>& outputs, const Corpus& data);
+/// Throws UserError where writing one of `outputs` would replace one of the recipe's data; `folder` stands in
+/// for its path where it is not empty.
+void check_outputs(const std::vector<std::string>& outputs, const Recipe& recipe, const std::string& folder);
 
 /// Whether both name one file, so that writing one changes the other; a device such as /dev/null may serve
 /// twice.

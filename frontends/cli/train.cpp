@@ -11,7 +11,6 @@
 #include "frontends/cli/training_step.hpp"
 #include "frontends/cli/watched_run.hpp"
 #include "frontends/recipe/checkpoint.hpp"
-#include "frontends/recipe/corpus.hpp"
 #include "graph/error.hpp"
 
 namespace lariat::cli {
@@ -93,7 +92,7 @@ void train(const Strings& words) {
   if (!same_file(options.resume, checkpoint)) inputs.push_back(options.resume);
   const Strings outputs{options.out, checkpoint, options.json, options.profile, options.report};
   check_outputs(outputs, inputs);
-  check_outputs(outputs, Corpus(recipe.data(), recipe.table("data").kind, options.recipe.data));
+  check_outputs(outputs, recipe, options.recipe.data);
   const JsonFile json(options.json);
   if (!options.resume.empty()) Checkpoint::load(options.resume);
   const std::string recipe_text = options.recipe.text();
