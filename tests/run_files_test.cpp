@@ -105,6 +105,9 @@ TEST_CASE("run: model files that do not hold together are refused") {
         }) == quoted + ": tensor 'cmvn/mean' holds NaN or infinity; train the model again");
   CHECK(load_changed([](Store& s) { s.metadata()["recipe"] = "[]"; }) ==
         quoted + ": the recipe is not a JSON object; it is damaged");
+  CHECK(load_changed([](Store& s) {
+          s.metadata()["recipe"] = std::string(100000, '[') + std::string(100000, ']');
+        }) == quoted + ": its note 'recipe' is nested too deeply; save it again");
   CHECK(load_changed([](Store& s) { s.metadata().erase("layers"); }) ==
         quoted + " has no note 'layers'; save it again");
   CHECK(load_changed([](Store& s) { s.metadata().clear(); }) ==

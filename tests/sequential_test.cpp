@@ -298,7 +298,7 @@ TEST_CASE("sequential: data that do not fit, and calls out of order") {
         "epochs = 0: must be an integer from 1");
   CHECK(message_of<UserError>([] {
           Sequential({Dense(2)}).build({false, 4, {"no", "\xff"}});
-        }) == "the name of a class is not valid UTF-8, in which models are saved; rename it");
+        }) == "the class '\xff' is not named in UTF-8, in which models are saved; rename it");
 }
 
 TEST_CASE("sequential: NaN is the largest probability, as it is to the accuracy") {

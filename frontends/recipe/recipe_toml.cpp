@@ -61,7 +61,9 @@ int line_of_long_key(std::string_view text) {
     const char c = text[i];
     if (c == '\n') {
       ++line;
-      dots = quote = comment = 0;
+      dots = 0;
+      quote = 0;
+      comment = false;
     } else if (comment) {
       continue;
     } else if (quote != 0) {

@@ -56,8 +56,8 @@ SavedModel SavedModel::load(const std::string& file) {
   const Store store = Store::load(file);
   SavedModel model(Sequential::from_store(store, file), file);
   if (store.metadata().contains("recipe")) {
-    at_place(fmt::format("'{}': ", file),
-             [&] { model.recipe_ = Recipe::from_json(note_of(store, "recipe", file)); });
+    const std::string& recipe = note_of(store, "recipe", file);
+    at_place(fmt::format("'{}': ", file), [&] { model.recipe_ = Recipe::from_json(recipe); });
     model.model_.compile(model.recipe_->optimizer(), model.recipe_->loss());
   }
   if (store.metadata().contains("features"))

@@ -93,7 +93,8 @@ void Sequential::build(const DataShape& shape, uint64_t seed) {
   if (self_->network) return;
   for (const std::string& name : shape.classes)
     if (!data::is_utf8(name))
-      throw UserError("the name of a class is not valid UTF-8, in which models are saved; rename it");
+      throw UserError(
+          fmt::format("the class '{}' is not named in UTF-8, in which models are saved; rename it", name));
   self_->shape = shape;
   self_->make_network();
   Store initial;
