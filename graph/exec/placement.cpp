@@ -156,7 +156,8 @@ class Placer {
 
   void add(int32_t id) {
     const Node& node = graph_.node(id);
-    Step step{.node = id};
+    Step step;
+    step.node = id;
     for (const Edge& edge : node.inputs) step.inputs.push_back(value(edge).view);
     step.outputs = concrete_outputs(node, step.inputs, bindings_);
     for (size_t o = 0; o < node.outputs.size(); ++o)
