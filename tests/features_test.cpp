@@ -338,7 +338,7 @@ TEST_CASE("features: audio that does not fit is refused by name") {
   for (size_t t = 200; t < 400; ++t) audio.samples[t] = t % 2 == 0 ? 3e38f : -3e38f;
   const std::string too_large = ": its samples are too large; scale it down or leave it out";
   CHECK(message_of<UserError>([&] { compute_features(audio, {.use_log_fbank = false}); }) ==
-        "seven.wav: frame 1 gives a feature of nan" + too_large);
+        "seven.wav: frame 1 gives a feature that is not finite" + too_large);
   CHECK(message_of<UserError>([&] {
           compute_features(audio, {.cmvn = Cmvn::utterance});
         }).ends_with(too_large));

@@ -103,9 +103,10 @@ class FeatureExtractor::Impl {
     const auto bad = std::find_if_not(features.values.begin(), features.values.end(),
                                       [](float value) { return std::isfinite(value); });
     if (bad == features.values.end()) return;
-    throw UserError(fmt::format(
-        "{}: frame {} gives a feature of {}: its samples are too large; scale it down or leave it out",
-        name_of(audio), (bad - features.values.begin()) / features.dimensions, *bad));
+    throw UserError(
+        fmt::format("{}: frame {} gives a feature that is not finite: its samples are too large; scale it "
+                    "down or leave it out",
+                    name_of(audio), (bad - features.values.begin()) / features.dimensions));
   }
 
   void fill_frame(const std::vector<float>& samples, int64_t index, std::vector<double>& frame) const {
