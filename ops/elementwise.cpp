@@ -39,10 +39,10 @@ std::vector<Reject> common_rejects(size_t inputs, bool takes_integers) {
     dtypes.inputs.back().dtype = f64;
     rejects = {shapes, dtypes};
   }
-  if (!takes_integers)
-    rejects.push_back({std::vector<TensorType>(inputs, {i32, {2}}),
-                       {},
-                       "takes f32 or f64; got i32[2]. Use cast to convert it"});
+  const Reject integers{std::vector<TensorType>(inputs, {i32, {2}}),
+                        {},
+                        "takes f32 or f64; got i32[2]. Use cast to convert it"};
+  if (!takes_integers) rejects.push_back(integers);
   return rejects;
 }
 
