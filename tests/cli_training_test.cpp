@@ -191,6 +191,7 @@ TEST_CASE("cli: an interrupted training says how to go on, and ends with the sam
   REQUIRE(resumed.status == 0);
   const json a = read_json(folder / "whole.json"), b = read_json(folder / "resumed.json");
   CHECK(a["state_hash"] == b["state_hash"]);
+  CHECK(a["training_state_hash"] == b["training_state_hash"]);
   CHECK(b["history"].size() == 150);
   CHECK(std::filesystem::exists(model));
 

@@ -26,6 +26,7 @@ namespace {
 
 void check_same(const RunResult& a, const RunResult& b) {
   CHECK(a.state_hash == b.state_hash);
+  CHECK(a.training_state_hash == b.training_state_hash);
   REQUIRE(a.history.size() == b.history.size());
   for (size_t i = 0; i < a.history.size(); ++i) {
     CHECK(a.history[i].loss == b.history[i].loss);
