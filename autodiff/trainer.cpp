@@ -108,6 +108,8 @@ std::unique_ptr<Graph> training_step(Value written, const Optimizer& optimizer, 
   for (const Output& output : written.graph().outputs())
     if (output.is_update) step->update(output.name, copy(output.value));
   for (const auto& [name, value] : options.metrics) {
+    if (&value.graph() != &written.graph())
+      throw UserError(fmt::format("the metric '{}' belongs to another graph than the loss", name));
     if (value.rank() != 0)
       throw UserError(fmt::format("the metric '{}' is {}; a metric is a scalar, such as a mean", name,
                                   text(value.type())));

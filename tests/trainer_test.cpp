@@ -200,6 +200,9 @@ TEST_CASE("mistakes are named") {
           Trainer(mean(matmul(x, w)), Sgd{}, {.metrics = {{"prediction", matmul(x, w)}}});
         }) == "the metric 'prediction' is f32[batch, 1]; a metric is a scalar, such as a mean");
   CHECK(testing::message_of<UserError>([&] {
+          Trainer(mean(matmul(x, w)), Sgd{}, {.metrics = {{"size", sum(elsewhere)}}});
+        }) == "the metric 'size' belongs to another graph than the loss");
+  CHECK(testing::message_of<UserError>([&] {
           Trainer(mean(matmul(x, w)), Sgd{}, {.parameters = {w, g.parameter("unused", {2})}});
         }) == "'unused' is to be trained, but the loss depends on no parameter of that name");
   CHECK(testing::message_of<UserError>([&] { const Optimizer bad = Adam{.epsilon = 0}; }) ==
