@@ -70,6 +70,8 @@ Attributes checked_attributes(const OpDef& op, Attributes given, const std::stri
     if (const auto* number = std::get_if<double>(&value)) check_number(*spec, *number, place);
     if (const auto* number = std::get_if<int64_t>(&value))
       check_number(*spec, static_cast<double>(*number), place);
+    if (const auto* numbers = std::get_if<std::vector<int64_t>>(&value))
+      for (const int64_t number : *numbers) check_number(*spec, static_cast<double>(number), place);
   }
   for (const AttributeSpec& spec : op.attributes) {
     if (given.find(spec.name)) continue;

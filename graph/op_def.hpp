@@ -113,7 +113,7 @@ struct AttributeSpec {
   std::string doc;
   /// Nothing: the attribute must be given.
   std::optional<Attribute> otherwise = std::nullopt;
-  /// Inclusive range of a number.
+  /// Inclusive range of a number, or of each one of a list.
   double minimum = -1e300, maximum = 1e300;
 };
 
