@@ -2,17 +2,13 @@
 
 #include "graph/error.hpp"
 #include "ops/axes.hpp"
-#include "ops/gemm.hpp"
+#include "ops/convolution.hpp"
 #include "ops/ops.hpp"
 #include "ops/records.hpp"
-#include "ops/window.hpp"
 
 namespace lariat {
 
 namespace {
-
-// Unfolded rows that fit well into a core's second-level cache.
-constexpr int64_t tile_bytes = 256 * 1024;
 
 std::vector<TensorType> infer(const InferContext& c) {
   check_one_dtype(c);
@@ -24,52 +20,41 @@ std::vector<TensorType> infer(const InferContext& c) {
   return {{c.in(0).dtype, {x[0], checked_steps(window_of(c, w[0].size()), x[1]), w[2]}}};
 }
 
-// y = unfold(x)·w, one tile of rows after the other: the unfolded x never leaves the cache.
-template <class T>
-void forward(const KernelContext& k) {
-  const Extents &x = k.inputs[0].extents, &w = k.inputs[1].extents, &y = k.outputs[0].extents;
-  const Window window = window_of(k.attributes, w[0]);
-  const int64_t rows = y[0] * y[1], depth = w[0] * w[1], width = w[2];
-  if (window.kernel == 1 && window.stride == 1 && window.before + window.after == 0)
-    return gemm<T>(k.parallel, false, false, rows, width, depth, k.in<T>(0), depth, k.in<T>(1), width, T(0),
-                   k.out<T>(0), width);
-  const auto fitting = tile_bytes / std::max<int64_t>(1, depth * static_cast<int64_t>(sizeof(T)));
-  const int64_t tile = std::clamp<int64_t>(fitting / 16 * 16, 32, 1024);
-  k.parallel.run(rows, tile, [&](int64_t begin, int64_t end) {
-    // Kept between calls, so that a step allocates nothing; nothing inside starts other tasks.
-    thread_local std::vector<T> unfolded;
-    unfolded.resize(std::max<size_t>(unfolded.size(), tile * depth));
-    unfold_rows(k.in<T>(0), x[1], x[2], window, y[1], begin, end, unfolded.data());
-    gemm_tile<T>(false, false, end - begin, width, depth, unfolded.data(), depth, k.in<T>(1), width, T(0),
-                 k.out<T>(0) + begin * width, width);
-  });
+// Time is the height of images one column wide.
+Convolution convolution(std::span<const TensorView> inputs, std::span<const TensorView> outputs,
+                        const Attributes& attributes) {
+  const Extents &x = inputs[0].extents, &w = inputs[1].extents, &y = outputs[0].extents;
+  return convolution_of({x[0], x[1], 1, x[2]}, {w[0], 1, w[1], w[2]}, {y[0], y[1], 1, y[2]},
+                        {window_of(attributes, w[0]), {}});
 }
 
-// With U = unfold(x), y = U·w:  dx = fold(dy·wᵀ), dw = Uᵀ·dy.
+template <class T>
+void forward(const KernelContext& k) {
+  convolve(k.parallel, convolution(k.inputs, k.outputs, k.attributes), k.in<T>(0), k.in<T>(1), k.out<T>(0),
+           k.workspace);
+}
+
 Adjoints vjp(const GradContext& g) {
-  const Value x = g.in(0), w = g.in(1), d = g.adjoint(0);
-  const Shape shape = w.shape();
-  const Dim depth = shape[0] * shape[1], width = shape[2];
-  Attributes window = g.attributes();
-  window.set("kernel", shape[0].size());
+  const Shape &x = g.in(0).shape(), &w = g.in(1).shape();
+  const auto images = [](Value v) {
+    const Shape& shape = v.shape();
+    return reshape(v, {shape[0], shape[1], 1, shape[2]});
+  };
+  const Window2d window{window_of(g.attributes(), w[0].size()), {}};
+  const Value d = images(g.adjoint(0));
   Value dx, dw;
   if (g.needs(0)) {
-    Attributes folding = window;
-    folding.set("time", Shape{x.shape()[1]});
-    dx = build("fold1d", {matmul(d, transpose(reshape(w, {depth, width})))}, folding);
+    const Value kernel = reshape(g.in(1), {w[0], 1, w[1], w[2]});
+    dx = reshape(conv2d_input_gradient(d, kernel, window, x[1], 1), x);
   }
-  if (g.needs(1)) {
-    const Value unfolded = reshape(build("unfold1d", {x}, window), {-1, depth});
-    dw = reshape(matmul(transpose(unfolded), reshape(d, {-1, width})), shape);
-  }
+  if (g.needs(1)) dw = reshape(conv2d_weight_gradient(images(g.in(0)), d, window), w);
   return {dx, dw};
 }
 
 Cost cost(std::span<const TensorView> inputs, std::span<const TensorView> outputs,
           const Attributes& attributes) {
   Cost cost = streaming_cost<0>(inputs, outputs, attributes);
-  const Extents& w = inputs[1].extents;
-  cost.flops = 2 * static_cast<double>(w[0] * w[1]) * static_cast<double>(outputs[0].count());
+  cost.flops = convolution(inputs, outputs, attributes).flops();
   return cost;
 }
 
@@ -90,12 +75,12 @@ OpDef records::conv1d() {
   def.samples = {{"difference", {{{1, 4, 1}, {1, 2, 4, 8}}, {{2, 1, 1}, {-1, 1}}}, {}, {1, 2, 4}},
                  {"padded",
                   {{{1, 3, 1}, {1, 2, 3}}, {{3, 1, 1}, {1, 10, 100}}},
-                  attributes_of({3, 1, 1, 1, 1}),
+                  attributes_of(Window{3, 1, 1, 1, 1}),
                   {210, 321, 32}},
                  {"two channels", {{{1, 2, 2}, four}, {{1, 2, 2}, {1, 0, 1, 1}}}, {}, {3, 2, 7, 4}},
-                 {"stride", {{{2, 7, 2}}, {{3, 2, 4}}}, attributes_of({3, 2, 1, 1, 1})},
-                 {"dilation", {{{2, 7, 2}}, {{3, 2, 4}}}, attributes_of({3, 1, 2, 0, 0})},
-                 {"one tap with stride", {{{2, 4, 2}}, {{1, 2, 3}}}, attributes_of({1, 2, 1, 0, 0})},
+                 {"stride", {{{2, 7, 2}}, {{3, 2, 4}}}, attributes_of(Window{3, 2, 1, 1, 1})},
+                 {"dilation", {{{2, 7, 2}}, {{3, 2, 4}}}, attributes_of(Window{3, 1, 2, 0, 0})},
+                 {"one tap with stride", {{{2, 4, 2}}, {{1, 2, 3}}}, attributes_of(Window{1, 2, 1, 0, 0})},
                  {"no rows", {{{0, 4, 2}}, {{3, 2, 1}}}},
                  {"no channels", {{{1, 2, 0}}, {{1, 0, 1}}}, {}, {0, 0}}};
   def.rejects = {{{{f32, {2, 9, 3}}, {f32, {5, 4, 8}}},

@@ -195,16 +195,20 @@ Value last_step(Operand x, Operand lengths);
 /// zeros in front, "valid" pads nothing.
 Value conv1d(Operand x, Operand w, int64_t stride = 1, const std::string& padding = "same",
              int64_t dilation = 1);
-/// [batch, steps, kernel·channels]: what each window of `kernel` taps sees, side by side (im2col).
-Value unfold1d(Operand x, int64_t kernel, int64_t stride = 1, int64_t dilation = 1, int64_t pad_before = 0,
-               int64_t pad_after = 0);
-/// The adjoint of unfold1d: adds the taps to the time steps that they saw.
-Value fold1d(Operand windows, Dim time, int64_t kernel, int64_t stride = 1, int64_t dilation = 1,
-             int64_t pad_before = 0, int64_t pad_after = 0);
 /// The maximum and the mean over windows of `size` steps, without padding. Of equal elements the first gets
 /// the adjoint.
 Value max_pool1d(Operand x, int64_t size, int64_t stride);
 Value average_pool1d(Operand x, int64_t size, int64_t stride);
+
+// Windows that slide over height and width of [batch, height, width, channels].
+
+struct Size2d {
+  int64_t height = 1, width = 1;
+};
+/// x [batch, height, width, in], w [kernel_height, kernel_width, in, out] -> [batch, rows, columns, out], a
+/// cross-correlation; padding "same" and "valid" as in conv1d, along both axes.
+Value conv2d(Operand x, Operand w, Size2d stride = {}, const std::string& padding = "same",
+             Size2d dilation = {});
 
 /// Sets elements to 0 with probability `rate` in [0, 1) and divides the others by 1 - rate (Srivastava et al.
 /// 2014); the identity at inference. Draws from the graph's random state, each node from a stream of its own.

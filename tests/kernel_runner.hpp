@@ -72,6 +72,40 @@ Tensor random_tensor(Extents extents, uint64_t seed, double low = -1, double hig
   return result;
 }
 
+// Calls body(index) for every index of `extents` in row-major order.
+template <class Body>
+void for_each_index(const Extents& extents, const Body& body) {
+  const int64_t count = element_count(extents);
+  Extents index(extents.size());
+  for (int64_t i = 0; i < count; ++i) {
+    int64_t rest = i;
+    for (size_t d = extents.size(); d-- > 0; rest /= extents[d]) index[d] = rest % extents[d];
+    body(index);
+  }
+}
+
+inline int64_t offset_of(const Extents& index, const Extents& extents) {
+  int64_t offset = 0;
+  for (size_t d = 0; d < extents.size(); ++d) offset = offset * extents[d] + index[d];
+  return offset;
+}
+
+class Dice {
+ public:
+  explicit Dice(uint64_t seed) : engine_(seed) {}
+  int64_t operator()(int64_t below) { return static_cast<int64_t>(engine_() % static_cast<uint64_t>(below)); }
+  Extents extents(int64_t rank) {
+    Extents result;
+    // Now and then an axis is empty, of size 1 or longer than a vector.
+    for (int64_t i = 0; i < rank; ++i)
+      result.push_back((*this)(12) == 0 ? 0 : (*this)(6) == 0 ? 17 + (*this)(20) : 1 + (*this)(5));
+    return result;
+  }
+
+ private:
+  std::mt19937_64 engine_;
+};
+
 inline Tensor integers(std::vector<int32_t> values) {
   return Tensor::of<int32_t>({static_cast<int64_t>(values.size())}, std::span<const int32_t>(values));
 }

@@ -10,6 +10,7 @@
 #include "tests/toy_data.hpp"
 
 using namespace lariat;
+using lariat::testing::largest_difference;
 using lariat::testing::message_of;
 using lariat::testing::sequences;
 
@@ -19,13 +20,6 @@ namespace {
 Tensor values_of(Sequential& model, Value value, const data::Dataset& dataset, int batch_size, int multiple) {
   Inference inference(*model.network().graph, std::span(&value, 1));
   return inference.run(dataset, model.store(), *make_serial_executor(), batch_size, multiple).front();
-}
-
-double largest_difference(const Tensor& a, const Tensor& b) {
-  REQUIRE(a.extents() == b.extents());
-  double largest = 0;
-  for (int64_t i = 0; i < a.count(); ++i) largest = std::max(largest, std::abs(a.at(i) - b.at(i)));
-  return largest;
 }
 
 // One layer on one batch of sequences: the output and its lengths.

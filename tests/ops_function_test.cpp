@@ -29,12 +29,16 @@ TEST_CASE("shapes with symbols are inferred") {
   CHECK(shape_of(mean(x, {0, 1}, true)) == "[1, 1, 40]");
   CHECK(shape_of(broadcast_to(sum(x, {1}, true), x.shape())) == "[batch, time, 40]");
   CHECK(shape_of(sum_to(x, {dim::batch, 1, 40})) == "[batch, 1, 40]");
-  CHECK(shape_of(unfold1d(x, 3, 2, 1, 1, 1)) == "[batch, floor((time + 1)/2), 120]");
   CHECK(shape_of(max_pool1d(x, 2, 2)) == "[batch, floor((time)/2), 40]");
   const Value w = graph.parameter("w", {5, 40, 7});
   CHECK(shape_of(conv1d(x, w)) == "[batch, time, 7]");
   CHECK(shape_of(conv1d(x, w, 2)) == "[batch, floor((time + 1)/2), 7]");
   CHECK(shape_of(conv1d(x, w, 1, "valid")) == "[batch, time - 4, 7]");
+  const Value images = graph.input("images", {dim::batch, dim::time, 40, 3});
+  const Value kernel = graph.parameter("kernel", {5, 4, 3, 7});
+  CHECK(shape_of(conv2d(images, kernel)) == "[batch, time, 40, 7]");
+  CHECK(shape_of(conv2d(images, kernel, {2, 3})) == "[batch, floor((time + 1)/2), 14, 7]");
+  CHECK(shape_of(conv2d(images, kernel, {1, 1}, "valid", {2, 1})) == "[batch, time - 8, 37, 7]");
   CHECK(shape_of(element_count(x, {0, 1})) == "[]");
   CHECK(shape_of(logsumexp(x, true)) == "[batch, time, 1]");
 }
@@ -168,6 +172,11 @@ TEST_CASE("functions refuse with the line they were called on") {
   CHECK(message([&] {
           conv1d(x, x, 1, "full");
         }).ends_with(": the padding 'full' is unknown; it must be \"same\", \"causal\" or \"valid\""));
+  CHECK(message([&] {
+          conv2d(x, x, {}, "causal");
+        }).ends_with(": the padding 'causal' is unknown; it must be \"same\" or \"valid\""));
+  CHECK(
+      message([&] { conv2d(x, x); }).ends_with(": takes x [batch, height, width, channels]; got [batch, 5]"));
   CHECK(message([&] {
           masked_mean_time(x, x);
         }).starts_with("[masked_mean_time] built at ops_function_test.cpp:"));

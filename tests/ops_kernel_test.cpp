@@ -14,40 +14,6 @@ using namespace lariat::testing;
 
 namespace {
 
-// Calls body(index) for every index of `extents` in row-major order.
-template <class Body>
-void for_each_index(const Extents& extents, const Body& body) {
-  const int64_t count = element_count(extents);
-  Extents index(extents.size());
-  for (int64_t i = 0; i < count; ++i) {
-    int64_t rest = i;
-    for (size_t d = extents.size(); d-- > 0; rest /= extents[d]) index[d] = rest % extents[d];
-    body(index);
-  }
-}
-
-int64_t offset_of(const Extents& index, const Extents& extents) {
-  int64_t offset = 0;
-  for (size_t d = 0; d < extents.size(); ++d) offset = offset * extents[d] + index[d];
-  return offset;
-}
-
-class Dice {
- public:
-  explicit Dice(uint64_t seed) : engine_(seed) {}
-  int64_t operator()(int64_t below) { return static_cast<int64_t>(engine_() % static_cast<uint64_t>(below)); }
-  Extents extents(int64_t rank) {
-    Extents result;
-    // Now and then an axis is empty, of size 1 or longer than a vector.
-    for (int64_t i = 0; i < rank; ++i)
-      result.push_back((*this)(12) == 0 ? 0 : (*this)(6) == 0 ? 17 + (*this)(20) : 1 + (*this)(5));
-    return result;
-  }
-
- private:
-  std::mt19937_64 engine_;
-};
-
 Attributes axes_of(std::vector<int64_t> axes, bool keep = false) {
   return {{"axes", axes}, {"keep_dims", keep}};
 }
@@ -139,9 +105,25 @@ TEST_CASE("kernels give the same bits in any order of chunks") {
   const Tensor sequences = random_tensor<float>({4, 300, 70}, 8),
                kernel = random_tensor<float>({5, 70, 30}, 9);
   same("conv1d", {sequences, kernel}, {{"pad_before", int64_t{2}}, {"pad_after", int64_t{2}}});
-  same("unfold1d", {sequences}, {{"kernel", int64_t{3}}});
   same("max_pool1d", {sequences}, {{"size", int64_t{3}}, {"stride", int64_t{2}}});
   same("average_pool1d", {sequences}, {{"size", int64_t{3}}, {"stride", int64_t{2}}});
+  const auto pair = [](int64_t height, int64_t width) { return std::vector<int64_t>{height, width}; };
+  // Lines of columns that overlap, lines of their own, one image in bands, and filters in blocks.
+  const Attributes none{}, dilated{{"dilation", pair(1, 2)}};
+  for (const auto& [x, w, y, window] : std::vector<std::tuple<Extents, Extents, Extents, Attributes>>{
+           {{9, 20, 40, 6}, {3, 5, 6, 7}, {9, 18, 36, 7}, none},
+           {{9, 20, 40, 6}, {3, 5, 6, 7}, {9, 18, 32, 7}, dilated},
+           {{1, 80, 9, 30}, {3, 4, 30, 20}, {1, 78, 6, 20}, none},
+           {{3, 70, 4, 40}, {3, 3, 40, 300}, {3, 68, 2, 300}, none}}) {
+    const Tensor images = random_tensor<float>(x, 10), weights = random_tensor<float>(w, 11),
+                 adjoint = random_tensor<float>(y, 12);
+    same("conv2d", {images, weights}, window);
+    Attributes of_input = window, of_weight = window;
+    of_input.set("image", Shape{x[1], x[2]});
+    of_weight.set("kernel", pair(w[0], w[1]));
+    same("conv2d_input_gradient", {adjoint, weights}, of_input);
+    same("conv2d_weight_gradient", {images, adjoint}, of_weight);
+  }
   same("average_unpool1d", {sequences}, {{"size", int64_t{3}}, {"stride", int64_t{1}}, {"time", Shape{302}}});
 }
 
@@ -400,39 +382,4 @@ TEST_CASE("labels and lengths out of range are named") {
         "length -1 of row 0 is out of range: there are 3 steps");
   CHECK(message("gather_steps", {sequences, Tensor::filled(i32, {2, 1, 4}, 3)}) ==
         "index 3 at [0, 0, 0] is out of range: there are 3 steps, 0 to 2");
-}
-
-TEST_CASE("conv1d is its definition, in tiles and for every padding") {
-  Dice dice(40);
-  for (int round = 0; round < 60; ++round) {
-    const int64_t batch = 1 + dice(3), time = 8 + dice(300), in = 1 + dice(5), out = 1 + dice(5),
-                  taps = 1 + dice(3);
-    const int64_t stride = 1 + dice(3), dilation = 1 + dice(3);
-    const std::string padding = std::vector<std::string>{"same", "causal", "valid"}[dice(3)];
-    Graph graph;
-    const Value x = graph.input("x", {batch, time, in}, f64), w = graph.input("w", {taps, in, out}, f64);
-    const Value y = conv1d(x, w, stride, padding, dilation);
-    graph.output("y", y);
-    const Feeds feeds{{"x", random_tensor<double>({batch, time, in}, round)},
-                      {"w", random_tensor<double>({taps, in, out}, round + 1)}};
-    Program program(graph);
-    Store store;
-    const Tensor result = program.run(feeds, store, *make_serial_executor())[0];
-    const int64_t reach = dilation * (taps - 1);
-    const int64_t before = padding == "same" ? reach / 2 : padding == "causal" ? reach : 0;
-    const int64_t steps = padding == "valid" ? (time - reach - 1) / stride + 1 : (time + stride - 1) / stride;
-    REQUIRE(result.extents() == Extents{batch, steps, out});
-    const double *xs = feeds.at("x").data<double>(), *ws = feeds.at("w").data<double>();
-    double worst = 0;
-    for_each_index(result.extents(), [&](const Extents& i) {
-      double sum = 0;
-      for (int64_t k = 0; k < taps; ++k) {
-        const int64_t t = i[1] * stride - before + k * dilation;
-        for (int64_t c = 0; t >= 0 && t < time && c < in; ++c)
-          sum += xs[(i[0] * time + t) * in + c] * ws[(k * in + c) * out + i[2]];
-      }
-      worst = std::max(worst, std::abs(sum - result.at(offset_of(i, result.extents()))));
-    });
-    CHECK(worst < 1e-12);
-  }
 }

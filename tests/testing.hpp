@@ -2,7 +2,10 @@
 
 #include <doctest/doctest.h>
 
+#include <cmath>
 #include <string>
+
+#include "graph/tensor.hpp"
 
 namespace lariat::testing {
 
@@ -19,6 +22,14 @@ std::string message_of(Action&& action) {
   }
   FAIL("nothing was thrown");
   return {};
+}
+
+/// max |a - b| of two tensors of the same extents.
+inline double largest_difference(const Tensor& a, const Tensor& b) {
+  REQUIRE(a.extents() == b.extents());
+  double largest = 0;
+  for (int64_t i = 0; i < a.count(); ++i) largest = std::max(largest, std::abs(a.at(i) - b.at(i)));
+  return largest;
 }
 
 }  // namespace lariat::testing
