@@ -1,7 +1,7 @@
 #include "ops/axes.hpp"
 #include "ops/ops.hpp"
+#include "ops/pooling.hpp"
 #include "ops/records.hpp"
-#include "ops/window.hpp"
 
 namespace lariat {
 
@@ -9,29 +9,23 @@ namespace {
 
 std::vector<TensorType> infer(const InferContext& c) {
   check_float(c, 0, "x");
-  check_sequence(c, "x");
-  const Window window{c.attribute<int64_t>("size"), c.attribute<int64_t>("stride")};
-  const Shape& x = c.shape(0);
-  return {{c.in(0).dtype, {x[0], checked_steps(window, x[1]), x[2]}}};
+  return {{c.in(0).dtype, pooled(c)}};
 }
 
+// Time is the height of images one column wide.
 template <class T>
 void forward(const KernelContext& k) {
-  const int64_t size = k.attributes.get<int64_t>("size"), stride = k.attributes.get<int64_t>("stride");
-  const int64_t time = k.inputs[0].extents[1], steps = k.outputs[0].extents[1],
-                channels = k.outputs[0].extents[2];
-  const T scale = T(1) / static_cast<T>(size);
-  k.parallel.run(k.outputs[0].extents[0] * steps, rows_per_task(size * channels),
-                 [&](int64_t begin, int64_t end) {
-                   for (int64_t row = begin; row < end; ++row) {
-                     const T* x = k.in<T>(0) + (row / steps * time + row % steps * stride) * channels;
-                     T* y = k.out<T>(0) + row * channels;
-                     std::copy_n(x, channels, y);
-                     for (int64_t tap = 1; tap < size; ++tap)
-                       for (int64_t j = 0; j < channels; ++j) y[j] += x[tap * channels + j];
-                     for (int64_t j = 0; j < channels; ++j) y[j] *= scale;
-                   }
-                 });
+  const Extents &x = k.inputs[0].extents, &y = k.outputs[0].extents;
+  const Pooling pooling =
+      pooling_of({x[0], x[1], 1, x[2]}, {y[0], y[1], 1, y[2]}, {pool_of(k.attributes), {}});
+  average_pool(k.parallel, pooling, k.in<T>(0), k.out<T>(0));
+}
+
+Adjoints vjp(const GradContext& g) {
+  const Shape &x = g.in(0).shape(), &y = g.out(0).shape();
+  const Window window = pool_of(g.attributes());
+  const Value d = reshape(g.adjoint(0), {y[0], y[1], 1, y[2]});
+  return {reshape(average_unpool2d(d, {window.kernel, 1}, {window.stride, 1}, x[1], 1), x)};
 }
 
 }  // namespace
@@ -41,17 +35,11 @@ OpDef records::average_pool1d() {
             .doc = "The mean over sliding windows of the time axis.",
             .inputs = {{"x", "f32 or f64 [batch, time, channels]"}},
             .outputs = {{"result", "[batch, steps, channels]"}}};
-  def.attributes = {
-      {"size", AttributeKind::integer, "time steps of one window", std::nullopt, 1, 1e9},
-      {"stride", AttributeKind::integer, "time steps from one window to the next", std::nullopt, 1, 1e9}};
+  def.attributes = pool_attributes();
   def.traits.linear = {true};
   def.infer = infer;
   def.kernel = {forward<float>, forward<double>, nullptr};
-  def.vjp = [](const GradContext& g) -> Adjoints {
-    Attributes attributes = g.attributes();
-    attributes.set("time", Shape{g.in(0).shape()[1]});
-    return {build("average_unpool1d", {g.adjoint(0)}, attributes)};
-  };
+  def.vjp = vjp;
   def.cost = streaming_cost<1>;
   const auto pool = [](int64_t size, int64_t stride) -> Attributes {
     return {{"size", size}, {"stride", stride}};

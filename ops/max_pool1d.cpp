@@ -1,47 +1,24 @@
 #include "ops/axes.hpp"
 #include "ops/ops.hpp"
+#include "ops/pooling.hpp"
 #include "ops/records.hpp"
-#include "ops/window.hpp"
 
 namespace lariat {
 
 namespace {
 
-Window pool_of(const Attributes& a) { return {a.get<int64_t>("size"), a.get<int64_t>("stride")}; }
-
 std::vector<TensorType> infer(const InferContext& c) {
-  check_sequence(c, "x");
-  const Window window{c.attribute<int64_t>("size"), c.attribute<int64_t>("stride")};
-  const Shape& x = c.shape(0);
-  const Shape shape{x[0], checked_steps(window, x[1]), x[2]};
+  const Shape shape = pooled(c);
   return {{c.in(0).dtype, shape}, {i32, shape}};
 }
 
+// Time is the height of images one column wide.
 template <class T>
 void forward(const KernelContext& k) {
-  const Window window = pool_of(k.attributes);
-  const int64_t time = k.inputs[0].extents[1], steps = k.outputs[0].extents[1],
-                channels = k.outputs[0].extents[2];
-  k.parallel.run(k.outputs[0].extents[0] * steps, rows_per_task(window.kernel * channels),
-                 [&](int64_t begin, int64_t end) {
-                   for (int64_t row = begin; row < end; ++row) {
-                     const int64_t first = row % steps * window.stride;
-                     const T* x = k.in<T>(0) + (row / steps * time + first) * channels;
-                     T* y = k.out<T>(0) + row * channels;
-                     int32_t* index = k.out<int32_t>(1) + row * channels;
-                     std::copy_n(x, channels, y);
-                     std::fill_n(index, channels, static_cast<int32_t>(first));
-                     for (int64_t tap = 1; tap < window.kernel; ++tap) {
-                       const T* other = x + tap * channels;
-                       for (int64_t j = 0; j < channels; ++j) {
-                         // NaN is larger than any number; of equals the first one stays.
-                         const bool larger = other[j] > y[j] || (other[j] != other[j] && y[j] == y[j]);
-                         index[j] = larger ? static_cast<int32_t>(first + tap) : index[j];
-                         y[j] = larger ? other[j] : y[j];
-                       }
-                     }
-                   }
-                 });
+  const Extents &x = k.inputs[0].extents, &y = k.outputs[0].extents;
+  const Pooling pooling =
+      pooling_of({x[0], x[1], 1, x[2]}, {y[0], y[1], 1, y[2]}, {pool_of(k.attributes), {}});
+  max_pool(k.parallel, pooling, k.in<T>(0), k.out<T>(0), k.out<int32_t>(1));
 }
 
 }  // namespace
@@ -52,9 +29,7 @@ OpDef records::max_pool1d() {
             .inputs = {{"x", "[batch, time, channels]"}},
             .outputs = {{"result", "[batch, steps, channels]"},
                         {"indices", "i32, like result: the time step of each maximum, the first of equals"}}};
-  def.attributes = {
-      {"size", AttributeKind::integer, "time steps of one window", std::nullopt, 1, 1e9},
-      {"stride", AttributeKind::integer, "time steps from one window to the next", std::nullopt, 1, 1e9}};
+  def.attributes = pool_attributes();
   def.infer = infer;
   def.kernel = {forward<float>, forward<double>, forward<int32_t>};
   def.vjp = [](const GradContext& g) -> Adjoints {

@@ -209,6 +209,10 @@ struct Size2d {
 /// cross-correlation; padding "same" and "valid" as in conv1d, along both axes.
 Value conv2d(Operand x, Operand w, Size2d stride = {}, const std::string& padding = "same",
              Size2d dilation = {});
+/// The maximum and the mean over windows of `size`, without padding. Of equal elements the first gets the
+/// adjoint, row by row.
+Value max_pool2d(Operand x, Size2d size, Size2d stride);
+Value average_pool2d(Operand x, Size2d size, Size2d stride);
 
 /// Sets elements to 0 with probability `rate` in [0, 1) and divides the others by 1 - rate (Srivastava et al.
 /// 2014); the identity at inference. Draws from the graph's random state, each node from a stream of its own.

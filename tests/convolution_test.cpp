@@ -108,3 +108,35 @@ TEST_CASE("conv2d and its gradients are their definitions, however they are cut"
   CHECK(slid >= 10);
   CHECK(banded >= 10);
 }
+
+TEST_CASE_TEMPLATE("pooling in two dimensions is its definition", T, float, double) {
+  Dice dice(42);
+  for (int round = 0; round < 60; ++round) {
+    const Extents size{1 + dice(4), 1 + dice(4)}, stride{1 + dice(4), 1 + dice(4)};
+    const Tensor x =
+        random_tensor<T>({1 + dice(3), size[0] + dice(9), size[1] + dice(9), 1 + dice(20)}, round);
+    const Attributes attributes{{"size", size}, {"stride", stride}};
+    const std::vector<Tensor> largest = run_op("max_pool2d", {x}, attributes);
+    const Tensor mean = run_op("average_pool2d", {x}, attributes)[0];
+    bool equal = true, placed = true;
+    double worst = 0;
+    for_each_index(mean.extents(), [&](const Extents& i) {
+      double maximum = -1e30, sum = 0;
+      for_each_index(size, [&](const Extents& k) {
+        const double value =
+            x.at(offset_of({i[0], i[1] * stride[0] + k[0], i[2] * stride[1] + k[1], i[3]}, x.extents()));
+        maximum = std::max(maximum, value);
+        sum += value;
+      });
+      const int64_t at = offset_of(i, mean.extents());
+      equal &= largest[0].at(at) == maximum;
+      const auto place = static_cast<int64_t>(largest[1].at(at));
+      placed &= x.at(offset_of({i[0], place / x.extents()[2], place % x.extents()[2], i[3]}, x.extents())) ==
+                maximum;
+      worst = std::max(worst, std::abs(mean.at(at) - sum / static_cast<double>(size[0] * size[1])));
+    });
+    CHECK(equal);
+    CHECK(placed);
+    CHECK(worst < 16 * std::numeric_limits<T>::epsilon());
+  }
+}

@@ -39,6 +39,8 @@ TEST_CASE("shapes with symbols are inferred") {
   CHECK(shape_of(conv2d(images, kernel)) == "[batch, time, 40, 7]");
   CHECK(shape_of(conv2d(images, kernel, {2, 3})) == "[batch, floor((time + 1)/2), 14, 7]");
   CHECK(shape_of(conv2d(images, kernel, {1, 1}, "valid", {2, 1})) == "[batch, time - 8, 37, 7]");
+  CHECK(shape_of(max_pool2d(images, {2, 3}, {2, 3})) == "[batch, floor((time)/2), 13, 3]");
+  CHECK(shape_of(average_pool2d(images, {1, 2}, {1, 1})) == "[batch, time, 39, 3]");
   CHECK(shape_of(element_count(x, {0, 1})) == "[]");
   CHECK(shape_of(logsumexp(x, true)) == "[batch, time, 1]");
 }

@@ -124,7 +124,12 @@ TEST_CASE("kernels give the same bits in any order of chunks") {
     same("conv2d_input_gradient", {adjoint, weights}, of_input);
     same("conv2d_weight_gradient", {images, adjoint}, of_weight);
   }
-  same("average_unpool1d", {sequences}, {{"size", int64_t{3}}, {"stride", int64_t{1}}, {"time", Shape{302}}});
+  const Tensor images = random_tensor<float>({3, 60, 50, 9}, 13);
+  const Attributes pool{{"size", pair(3, 2)}, {"stride", pair(2, 1)}};
+  same("max_pool2d", {images}, pool);
+  same("average_pool2d", {images}, pool);
+  same("average_unpool2d", {images},
+       {{"size", pair(3, 2)}, {"stride", pair(2, 1)}, {"image", Shape{121, 51}}});
 }
 
 TEST_CASE("transpose of random shapes") {
