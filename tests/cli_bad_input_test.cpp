@@ -135,9 +135,10 @@ TEST_CASE("cli: a recipe with an unknown key, a wrong type or a value out of ran
   refused("epochs = 2", "epochs = 0", ":23: [training] epochs = 0: must be an integer from 1 to 1000000");
   refused("units = 12", "units = 1.5", ":11: [layers.0] units = 1.5: must be an integer from 1 to 65536");
   refused("\"lstm\"", "\"lstn\"",
-          ":10: [layers.0] kind = lstn: must be one of dense, conv1d, max_pool1d, average_pool1d, lstm, "
-          "bidirectional_lstm, stack_frames, layer_norm, activation, dropout, flatten, global_average_pool, "
-          "global_max_pool, last_step. Did you mean 'lstm'?");
+          ":10: [layers.0] kind = lstn: must be one of dense, conv1d, conv2d, max_pool1d, "
+          "average_pool1d, max_pool2d, average_pool2d, lstm, bidirectional_lstm, stack_frames, layer_norm, "
+          "activation, dropout, image, flatten, global_average_pool, global_max_pool, last_step. Did you "
+          "mean 'lstm'?");
   refused("l1=2e-3", "l1=-1",
           ":12: [layers.0] kernel_penalty = l1=-1: must be none, or l1 and l2 with numbers from 0, such as "
           "l1=1e-4,l2=1e-5");

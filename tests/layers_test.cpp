@@ -71,6 +71,12 @@ std::vector<std::pair<std::string, std::vector<LayerSpec>>> sequence_stacks() {
       {"average pooling",
        {Dense(4, sigmoid), LayerNorm(), AveragePool1d(4, {.stride = 3}), Dropout(0.5), GlobalAveragePool(),
         Dense(3)}},
+      {"convolutions in two dimensions",
+       {Conv2d(3, 3, 2, relu), MaxPool2d(2, 2), Conv2d(4, 2, 2, tanh, {.stride_height = 2}), LayerNorm(),
+        AveragePool2d(3, 2, {.stride_height = 1}), Flatten(), GlobalAveragePool(), Dense(3)}},
+      {"valid convolutions in two dimensions",
+       {Conv2d(3, 4, 3, relu, {.padding = Padding::valid}), MaxPool2d(2, 1, {.padding = Padding::valid}),
+        AveragePool2d(1, 2, {.padding = Padding::valid}), Flatten(), Lstm(3), Dense(3)}},
       {"everything in a row",
        {Dense(6), Activation(softplus), MaxPool1d(3, {.stride = 2}), StackFrames(2), Conv1d(4, 2),
         Lstm(3, {.return_sequences = true}), GlobalMaxPool(), Dense(3)}},
@@ -94,7 +100,7 @@ TEST_CASE("layers: padding a batch further changes no logit") {
         ++checked;
       }
   }
-  CHECK(checked == 90);
+  CHECK(checked == 108);
 }
 
 TEST_CASE("layers: padding a batch further changes no gradient") {
@@ -133,6 +139,12 @@ TEST_CASE("layers: lengths are the numbers of windows") {
       for (const bool same : {true, false}) {
         const Padding padding = same ? Padding::same : Padding::valid;
         cases.push_back({Conv1d(2, size, {}, {.stride = stride, .padding = padding}), size, stride, same});
+        cases.push_back(
+            {Conv2d(2, size, 2, {}, {.stride_height = stride, .padding = padding}), size, stride, same});
+        cases.push_back(
+            {MaxPool2d(size, 2, {.stride_height = stride, .padding = padding}), size, stride, same});
+        cases.push_back(
+            {AveragePool2d(size, 1, {.stride_height = stride, .padding = padding}), size, stride, same});
         cases.push_back({MaxPool1d(size, {.stride = stride, .padding = padding}), size, stride, same});
         cases.push_back({AveragePool1d(size, {.stride = stride, .padding = padding}), size, stride, same});
       }
@@ -157,7 +169,7 @@ TEST_CASE("layers: lengths are the numbers of windows") {
     }
     CHECK(out.values.extents()[1] == out.lengths.at(count - 1));
   }
-  CHECK(cases.size() == 76);
+  CHECK(cases.size() == 148);
 }
 
 TEST_CASE("layers: pooling looks at the frames within the sequence only") {
@@ -261,7 +273,7 @@ TEST_CASE("layers: layers as JSON and back") {
 }
 
 TEST_CASE("layers: every layer is documented") {
-  CHECK(layer_kinds().size() == 14);
+  CHECK(layer_kinds().size() == 18);
   for (const LayerKind& kind : layer_kinds()) {
     CAPTURE(kind.spec.name);
     CHECK(!kind.spec.doc.empty());
@@ -276,6 +288,14 @@ TEST_CASE("layers: options out of range") {
   CHECK(message_of<UserError>([] { Dense(-1); }) == "dense: units = -1: must be an integer from 0 to 65536");
   CHECK(message_of<UserError>([] { Conv1d(0, 3); }) ==
         "conv1d: filters = 0: must be an integer from 1 to 65536");
+  CHECK(message_of<UserError>([] { Conv2d(2, 0, 3); }) ==
+        "conv2d: kernel_height = 0: must be an integer from 1 to 10000");
+  CHECK(message_of<UserError>([] { MaxPool2d(2, 20000); }) ==
+        "max_pool2d: width = 20000: must be an integer from 1 to 10000");
+  CHECK(message_of<UserError>([] { AveragePool2d(2, 2, {.stride_width = -1}); }) ==
+        "average_pool2d: stride_width = -1: must be an integer from 0 to 10000");
+  CHECK(message_of<UserError>([] { Image(0, 28); }) ==
+        "image: height = 0: must be an integer from 1 to 10000");
   CHECK(message_of<UserError>([] { Dropout(1); }) == "dropout: rate = 1: must be a number from 0 to 0.99");
   CHECK(message_of<UserError>([] { StackFrames(0); }) ==
         "stack_frames: frames = 0: must be an integer from 1 to 10000");
@@ -309,6 +329,23 @@ TEST_CASE("layers: layers that do not fit") {
         "layer lstm_1: takes sequences [batch, time, channels]; got [batch, 2]");
   CHECK(build({Lstm(3), Lstm(3)}, true) ==
         "layer lstm_2: takes sequences [batch, time, channels]; got [batch, 3]");
+  CHECK(
+      build({Conv2d(2, 3, 3), Flatten(), Dense(3)}, false) ==
+      "layer conv2d_1: takes images [batch, height, width, channels] or sequences; got [batch, 4]; put image "
+      "before it");
+  CHECK(build({MaxPool2d(2, 2)}, false) ==
+        "layer max_pool2d_1: takes images [batch, height, width, channels] or sequences; got [batch, 4]; put "
+        "image before it");
+  CHECK(build({Conv2d(2, 3, 3), GlobalAveragePool()}, true) ==
+        "layer global_average_pool_1: takes sequences [batch, time, channels]; got [batch, time, 4, 2]; put "
+        "flatten before it");
+  CHECK(build({Image(3, 1)}, false) == "layer image_1: 4 values are no image of 3 by 1 pixels");
+  CHECK(build({Image(2, 2)}, true) ==
+        "layer image_1: takes data [batch, height·width·channels]; got [batch, time, 4]; sequences are "
+        "images as "
+        "they are");
+  CHECK(build({Image(2, 2), Conv2d(2, 3, 2, {}, {.padding = Padding::valid})}, false)
+            .ends_with(": the window spans 3 rows, but there are 2 with padding"));
   CHECK(build({Flatten(), Dense(3)}, true) ==
         "layer flatten_1: sequences have no fixed length to flatten; use global_average_pool, "
         "global_max_pool or last_step");

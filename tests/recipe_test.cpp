@@ -194,6 +194,12 @@ TEST_CASE("recipe: several keys are checked together") {
   CHECK(recipe.augment().speed_min == 1.1);
   recipe.set({{"layers.0.kind", "conv1d"}, {"layers.0.kernel", "3"}, {"layers.0.filters", "4"}});
   CHECK(recipe.layers()[0] == Conv1d(4, 3));
+  recipe.set({{"layers.0.kind", "conv2d"},
+              {"layers.0.kernel_height", "8"},
+              {"layers.0.kernel_width", "20"},
+              {"layers.0.kernel_penalty", "l1=1e-3"},
+              {"layers.0.filters", "4"}});
+  CHECK(recipe.layers()[0] == Conv2d(4, 8, 20, {}, {.kernel_penalty = l1(1e-3)}));
 }
 
 TEST_CASE("recipe: as JSON and back, and differences") {

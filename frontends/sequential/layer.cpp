@@ -26,8 +26,18 @@ void LayerContext::fail(const std::string& message) const {
 }
 
 void LayerContext::need_sequence(const Signal& input) const {
-  if (input.is_sequence()) return;
-  fail(fmt::format("takes sequences [batch, time, channels]; got {}", text(input.value.shape())));
+  const Shape& shape = input.value.shape();
+  if (input.is_sequence() && shape.size() == 3) return;
+  fail(fmt::format("takes sequences [batch, time, channels]; got {}{}", text(shape),
+                   input.is_sequence() ? "; put flatten before it" : ""));
+}
+
+Signal LayerContext::images(const Signal& input) const {
+  const Shape& shape = input.value.shape();
+  if (shape.size() == 4) return input;
+  if (input.is_sequence()) return {reshape(input.value, {shape[0], shape[1], shape[2], 1}), input.lengths};
+  fail(fmt::format("takes images [batch, height, width, channels] or sequences; got {}; put image before it",
+                   text(shape)));
 }
 
 const std::vector<LayerKind>& layer_kinds() {
@@ -82,11 +92,15 @@ int64_t frames_needed(const std::vector<LayerSpec>& layers) {
 
 Value frame_mask(const Signal& signal) {
   const Shape& shape = signal.value.shape();
-  return reshape(sequence_mask(signal.lengths, signal.value), {shape[0], shape[1], 1});
+  Shape broadcast(shape.size(), 1);
+  std::copy_n(shape.begin(), 2, broadcast.begin());
+  return reshape(sequence_mask(signal.lengths, signal.value), broadcast);
 }
 
 // Chosen, not multiplied: what lies behind the end may be infinite.
-Value masked(const Signal& signal) { return where(frame_mask(signal), signal.value, 0); }
+Value masked(const Signal& signal) {
+  return signal.is_sequence() ? where(frame_mask(signal), signal.value, 0) : signal.value;
+}
 
 Value scaled_lengths(Value lengths, int64_t add, int64_t divisor) {
   if (add == 0 && divisor == 1) return lengths;

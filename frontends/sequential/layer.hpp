@@ -6,9 +6,10 @@
 
 namespace lariat {
 
-/// What flows between layers: data [batch, channels], or sequences [batch, time, channels] with the number of
-/// valid frames of each, i32 [batch]. What lies behind a sequence's end is arbitrary, and no layer lets it
-/// through.
+/// What flows between layers: data [batch, channels], images [batch, height, width, channels], or sequences
+/// [batch, time, channels] with the number of valid frames of each, i32 [batch]; time is the height of
+/// sequences that are images, [batch, time, width, channels]. What lies behind a sequence's end is arbitrary,
+/// and no layer lets it through.
 struct Signal {
   Value value;
   Value lengths = {};
@@ -37,8 +38,10 @@ class LayerContext {
                   const WeightPenalty& penalty = {});
   /// Throws UserError naming the layer.
   [[noreturn]] void fail(const std::string& message) const;
-  /// Throws UserError where `input` is no sequence.
+  /// Throws UserError where `input` is no sequence of frames without a width.
   void need_sequence(const Signal& input) const;
+  /// `input` as images; a sequence's frames become rows of one channel. Throws UserError for plain data.
+  Signal images(const Signal& input) const;
 
  private:
   std::vector<Value>& penalties_;
@@ -83,9 +86,9 @@ std::vector<LayerSpec> layers_from_json(std::string_view json);
 /// The fewest frames that leave every layer at least one.
 int64_t frames_needed(const std::vector<LayerSpec>& layers);
 
-/// 1 for the frames within each sequence, 0 behind its end: [batch, time, 1].
+/// 1 for the frames within each sequence, 0 behind its end: [batch, time, 1], or [batch, time, 1, 1].
 Value frame_mask(const Signal& signal);
-/// The frames within each sequence, and 0 behind its end.
+/// The frames within each sequence, and 0 behind its end; what is no sequence stays as it is.
 Value masked(const Signal& signal);
 /// max(0, ⌊(lengths + add)/divisor⌋), with valid lengths in and out.
 Value scaled_lengths(Value lengths, int64_t add, int64_t divisor);

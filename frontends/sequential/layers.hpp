@@ -35,6 +35,19 @@ struct Conv1d : LayerSpec {
          const Conv1dOptions& options = {});
 };
 
+struct Conv2dOptions {
+  int64_t stride_height = 1, stride_width = 1;
+  Padding padding = Padding::same;
+  bool use_bias = true;
+  WeightPenalty kernel_penalty = {}, bias_penalty = {};
+};
+/// Convolution over height and width of images, or over time and channels of sequences; kernel
+/// [kernel_height, kernel_width, channels, filters].
+struct Conv2d : LayerSpec {
+  Conv2d(int64_t filters, int64_t kernel_height, int64_t kernel_width, ActivationFunction activation = {},
+         const Conv2dOptions& options = {});
+};
+
 struct PoolOptions {
   /// 0: as large as the window.
   int64_t stride = 0;
@@ -47,6 +60,20 @@ struct MaxPool1d : LayerSpec {
 /// The mean of `size` neighbouring frames, per channel, over those within the sequence.
 struct AveragePool1d : LayerSpec {
   explicit AveragePool1d(int64_t size, const PoolOptions& options = {});
+};
+
+struct Pool2dOptions {
+  /// 0: as high and as wide as the window.
+  int64_t stride_height = 0, stride_width = 0;
+  Padding padding = Padding::same;
+};
+/// The largest and the mean of `height` by `width` neighbouring pixels, per channel, of those within the
+/// image; images as Conv2d takes them.
+struct MaxPool2d : LayerSpec {
+  MaxPool2d(int64_t height, int64_t width, const Pool2dOptions& options = {});
+};
+struct AveragePool2d : LayerSpec {
+  AveragePool2d(int64_t height, int64_t width, const Pool2dOptions& options = {});
 };
 
 struct LstmOptions {
@@ -90,7 +117,12 @@ struct Activation : LayerSpec {
 struct Dropout : LayerSpec {
   explicit Dropout(double rate);
 };
-/// [batch, a, b, …] to [batch, a·b·…]; not for sequences.
+/// [batch, height·width·channels] to images [batch, height, width, channels].
+struct Image : LayerSpec {
+  Image(int64_t height, int64_t width);
+};
+/// [batch, a, b, …] to [batch, a·b·…]; the frames of sequences that are images to [batch, time,
+/// width·channels].
 struct Flatten : LayerSpec {
   Flatten();
 };

@@ -9,17 +9,21 @@ namespace {
 struct Options {};
 
 Signal build(LayerContext& context, const Signal& input, const Options&) {
+  const Shape& shape = input.value.shape();
+  if (input.is_sequence() && shape.size() == 4)
+    return {reshape(input.value, {shape[0], shape[1], shape[2] * shape[3]}), input.lengths};
   if (input.is_sequence())
     context.fail(
         "sequences have no fixed length to flatten; use global_average_pool, global_max_pool or last_step");
-  const Shape& shape = input.value.shape();
   return {reshape(input.value, {shape[0], -1})};
 }
 
 }  // namespace
 
 LayerKind layer_records::flatten() {
-  return layer_kind("flatten", "all dimensions but the batch as one", Fields<Options>(), build);
+  return layer_kind("flatten",
+                    "all dimensions but the batch as one; of sequences that are images, width and channels",
+                    Fields<Options>(), build);
 }
 
 Flatten::Flatten() : LayerSpec{"flatten", {}} {}

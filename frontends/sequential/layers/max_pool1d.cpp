@@ -6,9 +6,6 @@ namespace lariat {
 
 namespace {
 
-// Smaller than anything a layer gives out.
-constexpr double lowest = -3e38;
-
 Signal build(LayerContext& context, const Signal& input, const PoolFields& options) {
   context.need_sequence(input);
   const SequenceWindow window = options.window();

@@ -6,9 +6,9 @@
 
 namespace lariat {
 
-Value SequenceWindow::padded(Value x) const {
+Value SequenceWindow::padded(Value x, int64_t axis) const {
   if (padding == Padding::valid || size == 1) return x;
-  return pad(x, 1, (size - 1) / 2, size - 1 - (size - 1) / 2);
+  return pad(x, axis, (size - 1) / 2, size - 1 - (size - 1) / 2);
 }
 
 // valid: ⌊(n - size)/stride⌋ + 1; same: ⌈n/stride⌉.

@@ -11,8 +11,8 @@ struct SequenceWindow {
   int64_t size = 1, stride = 1;
   Padding padding = Padding::same;
 
-  /// x with the zeros in front and behind that `same` needs for windows of a `valid` operation.
-  Value padded(Value x) const;
+  /// x with the zeros in front and behind that `same` needs along `axis` for windows of a `valid` operation.
+  Value padded(Value x, int64_t axis = 1) const;
   /// How many windows sequences have.
   Value lengths(Value lengths) const;
   int64_t frames_needed(int64_t windows) const;

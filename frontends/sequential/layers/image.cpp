@@ -1,0 +1,44 @@
+#include <fmt/format.h>
+
+#include "frontends/sequential/layers.hpp"
+#include "frontends/sequential/layers/limits.hpp"
+#include "frontends/sequential/layers/records.hpp"
+#include "ops/ops.hpp"
+
+namespace lariat {
+
+namespace {
+
+struct Options {
+  int64_t height = 0, width = 0;
+};
+
+const Fields<Options>& fields() {
+  static const Fields<Options> list =
+      Fields<Options>()
+          .integer("height", &Options::height, 1, most_frames, "rows of pixels")
+          .integer("width", &Options::width, 1, most_frames, "columns of pixels");
+  return list;
+}
+
+Signal build(LayerContext& context, const Signal& input, const Options& options) {
+  const Shape& shape = input.value.shape();
+  const int64_t pixels = options.height * options.width;
+  if (shape.size() != 2)
+    context.fail(fmt::format("takes data [batch, height·width·channels]; got {}{}", text(shape),
+                             input.is_sequence() ? "; sequences are images as they are" : ""));
+  if (input.channels() % pixels != 0)
+    context.fail(fmt::format("{} values are no image of {} by {} pixels", input.channels(), options.height,
+                             options.width));
+  return {reshape(input.value, {shape[0], options.height, options.width, input.channels() / pixels})};
+}
+
+}  // namespace
+
+LayerKind layer_records::image() {
+  return layer_kind("image", "the values of an example as rows and columns of pixels", fields(), build);
+}
+
+Image::Image(int64_t height, int64_t width) : LayerSpec(fields().write("image", {height, width})) {}
+
+}  // namespace lariat
