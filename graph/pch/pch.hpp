@@ -1,4 +1,5 @@
-// What most files include, parsed once for a whole build. Files still include what they use: lint builds without this.
+// What most files include, parsed once for a whole build. Files still include what they use: lint builds
+// without this.
 #include <fmt/format.h>
 
 #include <algorithm>
