@@ -236,7 +236,8 @@ class Placer {
     const NoParallel no_parallel;
     const KernelContext shapes_only{*node.op, step.inputs, step.outputs, node.attributes, no_parallel};
     if (node.op->prepare) step.prepared = node.op->prepare(shapes_only);
-    step.microseconds = estimated_microseconds(cost_of(node, step));
+    step.cost = cost_of(node, step);
+    step.microseconds = estimated_microseconds(step.cost);
   }
 
   void release_if_dead(PlacedValue& dead) {

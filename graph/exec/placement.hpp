@@ -20,7 +20,8 @@ struct Step {
   std::shared_ptr<const void> prepared;
   size_t workspace_bytes = 0, workspace_offset = 0;
   std::byte* workspace = nullptr;
-  /// Estimated time on one thread.
+  /// Estimated work, and time on one thread.
+  Cost cost;
   double microseconds = 0;
 };
 

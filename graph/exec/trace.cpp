@@ -1,6 +1,8 @@
 #include "graph/exec/trace.hpp"
 
+#include <algorithm>
 #include <atomic>
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "graph/atomic_file.hpp"
@@ -22,13 +24,30 @@ double Trace::now() const {
 }
 
 void Trace::add(const OpDef& op, const std::string& node, const Step& step, double begin) {
+  const double end = now();
   std::string shapes;
   for (const TensorView& view : step.inputs) shapes += text(view.extents) + " ";
   shapes += "->";
   for (const TensorView& view : step.outputs) shapes += " " + text(view.extents);
-  const double end = now();
   const std::lock_guard lock(mutex_);
-  events_.push_back({op.name, node, std::move(shapes), begin, end, thread_number()});
+  events_.push_back({op.name, node, std::move(shapes), begin, end, thread_number(), step.cost});
+}
+
+std::vector<Trace::OpTotal> Trace::totals() const {
+  std::map<std::string, OpTotal> by_op;
+  for (const Event& event : events_) {
+    OpTotal& total = by_op[event.op];
+    total.op = event.op;
+    ++total.runs;
+    total.microseconds += event.end - event.begin;
+    total.flops += event.cost.flops;
+    total.bytes += event.cost.bytes;
+  }
+  std::vector<OpTotal> result;
+  for (auto& [op, total] : by_op) result.push_back(std::move(total));
+  std::sort(result.begin(), result.end(),
+            [](const OpTotal& a, const OpTotal& b) { return a.microseconds > b.microseconds; });
+  return result;
 }
 
 void Trace::save(const std::string& file) const {

@@ -20,11 +20,21 @@ class Trace {
   void save(const std::string& file) const;
   size_t size() const { return events_.size(); }
 
+  /// All runs of one op together. Work that a step spread over several threads counts once, by the clock.
+  struct OpTotal {
+    std::string op;
+    int64_t runs = 0;
+    double microseconds = 0, flops = 0, bytes = 0;
+  };
+  /// By op, longest time first.
+  std::vector<OpTotal> totals() const;
+
  private:
   struct Event {
     std::string op, node, shapes;
     double begin, end;
     int thread;
+    Cost cost;
   };
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
   std::mutex mutex_;

@@ -1,0 +1,100 @@
+#include "benchmarks/cases.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "graph/error.hpp"
+
+namespace lariat::benchmarks {
+
+namespace {
+
+std::vector<Case> list() {
+  std::vector<Case> all;
+  const double l1 = 1e-5;
+  for (Update update : {Update::sgd, Update::adam})
+    for (int64_t batch : {32, 128, 512})
+      for (double penalty : {0.0, l1})
+        all.push_back({fmt::format("mlp/{}/{}{}", batch, update == Update::sgd ? "sgd" : "adam",
+                                   penalty > 0 ? "/l1" : ""),
+                       Model::mlp, true, batch, 1, mlp_inputs, mlp_hidden, 1, update, penalty});
+  struct Size {
+    int64_t time, batch, inputs, units, layers;
+  };
+  for (Model model : {Model::lstm, Model::lstm_cells})
+    for (Size s : {Size{100, 32, 128, 256, 1}, Size{100, 32, 128, 256, 2}, Size{50, 16, 40, 128, 1}})
+      all.push_back({fmt::format("{}/{}x{}x{}x{}{}", model == Model::lstm ? "lstm" : "lstm_cells", s.time,
+                                 s.batch, s.inputs, s.units, s.layers > 1 ? "/2 layers" : ""),
+                     model, true, s.batch, s.time, s.inputs, s.units, s.layers});
+  all.push_back({"bidirectional_lstm/100x32x128x256", Model::bidirectional_lstm, true, 32, 100, 128, 256});
+  all.push_back({"logistic/a9a", Model::logistic, true, 32561, 1, 123, 1, 1, Update::sgd});
+  all.push_back({"logistic/a9a/l1", Model::logistic, true, 32561, 1, 123, 1, 1, Update::sgd, l1});
+  all.push_back({"adam_update/16777216", Model::adam_update, true, 1, 1, 1, 16777216});
+  all.push_back({"inference/mlp", Model::mlp, false, 1, 1, mlp_inputs, mlp_hidden});
+  all.push_back({"inference/lstm/100x1x128x256", Model::lstm, false, 1, 100, 128, 256});
+  all.push_back({"inference/lstm/50x1x40x128", Model::lstm, false, 1, 50, 40, 128});
+  all.push_back({"inference/lstm_cells/50x1x40x128", Model::lstm_cells, false, 1, 50, 40, 128});
+  all.push_back(
+      {"inference/bidirectional_lstm/100x1x128x256", Model::bidirectional_lstm, false, 1, 100, 128, 256});
+  all.push_back({"inference/logistic/a9a", Model::logistic, false, 1, 1, 123, 1});
+  return all;
+}
+
+// Multiply-adds of one layer's products for one row, forward; and how often training does them: the gradient
+// of the input is not taken for the first layer.
+double trained(double products, bool first) { return products * (first ? 2 : 3); }
+
+}  // namespace
+
+const std::vector<Case>& cases() {
+  static const std::vector<Case> all = list();
+  return all;
+}
+
+const Case& find_case(const std::string& name) {
+  std::vector<std::string> names;
+  for (const Case& c : cases()) {
+    if (c.name == name) return c;
+    names.push_back(c.name);
+  }
+  throw UserError(fmt::format("there is no benchmark '{}'.{}", name, did_you_mean(name, names)));
+}
+
+double product_flops(const Case& c) {
+  const auto inputs = static_cast<double>(c.inputs), units = static_cast<double>(c.units);
+  const auto count = [&](double products, bool first) {
+    return c.training ? trained(products, first) : products;
+  };
+  double one_row = 0;
+  switch (c.model) {
+    case Model::mlp:
+      one_row =
+          count(inputs * units, true) + count(units * units, false) + count(units * digit_classes, false);
+      break;
+    case Model::lstm:
+    case Model::lstm_cells:
+    case Model::bidirectional_lstm: {
+      const double directions = c.model == Model::bidirectional_lstm ? 2 : 1;
+      for (int64_t layer = 0; layer < c.layers; ++layer)
+        one_row +=
+            count((layer == 0 ? inputs : units) * 4 * units, layer == 0) + count(units * 4 * units, false);
+      one_row = directions * (one_row * static_cast<double>(c.time) + count(units * digit_classes, false));
+      break;
+    }
+    case Model::logistic:
+      one_row = count(inputs, true);
+      break;
+    case Model::keyword_cnn:
+    case Model::adam_update:
+      break;
+  }
+  return 2 * one_row * static_cast<double>(c.batch);
+}
+
+// Adam reads and writes the parameter and two averages and reads the gradient.
+double update_bytes(const Case& c) {
+  return c.model == Model::adam_update ? 7.0 * 4 * static_cast<double>(c.units) : 0;
+}
+
+}  // namespace lariat::benchmarks

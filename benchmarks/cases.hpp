@@ -1,0 +1,37 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace lariat::benchmarks {
+
+enum class Model { mlp, lstm, lstm_cells, bidirectional_lstm, keyword_cnn, logistic, adam_update };
+enum class Update { sgd, adam };
+
+/// A model at a size, as both sides of a comparison build it.
+struct Case {
+  std::string name;
+  Model model = Model::mlp;
+  /// A training step; else the forward pass with fixed parameters.
+  bool training = true;
+  int64_t batch = 1, time = 1, inputs = 1, units = 1, layers = 1;
+  Update update = Update::adam;
+  /// The factor of Σ|w| over all kernels in the loss.
+  double l1 = 0;
+};
+
+/// All cases, in the order in which they are reported.
+const std::vector<Case>& cases();
+/// Throws UserError with the nearest name.
+const Case& find_case(const std::string& name);
+
+/// Floating-point operations of the matrix products in one run.
+double product_flops(const Case& c);
+/// Bytes that one run must move to and from memory; 0 where the products decide.
+double update_bytes(const Case& c);
+
+constexpr int64_t mlp_inputs = 784, mlp_hidden = 512, digit_classes = 10, keyword_classes = 12;
+constexpr double learning_rate = 1e-3;
+
+}  // namespace lariat::benchmarks

@@ -1,0 +1,126 @@
+#include "benchmarks/comparison.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <limits>
+#include <memory>
+#include <thread>
+
+#include "benchmarks/worker_process.hpp"
+#include "graph/error.hpp"
+
+namespace lariat::benchmarks {
+
+namespace {
+
+constexpr double nothing = std::numeric_limits<double>::quiet_NaN();
+constexpr int checked_runs = 4;
+// After the first run, an L1 term moves weights by another rule on one side.
+constexpr double tolerance = 1e-4, tolerance_with_l1 = 5e-2;
+
+struct Candidate {
+  Timing timing;
+  std::unique_ptr<WorkerProcess> worker;
+  std::vector<double> samples;
+};
+
+double median(std::vector<double> samples) {
+  std::sort(samples.begin(), samples.end());
+  return samples[samples.size() / 2];
+}
+
+void check_same(const Case& what, const Candidate& first, const Candidate& other,
+                const std::vector<double>& expected, const std::vector<double>& found) {
+  for (size_t i = 0; i < expected.size(); ++i) {
+    const double allowed = i > 0 && what.l1 > 0 ? tolerance_with_l1 : tolerance;
+    if (std::abs(found[i] - expected[i]) <= allowed * std::max(1.0, std::abs(expected[i]))) continue;
+    throw JobError(fmt::format("{}: run {} gives {} by {} and {} by {}: the two do not compute the same",
+                               what.name, i + 1, expected[i], first.timing.side, found[i],
+                               other.timing.side));
+  }
+}
+
+// As many runs as fill `milliseconds`.
+int runs_for(double one, double milliseconds) {
+  return std::clamp(static_cast<int>(milliseconds / one), 1, 2000);
+}
+
+}  // namespace
+
+Comparison compare(const Case& what, const std::vector<Side>& sides, const std::vector<int>& threads,
+                   bool quick) {
+  Comparison result{what, {}, {}};
+  std::vector<Candidate> candidates;
+  for (const Side& side : sides)
+    for (int count : threads)
+      for (const std::string& setting : side.settings)
+        candidates.push_back({{side.name, setting, count},
+                              std::make_unique<WorkerProcess>(side.program, what.name, count, setting),
+                              {}});
+  const std::string runs = std::to_string(checked_runs);
+  for (Candidate& candidate : candidates) {
+    const std::vector<double> values = candidate.worker->ask("check " + runs);
+    if (result.values.empty()) result.values = values;
+    check_same(what, candidates.front(), candidate, result.values, values);
+  }
+  const int rounds = quick ? 3 : 9;
+  const double milliseconds = quick ? 30 : 120;
+  std::vector<int> repetitions;
+  for (Candidate& candidate : candidates)
+    repetitions.push_back(runs_for(median(candidate.worker->ask("run 3")), milliseconds));
+  for (int round = 0; round < rounds; ++round)
+    for (size_t i = 0; i < candidates.size(); ++i) {
+      // Idle threads of the one before may still spin.
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+      const std::vector<double> times = candidates[i].worker->ask("run " + std::to_string(repetitions[i]));
+      candidates[i].samples.push_back(median(times));
+    }
+  for (Candidate& candidate : candidates) {
+    candidate.timing.milliseconds = median(candidate.samples);
+    candidate.timing.peak_megabytes = candidate.worker->ask("memory").at(0) / 1024;
+    result.timings.push_back(candidate.timing);
+  }
+  return result;
+}
+
+const Timing* Comparison::best(const std::string& side, int threads) const {
+  const Timing* found = nullptr;
+  for (const Timing& timing : timings)
+    if (timing.side == side && (threads == 0 || timing.threads == threads) &&
+        (!found || timing.milliseconds < found->milliseconds))
+      found = &timing;
+  return found;
+}
+
+double Comparison::ratio(int threads) const {
+  const Timing *own = best("lariat", threads), *other = best("libtorch", threads);
+  return own && other ? other->milliseconds / own->milliseconds : nothing;
+}
+
+double Comparison::peak_share(const Machine& machine) const {
+  const Timing* own = best("lariat");
+  const double flops = product_flops(what);
+  if (!own || flops == 0) return nothing;
+  return flops / (own->milliseconds * 1e6) / machine.at(own->threads).product_gflops;
+}
+
+double Comparison::bandwidth_share(const Machine& machine) const {
+  const Timing* own = best("lariat");
+  const double bytes = update_bytes(what);
+  if (!own || bytes == 0) return nothing;
+  return bytes / (own->milliseconds * 1e6) / machine.at(own->threads).memory_gbytes;
+}
+
+std::vector<std::string> versions(const std::vector<Side>& sides) {
+  std::vector<std::string> result;
+  for (const Side& side : sides)
+    result.push_back(
+        side.name + " " +
+        WorkerProcess(side.program, "inference/logistic/a9a", 1, side.settings.front()).version());
+  return result;
+}
+
+}  // namespace lariat::benchmarks

@@ -1,0 +1,29 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace lariat::benchmarks {
+
+/// What the machine can do at best, measured.
+struct Limit {
+  int threads = 1;
+  /// Products of 1024 x 1024 matrices of float, one on each thread, by the fastest library here.
+  double product_gflops = 0;
+  /// The faster of a = b + c·d (STREAM's triad) and a = a + b·c, over arrays of 128 MB.
+  double memory_gbytes = 0;
+};
+
+struct Machine {
+  std::string processor, openblas_core, compiler;
+  std::vector<Limit> limits;
+  const Limit& at(int threads) const;
+};
+
+/// Measures with 1, 2, 4 … and `threads` threads.
+Machine measure_machine(int threads);
+
+/// 1, 2, 4 … and `threads`.
+std::vector<int> thread_counts(int threads);
+
+}  // namespace lariat::benchmarks

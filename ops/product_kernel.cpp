@@ -1,0 +1,265 @@
+#include "ops/product_kernel.hpp"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "ops/simd.hpp"
+
+namespace lariat {
+
+namespace {
+
+// Two vectors of 8 rows: 16 sums hide the latency of the multiply-add, and fit into 32 registers together
+// with their operands. With 16 registers, 5 rows do.
+constexpr int vectors = 2;
+constexpr int64_t block_rows = xsimd::batch<float>::size >= 16 ? 8 : 5;
+// A panel of so many rows stays in the second-level cache, with the rows of a that meet it.
+constexpr int64_t inner_block = 512;
+constexpr int64_t rows_per_pass = 256;
+
+template <class T>
+constexpr int64_t width = xsimd::batch<T>::size;
+template <class T>
+constexpr int64_t panel = vectors* width<T>;
+
+// One block of the result; of its columns, `count` exist. The compiler keeps the sums in registers only where
+// every loop over them is unrolled.
+template <class T, int rows, int across>
+void block(int64_t inner, int64_t count, const T* a, int64_t a_row, int64_t a_column, const T* b,
+           int64_t b_row, const T* start, int64_t start_row, T* result, int64_t result_row) {
+  using Batch = xsimd::batch<T>;
+#pragma GCC unroll 8
+  for (int i = 0; i < rows; ++i)
+#pragma GCC unroll 8
+    for (int v = 0; v < across; ++v) __builtin_prefetch(result + i * result_row + v * width<T>, 1);
+  Batch sums[rows][across];
+#pragma GCC unroll 8
+  for (int i = 0; i < rows; ++i)
+#pragma GCC unroll 8
+    for (int v = 0; v < across; ++v) sums[i][v] = Batch(T(0));
+  for (int64_t k = 0; k < inner; ++k) {
+    Batch row[across];
+#pragma GCC unroll 8
+    for (int v = 0; v < across; ++v) row[v] = Batch::load_unaligned(b + k * b_row + v * width<T>);
+#pragma GCC unroll 8
+    for (int i = 0; i < rows; ++i) {
+      const Batch element(a[i * a_row + k * a_column]);
+#pragma GCC unroll 8
+      for (int v = 0; v < across; ++v) sums[i][v] = multiply_add(element, row[v], sums[i][v]);
+    }
+  }
+  if (count == across * width<T>) {
+#pragma GCC unroll 8
+    for (int i = 0; i < rows; ++i)
+#pragma GCC unroll 8
+      for (int v = 0; v < across; ++v) {
+        if (start) sums[i][v] = sums[i][v] + Batch::load_unaligned(start + i * start_row + v * width<T>);
+        sums[i][v].store_unaligned(result + i * result_row + v * width<T>);
+      }
+  } else {
+    alignas(64) T padded[rows][across * width<T>];
+#pragma GCC unroll 8
+    for (int i = 0; i < rows; ++i)
+#pragma GCC unroll 8
+      for (int v = 0; v < across; ++v) sums[i][v].store_aligned(&padded[i][v * width<T>]);
+    for (int i = 0; i < rows; ++i)
+      for (int64_t j = 0; j < count; ++j)
+        result[i * result_row + j] = padded[i][j] + (start ? start[i * start_row + j] : T(0));
+  }
+}
+
+// Few rows leave registers for more columns, read in longer runs.
+constexpr int64_t few_rows = 2;
+constexpr int wide = 8;
+
+template <class T>
+using Block = void (*)(int64_t, int64_t, const T*, int64_t, int64_t, const T*, int64_t, const T*, int64_t, T*,
+                       int64_t);
+
+template <class T, int across, int... i>
+constexpr std::array<Block<T>, sizeof...(i)> blocks_of(std::integer_sequence<int, i...>) {
+  return {block<T, i + 1, across>...};
+}
+// blocks<T, across>[i] has i + 1 rows.
+template <class T, int across>
+constexpr auto blocks =
+    blocks_of<T, across>(std::make_integer_sequence<int, across == wide ? few_rows : block_rows>());
+
+// The part of a product that one block of columns and one stretch of the inner dimension make.
+template <class T>
+struct Pass {
+  int64_t rows, depth, count;
+  MatrixView<T> a;
+  const T* b;
+  int64_t b_row;
+  const T* start;
+  int64_t start_row;
+  T* result;
+  int64_t result_row;
+
+  template <class Blocks>
+  void run(const Blocks& kernels) const {
+    const auto height = static_cast<int64_t>(kernels.size());
+    for (int64_t row = 0; row < rows; row += height)
+      kernels[std::min(height, rows - row) - 1](depth, count, a.data + row * a.row, a.row, a.column, b, b_row,
+                                                start ? start + row * start_row : nullptr, start_row,
+                                                result + row * result_row, result_row);
+  }
+};
+
+// Columns outside, rows inside: a panel comes from a far cache once, and from a near one for the other rows.
+template <class T, class Panel>
+void multiply(int64_t rows, int64_t inner, int64_t begin, int64_t end, MatrixView<T> a, const Panel& panel_at,
+              int64_t b_row, bool packed, MatrixView<T> start, T* result, int64_t result_row) {
+  const bool is_wide = !packed && rows <= few_rows;
+  for (int64_t k = 0; k == 0 || k < inner; k += inner_block)
+    for (int64_t row = 0; row < rows; row += rows_per_pass)
+      for (int64_t column = begin; column < end;) {
+        T* to = result + row * result_row + column;
+        const T* from = k > 0 ? to : start.data ? start.at(row, column).data : nullptr;
+        Pass<T> pass{std::min(rows_per_pass, rows - row),
+                     std::min(inner_block, inner - k),
+                     end - column,
+                     a.at(row, k),
+                     panel_at(column) + k * b_row,
+                     b_row,
+                     from,
+                     k > 0 ? result_row : start.row,
+                     to,
+                     result_row};
+        if (is_wide && pass.count >= wide * width<T>) {
+          pass.count = wide * width<T>;
+          pass.run(blocks<T, wide>);
+        } else if (pass.count > width<T>) {
+          pass.count = std::min(pass.count, panel<T>);
+          pass.run(blocks<T, vectors>);
+        } else {
+          pass.run(blocks<T, 1>);
+        }
+        column += pass.count;
+      }
+}
+
+// to[j, i] = from[i, j] for a square of a vector's width, by doubling the size of what is in place: after
+// round r, squares of 2^r are transposed.
+template <class T>
+void transpose_square(const T* from, int64_t from_row, T* to, int64_t to_row) {
+  using Vector [[gnu::vector_size(sizeof(T) * width<T>)]] = T;
+  using Mask [[gnu::vector_size(sizeof(T) * width<T>)]] =
+      std::conditional_t<sizeof(T) == 4, int32_t, int64_t>;
+  constexpr int n = width<T>;
+  Vector rows[n];
+#pragma GCC unroll 16
+  for (int i = 0; i < n; ++i) __builtin_memcpy(&rows[i], from + i * from_row, sizeof(Vector));
+#pragma GCC unroll 4
+  for (int half = 1; half < n; half *= 2) {
+    Mask low, high;
+#pragma GCC unroll 16
+    for (int j = 0; j < n; ++j) {
+      low[j] = j & half ? n + j - half : j;
+      high[j] = j & half ? n + j : j + half;
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < n; ++i)
+      if (!(i & half)) {
+        const Vector upper = rows[i], lower = rows[i + half];
+        rows[i] = __builtin_shuffle(upper, lower, low);
+        rows[i + half] = __builtin_shuffle(upper, lower, high);
+      }
+  }
+#pragma GCC unroll 16
+  for (int i = 0; i < n; ++i) __builtin_memcpy(to + i * to_row, &rows[i], sizeof(Vector));
+}
+
+// Packs columns of b that lie in rows.
+template <class T>
+void pack_transposed(MatrixView<T> b, int64_t inner, int64_t count, T* to) {
+  for (int64_t k = 0; k < inner; k += width<T>)
+    for (int64_t j = 0; j < count; j += width<T>) {
+      const int64_t high = std::min(width<T>, count - j), deep = std::min(width<T>, inner - k);
+      if (high == width<T> && deep == width<T>) {
+        transpose_square(b.at(k, j).data, b.column, to + k * panel<T> + j, panel<T>);
+        continue;
+      }
+      for (int64_t d = 0; d < deep; ++d)
+        for (int64_t h = 0; h < high; ++h) to[(k + d) * panel<T> + j + h] = *b.at(k + d, j + h).data;
+    }
+}
+
+}  // namespace
+
+template <class T>
+int64_t panel_columns() {
+  return panel<T>;
+}
+
+template <class T>
+int64_t packed_count(int64_t inner, int64_t columns) {
+  return inner * ((columns + panel<T> - 1) / panel<T> * panel<T>);
+}
+
+template <class T>
+void pack_columns(MatrixView<T> b, int64_t inner, int64_t begin, int64_t end, T* packed) {
+  for (int64_t first = begin; first < end; first += panel<T>) {
+    const int64_t count = std::min(panel<T>, end - first);
+    T* to = packed + first * inner;
+    if (count < panel<T>) std::fill_n(to, inner * panel<T>, T(0));
+    if (b.column == 1) {
+      for (int64_t k = 0; k < inner; ++k) std::copy_n(b.at(k, first).data, count, to + k * panel<T>);
+    } else {
+      pack_transposed(b.at(0, first), inner, count, to);
+    }
+  }
+}
+
+template <class T>
+void multiply_packed(int64_t rows, int64_t inner, int64_t begin, int64_t end, MatrixView<T> a,
+                     const T* packed, MatrixView<T> start, T* result, int64_t result_row) {
+  multiply(
+      rows, inner, begin, end, a, [&](int64_t column) { return packed + column * inner; }, panel<T>, true,
+      start, result, result_row);
+}
+
+template <class T>
+void multiply_in_place(int64_t rows, int64_t inner, int64_t begin, int64_t end, MatrixView<T> a, const T* b,
+                       int64_t b_row, MatrixView<T> start, T* result, int64_t result_row) {
+  multiply(
+      rows, inner, begin, end, a, [&](int64_t column) { return b + column; }, b_row, false, start, result,
+      result_row);
+}
+
+template <class T>
+void multiply_rows(int64_t count, int64_t inner, const T* a, const T* b, int64_t b_row, const T* start,
+                   T* result) {
+  using Batch = xsimd::batch<T>;
+  constexpr int side_by_side = 4;
+  for (int64_t i = 0; i < count; ++i) {
+    const T* row = b + i * b_row;
+    Batch sums[side_by_side] = {Batch(T(0)), Batch(T(0)), Batch(T(0)), Batch(T(0))};
+    int64_t k = 0;
+    for (; k + side_by_side * width<T> <= inner; k += side_by_side * width<T>)
+#pragma GCC unroll 4
+      for (int s = 0; s < side_by_side; ++s)
+        sums[s] = multiply_add(Batch::load_unaligned(a + k + s * width<T>),
+                               Batch::load_unaligned(row + k + s * width<T>), sums[s]);
+    T total = xsimd::hadd((sums[0] + sums[1]) + (sums[2] + sums[3]));
+    for (; k < inner; ++k) total += a[k] * row[k];
+    result[i] = start ? start[i] + total : total;
+  }
+}
+
+#define LARIAT_PRODUCT_KERNEL(T)                                                                           \
+  template int64_t panel_columns<T>();                                                                     \
+  template int64_t packed_count<T>(int64_t, int64_t);                                                      \
+  template void pack_columns<T>(MatrixView<T>, int64_t, int64_t, int64_t, T*);                             \
+  template void multiply_packed<T>(int64_t, int64_t, int64_t, int64_t, MatrixView<T>, const T*,            \
+                                   MatrixView<T>, T*, int64_t);                                            \
+  template void multiply_in_place<T>(int64_t, int64_t, int64_t, int64_t, MatrixView<T>, const T*, int64_t, \
+                                     MatrixView<T>, T*, int64_t);                                          \
+  template void multiply_rows<T>(int64_t, int64_t, const T*, const T*, int64_t, const T*, T*);
+LARIAT_PRODUCT_KERNEL(float)
+LARIAT_PRODUCT_KERNEL(double)
+#undef LARIAT_PRODUCT_KERNEL
+
+}  // namespace lariat

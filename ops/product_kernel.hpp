@@ -1,0 +1,49 @@
+#pragma once
+
+#include <cstdint>
+
+namespace lariat {
+
+// The inner loops of matrix products. Every element of a result is one chain of fused multiply-adds per
+// `inner_block` elements of the inner dimension, and the chains are added in order: its bits depend neither
+// on the number of rows and columns nor on how they are split among threads.
+
+/// Columns that lie together once packed; a range of columns must begin at a multiple of it.
+template <class T>
+int64_t panel_columns();
+
+/// Elements that pack_columns() writes for a matrix of `inner` rows.
+template <class T>
+int64_t packed_count(int64_t inner, int64_t columns);
+
+/// A matrix of any strides: element (i, j) is data[i·row + j·column].
+template <class T>
+struct MatrixView {
+  const T* data = nullptr;
+  int64_t row = 0, column = 1;
+  MatrixView at(int64_t i, int64_t j) const { return {data + i * row + j * column, row, column}; }
+};
+
+/// Lays columns [begin, end) of b [inner, columns] out in the order in which the inner loop reads them.
+template <class T>
+void pack_columns(MatrixView<T> b, int64_t inner, int64_t begin, int64_t end, T* packed);
+
+/// result[:, begin:end] = start[:, begin:end] + a·b[:, begin:end] for a [rows, inner]; no data of `start`
+/// means zeros, and it may be the result.
+template <class T>
+void multiply_packed(int64_t rows, int64_t inner, int64_t begin, int64_t end, MatrixView<T> a,
+                     const T* packed, MatrixView<T> start, T* result, int64_t result_row);
+
+/// The same for a b that is read where it lies: good for few rows. The last columns that fill no panel must
+/// be packed.
+template <class T>
+void multiply_in_place(int64_t rows, int64_t inner, int64_t begin, int64_t end, MatrixView<T> a, const T* b,
+                       int64_t b_row, MatrixView<T> start, T* result, int64_t result_row);
+
+/// result[i] = start[i] + Σₖ a[k]·b[i·b_row + k] for i < count, over contiguous rows; `start` may be null or
+/// the result. Of the sums, vectors of partial ones run side by side.
+template <class T>
+void multiply_rows(int64_t count, int64_t inner, const T* a, const T* b, int64_t b_row, const T* start,
+                   T* result);
+
+}  // namespace lariat
