@@ -38,6 +38,9 @@ class ParallelFor {
  public:
   virtual ~ParallelFor() = default;
   virtual void run(int64_t count, int64_t grain, const std::function<void(int64_t, int64_t)>& body) const = 0;
+  /// How many threads may take part. A kernel may cut its work by it only where no bit of the result depends
+  /// on the cut.
+  virtual int threads() const { return 1; }
 };
 
 struct OpDef;

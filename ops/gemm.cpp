@@ -5,6 +5,8 @@
 #include <algorithm>
 
 #include "graph/blas.hpp"
+#include "graph/tensor.hpp"
+#include "ops/product_kernel.hpp"
 
 namespace lariat {
 
@@ -13,10 +15,84 @@ namespace {
 // About 60 microseconds of work at 130 GFLOP/s: large against a task, small against a layer.
 constexpr double flops_per_tile = 8e6;
 constexpr int64_t smallest_side = 64;
+// With no more rows than this, packing b costs more than reading it where it lies.
+constexpr int64_t rows_in_place = 256;
+constexpr int64_t tile_rows = 256;
 
 int64_t tile_side(int64_t size, int64_t pieces) {
   const int64_t side = std::max((size + pieces - 1) / pieces, smallest_side);
-  return (side + 15) / 16 * 16;
+  return (side + 31) / 32 * 32;
+}
+
+// By OpenBLAS, which is at its best with doubles and large tiles.
+void blas_tile(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, const double* a,
+               int64_t lda, const double* b, int64_t ldb, double beta, double* c, int64_t ldc) {
+  if (k == 0) {
+    for (int64_t i = 0; i < m; ++i)
+      for (int64_t j = 0; j < n; ++j) c[i * ldc + j] = beta == 0 ? 0 : beta * c[i * ldc + j];
+    return;
+  }
+  use_one_blas_thread();
+  const auto flag = [](bool transposed) { return transposed ? CblasTrans : CblasNoTrans; };
+  const auto size = [](int64_t value) { return static_cast<blasint>(value); };
+  cblas_dgemm(CblasRowMajor, flag(transpose_a), flag(transpose_b), size(m), size(n), size(k), 1, a, size(lda),
+              b, size(ldb), beta, c, size(ldc));
+}
+
+// Products of floats. b is packed once, by all threads, where enough rows use it.
+class FloatProduct {
+ public:
+  FloatProduct(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, const float* a,
+               int64_t lda, const float* b, int64_t ldb, bool add, float* c, int64_t ldc)
+      : k_(k), a_(view(transpose_a, a, lda)), b_(view(transpose_b, b, ldb)), add_(add), c_(c), ldc_(ldc) {
+    const int64_t panel = panel_columns<float>();
+    is_rows_ = m == 1 && transpose_b && a_.column == 1;
+    packed_from_ = is_rows_ ? n : transpose_b || m > rows_in_place ? 0 : n / panel * panel;
+    columns_ = n;
+  }
+
+  /// Columns [begin, end) that are to be packed.
+  void pack(float* packed, int64_t begin, int64_t end) const {
+    pack_columns(b_, k_, std::max(begin, packed_from_), end, packed - packed_from_ * k_);
+  }
+  int64_t packed_count() const { return lariat::packed_count<float>(k_, columns_ - packed_from_); }
+  int64_t packed_from() const { return packed_from_; }
+
+  void tile(const float* packed, int64_t row, int64_t rows, int64_t begin, int64_t end) const {
+    float* c = c_ + row * ldc_;
+    const MatrixView<float> start{add_ ? c : nullptr, ldc_, 1};
+    const int64_t middle = std::clamp(packed_from_, begin, end);
+    if (is_rows_)
+      return multiply_rows(end - begin, k_, a_.data, b_.at(0, begin).data, b_.column,
+                           add_ ? c + begin : nullptr, c + begin);
+    if (begin < middle)
+      multiply_in_place(rows, k_, begin, middle, a_.at(row, 0), b_.data, b_.row, start, c, ldc_);
+    if (middle < end)
+      multiply_packed(rows, k_, middle, end, a_.at(row, 0), packed - packed_from_ * k_, start, c, ldc_);
+  }
+
+ private:
+  static MatrixView<float> view(bool transpose, const float* data, int64_t stride) {
+    return transpose ? MatrixView<float>{data, 1, stride} : MatrixView<float>{data, stride, 1};
+  }
+
+  int64_t k_, columns_, packed_from_;
+  MatrixView<float> a_, b_;
+  bool add_, is_rows_;
+  float* c_;
+  int64_t ldc_;
+};
+
+// Kept between calls, so that a step allocates nothing. A thread that waits for the tiles of its product runs
+// nothing else, so one for each thread does.
+float* packing_space(int64_t count) {
+  thread_local std::shared_ptr<std::byte> memory;
+  thread_local int64_t size = 0;
+  if (count > size) {
+    memory = allocate_bytes(static_cast<size_t>(count) * sizeof(float));
+    size = count;
+  }
+  return reinterpret_cast<float*>(memory.get());
 }
 
 }  // namespace
@@ -25,47 +101,55 @@ template <class T>
 void gemm_tile(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, const T* a, int64_t lda,
                const T* b, int64_t ldb, T beta, T* c, int64_t ldc) {
   if (m == 0 || n == 0) return;
-  if (k == 0) {
-    for (int64_t i = 0; i < m; ++i)
-      for (int64_t j = 0; j < n; ++j) c[i * ldc + j] = beta == T(0) ? T(0) : beta * c[i * ldc + j];
-    return;
-  }
-  use_one_blas_thread();
-  const auto flag = [](bool transposed) { return transposed ? CblasTrans : CblasNoTrans; };
-  const auto size = [](int64_t value) { return static_cast<blasint>(value); };
+  // A column is a row of the transposed product.
+  if (n == 1 && ldc == 1 && m > 1)
+    return gemm_tile(!transpose_b, !transpose_a, 1, m, k, b, ldb, a, lda, beta, c, m);
   if constexpr (std::is_same_v<T, float>) {
-    cblas_sgemm(CblasRowMajor, flag(transpose_a), flag(transpose_b), size(m), size(n), size(k), 1, a,
-                size(lda), b, size(ldb), beta, c, size(ldc));
+    const FloatProduct product(transpose_a, transpose_b, m, n, k, a, lda, b, ldb, beta != 0, c, ldc);
+    float* packed = packing_space(product.packed_count());
+    product.pack(packed, 0, n);
+    product.tile(packed, 0, m, 0, n);
   } else {
-    cblas_dgemm(CblasRowMajor, flag(transpose_a), flag(transpose_b), size(m), size(n), size(k), 1, a,
-                size(lda), b, size(ldb), beta, c, size(ldc));
+    blas_tile(transpose_a, transpose_b, m, n, k, a, lda, b, ldb, beta, c, ldc);
   }
 }
 
 template <class T>
 void gemm(const ParallelFor& parallel, bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k,
           const T* a, int64_t lda, const T* b, int64_t ldb, T beta, T* c, int64_t ldc) {
+  // A column is a row of the transposed product.
+  if (n == 1 && ldc == 1 && m > 1)
+    return gemm(parallel, !transpose_b, !transpose_a, 1, m, k, b, ldb, a, lda, beta, c, m);
   const double flops = 2.0 * static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k);
   const auto tiles = static_cast<int64_t>(std::clamp(flops / flops_per_tile, 1.0, 64.0));
   if (tiles == 1) return gemm_tile(transpose_a, transpose_b, m, n, k, a, lda, b, ldb, beta, c, ldc);
-  // Cut the longer side first: square tiles read the least.
-  int64_t rows = m, columns = n;
-  if (m >= n) {
-    rows = tile_side(m, tiles);
-    columns = tile_side(n, std::max<int64_t>(1, tiles / ((m + rows - 1) / rows)));
-  } else {
-    columns = tile_side(n, tiles);
-    rows = tile_side(m, std::max<int64_t>(1, tiles / ((n + columns - 1) / columns)));
-  }
+  // High tiles: the packed columns are read once for each.
+  const int64_t rows = tile_side(m, (m + tile_rows - 1) / tile_rows);
+  const int64_t columns = tile_side(n, std::max<int64_t>(1, tiles * rows / m));
   const int64_t across = (n + columns - 1) / columns, down = (m + rows - 1) / rows;
-  parallel.run(across * down, 1, [&](int64_t begin, int64_t end) {
-    for (int64_t tile = begin; tile < end; ++tile) {
-      const int64_t i = tile / across * rows, j = tile % across * columns;
-      gemm_tile(transpose_a, transpose_b, std::min(rows, m - i), std::min(columns, n - j), k,
-                a + (transpose_a ? i : i * lda), lda, b + (transpose_b ? j * ldb : j), ldb, beta,
-                c + i * ldc + j, ldc);
-    }
-  });
+  const auto each_tile = [&](const auto& compute) {
+    parallel.run(across * down, 1, [&](int64_t begin, int64_t end) {
+      for (int64_t tile = begin; tile < end; ++tile) {
+        const int64_t i = tile / across * rows, j = tile % across * columns;
+        compute(i, std::min(rows, m - i), j, std::min(columns, n - j));
+      }
+    });
+  };
+  if constexpr (std::is_same_v<T, float>) {
+    const FloatProduct product(transpose_a, transpose_b, m, n, k, a, lda, b, ldb, beta != 0, c, ldc);
+    float* packed = packing_space(product.packed_count());
+    parallel.run(n - product.packed_from(), 4 * panel_columns<float>(), [&](int64_t begin, int64_t end) {
+      product.pack(packed, product.packed_from() + begin, product.packed_from() + end);
+    });
+    each_tile([&](int64_t i, int64_t height, int64_t j, int64_t width) {
+      product.tile(packed, i, height, j, j + width);
+    });
+  } else {
+    each_tile([&](int64_t i, int64_t height, int64_t j, int64_t width) {
+      blas_tile(transpose_a, transpose_b, height, width, k, a + (transpose_a ? i : i * lda), lda,
+                b + (transpose_b ? j * ldb : j), ldb, beta, c + i * ldc + j, ldc);
+    });
+  }
 }
 
 template void gemm_tile<float>(bool, bool, int64_t, int64_t, int64_t, const float*, int64_t, const float*,

@@ -41,8 +41,9 @@ void forward(const KernelContext& k) {
   const T forget_bias = static_cast<T>(k.attributes.get<double>("forget_bias"));
   k.parallel.run(batch, 16, [&](int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; ++row)
-      lstm_forward_row<T>(gates + row * wide, k.in<T>(2) + row * hidden, k.out<T>(1) + row * hidden,
-                          k.out<T>(0) + row * hidden, hidden, forget_bias);
+      lstm_forward_row<T>(gates + row * wide, gates + row * wide, k.in<T>(2) + row * hidden,
+                          k.out<T>(1) + row * hidden, k.out<T>(0) + row * hidden, hidden, 0, hidden,
+                          forget_bias);
   });
 }
 

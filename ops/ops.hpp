@@ -95,6 +95,11 @@ LstmState lstm_cell(Operand x, Operand hidden, Operand cell, Operand input_kerne
 /// A whole LSTM layer from zero states: x [batch, time, input] -> hidden states [batch, time, units]; kernels
 /// and bias as in lstm_cell.
 Value lstm(Operand x, Operand input_kernel, Operand recurrent_kernel, Operand bias, double forget_bias = 0);
+/// The recurrent part of that layer, from `projected` [batch, time, 4·units] = x·W + b of every step. The
+/// initial states broadcast to [batch, units]. Returns the hidden states [batch, time, units]; output 1 are
+/// the cells.
+Value lstm_sequence(Operand projected, Operand recurrent_kernel, Operand initial_hidden, Operand initial_cell,
+                    double forget_bias = 0);
 
 // Shapes.
 

@@ -14,7 +14,6 @@ class Executor : public ParallelFor {
   /// Runs every step. An exception of a kernel is thrown on, with the node named, once all running work has
   /// ended.
   virtual void run_plan(const Plan& plan) = 0;
-  virtual int threads() const = 0;
   /// Records every step into `trace` from here on; nullptr stops.
   void record(Trace* trace) { trace_ = trace; }
 
