@@ -10,6 +10,7 @@
 #include "autodiff/proximal.hpp"
 #include "graph/error.hpp"
 #include "graph/exec/program.hpp"
+#include "graph/passes/fuse_recurrent.hpp"
 #include "ops/ops.hpp"
 
 namespace lariat {
@@ -54,6 +55,28 @@ std::vector<Value> clip_gradients(std::vector<Value> gradients, const TrainerOpt
     for (Value& g : gradients) g = g * cast(scale, g.dtype());
   }
   return gradients;
+}
+
+// The graph of loss, metrics and updates with its recurrences joined: the backward pass follows the form of
+// the forward one.
+std::unique_ptr<Graph> joined_recurrences(Value loss, const TrainerOptions& options) {
+  Graph copied;
+  GraphCopy copy(loss.graph(), copied);
+  for (int32_t id = 0; id < loss.graph().size(); ++id) copy.copy(id);
+  copied.output("loss", copy(loss));
+  for (const auto& [name, value] : options.metrics) {
+    if (&value.graph() != &loss.graph())
+      throw UserError(fmt::format("the metric '{}' belongs to another graph than the loss", name));
+    if (value.rank() != 0)
+      throw UserError(fmt::format("the metric '{}' is {}; a metric is a scalar, such as a mean", name,
+                                  text(value.type())));
+    copied.output("metric/" + name, copy(value));
+  }
+  for (const Output& output : loss.graph().outputs())
+    if (output.is_update) copied.update(output.name, copy(output.value));
+  auto joined = std::make_unique<Graph>();
+  fuse_recurrent(copied, *joined);
+  return joined;
 }
 
 // Loss and metrics as they are written, then everything that moves the state.
@@ -105,15 +128,9 @@ std::unique_ptr<Graph> training_step(Value written, const Optimizer& optimizer, 
   if (const Value random = step->find_source(random_state_name))
     step->update(std::string(random_state_name),
                  random + step->constant(Tensor::of<int32_t>({3}, {0, 0, 1})));
-  for (const Output& output : written.graph().outputs())
+  for (const Output& output : written.graph().outputs()) {
     if (output.is_update) step->update(output.name, copy(output.value));
-  for (const auto& [name, value] : options.metrics) {
-    if (&value.graph() != &written.graph())
-      throw UserError(fmt::format("the metric '{}' belongs to another graph than the loss", name));
-    if (value.rank() != 0)
-      throw UserError(fmt::format("the metric '{}' is {}; a metric is a scalar, such as a mean", name,
-                                  text(value.type())));
-    step->output("metric/" + name, copy(value));
+    if (!output.is_update && output.name != "loss") step->output(output.name, copy(output.value));
   }
   return step;
 }
@@ -143,7 +160,8 @@ Trainer::Trainer(Value loss, const Optimizer& optimizer, TrainerOptions options)
   self_->optimizer = optimizer;
   self_->written = &loss.graph();
   self_->options = std::move(options);
-  self_->graph = training_step(loss, optimizer, self_->options, self_->report);
+  const auto joined = joined_recurrences(loss, self_->options);
+  self_->graph = training_step(joined->find_output("loss"), optimizer, self_->options, self_->report);
   self_->program = std::make_unique<Program>(*self_->graph);
   self_->executor = make_tbb_executor(self_->options.threads);
   initialize_store(*self_->graph, self_->store, self_->options.seed);

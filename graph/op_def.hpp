@@ -177,6 +177,28 @@ struct Penalty {
   ProxPoint (*prox)(ProxPoint at, Value weight) = nullptr;
 };
 
+/// Nodes of one op that follow each other step by step and share their weights, as a pass has found them.
+struct RecurrentChain {
+  /// What each step takes; the states before the first; the weights in the op's order of inputs.
+  std::vector<Value> steps, initial, shared;
+  const Attributes& attributes;
+  std::string name;
+  std::source_location where;
+};
+
+/// Makes an op one step of a recurrence: a chain of it runs as one node over the whole sequence.
+struct Recurrence {
+  /// The input that is another one at each step.
+  size_t step_input = 0;
+  /// Output i is the next value of the state that input state_inputs[i] takes. Further outputs are for the
+  /// backward pass; all other inputs are weights.
+  std::vector<size_t> state_inputs;
+  /// Each state at all steps, side by side.
+  std::vector<Value> (*sequence)(const RecurrentChain&) = nullptr;
+  /// Some steps of what `sequence` made.
+  std::vector<Value> (*steps_of)(Value sequence, std::span<const int64_t> wanted) = nullptr;
+};
+
 /// A tensor of a sample: values where given, else seeded uniform in [low, high], at least `gap` away from
 /// every kink.
 struct SampleInput {
@@ -229,6 +251,7 @@ struct OpDef {
   Cost (*cost)(std::span<const TensorView> inputs, std::span<const TensorView> outputs,
                const Attributes& attributes) = nullptr;
   std::optional<Penalty> penalty = std::nullopt;
+  std::optional<Recurrence> recurrence = std::nullopt;
   /// The scalar function in extended precision: the oracle of the tests' table of extremes.
   long double (*reference)(std::span<const long double> arguments) = nullptr;
   /// What the op does at points where it has no derivative.

@@ -17,6 +17,8 @@ constexpr double flops_per_tile = 8e6;
 constexpr int64_t smallest_side = 64;
 // With no more rows than this, packing b costs more than reading it where it lies.
 constexpr int64_t rows_in_place = 256;
+// The same of a's rows.
+constexpr int64_t columns_in_place = 128;
 constexpr int64_t tile_rows = 256;
 
 int64_t tile_side(int64_t size, int64_t pieces) {
@@ -39,36 +41,50 @@ void blas_tile(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t
               b, size(ldb), beta, c, size(ldc));
 }
 
-// Products of floats. b is packed once, by all threads, where enough rows use it.
+// Products of floats. What lies badly in memory, and is used often enough, is packed once, by all threads: b
+// for many rows, and a where it is transposed.
 class FloatProduct {
  public:
   FloatProduct(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, const float* a,
                int64_t lda, const float* b, int64_t ldb, bool add, float* c, int64_t ldc)
-      : k_(k), a_(view(transpose_a, a, lda)), b_(view(transpose_b, b, ldb)), add_(add), c_(c), ldc_(ldc) {
-    const int64_t panel = panel_columns<float>();
+      : m_(m),
+        n_(n),
+        k_(k),
+        a_(view(transpose_a, a, lda)),
+        b_(view(transpose_b, b, ldb)),
+        add_(add),
+        c_(c),
+        ldc_(ldc) {
     is_rows_ = m == 1 && transpose_b && a_.column == 1;
+    pack_a_ = transpose_a && m >= block_height<float>() && n >= columns_in_place;
+    const int64_t panel = panel_columns<float>();
     packed_from_ = is_rows_ ? n : transpose_b || m > rows_in_place ? 0 : n / panel * panel;
-    columns_ = n;
+    packed_a_ = packing_space(packed_count<float>(k, n - packed_from_) +
+                              (pack_a_ ? packed_rows_count<float>(m, k) : 0));
+    packed_b_ = packed_a_ + (pack_a_ ? packed_rows_count<float>(m, k) : 0) - packed_from_ * k;
   }
 
-  /// Columns [begin, end) that are to be packed.
-  void pack(float* packed, int64_t begin, int64_t end) const {
-    pack_columns(b_, k_, std::max(begin, packed_from_), end, packed - packed_from_ * k_);
+  void pack(const ParallelFor* parallel) const {
+    const int64_t rows = block_height<float>(), columns = panel_columns<float>();
+    if (pack_a_)
+      split(parallel, m_, 4 * rows,
+            [&](int64_t begin, int64_t end) { pack_rows(a_, k_, begin, end, packed_a_); });
+    split(parallel, n_ - packed_from_, 4 * columns, [&](int64_t begin, int64_t end) {
+      pack_columns(b_, k_, packed_from_ + begin, packed_from_ + end, packed_b_);
+    });
   }
-  int64_t packed_count() const { return lariat::packed_count<float>(k_, columns_ - packed_from_); }
-  int64_t packed_from() const { return packed_from_; }
 
-  void tile(const float* packed, int64_t row, int64_t rows, int64_t begin, int64_t end) const {
+  /// Rows must begin at a multiple of a block's height, columns at one of a panel's width.
+  void tile(int64_t row, int64_t rows, int64_t begin, int64_t end) const {
     float* c = c_ + row * ldc_;
     const MatrixView<float> start{add_ ? c : nullptr, ldc_, 1};
+    const MatrixView<float> a = pack_a_ ? packed_rows(packed_a_, k_, row) : a_.at(row, 0);
     const int64_t middle = std::clamp(packed_from_, begin, end);
     if (is_rows_)
-      return multiply_rows(end - begin, k_, a_.data, b_.at(0, begin).data, b_.column,
+      return multiply_rows(end - begin, k_, a.data, b_.at(0, begin).data, b_.column,
                            add_ ? c + begin : nullptr, c + begin);
-    if (begin < middle)
-      multiply_in_place(rows, k_, begin, middle, a_.at(row, 0), b_.data, b_.row, start, c, ldc_);
-    if (middle < end)
-      multiply_packed(rows, k_, middle, end, a_.at(row, 0), packed - packed_from_ * k_, start, c, ldc_);
+    if (begin < middle) multiply_in_place(rows, k_, begin, middle, a, b_.data, b_.row, start, c, ldc_);
+    if (middle < end) multiply_packed(rows, k_, middle, end, a, packed_b_, start, c, ldc_);
   }
 
  private:
@@ -76,24 +92,37 @@ class FloatProduct {
     return transpose ? MatrixView<float>{data, 1, stride} : MatrixView<float>{data, stride, 1};
   }
 
-  int64_t k_, columns_, packed_from_;
-  MatrixView<float> a_, b_;
-  bool add_, is_rows_;
-  float* c_;
-  int64_t ldc_;
-};
-
-// Kept between calls, so that a step allocates nothing. A thread that waits for the tiles of its product runs
-// nothing else, so one for each thread does.
-float* packing_space(int64_t count) {
-  thread_local std::shared_ptr<std::byte> memory;
-  thread_local int64_t size = 0;
-  if (count > size) {
-    memory = allocate_bytes(static_cast<size_t>(count) * sizeof(float));
-    size = count;
+  template <class Body>
+  static void split(const ParallelFor* parallel, int64_t count, int64_t grain, const Body& body) {
+    if (count == 0) return;
+    if (parallel && count > grain) {
+      parallel->run(count, grain, body);
+    } else {
+      body(0, count);
+    }
   }
-  return reinterpret_cast<float*>(memory.get());
-}
+
+  // Kept between calls, so that a step allocates nothing. A thread that waits for the tiles of its product
+  // runs nothing else, so one for each thread does.
+  static float* packing_space(int64_t count) {
+    thread_local std::shared_ptr<std::byte> memory;
+    thread_local int64_t size = 0;
+    if (count > size) {
+      memory = allocate_bytes(static_cast<size_t>(count) * sizeof(float));
+      size = count;
+    }
+    return reinterpret_cast<float*>(memory.get());
+  }
+
+  const int64_t m_, n_, k_;
+  const MatrixView<float> a_, b_;
+  const bool add_;
+  float* const c_;
+  const int64_t ldc_;
+  bool is_rows_ = false, pack_a_ = false;
+  int64_t packed_from_ = 0;
+  float *packed_a_ = nullptr, *packed_b_ = nullptr;
+};
 
 }  // namespace
 
@@ -106,9 +135,8 @@ void gemm_tile(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t
     return gemm_tile(!transpose_b, !transpose_a, 1, m, k, b, ldb, a, lda, beta, c, m);
   if constexpr (std::is_same_v<T, float>) {
     const FloatProduct product(transpose_a, transpose_b, m, n, k, a, lda, b, ldb, beta != 0, c, ldc);
-    float* packed = packing_space(product.packed_count());
-    product.pack(packed, 0, n);
-    product.tile(packed, 0, m, 0, n);
+    product.pack(nullptr);
+    product.tile(0, m, 0, n);
   } else {
     blas_tile(transpose_a, transpose_b, m, n, k, a, lda, b, ldb, beta, c, ldc);
   }
@@ -137,13 +165,9 @@ void gemm(const ParallelFor& parallel, bool transpose_a, bool transpose_b, int64
   };
   if constexpr (std::is_same_v<T, float>) {
     const FloatProduct product(transpose_a, transpose_b, m, n, k, a, lda, b, ldb, beta != 0, c, ldc);
-    float* packed = packing_space(product.packed_count());
-    parallel.run(n - product.packed_from(), 4 * panel_columns<float>(), [&](int64_t begin, int64_t end) {
-      product.pack(packed, product.packed_from() + begin, product.packed_from() + end);
-    });
-    each_tile([&](int64_t i, int64_t height, int64_t j, int64_t width) {
-      product.tile(packed, i, height, j, j + width);
-    });
+    product.pack(&parallel);
+    each_tile(
+        [&](int64_t i, int64_t height, int64_t j, int64_t width) { product.tile(i, height, j, j + width); });
   } else {
     each_tile([&](int64_t i, int64_t height, int64_t j, int64_t width) {
       blas_tile(transpose_a, transpose_b, height, width, k, a + (transpose_a ? i : i * lda), lda,

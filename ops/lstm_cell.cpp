@@ -73,6 +73,17 @@ Adjoints vjp(const GradContext& g) {
           matmul(transpose(x), d_z),       matmul(transpose(h), d_z),       sum(d_z, {0})};
 }
 
+// The input projections of all steps are one product.
+std::vector<Value> sequence(const RecurrentChain& chain) {
+  const Operand steps(stack(chain.steps, 1, chain.where), chain.where);
+  const Operand input_kernel(chain.shared[0], chain.where), bias(chain.shared[2], chain.where);
+  const Operand projected(matmul(steps, input_kernel) + bias, chain.where);
+  const Value hidden = lstm_sequence(projected, chain.shared[1], chain.initial[0], chain.initial[1],
+                                     chain.attributes.get<double>("forget_bias"))
+                           .named(chain.name);
+  return {hidden, output_of(hidden, 1)};
+}
+
 Cost cost(std::span<const TensorView> inputs, std::span<const TensorView> outputs, const Attributes&) {
   const double rows = static_cast<double>(inputs[0].extents[0]),
                wide = static_cast<double>(outputs[2].extents[1]);
@@ -101,6 +112,7 @@ OpDef records::lstm_cell() {
   def.kernel = {forward<float>, forward<double>, nullptr};
   def.vjp = vjp;
   def.cost = cost;
+  def.recurrence = {.step_input = 0, .state_inputs = {1, 2}, .sequence = sequence, .steps_of = steps_of};
   // All weights 0 and bias 0: i = f = o = 0.5, g = 0, so c' = c/2 and h' = tanh(c/2)/2.
   def.samples = {
       {"zero weights",

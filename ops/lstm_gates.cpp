@@ -9,12 +9,6 @@ namespace lariat {
 
 namespace {
 
-template <class Batch>
-Batch sigmoid_of(Batch x) {
-  const Batch e = exp(-abs(x));
-  return select(x < Batch(0), e, Batch(1)) / (Batch(1) + e);
-}
-
 // Runs body(load, store) over full vectors, then once over a padded remainder.
 template <class T, class Body>
 void over_units(int64_t begin, int64_t end, const Body& body) {
@@ -47,7 +41,7 @@ void lstm_forward_row(const T* z, T* gates, const T* cell, T* next_cell, T* next
   T *i = gates, *f = gates + hidden, *g = gates + 2 * hidden, *o = gates + 3 * hidden;
   over_units<T>(begin, end, [&](auto load, auto store) {
     const Batch input = sigmoid_of(load(z)), forget = sigmoid_of(load(z + hidden) + Batch(forget_bias));
-    const Batch candidate = tanh(load(z + 2 * hidden)), output = sigmoid_of(load(z + 3 * hidden));
+    const Batch candidate = tanh_of(load(z + 2 * hidden)), output = sigmoid_of(load(z + 3 * hidden));
     Batch state = input * candidate;
     if (cell) state = forget * load(cell) + state;
     store(input, i);
@@ -55,7 +49,7 @@ void lstm_forward_row(const T* z, T* gates, const T* cell, T* next_cell, T* next
     store(candidate, g);
     store(output, o);
     store(state, next_cell);
-    store(output * tanh(state), next_hidden);
+    store(output * tanh_of(state), next_hidden);
   });
 }
 
@@ -66,7 +60,7 @@ void lstm_backward_row(const T* gates, const T* cell, const T* next_cell, const 
   over_units<T>(begin, end, [&](auto load, auto store) {
     const Batch input = load(gates), forget = load(gates + hidden), candidate = load(gates + 2 * hidden),
                 output = load(gates + 3 * hidden), one(1);
-    const Batch squashed = tanh(load(next_cell)), d_h = load(d_hidden);
+    const Batch squashed = tanh_of(load(next_cell)), d_h = load(d_hidden);
     // dc' = dc'(later) + dh'·o·(1 - tanh²c')
     const Batch d_c = load(d_cell) + d_h * output * (one - squashed * squashed);
     const Batch before = cell ? load(cell) : Batch(0);

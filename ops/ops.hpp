@@ -117,6 +117,14 @@ Value pad(Operand x, int64_t axis, Dim before, Dim after, int64_t step = 1);
 /// Joins values of one dtype along one axis; all other dimensions must be equal.
 Value concat(const std::vector<Value>& values, int64_t axis,
              std::source_location where = std::source_location::current());
+/// Puts values of one shape side by side along a new axis; the steps of one sequence give the sequence
+/// itself.
+Value stack(const std::vector<Value>& values, int64_t axis,
+            std::source_location where = std::source_location::current());
+/// The parts of x [.., n, ..] along an axis of a known size: n values without it.
+std::vector<Value> unstack(Operand x, int64_t axis);
+/// Some steps of a sequence [batch, time, ...] as [batch, ...].
+std::vector<Value> steps_of(Value sequence, std::span<const int64_t> wanted);
 /// Repeats x along new leading dimensions and dimensions of size 1.
 Value broadcast_to(Operand x, Shape shape);
 /// The adjoint of broadcast_to: sums over the dimensions that broadcasting `shape` to x's shape stretches.

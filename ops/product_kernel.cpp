@@ -11,9 +11,9 @@ namespace lariat {
 namespace {
 
 // Two vectors of 8 rows: 16 sums hide the latency of the multiply-add, and fit into 32 registers together
-// with their operands. With 16 registers, 5 rows do.
+// with their operands. With 16 registers, 4 rows do.
 constexpr int vectors = 2;
-constexpr int64_t block_rows = xsimd::batch<float>::size >= 16 ? 8 : 5;
+constexpr int64_t block_rows = xsimd::batch<float>::size >= 16 ? 8 : 4;
 // A panel of so many rows stays in the second-level cache, with the rows of a that meet it.
 constexpr int64_t inner_block = 512;
 constexpr int64_t rows_per_pass = 256;
@@ -102,9 +102,9 @@ struct Pass {
   void run(const Blocks& kernels) const {
     const auto height = static_cast<int64_t>(kernels.size());
     for (int64_t row = 0; row < rows; row += height)
-      kernels[std::min(height, rows - row) - 1](depth, count, a.data + row * a.row, a.row, a.column, b, b_row,
-                                                start ? start + row * start_row : nullptr, start_row,
-                                                result + row * result_row, result_row);
+      kernels[std::min(height, rows - row) - 1](
+          depth, count, a.data + (a.block > 0 ? row / block_rows * a.block : row * a.row), a.row, a.column, b,
+          b_row, start ? start + row * start_row : nullptr, start_row, result + row * result_row, result_row);
   }
 };
 
@@ -118,10 +118,14 @@ void multiply(int64_t rows, int64_t inner, int64_t begin, int64_t end, MatrixVie
       for (int64_t column = begin; column < end;) {
         T* to = result + row * result_row + column;
         const T* from = k > 0 ? to : start.data ? start.at(row, column).data : nullptr;
+        // A pass begins at a block of rows.
+        const MatrixView<T> left{
+            a.data + (a.block > 0 ? row / block_rows * a.block : row * a.row) + k * a.column, a.row, a.column,
+            a.block};
         Pass<T> pass{std::min(rows_per_pass, rows - row),
                      std::min(inner_block, inner - k),
                      end - column,
-                     a.at(row, k),
+                     left,
                      panel_at(column) + k * b_row,
                      b_row,
                      from,
@@ -214,6 +218,39 @@ void pack_columns(MatrixView<T> b, int64_t inner, int64_t begin, int64_t end, T*
 }
 
 template <class T>
+int64_t block_height() {
+  return block_rows;
+}
+
+template <class T>
+int64_t packed_rows_count(int64_t rows, int64_t inner) {
+  return (rows + block_rows - 1) / block_rows * block_rows * inner;
+}
+
+template <class T>
+void pack_rows(MatrixView<T> a, int64_t inner, int64_t begin, int64_t end, T* packed) {
+  // Inner dimension outside: it is the one whose elements are far apart.
+  constexpr int64_t together = 16;
+  for (int64_t k = 0; k < inner; k += together)
+    for (int64_t row = begin; row < end; row += block_rows) {
+      const int64_t count = std::min(block_rows, end - row);
+      for (int64_t deep = k; deep < std::min(k + together, inner); ++deep) {
+        T* to = packed + row * inner + deep * block_rows;
+        if (count == block_rows && a.row == 1) {
+          std::copy_n(a.at(row, deep).data, block_rows, to);
+        } else {
+          for (int64_t i = 0; i < count; ++i) to[i] = *a.at(row + i, deep).data;
+        }
+      }
+    }
+}
+
+template <class T>
+MatrixView<T> packed_rows(const T* packed, int64_t inner, int64_t begin) {
+  return {packed + begin * inner, 1, block_rows, block_rows * inner};
+}
+
+template <class T>
 void multiply_packed(int64_t rows, int64_t inner, int64_t begin, int64_t end, MatrixView<T> a,
                      const T* packed, MatrixView<T> start, T* result, int64_t result_row) {
   multiply(
@@ -252,6 +289,10 @@ void multiply_rows(int64_t count, int64_t inner, const T* a, const T* b, int64_t
 #define LARIAT_PRODUCT_KERNEL(T)                                                                           \
   template int64_t panel_columns<T>();                                                                     \
   template int64_t packed_count<T>(int64_t, int64_t);                                                      \
+  template int64_t block_height<T>();                                                                      \
+  template int64_t packed_rows_count<T>(int64_t, int64_t);                                                 \
+  template void pack_rows<T>(MatrixView<T>, int64_t, int64_t, int64_t, T*);                                \
+  template MatrixView<T> packed_rows<T>(const T*, int64_t, int64_t);                                       \
   template void pack_columns<T>(MatrixView<T>, int64_t, int64_t, int64_t, T*);                             \
   template void multiply_packed<T>(int64_t, int64_t, int64_t, int64_t, MatrixView<T>, const T*,            \
                                    MatrixView<T>, T*, int64_t);                                            \

@@ -7,14 +7,10 @@
 
 namespace lariat {
 
-// y = 1/(1 + e^(−x)):  dx = dy·y·(1 − y). e^(−|x|) cannot overflow.
+// y = 1/(1 + e^(−x)):  dx = dy·y·(1 − y).
 OpDef records::sigmoid() {
-  const auto function = [](auto x) {
-    using T = decltype(x);
-    const T e = exp_of(-abs(x));
-    return select(x < T(0), e, T(1)) / (T(1) + e);
-  };
-  OpDef def = elementwise_op("sigmoid", "1 / (1 + exp(-x)).", {{"x", ""}}, float_blocks<1>(function));
+  OpDef def = elementwise_op("sigmoid", "1 / (1 + exp(-x)).", {{"x", ""}},
+                             float_blocks<1>([](auto x) { return sigmoid_of(x); }));
   def.vjp = [](const GradContext& g) -> Adjoints {
     const Value y = g.out(0);
     return {g.adjoint(0) * y * (1 - y)};

@@ -161,6 +161,21 @@ Batch expm1_of(Batch x) {
   return select(abs(x) < Batch(std::numeric_limits<T>::epsilon() / 4), x, result);
 }
 
+/// tanh x = q/(q + 2) with q = e^2|x| − 1, and the sign of x. Beyond 20 it is ±1.
+template <class Batch>
+Batch tanh_of(Batch x) {
+  const Batch size = abs(x);
+  const Batch q = expm1_of(Batch(2) * select(size > Batch(20), Batch(20), size));
+  return xsimd::copysign(q / (q + Batch(2)), x);
+}
+
+/// 1/(1 + e^-x) = e^min(x, 0)/(1 + e^-|x|), which cannot overflow.
+template <class Batch>
+Batch sigmoid_of(Batch x) {
+  const Batch e = exp_of(-abs(x));
+  return select(x < Batch(0), e, Batch(1)) / (Batch(1) + e);
+}
+
 /// ln x. xsimd's own is wrong for subnormal doubles.
 template <class Batch>
 Batch log_of(Batch x) {

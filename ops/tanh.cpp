@@ -10,7 +10,7 @@ namespace lariat {
 // y = tanh x:  dx = dy·(1 − y²)
 OpDef records::tanh() {
   OpDef def = elementwise_op("tanh", "The hyperbolic tangent.", {{"x", ""}},
-                             float_blocks<1>([](auto x) { return tanh(x); }));
+                             float_blocks<1>([](auto x) { return tanh_of(x); }));
   def.vjp = [](const GradContext& g) -> Adjoints {
     const Value y = g.out(0);
     return {g.adjoint(0) * (1 - y * y)};

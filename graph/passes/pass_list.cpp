@@ -7,6 +7,7 @@
 #include "graph/error.hpp"
 #include "graph/passes/fold_constants.hpp"
 #include "graph/passes/fuse_elementwise.hpp"
+#include "graph/passes/fuse_recurrent.hpp"
 #include "graph/passes/merge_common.hpp"
 #include "graph/passes/remove_dead.hpp"
 #include "graph/passes/simplify.hpp"
@@ -17,6 +18,7 @@ namespace lariat {
 const std::vector<Pass>& passes() {
   static const std::vector<Pass> list{
       {"remove_dead", "drops nodes that no output depends on", remove_dead},
+      {"fuse_recurrent", "joins the steps of a recurrence that share weights into one node", fuse_recurrent},
       {"simplify", "rewrites by algebra: x * 1 → x, transposes into products, broadcasts into their readers",
        simplify},
       {"fold_constants", "computes nodes whose inputs are constants", fold_constants},

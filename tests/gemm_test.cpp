@@ -1,0 +1,98 @@
+#include "ops/gemm.hpp"
+
+#include <cmath>
+#include <vector>
+
+#include "graph/exec/executor.hpp"
+#include "graph/random.hpp"
+#include "tests/testing.hpp"
+
+using namespace lariat;
+
+namespace {
+
+std::vector<float> numbers(std::string_view name, int64_t count) {
+  std::vector<float> result(count);
+  for (int64_t i = 0; i < count; ++i)
+    result[i] = 2 * to_unit(random_bits(5, hash_name(name), static_cast<uint64_t>(i))[0]) - 1;
+  return result;
+}
+
+struct Product {
+  bool transpose_a, transpose_b;
+  int64_t m, n, k;
+  float beta;
+  std::vector<float> a = numbers("a", m*k), b = numbers("b", k*n), c = numbers("c", m*n);
+
+  std::vector<float> run(const ParallelFor& parallel) const {
+    std::vector<float> result = c;
+    gemm<float>(parallel, transpose_a, transpose_b, m, n, k, a.data(), transpose_a ? m : k, b.data(),
+                transpose_b ? k : n, beta, result.data(), n);
+    return result;
+  }
+  // Rows [first, first + count) alone.
+  std::vector<float> rows(const ParallelFor& parallel, int64_t first, int64_t count) const {
+    std::vector<float> result(c.begin() + first * n, c.begin() + (first + count) * n);
+    gemm<float>(parallel, transpose_a, transpose_b, count, n, k, a.data() + (transpose_a ? first : first * k),
+                transpose_a ? m : k, b.data(), transpose_b ? k : n, beta, result.data(), n);
+    return result;
+  }
+  double expected(int64_t i, int64_t j) const {
+    double sum = beta * static_cast<double>(c[i * n + j]);
+    for (int64_t d = 0; d < k; ++d)
+      sum += static_cast<double>(a[transpose_a ? d * m + i : i * k + d]) *
+             b[transpose_b ? j * k + d : d * n + j];
+    return sum;
+  }
+};
+
+template <class Check>
+void for_each_product(const Check& check) {
+  for (bool transpose_a : {false, true})
+    for (bool transpose_b : {false, true})
+      for (float beta : {0.0f, 1.0f})
+        for (auto [m, n, k] : {std::array<int64_t, 3>{1, 1, 1},
+                               {3, 5, 7},
+                               {8, 32, 16},
+                               {17, 33, 513},
+                               {1, 300, 40},
+                               {300, 1, 40},
+                               {2, 260, 9},
+                               {40, 10, 600},
+                               {300, 130, 20},
+                               {270, 64, 1100},
+                               {5, 4, 0}})
+          check(Product{transpose_a, transpose_b, m, n, k, beta});
+}
+
+}  // namespace
+
+TEST_CASE("products agree with sums in double, for every shape of block and way of packing") {
+  const auto serial = make_serial_executor();
+  double worst = 0;
+  for_each_product([&](const Product& p) {
+    const std::vector<float> result = p.run(*serial);
+    for (int64_t i = 0; i < p.m; ++i)
+      for (int64_t j = 0; j < p.n; ++j)
+        worst = std::max(worst, std::abs(result[i * p.n + j] - p.expected(i, j)) /
+                                    std::sqrt(1.0 + static_cast<double>(p.k)));
+  });
+  CHECK(worst < 2e-6);
+}
+
+TEST_CASE("a product has the same bits on any number of threads") {
+  const auto serial = make_serial_executor();
+  for (int threads : {1, 2, 3, 8}) {
+    const auto executor = make_tbb_executor(threads);
+    for_each_product([&](const Product& p) { CHECK(p.run(*executor) == p.run(*serial)); });
+  }
+}
+
+TEST_CASE("a row of a product has the same bits whatever other rows are computed with it") {
+  const auto serial = make_serial_executor();
+  for_each_product([&](const Product& p) {
+    if (p.m < 3 || p.n == 1) return;
+    const std::vector<float> all = p.run(*serial), some = p.rows(*serial, 1, p.m - 1);
+    CHECK(std::equal(some.begin(), some.end(), all.begin() + p.n));
+  });
+}
