@@ -8,7 +8,8 @@ namespace lariat::benchmarks {
 /// What the machine can do at best, measured.
 struct Limit {
   int threads = 1;
-  /// Products of 1024 x 1024 matrices of float, one on each thread, by the fastest library here.
+  /// Products of 512 x 512 matrices of float, one on each thread, by the fastest of OpenBLAS, oneDNN where it
+  /// is installed, and lariat.
   double product_gflops = 0;
   /// The faster of a = b + c·d (STREAM's triad) and a = a + b·c, over arrays of 128 MB.
   double memory_gbytes = 0;

@@ -145,8 +145,12 @@ struct Traits {
   std::vector<bool> linear = {};
   /// At inference, output 0 is this input (-1: no such rule).
   int inference_input = -1;
-  /// Output 0 may be written over this input (-1: none). Element-wise ops may overwrite any.
-  int in_place_input = -1;
+  /// Outputs that may be written over an input which nobody else reads later. Element-wise ops may overwrite
+  /// any.
+  struct InPlace {
+    size_t output, input;
+  };
+  std::vector<InPlace> in_place = {};
   /// The vjp's own nodes can be differentiated again.
   bool second_order = true;
 
@@ -252,6 +256,9 @@ struct OpDef {
                const Attributes& attributes) = nullptr;
   std::optional<Penalty> penalty = std::nullopt;
   std::optional<Recurrence> recurrence = std::nullopt;
+  /// The op that adds one more, last input to the result as it is made: of the result's shape, or of its last
+  /// dimension's.
+  std::string with_addend = {};
   /// The scalar function in extended precision: the oracle of the tests' table of extremes.
   long double (*reference)(std::span<const long double> arguments) = nullptr;
   /// What the op does at points where it has no derivative.

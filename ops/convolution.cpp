@@ -229,7 +229,7 @@ void convolve(const ParallelFor& parallel, const Convolution& c, const T* x, con
   if (c.taps() == 1 && down.stride * across.stride == 1 &&
       down.before + down.after + across.before + across.after == 0)
     return gemm<T>(parallel, false, false, c.batch * c.rows * c.columns, c.filters, c.channels, x, c.channels,
-                   w, c.filters, T(0), y, c.filters);
+                   w, c.filters, {}, y, c.filters);
   const Lines lines(c, sizeof(T));
   const T* kernel = turned_kernel(parallel, c, w, workspace);
   parallel.run(lines.tiles(), 1, [&](int64_t begin, int64_t end) {
@@ -241,7 +241,7 @@ void convolve(const ParallelFor& parallel, const Convolution& c, const T* x, con
       unfold(c, lines, tile, x, unfolded);
       for (int64_t j = tile.first; j < tile.last; ++j)
         gemm_tile<T>(false, false, tile.end - tile.begin, c.filters, c.depth(),
-                     unfolded + (j - tile.first) * stride, line, kernel, c.filters, T(0),
+                     unfolded + (j - tile.first) * stride, line, kernel, c.filters, {},
                      y + (tile.begin * lines.columns + j) * c.filters, lines.columns * c.filters);
     }
   });
@@ -273,7 +273,8 @@ void convolve_input_gradient(const ParallelFor& parallel, const Convolution& c, 
           for (int64_t j = tile.first; j < tile.last; ++j)
             gemm_tile<T>(false, true, tile.end - tile.begin, c.depth(), c.filters,
                          d_y + (tile.begin * lines.columns + j) * c.filters, lines.columns * c.filters,
-                         kernel, c.filters, T(1), unfolded + (j - tile.first) * stride, line);
+                         kernel, c.filters, {unfolded + (j - tile.first) * stride, line},
+                         unfolded + (j - tile.first) * stride, line);
           fold(c, lines, tile, unfolded, piece.top, piece.bottom, d_x);
         }
       }
@@ -308,7 +309,7 @@ void convolve_weight_gradient(const ParallelFor& parallel, const Convolution& c,
           gemm_tile<T>(true, false, c.depth(), filters, tile.end - tile.begin,
                        unfolded + (j - tile.first) * stride, line,
                        d_y + (tile.begin * lines.columns + j) * c.filters + filter, lines.columns * c.filters,
-                       T(1), sum, c.filters);
+                       {sum, c.filters}, sum, c.filters);
       }
     }
   });

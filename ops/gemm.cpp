@@ -28,17 +28,20 @@ int64_t tile_side(int64_t size, int64_t pieces) {
 
 // By OpenBLAS, which is at its best with doubles and large tiles.
 void blas_tile(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, const double* a,
-               int64_t lda, const double* b, int64_t ldb, double beta, double* c, int64_t ldc) {
-  if (k == 0) {
-    for (int64_t i = 0; i < m; ++i)
-      for (int64_t j = 0; j < n; ++j) c[i * ldc + j] = beta == 0 ? 0 : beta * c[i * ldc + j];
-    return;
+               int64_t lda, const double* b, int64_t ldb, Addend<double> addend, double* c, int64_t ldc) {
+  for (int64_t i = 0; i < m && addend.data != c; ++i) {
+    if (addend.data) {
+      std::copy_n(addend.data + i * addend.row, n, c + i * ldc);
+    } else {
+      std::fill_n(c + i * ldc, n, 0.0);
+    }
   }
+  if (k == 0) return;
   use_one_blas_thread();
   const auto flag = [](bool transposed) { return transposed ? CblasTrans : CblasNoTrans; };
   const auto size = [](int64_t value) { return static_cast<blasint>(value); };
   cblas_dgemm(CblasRowMajor, flag(transpose_a), flag(transpose_b), size(m), size(n), size(k), 1, a, size(lda),
-              b, size(ldb), beta, c, size(ldc));
+              b, size(ldb), addend.data ? 1 : 0, c, size(ldc));
 }
 
 // Products of floats. What lies badly in memory, and is used often enough, is packed once, by all threads: b
@@ -46,13 +49,13 @@ void blas_tile(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t
 class FloatProduct {
  public:
   FloatProduct(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, const float* a,
-               int64_t lda, const float* b, int64_t ldb, bool add, float* c, int64_t ldc)
+               int64_t lda, const float* b, int64_t ldb, Addend<float> addend, float* c, int64_t ldc)
       : m_(m),
         n_(n),
         k_(k),
         a_(view(transpose_a, a, lda)),
         b_(view(transpose_b, b, ldb)),
-        add_(add),
+        start_{addend.data, addend.row},
         c_(c),
         ldc_(ldc) {
     is_rows_ = m == 1 && transpose_b && a_.column == 1;
@@ -77,12 +80,12 @@ class FloatProduct {
   /// Rows must begin at a multiple of a block's height, columns at one of a panel's width.
   void tile(int64_t row, int64_t rows, int64_t begin, int64_t end) const {
     float* c = c_ + row * ldc_;
-    const MatrixView<float> start{add_ ? c : nullptr, ldc_, 1};
+    const MatrixView<float> start = start_.data ? start_.at(row, 0) : start_;
     const MatrixView<float> a = pack_a_ ? packed_rows(packed_a_, k_, row) : a_.at(row, 0);
     const int64_t middle = std::clamp(packed_from_, begin, end);
     if (is_rows_)
       return multiply_rows(end - begin, k_, a.data, b_.at(0, begin).data, b_.column,
-                           add_ ? c + begin : nullptr, c + begin);
+                           start.data ? start.data + begin : nullptr, c + begin);
     if (begin < middle) multiply_in_place(rows, k_, begin, middle, a, b_.data, b_.row, start, c, ldc_);
     if (middle < end) multiply_packed(rows, k_, middle, end, a, packed_b_, start, c, ldc_);
   }
@@ -116,7 +119,7 @@ class FloatProduct {
 
   const int64_t m_, n_, k_;
   const MatrixView<float> a_, b_;
-  const bool add_;
+  const MatrixView<float> start_;
   float* const c_;
   const int64_t ldc_;
   bool is_rows_ = false, pack_a_ = false;
@@ -128,29 +131,29 @@ class FloatProduct {
 
 template <class T>
 void gemm_tile(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, const T* a, int64_t lda,
-               const T* b, int64_t ldb, T beta, T* c, int64_t ldc) {
+               const T* b, int64_t ldb, Addend<T> addend, T* c, int64_t ldc) {
   if (m == 0 || n == 0) return;
   // A column is a row of the transposed product.
-  if (n == 1 && ldc == 1 && m > 1)
-    return gemm_tile(!transpose_b, !transpose_a, 1, m, k, b, ldb, a, lda, beta, c, m);
+  if (n == 1 && ldc == 1 && m > 1 && (!addend.data || addend.row == 1))
+    return gemm_tile(!transpose_b, !transpose_a, 1, m, k, b, ldb, a, lda, {addend.data, 0}, c, m);
   if constexpr (std::is_same_v<T, float>) {
-    const FloatProduct product(transpose_a, transpose_b, m, n, k, a, lda, b, ldb, beta != 0, c, ldc);
+    const FloatProduct product(transpose_a, transpose_b, m, n, k, a, lda, b, ldb, addend, c, ldc);
     product.pack(nullptr);
     product.tile(0, m, 0, n);
   } else {
-    blas_tile(transpose_a, transpose_b, m, n, k, a, lda, b, ldb, beta, c, ldc);
+    blas_tile(transpose_a, transpose_b, m, n, k, a, lda, b, ldb, addend, c, ldc);
   }
 }
 
 template <class T>
 void gemm(const ParallelFor& parallel, bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k,
-          const T* a, int64_t lda, const T* b, int64_t ldb, T beta, T* c, int64_t ldc) {
+          const T* a, int64_t lda, const T* b, int64_t ldb, Addend<T> addend, T* c, int64_t ldc) {
   // A column is a row of the transposed product.
-  if (n == 1 && ldc == 1 && m > 1)
-    return gemm(parallel, !transpose_b, !transpose_a, 1, m, k, b, ldb, a, lda, beta, c, m);
+  if (n == 1 && ldc == 1 && m > 1 && (!addend.data || addend.row == 1))
+    return gemm(parallel, !transpose_b, !transpose_a, 1, m, k, b, ldb, a, lda, {addend.data, 0}, c, m);
   const double flops = 2.0 * static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k);
   const auto tiles = static_cast<int64_t>(std::clamp(flops / flops_per_tile, 1.0, 64.0));
-  if (tiles == 1) return gemm_tile(transpose_a, transpose_b, m, n, k, a, lda, b, ldb, beta, c, ldc);
+  if (tiles == 1) return gemm_tile(transpose_a, transpose_b, m, n, k, a, lda, b, ldb, addend, c, ldc);
   // High tiles: the packed columns are read once for each.
   const int64_t rows = tile_side(m, (m + tile_rows - 1) / tile_rows);
   const int64_t columns = tile_side(n, std::max<int64_t>(1, tiles * rows / m));
@@ -164,25 +167,27 @@ void gemm(const ParallelFor& parallel, bool transpose_a, bool transpose_b, int64
     });
   };
   if constexpr (std::is_same_v<T, float>) {
-    const FloatProduct product(transpose_a, transpose_b, m, n, k, a, lda, b, ldb, beta != 0, c, ldc);
+    const FloatProduct product(transpose_a, transpose_b, m, n, k, a, lda, b, ldb, addend, c, ldc);
     product.pack(&parallel);
     each_tile(
         [&](int64_t i, int64_t height, int64_t j, int64_t width) { product.tile(i, height, j, j + width); });
   } else {
     each_tile([&](int64_t i, int64_t height, int64_t j, int64_t width) {
       blas_tile(transpose_a, transpose_b, height, width, k, a + (transpose_a ? i : i * lda), lda,
-                b + (transpose_b ? j * ldb : j), ldb, beta, c + i * ldc + j, ldc);
+                b + (transpose_b ? j * ldb : j), ldb,
+                addend.data ? Addend<T>{addend.data + i * addend.row + j, addend.row} : addend,
+                c + i * ldc + j, ldc);
     });
   }
 }
 
 template void gemm_tile<float>(bool, bool, int64_t, int64_t, int64_t, const float*, int64_t, const float*,
-                               int64_t, float, float*, int64_t);
+                               int64_t, Addend<float>, float*, int64_t);
 template void gemm_tile<double>(bool, bool, int64_t, int64_t, int64_t, const double*, int64_t, const double*,
-                                int64_t, double, double*, int64_t);
+                                int64_t, Addend<double>, double*, int64_t);
 template void gemm<float>(const ParallelFor&, bool, bool, int64_t, int64_t, int64_t, const float*, int64_t,
-                          const float*, int64_t, float, float*, int64_t);
+                          const float*, int64_t, Addend<float>, float*, int64_t);
 template void gemm<double>(const ParallelFor&, bool, bool, int64_t, int64_t, int64_t, const double*, int64_t,
-                           const double*, int64_t, double, double*, int64_t);
+                           const double*, int64_t, Addend<double>, double*, int64_t);
 
 }  // namespace lariat

@@ -45,7 +45,7 @@ OpDef records::label_residual() {
                      "the share of each target that is spread over all classes", Attribute(0.0), 0,
                      0.999999}};
   def.traits.linear = {true, false};
-  def.traits.in_place_input = 0;
+  def.traits.in_place = {{0, 0}};
   def.infer = infer;
   def.kernel = {forward<float>, forward<double>, nullptr};
   def.vjp = [](const GradContext& g) -> Adjoints { return {g.adjoint(0), Value()}; };

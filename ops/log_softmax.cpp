@@ -32,7 +32,7 @@ OpDef records::log_softmax() {
             .doc = "x - log Σ exp(x) along the last axis: logarithms of probabilities.",
             .inputs = {{"x", "f32 or f64 [..., classes]"}},
             .outputs = {{"log_probabilities", "like x"}}};
-  def.traits.in_place_input = 0;
+  def.traits.in_place = {{0, 0}};
   def.infer = infer_rows;
   def.kernel = {forward<float>, forward<double>, nullptr};
   def.vjp = vjp;

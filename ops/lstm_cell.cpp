@@ -33,11 +33,10 @@ void forward(const KernelContext& k) {
                 hidden = k.inputs[1].extents[1];
   const int64_t wide = 4 * hidden;
   T* gates = k.out<T>(2);
-  for (int64_t row = 0; row < batch; ++row) std::copy_n(k.in<T>(5), wide, gates + row * wide);
-  gemm<T>(k.parallel, false, false, batch, wide, inputs, k.in<T>(0), inputs, k.in<T>(3), wide, T(1), gates,
-          wide);
-  gemm<T>(k.parallel, false, false, batch, wide, hidden, k.in<T>(1), hidden, k.in<T>(4), wide, T(1), gates,
-          wide);
+  gemm<T>(k.parallel, false, false, batch, wide, inputs, k.in<T>(0), inputs, k.in<T>(3), wide,
+          {k.in<T>(5), 0}, gates, wide);
+  gemm<T>(k.parallel, false, false, batch, wide, hidden, k.in<T>(1), hidden, k.in<T>(4), wide, {gates, wide},
+          gates, wide);
   const T forget_bias = static_cast<T>(k.attributes.get<double>("forget_bias"));
   k.parallel.run(batch, 16, [&](int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; ++row)

@@ -169,6 +169,7 @@ OpDef records::lstm_sequence() {
                      Attribute(0.0), -100, 100}};
   def.traits.second_order = false;
   def.traits.saved_outputs = 1;
+  def.traits.in_place = {{2, 0}};
   def.infer = infer;
   def.kernel = {forward<float>, forward<double>, nullptr};
   def.workspace = workspace;

@@ -145,6 +145,7 @@ OpDef records::lstm_sequence_gradient() {
   def.attributes = {
       {"to_initial", AttributeKind::boolean, "whether d_initial_hidden is wanted", Attribute(true)}};
   def.traits.second_order = false;
+  def.traits.in_place = {{0, 4}};
   def.infer = infer;
   def.kernel = {backward<float>, backward<double>, nullptr};
   def.workspace = workspace;

@@ -1,57 +1,10 @@
-#include "ops/gemm.hpp"
 #include "ops/ops.hpp"
+#include "ops/product.hpp"
 #include "ops/records.hpp"
 
 namespace lariat {
 
 namespace {
-
-Shape swapped(Shape shape, bool swap) {
-  if (swap) std::swap(shape[shape.size() - 1], shape[shape.size() - 2]);
-  return shape;
-}
-
-std::vector<TensorType> infer(const InferContext& c) {
-  const TensorType &a = c.in(0), &b = c.in(1);
-  if (a.dtype != b.dtype)
-    c.fail("takes inputs of one dtype; got " + text(a) + " and " + text(b) + ". Use cast to convert one");
-  if (a.shape.size() < 2 || b.shape.size() < 2)
-    c.fail("takes matrices; a is " + text(a.shape) + ", b is " + text(b.shape) +
-           ". Use reshape to add a dimension");
-  const Shape left = swapped(a.shape, c.attribute<bool>("transpose_a"));
-  const Shape right = swapped(b.shape, c.attribute<bool>("transpose_b"));
-  const Dim inner_a = left.back(), inner_b = right[right.size() - 2];
-  if (!(inner_a == inner_b)) {
-    std::string message = "inner dimensions differ: a is " + text(left) + ", b is " + text(right) + ".";
-    if (right.size() == 2 && inner_a == right.back()) message += " Did you mean matmul(a, transpose(b))?";
-    c.fail(message);
-  }
-  if (right.size() > 2 && !std::equal(left.begin(), left.end() - 2, right.begin(), right.end() - 2))
-    c.fail("leading dimensions differ: a is " + text(left) + ", b is " + text(right) +
-           "; b must be a matrix or have a's");
-  Shape shape = left;
-  shape.back() = right.back();
-  return {{a.dtype, shape}};
-}
-
-template <class T>
-void forward(const KernelContext& k) {
-  const bool transpose_a = k.attributes.get<bool>("transpose_a"),
-             transpose_b = k.attributes.get<bool>("transpose_b");
-  const TensorView &a = k.inputs[0], &b = k.inputs[1], &y = k.outputs[0];
-  const int64_t m = y.extent(-2), n = y.extent(-1), inner = a.extent(transpose_a ? -2 : -1);
-  int64_t batches = 1;
-  for (int i = 0; i < y.rank() - 2; ++i) batches *= y.extents[i];
-  if (b.rank() == 2 && !transpose_a) {
-    // One matrix on the right: all leading dimensions are rows of one product.
-    return gemm<T>(k.parallel, false, transpose_b, batches * m, n, inner, a.as<T>(), inner, b.as<T>(),
-                   b.extent(-1), T(0), y.as<T>(), n);
-  }
-  const int64_t step_b = b.rank() == 2 ? 0 : inner * n;
-  for (int64_t i = 0; i < batches; ++i)
-    gemm<T>(k.parallel, transpose_a, transpose_b, m, n, inner, a.as<T>() + i * m * inner, a.extent(-1),
-            b.as<T>() + i * step_b, b.extent(-1), T(0), y.as<T>() + i * m * n, n);
-}
 
 Value transposed_last(Value x) {
   std::vector<int64_t> permutation(x.rank());
@@ -81,15 +34,6 @@ Adjoints vjp(const GradContext& g) {
   return {da, db};
 }
 
-Cost cost(std::span<const TensorView> inputs, std::span<const TensorView> outputs,
-          const Attributes& attributes) {
-  const double inner = static_cast<double>(inputs[0].extent(attributes.get<bool>("transpose_a") ? -2 : -1));
-  Cost total{.flops = 2 * inner * static_cast<double>(outputs[0].count()),
-             .bytes = static_cast<double>(outputs[0].bytes())};
-  for (const TensorView& view : inputs) total.bytes += static_cast<double>(view.bytes());
-  return total;
-}
-
 }  // namespace
 
 OpDef records::matmul() {
@@ -100,10 +44,11 @@ OpDef records::matmul() {
   def.attributes = {{"transpose_a", AttributeKind::boolean, "a is given as [..., k, m]", Attribute(false)},
                     {"transpose_b", AttributeKind::boolean, "b is given as [..., n, k]", Attribute(false)}};
   def.traits.linear = {true};
-  def.infer = infer;
-  def.kernel = {forward<float>, forward<double>, nullptr};
+  def.infer = infer_product;
+  def.kernel = {product_kernel<float>, product_kernel<double>, nullptr};
   def.vjp = vjp;
-  def.cost = cost;
+  def.cost = product_cost;
+  def.with_addend = "matmul_add";
   def.samples = {
       {"2 by 3 by 2", {{{2, 3}, {1, 2, 3, 4, 5, 6}}, {{3, 2}, {1, 0, 0, 1, 1, 1}}}, {}, {4, 5, 10, 11}},
       {"transposed a", {{{3, 2}}, {{3, 4}}}, {{"transpose_a", true}}},

@@ -27,7 +27,7 @@ OpDef records::require_nonnegative() {
             .doc = "Passes a penalty's coefficient on, and refuses a negative one when it is read.",
             .inputs = {{"x", "a coefficient"}}};
   def.traits.linear = {true};
-  def.traits.in_place_input = 0;
+  def.traits.in_place = {{0, 0}};
   def.infer = infer;
   def.kernel = {forward<float>, forward<double>, nullptr};
   def.vjp = [](const GradContext& g) -> Adjoints { return {g.adjoint(0)}; };

@@ -32,7 +32,7 @@ OpDef records::softmax() {
             .doc = "Exponentials along the last axis, scaled to the sum 1.",
             .inputs = {{"x", "f32 or f64 [..., classes]"}},
             .outputs = {{"probabilities", "like x"}}};
-  def.traits.in_place_input = 0;
+  def.traits.in_place = {{0, 0}};
   def.infer = infer_rows;
   def.kernel = {forward<float>, forward<double>, nullptr};
   def.vjp = vjp;

@@ -24,17 +24,20 @@ struct Product {
   float beta;
   std::vector<float> a = numbers("a", m*k), b = numbers("b", k*n), c = numbers("c", m*n);
 
+  Addend<float> addend(const std::vector<float>& result) const {
+    return beta == 0 ? Addend<float>{} : Addend<float>{result.data(), n};
+  }
   std::vector<float> run(const ParallelFor& parallel) const {
     std::vector<float> result = c;
     gemm<float>(parallel, transpose_a, transpose_b, m, n, k, a.data(), transpose_a ? m : k, b.data(),
-                transpose_b ? k : n, beta, result.data(), n);
+                transpose_b ? k : n, addend(result), result.data(), n);
     return result;
   }
   // Rows [first, first + count) alone.
   std::vector<float> rows(const ParallelFor& parallel, int64_t first, int64_t count) const {
     std::vector<float> result(c.begin() + first * n, c.begin() + (first + count) * n);
     gemm<float>(parallel, transpose_a, transpose_b, count, n, k, a.data() + (transpose_a ? first : first * k),
-                transpose_a ? m : k, b.data(), transpose_b ? k : n, beta, result.data(), n);
+                transpose_a ? m : k, b.data(), transpose_b ? k : n, addend(result), result.data(), n);
     return result;
   }
   double expected(int64_t i, int64_t j) const {

@@ -1,6 +1,7 @@
 #include "graph/error.hpp"
 #include "graph/parse.hpp"
 #include "graph/passes/fold_constants.hpp"
+#include "graph/passes/fuse_addends.hpp"
 #include "graph/passes/fuse_elementwise.hpp"
 #include "graph/passes/merge_common.hpp"
 #include "graph/passes/pass_list.hpp"
@@ -191,4 +192,60 @@ TEST_CASE("a rule that runs in circles is named") {
   const std::vector<Rule> rules{{"a + b → b + a", x + y, y + x}};
   CHECK(testing::message_of<InternalError>([&] { rewrite(from, to, rules); }) ==
         "internal fault: the rewrite rule 'a + b → b + a' runs in circles");
+}
+
+TEST_CASE("fuse_addends lets a product take along what is added to it alone") {
+  const auto run = [](const char* text) { return after(fuse_addends, text); };
+  CHECK(run(R"(
+%0 = input() {dtype=f32, shape=shape[batch, 4]} : f32[batch, 4] "x"
+%1 = parameter() {dtype=f32, initializer="constant", scale=0.0, shape=shape[4, 3]} : f32[4, 3] "w"
+%2 = parameter() {dtype=f32, initializer="constant", scale=0.0, shape=shape[3]} : f32[3] "b"
+%3 = matmul(%0, %1) : f32[batch, 3]
+%4 = add(%3, %2) : f32[batch, 3]
+output y = %4
+)")
+            .find("matmul_add(%0, %1, %2)") != std::string::npos);
+  SUBCASE("of two products, the later one is added to the earlier") {
+    const std::string text = run(R"(
+%0 = input() {dtype=f32, shape=shape[2, 2]} : f32[2, 2] "x"
+%1 = input() {dtype=f32, shape=shape[2, 2]} : f32[2, 2] "y"
+%2 = matmul(%0, %1) : f32[2, 2]
+%3 = matmul(%1, %0) : f32[2, 2]
+%4 = add(%2, %3) : f32[2, 2]
+output z = %4
+)");
+    CHECK(text.find("matmul_add(%1, %0, %2)") != std::string::npos);
+  }
+  for (const char* text : {// read twice
+                           R"(
+%0 = input() {dtype=f32, shape=shape[2, 2]} : f32[2, 2] "x"
+%1 = matmul(%0, %0) : f32[2, 2]
+%2 = add(%1, %0) : f32[2, 2]
+%3 = multiply(%1, %2) : f32[2, 2]
+output z = %3
+)",
+                           // added to itself
+                           R"(
+%0 = input() {dtype=f32, shape=shape[2, 2]} : f32[2, 2] "x"
+%1 = matmul(%0, %0) : f32[2, 2]
+%2 = add(%1, %1) : f32[2, 2]
+output z = %2
+)",
+                           // a column
+                           R"(
+%0 = input() {dtype=f32, shape=shape[2, 2]} : f32[2, 2] "x"
+%1 = input() {dtype=f32, shape=shape[2, 1]} : f32[2, 1] "c"
+%2 = matmul(%0, %0) : f32[2, 2]
+%3 = add(%2, %1) : f32[2, 2]
+output z = %3
+)",
+                           // an output
+                           R"(
+%0 = input() {dtype=f32, shape=shape[2, 2]} : f32[2, 2] "x"
+%1 = matmul(%0, %0) : f32[2, 2]
+%2 = add(%1, %0) : f32[2, 2]
+output y = %1
+output z = %2
+)"})
+    CHECK(run(text).find("matmul_add") == std::string::npos);
 }

@@ -73,8 +73,10 @@ Rows trait_rows(const OpDef& op) {
   trait(!linear.empty(), "linear", fmt::format("in {} while the others are fixed", fmt::join(linear, ", ")));
   trait(traits.inference_input >= 0, "at inference",
         fmt::format("the output is {}", input_name(traits.inference_input)));
-  trait(traits.in_place_input >= 0, "in place",
-        fmt::format("the output may be written over {}", input_name(traits.in_place_input)));
+  for (const auto& [output, input] : traits.in_place)
+    trait(true, "in place",
+          fmt::format("{} may be written over {}", op.outputs[output].name,
+                      input_name(static_cast<int>(input))));
   return rows;
 }
 

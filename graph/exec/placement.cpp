@@ -32,17 +32,22 @@ Cost cost_of(const Node& node, const Step& step) {
   return cost;
 }
 
-// Whether `node` reads `memory` only element by element in its outputs' shape, so that an output may
-// overwrite it.
-bool may_overwrite(const Graph& graph, const Node& node, Edge memory) {
-  if (!node.op->traits.elementwise) return false;
-  bool reads = false;
-  for (const Edge& edge : node.inputs) {
-    if (memory_of(graph, edge) != memory) continue;
-    if (graph.type(edge) != node.outputs[0]) return false;
-    reads = true;
+// Whether `node` may write `output` over `memory`: it reads that only element by element in the output's
+// shape, or its record says so and it reads it by no other way.
+bool may_overwrite(const Graph& graph, const Node& node, size_t output, Edge memory) {
+  const auto reads = [&](size_t input) { return memory_of(graph, node.inputs[input]) == memory; };
+  const auto fits = [&](size_t input) { return graph.type(node.inputs[input]) == node.outputs[output]; };
+  int readers = 0;
+  bool all_fit = true;
+  for (size_t i = 0; i < node.inputs.size(); ++i) {
+    readers += reads(i);
+    all_fit = all_fit && (!reads(i) || fits(i));
   }
-  return reads;
+  if (node.op->traits.elementwise) return readers > 0 && all_fit;
+  const auto& pairs = node.op->traits.in_place;
+  return readers == 1 && std::any_of(pairs.begin(), pairs.end(), [&](const Traits::InPlace& pair) {
+           return pair.output == output && reads(pair.input) && fits(pair.input);
+         });
 }
 
 // The outputs' extents. Shapes with symbols were inferred when the node was built; what depends on their
@@ -149,7 +154,7 @@ class Placer {
       const Edge target{graph_.source_id(output.name), 0};
       PlacedValue& made = value(output.value);
       if (made.overwrites < 0 && value(target).last_read <= position[maker] &&
-          may_overwrite(graph_, graph_.node(maker), target))
+          may_overwrite(graph_, graph_.node(maker), output.value.output, target))
         made.overwrites = target.node;
     }
   }
@@ -203,11 +208,10 @@ class Placer {
     for (size_t i = 0; i < node.inputs.size(); ++i) {
       const Edge root = memory_of(graph_, node.inputs[i]);
       PlacedValue& read = value(root);
-      const bool allowed = may_overwrite(graph_, node, root) ||
-                           (edge.output == 0 && node.op->traits.in_place_input == static_cast<int>(i));
-      if (!allowed || taken[i] || read.location.kind != Location::Kind::arena ||
-          read.last_read != position_ || value(node.inputs[i]).view.extents != made.view.extents ||
-          read.view.dtype != made.view.dtype || read.block.size == 0)
+      if (!may_overwrite(graph_, node, edge.output, root) || taken[i] ||
+          read.location.kind != Location::Kind::arena || read.last_read != position_ ||
+          value(node.inputs[i]).view.extents != made.view.extents || read.view.dtype != made.view.dtype ||
+          read.block.size == 0)
         continue;
       for (size_t j = 0; j < node.inputs.size(); ++j)
         if (memory_of(graph_, node.inputs[j]) == root) taken[j] = true;

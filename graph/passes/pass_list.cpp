@@ -6,6 +6,7 @@
 
 #include "graph/error.hpp"
 #include "graph/passes/fold_constants.hpp"
+#include "graph/passes/fuse_addends.hpp"
 #include "graph/passes/fuse_elementwise.hpp"
 #include "graph/passes/fuse_recurrent.hpp"
 #include "graph/passes/merge_common.hpp"
@@ -24,6 +25,7 @@ const std::vector<Pass>& passes() {
       {"fold_constants", "computes nodes whose inputs are constants", fold_constants},
       {"merge_common", "merges nodes that compute the same", merge_common},
       {"sweep", "drops what the passes before left behind", remove_dead},
+      {"fuse_addends", "adds a bias or another part of a gradient while a product is written", fuse_addends},
       {"fuse_elementwise", "joins element-wise nodes into one loop over memory", fuse_elementwise},
   };
   return list;

@@ -1,0 +1,11 @@
+#pragma once
+
+#include "graph/graph.hpp"
+
+namespace lariat {
+
+/// Lets ops whose record offers it add a value while they write their result: a bias, or another part of a
+/// gradient.
+void fuse_addends(const Graph& from, Graph& to);
+
+}  // namespace lariat

@@ -1,0 +1,74 @@
+#include "ops/product.hpp"
+
+#include "ops/gemm.hpp"
+
+namespace lariat {
+
+namespace {
+
+Shape swapped(Shape shape, bool swap) {
+  if (swap) std::swap(shape[shape.size() - 1], shape[shape.size() - 2]);
+  return shape;
+}
+
+}  // namespace
+
+std::vector<TensorType> infer_product(const InferContext& c) {
+  const TensorType &a = c.in(0), &b = c.in(1);
+  if (a.dtype != b.dtype)
+    c.fail("takes inputs of one dtype; got " + text(a) + " and " + text(b) + ". Use cast to convert one");
+  if (a.shape.size() < 2 || b.shape.size() < 2)
+    c.fail("takes matrices; a is " + text(a.shape) + ", b is " + text(b.shape) +
+           ". Use reshape to add a dimension");
+  const Shape left = swapped(a.shape, c.attribute<bool>("transpose_a"));
+  const Shape right = swapped(b.shape, c.attribute<bool>("transpose_b"));
+  const Dim inner_a = left.back(), inner_b = right[right.size() - 2];
+  if (!(inner_a == inner_b)) {
+    std::string message = "inner dimensions differ: a is " + text(left) + ", b is " + text(right) + ".";
+    if (right.size() == 2 && inner_a == right.back()) message += " Did you mean matmul(a, transpose(b))?";
+    c.fail(message);
+  }
+  if (right.size() > 2 && !std::equal(left.begin(), left.end() - 2, right.begin(), right.end() - 2))
+    c.fail("leading dimensions differ: a is " + text(left) + ", b is " + text(right) +
+           "; b must be a matrix or have a's");
+  Shape shape = left;
+  shape.back() = right.back();
+  return {{a.dtype, shape}};
+}
+
+template <class T>
+void product_kernel(const KernelContext& k) {
+  const bool transpose_a = k.attributes.get<bool>("transpose_a"),
+             transpose_b = k.attributes.get<bool>("transpose_b");
+  const TensorView &a = k.inputs[0], &b = k.inputs[1], &y = k.outputs[0];
+  const int64_t m = y.extent(-2), n = y.extent(-1), inner = a.extent(transpose_a ? -2 : -1);
+  int64_t batches = 1;
+  for (int i = 0; i < y.rank() - 2; ++i) batches *= y.extents[i];
+  Addend<T> addend;
+  if (k.inputs.size() > 2) addend = {k.in<T>(2), k.inputs[2].rank() == 1 ? 0 : n};
+  if (b.rank() == 2 && !transpose_a) {
+    // One matrix on the right: all leading dimensions are rows of one product.
+    return gemm<T>(k.parallel, false, transpose_b, batches * m, n, inner, a.as<T>(), inner, b.as<T>(),
+                   b.extent(-1), addend, y.as<T>(), n);
+  }
+  const int64_t step_b = b.rank() == 2 ? 0 : inner * n;
+  for (int64_t i = 0; i < batches; ++i) {
+    const T* added = addend.data ? addend.data + i * m * addend.row : nullptr;
+    gemm<T>(k.parallel, transpose_a, transpose_b, m, n, inner, a.as<T>() + i * m * inner, a.extent(-1),
+            b.as<T>() + i * step_b, b.extent(-1), {added, addend.row}, y.as<T>() + i * m * n, n);
+  }
+}
+
+Cost product_cost(std::span<const TensorView> inputs, std::span<const TensorView> outputs,
+                  const Attributes& attributes) {
+  const double inner = static_cast<double>(inputs[0].extent(attributes.get<bool>("transpose_a") ? -2 : -1));
+  Cost total{.flops = 2 * inner * static_cast<double>(outputs[0].count()),
+             .bytes = static_cast<double>(outputs[0].bytes())};
+  for (const TensorView& view : inputs) total.bytes += static_cast<double>(view.bytes());
+  return total;
+}
+
+template void product_kernel<float>(const KernelContext&);
+template void product_kernel<double>(const KernelContext&);
+
+}  // namespace lariat
