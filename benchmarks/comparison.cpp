@@ -50,16 +50,16 @@ int runs_for(double one, double milliseconds) {
 
 }  // namespace
 
-Comparison compare(const Case& what, const std::vector<Side>& sides, const std::vector<int>& threads,
-                   bool quick) {
+Comparison compare(const Case& what, const std::vector<Side>& sides, const Machine& machine, bool quick) {
   Comparison result{what, {}, {}};
   std::vector<Candidate> candidates;
   for (const Side& side : sides)
-    for (int count : threads)
+    for (const Limit& limit : machine.limits)
       for (const std::string& setting : side.settings)
-        candidates.push_back({{side.name, setting, count},
-                              std::make_unique<WorkerProcess>(side.program, what.name, count, setting),
-                              {}});
+        candidates.push_back(
+            {{side.name, setting, limit.threads},
+             std::make_unique<WorkerProcess>(side.program, what.name, limit.threads, setting),
+             {}});
   const std::string runs = std::to_string(checked_runs);
   for (Candidate& candidate : candidates) {
     const std::vector<double> values = candidate.worker->ask("check " + runs);
@@ -75,6 +75,7 @@ Comparison compare(const Case& what, const std::vector<Side>& sides, const std::
     for (size_t i = 0; i < candidates.size(); ++i) {
       // Idle threads of the one before may still spin.
       std::this_thread::sleep_for(std::chrono::milliseconds(5));
+      result.disturbed += !wait_until_undisturbed(machine, candidates[i].timing.threads);
       const std::vector<double> times = candidates[i].worker->ask("run " + std::to_string(repetitions[i]));
       candidates[i].samples.push_back(median(times));
     }

@@ -27,6 +27,8 @@ struct Comparison {
   std::vector<Timing> timings;
   /// What both sides computed first, for the record.
   std::vector<double> values;
+  /// Turns taken although the machine did not give its measured speed for seconds.
+  int disturbed = 0;
 
   /// The side's fastest timing, with exactly so many threads where that is not 0; nullptr where there is
   /// none.
@@ -38,10 +40,10 @@ struct Comparison {
   double bandwidth_share(const Machine& machine) const;
 };
 
-/// Runs a case on all sides with each number of threads and each setting, in turns, after checking that all
-/// compute the same. Throws JobError where they do not.
-Comparison compare(const Case& what, const std::vector<Side>& sides, const std::vector<int>& threads,
-                   bool quick);
+/// Runs a case on all sides with each of the machine's numbers of threads and each setting, in turns, after
+/// checking that all compute the same. Before each turn it waits for an undisturbed machine. Throws JobError
+/// where they do not.
+Comparison compare(const Case& what, const std::vector<Side>& sides, const Machine& machine, bool quick);
 
 /// The versions that the sides' programs give.
 std::vector<std::string> versions(const std::vector<Side>& sides);

@@ -7,6 +7,7 @@
 #endif
 
 #include <algorithm>
+#include <atomic>
 #include <barrier>
 #include <chrono>
 #include <fstream>
@@ -23,11 +24,16 @@ namespace lariat::benchmarks {
 namespace {
 
 using Clock = std::chrono::steady_clock;
-constexpr int repetitions = 15;
 constexpr int64_t side = 512;
 
+struct Serial final : ParallelFor {
+  void run(int64_t count, int64_t, const std::function<void(int64_t, int64_t)>& body) const override {
+    body(0, count);
+  }
+};
+
 // Seconds of the fastest of several runs of `body(thread)` on all threads at once.
-double fastest(int threads, const std::function<void(int)>& body) {
+double fastest(int threads, const std::function<void(int)>& body, int repetitions = 15) {
   double best = 1e300;
   Clock::time_point begin;
   std::barrier start(threads, [&]() noexcept { begin = Clock::now(); });
@@ -47,27 +53,30 @@ double fastest(int threads, const std::function<void(int)>& body) {
   return best;
 }
 
-double product_gflops(int threads) {
-  const int64_t count = side * side;
-  std::vector<std::vector<float>> a(threads), b(threads), c(threads);
-  for (int t = 0; t < threads; ++t) {
-    a[t].assign(count, 0.5f);
-    b[t].assign(count, 0.25f);
-    c[t].assign(count, 0);
+// Matrices for one product on each thread.
+struct Products {
+  std::vector<std::vector<float>> a, b, c;
+  explicit Products(int threads)
+      : a(threads, std::vector<float>(side * side, 0.5f)),
+        b(threads, std::vector<float>(side * side, 0.25f)),
+        c(threads, std::vector<float>(side * side)) {}
+  void run(int t) {
+    gemm<float>(Serial(), false, false, side, side, side, a[t].data(), side, b[t].data(), side, {},
+                c[t].data(), side);
   }
+  static double gflops(int threads, double seconds) {
+    return 2.0 * static_cast<double>(side * side * side) * threads / seconds / 1e9;
+  }
+};
+
+double product_gflops(int threads) {
+  Products p(threads);
+  auto& [a, b, c] = p;
   double seconds = fastest(threads, [&](int t) {
     cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, side, side, side, 1, a[t].data(), side,
                 b[t].data(), side, {}, c[t].data(), side);
   });
-  struct Serial final : ParallelFor {
-    void run(int64_t count, int64_t, const std::function<void(int64_t, int64_t)>& body) const override {
-      body(0, count);
-    }
-  };
-  seconds = std::min(seconds, fastest(threads, [&](int t) {
-                       gemm<float>(Serial(), false, false, side, side, side, a[t].data(), side, b[t].data(),
-                                   side, {}, c[t].data(), side);
-                     }));
+  seconds = std::min(seconds, fastest(threads, [&](int t) { p.run(t); }));
 #ifdef LARIAT_ONEDNN
   seconds = std::min(seconds, fastest(threads, [&](int t) {
                        omp_set_num_threads(1);
@@ -75,7 +84,7 @@ double product_gflops(int threads) {
                                   c[t].data(), side);
                      }));
 #endif
-  return 2.0 * static_cast<double>(side * side * side) * threads / seconds / 1e9;
+  return Products::gflops(threads, seconds);
 }
 
 double memory_gbytes(int threads) {
@@ -91,6 +100,19 @@ double memory_gbytes(int threads) {
     for (int64_t i = begin; i < end; ++i) a[i] += 0.5f * b[i];
   });
   return 3.0 * 4 * static_cast<double>(count) / std::min(triad, in_place) / 1e9;
+}
+
+double handover_nanoseconds() {
+  constexpr int rounds = 2000;
+  std::atomic<int> turn = 0;
+  const double seconds = fastest(2, [&](int t) {
+    for (int i = 0; i < rounds; ++i) {
+      while (turn.load(std::memory_order_acquire) != t) {
+      }
+      turn.store(1 - t, std::memory_order_release);
+    }
+  });
+  return seconds / rounds * 1e9;
 }
 
 std::string processor_name() {
@@ -111,9 +133,23 @@ std::vector<int> thread_counts(int threads) {
 
 Machine measure_machine(int threads) {
   use_one_blas_thread();
-  Machine machine{processor_name(), openblas_get_corename(), __VERSION__, {}};
+  Machine machine{processor_name(), openblas_get_corename(), __VERSION__, {}, 0};
   for (int t : thread_counts(threads)) machine.limits.push_back({t, product_gflops(t), memory_gbytes(t)});
+  if (threads > 1) machine.handover_nanoseconds = handover_nanoseconds();
   return machine;
+}
+
+bool wait_until_undisturbed(const Machine& machine, int threads) {
+  Products p(threads);
+  for (int attempt = 0; attempt < 40; ++attempt) {
+    const double seconds = fastest(
+        threads, [&](int t) { p.run(t); }, 3);
+    if (Products::gflops(threads, seconds) >= 0.85 * machine.at(threads).product_gflops &&
+        (threads == 1 || handover_nanoseconds() < 2 * machine.handover_nanoseconds))
+      return true;
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  }
+  return false;
 }
 
 const Limit& Machine::at(int threads) const {

@@ -18,8 +18,15 @@ struct Limit {
 struct Machine {
   std::string processor, openblas_core, compiler;
   std::vector<Limit> limits;
+  /// How long a cache line takes from one core to another and back: some 60 where the cores share a cache,
+  /// several hundred where they do not.
+  double handover_nanoseconds = 0;
   const Limit& at(int threads) const;
 };
+
+/// Waits until products on `threads` threads run at 85% or more of what was measured, for a host may give two
+/// of its guests' processors one core at times. Returns whether they do after some seconds.
+bool wait_until_undisturbed(const Machine& machine, int threads);
 
 /// Measures with 1, 2, 4 … and `threads` threads.
 Machine measure_machine(int threads);

@@ -48,6 +48,7 @@ void print_row(const Comparison& c, const Machine& machine) {
              milliseconds(c.best("libtorch")), times(c.ratio()), times(c.ratio(1)),
              percent(c.peak_share(machine)), percent(c.bandwidth_share(machine)),
              times(one->milliseconds / best->milliseconds), best->peak_megabytes);
+  if (c.disturbed > 0) fmt::print("  {} turns were taken on a disturbed machine\n", c.disturbed);
   std::fflush(stdout);
 }
 
@@ -74,6 +75,7 @@ nlohmann::json to_json(const Comparison& c, const Machine& machine) {
           {"peak_share", number_or_null(c.peak_share(machine))},
           {"bandwidth_share", number_or_null(c.bandwidth_share(machine))},
           {"values", c.values},
+          {"disturbed_turns", c.disturbed},
           {"timings", timings}};
 }
 
@@ -87,6 +89,7 @@ nlohmann::json to_json(const Machine& machine, const std::vector<std::string>& v
           {"openblas_core", machine.openblas_core},
           {"compiler", machine.compiler},
           {"versions", versions},
+          {"handover_ns", machine.handover_nanoseconds},
           {"limits", limits}};
 }
 
@@ -100,11 +103,13 @@ int run(const Options& options, const std::string& own_program) {
   for (const Limit& limit : machine.limits)
     fmt::print("at most {:.0f} GFLOP/s of products and {:.1f} GB/s of memory with {} threads\n",
                limit.product_gflops, limit.memory_gbytes, limit.threads);
+  if (threads > 1)
+    fmt::print("a cache line takes {:.0f} ns from core to core and back\n", machine.handover_nanoseconds);
   print_heading();
   nlohmann::json rows = nlohmann::json::array();
   for (const Case& c : cases()) {
     if (c.name.find(options.filter) == std::string::npos) continue;
-    const Comparison comparison = compare(c, sides, thread_counts(threads), options.quick);
+    const Comparison comparison = compare(c, sides, machine, options.quick);
     print_row(comparison, machine);
     rows.push_back(to_json(comparison, machine));
   }

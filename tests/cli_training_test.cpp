@@ -243,6 +243,7 @@ TEST_CASE("cli: --profile writes a trace that Perfetto opens") {
       run_lariat({"train", made.recipe, "--data", made.tones, "--profile", folder / "trace.json", "--quiet"});
   CHECK(run.status == 0);
   CHECK(contains(run.out, " events of 5 steps; temporaries take "));
+  CHECK(contains(run.out, "GFLOP/s"));
   const json trace = read_json(folder / "trace.json");
   REQUIRE(trace["traceEvents"].size() > 20);
   CHECK(trace["traceEvents"][0]["ph"] == "X");

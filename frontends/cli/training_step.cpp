@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "frontends/cli/console.hpp"
+#include "frontends/cli/table.hpp"
 #include "frontends/data/batches.hpp"
 #include "frontends/recipe/corpus.hpp"
 #include "graph/error.hpp"
@@ -37,6 +38,21 @@ int rate_of(const Recipe& recipe, const speech::ClipList& list) {
     }
   }
   return assumed_rate;
+}
+
+// Where the time of a step goes: shares are of the time that all nodes took, wherever they ran.
+std::string time_by_op(const Trace& trace, double steps) {
+  const std::vector<Trace::OpTotal> totals = trace.totals();
+  double all = 0;
+  for (const Trace::OpTotal& total : totals) all += total.microseconds;
+  std::vector<std::vector<std::string>> rows{{"op", "runs", "us a step", "share", "GFLOP/s", "GB/s"}};
+  for (const Trace::OpTotal& t : totals)
+    rows.push_back({t.op, fmt::format("{:.0f}", static_cast<double>(t.runs) / steps),
+                    fmt::format("{:.0f}", t.microseconds / steps),
+                    fmt::format("{:.1f}%", 100 * t.microseconds / all),
+                    fmt::format("{:.1f}", t.flops / t.microseconds / 1e3),
+                    fmt::format("{:.1f}", t.bytes / t.microseconds / 1e3)});
+  return columns(rows);
 }
 
 }  // namespace
@@ -133,8 +149,9 @@ std::string profile_training(const Recipe& recipe, const std::string& folder, in
   }
   trace.save(file);
   return fmt::format(
-      "{}: {} events of {} steps; temporaries take {} ({} without reuse); open it at ui.perfetto.dev", file,
-      trace.size(), steps, bytes_text(static_cast<double>(arena)), bytes_text(static_cast<double>(total)));
+      "{}: {} events of {} steps; temporaries take {} ({} without reuse); open it at ui.perfetto.dev\n{}",
+      file, trace.size(), steps, bytes_text(static_cast<double>(arena)),
+      bytes_text(static_cast<double>(total)), time_by_op(trace, static_cast<double>(steps)));
 }
 
 }  // namespace lariat::cli

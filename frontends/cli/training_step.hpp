@@ -26,7 +26,7 @@ DataShape recipe_shape(const Recipe& recipe, const std::string& folder, std::str
 TrainingStep make_training_step(const Recipe& recipe, const DataShape& shape, int threads);
 
 /// Runs a few steps on the first examples and writes when each node ran, for Chrome's and Perfetto's viewers.
-/// Returns a line about what it saw. Nothing that is trained changes.
+/// Returns a line about what it saw, and a table of the time by op. Nothing that is trained changes.
 std::string profile_training(const Recipe& recipe, const std::string& folder, int threads,
                              const std::string& file);
 
