@@ -68,8 +68,9 @@ struct KernelContext {
 };
 
 using Kernel = void (*)(const KernelContext&);
-/// The scalar function of an element-wise op over `count` consecutive elements, all operands dense.
-using BlockKernel = void (*)(const void* const* inputs, void* output, int64_t count,
+/// The scalar function of an element-wise op over `count` consecutive elements, at least one. An operand's
+/// stride is 1, or 0 where one element stands for all.
+using BlockKernel = void (*)(const void* const* inputs, const int64_t* strides, void* output, int64_t count,
                              const Attributes& attributes);
 
 template <class Function>

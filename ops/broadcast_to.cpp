@@ -19,8 +19,11 @@ std::vector<TensorType> infer(const InferContext& c) {
 
 // One block kernel that copies: the element-wise machinery does the broadcasting.
 template <class T>
-void copy_block(const void* const* inputs, void* output, int64_t count, const Attributes&) {
-  std::copy_n(static_cast<const T*>(inputs[0]), count, static_cast<T*>(output));
+void copy_block(const void* const* inputs, const int64_t* strides, void* output, int64_t count,
+                const Attributes&) {
+  const T* from = static_cast<const T*>(inputs[0]);
+  T* to = static_cast<T*>(output);
+  strides[0] == 0 ? std::fill_n(to, count, *from) : std::copy_n(from, count, to);
 }
 
 std::shared_ptr<const void> prepare(const KernelContext& k) {

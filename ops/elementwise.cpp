@@ -9,7 +9,8 @@ namespace lariat {
 
 namespace {
 
-constexpr int64_t block_bytes = 4096;
+// The registers of a long program fit into the first-level cache.
+constexpr int64_t block_bytes = 3072;
 constexpr int64_t grain = 32768;
 constexpr size_t max_runs = 32;
 
@@ -142,7 +143,7 @@ ElementwiseProgram::ElementwiseProgram(Extents space, DType dtype, std::span<con
     return slot;
   };
   for (int i = 0; i < input_count; ++i)
-    if (inputs_[i].layout != Input::Layout::dense) slot_[i] = take();
+    if (inputs_[i].layout == Input::Layout::broadcast) slot_[i] = take();
   for (int r = input_count; r < registers; ++r) {
     slot_[r] = take();
     for (int argument : program_[r - input_count].arguments)
@@ -201,12 +202,14 @@ void ElementwiseProgram::run_range(const KernelContext& k, int64_t begin, int64_
   // Kept between calls, so that a step allocates nothing; nothing inside this function starts other tasks.
   thread_local std::vector<std::byte> scratch_memory;
   thread_local std::vector<const void*> registers, arguments;
+  thread_local std::vector<int64_t> strides, argument_strides;
   const size_t slot_bytes = block_bytes;
   scratch_memory.resize(std::max(scratch_memory.size(), slots_ * slot_bytes + 64));
   std::byte* scratch = scratch_memory.data();
   scratch += 64 - reinterpret_cast<uintptr_t>(scratch) % 64;
   const size_t inputs = inputs_.size();
   registers.resize(std::max(registers.size(), inputs + program_.size()));
+  strides.assign(registers.size(), 1);
 
   // An output that overwrites an input still to be read within the block waits in its slot.
   const auto waits = [&](size_t instruction, int output) {
@@ -218,9 +221,8 @@ void ElementwiseProgram::run_range(const KernelContext& k, int64_t begin, int64_
 
   for (size_t i = 0; i < inputs; ++i) {
     if (inputs_[i].layout != Input::Layout::scalar) continue;
-    const Input one{Input::Layout::broadcast, {{block_, 0}}};
-    registers[i] = fetch(one, static_cast<const std::byte*>(k.inputs[i].data),
-                         scratch + slot_[i] * slot_bytes, 0, std::min(block_, end - begin));
+    registers[i] = k.inputs[i].data;
+    strides[i] = 0;
   }
   for (int64_t at = begin; at < end; at += block_) {
     const int64_t length = std::min(block_, end - at);
@@ -233,12 +235,16 @@ void ElementwiseProgram::run_range(const KernelContext& k, int64_t begin, int64_
     for (size_t p = 0; p < program_.size(); ++p) {
       const Instruction& instruction = program_[p];
       arguments.clear();
-      for (int argument : instruction.arguments) arguments.push_back(registers[argument]);
+      argument_strides.clear();
+      for (int argument : instruction.arguments) {
+        arguments.push_back(registers[argument]);
+        argument_strides.push_back(strides[argument]);
+      }
       const int output = output_of_[p];
       std::byte* result = output >= 0 && !waits(p, output)
                               ? static_cast<std::byte*>(k.outputs[output].data) + at * element_size_
                               : scratch + slot_[inputs + p] * slot_bytes;
-      instruction.block(arguments.data(), result, length, *instruction.attributes);
+      instruction.block(arguments.data(), argument_strides.data(), result, length, *instruction.attributes);
       registers[inputs + p] = result;
     }
     for (size_t p = 0; p < program_.size(); ++p)

@@ -189,21 +189,25 @@ Batch log_of(Batch x) {
 /// Applies a functor to `count` elements. The last, partial vector is padded rather than done one by one, so
 /// an element's bits do not depend on its place.
 template <class T, size_t N, class F>
-void map_block(const F& f, const void* const* inputs, void* output, int64_t count) {
+void map_block(const F& f, const void* const* inputs, const int64_t* strides, void* output, int64_t count) {
   using Batch = xsimd::batch<T>;
   constexpr int64_t width = Batch::size;
   T* out = static_cast<T*>(output);
   [&]<size_t... I>(std::index_sequence<I...>) {
+    // Out of the loop, for the output may lie over an input.
+    const bool single[N] = {(strides[I] == 0)...};
+    const Batch elements[N] = {Batch(*static_cast<const T*>(inputs[I]))...};
     int64_t i = 0;
     for (; i + width <= count; i += width)
-      f(Batch::load_unaligned(static_cast<const T*>(inputs[I]) + i)...).store_unaligned(out + i);
+      f((single[I] ? elements[I] : Batch::load_unaligned(static_cast<const T*>(inputs[I]) + i))...)
+          .store_unaligned(out + i);
     if (i < count) {
       alignas(64) T padded[N][width];
       for (size_t k = 0; k < N; ++k)
         for (int64_t j = 0; j < width; ++j)
-          padded[k][j] = static_cast<const T*>(inputs[k])[std::min(i + j, count - 1)];
+          padded[k][j] = static_cast<const T*>(inputs[k])[strides[k] * std::min(i + j, count - 1)];
       alignas(64) T result[width];
-      f(Batch::load_aligned(padded[I])...).store_aligned(result);
+      f((single[I] ? elements[I] : Batch::load_aligned(padded[I]))...).store_aligned(result);
       std::copy_n(result, count - i, out + i);
     }
   }
@@ -211,12 +215,14 @@ void map_block(const F& f, const void* const* inputs, void* output, int64_t coun
 }
 
 template <class F, size_t N, class T>
-void block_kernel(const void* const* inputs, void* output, int64_t count, const Attributes&) {
-  map_block<T, N>(F{}, inputs, output, count);
+void block_kernel(const void* const* inputs, const int64_t* strides, void* output, int64_t count,
+                  const Attributes&) {
+  map_block<T, N>(F{}, inputs, strides, output, count);
 }
 template <class Factory, size_t N, class T>
-void block_kernel_with(const void* const* inputs, void* output, int64_t count, const Attributes& attributes) {
-  map_block<T, N>(Factory{}(attributes), inputs, output, count);
+void block_kernel_with(const void* const* inputs, const int64_t* strides, void* output, int64_t count,
+                       const Attributes& attributes) {
+  map_block<T, N>(Factory{}(attributes), inputs, strides, output, count);
 }
 
 /// Block kernels for f32 and f64 of a lambda without captures that takes N batches.

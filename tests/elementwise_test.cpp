@@ -106,7 +106,9 @@ std::vector<T> apply(const OpDef& op, const Attributes& attributes,
   std::vector<const void*> inputs;
   for (const auto& column : columns) inputs.push_back(column.data());
   std::vector<T> result(columns[0].size());
-  op.block.get(dtype_of<T>)(inputs.data(), result.data(), static_cast<int64_t>(result.size()), attributes);
+  const std::vector<int64_t> strides(columns.size(), 1);
+  op.block.get(dtype_of<T>)(inputs.data(), strides.data(), result.data(), static_cast<int64_t>(result.size()),
+                            attributes);
   return result;
 }
 
