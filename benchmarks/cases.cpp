@@ -28,6 +28,8 @@ std::vector<Case> list() {
                                  s.batch, s.inputs, s.units, s.layers > 1 ? "/2 layers" : ""),
                      model, true, s.batch, s.time, s.inputs, s.units, s.layers});
   all.push_back({"bidirectional_lstm/100x32x128x256", Model::bidirectional_lstm, true, 32, 100, 128, 256});
+  all.push_back({"cnn/32", Model::keyword_cnn, true, 32, 98, 40, 64});
+  all.back().other_settings.push_back("channels last");
   all.push_back({"logistic/a9a", Model::logistic, true, 32561, 1, 123, 1, 1, Update::sgd});
   all.push_back({"logistic/a9a/l1", Model::logistic, true, 32561, 1, 123, 1, 1, Update::sgd, l1});
   all.push_back({"adam_update/16777216", Model::adam_update, true, 1, 1, 1, 16777216});
@@ -37,6 +39,8 @@ std::vector<Case> list() {
   all.push_back({"inference/lstm_cells/50x1x40x128", Model::lstm_cells, false, 1, 50, 40, 128});
   all.push_back(
       {"inference/bidirectional_lstm/100x1x128x256", Model::bidirectional_lstm, false, 1, 100, 128, 256});
+  all.push_back({"inference/cnn", Model::keyword_cnn, false, 1, 98, 40, 64});
+  all.back().other_settings.push_back("channels last");
   all.push_back({"inference/logistic/a9a", Model::logistic, false, 1, 1, 123, 1});
   return all;
 }
@@ -59,6 +63,16 @@ const Case& find_case(const std::string& name) {
     names.push_back(c.name);
   }
   throw UserError(fmt::format("there is no benchmark '{}'.{}", name, did_you_mean(name, names)));
+}
+
+int64_t classes_of(const Case& c) { return c.model == Model::keyword_cnn ? keyword_classes : digit_classes; }
+
+KeywordPlanes keyword_planes(const Case& c) {
+  const auto after = [](Plane plane, Plane kernel) {
+    return Plane{plane.height - kernel.height + 1, plane.width - kernel.width + 1};
+  };
+  const Plane first = after({c.inputs, c.time}, keyword_kernels[0]);
+  return {first, after({first.height / 2, first.width / 2}, keyword_kernels[1])};
 }
 
 double product_flops(const Case& c) {
@@ -85,7 +99,16 @@ double product_flops(const Case& c) {
     case Model::logistic:
       one_row = count(inputs, true);
       break;
-    case Model::keyword_cnn:
+    case Model::keyword_cnn: {
+      const KeywordPlanes planes = keyword_planes(c);
+      const auto products = [&](Plane out, Plane kernel, double channels) {
+        return static_cast<double>(out.size() * kernel.size()) * channels * units;
+      };
+      one_row = count(products(planes.first, keyword_kernels[0], 1), true) +
+                count(products(planes.second, keyword_kernels[1], units), false) +
+                count(static_cast<double>(planes.second.size()) * units * keyword_classes, false);
+      break;
+    }
     case Model::adam_update:
       break;
   }

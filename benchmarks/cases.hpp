@@ -19,6 +19,11 @@ struct Case {
   Update update = Update::adam;
   /// The factor of Σ|w| over all kernels in the loss.
   double l1 = 0;
+  /// Whom lariat is compared with, and the settings of which that side takes its best.
+  std::string other = "libtorch";
+  std::vector<std::string> other_settings = {"default", "without oneDNN"};
+  /// How far the two sides' values may differ, relative to those above 1.
+  double tolerance = 1e-4;
 };
 
 /// All cases, in the order in which they are reported.
@@ -33,5 +38,21 @@ double update_bytes(const Case& c);
 
 constexpr int64_t mlp_inputs = 784, mlp_hidden = 512, digit_classes = 10, keyword_classes = 12;
 constexpr double learning_rate = 1e-3;
+
+int64_t classes_of(const Case& c);
+
+struct Plane {
+  int64_t height, width;
+  int64_t size() const { return height * width; }
+};
+
+/// The net for keywords: log-mel energies as one image [mel bins, frames], a convolution, pooling 2 x 2, a
+/// second convolution and a dense layer; in the manner of Sainath and Parada (2015). No padding.
+constexpr Plane keyword_kernels[] = {{8, 20}, {4, 10}};
+/// What the two convolutions give, for a case's `inputs` mel bins and `time` frames.
+struct KeywordPlanes {
+  Plane first, second;
+};
+KeywordPlanes keyword_planes(const Case& c);
 
 }  // namespace lariat::benchmarks

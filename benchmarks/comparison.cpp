@@ -7,6 +7,7 @@
 #include <cmath>
 #include <limits>
 #include <memory>
+#include <set>
 #include <thread>
 
 #include "benchmarks/worker_process.hpp"
@@ -19,7 +20,7 @@ namespace {
 constexpr double nothing = std::numeric_limits<double>::quiet_NaN();
 constexpr int checked_runs = 4;
 // After the first run, an L1 term moves weights by another rule on one side.
-constexpr double tolerance = 1e-4, tolerance_with_l1 = 5e-2;
+constexpr double tolerance_with_l1 = 5e-2;
 
 struct Candidate {
   Timing timing;
@@ -35,7 +36,7 @@ double median(std::vector<double> samples) {
 void check_same(const Case& what, const Candidate& first, const Candidate& other,
                 const std::vector<double>& expected, const std::vector<double>& found) {
   for (size_t i = 0; i < expected.size(); ++i) {
-    const double allowed = i > 0 && what.l1 > 0 ? tolerance_with_l1 : tolerance;
+    const double allowed = i > 0 && what.l1 > 0 ? tolerance_with_l1 : what.tolerance;
     if (std::abs(found[i] - expected[i]) <= allowed * std::max(1.0, std::abs(expected[i]))) continue;
     throw JobError(fmt::format("{}: run {} gives {} by {} and {} by {}: the two do not compute the same",
                                what.name, i + 1, expected[i], first.timing.side, found[i],
@@ -48,18 +49,46 @@ int runs_for(double one, double milliseconds) {
   return std::clamp(static_cast<int>(milliseconds / one), 1, 2000);
 }
 
+const std::vector<std::string> lariat_settings = {"default"};
+
+// Starts the worker of side `name` for a moment.
+Side probe(const std::filesystem::path& folder, const std::string& name, const Case& what) {
+  Side side{name, folder / (name + "_worker"), {}};
+  if (!std::filesystem::exists(side.program)) throw JobError("it was not built, for want of its library");
+  const std::string setting = name == "lariat" ? lariat_settings.front() : what.other_settings.front();
+  side.version = WorkerProcess(side.program, what.name, 1, setting).version();
+  return side;
+}
+
 }  // namespace
+
+std::vector<Side> present_sides(const std::filesystem::path& folder, const std::vector<Case>& chosen) {
+  std::vector<Side> sides;
+  std::set<std::string> tried;
+  for (const Case& what : chosen) {
+    if (sides.empty()) sides.push_back(probe(folder, "lariat", what));
+    if (!tried.insert(what.other).second) continue;
+    try {
+      sides.push_back(probe(folder, what.other, what));
+    } catch (const JobError& error) {
+      fmt::print(stderr, "{} is left out: {}\n", what.other, error.what());
+    }
+  }
+  return sides;
+}
 
 Comparison compare(const Case& what, const std::vector<Side>& sides, const Machine& machine, bool quick) {
   Comparison result{what, {}, {}};
   std::vector<Candidate> candidates;
-  for (const Side& side : sides)
+  for (const Side& side : sides) {
+    if (side.name != "lariat" && side.name != what.other) continue;
     for (const Limit& limit : machine.limits)
-      for (const std::string& setting : side.settings)
+      for (const std::string& setting : side.name == "lariat" ? lariat_settings : what.other_settings)
         candidates.push_back(
             {{side.name, setting, limit.threads},
              std::make_unique<WorkerProcess>(side.program, what.name, limit.threads, setting),
              {}});
+  }
   const std::string runs = std::to_string(checked_runs);
   for (Candidate& candidate : candidates) {
     const std::vector<double> values = candidate.worker->ask("check " + runs);
@@ -97,7 +126,7 @@ const Timing* Comparison::best(const std::string& side, int threads) const {
 }
 
 double Comparison::ratio(int threads) const {
-  const Timing *own = best("lariat", threads), *other = best("libtorch", threads);
+  const Timing *own = best("lariat", threads), *other = best(what.other, threads);
   return own && other ? other->milliseconds / own->milliseconds : nothing;
 }
 
@@ -113,15 +142,6 @@ double Comparison::bandwidth_share(const Machine& machine) const {
   const double bytes = update_bytes(what);
   if (!own || bytes == 0) return nothing;
   return bytes / (own->milliseconds * 1e6) / machine.at(own->threads).memory_gbytes;
-}
-
-std::vector<std::string> versions(const std::vector<Side>& sides) {
-  std::vector<std::string> result;
-  for (const Side& side : sides)
-    result.push_back(
-        side.name + " " +
-        WorkerProcess(side.program, "inference/logistic/a9a", 1, side.settings.front()).version());
-  return result;
 }
 
 }  // namespace lariat::benchmarks

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -8,11 +9,15 @@
 
 namespace lariat::benchmarks {
 
-/// One program that runs the cases.
+/// A program that runs cases.
 struct Side {
-  std::string name, program;
-  std::vector<std::string> settings;
+  std::string name, program, version;
 };
+
+/// Lariat and those that `chosen` cases compare it with, from `folder`; a side that was not built or does not
+/// start, say for want of a library, is left out with a line on standard error. Throws JobError where lariat
+/// does not start.
+std::vector<Side> present_sides(const std::filesystem::path& folder, const std::vector<Case>& chosen);
 
 /// The median of one side with so many threads and one setting.
 struct Timing {
@@ -33,19 +38,17 @@ struct Comparison {
   /// The side's fastest timing, with exactly so many threads where that is not 0; nullptr where there is
   /// none.
   const Timing* best(const std::string& side, int threads = 0) const;
-  /// libtorch's best time over lariat's, with that number of threads for both, or any for 0; NaN without one.
+  /// The other side's best time over lariat's, with that number of threads for both, or any for 0; NaN
+  /// without one.
   double ratio(int threads = 0) const;
   /// The share of the machine's measured limit that lariat's best timing reaches; NaN where none applies.
   double peak_share(const Machine& machine) const;
   double bandwidth_share(const Machine& machine) const;
 };
 
-/// Runs a case on all sides with each of the machine's numbers of threads and each setting, in turns, after
-/// checking that all compute the same. Before each turn it waits for an undisturbed machine. Throws JobError
-/// where they do not.
+/// Runs a case on its sides, as far as they are among `sides`, with each of the machine's numbers of threads
+/// and each setting, in turns, after checking that all compute the same. Before each turn it waits for an
+/// undisturbed machine. Throws JobError where they do not.
 Comparison compare(const Case& what, const std::vector<Side>& sides, const Machine& machine, bool quick);
-
-/// The versions that the sides' programs give.
-std::vector<std::string> versions(const std::vector<Side>& sides);
 
 }  // namespace lariat::benchmarks

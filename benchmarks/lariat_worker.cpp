@@ -4,9 +4,8 @@
 
 #include "autodiff/proximal.hpp"
 #include "benchmarks/data.hpp"
+#include "benchmarks/lariat_nets.hpp"
 #include "benchmarks/worker.hpp"
-#include "frontends/lariat.hpp"
-#include "graph/error.hpp"
 #include "graph/exec/program.hpp"
 #include "graph/exec/trace.hpp"
 
@@ -14,106 +13,12 @@ namespace lariat::benchmarks {
 
 namespace {
 
-// A case's graph with its named sources.
-struct Net {
-  Graph graph;
-  Value x, targets, logits, penalty;
-  Store values;
-  double l1 = 0;
-
-  Value kernel(const std::string& name, int64_t inputs, int64_t outputs) {
-    values.set(name, Tensor::of<float>({inputs, outputs},
-                                       numbers(name, inputs * outputs, kernel_scale(inputs, outputs))));
-    const Value w = graph.parameter(name, {inputs, outputs});
-    if (l1 > 0) penalty = penalty ? penalty + l1 * sum(abs(w)) : l1 * sum(abs(w));
-    return w;
-  }
-  Value bias(const std::string& name, int64_t outputs) {
-    return graph.parameter(name, {outputs}, init::zeros());
-  }
-  Value dense(Value input, const std::string& name, int64_t inputs, int64_t outputs) {
-    const Value product = matmul(input, kernel(name + "/kernel", inputs, outputs));
-    return product + bias(name + "/bias", outputs);
-  }
-};
-
-Value mlp(Net& net, const Case& c) {
-  Value h = relu(net.dense(net.x, "dense1", c.inputs, c.units));
-  h = relu(net.dense(h, "dense2", c.units, c.units));
-  return net.dense(h, "dense3", c.units, digit_classes);
-}
-
-Value fused_layer(Net& net, Value x, const std::string& name, int64_t inputs, int64_t units) {
-  const Value input_kernel = net.kernel(name + "/input_kernel", inputs, 4 * units);
-  const Value recurrent_kernel = net.kernel(name + "/recurrent_kernel", units, 4 * units);
-  return lstm(x, input_kernel, recurrent_kernel, net.bias(name + "/bias", 4 * units));
-}
-
-Value last_step(Value sequence, int64_t time) {
-  const Shape& shape = sequence.shape();
-  return reshape(slice(sequence, 1, time - 1, time), {shape[0], shape[2]});
-}
-
-Value lstm_layers(Net& net, const Case& c) {
-  Value h = net.x;
-  for (int64_t layer = 0; layer < c.layers; ++layer)
-    h = fused_layer(net, h, "lstm" + std::to_string(layer + 1), layer == 0 ? c.inputs : c.units, c.units);
-  return net.dense(last_step(h, c.time), "dense", c.units, digit_classes);
-}
-
-Value unrolled_cells(Net& net, const Case& c) {
-  std::vector<Value> steps;
-  for (int64_t t = 0; t < c.time; ++t)
-    steps.push_back(reshape(slice(net.x, 1, t, t + 1), {c.batch, c.inputs}));
-  const Value zeros = net.graph.constant(Tensor(f32, {c.batch, c.units}));
-  for (int64_t layer = 0; layer < c.layers; ++layer) {
-    const std::string name = "lstm" + std::to_string(layer + 1);
-    const int64_t inputs = layer == 0 ? c.inputs : c.units;
-    const Value input_kernel = net.kernel(name + "/input_kernel", inputs, 4 * c.units);
-    const Value recurrent_kernel = net.kernel(name + "/recurrent_kernel", c.units, 4 * c.units);
-    const Value bias = net.bias(name + "/bias", 4 * c.units);
-    LstmState state{zeros, zeros};
-    for (Value& step : steps) {
-      state = lstm_cell(step, state.hidden, state.cell, input_kernel, recurrent_kernel, bias);
-      step = state.hidden;
-    }
-  }
-  return net.dense(steps.back(), "dense", c.units, digit_classes);
-}
-
-Value both_directions(Net& net, const Case& c) {
-  const Value lengths = net.graph.constant(Tensor::filled(i32, {c.batch}, static_cast<double>(c.time)));
-  const Value forward = fused_layer(net, net.x, "lstm1", c.inputs, c.units);
-  const Value backward =
-      fused_layer(net, reverse_sequence(net.x, lengths), "lstm1/backward", c.inputs, c.units);
-  return net.dense(concat({last_step(forward, c.time), last_step(backward, c.time)}, 1), "dense", 2 * c.units,
-                   digit_classes);
-}
-
-Value logits_of(Net& net, const Case& c) {
-  switch (c.model) {
-    case Model::mlp:
-      return mlp(net, c);
-    case Model::lstm:
-      return lstm_layers(net, c);
-    case Model::lstm_cells:
-      return unrolled_cells(net, c);
-    case Model::bidirectional_lstm:
-      return both_directions(net, c);
-    case Model::logistic:
-      return reshape(net.dense(net.x, "dense", c.inputs, 1), {c.batch});
-    default:
-      throw UserError("the case '" + c.name + "' is no net");
-  }
-}
-
 class ModelWorkload final : public Workload {
  public:
   explicit ModelWorkload(const Request& request) : request_(request) {
     const Case& c = request.what;
     net_.l1 = c.l1;
-    const bool flat = c.model == Model::mlp || c.model == Model::logistic;
-    const Extents extents = flat ? Extents{c.batch, c.inputs} : Extents{c.batch, c.time, c.inputs};
+    const Extents extents = input_extents(c);
     net_.x = net_.graph.input("x", to_shape(extents));
     net_.logits = logits_of(net_, c);
     if (c.model == Model::logistic) {
@@ -122,7 +27,7 @@ class ModelWorkload final : public Workload {
       targets_ = Tensor::of<float>({c.batch}, rows.y);
     } else {
       feeds_.emplace("x", Tensor::of<float>(extents, numbers("x", element_count(extents))));
-      targets_ = Tensor::of<int32_t>({c.batch}, labels("labels", c.batch, digit_classes));
+      targets_ = Tensor::of<int32_t>({c.batch}, labels("labels", c.batch, classes_of(c)));
     }
     if (c.training) {
       make_trainer();

@@ -23,12 +23,12 @@ struct Options {
   int threads = 0;
 };
 
-std::vector<Side> present_sides(const std::string& own_program) {
-  const std::filesystem::path folder = std::filesystem::absolute(own_program).parent_path();
-  std::vector<Side> sides{{"lariat", folder / "lariat_worker", {"default"}}};
-  if (std::filesystem::exists(folder / "libtorch_worker"))
-    sides.push_back({"libtorch", folder / "libtorch_worker", {"default", "without oneDNN"}});
-  return sides;
+std::vector<Case> chosen_cases(const std::string& filter) {
+  std::vector<Case> chosen;
+  for (const Case& c : cases())
+    if (c.name.find(filter) != std::string::npos) chosen.push_back(c);
+  if (chosen.empty()) throw UserError(fmt::format("no benchmark has '{}' in its name", filter));
+  return chosen;
 }
 
 std::string percent(double share) { return std::isnan(share) ? "-" : fmt::format("{:.0f}%", 100 * share); }
@@ -38,15 +38,15 @@ std::string milliseconds(const Timing* timing) {
 }
 
 void print_heading() {
-  fmt::print("{:44} {:>14} {:>14} {:>8} {:>9} {:>8} {:>8} {:>7} {:>7}\n", "case", "lariat ms (t)",
-             "libtorch ms (t)", "ratio", "1 thread", "of peak", "of mem", "scaling", "MB");
+  fmt::print("{:44} {:>14} {:>14} {:>10} {:>8} {:>9} {:>8} {:>8} {:>7} {:>7}\n", "case", "lariat ms (t)",
+             "other ms (t)", "beside", "ratio", "1 thread", "of peak", "of mem", "scaling", "MB");
 }
 
 void print_row(const Comparison& c, const Machine& machine) {
   const Timing *best = c.best("lariat"), *one = c.best("lariat", 1);
-  fmt::print("{:44} {:>14} {:>14} {:>8} {:>9} {:>8} {:>8} {:>7} {:>7.0f}\n", c.what.name, milliseconds(best),
-             milliseconds(c.best("libtorch")), times(c.ratio()), times(c.ratio(1)),
-             percent(c.peak_share(machine)), percent(c.bandwidth_share(machine)),
+  fmt::print("{:44} {:>14} {:>14} {:>10} {:>8} {:>9} {:>8} {:>8} {:>7} {:>7.0f}\n", c.what.name,
+             milliseconds(best), milliseconds(c.best(c.what.other)), c.what.other, times(c.ratio()),
+             times(c.ratio(1)), percent(c.peak_share(machine)), percent(c.bandwidth_share(machine)),
              times(one->milliseconds / best->milliseconds), best->peak_megabytes);
   if (c.disturbed > 0) fmt::print("  {} turns were taken on a disturbed machine\n", c.disturbed);
   std::fflush(stdout);
@@ -64,14 +64,15 @@ nlohmann::json to_json(const Comparison& c, const Machine& machine) {
                        {"threads", t.threads},
                        {"ms", t.milliseconds},
                        {"peak_mb", t.peak_megabytes}});
-  const Timing *own = c.best("lariat"), *other = c.best("libtorch");
+  const Timing *own = c.best("lariat"), *other = c.best(c.what.other);
   return {{"name", c.what.name},
           {"lariat_ms", own->milliseconds},
-          {"libtorch_ms", other ? nlohmann::json(other->milliseconds) : nlohmann::json()},
+          {"other", c.what.other},
+          {c.what.other + "_ms", other ? nlohmann::json(other->milliseconds) : nlohmann::json()},
           {"ratio", number_or_null(c.ratio())},
           {"ratio_one_thread", number_or_null(c.ratio(1))},
           {"lariat_threads", own->threads},
-          {"libtorch_threads", other ? nlohmann::json(other->threads) : nlohmann::json()},
+          {c.what.other + "_threads", other ? nlohmann::json(other->threads) : nlohmann::json()},
           {"peak_share", number_or_null(c.peak_share(machine))},
           {"bandwidth_share", number_or_null(c.bandwidth_share(machine))},
           {"values", c.values},
@@ -94,12 +95,14 @@ nlohmann::json to_json(const Machine& machine, const std::vector<std::string>& v
 }
 
 int run(const Options& options, const std::string& own_program) {
-  const std::vector<Side> sides = present_sides(own_program);
+  const std::vector<Case> chosen = chosen_cases(options.filter);
+  const std::vector<Side> sides = present_sides(std::filesystem::absolute(own_program).parent_path(), chosen);
   const int threads = options.threads > 0 ? options.threads : available_threads();
   const Machine machine = measure_machine(threads);
-  const std::vector<std::string> found = versions(sides);
+  std::vector<std::string> versions;
+  for (const Side& side : sides) versions.push_back(side.name + " " + side.version);
   fmt::print("{}, OpenBLAS core {}, {} threads, g++ {}; {}\n", machine.processor, machine.openblas_core,
-             threads, machine.compiler, fmt::join(found, ", "));
+             threads, machine.compiler, fmt::join(versions, ", "));
   for (const Limit& limit : machine.limits)
     fmt::print("at most {:.0f} GFLOP/s of products and {:.1f} GB/s of memory with {} threads\n",
                limit.product_gflops, limit.memory_gbytes, limit.threads);
@@ -107,15 +110,13 @@ int run(const Options& options, const std::string& own_program) {
     fmt::print("a cache line takes {:.0f} ns from core to core and back\n", machine.handover_nanoseconds);
   print_heading();
   nlohmann::json rows = nlohmann::json::array();
-  for (const Case& c : cases()) {
-    if (c.name.find(options.filter) == std::string::npos) continue;
+  for (const Case& c : chosen) {
     const Comparison comparison = compare(c, sides, machine, options.quick);
     print_row(comparison, machine);
     rows.push_back(to_json(comparison, machine));
   }
-  if (rows.empty()) throw UserError(fmt::format("no benchmark has '{}' in its name", options.filter));
   if (!options.json.empty()) {
-    const nlohmann::json all{{"machine", to_json(machine, found)}, {"cases", rows}};
+    const nlohmann::json all{{"machine", to_json(machine, versions)}, {"cases", rows}};
     AtomicFile file(options.json);
     file.write(all.dump(1) + "\n");
     file.commit();
