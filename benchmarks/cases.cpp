@@ -42,6 +42,11 @@ std::vector<Case> list() {
   all.push_back({"inference/cnn", Model::keyword_cnn, false, 1, 98, 40, 64});
   all.back().other_settings.push_back("channels last");
   all.push_back({"inference/logistic/a9a", Model::logistic, false, 1, 1, 123, 1});
+  for (const char* kind : {"fbank", "melspectrogram"}) {
+    all.push_back({std::string("features/fsdd/") + kind, Model::features, false, 300});
+    all.back().other = "torchaudio";
+    all.back().other_settings = {"one by one", "filters kept", "joined"};
+  }
   return all;
 }
 
@@ -110,6 +115,7 @@ double product_flops(const Case& c) {
       break;
     }
     case Model::adam_update:
+    case Model::features:
       break;
   }
   return 2 * one_row * static_cast<double>(c.batch);

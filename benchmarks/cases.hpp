@@ -6,7 +6,7 @@
 
 namespace lariat::benchmarks {
 
-enum class Model { mlp, lstm, lstm_cells, bidirectional_lstm, keyword_cnn, logistic, adam_update };
+enum class Model { mlp, lstm, lstm_cells, bidirectional_lstm, keyword_cnn, logistic, adam_update, features };
 enum class Update { sgd, adam };
 
 /// A model at a size, as both sides of a comparison build it.

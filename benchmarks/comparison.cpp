@@ -110,7 +110,7 @@ Comparison compare(const Case& what, const std::vector<Side>& sides, const Machi
     }
   for (Candidate& candidate : candidates) {
     candidate.timing.milliseconds = median(candidate.samples);
-    candidate.timing.peak_megabytes = candidate.worker->ask("memory").at(0) / 1024;
+    candidate.timing.peak_megabytes = candidate.worker->peak_megabytes();
     result.timings.push_back(candidate.timing);
   }
   return result;

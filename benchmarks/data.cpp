@@ -3,6 +3,7 @@
 #include <charconv>
 #include <cmath>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 
@@ -43,10 +44,15 @@ double kernel_scale(int64_t inputs, int64_t outputs) {
   return std::sqrt(6.0 / static_cast<double>(inputs + outputs));
 }
 
+std::string data_path(const std::string& name) {
+  const char* folder = std::getenv("LARIAT_DATA");
+  const std::filesystem::path path = std::filesystem::path(folder ? folder : "../shared/data") / name;
+  return std::filesystem::exists(path) ? path.string() : "";
+}
+
 Rows a9a(int64_t rows, int64_t columns) {
   Rows result{std::vector<float>(rows * columns), std::vector<float>(rows)};
-  const char* folder = std::getenv("LARIAT_DATA");
-  std::ifstream file(folder ? std::string(folder) + "/libsvm/a9a" : "");
+  std::ifstream file(data_path("libsvm/a9a"));
   std::string line;
   int64_t row = 0;
   for (; row < rows && std::getline(file, line); ++row) {

@@ -14,8 +14,12 @@ std::vector<int32_t> labels(const std::string& name, int64_t count, int64_t clas
 /// The scale of Glorot and Bengio (2010) for a kernel.
 double kernel_scale(int64_t inputs, int64_t outputs);
 
-/// The LIBSVM set a9a as dense rows and labels 0 or 1: from LARIAT_DATA/libsvm/a9a where that is set, else
-/// numbers of the same extents and density.
+/// Where real data of that name lies: in the folder LARIAT_DATA, where that is set, else in ../shared/data;
+/// empty where it is in neither.
+std::string data_path(const std::string& name);
+
+/// The LIBSVM set a9a as dense rows and labels 0 or 1: from data_path("libsvm/a9a"), else numbers of the same
+/// extents and density.
 struct Rows {
   std::vector<float> x, y;
 };

@@ -5,7 +5,7 @@
 #include "autodiff/proximal.hpp"
 #include "benchmarks/data.hpp"
 #include "benchmarks/lariat_nets.hpp"
-#include "benchmarks/worker.hpp"
+#include "benchmarks/lariat_workloads.hpp"
 #include "graph/exec/program.hpp"
 #include "graph/exec/trace.hpp"
 
@@ -118,6 +118,7 @@ class AdamWorkload final : public Workload {
 
 std::unique_ptr<Workload> make(const Request& request) {
   if (request.what.model == Model::adam_update) return std::make_unique<AdamWorkload>(request);
+  if (request.what.model == Model::features) return feature_workload(request);
   return std::make_unique<ModelWorkload>(request);
 }
 

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <chrono>
-#include <fstream>
 #include <iostream>
 #include <utility>
 
@@ -13,23 +12,17 @@ namespace lariat::benchmarks {
 
 namespace {
 
-std::string answer(Workload& workload, const std::string& command, int times) {
-  std::string line = "ok";
-  for (int i = 0; i < times; ++i) {
-    const auto begin = std::chrono::steady_clock::now();
-    const double value = workload.run();
-    const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - begin;
-    line += fmt::format(" {}", command == "run" ? took.count() : value);
-  }
-  return line;
+double milliseconds(Workload& workload) {
+  const auto begin = std::chrono::steady_clock::now();
+  workload.run();
+  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count();
 }
 
-// Not getrusage, which counts the parent's memory at the time of the fork.
-int64_t peak_kilobytes() {
-  std::ifstream file("/proc/self/status");
-  for (std::string word; file >> word;)
-    if (int64_t kilobytes = 0; word == "VmHWM:" && file >> kilobytes) return kilobytes;
-  return 0;
+std::string answer(Workload& workload, const std::string& command, int times) {
+  std::string line = "ok";
+  for (int i = 0; i < times; ++i)
+    line += fmt::format(" {}", command == "run" ? milliseconds(workload) : workload.check());
+  return line;
 }
 
 }  // namespace
@@ -41,10 +34,6 @@ int serve(int count, char** arguments, const std::string& version, const MakeWor
     std::cout << "ok " << version << std::endl;
     std::string command;
     while (std::cin >> command) {
-      if (command == "memory") {
-        std::cout << "ok " << peak_kilobytes() << std::endl;
-        continue;
-      }
       int times = 0;
       std::cin >> times;
       if (command == "profile") workload->profile(std::exchange(times, 0));

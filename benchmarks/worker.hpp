@@ -14,6 +14,8 @@ struct Workload {
   /// One training step or one forward pass: the loss before the step, or the sum of the results. Both sides
   /// must agree on it.
   virtual double run() = 0;
+  /// The same work with a value that covers all of the result, where that of run() does not.
+  virtual double check() { return run(); }
   /// Writes to standard error where the time of `times` runs goes, for sides that can tell.
   virtual void profile(int /*times*/) {}
 };
@@ -29,9 +31,9 @@ struct Request {
 using MakeWorkload = std::function<std::unique_ptr<Workload>(const Request&)>;
 
 /// The main function of a worker, `worker CASE THREADS SETTING`: gives its `version` once the case is ready,
-/// then answers commands on its standard input, one a line. "check N" runs N times and gives the results;
-/// "run N" runs N times and gives the milliseconds of each; "memory" gives the peak resident kilobytes.
-/// Faults are answered by "error MESSAGE".
+/// then answers commands on its standard input, one a line. "check N" runs N times and gives the results,
+/// all digits of them; "run N" runs N times and gives the milliseconds of each. Faults are answered by "error
+/// MESSAGE".
 int serve(int count, char** arguments, const std::string& version, const MakeWorkload& make);
 
 }  // namespace lariat::benchmarks

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <csignal>
+#include <fstream>
 #include <sstream>
 #include <system_error>
 
@@ -77,6 +78,13 @@ std::vector<double> WorkerProcess::ask(const std::string& command) {
   std::vector<double> numbers;
   for (double number = 0; words >> number;) numbers.push_back(number);
   return numbers;
+}
+
+double WorkerProcess::peak_megabytes() const {
+  std::ifstream file(fmt::format("/proc/{}/status", process_));
+  for (std::string word; file >> word;)
+    if (double kilobytes = 0; word == "VmHWM:" && file >> kilobytes) return kilobytes / 1024;
+  return 0;
 }
 
 // What stands after "ok".

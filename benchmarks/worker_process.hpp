@@ -18,6 +18,8 @@ class WorkerProcess {
   const std::string& version() const { return version_; }
   /// Sends a command and reads the numbers it is answered with.
   std::vector<double> ask(const std::string& command);
+  /// The most memory that the worker has had resident, in megabytes of 2^20 bytes.
+  double peak_megabytes() const;
 
  private:
   std::string read_answer();
