@@ -47,6 +47,9 @@ std::vector<Case> list() {
     all.back().other = "torchaudio";
     all.back().other_settings = {"one by one", "filters kept", "joined"};
   }
+  all.push_back({"program/start", Model::program_start});
+  all.push_back({"program/memory", Model::program_memory});
+  all.push_back({"header/compile", Model::header_compile});
   return all;
 }
 
@@ -59,6 +62,11 @@ double trained(double products, bool first) { return products * (first ? 2 : 3);
 const std::vector<Case>& cases() {
   static const std::vector<Case> all = list();
   return all;
+}
+
+bool is_program(const Case& c) {
+  return c.model == Model::program_start || c.model == Model::program_memory ||
+         c.model == Model::header_compile;
 }
 
 const Case& find_case(const std::string& name) {
@@ -114,8 +122,7 @@ double product_flops(const Case& c) {
                 count(static_cast<double>(planes.second.size()) * units * keyword_classes, false);
       break;
     }
-    case Model::adam_update:
-    case Model::features:
+    default:
       break;
   }
   return 2 * one_row * static_cast<double>(c.batch);

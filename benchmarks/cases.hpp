@@ -6,7 +6,20 @@
 
 namespace lariat::benchmarks {
 
-enum class Model { mlp, lstm, lstm_cells, bidirectional_lstm, keyword_cnn, logistic, adam_update, features };
+enum class Model {
+  mlp,
+  lstm,
+  lstm_cells,
+  bidirectional_lstm,
+  keyword_cnn,
+  logistic,
+  adam_update,
+  features,
+  // What is measured outside of workers: see programs.hpp.
+  program_start,
+  program_memory,
+  header_compile
+};
 enum class Update { sgd, adam };
 
 /// A model at a size, as both sides of a comparison build it.
@@ -28,6 +41,8 @@ struct Case {
 
 /// All cases, in the order in which they are reported.
 const std::vector<Case>& cases();
+/// Whether it is about the least program rather than about a workload.
+bool is_program(const Case& c);
 /// Throws UserError with the nearest name.
 const Case& find_case(const std::string& name);
 

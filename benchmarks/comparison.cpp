@@ -28,11 +28,6 @@ struct Candidate {
   std::vector<double> samples;
 };
 
-double median(std::vector<double> samples) {
-  std::sort(samples.begin(), samples.end());
-  return samples[samples.size() / 2];
-}
-
 void check_same(const Case& what, const Candidate& first, const Candidate& other,
                 const std::vector<double>& expected, const std::vector<double>& found) {
   for (size_t i = 0; i < expected.size(); ++i) {
@@ -54,7 +49,6 @@ const std::vector<std::string> lariat_settings = {"default"};
 // Starts the worker of side `name` for a moment.
 Side probe(const std::filesystem::path& folder, const std::string& name, const Case& what) {
   Side side{name, folder / (name + "_worker"), {}};
-  if (!std::filesystem::exists(side.program)) throw JobError("it was not built, for want of its library");
   const std::string setting = name == "lariat" ? lariat_settings.front() : what.other_settings.front();
   side.version = WorkerProcess(side.program, what.name, 1, setting).version();
   return side;
@@ -62,10 +56,16 @@ Side probe(const std::filesystem::path& folder, const std::string& name, const C
 
 }  // namespace
 
+double median(std::vector<double> samples) {
+  std::sort(samples.begin(), samples.end());
+  return samples[samples.size() / 2];
+}
+
 std::vector<Side> present_sides(const std::filesystem::path& folder, const std::vector<Case>& chosen) {
   std::vector<Side> sides;
   std::set<std::string> tried;
   for (const Case& what : chosen) {
+    if (is_program(what)) continue;
     if (sides.empty()) sides.push_back(probe(folder, "lariat", what));
     if (!tried.insert(what.other).second) continue;
     try {
@@ -116,18 +116,24 @@ Comparison compare(const Case& what, const std::vector<Side>& sides, const Machi
   return result;
 }
 
+double Comparison::figure(const Timing& timing) const {
+  return what.model == Model::program_memory ? timing.peak_megabytes : timing.milliseconds;
+}
+
+std::string Comparison::unit() const { return what.model == Model::program_memory ? "mb" : "ms"; }
+
 const Timing* Comparison::best(const std::string& side, int threads) const {
   const Timing* found = nullptr;
   for (const Timing& timing : timings)
     if (timing.side == side && (threads == 0 || timing.threads == threads) &&
-        (!found || timing.milliseconds < found->milliseconds))
+        (!found || figure(timing) < figure(*found)))
       found = &timing;
   return found;
 }
 
 double Comparison::ratio(int threads) const {
   const Timing *own = best("lariat", threads), *other = best(what.other, threads);
-  return own && other ? other->milliseconds / own->milliseconds : nothing;
+  return own && other ? figure(*other) / figure(*own) : nothing;
 }
 
 double Comparison::peak_share(const Machine& machine) const {

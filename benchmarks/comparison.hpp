@@ -27,6 +27,9 @@ struct Timing {
   double peak_megabytes = 0;
 };
 
+/// The middle one.
+double median(std::vector<double> samples);
+
 struct Comparison {
   Case what;
   std::vector<Timing> timings;
@@ -35,10 +38,13 @@ struct Comparison {
   /// Turns taken although the machine did not give its measured speed for seconds.
   int disturbed = 0;
 
-  /// The side's fastest timing, with exactly so many threads where that is not 0; nullptr where there is
+  /// What the case is about: milliseconds, or the megabytes of program_memory. Less is better.
+  double figure(const Timing& timing) const;
+  std::string unit() const;
+  /// The side's best timing, with exactly so many threads where that is not 0; nullptr where there is
   /// none.
   const Timing* best(const std::string& side, int threads = 0) const;
-  /// The other side's best time over lariat's, with that number of threads for both, or any for 0; NaN
+  /// The other side's best figure over lariat's, with that number of threads for both, or any for 0; NaN
   /// without one.
   double ratio(int threads = 0) const;
   /// The share of the machine's measured limit that lariat's best timing reaches; NaN where none applies.

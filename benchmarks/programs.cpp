@@ -1,0 +1,63 @@
+#include "benchmarks/programs.hpp"
+
+#include <fmt/format.h>
+
+#include <chrono>
+#include <functional>
+#include <memory>
+
+#include "benchmarks/worker_process.hpp"
+#include "frontends/speech/subprocess.hpp"
+#include "graph/error.hpp"
+
+namespace lariat::benchmarks {
+
+namespace {
+
+double milliseconds_of(const std::function<void()>& action) {
+  const auto begin = std::chrono::steady_clock::now();
+  action();
+  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count();
+}
+
+// For a program in which nothing but the header stands.
+Timing compile_header(const std::string& side) {
+  const std::string header = side == "lariat" ? "frontends/lariat.hpp" : "torch/torch.h";
+  const std::vector<std::string> command{"g++",      "-std=c++20",  "-fsyntax-only", "-I" LARIAT_SOURCE,
+                                         "-isystem", TORCH_HEADERS, "-include",      header,
+                                         "-x",       "c++",         "/dev/null"};
+  return {side, "default", 1, milliseconds_of([&] {
+            if (speech::run_program(command, "/dev/null", "install it") != 0)
+              throw JobError(fmt::format("the compiler does not take {}", header));
+          })};
+}
+
+Timing run_program(const std::string& side, const std::filesystem::path& program) {
+  std::unique_ptr<WorkerProcess> process;
+  const double milliseconds =
+      milliseconds_of([&] { process = std::make_unique<WorkerProcess>(program, "start", 1, "default"); });
+  return {side, "default", 1, milliseconds, process->peak_megabytes()};
+}
+
+}  // namespace
+
+Comparison compare_programs(const Case& what, const std::filesystem::path& folder, bool quick) {
+  Comparison result{what, {}, {}};
+  const bool compiles = what.model == Model::header_compile;
+  for (const std::string& side : {std::string("lariat"), what.other}) try {
+      std::vector<double> milliseconds, megabytes;
+      for (int i = 0; i < (compiles || quick ? 3 : 15); ++i) {
+        const Timing timing =
+            compiles ? compile_header(side) : run_program(side, folder / (side + "_program"));
+        milliseconds.push_back(timing.milliseconds);
+        megabytes.push_back(timing.peak_megabytes);
+      }
+      result.timings.push_back({side, "default", 1, median(milliseconds), median(megabytes)});
+    } catch (const JobError& error) {
+      if (side == "lariat") throw;
+      fmt::print(stderr, "{} is left out: {}\n", side, error.what());
+    }
+  return result;
+}
+
+}  // namespace lariat::benchmarks

@@ -1,0 +1,29 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "benchmarks/comparison.hpp"
+
+namespace lariat::benchmarks {
+
+/// What one run of the suite found.
+struct Results {
+  Machine machine;
+  int threads = 1;
+  /// Of the sides that took part, with their names.
+  std::vector<std::string> versions;
+  std::vector<Comparison> comparisons;
+};
+
+/// The machine, its limits and the versions: some lines of text.
+std::string describe(const Results& results);
+
+/// The heading of the table on standard output, and one row of it.
+void print_heading();
+void print_row(const Comparison& comparison, const Machine& machine);
+
+/// All figures as JSON.
+std::string json_text(const Results& results);
+
+}  // namespace lariat::benchmarks

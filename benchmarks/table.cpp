@@ -1,0 +1,52 @@
+#include <fmt/format.h>
+
+#include <cmath>
+#include <cstdio>
+
+#include "benchmarks/results.hpp"
+
+namespace lariat::benchmarks {
+
+namespace {
+
+std::string percent(double share) { return std::isnan(share) ? "-" : fmt::format("{:.0f}%", 100 * share); }
+std::string times(double ratio) { return std::isnan(ratio) ? "-" : fmt::format("{:.2f}x", ratio); }
+
+std::string figure(const Comparison& c, const Timing* timing) {
+  return timing ? fmt::format("{:.3f} {} ({})", c.figure(*timing), c.unit(), timing->threads) : "-";
+}
+
+constexpr const char* columns = "{:44} {:>17} {:>17} {:>10} {:>8} {:>9} {:>8} {:>8} {:>8} {:>5}\n";
+
+}  // namespace
+
+std::string describe(const Results& results) {
+  const Machine& machine = results.machine;
+  std::string text = fmt::format("{}, OpenBLAS core {}, {} threads, g++ {}{}{}\n", machine.processor,
+                                 machine.openblas_core, results.threads, machine.compiler,
+                                 results.versions.empty() ? "" : "; ", fmt::join(results.versions, ", "));
+  for (const Limit& limit : machine.limits)
+    text += fmt::format("at most {:.0f} GFLOP/s of products and {:.1f} GB/s of memory with {} threads\n",
+                        limit.product_gflops, limit.memory_gbytes, limit.threads);
+  if (results.threads > 1)
+    text += fmt::format("a cache line takes {:.0f} ns from core to core and back\n",
+                        machine.handover_nanoseconds);
+  return text;
+}
+
+void print_heading() {
+  fmt::print(columns, "case", "lariat (threads)", "other (threads)", "beside", "ratio", "1 thread", "of peak",
+             "of mem", "scaling", "MB");
+}
+
+void print_row(const Comparison& c, const Machine& machine) {
+  const Timing *best = c.best("lariat"), *one = c.best("lariat", 1);
+  fmt::print(columns, c.what.name, figure(c, best), figure(c, c.best(c.what.other)), c.what.other,
+             times(c.ratio()), times(c.ratio(1)), percent(c.peak_share(machine)),
+             percent(c.bandwidth_share(machine)), times(c.figure(*one) / c.figure(*best)),
+             fmt::format("{:.0f}", best->peak_megabytes));
+  if (c.disturbed > 0) fmt::print("  {} turns were taken on a disturbed machine\n", c.disturbed);
+  std::fflush(stdout);
+}
+
+}  // namespace lariat::benchmarks
