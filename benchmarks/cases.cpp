@@ -42,6 +42,9 @@ std::vector<Case> list() {
   all.push_back({"inference/cnn", Model::keyword_cnn, false, 1, 98, 40, 64});
   all.back().other_settings.push_back("channels last");
   all.push_back({"inference/logistic/a9a", Model::logistic, false, 1, 1, 123, 1});
+  all.push_back({"lstm_sequence/100x32x128x256", Model::lstm_sequence, true, 32, 100, 128, 256});
+  all.back().other = "onednn";
+  all.back().other_settings = {"default"};
   for (const char* kind : {"fbank", "melspectrogram"}) {
     all.push_back({std::string("features/fsdd/") + kind, Model::features, false, 300});
     all.back().other = "torchaudio";
@@ -109,6 +112,9 @@ double product_flops(const Case& c) {
       one_row = directions * (one_row * static_cast<double>(c.time) + count(units * digit_classes, false));
       break;
     }
+    case Model::lstm_sequence:  // with the gradient of the input
+      one_row = 3 * (inputs + units) * 4 * units * static_cast<double>(c.time);
+      break;
     case Model::logistic:
       one_row = count(inputs, true);
       break;

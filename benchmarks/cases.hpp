@@ -15,6 +15,7 @@ enum class Model {
   logistic,
   adam_update,
   features,
+  lstm_sequence,
   // What is measured outside of workers: see programs.hpp.
   program_start,
   program_memory,
@@ -53,6 +54,8 @@ double update_bytes(const Case& c);
 
 constexpr int64_t mlp_inputs = 784, mlp_hidden = 512, digit_classes = 10, keyword_classes = 12;
 constexpr double learning_rate = 1e-3;
+/// Of the adjoint of an LSTM layer's output, where it is given.
+constexpr double adjoint_scale = 0.1;
 
 int64_t classes_of(const Case& c);
 

@@ -5,6 +5,8 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <functional>
+#include <numeric>
 #include <sstream>
 
 #include "graph/random.hpp"
@@ -42,6 +44,12 @@ std::vector<int32_t> labels(const std::string& name, int64_t count, int64_t clas
 
 double kernel_scale(int64_t inputs, int64_t outputs) {
   return std::sqrt(6.0 / static_cast<double>(inputs + outputs));
+}
+
+double covering_sum(std::span<const float> values) {
+  const std::vector<float> factors = numbers("covering sum", static_cast<int64_t>(values.size()));
+  return std::inner_product(values.begin(), values.end(), factors.begin(), 0.0, std::plus(),
+                            [](double value, double factor) { return value * factor; });
 }
 
 std::string data_path(const std::string& name) {

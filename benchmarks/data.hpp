@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -13,6 +14,9 @@ std::vector<float> numbers(const std::string& name, int64_t count, double scale 
 std::vector<int32_t> labels(const std::string& name, int64_t count, int64_t classes);
 /// The scale of Glorot and Bengio (2010) for a kernel.
 double kernel_scale(int64_t inputs, int64_t outputs);
+
+/// Σ value·number over numbers() of their own: a sum that nearly every change of a value changes.
+double covering_sum(std::span<const float> values);
 
 /// Where real data of that name lies: in the folder LARIAT_DATA, where that is set, else in ../shared/data;
 /// empty where it is in neither.

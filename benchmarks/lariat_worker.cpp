@@ -1,13 +1,10 @@
 // The cases in lariat's graph API, written as its users write them.
 
-#include <fmt/format.h>
-
 #include "autodiff/proximal.hpp"
 #include "benchmarks/data.hpp"
 #include "benchmarks/lariat_nets.hpp"
 #include "benchmarks/lariat_workloads.hpp"
 #include "graph/exec/program.hpp"
-#include "graph/exec/trace.hpp"
 
 namespace lariat::benchmarks {
 
@@ -42,18 +39,7 @@ class ModelWorkload final : public Workload {
   }
 
   void profile(int times) override {
-    Executor& executor = trainer_ ? trainer_->executor() : *executor_;
-    Trace trace;
-    executor.record(&trace);
-    const double begin = trace.now();
-    for (int i = 0; i < times; ++i) run();
-    const double wall = trace.now() - begin;
-    executor.record(nullptr);
-    fmt::print(stderr, "{:.0f} us a run\n", wall / times);
-    for (const Trace::OpTotal& t : trace.totals())
-      fmt::print(stderr, "{:28} {:6.1f} runs {:9.1f} us {:5.1f}% {:7.1f} GFLOP/s {:6.1f} GB/s\n", t.op,
-                 static_cast<double>(t.runs) / times, t.microseconds / times, 100 * t.microseconds / wall,
-                 t.flops / t.microseconds / 1e3, t.bytes / t.microseconds / 1e3);
+    print_profile(trainer_ ? trainer_->executor() : *executor_, times, [&] { run(); });
   }
 
  private:
@@ -118,6 +104,7 @@ class AdamWorkload final : public Workload {
 
 std::unique_ptr<Workload> make(const Request& request) {
   if (request.what.model == Model::adam_update) return std::make_unique<AdamWorkload>(request);
+  if (request.what.model == Model::lstm_sequence) return lstm_sequence_workload(request);
   if (request.what.model == Model::features) return feature_workload(request);
   return std::make_unique<ModelWorkload>(request);
 }
