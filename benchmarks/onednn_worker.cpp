@@ -102,27 +102,11 @@ class LstmSequence final : public Workload {
         {dnnl::prop_kind::forward_training, direction, x, state, state, any_input, any_recurrent, bias,
          hidden, none, none},
         engine_);
-    const dnnl::lstm_backward::primitive_desc backward({dnnl::prop_kind::backward,
-                                                        direction,
-                                                        x,
-                                                        state,
-                                                        state,
-                                                        any_input,
-                                                        any_recurrent,
-                                                        bias,
-                                                        hidden,
-                                                        none,
-                                                        none,
-                                                        x,
-                                                        state,
-                                                        state,
-                                                        input_kernel_.get_desc(),
-                                                        recurrent_kernel_.get_desc(),
-                                                        bias,
-                                                        hidden,
-                                                        none,
-                                                        none},
-                                                       engine_, forward);
+    const dnnl::lstm_backward::desc backward_desc(dnnl::prop_kind::backward, direction, x, state, state,
+                                                  any_input, any_recurrent, bias, hidden, none, none, x,
+                                                  state, state, input_kernel_.get_desc(),
+                                                  recurrent_kernel_.get_desc(), bias, hidden, none, none);
+    const dnnl::lstm_backward::primitive_desc backward(backward_desc, engine_, forward);
     forward_ = dnnl::lstm_forward(forward);
     backward_ = dnnl::lstm_backward(backward);
     workspace_ = empty(forward.workspace_desc());
