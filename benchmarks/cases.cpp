@@ -10,6 +10,27 @@ namespace lariat::benchmarks {
 
 namespace {
 
+// How the time of a training step grows, for lariat alone.
+std::vector<Case> series() {
+  std::vector<Case> all;
+  const auto add = [&](Case c, const std::string& kind, const std::string& amount, int64_t how_much) {
+    c.name = fmt::format("cost/{}/{}", kind, how_much);
+    c.other = {};
+    c.amount = amount;
+    c.how_much = static_cast<double>(how_much);
+    all.push_back(std::move(c));
+  };
+  for (int64_t time : {25, 50, 100, 200})
+    add({"", Model::lstm, true, 32, time, 128, 256}, "lstm time", "time step", time);
+  for (int64_t batch : {8, 16, 32, 64})
+    add({"", Model::lstm, true, batch, 50, 128, 256}, "lstm batch", "sequence", batch);
+  for (int64_t batch : {32, 64, 128, 256, 512})
+    add({"", Model::mlp, true, batch, 1, mlp_inputs, mlp_hidden}, "mlp batch", "example", batch);
+  for (int64_t millions : {1, 2, 4, 8, 16})
+    add({"", Model::adam_update, true, 1, 1, 1, millions << 20}, "adam update", "parameter", millions << 20);
+  return all;
+}
+
 std::vector<Case> list() {
   std::vector<Case> all;
   const double l1 = 1e-5;
@@ -50,6 +71,7 @@ std::vector<Case> list() {
     all.back().other = "torchaudio";
     all.back().other_settings = {"one by one", "filters kept", "joined"};
   }
+  for (Case& c : series()) all.push_back(std::move(c));
   all.push_back({"program/start", Model::program_start});
   all.push_back({"program/memory", Model::program_memory});
   all.push_back({"header/compile", Model::header_compile});

@@ -33,11 +33,14 @@ struct Case {
   Update update = Update::adam;
   /// The factor of Σ|w| over all kernels in the loss.
   double l1 = 0;
-  /// Whom lariat is compared with, and the settings of which that side takes its best.
+  /// Whom lariat is compared with, if anybody, and the settings of which that side takes its best.
   std::string other = "libtorch";
   std::vector<std::string> other_settings = {"default", "without oneDNN"};
   /// How far the two sides' values may differ, relative to those above 1.
   double tolerance = 1e-4;
+  /// The amount in which the cases of one series differ, and how much of it this one has; see fit.hpp.
+  std::string amount = {};
+  double how_much = 0;
 };
 
 /// All cases, in the order in which they are reported.

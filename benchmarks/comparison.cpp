@@ -67,7 +67,7 @@ std::vector<Side> present_sides(const std::filesystem::path& folder, const std::
   for (const Case& what : chosen) {
     if (is_program(what)) continue;
     if (sides.empty()) sides.push_back(probe(folder, "lariat", what));
-    if (!tried.insert(what.other).second) continue;
+    if (what.other.empty() || !tried.insert(what.other).second) continue;
     try {
       sides.push_back(probe(folder, what.other, what));
     } catch (const JobError& error) {

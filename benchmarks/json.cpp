@@ -1,6 +1,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "benchmarks/fit.hpp"
 #include "benchmarks/results.hpp"
 
 namespace lariat::benchmarks {
@@ -29,11 +30,21 @@ json to_json(const Comparison& c, const Machine& machine) {
            {"disturbed_turns", c.disturbed},
            {"timings", timings}};
   for (const std::string& side : {std::string("lariat"), c.what.other}) {
+    if (side.empty()) continue;
     const Timing* best = c.best(side);
     row[side + "_" + c.unit()] = best ? json(c.figure(*best)) : json();
     row[side + "_threads"] = best ? json(best->threads) : json();
   }
   return row;
+}
+
+json to_json(const Fit& fit) {
+  json points = json::array();
+  for (const Fit::Point& point : fit.points) points.push_back({point.amount, point.milliseconds});
+  return {{"name", fit.name},       {"amount", fit.amount},
+          {"threads", fit.threads}, {"intercept_ms", fit.intercept},
+          {"slope_ms", fit.slope},  {"r_squared", fit.r_squared},
+          {"points", points}};
 }
 
 json to_json(const Machine& machine, const std::vector<std::string>& versions) {
@@ -56,7 +67,9 @@ std::string json_text(const Results& results) {
   json rows = json::array();
   for (const Comparison& comparison : results.comparisons)
     rows.push_back(to_json(comparison, results.machine));
-  const json all{{"machine", to_json(results.machine, results.versions)}, {"cases", rows}};
+  json lines = json::array();
+  for (const Fit& fit : fits(results.comparisons)) lines.push_back(to_json(fit));
+  const json all{{"machine", to_json(results.machine, results.versions)}, {"cases", rows}, {"fits", lines}};
   return all.dump(1) + "\n";
 }
 

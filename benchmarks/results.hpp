@@ -22,6 +22,8 @@ std::string describe(const Results& results);
 /// The heading of the table on standard output, and one row of it.
 void print_heading();
 void print_row(const Comparison& comparison, const Machine& machine);
+/// The lines through series of cases.
+void print_fits(const Results& results);
 
 /// All figures as JSON.
 std::string json_text(const Results& results);

@@ -51,6 +51,7 @@ int run(const Options& options, const std::string& own_program) {
                                                 : compare(c, sides, results.machine, options.quick));
     print_row(results.comparisons.back(), results.machine);
   }
+  print_fits(results);
   if (!options.json.empty()) write_file(options.json, json_text(results));
   return 0;
 }

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <cstdio>
 
+#include "benchmarks/fit.hpp"
 #include "benchmarks/results.hpp"
 
 namespace lariat::benchmarks {
@@ -17,6 +18,8 @@ std::string figure(const Comparison& c, const Timing* timing) {
 }
 
 constexpr const char* columns = "{:44} {:>17} {:>17} {:>10} {:>8} {:>9} {:>8} {:>8} {:>8} {:>5}\n";
+
+constexpr const char* fit_columns = "{:44} {:>8} {:>12} {:>26} {:>8}\n";
 
 }  // namespace
 
@@ -41,12 +44,23 @@ void print_heading() {
 
 void print_row(const Comparison& c, const Machine& machine) {
   const Timing *best = c.best("lariat"), *one = c.best("lariat", 1);
-  fmt::print(columns, c.what.name, figure(c, best), figure(c, c.best(c.what.other)), c.what.other,
-             times(c.ratio()), times(c.ratio(1)), percent(c.peak_share(machine)),
-             percent(c.bandwidth_share(machine)), times(c.figure(*one) / c.figure(*best)),
-             fmt::format("{:.0f}", best->peak_megabytes));
+  fmt::print(columns, c.what.name, figure(c, best), figure(c, c.best(c.what.other)),
+             c.what.other.empty() ? "-" : c.what.other, times(c.ratio()), times(c.ratio(1)),
+             percent(c.peak_share(machine)), percent(c.bandwidth_share(machine)),
+             times(c.figure(*one) / c.figure(*best)), fmt::format("{:.0f}", best->peak_megabytes));
   if (c.disturbed > 0) fmt::print("  {} turns were taken on a disturbed machine\n", c.disturbed);
   std::fflush(stdout);
+}
+
+void print_fits(const Results& results) {
+  const std::vector<Fit> lines = fits(results.comparisons);
+  if (lines.empty()) return;
+  fmt::print("\n");
+  fmt::print(fit_columns, "cost of a step, as a line", "threads", "at 0", "slope", "R^2");
+  for (const Fit& fit : lines)
+    fmt::print(fit_columns, fit.name, fit.threads, fmt::format("{:.3f} ms", fit.intercept),
+               fmt::format("{:.4g} us per {}", 1e3 * fit.slope, fit.amount),
+               fmt::format("{:.4f}", fit.r_squared));
 }
 
 }  // namespace lariat::benchmarks
