@@ -94,6 +94,9 @@ class AdamWorkload final : public Workload {
     program_->run(feeds_, store_, *executor_);
     return store_.get("parameter").at(0);
   }
+  void profile(int times) override {
+    print_profile(*executor_, times, [&] { run(); });
+  }
 
  private:
   std::unique_ptr<Executor> executor_;
