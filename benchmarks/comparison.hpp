@@ -1,6 +1,7 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -37,6 +38,9 @@ struct Comparison {
   std::vector<double> values;
   /// Turns taken although the machine did not give its measured speed for seconds.
   int disturbed = 0;
+  /// Whether lariat's values were the same bits with every number of threads; nothing where there was one
+  /// number.
+  std::optional<bool> same_bits = {};
 
   /// What the case is about: milliseconds, or the megabytes of program_memory. Less is better.
   double figure(const Timing& timing) const;

@@ -27,6 +27,7 @@ json to_json(const Comparison& c, const Machine& machine) {
            {"peak_share", number_or_null(c.peak_share(machine))},
            {"bandwidth_share", number_or_null(c.bandwidth_share(machine))},
            {"values", c.values},
+           {"same_bits", c.same_bits ? json(*c.same_bits) : json()},
            {"disturbed_turns", c.disturbed},
            {"timings", timings}};
   for (const std::string& side : {std::string("lariat"), c.what.other}) {
