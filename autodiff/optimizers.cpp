@@ -33,26 +33,33 @@ Value bias_correction(double beta, Value count) {
   return -expm1(count * std::log(beta));
 }
 
+// β·average + (1 − β)·next
+Value moving_average(double beta, Value average, Value next) {
+  return multiply_add(beta, average, (1 - beta) * next);
+}
+
 Optimizer momentum_like(const char* name, double learning_rate, double momentum, bool look_ahead) {
   check(name, "learning_rate", learning_rate, 0, unlimited);
   check(name, "momentum", momentum, 0, 1);
   return {name, learning_rate, "SGD: learning_rate / (1 - momentum)", [=](UpdateContext& c) -> ProxPoint {
-            const Value velocity = momentum * c.slot("velocity") + c.gradient;
+            const Value velocity = multiply_add(momentum, c.slot("velocity"), c.gradient);
             c.set_slot("velocity", velocity);
-            const Value direction = look_ahead ? c.gradient + momentum * velocity : velocity;
-            return {c.parameter - c.learning_rate * direction, c.learning_rate / (1 - momentum)};
+            const Value direction = look_ahead ? multiply_add(momentum, velocity, c.gradient) : velocity;
+            return {multiply_add(-c.learning_rate, direction, c.parameter), c.learning_rate / (1 - momentum)};
           }};
 }
 
 // The common part of Adam and AdamW: the step from `start`.
 ProxPoint adam_step(UpdateContext& c, Value start, double beta1, double beta2, double epsilon) {
-  const Value mean = beta1 * c.slot("mean") + (1 - beta1) * c.gradient;
-  const Value square_mean = beta2 * c.slot("square_mean") + (1 - beta2) * square(c.gradient);
+  const Value mean = moving_average(beta1, c.slot("mean"), c.gradient);
+  const Value square_mean = moving_average(beta2, c.slot("square_mean"), square(c.gradient));
   c.set_slot("mean", mean);
   c.set_slot("square_mean", square_mean);
-  // η/(√(s/(1-β₂ᵗ)) + ε)
-  const Value step = c.learning_rate / (sqrt(square_mean / bias_correction(beta2, c.count)) + epsilon);
-  return {start - step * (mean / bias_correction(beta1, c.count)), step};
+  // η/(√(s/(1-β₂ᵗ)) + ε), and from the start −step·m/(1-β₁ᵗ); the scalars are inverted, not the tensors
+  // divided.
+  const Value unbiased = square_mean * reciprocal(bias_correction(beta2, c.count));
+  const Value step = c.learning_rate / (sqrt(unbiased) + epsilon);
+  return {multiply_add(step, mean * -reciprocal(bias_correction(beta1, c.count)), start), step};
 }
 
 void check_adam(const char* name, double learning_rate, double beta1, double beta2, double epsilon) {
@@ -77,7 +84,7 @@ void UpdateContext::set_slot(const std::string& name, Value next) {
 Sgd::operator Optimizer() const {
   check("Sgd", "learning_rate", learning_rate, 0, unlimited);
   return {"Sgd", learning_rate, "SGD: learning_rate", [](UpdateContext& c) -> ProxPoint {
-            return {c.parameter - c.learning_rate * c.gradient, c.learning_rate};
+            return {multiply_add(-c.learning_rate, c.gradient, c.parameter), c.learning_rate};
           }};
 }
 
@@ -90,10 +97,10 @@ RmsProp::operator Optimizer() const {
   check_epsilon("RmsProp", epsilon);
   return {"RmsProp", learning_rate, "RMSProp: learning_rate / (√s + ε)",
           [decay = decay, epsilon = epsilon](UpdateContext& c) -> ProxPoint {
-            const Value square_mean = decay * c.slot("square_mean") + (1 - decay) * square(c.gradient);
+            const Value square_mean = moving_average(decay, c.slot("square_mean"), square(c.gradient));
             c.set_slot("square_mean", square_mean);
             const Value step = c.learning_rate / (sqrt(square_mean) + epsilon);
-            return {c.parameter - step * c.gradient, step};
+            return {multiply_add(-step, c.gradient, c.parameter), step};
           }};
 }
 
@@ -108,7 +115,8 @@ AdamW::operator Optimizer() const {
   check_adam("AdamW", learning_rate, beta1, beta2, epsilon);
   check("AdamW", "weight_decay", weight_decay, 0, unlimited);
   return {"AdamW", learning_rate, "AdamW: learning_rate / (√v̂ + ε)", [copy = *this](UpdateContext& c) {
-            const Value decayed = c.parameter - c.learning_rate * copy.weight_decay * c.parameter;
+            const Value decayed =
+                multiply_add(-(c.learning_rate * copy.weight_decay), c.parameter, c.parameter);
             return adam_step(c, decayed, copy.beta1, copy.beta2, copy.epsilon);
           }};
 }

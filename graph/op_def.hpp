@@ -160,6 +160,16 @@ struct Traits {
   }
 };
 
+/// Makes an op a sum over its input's elements: where its result is one element, it can end an element-wise
+/// loop, whose last values then need not reach memory.
+struct Summation {
+  /// Σ f(x) over `count` consecutive elements, in double and in an order that `count` alone decides.
+  using Block = double (*)(const void* input, int64_t count);
+  PerDType<Block> block;
+  /// The result, from the total over all elements and their number.
+  double (*finish)(double total, double count) = nullptr;
+};
+
 /// Estimated work of one run.
 struct Cost {
   double flops = 0;
@@ -257,6 +267,7 @@ struct OpDef {
                const Attributes& attributes) = nullptr;
   std::optional<Penalty> penalty = std::nullopt;
   std::optional<Recurrence> recurrence = std::nullopt;
+  std::optional<Summation> summation = std::nullopt;
   /// The op that adds one more, last input to the result as it is made: of the result's shape, or of its last
   /// dimension's.
   std::string with_addend = {};

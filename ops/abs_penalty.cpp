@@ -6,16 +6,6 @@
 
 namespace lariat {
 
-namespace {
-
-template <class T>
-void forward(const KernelContext& k) {
-  reduce<Summing, T>(
-      k, [](T x) { return std::abs(x); }, [](double total) { return total; });
-}
-
-}  // namespace
-
 // y = Σ|x|:  dx = dy·sign x
 OpDef records::abs_penalty() {
   OpDef def{.name = "abs_penalty",
@@ -23,9 +13,8 @@ OpDef records::abs_penalty() {
             .inputs = {{"x", "f32 or f64 of any shape"}},
             .outputs = {{"penalty", "a scalar"}}};
   def.infer = infer_to_scalar;
-  def.kernel = {forward<float>, forward<double>, nullptr};
-  def.prepare = prepare_reduction<all_axes>;
-  def.workspace = reduction_workspace<all_axes>;
+  sum_over<all_axes>(
+      def, [](auto x) { return std::abs(x); }, as_it_is);
   def.vjp = [](const GradContext& g) -> Adjoints { return {g.adjoint(0) * sign(g.in(0))}; };
   def.cost = streaming_cost<2>;
   // The same φ as the element-wise op, so the same prox.

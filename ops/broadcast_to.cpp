@@ -1,7 +1,7 @@
 #include <fmt/format.h>
 
 #include "ops/axes.hpp"
-#include "ops/elementwise.hpp"
+#include "ops/elementwise_program.hpp"
 #include "ops/ops.hpp"
 #include "ops/records.hpp"
 

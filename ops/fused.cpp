@@ -1,4 +1,7 @@
-#include "ops/elementwise.hpp"
+#include <algorithm>
+
+#include "graph/graph.hpp"
+#include "ops/elementwise_program.hpp"
 #include "ops/records.hpp"
 
 namespace lariat {
@@ -16,6 +19,20 @@ std::vector<TensorType> infer(const InferContext& c) {
   return types;
 }
 
+// What the inputs broadcast to: every node of the body takes some of them, and has this shape.
+Extents space_of(std::span<const TensorView> inputs) {
+  Extents space;
+  for (const TensorView& view : inputs) {
+    const size_t rank = view.extents.size();
+    if (rank > space.size()) space.insert(space.begin(), rank - space.size(), 1);
+    for (size_t i = 0; i < rank; ++i) {
+      int64_t& extent = space[space.size() - rank + i];
+      if (extent == 1) extent = view.extents[i];
+    }
+  }
+  return space;
+}
+
 std::shared_ptr<const void> prepare(const KernelContext& k) {
   const Graph& body = body_of(k.attributes);
   const int inputs = static_cast<int>(k.inputs.size());
@@ -28,16 +45,24 @@ std::shared_ptr<const void> prepare(const KernelContext& k) {
       registers[id] = next_input++;
       continue;
     }
-    ElementwiseProgram::Instruction instruction{
-        node.op->block.get(node.outputs[0].dtype), &node.attributes, {}};
+    ElementwiseProgram::Instruction instruction{node.op->block.get(node.outputs[0].dtype), &node.attributes};
+    if (!instruction.block) instruction.summation = &*node.op->summation;
     for (const Edge& edge : node.inputs) instruction.arguments.push_back(registers[edge.node]);
     registers[id] = inputs + static_cast<int>(program.size());
     program.push_back(std::move(instruction));
   }
   std::vector<int> results;
   for (const Output& output : body.outputs()) results.push_back(registers[output.value.node]);
-  return std::make_shared<ElementwiseProgram>(k.outputs[0].extents, k.outputs[0].dtype, k.inputs,
+  return std::make_shared<ElementwiseProgram>(space_of(k.inputs), k.outputs[0].dtype, k.inputs,
                                               std::move(program), std::move(results));
+}
+
+size_t workspace(std::span<const TensorView> inputs, std::span<const TensorView>,
+                 const Attributes& attributes) {
+  const Graph& body = body_of(attributes);
+  size_t sums = 0;
+  for (int32_t id = 0; id < body.size(); ++id) sums += body.node(id).op->summation.has_value();
+  return ElementwiseProgram::workspace_bytes(space_of(inputs), sums);
 }
 
 void run(const KernelContext& k) { static_cast<const ElementwiseProgram*>(k.prepared)->run(k); }
@@ -47,7 +72,8 @@ Cost cost(std::span<const TensorView> inputs, std::span<const TensorView> output
   Cost total;
   for (const TensorView& view : inputs) total.bytes += static_cast<double>(view.bytes());
   for (const TensorView& view : outputs) total.bytes += static_cast<double>(view.bytes());
-  total.flops = static_cast<double>(body_of(attributes).size()) * static_cast<double>(outputs[0].count());
+  total.flops =
+      static_cast<double>(body_of(attributes).size()) * static_cast<double>(element_count(space_of(inputs)));
   return total;
 }
 
@@ -56,17 +82,19 @@ Cost cost(std::span<const TensorView> inputs, std::span<const TensorView> output
 // The body's nodes, run block by block: one pass over memory for the whole chain. Made by the pass
 // fuse_elementwise after differentiation, so it has no gradient of its own.
 OpDef records::fused() {
-  OpDef def{.name = "fused",
-            .doc = "A graph of element-wise nodes run as one loop over memory.",
-            .inputs = {{"values", "what the body reads"}},
-            .variadic = true,
-            .outputs = {{"results", "the body's outputs, all of one shape"}}};
+  OpDef def{
+      .name = "fused",
+      .doc = "A graph of element-wise nodes, and of sums over all they compute, run as one loop over memory.",
+      .inputs = {{"values", "what the body reads"}},
+      .variadic = true,
+      .outputs = {{"results", "the body's outputs: all of one shape, or of one element"}}};
   def.variadic_outputs = true;
   def.attributes = {{"body", AttributeKind::graph, "the element-wise nodes"}};
   def.traits.elementwise = true;
   def.infer = infer;
   def.kernel = {run, run, run};
   def.prepare = prepare;
+  def.workspace = workspace;
   def.cost = cost;
   return def;
 }

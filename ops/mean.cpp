@@ -11,13 +11,6 @@ std::vector<TensorType> infer(const InferContext& c) {
   return infer_reduction(c);
 }
 
-template <class T>
-void forward(const KernelContext& k) {
-  const double count = static_cast<double>(k.inputs[0].count()) / static_cast<double>(k.outputs[0].count());
-  reduce<Summing, T>(
-      k, [](T x) { return x; }, [count](double total) { return total / count; });
-}
-
 // y = (1/n) Σ x:  dx = dy / n, stretched back over the axes.
 Adjoints vjp(const GradContext& g) {
   const Value x = g.in(0);
@@ -36,9 +29,8 @@ OpDef records::mean() {
             .attributes = reduction_attributes()};
   def.traits.linear = {true};
   def.infer = infer;
-  def.kernel = {forward<float>, forward<double>, nullptr};
-  def.prepare = prepare_reduction<axes_attribute>;
-  def.workspace = reduction_workspace<axes_attribute>;
+  sum_over<axes_attribute>(
+      def, [](double x) { return x; }, [](double total, double count) { return total / count; });
   def.vjp = vjp;
   def.cost = streaming_cost<1>;
   const auto axes = [](std::vector<int64_t> list, bool keep = false) -> Attributes {

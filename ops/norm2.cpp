@@ -6,18 +6,6 @@
 
 namespace lariat {
 
-namespace {
-
-// Squared, summed and rooted in double: floats whose squares leave the range of floats have a norm.
-template <class T>
-void forward(const KernelContext& k) {
-  reduce<Summing, T>(
-      k, [](T x) { return static_cast<double>(x) * static_cast<double>(x); },
-      [](double total) { return std::sqrt(total); });
-}
-
-}  // namespace
-
 // y = √Σx²:  dx = dy·x / y
 OpDef records::norm2() {
   OpDef def{.name = "norm2",
@@ -25,9 +13,9 @@ OpDef records::norm2() {
             .inputs = {{"x", "f32 or f64 of any shape"}},
             .outputs = {{"norm", "a scalar"}}};
   def.infer = infer_to_scalar;
-  def.kernel = {forward<float>, forward<double>, nullptr};
-  def.prepare = prepare_reduction<all_axes>;
-  def.workspace = reduction_workspace<all_axes>;
+  // Squared, summed and rooted in double: floats whose squares leave the range of floats have a norm.
+  sum_over<all_axes>(
+      def, [](double x) { return x * x; }, [](double total, double) { return std::sqrt(total); });
   def.vjp = [](const GradContext& g) -> Adjoints {
     const Value y = g.out(0);
     return {where(greater(y, 0), g.adjoint(0) * g.in(0) / y, 0)};

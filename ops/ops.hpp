@@ -17,6 +17,8 @@ Value sign(Operand x);
 /// adjoint.
 Value maximum(Operand a, Operand b);
 Value minimum(Operand a, Operand b);
+/// a·b + c, rounded once.
+Value multiply_add(Operand a, Operand b, Operand c);
 /// x limited to [low, high].
 Value clip(Operand x, double low, double high);
 /// x².

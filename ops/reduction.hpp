@@ -200,4 +200,60 @@ void reduce(const KernelContext& k, const Map& map, const Finish& finish) {
   }
 }
 
+namespace reduction_detail {
+
+// Lanes of doubles; where the map gives floats, four of them are added before they are widened, which is
+// exact enough for what has one sign, and halves the time.
+template <class Map, class T>
+double sum_block(const void* input, int64_t count) {
+  constexpr int64_t width = 32;
+  const T* x = static_cast<const T*>(input);
+  double lanes[width] = {};
+  const Map map;
+  int64_t i = 0;
+  for (; i + 4 * width <= count; i += 4 * width)
+    for (int64_t j = 0; j < width; ++j) {
+      const T* at = x + i + j;
+      lanes[j] +=
+          static_cast<double>((map(at[0]) + map(at[width])) + (map(at[2 * width]) + map(at[3 * width])));
+    }
+  for (; i < count; i += width)
+    for (int64_t j = 0; j < std::min(width, count - i); ++j) lanes[j] += static_cast<double>(map(x[i + j]));
+  for (int64_t half = width / 2; half > 0; half /= 2)
+    for (int64_t j = 0; j < half; ++j) lanes[j] += lanes[j + half];
+  return lanes[0];
+}
+
+template <class Map, class Finish, class T>
+void sum_kernel(const KernelContext& k) {
+  const double count = static_cast<double>(k.inputs[0].count()) / static_cast<double>(k.outputs[0].count());
+  reduce<Summing, T>(k, Map{}, [count](auto total) { return Finish{}(total, count); });
+}
+
+}  // namespace reduction_detail
+
+/// Makes `def` the sum finish(Σ map(x), n) over the n elements along the axes that `axes` gives, for f32 and
+/// f64. Both functions are lambdas without captures.
+template <ReducedAxes axes, class Map, class Finish>
+void sum_over(OpDef& def, Map, Finish finish) {
+  using namespace reduction_detail;
+  def.kernel = {sum_kernel<Map, Finish, float>, sum_kernel<Map, Finish, double>, nullptr};
+  def.prepare = prepare_reduction<axes>;
+  def.workspace = reduction_workspace<axes>;
+  def.summation = Summation{{sum_block<Map, float>, sum_block<Map, double>, nullptr}, finish};
+}
+
+/// The finish of a sum that is left as it is.
+constexpr auto as_it_is = [](auto total, double) { return total; };
+
+/// Makes `def` the sum along the axes that `axes` gives, for i32 too.
+template <ReducedAxes axes>
+void plain_sum(OpDef& def) {
+  sum_over<axes>(
+      def, [](double x) { return x; }, as_it_is);
+  constexpr auto integer = [](int32_t x) { return x; };
+  def.kernel.int32 = reduction_detail::sum_kernel<std::remove_const_t<decltype(integer)>,
+                                                  std::remove_const_t<decltype(as_it_is)>, int32_t>;
+}
+
 }  // namespace lariat

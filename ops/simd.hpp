@@ -196,16 +196,16 @@ void map_block(const F& f, const void* const* inputs, const int64_t* strides, vo
   [&]<size_t... I>(std::index_sequence<I...>) {
     // Out of the loop, for the output may lie over an input.
     const bool single[N] = {(strides[I] == 0)...};
-    const Batch elements[N] = {Batch(*static_cast<const T*>(inputs[I]))...};
+    const T* const in[N] = {static_cast<const T*>(inputs[I])...};
+    const Batch elements[N] = {Batch(*in[I])...};
     int64_t i = 0;
+#pragma GCC unroll 2
     for (; i + width <= count; i += width)
-      f((single[I] ? elements[I] : Batch::load_unaligned(static_cast<const T*>(inputs[I]) + i))...)
-          .store_unaligned(out + i);
+      f((single[I] ? elements[I] : Batch::load_unaligned(in[I] + i))...).store_unaligned(out + i);
     if (i < count) {
       alignas(64) T padded[N][width];
       for (size_t k = 0; k < N; ++k)
-        for (int64_t j = 0; j < width; ++j)
-          padded[k][j] = static_cast<const T*>(inputs[k])[strides[k] * std::min(i + j, count - 1)];
+        for (int64_t j = 0; j < width; ++j) padded[k][j] = in[k][strides[k] * std::min(i + j, count - 1)];
       alignas(64) T result[width];
       f((single[I] ? elements[I] : Batch::load_aligned(padded[I]))...).store_aligned(result);
       std::copy_n(result, count - i, out + i);

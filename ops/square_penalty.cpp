@@ -4,18 +4,6 @@
 
 namespace lariat {
 
-namespace {
-
-// The squares are taken in the accumulator's precision.
-template <class T>
-void forward(const KernelContext& k) {
-  reduce<Summing, T>(
-      k, [](T x) { return static_cast<double>(x) * static_cast<double>(x); },
-      [](double total) { return total; });
-}
-
-}  // namespace
-
 // y = Σx²:  dx = 2·dy·x
 OpDef records::square_penalty() {
   OpDef def{.name = "square_penalty",
@@ -23,9 +11,9 @@ OpDef records::square_penalty() {
             .inputs = {{"x", "f32 or f64 of any shape"}},
             .outputs = {{"penalty", "a scalar"}}};
   def.infer = infer_to_scalar;
-  def.kernel = {forward<float>, forward<double>, nullptr};
-  def.prepare = prepare_reduction<all_axes>;
-  def.workspace = reduction_workspace<all_axes>;
+  // The squares are taken in the accumulator's precision.
+  sum_over<all_axes>(
+      def, [](double x) { return x * x; }, as_it_is);
   def.vjp = [](const GradContext& g) -> Adjoints { return {2 * g.adjoint(0) * g.in(0)}; };
   def.cost = streaming_cost<2>;
   // The same φ as the element-wise op, so the same prox.

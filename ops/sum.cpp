@@ -6,12 +6,6 @@ namespace lariat {
 
 namespace {
 
-template <class T>
-void forward(const KernelContext& k) {
-  reduce<Summing, T>(
-      k, [](T x) { return x; }, [](auto total) { return total; });
-}
-
 // y = Σ x:  dx = dy, stretched back over the summed axes.
 Adjoints vjp(const GradContext& g) {
   return {broadcast_to(reshape(g.adjoint(0), kept_shape(g)), g.in(0).shape())};
@@ -27,9 +21,7 @@ OpDef records::sum() {
             .attributes = reduction_attributes()};
   def.traits.linear = {true};
   def.infer = infer_reduction;
-  def.kernel = {forward<float>, forward<double>, forward<int32_t>};
-  def.prepare = prepare_reduction<axes_attribute>;
-  def.workspace = reduction_workspace<axes_attribute>;
+  plain_sum<axes_attribute>(def);
   def.vjp = vjp;
   def.cost = streaming_cost<1>;
   const auto axes = [](std::vector<int64_t> list, bool keep = false) -> Attributes {

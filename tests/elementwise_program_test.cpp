@@ -6,7 +6,7 @@
 #include <random>
 
 #include "graph/registry.hpp"
-#include "ops/elementwise.hpp"
+#include "ops/elementwise_program.hpp"
 #include "tests/testing.hpp"
 
 using namespace lariat;

@@ -147,10 +147,14 @@ class Placer {
   void find_overwrites(const std::vector<int32_t>& order) {
     std::vector<int> position(graph_.size(), -1);
     for (size_t p = 0; p < order.size(); ++p) position[order[p]] = static_cast<int>(p);
-    const auto readers = users(graph_);
+    std::vector<bool> is_read(values_.size());
+    for (int32_t id = 0; id < graph_.size(); ++id)
+      for (const Edge& edge : graph_.node(id).inputs) is_read[first_value_[edge.node] + edge.output] = true;
     for (const Output& output : graph_.outputs()) {
       const int32_t maker = output.value.node;
-      if (!output.is_update || graph_.node(maker).op->traits.alias || !readers[maker].empty()) continue;
+      if (!output.is_update || graph_.node(maker).op->traits.alias ||
+          is_read[first_value_[maker] + output.value.output])
+        continue;
       const Edge target{graph_.source_id(output.name), 0};
       PlacedValue& made = value(output.value);
       if (made.overwrites < 0 && value(target).last_read <= position[maker] &&

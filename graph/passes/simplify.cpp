@@ -68,6 +68,15 @@ Value drop_broadcasts(const Match& match) {
   return graph.add(op, inputs, node.attributes, node.name, node.where);
 }
 
+// Σ s·f(x) = s·Σ f(x) by the op `sum` for one number s: the sum of a penalty as it stands in the loss.
+std::function<Value(const Match&)> scaled_sum(std::string sum) {
+  return [sum = std::move(sum)](const Match& match) -> Value {
+    const auto [x, s] = std::tie(match.variables[0], match.variables[1]);
+    if (element_count(s.shape()) != Dim(1) || x.rank() == 0) return {};
+    return build("reshape", {s}, {{"shape", match.root.shape()}}) * build(sum, {x});
+  };
+}
+
 std::vector<Rule> rules() {
   const Pattern x = Pattern::variable(0), y = Pattern::variable(1);
   const auto op = [](std::string name, std::vector<Pattern> inputs) {
@@ -83,6 +92,12 @@ std::vector<Rule> rules() {
       {"x + -y → x - y", x + (-y), x - y},
       {"x - -y → x + y", x - (-y), x + y},
       {"(-x) * (-y) → x * y", (-x) * (-y), x * y},
+      {"sum(|x|) → abs_penalty(x)", op("sum", {op("abs", {x})}), op("abs_penalty", {x})},
+      {"sum(x²) → square_penalty(x)", op("sum", {op("square", {x})}), op("square_penalty", {x})},
+      {"sum(s * |x|) → s * abs_penalty(x) for one number s", op("sum", {y * op("abs", {x})}),
+       scaled_sum("abs_penalty")},
+      {"sum(s * x²) → s * square_penalty(x) for one number s", op("sum", {y * op("square", {x})}),
+       scaled_sum("square_penalty")},
       {"stop_gradient(x) → x", op("stop_gradient", {x}), x},
       {"reshape(x) → x", op("reshape", {x}), x},
       {"reshape(reshape(x)) → reshape(x)", op("reshape", {op("reshape", {x})}),
@@ -105,16 +120,16 @@ std::vector<Rule> rules() {
 
 void simplify(const Graph& from, Graph& to) {
   static const std::vector<Rule> algebra = rules();
-  Graph simplified;
-  rewrite(from, simplified, algebra).copy_outputs();
-  GraphCopy copy(simplified, to);
-  for (int32_t id = 0; id < simplified.size(); ++id) {
+  Graph direct;
+  GraphCopy copy(from, direct);
+  for (int32_t id = 0; id < from.size(); ++id) {
     copy.copy(id);
-    if (!simplified.node(id).op->traits.elementwise) continue;
+    if (!from.node(id).op->traits.elementwise) continue;
     const Value value = copy.values(id)[0];
-    if (const Value direct = drop_broadcasts({value, {}})) copy.replace(id, {direct});
+    if (const Value without = drop_broadcasts({value, {}})) copy.replace(id, {without});
   }
   copy.copy_outputs();
+  rewrite(direct, to, algebra).copy_outputs();
 }
 
 }  // namespace lariat
