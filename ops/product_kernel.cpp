@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <utility>
+#include <vector>
 
 #include "ops/simd.hpp"
 
@@ -17,6 +18,9 @@ constexpr int64_t block_rows = xsimd::batch<float>::size >= 16 ? 8 : 4;
 // A panel of so many rows stays in the second-level cache, with the rows of a that meet it.
 constexpr int64_t inner_block = 512;
 constexpr int64_t rows_per_pass = 256;
+// With so many rows it pays to copy panels, some at a time, that would be read in place.
+constexpr int64_t rows_per_copy = 64, panels_per_copy = 4;
+constexpr int64_t page_bytes = 4096;
 
 template <class T>
 constexpr int64_t width = xsimd::batch<T>::size;
@@ -126,7 +130,7 @@ void multiply(int64_t rows, int64_t inner, int64_t begin, int64_t end, MatrixVie
                      std::min(inner_block, inner - k),
                      end - column,
                      left,
-                     panel_at(column) + k * b_row,
+                     panel_at(column, k, std::min(inner_block, inner - k)),
                      b_row,
                      from,
                      k > 0 ? result_row : start.row,
@@ -188,6 +192,20 @@ void pack_transposed(MatrixView<T> b, int64_t inner, int64_t count, T* to) {
       }
       for (int64_t d = 0; d < deep; ++d)
         for (int64_t h = 0; h < high; ++h) to[(k + d) * panel<T> + j + h] = *b.at(k + d, j + h).data;
+    }
+}
+
+// Copies `count` panels that lie side by side, each to a place of inner_block rows of its own.
+template <class T>
+void copy_panels(const T* from, int64_t from_row, int64_t depth, int64_t count, T* to) {
+  using Batch = xsimd::batch<T>;
+  constexpr int64_t ahead = 16;
+  for (int64_t k = 0; k < depth; ++k)
+    for (int64_t j = 0; j < count * vectors; ++j) {
+      const T* row = from + k * from_row + j * width<T>;
+      __builtin_prefetch(row + ahead * from_row);
+      Batch::load_unaligned(row).store_unaligned(to + (j / vectors * inner_block + k) * panel<T> +
+                                                 j % vectors * width<T>);
     }
 }
 
@@ -254,16 +272,33 @@ template <class T>
 void multiply_packed(int64_t rows, int64_t inner, int64_t begin, int64_t end, MatrixView<T> a,
                      const T* packed, MatrixView<T> start, T* result, int64_t result_row) {
   multiply(
-      rows, inner, begin, end, a, [&](int64_t column) { return packed + column * inner; }, panel<T>, true,
-      start, result, result_row);
+      rows, inner, begin, end, a,
+      [&](int64_t column, int64_t k, int64_t) { return packed + column * inner + k * panel<T>; }, panel<T>,
+      true, start, result, result_row);
 }
 
 template <class T>
 void multiply_in_place(int64_t rows, int64_t inner, int64_t begin, int64_t end, MatrixView<T> a, const T* b,
                        int64_t b_row, MatrixView<T> start, T* result, int64_t result_row) {
+  // Rows that are apart by whole pages share few places of a cache: they push each other out.
+  const bool conflicts = b_row * static_cast<int64_t>(sizeof(T)) % page_bytes == 0;
+  if (!conflicts || rows < rows_per_copy || inner < inner_block / 2) {
+    multiply(
+        rows, inner, begin, end, a,
+        [&](int64_t column, int64_t k, int64_t) { return b + k * b_row + column; }, b_row, false, start,
+        result, result_row);
+    return;
+  }
+  thread_local std::vector<T> copies(inner_block * panel<T> * panels_per_copy);
   multiply(
-      rows, inner, begin, end, a, [&](int64_t column) { return b + column; }, b_row, false, start, result,
-      result_row);
+      rows, inner, begin, end, a,
+      [&](int64_t column, int64_t k, int64_t depth) {
+        const int64_t place = (column - begin) / panel<T> % panels_per_copy;
+        const int64_t count = std::min(panels_per_copy, (end - column) / panel<T>);
+        if (place == 0) copy_panels(b + k * b_row + column, b_row, depth, count, copies.data());
+        return copies.data() + place * inner_block * panel<T>;
+      },
+      panel<T>, true, start, result, result_row);
 }
 
 template <class T>
