@@ -28,4 +28,7 @@ void print_fits(const Results& results);
 /// All figures as JSON.
 std::string json_text(const Results& results);
 
+/// The same as pictures: a page in one piece, without script, light and dark.
+std::string page_html(const Results& results);
+
 }  // namespace lariat::benchmarks

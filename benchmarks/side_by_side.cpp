@@ -18,7 +18,7 @@ namespace {
 
 struct Options {
   bool quick = false;
-  std::string filter, json;
+  std::string filter, json, html;
   int threads = 0;
 };
 
@@ -53,6 +53,7 @@ int run(const Options& options, const std::string& own_program) {
   }
   print_fits(results);
   if (!options.json.empty()) write_file(options.json, json_text(results));
+  if (!options.html.empty()) write_file(options.html, page_html(results));
   return 0;
 }
 
@@ -66,6 +67,7 @@ int main(int count, char** arguments) {
   app.add_flag("--quick", options.quick, "fewer and shorter runs");
   app.add_option("--filter", options.filter, "only cases with this in their names");
   app.add_option("--json", options.json, "write the figures to this file");
+  app.add_option("--html", options.html, "write a page of pictures to this file");
   app.add_option("--threads", options.threads, "at most so many threads; 0: what the machine allows");
   CLI11_PARSE(app, count, arguments);
   try {

@@ -1,0 +1,161 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+
+#include "benchmarks/picture.hpp"
+#include "benchmarks/results.hpp"
+#include "frontends/cli/chart.hpp"
+#include "frontends/cli/report_style.hpp"
+
+namespace lariat::benchmarks {
+
+namespace {
+
+using cli::escaped;
+using Row = BarChart::Row;
+
+std::string card(const std::string& body) { return "<div class=\"card scroll\">" + body + "</div>\n"; }
+
+std::string section(const std::string& title, const std::string& words, const std::string& body) {
+  return fmt::format("<section><h2>{}</h2><p class=\"soft\">{}</p>{}</section>\n", title, words, body);
+}
+
+std::string key(int series, const std::string& words) {
+  return fmt::format("<i class=\"key series-{}\"></i> {}", series, words);
+}
+
+// A chart of the rows that `row` makes of the cases; a row without values is left out.
+std::string bars(const Results& results, BarChart chart, const std::function<Row(const Comparison&)>& row) {
+  for (const Comparison& c : results.comparisons) {
+    Row made = row(c);
+    made.name = c.what.name;
+    const bool any =
+        std::ranges::any_of(made.values, [](double value) { return std::isfinite(value) && value > 0; });
+    if (any) chart.rows.push_back(std::move(made));
+  }
+  return chart.rows.empty() ? "" : card(bar_chart(chart));
+}
+
+std::string ratios(const Results& results) {
+  const std::string chart =
+      bars(results, {"How many times faster lariat is", "×", {}, 1, true, 2}, [](const Comparison& c) -> Row {
+        if (std::isnan(c.ratio())) return {};
+        return {"",
+                fmt::format("{:.2f}×: {:.4g} to {:.4g} {}", c.ratio(), c.figure(*c.best("lariat")),
+                            c.figure(*c.best(c.what.other)), c.unit()),
+                {c.ratio()}};
+      });
+  if (chart.empty()) return {};
+  return section(
+      "Beside others",
+      "Medians of each side's best number of threads and setting, both measured in turns on the same "
+      "data after a check that both compute the same. " +
+          key(1, "lariat takes less by this factor") + ", " + key(2, "lariat takes more") +
+          "; then lariat's figure and the other's. Logarithmic axis.",
+      chart);
+}
+
+std::string shares(const Results& results) {
+  const std::string chart = bars(results, {"Share of the machine's limit", "%", {}, 0, false, 100},
+                                 [&](const Comparison& c) -> Row {
+                                   const double peak = 100 * c.peak_share(results.machine),
+                                                memory = 100 * c.bandwidth_share(results.machine);
+                                   if (std::isfinite(memory))
+                                     return {"", fmt::format("{:.0f}% of bandwidth", memory), {memory}};
+                                   return {"", fmt::format("{:.0f}% of products", peak), {peak}};
+                                 });
+  if (chart.empty()) return {};
+  return section(
+      "Of what the machine can do",
+      "Lariat's matrix products beside the fastest large product on the same threads; where memory "
+      "decides, the bytes that must be moved beside the measured bandwidth.",
+      chart);
+}
+
+std::string scaling(const Results& results) {
+  if (results.threads < 2) return {};
+  const auto speedup = [&](const Comparison& c, const std::string& side) {
+    const Timing *one = c.best(side, 1), *all = c.best(side, results.threads);
+    return one && all ? one->milliseconds / all->milliseconds : NAN;
+  };
+  const std::string chart =
+      bars(results, {"Speed-up by threads", "×", {}, 0, false, static_cast<double>(results.threads)},
+           [&](const Comparison& c) -> Row {
+             const double own = speedup(c, "lariat"), other = speedup(c, c.what.other);
+             return {"", fmt::format("{:.2f}×", own), {own, other}};
+           });
+  if (chart.empty()) return {};
+  return section("Threads",
+                 fmt::format("One thread's time over that of {}: {}, {}.", results.threads, key(1, "lariat"),
+                             key(2, "the other side")),
+                 chart);
+}
+
+std::string memory(const Results& results) {
+  const std::string chart =
+      bars(results, {"Peak memory in megabytes", " MB", {}}, [](const Comparison& c) -> Row {
+        if (is_program(c.what)) return {};
+        const Timing *own = c.best("lariat"), *other = c.best(c.what.other);
+        return {"",
+                fmt::format("{:.0f} MB{}", own->peak_megabytes,
+                            other ? fmt::format(" to {:.0f} MB", other->peak_megabytes) : ""),
+                {own->peak_megabytes, other ? other->peak_megabytes : NAN}};
+      });
+  if (chart.empty()) return {};
+  return section("Memory",
+                 "The most that the process had resident, all libraries included: " + key(1, "lariat") +
+                     ", " + key(2, "the other side") + ".",
+                 chart);
+}
+
+std::string costs(const Results& results) {
+  std::vector<std::vector<Fit>> series;
+  for (const Fit& fit : fits(results.comparisons)) {
+    if (series.empty() || series.back().front().name != fit.name) series.emplace_back();
+    series.back().push_back(fit);
+  }
+  std::string cards;
+  for (const std::vector<Fit>& lines : series) {
+    std::string caption = escaped(lines.front().name);
+    for (size_t i = 0; i < lines.size(); ++i)
+      caption += fmt::format("; {}: {:.4g} µs per {}, R² {:.4f}",
+                             key(static_cast<int>(i) % 3 + 1, fmt::format("{} threads", lines[i].threads)),
+                             1e3 * lines[i].slope, escaped(lines[i].amount), lines[i].r_squared);
+    cards += "<div class=\"card\">" + line_chart(lines) + "<p class=\"caption\">" + caption + "</p></div>\n";
+  }
+  if (cards.empty()) return {};
+  return section("How the cost grows",
+                 "Lariat's time for a step, and the line through the medians by least squares.",
+                 "<div class=\"pair\">" + cards + "</div>");
+}
+
+std::string table(const Results& results) {
+  std::string rows;
+  for (const Comparison& c : results.comparisons)
+    for (const Timing& t : c.timings)
+      rows += fmt::format(
+          "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{:.4g}</td><td>{:.1f}</td></tr>",
+          escaped(c.what.name), t.side, escaped(t.setting), t.threads, t.milliseconds, t.peak_megabytes);
+  return "<details><summary>All medians</summary><div "
+         "class=\"scroll\"><table><thead><tr><th>case</th><th>side</th>"
+         "<th>setting</th><th>threads</th><th>ms</th><th>MB</th></tr></thead><tbody>" +
+         rows + "</tbody></table></div></details>\n";
+}
+
+}  // namespace
+
+std::string page_html(const Results& results) {
+  const std::string title = "Lariat's benchmarks";
+  return fmt::format(
+             "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" "
+             "content=\"width=device-width, initial-scale=1\">\n<title>{}</title>\n<style>{}\n"
+             ".scroll > svg {{ min-width: 720px; }}\n</style>\n</head>\n<body>\n<main>\n<h1>{}</h1>\n"
+             "<pre class=\"soft\">{}</pre>\n",
+             title, cli::report_style, title, escaped(describe(results))) +
+         ratios(results) + shares(results) + scaling(results) + memory(results) + costs(results) +
+         table(results) + "</main>\n</body>\n</html>\n";
+}
+
+}  // namespace lariat::benchmarks

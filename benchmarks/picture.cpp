@@ -1,0 +1,144 @@
+#include "benchmarks/picture.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "frontends/cli/chart.hpp"
+
+namespace lariat::benchmarks {
+
+namespace {
+
+using cli::escaped;
+
+// Where numbers lie along an axis, as a share of its length.
+struct Axis {
+  double low = 0, high = 1;
+  bool logarithmic = false;
+  std::vector<double> ticks = {};
+
+  double place(double value) const {
+    if (logarithmic) return std::log(value / low) / std::log(high / low);
+    return (value - low) / (high - low);
+  }
+};
+
+// From 0 to `high` or a little more, in four to eight steps of 1, 2 or 5 times a power of ten.
+Axis linear_axis(double high) {
+  const double power = std::pow(10, std::floor(std::log10(high)));
+  const double step = power * (high / power >= 4 ? 1 : high / power >= 2 ? 0.5 : 0.2);
+  Axis axis;
+  for (double tick = 0; tick < high + step * 0.99; tick += step) axis.ticks.push_back(tick);
+  axis.high = axis.ticks.back();
+  return axis;
+}
+
+// With ticks at 1, 2 and 5 times the powers of ten.
+Axis logarithmic_axis(double low, double high) {
+  Axis axis{low, high, true};
+  for (double power = std::pow(10, std::floor(std::log10(low))); power <= high; power *= 10)
+    for (const double factor : {1, 2, 5})
+      if (factor * power >= low && factor * power <= high) axis.ticks.push_back(factor * power);
+  return axis;
+}
+
+Axis axis_of(const BarChart& chart) {
+  double low = chart.base, high = chart.maximum;
+  for (const BarChart::Row& row : chart.rows)
+    for (const double value : row.values)
+      if (std::isfinite(value)) {
+        low = std::min(low, value);
+        high = std::max(high, value);
+      }
+  return chart.logarithmic ? logarithmic_axis(low / 1.1, high * 1.1) : linear_axis(high);
+}
+
+std::string text(double x, double y, const char* kind, const char* anchor, const std::string& words) {
+  return fmt::format(R"(<text class="{}" x="{:.1f}" y="{:.1f}" text-anchor="{}">{}</text>)", kind, x, y,
+                     anchor, escaped(words));
+}
+
+std::string line(const char* kind, double x1, double y1, double x2, double y2) {
+  return fmt::format(R"(<line class="{}" x1="{:.1f}" y1="{:.1f}" x2="{:.1f}" y2="{:.1f}"/>)", kind, x1, y1,
+                     x2, y2);
+}
+
+std::string opening(double width, double height, const std::string& label) {
+  return fmt::format(R"(<svg viewBox="0 0 {} {}" role="img" aria-label="{}">)", width, height,
+                     escaped(label));
+}
+
+}  // namespace
+
+std::string bar_chart(const BarChart& chart) {
+  constexpr double width = 1040, left = 312, right = 200, bottom = 24, bar = 11, gap = 8;
+  const Axis axis = axis_of(chart);
+  const auto x = [&](double value) { return left + axis.place(value) * (width - left - right); };
+  const auto row_height = [](const BarChart::Row& row) { return bar * double(row.values.size()) + gap; };
+  double height = bottom;
+  for (const BarChart::Row& row : chart.rows) height += row_height(row);
+
+  std::string svg = opening(width, height, chart.label);
+  for (const double tick : axis.ticks)
+    svg += line("grid", x(tick), 0, x(tick), height - bottom) +
+           text(x(tick), height - 7, "tick", "middle", fmt::format("{:g}{}", tick, chart.unit));
+  double y = gap / 2;
+  for (const BarChart::Row& row : chart.rows) {
+    const double middle = y + (row_height(row) - gap) / 2 + 4.5;
+    svg += text(left - 10, middle, "name", "end", row.name);
+    svg += text(width - right + 12, middle, "tick", "start", row.comment);
+    for (size_t i = 0; i < row.values.size(); ++i, y += bar) {
+      const double value = row.values[i];
+      if (!std::isfinite(value)) continue;
+      const auto [begin, end] = std::minmax(x(chart.base), x(value));
+      svg += fmt::format(
+          R"(<g class="series-{}"><rect class="cell" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{}" rx="1.5"><title>{}: {:.4g}{}</title></rect></g>)",
+          chart.logarithmic && value < chart.base ? 2 : i + 1, begin, y, std::max(1.0, end - begin), bar - 1,
+          escaped(row.name), value, chart.unit);
+    }
+    y += gap;
+  }
+  return svg + line("axis", x(chart.base), 0, x(chart.base), height - bottom) + "</svg>";
+}
+
+std::string line_chart(const std::vector<Fit>& lines) {
+  constexpr double width = 480, height = 280, left = 60, right = 24, top = 14, bottom = 44;
+  double most = 0, longest = 0;
+  for (const Fit& fit : lines)
+    for (const Fit::Point& point : fit.points) {
+      most = std::max(most, point.amount);
+      longest = std::max(longest, point.milliseconds);
+    }
+  const Axis across = linear_axis(most), up = linear_axis(longest);
+  const auto x = [&](double amount) { return left + across.place(amount) * (width - left - right); };
+  const auto y = [&](double ms) { return height - bottom - up.place(ms) * (height - top - bottom); };
+
+  std::string svg = opening(width, height, "Milliseconds of a step by " + lines.front().amount);
+  for (const double tick : up.ticks)
+    svg += line("grid", left, y(tick), width - right, y(tick)) +
+           text(left - 7, y(tick) + 4, "tick", "end", fmt::format("{:g}", tick));
+  for (const double tick : across.ticks)
+    svg += text(x(tick), height - bottom + 17, "tick", "middle", fmt::format("{:g}", tick));
+  svg += line("axis", left, y(0), width - right, y(0));
+  svg += text((left + width - right) / 2, height - 6, "unit", "middle", lines.front().amount + "s");
+  svg += text(left - 40, top - 2, "unit", "start", "ms");
+  for (size_t i = 0; i < lines.size(); ++i) {
+    const Fit& fit = lines[i];
+    // A line that would cross the axis begins there.
+    const double from = fit.intercept < 0 ? -fit.intercept / fit.slope : 0;
+    const auto on_line = [&](double amount) { return y(fit.intercept + fit.slope * amount); };
+    svg += fmt::format(R"(<g class="series-{}"><path class="line" d="M{:.1f} {:.1f}L{:.1f} {:.1f}"/>)",
+                       i % 3 + 1, x(from), on_line(from), x(most), on_line(most));
+    for (const Fit::Point& point : fit.points)
+      svg += fmt::format(
+          R"(<circle class="cell" cx="{:.1f}" cy="{:.1f}" r="4.5"><title>{:g} {}s, {} threads: {:.4g} ms</title></circle>)",
+          x(point.amount), y(point.milliseconds), point.amount, escaped(fit.amount), fit.threads,
+          point.milliseconds);
+    svg += "</g>";
+  }
+  return svg + "</svg>";
+}
+
+}  // namespace lariat::benchmarks

@@ -1,0 +1,32 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "benchmarks/fit.hpp"
+
+namespace lariat::benchmarks {
+
+// Pictures as SVG text, whose colours are those of the page's style sheet.
+
+/// Bars that lie one below the other.
+struct BarChart {
+  struct Row {
+    std::string name, comment;   ///< before and behind the bars
+    std::vector<double> values;  ///< one bar each, in the order of the series; NaN leaves its place empty
+  };
+  std::string label;  ///< what is read aloud in place of the picture
+  std::string unit;   ///< behind the numbers of the axis, such as "%"
+  std::vector<Row> rows;
+  /// Where the bars begin. On a logarithmic axis those below take the second series' colour.
+  double base = 0;
+  bool logarithmic = false;
+  /// What the axis shows at least.
+  double maximum = 0;
+};
+std::string bar_chart(const BarChart& chart);
+
+/// The points of a series of cases and the lines through them, for each number of threads.
+std::string line_chart(const std::vector<Fit>& lines);
+
+}  // namespace lariat::benchmarks
