@@ -89,6 +89,8 @@ const std::vector<Case>& cases() {
   return all;
 }
 
+bool waits_passively(const std::string& setting) { return setting.starts_with("passive waiting"); }
+
 bool is_program(const Case& c) {
   return c.model == Model::program_start || c.model == Model::program_memory ||
          c.model == Model::header_compile;

@@ -83,11 +83,13 @@ Comparison compare(const Case& what, const std::vector<Side>& sides, const Machi
   for (const Side& side : sides) {
     if (side.name != "lariat" && side.name != what.other) continue;
     for (const Limit& limit : machine.limits)
-      for (const std::string& setting : side.name == "lariat" ? lariat_settings : what.other_settings)
+      for (const std::string& setting : side.name == "lariat" ? lariat_settings : what.other_settings) {
+        if (limit.threads == 1 && waits_passively(setting)) continue;  // nobody waits
         candidates.push_back(
             {{side.name, setting, limit.threads},
              std::make_unique<WorkerProcess>(side.program, what.name, limit.threads, setting),
              {}});
+      }
   }
   const std::string runs = std::to_string(checked_runs);
   for (Candidate& candidate : candidates) {
@@ -122,7 +124,7 @@ double Comparison::figure(const Timing& timing) const {
   return what.model == Model::program_memory ? timing.peak_megabytes : timing.milliseconds;
 }
 
-std::string Comparison::unit() const { return what.model == Model::program_memory ? "mb" : "ms"; }
+std::string Comparison::unit() const { return what.model == Model::program_memory ? "MB" : "ms"; }
 
 const Timing* Comparison::best(const std::string& side, int threads) const {
   const Timing* found = nullptr;

@@ -33,7 +33,7 @@ json to_json(const Comparison& c, const Machine& machine) {
   for (const std::string& side : {std::string("lariat"), c.what.other}) {
     if (side.empty()) continue;
     const Timing* best = c.best(side);
-    row[side + "_" + c.unit()] = best ? json(c.figure(*best)) : json();
+    row[side + (c.unit() == "MB" ? "_mb" : "_ms")] = best ? json(c.figure(*best)) : json();
     row[side + "_threads"] = best ? json(best->threads) : json();
   }
   return row;

@@ -94,6 +94,10 @@ class AdamWorkload final : public Workload {
     program_->run(feeds_, store_, *executor_);
     return store_.get("parameter").at(0);
   }
+  double check() override {
+    run();
+    return covering_sum(store_.get("parameter").values<float>());
+  }
   void profile(int times) override {
     print_profile(*executor_, times, [&] { run(); });
   }

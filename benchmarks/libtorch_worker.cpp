@@ -71,6 +71,10 @@ class AdamWorkload final : public Workload {
     optimizer_.step();
     return parameter_[0].item<double>();
   }
+  double check() override {
+    run();
+    return covering_sum({parameter_.data_ptr<float>(), static_cast<size_t>(parameter_.numel())});
+  }
 
  private:
   torch::Tensor parameter_;
@@ -79,7 +83,7 @@ class AdamWorkload final : public Workload {
 
 std::unique_ptr<Workload> make(const Request& request) {
   at::set_num_threads(request.threads);
-  at::globalContext().setUserEnabledMkldnn(request.setting != "without oneDNN");
+  at::globalContext().setUserEnabledMkldnn(!request.setting.ends_with("without oneDNN"));
   if (request.what.model == Model::adam_update) return std::make_unique<AdamWorkload>(request.what);
   return std::make_unique<ModelWorkload>(request);
 }

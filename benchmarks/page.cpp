@@ -26,9 +26,15 @@ std::string key(int series, const std::string& words) {
   return fmt::format("<i class=\"key series-{}\"></i> {}", series, words);
 }
 
-// A chart of the rows that `row` makes of the cases; a row without values is left out.
+std::string short_number(double value) {
+  return value >= 100 ? fmt::format("{:.0f}", value) : fmt::format("{:.3g}", value);
+}
+
+// A chart of the rows that `row` makes of the cases; a row without values is left out, and so are series of
+// cases, which have pictures of their own.
 std::string bars(const Results& results, BarChart chart, const std::function<Row(const Comparison&)>& row) {
   for (const Comparison& c : results.comparisons) {
+    if (!c.what.amount.empty()) continue;
     Row made = row(c);
     made.name = c.what.name;
     const bool any =
@@ -38,13 +44,40 @@ std::string bars(const Results& results, BarChart chart, const std::function<Row
   return chart.rows.empty() ? "" : card(bar_chart(chart));
 }
 
+std::string box(const std::string& label, const std::string& value, const std::string& comment) {
+  return fmt::format("<div class=\"figure\"><span>{}</span><b>{}</b><span>{}</span></div>", label, value,
+                     comment);
+}
+
+std::string headline(const Results& results) {
+  int compared = 0, better = 0, checked = 0, same = 0;
+  double logarithms = 0;
+  for (const Comparison& c : results.comparisons) {
+    if (std::isfinite(c.ratio())) {
+      ++compared;
+      better += c.ratio() > 1;
+      logarithms += std::log(c.ratio());
+    }
+    checked += c.same_bits.has_value();
+    same += c.same_bits.value_or(false);
+  }
+  std::string boxes;
+  if (compared > 0)
+    boxes += box("lariat takes less", fmt::format("{} of {}", better, compared), "comparisons") +
+             box("geometric mean", fmt::format("{:.2f}×", std::exp(logarithms / compared)),
+                 "less, over all of them");
+  if (checked > 0)
+    boxes += box("same bits", fmt::format("{} of {}", same, checked), "cases, on all numbers of threads");
+  return "<div class=\"figures\">" + boxes + "</div>\n";
+}
+
 std::string ratios(const Results& results) {
   const std::string chart =
       bars(results, {"How many times faster lariat is", "×", {}, 1, true, 2}, [](const Comparison& c) -> Row {
         if (std::isnan(c.ratio())) return {};
         return {"",
-                fmt::format("{:.2f}×: {:.4g} to {:.4g} {}", c.ratio(), c.figure(*c.best("lariat")),
-                            c.figure(*c.best(c.what.other)), c.unit()),
+                fmt::format("{:.2f}×: {} / {} {}", c.ratio(), short_number(c.figure(*c.best("lariat"))),
+                            short_number(c.figure(*c.best(c.what.other))), c.unit()),
                 {c.ratio()}};
       });
   if (chart.empty()) return {};
@@ -99,8 +132,8 @@ std::string memory(const Results& results) {
         if (is_program(c.what)) return {};
         const Timing *own = c.best("lariat"), *other = c.best(c.what.other);
         return {"",
-                fmt::format("{:.0f} MB{}", own->peak_megabytes,
-                            other ? fmt::format(" to {:.0f} MB", other->peak_megabytes) : ""),
+                fmt::format("{:.0f}{}", own->peak_megabytes,
+                            other ? fmt::format(" / {:.0f} MB", other->peak_megabytes) : " MB"),
                 {own->peak_megabytes, other ? other->peak_megabytes : NAN}};
       });
   if (chart.empty()) return {};
@@ -154,8 +187,8 @@ std::string page_html(const Results& results) {
              ".scroll > svg {{ min-width: 720px; }}\n</style>\n</head>\n<body>\n<main>\n<h1>{}</h1>\n"
              "<pre class=\"soft\">{}</pre>\n",
              title, cli::report_style, title, escaped(describe(results))) +
-         ratios(results) + shares(results) + scaling(results) + memory(results) + costs(results) +
-         table(results) + "</main>\n</body>\n</html>\n";
+         headline(results) + ratios(results) + shares(results) + scaling(results) + memory(results) +
+         costs(results) + table(results) + "</main>\n</body>\n</html>\n";
 }
 
 }  // namespace lariat::benchmarks

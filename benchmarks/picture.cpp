@@ -25,10 +25,11 @@ struct Axis {
   }
 };
 
-// From 0 to `high` or a little more, in four to eight steps of 1, 2 or 5 times a power of ten.
+// From 0 to `high` or a little more, in three to six steps of 1, 2 or 5 times a power of ten.
 Axis linear_axis(double high) {
   const double power = std::pow(10, std::floor(std::log10(high)));
-  const double step = power * (high / power >= 4 ? 1 : high / power >= 2 ? 0.5 : 0.2);
+  const double digits = high / power;
+  const double step = power * (digits > 6 ? 2 : digits > 2.5 ? 1 : digits > 1.2 ? 0.5 : 0.2);
   Axis axis;
   for (double tick = 0; tick < high + step * 0.99; tick += step) axis.ticks.push_back(tick);
   axis.high = axis.ticks.back();
@@ -65,6 +66,10 @@ std::string line(const char* kind, double x1, double y1, double x2, double y2) {
                      x2, y2);
 }
 
+std::string amount_text(double amount) {
+  return amount >= 1e6 ? fmt::format("{:.3g} million", amount / 1e6) : fmt::format("{:g}", amount);
+}
+
 std::string opening(double width, double height, const std::string& label) {
   return fmt::format(R"(<svg viewBox="0 0 {} {}" role="img" aria-label="{}">)", width, height,
                      escaped(label));
@@ -73,7 +78,7 @@ std::string opening(double width, double height, const std::string& label) {
 }  // namespace
 
 std::string bar_chart(const BarChart& chart) {
-  constexpr double width = 1040, left = 312, right = 200, bottom = 24, bar = 11, gap = 8;
+  constexpr double width = 1040, left = 312, right = 190, bottom = 24, bar = 11, gap = 8;
   const Axis axis = axis_of(chart);
   const auto x = [&](double value) { return left + axis.place(value) * (width - left - right); };
   const auto row_height = [](const BarChart::Row& row) { return bar * double(row.values.size()) + gap; };
@@ -92,7 +97,7 @@ std::string bar_chart(const BarChart& chart) {
     for (size_t i = 0; i < row.values.size(); ++i, y += bar) {
       const double value = row.values[i];
       if (!std::isfinite(value)) continue;
-      const auto [begin, end] = std::minmax(x(chart.base), x(value));
+      const auto [begin, end] = std::minmax({x(chart.base), x(value)});
       svg += fmt::format(
           R"(<g class="series-{}"><rect class="cell" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{}" rx="1.5"><title>{}: {:.4g}{}</title></rect></g>)",
           chart.logarithmic && value < chart.base ? 2 : i + 1, begin, y, std::max(1.0, end - begin), bar - 1,
@@ -111,6 +116,7 @@ std::string line_chart(const std::vector<Fit>& lines) {
       most = std::max(most, point.amount);
       longest = std::max(longest, point.milliseconds);
     }
+  const double scale = most >= 1e6 ? 1e6 : 1;
   const Axis across = linear_axis(most), up = linear_axis(longest);
   const auto x = [&](double amount) { return left + across.place(amount) * (width - left - right); };
   const auto y = [&](double ms) { return height - bottom - up.place(ms) * (height - top - bottom); };
@@ -120,10 +126,13 @@ std::string line_chart(const std::vector<Fit>& lines) {
     svg += line("grid", left, y(tick), width - right, y(tick)) +
            text(left - 7, y(tick) + 4, "tick", "end", fmt::format("{:g}", tick));
   for (const double tick : across.ticks)
-    svg += text(x(tick), height - bottom + 17, "tick", "middle", fmt::format("{:g}", tick));
+    svg += text(x(tick), height - bottom + 17, "tick", "middle", fmt::format("{:g}", tick / scale));
   svg += line("axis", left, y(0), width - right, y(0));
-  svg += text((left + width - right) / 2, height - 6, "unit", "middle", lines.front().amount + "s");
-  svg += text(left - 40, top - 2, "unit", "start", "ms");
+  svg += text((left + width - right) / 2, height - 6, "unit", "middle",
+              (scale > 1 ? "million " : "") + lines.front().amount + "s");
+  svg += fmt::format(
+      R"svg(<text class="unit" transform="translate(14 {}) rotate(-90)" text-anchor="middle">ms</text>)svg",
+      (top + height - bottom) / 2);
   for (size_t i = 0; i < lines.size(); ++i) {
     const Fit& fit = lines[i];
     // A line that would cross the axis begins there.
@@ -133,8 +142,8 @@ std::string line_chart(const std::vector<Fit>& lines) {
                        i % 3 + 1, x(from), on_line(from), x(most), on_line(most));
     for (const Fit::Point& point : fit.points)
       svg += fmt::format(
-          R"(<circle class="cell" cx="{:.1f}" cy="{:.1f}" r="4.5"><title>{:g} {}s, {} threads: {:.4g} ms</title></circle>)",
-          x(point.amount), y(point.milliseconds), point.amount, escaped(fit.amount), fit.threads,
+          R"(<circle class="cell" cx="{:.1f}" cy="{:.1f}" r="4.5"><title>{} {}s, {} threads: {:.4g} ms</title></circle>)",
+          x(point.amount), y(point.milliseconds), amount_text(point.amount), escaped(fit.amount), fit.threads,
           point.milliseconds);
     svg += "</g>";
   }

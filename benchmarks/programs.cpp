@@ -39,24 +39,26 @@ Timing run_program(const std::string& side, const std::filesystem::path& program
   return {side, "default", 1, milliseconds, process->peak_megabytes()};
 }
 
+Timing medians(const Case& what, const std::string& side, const std::filesystem::path& folder, bool quick) {
+  const bool compiles = what.model == Model::header_compile;
+  std::vector<double> milliseconds, megabytes;
+  for (int i = 0; i < (compiles || quick ? 3 : 15); ++i) {
+    const Timing timing = compiles ? compile_header(side) : run_program(side, folder / (side + "_program"));
+    milliseconds.push_back(timing.milliseconds);
+    megabytes.push_back(timing.peak_megabytes);
+  }
+  return {side, "default", 1, median(milliseconds), median(megabytes)};
+}
+
 }  // namespace
 
 Comparison compare_programs(const Case& what, const std::filesystem::path& folder, bool quick) {
-  Comparison result{what, {}, {}};
-  const bool compiles = what.model == Model::header_compile;
-  for (const std::string& side : {std::string("lariat"), what.other}) try {
-      std::vector<double> milliseconds, megabytes;
-      for (int i = 0; i < (compiles || quick ? 3 : 15); ++i) {
-        const Timing timing =
-            compiles ? compile_header(side) : run_program(side, folder / (side + "_program"));
-        milliseconds.push_back(timing.milliseconds);
-        megabytes.push_back(timing.peak_megabytes);
-      }
-      result.timings.push_back({side, "default", 1, median(milliseconds), median(megabytes)});
-    } catch (const JobError& error) {
-      if (side == "lariat") throw;
-      fmt::print(stderr, "{} is left out: {}\n", side, error.what());
-    }
+  Comparison result{what, {medians(what, "lariat", folder, quick)}, {}};
+  try {
+    result.timings.push_back(medians(what, what.other, folder, quick));
+  } catch (const JobError& error) {
+    fmt::print(stderr, "{} is left out: {}\n", what.other, error.what());
+  }
   return result;
 }
 

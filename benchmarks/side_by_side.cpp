@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <iostream>
 
+#include "benchmarks/data.hpp"
 #include "benchmarks/programs.hpp"
 #include "benchmarks/results.hpp"
 #include "graph/atomic_file.hpp"
@@ -27,6 +28,12 @@ std::vector<Case> chosen_cases(const std::string& filter) {
   for (const Case& c : cases())
     if (c.name.find(filter) != std::string::npos) chosen.push_back(c);
   if (chosen.empty()) throw UserError(fmt::format("no benchmark has '{}' in its name", filter));
+  if (data_path("fsdd").empty())
+    std::erase_if(chosen, [](const Case& c) {
+      if (c.model != Model::features) return false;
+      fmt::print(stderr, "{} is left out: LARIAT_DATA names no folder with the recordings, fsdd\n", c.name);
+      return true;
+    });
   return chosen;
 }
 

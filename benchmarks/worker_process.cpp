@@ -11,6 +11,7 @@
 #include <sstream>
 #include <system_error>
 
+#include "benchmarks/cases.hpp"
 #include "graph/error.hpp"
 
 extern char** environ;
@@ -19,9 +20,10 @@ namespace lariat::benchmarks {
 
 namespace {
 
-std::vector<std::string> environment(int threads) {
+std::vector<std::string> environment(int threads, bool passive) {
   std::vector<std::string> result{fmt::format("OMP_NUM_THREADS={}", threads),
                                   fmt::format("OPENBLAS_NUM_THREADS={}", threads)};
+  if (passive) result.push_back("OMP_WAIT_POLICY=passive");
   for (char** entry = environ; *entry; ++entry) {
     const std::string text = *entry;
     if (!text.starts_with("OPENBLAS_") && !text.starts_with("OMP_")) result.push_back(text);
@@ -51,7 +53,7 @@ WorkerProcess::WorkerProcess(const std::string& program, const std::string& what
   posix_spawn_file_actions_adddup2(&actions, to[0], STDIN_FILENO);
   posix_spawn_file_actions_adddup2(&actions, from[1], STDOUT_FILENO);
   std::vector<std::string> arguments{program, what, std::to_string(threads), setting};
-  std::vector<std::string> variables = environment(threads);
+  std::vector<std::string> variables = environment(threads, waits_passively(setting));
   const int failure = posix_spawn(&process_, program.c_str(), &actions, nullptr, pointers(arguments).data(),
                                   pointers(variables).data());
   posix_spawn_file_actions_destroy(&actions);

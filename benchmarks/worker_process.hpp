@@ -6,7 +6,7 @@
 namespace lariat::benchmarks {
 
 /// A worker (see worker.hpp) as a child of this process, started without the environment's settings for
-/// OpenBLAS, and with as many threads as it is asked for.
+/// OpenBLAS and OpenMP, and with as many threads as it is asked for.
 class WorkerProcess {
  public:
   /// Throws JobError where the worker cannot be started or says that it cannot run the case.
