@@ -37,8 +37,6 @@ struct Case {
   std::string other = "libtorch";
   std::vector<std::string> other_settings = {"default", "without oneDNN", "passive waiting",
                                              "passive waiting, without oneDNN"};
-  /// How far the two sides' values may differ, relative to those above 1.
-  double tolerance = 1e-4;
   /// The amount in which the cases of one series differ, and how much of it this one has; see fit.hpp.
   std::string amount = {};
   double how_much = 0;
@@ -49,7 +47,7 @@ const std::vector<Case>& cases();
 /// Whether a setting lets idle threads of OpenMP sleep at once (OMP_WAIT_POLICY) rather than spin for a
 /// while, in which they keep the threads of another library, such as OpenBLAS, from the cores.
 bool waits_passively(const std::string& setting);
-/// Whether it is about the least program rather than about a workload.
+/// Whether a case is about the least program rather than about a workload.
 bool is_program(const Case& c);
 /// Throws UserError with the nearest name.
 const Case& find_case(const std::string& name);

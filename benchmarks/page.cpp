@@ -53,7 +53,7 @@ std::string headline(const Results& results) {
   int compared = 0, better = 0, checked = 0, same = 0;
   double logarithms = 0;
   for (const Comparison& c : results.comparisons) {
-    if (std::isfinite(c.ratio())) {
+    if (std::isfinite(c.ratio()) && !is_program(c.what)) {
       ++compared;
       better += c.ratio() > 1;
       logarithms += std::log(c.ratio());
@@ -63,9 +63,9 @@ std::string headline(const Results& results) {
   }
   std::string boxes;
   if (compared > 0)
-    boxes += box("lariat takes less", fmt::format("{} of {}", better, compared), "comparisons") +
+    boxes += box("lariat takes less time", fmt::format("{} of {}", better, compared), "models and data") +
              box("geometric mean", fmt::format("{:.2f}×", std::exp(logarithms / compared)),
-                 "less, over all of them");
+                 "faster, over all of these");
   if (checked > 0)
     boxes += box("same bits", fmt::format("{} of {}", same, checked), "cases, on all numbers of threads");
   return "<div class=\"figures\">" + boxes + "</div>\n";
