@@ -19,6 +19,8 @@ namespace {
 
 constexpr double nothing = std::numeric_limits<double>::quiet_NaN();
 constexpr int checked_runs = 4;
+// So long may the scheduler leave two threads that have just woken on one core.
+constexpr double warm_up_milliseconds = 100;
 // After the first run, an L1 term moves weights by another rule on one side.
 constexpr double tolerance = 1e-4, tolerance_with_l1 = 5e-2;
 
@@ -26,6 +28,7 @@ struct Candidate {
   Timing timing;
   std::unique_ptr<WorkerProcess> worker;
   std::vector<double> samples;
+  std::string warm_up, measure;  // the commands of a turn
 };
 
 void check_same(const Case& what, const Candidate& first, const Candidate& other,
@@ -88,6 +91,8 @@ Comparison compare(const Case& what, const std::vector<Side>& sides, const Machi
         candidates.push_back(
             {{side.name, setting, limit.threads},
              std::make_unique<WorkerProcess>(side.program, what.name, limit.threads, setting),
+             {},
+             {},
              {}});
       }
   }
@@ -100,17 +105,18 @@ Comparison compare(const Case& what, const std::vector<Side>& sides, const Machi
       result.same_bits = result.same_bits.value_or(true) && values == result.values;
   }
   const int rounds = quick ? 3 : 9;
-  const double milliseconds = quick ? 30 : 120;
-  std::vector<int> repetitions;
-  for (Candidate& candidate : candidates)
-    repetitions.push_back(runs_for(median(candidate.worker->ask("run 3")), milliseconds));
+  for (Candidate& candidate : candidates) {
+    const double one = median(candidate.worker->ask("run 3"));
+    candidate.warm_up = fmt::format("run {}", runs_for(one, warm_up_milliseconds));
+    candidate.measure = fmt::format("run {}", runs_for(one, quick ? 30 : 120));
+  }
   for (int round = 0; round < rounds; ++round)
-    for (size_t i = 0; i < candidates.size(); ++i) {
+    for (Candidate& candidate : candidates) {
       // Idle threads of the one before may still spin.
       std::this_thread::sleep_for(std::chrono::milliseconds(5));
-      result.disturbed += !wait_until_undisturbed(machine, candidates[i].timing.threads);
-      const std::vector<double> times = candidates[i].worker->ask("run " + std::to_string(repetitions[i]));
-      candidates[i].samples.push_back(median(times));
+      result.disturbed += !wait_until_undisturbed(machine, candidate.timing.threads);
+      candidate.worker->ask(candidate.warm_up);
+      candidate.samples.push_back(median(candidate.worker->ask(candidate.measure)));
     }
   for (Candidate& candidate : candidates) {
     candidate.timing.milliseconds = median(candidate.samples);
