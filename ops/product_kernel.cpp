@@ -27,16 +27,20 @@ constexpr int64_t width = xsimd::batch<T>::size;
 template <class T>
 constexpr int64_t panel = vectors* width<T>;
 
-// One block of the result; of its columns, `count` exist. The compiler keeps the sums in registers only where
-// every loop over them is unrolled.
+// One block of the result; of its columns, `count` exist. A line of each row of b at `next`, unless that is
+// null, is asked for meanwhile. The compiler keeps the sums in registers only where every loop over them is
+// unrolled.
 template <class T, int rows, int across>
 void block(int64_t inner, int64_t count, const T* a, int64_t a_row, int64_t a_column, const T* b,
-           int64_t b_row, const T* start, int64_t start_row, T* result, int64_t result_row) {
+           int64_t b_row, const T* next, const T* start, int64_t start_row, T* result, int64_t result_row) {
   using Batch = xsimd::batch<T>;
 #pragma GCC unroll 8
   for (int i = 0; i < rows; ++i)
 #pragma GCC unroll 8
-    for (int v = 0; v < across; ++v) __builtin_prefetch(result + i * result_row + v * width<T>, 1);
+    for (int v = 0; v < across; ++v) {
+      __builtin_prefetch(result + i * result_row + v * width<T>, 1);
+      if (start) __builtin_prefetch(start + i * start_row + v * width<T>);
+    }
   Batch sums[rows][across];
 #pragma GCC unroll 8
   for (int i = 0; i < rows; ++i)
@@ -46,6 +50,7 @@ void block(int64_t inner, int64_t count, const T* a, int64_t a_row, int64_t a_co
     Batch row[across];
 #pragma GCC unroll 8
     for (int v = 0; v < across; ++v) row[v] = Batch::load_unaligned(b + k * b_row + v * width<T>);
+    if (next) __builtin_prefetch(next + k * b_row, 0, 2);
 #pragma GCC unroll 8
     for (int i = 0; i < rows; ++i) {
       const Batch element(a[i * a_row + k * a_column]);
@@ -78,8 +83,8 @@ constexpr int64_t few_rows = 2;
 constexpr int wide = 8;
 
 template <class T>
-using Block = void (*)(int64_t, int64_t, const T*, int64_t, int64_t, const T*, int64_t, const T*, int64_t, T*,
-                       int64_t);
+using Block = void (*)(int64_t, int64_t, const T*, int64_t, int64_t, const T*, int64_t, const T*, const T*,
+                       int64_t, T*, int64_t);
 
 template <class T, int across, int... i>
 constexpr std::array<Block<T>, sizeof...(i)> blocks_of(std::integer_sequence<int, i...>) {
@@ -97,6 +102,7 @@ struct Pass {
   MatrixView<T> a;
   const T* b;
   int64_t b_row;
+  const T* next;  // what b will be in the next pass
   const T* start;
   int64_t start_row;
   T* result;
@@ -105,10 +111,15 @@ struct Pass {
   template <class Blocks>
   void run(const Blocks& kernels) const {
     const auto height = static_cast<int64_t>(kernels.size());
-    for (int64_t row = 0; row < rows; row += height)
+    for (int64_t row = 0; row < rows; row += height) {
+      // The last blocks ask for one vector each of the next rows of b.
+      const int64_t later = (rows - row - 1) / height;
+      const T* coming = next && later < vectors ? next + later * width<T> : nullptr;
       kernels[std::min(height, rows - row) - 1](
           depth, count, a.data + (a.block > 0 ? row / block_rows * a.block : row * a.row), a.row, a.column, b,
-          b_row, start ? start + row * start_row : nullptr, start_row, result + row * result_row, result_row);
+          b_row, coming, start ? start + row * start_row : nullptr, start_row, result + row * result_row,
+          result_row);
+    }
   }
 };
 
@@ -132,15 +143,18 @@ void multiply(int64_t rows, int64_t inner, int64_t begin, int64_t end, MatrixVie
                      left,
                      panel_at(column, k, std::min(inner_block, inner - k)),
                      b_row,
+                     nullptr,
                      from,
                      k > 0 ? result_row : start.row,
                      to,
                      result_row};
-        if (is_wide && pass.count >= wide * width<T>) {
-          pass.count = wide * width<T>;
+        const bool takes_wide = is_wide && pass.count >= wide * width<T>;
+        pass.count = std::min(pass.count, takes_wide ? wide * width<T> : panel<T>);
+        // Rows of b where it lies would push each other out of the cache.
+        pass.next = packed ? pass.b + inner * pass.count : nullptr;
+        if (takes_wide) {
           pass.run(blocks<T, wide>);
         } else if (pass.count > width<T>) {
-          pass.count = std::min(pass.count, panel<T>);
           pass.run(blocks<T, vectors>);
         } else {
           pass.run(blocks<T, 1>);

@@ -87,6 +87,8 @@ constexpr int64_t widest_tile = 512;
 constexpr int64_t narrowest_lanes = 64;
 constexpr int64_t rows_per_block = 128;
 constexpr int64_t few_rows = 16;
+// Rows may be far apart in memory, so that the processor does not foresee them.
+constexpr int64_t rows_ahead = 4, elements_per_cache_line = 16;
 
 // Lanes of consecutive elements are accumulated side by side, so that the loop vectorises whatever `width`
 // is: narrow rows lie several to one line of lanes, which are then folded in halves.
@@ -109,6 +111,8 @@ void reduce_rows(const In* in, int64_t rows, int64_t stride, int64_t width, Accu
     const int64_t end = std::min(begin + rows_per_block, lines);
     for (int64_t r = begin; r < end; ++r) {
       const In* row = in + r * step;
+      for (int64_t j = 0; j < line; j += elements_per_cache_line)
+        __builtin_prefetch(row + rows_ahead * step + j);
       for (int64_t j = 0; j < line; ++j) lanes[j] = Reducer::combine(lanes[j], map(row[j]));
     }
     if (end == lines) {
