@@ -54,7 +54,7 @@ const Case& find_case(const std::string& name);
 
 /// Floating-point operations of the matrix products in one run.
 double product_flops(const Case& c);
-/// Bytes that one run must move to and from memory; 0 where the products decide.
+/// Bytes that one run must move to and from memory; 0 where the products or the caches decide.
 double update_bytes(const Case& c);
 
 constexpr int64_t mlp_inputs = 784, mlp_hidden = 512, digit_classes = 10, keyword_classes = 12;
