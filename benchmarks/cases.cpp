@@ -66,11 +66,13 @@ std::vector<Case> list() {
   all.push_back({"lstm_sequence/100x32x128x256", Model::lstm_sequence, true, 32, 100, 128, 256});
   all.back().other = "onednn";
   all.back().other_settings = {"default"};
-  for (const char* kind : {"fbank", "melspectrogram"}) {
-    all.push_back({std::string("features/fsdd/") + kind, Model::features, false, 300});
+  const auto features = [&](const std::string& kind, const std::vector<std::string>& settings) {
+    all.push_back({"features/fsdd/" + kind, Model::features, false, 300});
     all.back().other = "torchaudio";
-    all.back().other_settings = {"one by one", "filters kept", "joined"};
-  }
+    all.back().other_settings = settings;
+  };
+  features("fbank", {"one by one", "filters kept", "joined"});
+  features("melspectrogram", {"one by one", "joined"});
   for (Case& c : series()) all.push_back(std::move(c));
   all.push_back({"program/start", Model::program_start});
   all.push_back({"program/memory", Model::program_memory});
