@@ -240,10 +240,19 @@ void pack_columns(MatrixView<T> b, int64_t inner, int64_t begin, int64_t end, T*
   for (int64_t first = begin; first < end; first += panel<T>) {
     const int64_t count = std::min(panel<T>, end - first);
     T* to = packed + first * inner;
-    if (count < panel<T>) std::fill_n(to, inner * panel<T>, T(0));
     if (b.column == 1) {
-      for (int64_t k = 0; k < inner; ++k) std::copy_n(b.at(k, first).data, count, to + k * panel<T>);
+      // Whole vectors where what lies behind the columns belongs to the matrix too; it meets no column that
+      // is kept.
+      const int64_t after = count < panel<T> ? (panel<T> - count + b.row - 1) / b.row : 0;
+      int64_t k = 0;
+      for (; k + after < inner; ++k)
+        for (int v = 0; v < vectors; ++v)
+          xsimd::batch<T>::load_unaligned(b.at(k, first).data + v * width<T>)
+              .store_unaligned(to + k * panel<T> + v * width<T>);
+      for (; k < inner; ++k)
+        std::fill_n(std::copy_n(b.at(k, first).data, count, to + k * panel<T>), panel<T> - count, T(0));
     } else {
+      if (count < panel<T>) std::fill_n(to, inner * panel<T>, T(0));
       pack_transposed(b.at(0, first), inner, count, to);
     }
   }

@@ -46,6 +46,33 @@ TEST_CASE("a long chain runs in place, in the memory of one buffer") {
   CHECK(plan.total_bytes() >= 20 * one);
 }
 
+TEST_CASE("of the tasks that become ready together, the one with the longest path comes first") {
+  Graph g;
+  const Value x = g.input("x", {200, 200});
+  Value shorter = matmul(x, x), longer = matmul(x, transpose(x));
+  g.output("short", softmax(shorter));
+  for (int i = 0; i < 5; ++i) longer = matmul(longer, x);
+  g.output("long", longer);
+  const Plan plan(g, {});
+  const auto& first = plan.first_tasks();
+  REQUIRE(first.size() >= 2);
+  for (size_t i = 1; i < first.size(); ++i)
+    CHECK(plan.tasks()[first[i - 1]].path_microseconds >= plan.tasks()[first[i]].path_microseconds);
+  double all = 0;
+  for (const Task& task : plan.tasks()) {
+    double longest = 0;
+    for (int next : task.successors) {
+      CHECK(plan.tasks()[task.successors.front()].path_microseconds >= plan.tasks()[next].path_microseconds);
+      longest = std::max(longest, plan.tasks()[next].path_microseconds);
+    }
+    double own = 0;
+    for (int step = task.first_step; step <= task.last_step; ++step) own += plan.steps()[step].microseconds;
+    CHECK(task.path_microseconds == doctest::Approx(own + longest));
+    all += own;
+  }
+  CHECK(plan.tasks()[first.front()].path_microseconds < all);
+}
+
 TEST_CASE("updates are written over the old values") {
   Graph g;
   const Value w = g.parameter("w", {50, 20});

@@ -62,11 +62,12 @@ void Plan::group() {
   for (size_t i = 0; i < placed_.steps.size(); ++i) {
     const bool large = placed_.steps[i].microseconds >= grain_microseconds;
     if (large || collected >= grain_microseconds) {
-      tasks_.push_back({static_cast<int>(i), 0, {}, 0});
+      tasks_.push_back({static_cast<int>(i), 0});
       collected = 0;
     }
     collected += placed_.steps[i].microseconds;
     tasks_.back().last_step = static_cast<int>(i);
+    tasks_.back().path_microseconds = collected;
     task_of[i] = static_cast<int>(tasks_.size()) - 1;
   }
   for (size_t i = 0; i < placed_.steps.size(); ++i)
@@ -77,6 +78,18 @@ void Plan::group() {
     task.successors.erase(std::unique(task.successors.begin(), task.successors.end()), task.successors.end());
     for (int next : task.successors) ++tasks_[next].predecessors;
   }
+  const auto sort_by_path = [&](std::vector<int>& list) {
+    std::stable_sort(list.begin(), list.end(),
+                     [&](int a, int b) { return tasks_[a].path_microseconds > tasks_[b].path_microseconds; });
+  };
+  // Backwards, for tasks lead to later ones only.
+  for (size_t t = tasks_.size(); t-- > 0;) {
+    std::vector<int>& next = tasks_[t].successors;
+    sort_by_path(next);
+    if (!next.empty()) tasks_[t].path_microseconds += tasks_[next.front()].path_microseconds;
+    if (tasks_[t].predecessors == 0) first_tasks_.push_back(static_cast<int>(t));
+  }
+  sort_by_path(first_tasks_);
   placed_.predecessors.clear();
 }
 

@@ -4,11 +4,13 @@
 
 namespace lariat {
 
-/// Consecutive steps run as one unit; `successors` wait for it.
+/// Consecutive steps run as one unit; `successors` wait for it, the one with the longest path first.
 struct Task {
   int first_step = 0, last_step = 0;
-  std::vector<int> successors;
+  std::vector<int> successors = {};
   int predecessors = 0;
+  /// Estimated time of the longest path from here to the end, itself included.
+  double path_microseconds = 0;
 };
 
 /// How a graph is run for given extents: order, places of all buffers, and the tasks with their dependencies.
@@ -23,6 +25,8 @@ class Plan {
   std::vector<Step>& steps() { return placed_.steps; }
   const std::vector<Step>& steps() const { return placed_.steps; }
   const std::vector<Task>& tasks() const { return tasks_; }
+  /// The tasks that wait for none, the one with the longest path first.
+  const std::vector<int>& first_tasks() const { return first_tasks_; }
   /// Bytes of all temporaries together, known before the first run.
   size_t arena_bytes() const { return placed_.arena_bytes; }
   /// Bytes the temporaries would take without reuse.
@@ -39,6 +43,7 @@ class Plan {
   const Graph& graph_;
   Placement placed_;
   std::vector<Task> tasks_;
+  std::vector<int> first_tasks_;
 };
 
 }  // namespace lariat

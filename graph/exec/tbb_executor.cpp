@@ -50,10 +50,7 @@ class TbbExecutor final : public Executor {
     failed_.store(false);
     arena_.execute([&] {
       tbb::task_group group;
-      for (size_t i = 1; i < tasks.size(); ++i)
-        if (tasks[i].predecessors == 0)
-          group.run([this, &plan, &group, i] { run_from(plan, group, static_cast<int>(i)); });
-      if (!tasks.empty()) run_from(plan, group, 0);
+      run_from(plan, group, hand_out(plan, group, plan.first_tasks()));
       group.wait();
     });
     if (failure_) std::rethrow_exception(failure_);
@@ -76,7 +73,15 @@ class TbbExecutor final : public Executor {
   int threads() const override { return threads_; }
 
  private:
-  // Runs a task and then, on the same thread, one of those it made ready; the others are handed out.
+  // Of tasks that are ready, hands all but the first to other threads, and gives that one, -1 for none. What
+  // is handed out first is taken first.
+  int hand_out(const Plan& plan, tbb::task_group& group, const std::vector<int>& ready) {
+    for (size_t i = 1; i < ready.size(); ++i)
+      group.run([this, &plan, &group, task = ready[i]] { run_from(plan, group, task); });
+    return ready.empty() ? -1 : ready.front();
+  }
+
+  // Runs a task and then, on the same thread, the one with the longest path of those it made ready.
   void run_from(const Plan& plan, tbb::task_group& group, int task) {
     while (task >= 0) {
       if (!failed_.load(std::memory_order_relaxed)) {
@@ -88,13 +93,10 @@ class TbbExecutor final : public Executor {
           failed_.store(true);
         }
       }
-      int next = -1;
-      for (int successor : plan.tasks()[task].successors) {
-        if (waiting_[successor].fetch_sub(1, std::memory_order_acq_rel) != 1) continue;
-        if (next >= 0) group.run([this, &plan, &group, next] { run_from(plan, group, next); });
-        next = successor;
-      }
-      task = next;
+      std::vector<int> ready;
+      for (int successor : plan.tasks()[task].successors)
+        if (waiting_[successor].fetch_sub(1, std::memory_order_acq_rel) == 1) ready.push_back(successor);
+      task = hand_out(plan, group, ready);
     }
   }
 
