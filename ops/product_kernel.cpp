@@ -115,28 +115,25 @@ struct Pass {
       // The last blocks ask for one vector each of the next rows of b.
       const int64_t later = (rows - row - 1) / height;
       const T* coming = next && later < vectors ? next + later * width<T> : nullptr;
-      kernels[std::min(height, rows - row) - 1](
-          depth, count, a.data + (a.block > 0 ? row / block_rows * a.block : row * a.row), a.row, a.column, b,
-          b_row, coming, start ? start + row * start_row : nullptr, start_row, result + row * result_row,
-          result_row);
+      kernels[std::min(height, rows - row) - 1](depth, count, a.block_at(row), a.row, a.column, b, b_row,
+                                                coming, start ? start + row * start_row : nullptr, start_row,
+                                                result + row * result_row, result_row);
     }
   }
 };
 
 // Columns outside, rows inside: a panel comes from a far cache once, and from a near one for the other rows.
+// Panels that are `panels_apart` elements from each other are packed; 0: b is read where it lies.
 template <class T, class Panel>
 void multiply(int64_t rows, int64_t inner, int64_t begin, int64_t end, MatrixView<T> a, const Panel& panel_at,
-              int64_t b_row, bool packed, MatrixView<T> start, T* result, int64_t result_row) {
-  const bool is_wide = !packed && rows <= few_rows;
+              int64_t b_row, int64_t panels_apart, MatrixView<T> start, T* result, int64_t result_row) {
+  const bool is_wide = panels_apart == 0 && rows <= few_rows;
   for (int64_t k = 0; k == 0 || k < inner; k += inner_block)
     for (int64_t row = 0; row < rows; row += rows_per_pass)
       for (int64_t column = begin; column < end;) {
         T* to = result + row * result_row + column;
         const T* from = k > 0 ? to : start.data ? start.at(row, column).data : nullptr;
-        // A pass begins at a block of rows.
-        const MatrixView<T> left{
-            a.data + (a.block > 0 ? row / block_rows * a.block : row * a.row) + k * a.column, a.row, a.column,
-            a.block};
+        const MatrixView<T> left{a.block_at(row) + k * a.column, a.row, a.column, a.block};
         Pass<T> pass{std::min(rows_per_pass, rows - row),
                      std::min(inner_block, inner - k),
                      end - column,
@@ -151,7 +148,7 @@ void multiply(int64_t rows, int64_t inner, int64_t begin, int64_t end, MatrixVie
         const bool takes_wide = is_wide && pass.count >= wide * width<T>;
         pass.count = std::min(pass.count, takes_wide ? wide * width<T> : panel<T>);
         // Rows of b where it lies would push each other out of the cache.
-        pass.next = packed ? pass.b + inner * pass.count : nullptr;
+        pass.next = panels_apart > 0 ? pass.b + panels_apart : nullptr;
         if (takes_wide) {
           pass.run(blocks<T, wide>);
         } else if (pass.count > width<T>) {
@@ -297,7 +294,7 @@ void multiply_packed(int64_t rows, int64_t inner, int64_t begin, int64_t end, Ma
   multiply(
       rows, inner, begin, end, a,
       [&](int64_t column, int64_t k, int64_t) { return packed + column * inner + k * panel<T>; }, panel<T>,
-      true, start, result, result_row);
+      inner * panel<T>, start, result, result_row);
 }
 
 template <class T>
@@ -308,8 +305,8 @@ void multiply_in_place(int64_t rows, int64_t inner, int64_t begin, int64_t end, 
   if (!conflicts || rows < rows_per_copy || inner < inner_block / 2) {
     multiply(
         rows, inner, begin, end, a,
-        [&](int64_t column, int64_t k, int64_t) { return b + k * b_row + column; }, b_row, false, start,
-        result, result_row);
+        [&](int64_t column, int64_t k, int64_t) { return b + k * b_row + column; }, b_row, 0, start, result,
+        result_row);
     return;
   }
   thread_local std::vector<T> copies(inner_block * panel<T> * panels_per_copy);
@@ -321,7 +318,7 @@ void multiply_in_place(int64_t rows, int64_t inner, int64_t begin, int64_t end, 
         if (place == 0) copy_panels(b + k * b_row + column, b_row, depth, count, copies.data());
         return copies.data() + place * inner_block * panel<T>;
       },
-      panel<T>, true, start, result, result_row);
+      panel<T>, inner_block * panel<T>, start, result, result_row);
 }
 
 template <class T>

@@ -16,6 +16,10 @@ int64_t panel_columns();
 template <class T>
 int64_t packed_count(int64_t inner, int64_t columns);
 
+/// Rows that lie together once packed; a range of rows must begin at a multiple of it.
+template <class T>
+int64_t block_height();
+
 /// A matrix of any strides: element (i, j) is data[i·row + j·column]. Where `block` is not 0, rows lie in
 /// blocks of so many elements, and the strides are those within a block.
 template <class T>
@@ -23,15 +27,14 @@ struct MatrixView {
   const T* data = nullptr;
   int64_t row = 0, column = 1, block = 0;
   MatrixView at(int64_t i, int64_t j) const { return {data + i * row + j * column, row, column}; }
+  /// Where row i is, with which a block begins.
+  const T* block_at(int64_t i) const { return data + (block > 0 ? i / block_height<T>() * block : i * row); }
 };
 
 /// Lays columns [begin, end) of b [inner, columns] out in the order in which the inner loop reads them.
 template <class T>
 void pack_columns(MatrixView<T> b, int64_t inner, int64_t begin, int64_t end, T* packed);
 
-/// Rows that lie together once packed; a range of rows must begin at a multiple of it.
-template <class T>
-int64_t block_height();
 /// Elements that pack_rows() writes for a matrix of `inner` columns.
 template <class T>
 int64_t packed_rows_count(int64_t rows, int64_t inner);
