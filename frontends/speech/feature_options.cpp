@@ -116,7 +116,9 @@ void check_mel_filters(const FeatureOptions& options) {
   const auto empty_filters = [&](int filters) {
     MelLayout layout = mel_layout(options);
     layout.filters = filters;
-    return MelBank(layout).empty_filters();
+    const std::vector<MelFilter> bank = make_mel_filters(layout);
+    return static_cast<int>(std::count_if(bank.begin(), bank.end(),
+                                          [](const MelFilter& filter) { return filter.weights.empty(); }));
   };
   const int empty = empty_filters(options.num_mel_bins);
   if (empty == 0) return;

@@ -27,7 +27,7 @@ int64_t reflected(int64_t index, int64_t count) {
 }
 
 // Drops frames at both ends that lie `trim_threshold` dB below the loudest one, but for a margin.
-void trim(FeatureMatrix& features, const std::vector<double>& log_energies, const FeatureOptions& options) {
+void trim(FeatureMatrix& features, const std::vector<float>& log_energies, const FeatureOptions& options) {
   const double loudest = *std::max_element(log_energies.begin(), log_energies.end());
   const double quiet = loudest - options.trim_threshold * std::log(10.0) / 10;
   const auto loud = [quiet](double energy) { return energy >= quiet; };
@@ -109,24 +109,32 @@ class FeatureExtractor::Impl {
                     name_of(audio), (bad - features.values.begin()) / features.dimensions));
   }
 
-  void fill_frame(const std::vector<float>& samples, int64_t index, std::vector<double>& frame) const {
+  // Whether no frame reaches over an end of the audio.
+  bool frames_fit() const {
+    return analysis.options().kind != FeatureKind::melspectrogram && analysis.options().snip_edges;
+  }
+
+  // The samples that `frames` frames see where they reach over both ends, from the first frame's first on.
+  std::vector<float> with_mirrored_ends(const std::vector<float>& samples, int64_t frames) const {
     const auto count = static_cast<int64_t>(samples.size());
     const int64_t shift = analysis.shift_samples(), length = analysis.frame_samples();
-    frame.resize(static_cast<size_t>(length));
+    const int64_t fft = analysis.fft_samples();
     const bool centred = analysis.options().kind == FeatureKind::melspectrogram;
-    if (!centred && analysis.options().snip_edges) {
-      std::copy_n(samples.begin() + index * shift, length, frame.begin());
-      return;
-    }
     // torchaudio centres frames of the FFT's size on multiples of the shift, the window in their middle;
     // Kaldi centres the window itself half a shift further on.
-    const int64_t fft = analysis.fft_samples();
-    const int64_t begin =
-        centred ? index * shift - fft / 2 + (fft - length) / 2 : index * shift + shift / 2 - length / 2;
-    for (int64_t t = 0; t < length; ++t) {
-      const int64_t from = centred ? reflected(begin + t, count) : mirrored(begin + t, count);
-      frame[static_cast<size_t>(t)] = samples[static_cast<size_t>(from)];
-    }
+    const int64_t begin = centred ? (fft - length) / 2 - fft / 2 : shift / 2 - length / 2;
+    const int64_t end = begin + (frames - 1) * shift + length;
+    const int64_t inner_begin = std::clamp<int64_t>(0, begin, end), inner_end = std::clamp(count, begin, end);
+    std::vector<float> seen;
+    seen.reserve(static_cast<size_t>(end - begin));
+    const auto mirror = [&](int64_t from, int64_t to) {
+      for (int64_t t = from; t < to; ++t)
+        seen.push_back(samples[static_cast<size_t>(centred ? reflected(t, count) : mirrored(t, count))]);
+    };
+    mirror(begin, inner_begin);
+    seen.insert(seen.end(), samples.begin() + inner_begin, samples.begin() + inner_end);
+    mirror(inner_end, end);
+    return seen;
   }
 };
 
@@ -150,13 +158,11 @@ FeatureMatrix FeatureExtractor::extract(const Audio& audio) const {
   features.frames = impl_->frame_count(static_cast<int64_t>(audio.samples.size()));
   features.dimensions = analysis.dimensions();
   features.values.resize(static_cast<size_t>(features.frames * features.dimensions));
-  std::vector<double> log_energies(static_cast<size_t>(features.frames));
-  FrameAnalysis::Scratch scratch;
-  for (int64_t t = 0; t < features.frames; ++t) {
-    impl_->fill_frame(audio.samples, t, scratch.frame);
-    log_energies[static_cast<size_t>(t)] =
-        analysis.analyse(scratch, t, features.values.data() + t * features.dimensions);
-  }
+  std::vector<float> seen;
+  if (!impl_->frames_fit()) seen = impl_->with_mirrored_ends(audio.samples, features.frames);
+  const float* samples = seen.empty() ? audio.samples.data() : seen.data();
+  const std::vector<float> log_energies =
+      analysis.analyse(samples, 0, features.frames, features.values.data());
   if (options().trim_silence) trim(features, log_energies, options());
   if (options().delta_order > 0) {
     const Deltas deltas(options().delta_order, options().delta_window, features.dimensions);
@@ -205,10 +211,13 @@ class StreamingExtractor::Impl {
     const int64_t length = analysis_.frame_samples(), shift = analysis_.shift_samples();
     int64_t begin = std::min(skip_, count);
     skip_ -= begin;
-    for (; skip_ == 0 && begin + length <= count; begin += shift) {
-      scratch_.frame.assign(pending_.begin() + begin, pending_.begin() + begin + length);
-      rows_.resize(rows_.size() + static_cast<size_t>(analysis_.dimensions()));
-      analysis_.analyse(scratch_, analysed_++, rows_.data() + rows_.size() - analysis_.dimensions());
+    if (begin + length <= count) {
+      const int64_t frames = 1 + (count - begin - length) / shift;
+      const size_t before = rows_.size();
+      rows_.resize(before + static_cast<size_t>(frames * analysis_.dimensions()));
+      analysis_.analyse(pending_.data() + begin, analysed_, frames, rows_.data() + before);
+      analysed_ += frames;
+      begin += frames * shift;
     }
     // With a shift longer than the frame, the next one can begin beyond what has arrived.
     if (begin > count) skip_ = begin - count;
@@ -241,7 +250,6 @@ class StreamingExtractor::Impl {
 
   FrameAnalysis analysis_;
   Deltas deltas_;
-  FrameAnalysis::Scratch scratch_;
   std::vector<float> pending_;  // samples from the next frame's first on
   std::vector<float> rows_;     // analysed frames, from first_row_ on
   int64_t skip_ = 0, analysed_ = 0, emitted_ = 0, first_row_ = 0;

@@ -1,24 +1,17 @@
 #pragma once
 
-#include <complex>
-#include <optional>
+#include <cstdint>
 #include <vector>
 
 #include "frontends/speech/feature_options.hpp"
 #include "frontends/speech/fft.hpp"
+#include "frontends/speech/lanes.hpp"
 
 namespace lariat::speech {
 
-/// One frame of samples to one row of features: window, spectrum, mel filters, cepstra. Const use is
-/// thread-safe.
+/// Frames of samples to rows of features: window, spectrum, mel filters, cepstra. Const use is thread-safe.
 class FrameAnalysis {
  public:
-  /// Work space, so that frames after the first allocate nothing.
-  struct Scratch {
-    std::vector<double> frame, spectrum, energies;
-    std::vector<std::complex<float>> fft;
-  };
-
   explicit FrameAnalysis(const FeatureOptions& resolved);
 
   const FeatureOptions& options() const { return options_; }
@@ -28,18 +21,26 @@ class FrameAnalysis {
   /// Values in a row, without deltas.
   int dimensions() const { return dimensions_; }
 
-  /// Analyses scratch.frame, which holds frame_samples() samples; `index` counts frames and selects the
-  /// dither. Returns the log energy of the samples as they came, for trimming.
-  double analyse(Scratch& scratch, int64_t index, float* row) const;
+  /// Analyses `count` frames into rows [count, dimensions()]: the first begins at `samples` (int16 scale),
+  /// each other shift_samples() behind the one before. `first` is its number, which selects the dither.
+  /// Returns the log energy of each frame as it came, for trimming.
+  std::vector<float> analyse(const float* samples, int64_t first, int64_t count, float* rows) const;
 
  private:
-  void cepstra(Scratch& scratch, double log_energy, float* row) const;
+  struct Scratch;
+  struct Energies {
+    Lanes raw, windowed;
+  };
+  void add_dither(int64_t first, int64_t count, Lanes* frame) const;
+  Energies shape(Lanes* frame) const;
+  void fill_row(Scratch& scratch, Lanes log_energy) const;
+  void cepstra(const Lanes* log_mel_energies, Lanes log_energy, Lanes* row) const;
 
   FeatureOptions options_;
-  int frame_samples_, shift_samples_, dimensions_ = 0;
+  int frame_samples_, shift_samples_, dimensions_;
   RealFft fft_;
   std::vector<double> window_;
-  std::optional<MelBank> bank_;
+  std::vector<MelFilter> filters_;
   std::vector<double> cosines_;  // [num_ceps, num_mel_bins], liftering included
 };
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 namespace lariat::speech {
 
@@ -25,7 +26,8 @@ double hertz_of(double mel, MelScale scale) {
   return slaney_break_hertz * std::exp(slaney_log_step * (mel - slaney_break_mel));
 }
 
-MelBank::MelBank(const MelLayout& layout) {
+std::vector<MelFilter> make_mel_filters(const MelLayout& layout) {
+  std::vector<MelFilter> filters;
   const MelScale scale = layout.scale;
   const double low_mel = mel_of(layout.low, scale);
   const double step = (mel_of(layout.high, scale) - low_mel) / (layout.filters + 1);
@@ -39,33 +41,19 @@ MelBank::MelBank(const MelLayout& layout) {
                  right = linear_in_mel ? right_mel : right_hertz;
     const double centre = linear_in_mel ? left_mel + step : hertz_of(left_mel + step, scale);
     const double height = layout.norm == MelNorm::slaney ? 2 / (right_hertz - left_hertz) : 1;
-    Filter filter;
+    MelFilter filter;
     for (int k = 0; k < bins; ++k) {
       const double hertz = k * layout.sample_rate / layout.fft_size;
       const double x = linear_in_mel ? mel_of(hertz, scale) : hertz;
       // weight = height·min((x - left)/(centre - left), (right - x)/(right - centre)), where positive
       const double weight = height * std::min((x - left) / (centre - left), (right - x) / (right - centre));
       if (weight <= 0) continue;
-      if (filter.weights.empty()) filter.first_bin = static_cast<size_t>(k);
+      if (filter.weights.empty()) filter.first_bin = k;
       filter.weights.push_back(weight);
     }
-    bank_.push_back(std::move(filter));
+    filters.push_back(std::move(filter));
   }
-}
-
-int MelBank::empty_filters() const {
-  return static_cast<int>(
-      std::count_if(bank_.begin(), bank_.end(), [](const Filter& filter) { return filter.weights.empty(); }));
-}
-
-void MelBank::apply(const std::vector<double>& spectrum, double* energies) const {
-  for (size_t m = 0; m < bank_.size(); ++m) {
-    const Filter& filter = bank_[m];
-    double sum = 0;
-    for (size_t k = 0; k < filter.weights.size(); ++k)
-      sum += filter.weights[k] * spectrum[filter.first_bin + k];
-    energies[m] = sum;
-  }
+  return filters;
 }
 
 }  // namespace lariat::speech

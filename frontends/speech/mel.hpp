@@ -1,6 +1,5 @@
 #pragma once
 
-#include <cstddef>
 #include <vector>
 
 namespace lariat::speech {
@@ -27,23 +26,13 @@ struct MelLayout {
   MelNorm norm = MelNorm::none;
 };
 
-/// Triangular filters, equally spaced on the mel scale.
-class MelBank {
- public:
-  explicit MelBank(const MelLayout& layout);
-
-  int filters() const { return static_cast<int>(bank_.size()); }
-  /// How many filters are so narrow that they hold no bin.
-  int empty_filters() const;
-  /// energies[m] = Σ_k weight[m][k]·spectrum[k]
-  void apply(const std::vector<double>& spectrum, double* energies) const;
-
- private:
-  struct Filter {
-    size_t first_bin = 0;
-    std::vector<double> weights;
-  };
-  std::vector<Filter> bank_;
+/// A triangle over the bins from first_bin on; without weights where it is so narrow that it holds no bin.
+struct MelFilter {
+  int first_bin = 0;
+  std::vector<double> weights;
 };
+
+/// Triangular filters, equally spaced on the mel scale.
+std::vector<MelFilter> make_mel_filters(const MelLayout& layout);
 
 }  // namespace lariat::speech
