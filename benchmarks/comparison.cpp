@@ -146,6 +146,12 @@ double Comparison::ratio(int threads) const {
   return own && other ? figure(*other) / figure(*own) : nothing;
 }
 
+double Comparison::ratio_as_it_comes() const {
+  Comparison without = *this;
+  std::erase_if(without.timings, [](const Timing& timing) { return waits_passively(timing.setting); });
+  return without.ratio();
+}
+
 double Comparison::peak_share(const Machine& machine) const {
   const Timing* own = best("lariat");
   const double flops = product_flops(what);

@@ -51,6 +51,8 @@ struct Comparison {
   /// The other side's best figure over lariat's, with that number of threads for both, or any for 0; NaN
   /// without one.
   double ratio(int threads = 0) const;
+  /// The same beside the other side's best figure without passive waiting, which has to be asked for.
+  double ratio_as_it_comes() const;
   /// The share of the machine's measured limit that lariat's best timing reaches; NaN where none applies.
   double peak_share(const Machine& machine) const;
   double bandwidth_share(const Machine& machine) const;

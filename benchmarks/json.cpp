@@ -23,6 +23,7 @@ json to_json(const Comparison& c, const Machine& machine) {
   json row{{"name", c.what.name},
            {"other", c.what.other},
            {"ratio", number_or_null(c.ratio())},
+           {"ratio_as_it_comes", number_or_null(c.ratio_as_it_comes())},
            {"ratio_one_thread", number_or_null(c.ratio(1))},
            {"peak_share", number_or_null(c.peak_share(machine))},
            {"bandwidth_share", number_or_null(c.bandwidth_share(machine))},

@@ -17,7 +17,8 @@ std::string figure(const Comparison& c, const Timing* timing) {
   return timing ? fmt::format("{:.3f} {} ({})", c.figure(*timing), c.unit(), timing->threads) : "-";
 }
 
-constexpr const char* columns = "{:44} {:>17} {:>17} {:>10} {:>8} {:>9} {:>8} {:>8} {:>8} {:>5} {:>5}\n";
+constexpr const char* columns =
+    "{:44} {:>17} {:>17} {:>10} {:>8} {:>8} {:>9} {:>8} {:>8} {:>8} {:>5} {:>5}\n";
 
 constexpr const char* fit_columns = "{:44} {:>8} {:>12} {:>26} {:>8}\n";
 
@@ -38,15 +39,15 @@ std::string describe(const Results& results) {
 }
 
 void print_heading() {
-  fmt::print(columns, "case", "lariat (threads)", "other (threads)", "beside", "ratio", "1 thread", "of peak",
-             "of mem", "scaling", "MB", "bits");
+  fmt::print(columns, "case", "lariat (threads)", "other (threads)", "beside", "ratio", "as is", "1 thread",
+             "of peak", "of mem", "scaling", "MB", "bits");
 }
 
 void print_row(const Comparison& c, const Machine& machine) {
   const Timing *best = c.best("lariat"), *one = c.best("lariat", 1);
   fmt::print(columns, c.what.name, figure(c, best), figure(c, c.best(c.what.other)),
-             c.what.other.empty() ? "-" : c.what.other, times(c.ratio()), times(c.ratio(1)),
-             percent(c.peak_share(machine)), percent(c.bandwidth_share(machine)),
+             c.what.other.empty() ? "-" : c.what.other, times(c.ratio()), times(c.ratio_as_it_comes()),
+             times(c.ratio(1)), percent(c.peak_share(machine)), percent(c.bandwidth_share(machine)),
              times(c.figure(*one) / c.figure(*best)), fmt::format("{:.0f}", best->peak_megabytes),
              !c.same_bits   ? "-"
              : *c.same_bits ? "same"
