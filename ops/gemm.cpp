@@ -154,13 +154,14 @@ void gemm(const ParallelFor& parallel, bool transpose_a, bool transpose_b, int64
   if (n == 1 && ldc == 1 && m > 1 && (!addend.data || addend.row == 1))
     return gemm(parallel, !transpose_b, !transpose_a, 1, m, k, b, ldb, a, lda, {addend.data, 0}, c, m);
   const double elements = static_cast<double>(n) * static_cast<double>(k);
-  const double work = std::max(2 * static_cast<double>(m) * elements / flops_per_tile,
-                               elements * sizeof(T) / bytes_per_tile);
+  const double work =
+      std::max(2 * static_cast<double>(m) * elements / flops_per_tile, elements * sizeof(T) / bytes_per_tile);
   const auto tiles = static_cast<int64_t>(std::clamp(work, 1.0, 64.0));
   if (tiles == 1) return gemm_tile(transpose_a, transpose_b, m, n, k, a, lda, b, ldb, addend, c, ldc);
   // High tiles: the packed columns are read once for each.
   const int64_t rows = tile_side(m, (m + tile_rows - 1) / tile_rows);
-  const int64_t columns = tile_side(n, std::max<int64_t>(1, tiles * rows / (m < smallest_side / 2 ? rows : m)));
+  const int64_t columns =
+      tile_side(n, std::max<int64_t>(1, tiles * rows / (m < smallest_side / 2 ? rows : m)));
   const int64_t across = (n + columns - 1) / columns, down = (m + rows - 1) / rows;
   const auto each_tile = [&](const auto& compute) {
     parallel.run(across * down, 1, [&](int64_t begin, int64_t end) {
