@@ -8,6 +8,7 @@
 #include "graph/print.hpp"
 #include "graph/random.hpp"
 #include "ops/ops.hpp"
+#include "tests/as_built.hpp"
 #include "tests/testing.hpp"
 
 using namespace lariat;
@@ -113,26 +114,14 @@ TEST_CASE("loops: sums equal those of separate nodes, and any threads give the s
     g.output("elements", last);
     const Feeds feeds{{"x", random_tensor(extents, seed)}, {"y", Tensor::scalar(0.5, f32)}};
 
-    // Without passes: the plan of the graph as it was built.
-    Plan plan(g, {});
-    std::vector<void*> sources(g.size());
-    for (int32_t id = 0; id < g.size(); ++id) {
-      const Node& node = g.node(id);
-      if (node.op->traits.source == SourceKind::input) sources[id] = feeds.at(node.name).view().data;
-      if (node.op->traits.source == SourceKind::constant)
-        sources[id] = node.attributes.get<Tensor>("value").view().data;
-    }
-    const auto arena = allocate_bytes(plan.arena_bytes());
-    plan.bind(arena.get(), sources);
-    make_serial_executor()->run_plan(plan);
-
+    const std::vector<Tensor> built = testing::run_as_built(g, feeds, {});
     Program program(g);
     Store store;
     const auto serial = program.run(feeds, store, *make_serial_executor());
     for (size_t i = 0; i < totals.size(); ++i) {
       CAPTURE(seed);
       CAPTURE(i);
-      const double direct = *plan.result(i).as<float>(), found = serial[i].item();
+      const double direct = built[i].item(), found = serial[i].item();
       if (std::isnan(direct)) {
         CHECK(std::isnan(found));
       } else {
