@@ -52,7 +52,7 @@ Optimizer momentum_like(const char* name, double learning_rate, double momentum,
 // The common part of Adam and AdamW: the step from `start`.
 ProxPoint adam_step(UpdateContext& c, Value start, double beta1, double beta2, double epsilon) {
   const Value mean = moving_average(beta1, c.slot("mean"), c.gradient);
-  const Value square_mean = moving_average(beta2, c.slot("square_mean"), square(c.gradient));
+  const Value square_mean = moving_average(beta2, c.metric_slot("square_mean"), c.squared_gradient());
   c.set_slot("mean", mean);
   c.set_slot("square_mean", square_mean);
   // η/(√(s/(1-β₂ᵗ)) + ε), and from the start −step·m/(1-β₁ᵗ); the scalars are inverted, not the tensors
@@ -71,10 +71,20 @@ void check_adam(const char* name, double learning_rate, double beta1, double bet
 
 }  // namespace
 
-Value UpdateContext::slot(const std::string& name) {
+Value UpdateContext::slot(const std::string& name, const Extents& extents) {
   const std::string full = "optimizer/" + parameter.name() + "/" + name;
   if (const Value known = graph_.find_source(full)) return known;
-  return graph_.state(full, evaluate(parameter.shape(), {}), init::zeros(), parameter.dtype());
+  return graph_.state(full, extents, init::zeros(), parameter.dtype());
+}
+
+Value UpdateContext::slot(const std::string& name) { return slot(name, evaluate(parameter.shape(), {})); }
+
+Value UpdateContext::metric_slot(const std::string& name) {
+  return scalar_metric_ ? slot(name, {}) : slot(name);
+}
+
+Value UpdateContext::squared_gradient() const {
+  return scalar_metric_ ? mean(square(gradient)) : square(gradient);
 }
 
 void UpdateContext::set_slot(const std::string& name, Value next) {
@@ -97,7 +107,8 @@ RmsProp::operator Optimizer() const {
   check_epsilon("RmsProp", epsilon);
   return {"RmsProp", learning_rate, "RMSProp: learning_rate / (√s + ε)",
           [decay = decay, epsilon = epsilon](UpdateContext& c) -> ProxPoint {
-            const Value square_mean = moving_average(decay, c.slot("square_mean"), square(c.gradient));
+            const Value square_mean =
+                moving_average(decay, c.metric_slot("square_mean"), c.squared_gradient());
             c.set_slot("square_mean", square_mean);
             const Value step = c.learning_rate / (sqrt(square_mean) + epsilon);
             return {multiply_add(-step, c.gradient, c.parameter), step};

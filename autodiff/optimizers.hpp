@@ -9,8 +9,14 @@ namespace lariat {
 /// What an optimizer sees of one parameter: values in the training graph.
 class UpdateContext {
  public:
-  UpdateContext(Graph& graph, Value parameter, Value gradient, Value learning_rate, Value count)
-      : parameter(parameter), gradient(gradient), learning_rate(learning_rate), count(count), graph_(graph) {}
+  UpdateContext(Graph& graph, Value parameter, Value gradient, Value learning_rate, Value count,
+                bool scalar_metric)
+      : parameter(parameter),
+        gradient(gradient),
+        learning_rate(learning_rate),
+        count(count),
+        graph_(graph),
+        scalar_metric_(scalar_metric) {}
 
   const Value parameter, gradient;
   /// Scalars of the parameter's dtype: the step's learning rate, and the number of this step, from 1.
@@ -18,10 +24,16 @@ class UpdateContext {
 
   /// The slot `name` of this parameter: a state of its shape, zero at first.
   Value slot(const std::string& name);
+  /// A slot for what the metric is made of: a scalar where a prox needs one step for all elements.
+  Value metric_slot(const std::string& name);
+  /// g² element by element; or its mean, where a prox needs one step for all elements.
+  Value squared_gradient() const;
   void set_slot(const std::string& name, Value next);
 
  private:
+  Value slot(const std::string& name, const Extents& extents);
   Graph& graph_;
+  const bool scalar_metric_;
 };
 
 /// How parameters move. `propose` builds the point v that the optimizer would go to by the smooth gradient

@@ -3,65 +3,16 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <map>
 
+#include "autodiff/combination.hpp"
 #include "autodiff/gradient.hpp"
+#include "autodiff/penalty_view.hpp"
 #include "graph/error.hpp"
-#include "graph/exec/program.hpp"
 #include "ops/ops.hpp"
 
 namespace lariat {
 
-std::optional<Tensor> constant_value(Value value) {
-  const Graph& graph = value.graph();
-  const Edge root{value.node(), value.output()};
-  const std::vector<bool> live = ancestors(graph, {&root, 1});
-  for (int32_t id = 0; id <= root.node; ++id) {
-    if (!live[id]) continue;
-    const Node& node = graph.node(id);
-    const SourceKind kind = node.op->traits.source;
-    if (kind != SourceKind::none && kind != SourceKind::constant) return std::nullopt;
-    for (const TensorType& type : node.outputs)
-      if (!is_known(type.shape)) return std::nullopt;  // it counts examples, say
-  }
-  Graph alone;
-  GraphCopy copy(graph, alone);
-  for (int32_t id = 0; id <= root.node; ++id)
-    if (live[id]) copy.copy(id);
-  alone.output("value", copy(value));
-  return evaluate_constant(alone)[0];
-}
-
 namespace {
-
-struct Dependence {
-  // on_trained: by a path that gradients take, so not through stop_gradient.
-  std::vector<bool> on_data, on_parameters, on_trained;
-};
-
-std::vector<bool> reached_by_gradients(const Graph& graph, const std::vector<int32_t>& sources) {
-  std::vector<bool> reached(graph.size());
-  for (int32_t id : sources) reached[id] = true;
-  for (int32_t id = 0; id < graph.size(); ++id) {
-    const Node& node = graph.node(id);
-    if (node.op->traits.stops_gradient) continue;
-    for (const Edge& edge : node.inputs)
-      if (reached[edge.node]) reached[id] = true;
-  }
-  return reached;
-}
-
-Dependence dependence(const Graph& graph, const std::vector<Value>& parameters) {
-  std::vector<int32_t> data, all, trained;
-  for (int32_t id = 0; id < graph.size(); ++id) {
-    const Node& node = graph.node(id);
-    // A scalar input is a coefficient that the host schedules, not data.
-    if (node.op->traits.source == SourceKind::input && !node.outputs[0].shape.empty()) data.push_back(id);
-    if (node.op->traits.source == SourceKind::parameter) all.push_back(id);
-  }
-  for (Value parameter : parameters) trained.push_back(parameter.node());
-  return {dependents(graph, data), dependents(graph, all), reached_by_gradients(graph, trained)};
-}
 
 struct Paths {
   // reached: by paths that gradients take back from the loss; linear: the loss depends linearly on the node
@@ -95,165 +46,246 @@ Paths paths_to(Value loss) {
   return paths;
 }
 
-struct NotAView {
+// Whether each node is part of a term of the loss that no data enter: where an op that is common in models
+// stands there, it is meant as a penalty.
+std::vector<bool> in_plain_terms(Value loss, const Dependence& depends, const std::vector<bool>& linear) {
+  const Graph& graph = loss.graph();
+  std::vector<bool> result(graph.size());
+  for (int32_t id = loss.node(); id >= 0; --id) {
+    if (linear[id] && !depends.on_data[id] && depends.on_parameters[id]) result[id] = true;
+    if (!result[id]) continue;
+    for (const Edge& edge : graph.node(id).inputs) result[edge.node] = true;
+  }
+  return result;
+}
+
+struct Refused {
   std::string code, reason, advice;
 };
 
-// Carries the weights of a penalty's argument back to the parameters it shows: through views by their vjp
-// (slices add up where they overlap), through constant factors c by |c|^degree.
-std::map<int32_t, Value> weights_of_parameters(Value argument, Value weight, const Penalty& penalty,
-                                               const Dependence& depends,
-                                               const std::vector<Value>& parameters) {
-  Graph& graph = argument.graph();
-  std::map<int32_t, Value> found;
-  std::vector<std::pair<Value, Value>> pending{{argument, weight}};
-  while (!pending.empty()) {
-    const auto [value, carried] = pending.back();
-    pending.pop_back();
-    const Node node = graph.node(value.node());
-    if (node.op->traits.source == SourceKind::parameter) {
-      const bool trained = std::any_of(parameters.begin(), parameters.end(),
-                                       [&](Value p) { return p.node() == value.node(); });
-      if (!trained)
-        throw NotAView{"L109", fmt::format("'{}' is not trained by this optimizer", node.name),
-                       "drop the term, or train the parameter"};
-      Value& sum = found[value.node()];
-      sum = sum ? sum + carried : carried;
-      continue;
-    }
-    if (node.op->traits.stops_gradient)
-      throw NotAView{"L106", "its argument is under stop_gradient, so its gradient is zero by design",
-                     "penalise the parameter itself"};
-    std::vector<bool> shows;
-    for (const Edge& edge : node.inputs) shows.push_back(depends.on_parameters[edge.node]);
-    const auto shown = std::count(shows.begin(), shows.end(), true);
-    const std::vector<Value> unit{node.op->traits.selection ? carried : ones_like(value)};
-    if (node.op->traits.selection) {
-      const Adjoints back = node.op->vjp(GradContext(graph, value.node(), unit, shows));
-      for (size_t i = 0; i < shows.size(); ++i)
-        if (shows[i] && back[i]) pending.push_back({graph.value(node.inputs[i]), back[i]});
-      continue;
-    }
-    size_t at = std::find(shows.begin(), shows.end(), true) - shows.begin();
-    const bool scales = node.op->traits.elementwise && shown == 1 && node.op->traits.is_linear(at) &&
-                        node.op->vjp && graph.type(node.inputs[at]) == node.outputs[0];
-    if (scales && node.op->traits.additive && node.inputs.size() > 1)
-      throw NotAView{"L102", "its kink is shifted away from zero, which this optimizer step does not rewrite",
-                     "penalise the parameter's difference as a parameter of its own"};
-    if (!scales)
-      throw NotAView{"L102", fmt::format("its argument mixes elements of parameters ('{}')", node.op->name),
-                     "penalise each parameter element by element"};
-    const Value factor = node.op->vjp(GradContext(graph, value.node(), unit, shows))[at];
-    const Value magnitude = penalty.degree == 1 ? abs(factor) : square(factor);
-    pending.push_back({graph.value(node.inputs[at]), carried * magnitude});
+// Why a penalty node of the loss has no prox, so far as its place in the graph tells.
+std::optional<Refused> refused_by_place(int32_t id, const Dependence& depends, const Paths& paths) {
+  if (!paths.reached[id]) {
+    if (!paths.linear[id]) return Refused{};
+    return Refused{"L106", "it is under stop_gradient, so its gradient is zero by design",
+                   "take stop_gradient away, or drop the term"};
   }
-  return found;
+  if (depends.on_data[id]) {
+    if (!paths.linear[id]) return Refused{};
+    return Refused{"L101", "its argument depends on the data",
+                   "only terms of parameters alone have a prox; nothing to do for a data loss"};
+  }
+  if (!paths.linear[id]) {
+    if (!depends.on_trained[id]) return Refused{};
+    return Refused{"L105", "the loss does not depend on it linearly: it sits under another function",
+                   "add the penalty to the loss itself"};
+  }
+  if (depends.on_random[id])
+    return Refused{"L111", "its argument is masked at random, so that the prox would be biased",
+                   "penalise the parameter itself, and drop out activations only"};
+  return std::nullopt;
 }
 
-void check_sign(const PenaltyTerm& term, const std::optional<Tensor>& weight) {
-  if (!weight) return;
-  for (int64_t i = 0; i < weight->count(); ++i)
-    if (weight->at(i) < 0)
+void check_sign(Value weight, const Penalty& penalty, const std::string& parameter) {
+  const std::optional<Tensor> constant = constant_value(weight);
+  if (!constant) return;
+  for (int64_t i = 0; i < constant->count(); ++i)
+    if (constant->at(i) < 0)
       throw UserError(fmt::format(
           "L104: the coefficient of {} on '{}' is {:.6g}; a penalty needs a coefficient of 0 or more",
-          term.penalty->formula, term.parameter, weight->at(i)));
+          penalty.formula, parameter, constant->at(i)));
+}
+
+bool is_negative_somewhere(Value weight) {
+  const std::optional<Tensor> constant = constant_value(weight);
+  for (int64_t i = 0; constant && i < constant->count(); ++i)
+    if (constant->at(i) < 0) return true;
+  return false;
+}
+
+std::string number_text(const std::optional<double>& number) {
+  return number ? fmt::format("{:.6g} * ", *number) : "weighted ";
+}
+
+std::string with_name(std::string formula, const std::string& name) {
+  if (const size_t x = formula.find('x'); x != std::string::npos) formula.replace(x, 1, name);
+  return formula;
+}
+
+// "0.01 * |w - 1|": what the term comes to on the parameter, all factors and shifts included.
+void describe(PenaltyTerm& term, const std::string& parameter) {
+  const ScalarTerm& scalar = *term.scalar;
+  const auto shifted = [&](Value at) {
+    if (!at) return parameter;
+    const std::optional<double> number = uniform_value(at);
+    return number ? fmt::format("{} {} {:.6g}", parameter, *number < 0 ? "+" : "-", std::abs(*number))
+                  : parameter + " - (a tensor)";
+  };
+  if (scalar.quadratic) {
+    term.coefficient = uniform_value(scalar.quadratic);
+    term.text = number_text(term.coefficient) + parameter + "^2";
+  } else if (scalar.kinks.size() == 1) {
+    const ScalarTerm::Kink& kink = scalar.kinks.front();
+    const std::string inner = shifted(kink.at);
+    const bool flat_below = kink.below && uniform_value(kink.below) == 0.0,
+               flat_above = kink.below && uniform_value(kink.above) == 0.0;
+    term.coefficient = uniform_value(flat_above ? kink.below : kink.above);
+    if (flat_above && term.coefficient) term.coefficient = -*term.coefficient;
+    if (!kink.below) {
+      term.text = number_text(term.coefficient) + "|" + inner + "|";
+    } else if (flat_below) {
+      term.text = fmt::format("{}max({}, 0)", number_text(term.coefficient), inner);
+    } else if (flat_above) {
+      term.text =
+          fmt::format("{}max(-{}, 0)", number_text(term.coefficient), kink.at ? "(" + inner + ")" : inner);
+    } else {
+      term.coefficient.reset();
+      term.text = "weighted " + with_name(term.penalty->formula, inner);
+    }
+  } else {
+    const auto limit = [](Value value) {
+      const std::optional<double> number = value ? uniform_value(value) : std::nullopt;
+      return number ? fmt::format("{:.6g}", *number) : std::string("a tensor");
+    };
+    if (scalar.low) term.text = fmt::format("{} >= {}", parameter, limit(scalar.low));
+    if (scalar.high)
+      term.text += fmt::format("{}{} <= {}", scalar.low ? ", " : "", parameter, limit(scalar.high));
+  }
+}
+
+// The φ of a record on each element of its argument, times the weight.
+ScalarTerm term_of(const ScalarPenalty& scalar, Value weight) {
+  Graph& graph = weight.graph();
+  const auto number = [&](double value) { return graph.constant(value, weight.dtype()); };
+  const auto place = [&](double at) { return at == 0 ? Value() : number(at); };
+  ScalarTerm term;
+  if (scalar.quadratic != 0) term.quadratic = scalar.quadratic == 1 ? weight : scalar.quadratic * weight;
+  for (const ScalarPenalty::Kink& kink : scalar.kinks) {
+    const bool symmetric = kink.slope_below == -kink.slope_above;
+    const auto slope = [&](double value) { return value == 1 ? weight : value * weight; };
+    term.kinks.push_back(
+        {place(kink.at), symmetric ? Value() : slope(kink.slope_below), slope(kink.slope_above)});
+  }
+  if (std::isfinite(scalar.low)) term.low = number(scalar.low);
+  if (std::isfinite(scalar.high)) term.high = number(scalar.high);
+  return term;
+}
+
+ScalarTerm settled_term(ScalarTerm term) {
+  const auto settle = [](Value& value) {
+    if (value) value = settled(value);
+  };
+  settle(term.quadratic), settle(term.low), settle(term.high);
+  for (ScalarTerm::Kink& kink : term.kinks) settle(kink.at), settle(kink.below), settle(kink.above);
+  return term;
+}
+
+// The terms that the node is for the parameters it shows. Throws NotAView.
+std::vector<PenaltyTerm> terms_of(Value node, Value adjoint, const Dependence& depends,
+                                  const std::vector<Value>& trained) {
+  Graph& graph = node.graph();
+  const Node written = graph.node(node.node());
+  const Penalty& penalty = *written.op->penalty;
+  const Value argument = graph.value(written.inputs[0]);
+  const std::vector<int32_t> shown = shown_parameters(argument, depends, trained);
+  if (shown.empty()) return {};
+  check_sign(adjoint, penalty, graph.node(shown.front()).name);
+  if (!constant_value(adjoint)) adjoint = build("require_nonnegative", {Operand(adjoint, written.where)});
+  std::vector<PenaltyTerm> terms;
+  PenaltyTerm common{.node = node, .penalty = &penalty, .where = written.where};
+  if (penalty.scalar) {
+    if (adjoint.shape() != argument.shape()) adjoint = broadcast_to(adjoint, argument.shape());
+    for (auto& [parameter, scalar] : carry_to_parameters(
+             argument, term_of(penalty.scalar(written.attributes), adjoint), depends, trained)) {
+      PenaltyTerm term = common;
+      term.parameters = {graph.node(parameter).name};
+      term.scalar = settled_term(std::move(scalar));
+      describe(term, term.parameters.front());
+      terms.push_back(std::move(term));
+    }
+    return terms;
+  }
+  for (int32_t id : shown) common.parameters.push_back(graph.node(id).name);
+  common.argument = argument;
+  common.weight = settled(adjoint);
+  common.coefficient = uniform_value(common.weight);
+  std::string names = common.parameters.front();
+  for (size_t i = 1; i < common.parameters.size(); ++i) names += ", " + common.parameters[i];
+  common.text = number_text(common.coefficient) + with_name(penalty.formula, names);
+  terms.push_back(std::move(common));
+  return terms;
 }
 
 }  // namespace
 
+bool PenaltyTerm::is_of(std::string_view parameter) const {
+  return std::find(parameters.begin(), parameters.end(), parameter) != parameters.end();
+}
+
 PenaltySplit split_penalties(Value loss, const std::vector<Value>& parameters) {
   Graph& graph = loss.graph();
   const Dependence depends = dependence(graph, parameters);
-  const auto [reached, linear] = paths_to(loss);
+  const Paths paths = paths_to(loss);
+  const std::vector<bool> plain = in_plain_terms(loss, depends, paths.linear);
 
   PenaltySplit split;
-  std::vector<int32_t> candidates;
-  const auto refuse = [&](int32_t id, std::string code, std::string reason, std::string advice) {
+  const auto refuse = [&](int32_t id, const std::string& code, const std::string& reason,
+                          const std::string& advice) {
     const Node& node = graph.node(id);
-    if (node.op->penalty->nonsmooth)
-      split.refusals.push_back(
-          {std::move(code), node.op->name, std::move(reason), std::move(advice), node.where});
+    const bool silent = node.op->penalty->everyday && !plain[id];
+    if (node.op->penalty->nonsmooth && !silent && !code.empty())
+      split.refusals.push_back({code, node.op->name, reason, advice, node.where});
   };
+  std::vector<Value> nodes;
   const Edge root{loss.node(), loss.output()};
   const std::vector<bool> used = ancestors(graph, {&root, 1});
   for (int32_t id = 0; id <= loss.node(); ++id) {
-    const Node& node = graph.node(id);
-    if (!used[id] || !node.op->penalty || !depends.on_parameters[id]) continue;
-    if (!reached[id]) {
-      if (linear[id])
-        refuse(id, "L106", "it is under stop_gradient, so its gradient is zero by design",
-               "take stop_gradient away, or drop the term");
-    } else if (depends.on_data[id]) {
-      if (linear[id])
-        refuse(id, "L101", "its argument depends on the data",
-               "only terms of parameters alone have a prox; nothing to do for a data loss");
-    } else if (!linear[id]) {
-      if (depends.on_trained[id])
-        refuse(id, "L105", "the loss does not depend on it linearly: it sits under another function",
-               "add the penalty to the loss itself");
+    if (!used[id] || !graph.node(id).op->penalty || !depends.on_parameters[id]) continue;
+    if (const auto refused = refused_by_place(id, depends, paths)) {
+      refuse(id, refused->code, refused->reason, refused->advice);
     } else {
-      candidates.push_back(id);
+      nodes.push_back({&graph, id});
     }
   }
-  if (candidates.empty()) return split;
+  if (nodes.empty()) return split;
 
-  std::vector<Value> nodes;
-  for (int32_t id : candidates) nodes.push_back({&graph, id});
   const std::vector<Value> adjoints = gradient(loss, nodes, nodes);
   const Dependence after = dependence(graph, parameters);  // the adjoints' nodes are there as well
   for (size_t i = 0; i < nodes.size(); ++i) {
-    const int32_t id = candidates[i];
-    const Penalty& penalty = *graph.node(id).op->penalty;
-    if (after.on_trained[adjoints[i].node()]) {
+    const int32_t id = nodes[i].node(), adjoint = adjoints[i].node();
+    if (after.on_trained[adjoint]) {
       refuse(id, "L103", "its coefficient is itself trained, and would shrink to zero",
              "make the coefficient a constant or a fed scalar, or wrap it in stop_gradient");
-      continue;
-    }
-    if (after.on_data[adjoints[i].node()]) {
+    } else if (after.on_data[adjoint]) {
       refuse(id, "L101", "its coefficient depends on the data",
              "make the coefficient a constant or a fed scalar");
-      continue;
-    }
-    const Value argument = graph.value(graph.node(id).inputs[0]);
-    Value weight = adjoints[i];
-    if (weight.shape() != argument.shape()) weight = broadcast_to(weight, argument.shape());
-    try {
-      for (const auto& [parameter, own] :
-           weights_of_parameters(argument, weight, penalty, after, parameters)) {
-        PenaltyTerm term{nodes[i], &penalty,     graph.node(parameter).name,
-                         own,      std::nullopt, graph.node(id).where};
-        const std::optional<Tensor> constant = constant_value(own);
-        check_sign(term, constant);
-        if (!constant) {
-          term.weight = build("require_nonnegative", {Operand(own, graph.node(id).where)});
-        } else if (constant->count() > 0) {
-          bool uniform = true;
-          for (int64_t k = 1; k < constant->count(); ++k) uniform &= constant->at(k) == constant->at(0);
-          if (uniform) {
-            term.coefficient = constant->at(0);
-            term.weight = graph.constant(Tensor::scalar(constant->at(0), constant->dtype()));
-          } else {
-            term.weight = graph.constant(*constant);
-          }
-        }
-        split.terms.push_back(std::move(term));
+    } else if (after.on_random[adjoint]) {
+      refuse(id, "L111", "it is masked at random, so that the prox would be biased",
+             "penalise every element at every step");
+    } else if (graph.node(id).op->penalty->everyday && is_negative_somewhere(adjoints[i])) {
+      continue;  // a concave part of the loss, which nobody calls a penalty
+    } else {
+      try {
+        std::vector<PenaltyTerm> terms = terms_of(nodes[i], adjoints[i], after, parameters);
+        split.terms.insert(split.terms.end(), terms.begin(), terms.end());
+      } catch (const NotAView& why) {
+        refuse(id, why.code, why.reason, why.advice);
       }
-    } catch (const NotAView& why) {
-      std::erase_if(split.terms, [&](const PenaltyTerm& term) { return term.node == nodes[i]; });
-      refuse(id, why.code, why.reason, why.advice);
     }
   }
+  refuse_inexact_sums(split);
 
   // A node cut for one parameter is cut for all it shows, so smooth terms stay only where every parameter
   // they show has a kink from another term.
   const auto has_kink = [&](const std::string& parameter) {
     return std::any_of(split.terms.begin(), split.terms.end(), [&](const PenaltyTerm& term) {
-      return term.parameter == parameter && term.penalty->nonsmooth;
+      return term.is_of(parameter) && term.penalty->nonsmooth;
     });
   };
   std::vector<Value> keep_gradient;
   for (const PenaltyTerm& term : split.terms)
-    if (!has_kink(term.parameter)) keep_gradient.push_back(term.node);
+    if (!std::all_of(term.parameters.begin(), term.parameters.end(), has_kink))
+      keep_gradient.push_back(term.node);
   std::erase_if(split.terms, [&](const PenaltyTerm& term) {
     return std::find(keep_gradient.begin(), keep_gradient.end(), term.node) != keep_gradient.end();
   });

@@ -9,17 +9,37 @@
 
 namespace lariat {
 
-/// A term h = Σᵢ weightᵢ φ(wᵢ) of a loss, φ being the function of a penalty record and w one parameter.
+/// quadratic·w² + Σ kinks within [low, high], element by element of one parameter w. All values
+/// have the parameter's shape or are scalars; an empty one says 0, or no limit.
+struct ScalarTerm {
+  struct Kink {
+    Value at;
+    /// Slopes on either side of `at`; an empty one below says -above.
+    Value below, above;
+  };
+  Value quadratic;
+  std::vector<Kink> kinks;
+  Value low, high;
+};
+
+/// A term h = Σᵢ weightᵢ φᵢ of a loss, φ being the function of a penalty record on views of parameters.
 struct PenaltyTerm {
   /// The node whose backward edge is cut.
   Value node;
   const Penalty* penalty = nullptr;
-  std::string parameter;
-  /// Of the parameter's shape, or a scalar: every factor between the term and the loss included.
-  Value weight;
-  /// The weight where it is one constant for all elements.
+  /// One for a scalar term; a structured one may span several.
+  std::vector<std::string> parameters;
+  /// For penalties that are functions of single elements.
+  std::optional<ScalarTerm> scalar;
+  /// For structured penalties: what φ is applied to, and the adjoint of its result.
+  Value argument, weight;
+  /// Where one number is the coefficient of all elements.
   std::optional<double> coefficient;
+  /// "0.01 * |w|".
+  std::string text;
   std::source_location where;
+
+  bool is_of(std::string_view parameter) const;
 };
 
 struct PenaltySplit {
@@ -28,15 +48,13 @@ struct PenaltySplit {
 };
 
 /// Finds the penalty terms of `loss`: nodes whose record is a penalty, on which the loss depends linearly,
-/// and whose argument is a scaled view of one of `parameters`. Terms of a parameter are taken only where one
-/// of them has a kink. Adds nodes for the weights. Throws UserError (L104) for a constant negative weight.
+/// and whose argument is a scaled and shifted view of `parameters`. Terms are taken only where every
+/// parameter they show has one with a kink, and where the prox of all terms of a parameter is exact. Adds
+/// nodes for the weights. Throws UserError (L104) for a constant negative weight.
 PenaltySplit split_penalties(Value loss, const std::vector<Value>& parameters);
 
-/// Copies the graph of `loss` into `to` with every listed spelling of |x| and x² turned into abs and square;
-/// only values that depend on no input are touched. Returns the loss in `to`.
+/// Copies the graph of `loss` into `to` with every listed spelling of a penalty turned into its op; only
+/// values that depend on no input are touched. Returns the loss in `to`.
 Value canonicalize_penalties(Value loss, Graph& to);
-
-/// The value as a tensor where it depends on constants only.
-std::optional<Tensor> constant_value(Value value);
 
 }  // namespace lariat

@@ -4,54 +4,160 @@
 
 #include <algorithm>
 
+#include "autodiff/combination.hpp"
+#include "autodiff/gradient.hpp"
+#include "autodiff/penalty_view.hpp"
+#include "ops/ops.hpp"
+
 namespace lariat {
 
 namespace {
 
-void in_stage_order(std::vector<PenaltyTerm>& terms) {
-  std::stable_sort(terms.begin(), terms.end(), [](const PenaltyTerm& a, const PenaltyTerm& b) {
-    return a.penalty->stage < b.penalty->stage;
-  });
+// argmin_w q·w² + (w − v)²/(2s) = v/(1 + 2qs), and the sum is (w − that)²/(2s/(1 + 2qs)) but for a constant:
+// the prox of any further term with that point and step is the prox of the sum.
+ProxPoint shrink(ProxPoint at, Value quadratic) {
+  const Value shrinkage = 1 + 2 * quadratic * at.step;
+  return {at.point / shrinkage, at.step / shrinkage};
 }
 
-std::string describe(const PenaltyTerm& term) {
-  std::string formula = term.penalty->formula;
-  if (const size_t x = formula.find('x'); x != std::string::npos) formula.replace(x, 1, term.parameter);
-  return term.coefficient ? fmt::format("{:.6g} * {}", *term.coefficient, formula)
-                          : fmt::format("weighted {}", formula);
+// Kinks at one place are one kink.
+std::vector<ScalarTerm::Kink> merged(const std::vector<ScalarTerm::Kink>& kinks) {
+  std::vector<ScalarTerm::Kink> result;
+  const auto same = [](Value a, Value b) {
+    return (!a && !b) || (a && b && (a == b || (uniform_value(a) && uniform_value(a) == uniform_value(b))));
+  };
+  for (ScalarTerm::Kink kink : kinks) {
+    if (kink.at && uniform_value(kink.at) == 0.0) kink.at = {};
+    const auto known = std::find_if(result.begin(), result.end(),
+                                    [&](const ScalarTerm::Kink& other) { return same(other.at, kink.at); });
+    if (known == result.end()) {
+      result.push_back(kink);
+      continue;
+    }
+    if (known->below || kink.below)
+      known->below = (known->below ? known->below : -known->above) + (kink.below ? kink.below : -kink.above);
+    known->above = known->above + kink.above;
+  }
+  return result;
+}
+
+Value bend(ProxPoint at, const std::vector<ScalarTerm::Kink>& kinks) {
+  const std::vector<ScalarTerm::Kink> all = merged(kinks);
+  if (all.empty()) return at.point;
+  if (all.size() == 1 && !all[0].below) {
+    // argmin_w a·|w − c| + (w − v)²/(2s) = c + S(v − c, a·s)
+    if (!all[0].at) return soft_threshold(at.point, all[0].above * at.step);
+    return all[0].at + soft_threshold(at.point - all[0].at, all[0].above * at.step);
+  }
+  std::vector<Operand> operands{at.point, at.step};
+  for (const ScalarTerm::Kink& kink : all) {
+    operands.push_back(kink.at ? Operand(kink.at) : Operand(0));
+    operands.push_back(kink.below ? kink.below : -kink.above);
+    operands.push_back(kink.above);
+  }
+  return kink_prox(operands);
+}
+
+// A structured term maps its argument, which shows the parameters: the proposals seen through the same views,
+// and back. For an argument c·w + s, steps are multiplied by c², and w = (result − s)/c.
+void apply(const PenaltyTerm& term, ProxPoints& points) {
+  Graph& graph = term.node.graph();
+  const Attributes attributes = graph.node(term.node.node()).attributes;
+  std::vector<Value> parameters;
+  std::map<int32_t, Value> point, step;
+  for (const std::string& name : term.parameters) {
+    const Value parameter = graph.find_source(name);
+    parameters.push_back(parameter);
+    const ProxPoint& at = points.at(name);
+    point[parameter.node()] = at.point;
+    step[parameter.node()] = at.step.rank() == 0 ? broadcast_to(at.step, parameter.shape()) : at.step;
+  }
+  if (term.argument == parameters.front()) {
+    ProxPoint& at = points.at(term.parameters.front());
+    at.point = term.penalty->prox(at, term.weight, attributes);
+    return;
+  }
+  const AffineView view = affine_view(term.argument, parameters);
+  const bool scaled = view.is_scaled(), shifted = view.is_shifted();
+  Value steps = points.at(term.parameters.front()).step;
+  if (!term.penalty->scalar_metric) {
+    steps = substitute(term.argument, step);
+    if (shifted) steps = steps - view.shift;
+    if (scaled) steps = steps * view.factor;
+  } else if (scaled) {
+    steps = steps * square(view.factor);
+  }
+  Value mapped = term.penalty->prox({substitute(term.argument, point), steps}, term.weight, attributes);
+  if (shifted) mapped = mapped - view.shift;
+  // The vjp of c·w multiplies by c once more.
+  if (scaled) mapped = mapped / square(view.factor);
+  const auto back = [&](Value value) {
+    return gradient(sum(term.argument * stop_gradient(value)), parameters);
+  };
+  const std::vector<Value> returned = back(mapped);
+  const std::vector<Value> covered =
+      back(scaled ? reciprocal(broadcast_to(view.factor, term.argument.shape())) : ones_like(term.argument));
+  for (size_t i = 0; i < parameters.size(); ++i) {
+    Value& at = points.at(term.parameters[i]).point;
+    const Value shows = settled(covered[i]);
+    at = uniform_value(shows) ? returned[i] : where(greater(shows, 0.5), returned[i], at);
+  }
 }
 
 }  // namespace
 
-Value proximal_update(const ProxPoint& proposal, std::vector<PenaltyTerm> terms) {
-  in_stage_order(terms);
-  ProxPoint at = proposal;
-  // Terms of one operator add up before it is applied: S(S(v, s), t) = S(v, s + t) holds, but rounds twice.
-  for (size_t i = 0; i < terms.size();) {
-    const Penalty* penalty = terms[i].penalty;
-    Value weight = terms[i].weight;
-    for (++i; i < terms.size() && terms[i].penalty->prox == penalty->prox; ++i)
-      weight = weight + terms[i].weight;
-    at = penalty->prox(at, weight);
+std::map<std::string, Value> proximal_updates(const ProxPoints& proposals,
+                                              const std::vector<PenaltyTerm>& terms) {
+  ProxPoints points = proposals;
+  const auto scalar_terms = [&](const std::string& name) {
+    std::vector<const ScalarTerm*> own;
+    for (const PenaltyTerm& term : terms)
+      if (term.scalar && term.is_of(name)) own.push_back(&*term.scalar);
+    return own;
+  };
+  for (auto& [name, at] : points)
+    for (const ScalarTerm* term : scalar_terms(name))
+      if (term->quadratic) at = shrink(at, term->quadratic);
+  for (const PenaltyTerm* term : in_order(terms, Combination::first)) apply(*term, points);
+  for (auto& [name, at] : points) {
+    std::vector<ScalarTerm::Kink> kinks;
+    for (const ScalarTerm* term : scalar_terms(name))
+      kinks.insert(kinks.end(), term->kinks.begin(), term->kinks.end());
+    at.point = bend(at, kinks);
+    // On one number, the prox of a convex term within bounds is its prox, clipped.
+    for (const ScalarTerm* term : scalar_terms(name)) {
+      if (term->low) at.point = maximum(at.point, term->low);
+      if (term->high) at.point = minimum(at.point, term->high);
+    }
   }
-  return at.point;
+  for (const PenaltyTerm* term : in_order(terms, Combination::last)) apply(*term, points);
+  for (const PenaltyTerm* term : in_order(terms, Combination::alone)) apply(*term, points);
+  std::map<std::string, Value> updates;
+  for (const auto& [name, at] : points) updates[name] = at.point;
+  return updates;
 }
 
 RewriteReport make_report(const PenaltySplit& split, const std::string& metric) {
   RewriteReport report;
   report.refused = split.refusals;
-  std::vector<PenaltyTerm> terms = split.terms;
-  in_stage_order(terms);
-  for (const PenaltyTerm& term : terms) {
+  for (const PenaltyTerm& term : split.terms) {
+    std::string names = term.parameters.front();
+    for (size_t i = 1; i < term.parameters.size(); ++i) names += ", " + term.parameters[i];
     auto entry = std::find_if(report.rewritten.begin(), report.rewritten.end(),
-                              [&](const RewriteReport::Entry& e) { return e.parameter == term.parameter; });
-    if (entry == report.rewritten.end())
-      entry = report.rewritten.insert(entry, {term.parameter, {}, {}, metric});
-    entry->terms.push_back(describe(term));
+                              [&](const RewriteReport::Entry& e) { return e.parameter == names; });
+    if (entry == report.rewritten.end()) {
+      const bool one_step =
+          std::any_of(term.parameters.begin(), term.parameters.end(),
+                      [&](const std::string& name) { return needs_scalar_metric(split.terms, name); });
+      entry = report.rewritten.insert(entry,
+                                      {names, {}, {}, {}, metric + (one_step ? ", one step for all" : "")});
+    }
+    entry->terms.push_back(term.text);
+    entry->coefficients.push_back(term.coefficient);
     if (entry->operator_name.find(term.penalty->operator_name) == std::string::npos)
       entry->operator_name += (entry->operator_name.empty() ? "" : ", ") + term.penalty->operator_name;
   }
-  std::sort(
+  std::stable_sort(
       report.rewritten.begin(), report.rewritten.end(),
       [](const RewriteReport::Entry& a, const RewriteReport::Entry& b) { return a.parameter < b.parameter; });
   return report;

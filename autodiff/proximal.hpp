@@ -1,13 +1,20 @@
 #pragma once
 
+#include <map>
+
 #include "autodiff/penalty.hpp"
 #include "autodiff/rewrite_report.hpp"
 
 namespace lariat {
 
-/// prox of the sum of `terms` (all of one parameter) at the optimizer's proposal, in the proposal's own
-/// metric: w⁺ = argmin_w Σ terms(w) + Σᵢ (wᵢ - vᵢ)²/(2 stepᵢ).
-Value proximal_update(const ProxPoint& proposal, std::vector<PenaltyTerm> terms);
+/// The parameters' proposals by name.
+using ProxPoints = std::map<std::string, ProxPoint>;
+
+/// prox of the sum of `terms` at the optimizer's proposals, in the proposals' own metric:
+///   w⁺ = argmin_w Σ terms(w) + Σᵢ (wᵢ - vᵢ)²/(2 stepᵢ),
+/// for every parameter; one without a term keeps its proposal.
+std::map<std::string, Value> proximal_updates(const ProxPoints& proposals,
+                                              const std::vector<PenaltyTerm>& terms);
 
 RewriteReport make_report(const PenaltySplit& split, const std::string& metric);
 

@@ -33,16 +33,22 @@ std::string RewriteReport::text() const {
 
 std::string RewriteReport::json() const {
   nlohmann::json all{{"rewritten", nlohmann::json::array()}, {"refused", nlohmann::json::array()}};
-  for (const Entry& entry : rewritten)
+  for (const Entry& entry : rewritten) {
+    nlohmann::json coefficients = nlohmann::json::array();
+    for (const auto& coefficient : entry.coefficients)
+      coefficients.push_back(coefficient ? nlohmann::json(*coefficient) : nlohmann::json());
     all["rewritten"].push_back({{"parameter", entry.parameter},
                                 {"terms", entry.terms},
+                                {"coefficients", coefficients},
                                 {"operator", entry.operator_name},
                                 {"metric", entry.metric}});
+  }
   for (const Refusal& refusal : refused)
     all["refused"].push_back({{"code", refusal.code},
                               {"term", refusal.term},
                               {"reason", refusal.reason},
                               {"advice", refusal.advice},
+                              {"file", refusal.where.file_name()},
                               {"line", refusal.where.line()}});
   if (!note.empty()) all["note"] = note;
   return all.dump();

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <iosfwd>
+#include <optional>
 #include <source_location>
 #include <string>
 #include <vector>
@@ -23,6 +24,8 @@ struct RewriteReport {
     std::string parameter;
     /// "0.001 * |W|", "weighted |W|", …
     std::vector<std::string> terms;
+    /// The terms' coefficients, each where it is one number for all elements.
+    std::vector<std::optional<double>> coefficients;
     /// "soft threshold", "shrinkage, soft threshold".
     std::string operator_name;
     std::string metric;

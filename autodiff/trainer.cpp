@@ -6,6 +6,7 @@
 #include <cmath>
 #include <ostream>
 
+#include "autodiff/combination.hpp"
 #include "autodiff/gradient.hpp"
 #include "autodiff/proximal.hpp"
 #include "graph/error.hpp"
@@ -117,14 +118,14 @@ std::unique_ptr<Graph> training_step(Value written, const Optimizer& optimizer, 
   const Value rate = step->input(learning_rate_input, {}, f64);
   const Value count = step->state("step", {}, init::zeros(), i32) + step->constant(1, i32);
   step->update("step", count);
+  ProxPoints proposals;
   for (size_t i = 0; i < parameters.size(); ++i) {
     const DType dtype = parameters[i].dtype();
-    UpdateContext context(*step, parameters[i], smooth[i], cast(rate, dtype), cast(count, dtype));
-    std::vector<PenaltyTerm> own;
-    for (const PenaltyTerm& term : split.terms)
-      if (term.parameter == parameters[i].name()) own.push_back(term);
-    step->update(parameters[i].name(), proximal_update(optimizer.propose(context), std::move(own)));
+    UpdateContext context(*step, parameters[i], smooth[i], cast(rate, dtype), cast(count, dtype),
+                          needs_scalar_metric(split.terms, parameters[i].name()));
+    proposals.emplace(parameters[i].name(), optimizer.propose(context));
   }
+  for (const auto& [name, next] : proximal_updates(proposals, split.terms)) step->update(name, next);
   if (const Value random = step->find_source(random_state_name))
     step->update(std::string(random_state_name),
                  random + step->constant(Tensor::of<int32_t>({3}, {0, 0, 1})));

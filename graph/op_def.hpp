@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <limits>
 #include <optional>
 #include <span>
 
@@ -176,20 +177,53 @@ struct Cost {
   double bytes = 0;
 };
 
-/// Makes an op whose first input is x the convex penalty Σᵢ aᵢ φ(xᵢ), a = the op's adjoint broadcast to x.
+/// A convex φ on one number: quadratic·x² + Σ kinks within [low, high], +∞ elsewhere.
+struct ScalarPenalty {
+  /// slope_below·(x - at) for x < at, slope_above·(x - at) for x > at; slope_below <= slope_above.
+  struct Kink {
+    double at = 0, slope_below = -1, slope_above = 1;
+  };
+  double quadratic = 0;
+  std::vector<Kink> kinks = {};
+  double low = -std::numeric_limits<double>::infinity(), high = std::numeric_limits<double>::infinity();
+};
+
+/// Which other terms on the same elements a penalty's prox can be combined with, exactly; squares go with
+/// all.
+enum class Combination {
+  /// Before kinks and bounds that are the same for all elements (Yu 2013, prop. 4).
+  first,
+  /// After kinks at 0; with others of its kind where their elements are disjoint or nested.
+  last,
+  /// With nothing else.
+  alone
+};
+
+/// Makes an op the penalty Σ aᵢ φ(x)ᵢ, x being its first input, φ(x) its output 0 and a that output's
+/// adjoint.
 struct Penalty {
   /// The penalty in the report's words, with x for the parameter: "|x|".
   std::string formula;
   /// The proximal operator's name in the report: "soft threshold".
   std::string operator_name;
-  /// Whether φ has a kink: only then is a prox needed for exact zeros.
-  bool nonsmooth = false;
-  /// Penalties on one parameter are applied in this order; the composition must be the prox of their sum.
-  int stage = 0;
-  /// φ(s·x) = |s|^degree φ(x): how constant factors inside the penalty come out.
-  int degree = 1;
-  /// argmin_w Σ aᵢφ(wᵢ) + Σ (wᵢ - vᵢ)²/(2 stepᵢ), and the step with which the next stage goes on.
-  ProxPoint (*prox)(ProxPoint at, Value weight) = nullptr;
+  /// Whether φ has a kink, or leaps: only then is a prox needed for exact zeros.
+  bool nonsmooth = true;
+  /// The op is common in models too, where nothing need be said of it.
+  bool everyday = false;
+  /// φ, for an element-wise op or its sum that is convex and piecewise quadratic: everything else follows.
+  ScalarPenalty (*scalar)(const Attributes&) = nullptr;
+
+  // For all others:
+  Combination combination = Combination::last;
+  bool convex = true;
+  /// The prox is exact only where all steps of one parameter are the same.
+  bool scalar_metric = false;
+  /// argmin_w Σ weightᵢ φ(w)ᵢ + Σ (wᵢ - vᵢ)²/(2 stepᵢ), v and step broadcast together. The weight broadcasts
+  /// to output 0; with a scalar metric the step is a scalar.
+  Value (*prox)(ProxPoint at, Value weight, const Attributes&) = nullptr;
+  /// The element of gradient + ∂(Σ weightᵢ φ)(x) of least norm, of x's shape: its norm is the distance of
+  /// -gradient to the subdifferential (of a non-convex φ, to its limiting one).
+  Value (*residual)(Value x, Value gradient, Value weight, const Attributes&) = nullptr;
 };
 
 /// Nodes of one op that follow each other step by step and share their weights, as a pass has found them.

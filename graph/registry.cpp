@@ -18,7 +18,8 @@ const OpDef& Registry::add(OpDef def) {
     check(def.traits.alias || def.kernel, "has no kernel");
     check(!def.traits.elementwise || def.block || def.prepare, "is element-wise without a block kernel");
   }
-  check(!def.penalty || def.penalty->prox, "is a penalty without a prox");
+  check(!def.penalty || def.penalty->scalar || (def.penalty->prox && def.penalty->residual),
+        "is a penalty without a prox or the distance to its subdifferential");
   if (defs_.contains(def.name))
     throw UserError(fmt::format("the op '{}' exists already; choose another name", def.name));
   const std::string name = def.name;

@@ -7,13 +7,6 @@
 
 namespace lariat {
 
-namespace {
-
-// argmin_w a·|w| + (w − v)²/(2s) = S(v, a·s). The step stays: thresholds of several terms add up.
-ProxPoint prox(ProxPoint at, Value weight) { return {soft_threshold(at.point, weight * at.step), at.step}; }
-
-}  // namespace
-
 // y = |x|:  dx = dy·sign x
 OpDef records::abs() {
   OpDef def = elementwise_op("abs", "|x|.", {{"x", ""}}, number_blocks<1>([](auto x) { return abs(x); }));
@@ -21,10 +14,7 @@ OpDef records::abs() {
   def.kinks = "At 0 the derivative is 0.";
   def.penalty = Penalty{.formula = "|x|",
                         .operator_name = "soft threshold",
-                        .nonsmooth = true,
-                        .stage = 1,
-                        .degree = 1,
-                        .prox = prox};
+                        .scalar = [](const Attributes&) { return ScalarPenalty{.kinks = {{0, -1, 1}}}; }};
   def.reference = [](std::span<const long double> x) { return std::fabs(x[0]); };
   def.samples = {{"values", {{{2}, {-1.5, 2}}}, {}, {1.5, 2}},
                  {"matrix", {{{2, 3}, {}, -1, 1, 0.1}}},

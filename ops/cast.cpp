@@ -28,6 +28,7 @@ OpDef records::cast() {
             .inputs = {{"x", "of any dtype"}},
             .outputs = {{"result", "of dtype `dtype`"}}};
   def.attributes = {{"dtype", AttributeKind::dtype, "the dtype of the result"}};
+  def.traits.selection = true;
   def.traits.linear = {true};
   def.infer = [](const InferContext& c) -> std::vector<TensorType> {
     return {{c.attribute<DType>("dtype"), c.shape(0)}};

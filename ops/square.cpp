@@ -5,17 +5,6 @@
 
 namespace lariat {
 
-namespace {
-
-// argmin_w a·w² + (w − v)²/(2s) = v/(1 + 2as), and the sum is (w − that)²/(2s/(1 + 2as)) but for a constant:
-// the prox of any further term with that point and step is the prox of the sum.
-ProxPoint prox(ProxPoint at, Value weight) {
-  const Value shrinkage = 1 + 2 * weight * at.step;
-  return {at.point / shrinkage, at.step / shrinkage};
-}
-
-}  // namespace
-
 // y = x²:  dx = 2·dy·x
 OpDef records::square() {
   OpDef def = elementwise_op("square", "x * x.", {{"x", ""}}, number_blocks<1>([](auto x) { return x * x; }));
@@ -23,9 +12,7 @@ OpDef records::square() {
   def.penalty = Penalty{.formula = "x^2",
                         .operator_name = "shrinkage",
                         .nonsmooth = false,
-                        .stage = 0,
-                        .degree = 2,
-                        .prox = prox};
+                        .scalar = [](const Attributes&) { return ScalarPenalty{.quadratic = 1}; }};
   def.reference = [](std::span<const long double> x) { return x[0] * x[0]; };
   def.samples = {
       {"values", {{{3}, {-1.5, 0, 2}}}, {}, {2.25, 0, 4}}, {"matrix", {{{2, 3}}}}, {"one", {{{1, 1, 1}}}}};

@@ -1,0 +1,381 @@
+#include "autodiff/penalty_view.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "graph/error.hpp"
+#include "graph/exec/program.hpp"
+#include "ops/ops.hpp"
+
+namespace lariat {
+
+namespace {
+
+std::vector<bool> reached_by_gradients(const Graph& graph, const std::vector<int32_t>& sources) {
+  std::vector<bool> reached(graph.size());
+  for (int32_t id : sources) reached[id] = true;
+  for (int32_t id = 0; id < graph.size(); ++id) {
+    const Node& node = graph.node(id);
+    if (node.op->traits.stops_gradient) continue;
+    for (const Edge& edge : node.inputs)
+      if (reached[edge.node]) reached[id] = true;
+  }
+  return reached;
+}
+
+// How a node shows parameters: by a selection of its inputs' elements, or by one input, scaled and shifted.
+struct Link {
+  bool is_selection;
+  std::vector<bool> shows;  // which inputs
+  size_t input = 0;         // the one that is scaled
+};
+
+Link link_of(const Graph& graph, int32_t id, const Dependence& depends) {
+  const Node& node = graph.node(id);
+  Link link{node.op->traits.selection, {}};
+  for (const Edge& edge : node.inputs) link.shows.push_back(depends.on_parameters[edge.node]);
+  if (link.is_selection) return link;
+  link.input = std::find(link.shows.begin(), link.shows.end(), true) - link.shows.begin();
+  const Traits& traits = node.op->traits;
+  const bool scales = traits.elementwise && std::count(link.shows.begin(), link.shows.end(), true) == 1 &&
+                      traits.is_linear(link.input) && node.op->vjp;
+  if (!scales)
+    throw NotAView{"L102", fmt::format("its argument mixes elements of parameters ('{}')", node.op->name),
+                   "penalise each parameter element by element"};
+  return link;
+}
+
+// The parameters are where a view ends. Throws where it may not.
+bool ends_at(const Node& node, int32_t id, const std::vector<Value>& trained) {
+  if (node.op->traits.source == SourceKind::parameter) {
+    if (std::none_of(trained.begin(), trained.end(), [&](Value p) { return p.node() == id; }))
+      throw NotAView{"L109", fmt::format("'{}' is not trained by this optimizer", node.name),
+                     "drop the term, or train the parameter"};
+    return true;
+  }
+  if (node.op->traits.stops_gradient)
+    throw NotAView{"L106", "its argument is under stop_gradient, so its gradient is zero by design",
+                   "penalise the parameter itself"};
+  return false;
+}
+
+// A node once more, with other inputs.
+Value rebuilt(Graph& graph, const Node& node, const std::vector<Value>& inputs, int32_t output) {
+  const Value again = graph.add(*node.op, inputs, node.attributes, node.name, node.where);
+  return {&graph, again.node(), output};
+}
+
+bool is_uniform(Value value) { return !value || value.rank() == 0; }
+
+// Weights add up where a selection shows an element twice; its places must then be the same.
+ScalarTerm through_selection(const ScalarTerm& term, const std::function<Value(Value)>& back,
+                             Value argument) {
+  std::optional<Tensor> times;
+  const auto shown = [&]() -> const Tensor& {
+    if (!times) {
+      const std::optional<Tensor> counted = constant_value(back(ones_like(argument)));
+      if (!counted)
+        throw NotAView{"L102", "its argument picks elements of parameters by numbers that are not constants",
+                       "pick them by constants"};
+      times = *counted;
+    }
+    return *times;
+  };
+  const auto place = [&](Value at) {
+    if (is_uniform(at)) return at;
+    for (int64_t i = 0; i < shown().count(); ++i)
+      if (shown().at(i) > 1)
+        throw NotAView{"L102", "its argument shows an element of a parameter twice, with different shifts",
+                       "write one term for each shift"};
+    return back(at);
+  };
+  const auto weight = [&](Value value) {
+    return value ? back(value.shape() == argument.shape() ? value : broadcast_to(value, argument.shape()))
+                 : value;
+  };
+  ScalarTerm result{weight(term.quadratic), {}, {}, {}};
+  for (const ScalarTerm::Kink& kink : term.kinks)
+    result.kinks.push_back({place(kink.at), weight(kink.below), weight(kink.above)});
+  if (term.low || term.high) {
+    const Value covered = argument.graph().constant(shown());
+    const auto limit = [&](Value value, double none) {
+      if (!value) return value;
+      const Value limit = is_uniform(value) ? value : place(value);
+      return where(greater(covered, 0), limit, none);
+    };
+    result.low = limit(term.low, -std::numeric_limits<double>::infinity());
+    result.high = limit(term.high, std::numeric_limits<double>::infinity());
+  }
+  return result;
+}
+
+// φ(c·w + s): places move by −s and are divided by c; slopes are multiplied by c, and change sides where c is
+// negative.
+ScalarTerm through_scale(const ScalarTerm& term, Value factor, Value shift) {
+  const std::optional<double> number = uniform_value(factor);
+  const bool negative = number && *number < 0, positive = number && *number > 0;
+  const auto place = [&](Value at, bool always) {
+    if (!at && !shift && !always) return Value();
+    Value moved = at ? at : zeros_like(factor);
+    if (shift) moved = moved - shift;
+    if (number && *number == 1) return moved;
+    return positive || negative ? moved / factor : where(equal(factor, 0), 0, moved / factor);
+  };
+  ScalarTerm result;
+  if (term.quadratic) {
+    if (shift)
+      throw NotAView{"L102", "a square around another point than 0 is part of the smooth loss", "leave it"};
+    result.quadratic = term.quadratic * square(factor);
+  }
+  for (const ScalarTerm::Kink& kink : term.kinks) {
+    ScalarTerm::Kink next{place(kink.at, false), {}, {}};
+    if (!kink.below) {
+      next.above = kink.above * abs(factor);
+    } else {
+      const Value one = kink.below * factor, other = kink.above * factor;
+      next.below = positive ? one : negative ? other : minimum(one, other);
+      next.above = positive ? other : negative ? one : maximum(one, other);
+    }
+    result.kinks.push_back(next);
+  }
+  if (term.low || term.high) {
+    if (!positive && !negative)
+      throw NotAView{"L102", "a bound holds for elements that are scaled by different numbers",
+                     "bound the parameter itself"};
+    result.low = negative ? term.high : term.low;
+    result.high = negative ? term.low : term.high;
+    if (result.low) result.low = place(result.low, true);
+    if (result.high) result.high = place(result.high, true);
+  }
+  return result;
+}
+
+void add_to(ScalarTerm& sum, const ScalarTerm& more) {
+  const auto same = [](Value a, Value b) {
+    return (!a && !b) || (a && b && (a == b || (uniform_value(a) && uniform_value(a) == uniform_value(b))));
+  };
+  if (more.quadratic) sum.quadratic = sum.quadratic ? sum.quadratic + more.quadratic : more.quadratic;
+  for (const ScalarTerm::Kink& kink : more.kinks) {
+    const auto known = std::find_if(sum.kinks.begin(), sum.kinks.end(), [&](const ScalarTerm::Kink& other) {
+      return same(other.at, kink.at) && !other.below == !kink.below;
+    });
+    if (known == sum.kinks.end()) {
+      sum.kinks.push_back(kink);
+    } else {
+      known->above = known->above + kink.above;
+      if (kink.below) known->below = known->below + kink.below;
+    }
+  }
+  if (more.low) sum.low = sum.low ? maximum(sum.low, more.low) : more.low;
+  if (more.high) sum.high = sum.high ? minimum(sum.high, more.high) : more.high;
+}
+
+}  // namespace
+
+Dependence dependence(const Graph& graph, const std::vector<Value>& parameters) {
+  std::vector<int32_t> data, random, all, trained;
+  for (int32_t id = 0; id < graph.size(); ++id) {
+    const Node& node = graph.node(id);
+    // A scalar input is a coefficient that the host schedules, not data.
+    if (node.op->traits.source == SourceKind::input && !node.outputs[0].shape.empty()) data.push_back(id);
+    if (node.op->traits.source == SourceKind::state && node.name == random_state_name) random.push_back(id);
+    if (node.op->traits.source == SourceKind::parameter) all.push_back(id);
+  }
+  for (Value parameter : parameters) trained.push_back(parameter.node());
+  return {dependents(graph, data), dependents(graph, random), dependents(graph, all),
+          reached_by_gradients(graph, trained)};
+}
+
+std::optional<Tensor> constant_value(Value value) {
+  const Graph& graph = value.graph();
+  if (graph.node(value.node()).op->traits.source == SourceKind::constant)
+    return graph.node(value.node()).attributes.get<Tensor>("value");
+  const Edge root{value.node(), value.output()};
+  const std::vector<bool> live = ancestors(graph, {&root, 1});
+  for (int32_t id = 0; id <= root.node; ++id) {
+    if (!live[id]) continue;
+    const Node& node = graph.node(id);
+    const SourceKind kind = node.op->traits.source;
+    if (kind != SourceKind::none && kind != SourceKind::constant) return std::nullopt;
+    for (const TensorType& type : node.outputs)
+      if (!is_known(type.shape)) return std::nullopt;  // it counts examples, say
+  }
+  Graph alone;
+  GraphCopy copy(graph, alone);
+  for (int32_t id = 0; id <= root.node; ++id)
+    if (live[id]) copy.copy(id);
+  alone.output("value", copy(value));
+  return evaluate_constant(alone)[0];
+}
+
+std::optional<double> uniform_value(Value value) {
+  const std::optional<Tensor> constant = constant_value(value);
+  if (!constant || constant->count() == 0) return std::nullopt;
+  for (int64_t i = 1; i < constant->count(); ++i)
+    if (constant->at(i) != constant->at(0)) return std::nullopt;
+  return constant->at(0);
+}
+
+Value settled(Value value) {
+  const std::optional<Tensor> constant = constant_value(value);
+  if (!constant) return value;
+  const std::optional<double> number = uniform_value(value);
+  return value.graph().constant(number ? Tensor::scalar(*number, constant->dtype()) : *constant);
+}
+
+std::map<int32_t, ScalarTerm> carry_to_parameters(Value argument, const ScalarTerm& term,
+                                                  const Dependence& depends,
+                                                  const std::vector<Value>& trained) {
+  Graph& graph = argument.graph();
+  std::map<int32_t, ScalarTerm> found;
+  std::vector<std::pair<Value, ScalarTerm>> pending{{argument, term}};
+  while (!pending.empty()) {
+    const auto [value, carried] = pending.back();
+    pending.pop_back();
+    const Node node = graph.node(value.node());
+    if (ends_at(node, value.node(), trained)) {
+      add_to(found[value.node()], carried);
+      continue;
+    }
+    const Link link = link_of(graph, value.node(), depends);
+    const auto vjp = [&, value = value](Value adjoint) {
+      std::vector<Value> adjoints(node.outputs.size());
+      adjoints[value.output()] = adjoint;
+      return node.op->vjp(GradContext(graph, value.node(), adjoints, link.shows));
+    };
+    if (link.is_selection) {
+      for (size_t i = 0; i < link.shows.size(); ++i) {
+        if (!link.shows[i] || !vjp(ones_like(value))[i]) continue;
+        pending.push_back(
+            {graph.value(node.inputs[i]), through_selection(
+                                              carried, [&](Value v) { return vjp(v)[i]; }, value)});
+      }
+      continue;
+    }
+    const Value input = graph.value(node.inputs[link.input]);
+    const Value factor = vjp(ones_like(value))[link.input];
+    Value shift;
+    if (node.op->traits.additive && node.inputs.size() > 1) {
+      std::vector<Value> others;
+      for (const Edge& edge : node.inputs) others.push_back(graph.value(edge));
+      others[link.input] = zeros_like(input);
+      shift = settled(rebuilt(graph, node, others, value.output()));
+    }
+    ScalarTerm scaled = through_scale(carried, settled(factor), shift);
+    if (input.type() != value.type())
+      scaled = through_selection(
+          scaled, [&](Value v) { return sum_to(v, input.shape()); }, value);
+    pending.push_back({input, scaled});
+  }
+  return found;
+}
+
+std::vector<int32_t> shown_parameters(Value argument, const Dependence& depends,
+                                      const std::vector<Value>& trained) {
+  const Graph& graph = argument.graph();
+  std::vector<int32_t> found, pending{argument.node()};
+  std::vector<bool> seen(graph.size());
+  while (!pending.empty()) {
+    const int32_t id = pending.back();
+    pending.pop_back();
+    if (seen[id]) continue;
+    seen[id] = true;
+    if (ends_at(graph.node(id), id, trained)) {
+      found.push_back(id);
+      continue;
+    }
+    const Link link = link_of(graph, id, depends);
+    for (size_t i = 0; i < link.shows.size(); ++i)
+      if (link.shows[i]) pending.push_back(graph.node(id).inputs[i].node);
+  }
+  std::sort(found.begin(), found.end());
+  return found;
+}
+
+Value substitute(Value value, const std::map<int32_t, Value>& replaced) {
+  Graph& graph = value.graph();
+  const int32_t end = value.node() + 1;
+  const Edge root{value.node(), value.output()};
+  const std::vector<bool> live = ancestors(graph, {&root, 1});
+  std::vector<int32_t> sources;
+  for (const auto& [id, with] : replaced) sources.push_back(id);
+  const std::vector<bool> changes = dependents(graph, sources);
+  std::map<int32_t, Value> again = replaced;  // output 0 of each node that is built once more
+  const auto now = [&](Edge edge) {
+    const auto found = again.find(edge.node);
+    return found == again.end() ? graph.value(edge)
+                                : Value(&graph, found->second.node(),
+                                        replaced.contains(edge.node) ? found->second.output() : edge.output);
+  };
+  for (int32_t id = 0; id < end; ++id) {
+    if (!live[id] || !changes[id] || replaced.contains(id)) continue;
+    const Node node = graph.node(id);
+    std::vector<Value> inputs;
+    for (const Edge& edge : node.inputs) inputs.push_back(now(edge));
+    again[id] = rebuilt(graph, node, inputs, 0);
+  }
+  return now(root);
+}
+
+bool AffineView::is_scaled() const { return uniform_value(factor) != 1.0; }
+bool AffineView::is_shifted() const { return uniform_value(shift) != 0.0; }
+
+AffineView affine_view(Value argument, std::span<const Value> parameters) {
+  std::map<int32_t, Value> zero, one;
+  for (Value parameter : parameters) {
+    zero[parameter.node()] = zeros_like(parameter);
+    one[parameter.node()] = ones_like(parameter);
+  }
+  AffineView view{{}, settled(substitute(argument, zero))};
+  const Value at_one = substitute(argument, one);
+  view.factor = settled(view.is_shifted() ? at_one - view.shift : at_one);
+  return view;
+}
+
+std::vector<int64_t> shown_elements(Value argument, std::span<const int32_t> parameters) {
+  const Graph& graph = argument.graph();
+  // The same selections of numbers instead of elements; what scales and shifts leaves them as they are.
+  Graph numbers;
+  std::map<int32_t, Value> made;
+  int64_t next = 1;
+  for (int32_t id : parameters) {
+    Tensor own(f64, evaluate(graph.node(id).outputs[0].shape, {}));
+    for (double& number : own.values<double>()) number = static_cast<double>(next++);
+    made[id] = numbers.constant(own);
+  }
+  const std::vector<bool> shows = dependents(graph, {parameters.begin(), parameters.end()});
+  const Edge root{argument.node(), argument.output()};
+  const std::vector<bool> live = ancestors(graph, {&root, 1});
+  GraphCopy copy(graph, numbers);
+  for (int32_t id = 0; id <= root.node; ++id) {
+    if (!live[id]) continue;
+    const Node& node = graph.node(id);
+    if (made.contains(id)) {
+      copy.replace(id, {made[id]});
+    } else if (!shows[id]) {
+      copy.copy(id);
+    } else if (node.op->traits.selection) {
+      std::vector<Value> inputs = copy.inputs(id);
+      for (size_t i = 0; i < inputs.size(); ++i)
+        if (!shows[node.inputs[i].node] && is_float(inputs[i].dtype()))
+          inputs[i] = cast(zeros_like(inputs[i]), f64);
+      const Value first = numbers.add(*node.op, inputs, node.attributes, node.name, node.where);
+      std::vector<Value> outputs;
+      for (size_t o = 0; o < node.outputs.size(); ++o)
+        outputs.push_back({&numbers, first.node(), static_cast<int32_t>(o)});
+      copy.replace(id, outputs);
+    } else {
+      for (size_t i = 0; i < node.inputs.size(); ++i)
+        if (shows[node.inputs[i].node])
+          copy.replace(id, {broadcast_to(copy.inputs(id)[i], node.outputs[0].shape)});
+    }
+  }
+  numbers.output("elements", copy(argument));
+  const Tensor result = evaluate_constant(numbers)[0];
+  std::vector<int64_t> elements;
+  for (double number : result.values<double>()) elements.push_back(static_cast<int64_t>(number));
+  return elements;
+}
+
+}  // namespace lariat

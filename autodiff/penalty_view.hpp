@@ -1,0 +1,57 @@
+#pragma once
+
+#include <map>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "autodiff/penalty.hpp"
+
+namespace lariat {
+
+/// Why a penalty's argument does not show parameters element by element.
+struct NotAView {
+  std::string code, reason, advice;
+};
+
+/// What the graph's nodes depend on, as far as penalties care.
+struct Dependence {
+  /// on_trained: by a path that gradients take, so not through stop_gradient.
+  std::vector<bool> on_data, on_random, on_parameters, on_trained;
+};
+Dependence dependence(const Graph& graph, const std::vector<Value>& trained);
+
+/// Carries a term on the elements of `argument` back to the parameters it shows: selections by their vjp, so
+/// that what overlaps adds up, and factors and shifts into slopes and kinks. By parameter's node. Throws
+/// NotAView.
+std::map<int32_t, ScalarTerm> carry_to_parameters(Value argument, const ScalarTerm& term,
+                                                  const Dependence& depends,
+                                                  const std::vector<Value>& trained);
+
+/// The nodes of the parameters that `argument` shows by selections, factors and shifts. Throws NotAView.
+std::vector<int32_t> shown_parameters(Value argument, const Dependence& depends,
+                                      const std::vector<Value>& trained);
+
+/// For each element of `argument`, a number that is the same for the same element of the same parameter; 0
+/// where it shows none.
+std::vector<int64_t> shown_elements(Value argument, std::span<const int32_t> parameters);
+
+/// argument = factor·(the elements it shows) + shift, as constants where they are.
+struct AffineView {
+  Value factor, shift;
+  bool is_scaled() const, is_shifted() const;
+};
+AffineView affine_view(Value argument, std::span<const Value> parameters);
+
+/// `value` with other values for some nodes it depends on (of the same types).
+Value substitute(Value value, const std::map<int32_t, Value>& replaced);
+
+/// The value as a tensor where it depends on constants only.
+std::optional<Tensor> constant_value(Value value);
+/// The value as a constant, a scalar where all elements are equal, if it depends on constants only; else the
+/// value.
+Value settled(Value value);
+/// The number that all elements of a constant are.
+std::optional<double> uniform_value(Value value);
+
+}  // namespace lariat
