@@ -137,7 +137,7 @@ bool is_nested(const std::vector<PenaltyTerm>& terms, const PenaltyTerm& term) {
 bool has_one_step(const PenaltyTerm& term) {
   if (term.parameters.size() > 1) return false;
   const Value parameter = term.node.graph().find_source(term.parameters.front());
-  return uniform_value(affine_view(term.argument, {&parameter, 1}).factor).has_value();
+  return uniform_value(AffineView(term.argument, {parameter}).factor).has_value();
 }
 
 }  // namespace

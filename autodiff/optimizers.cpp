@@ -101,6 +101,18 @@ Sgd::operator Optimizer() const {
 Momentum::operator Optimizer() const { return momentum_like("Momentum", learning_rate, momentum, false); }
 Nesterov::operator Optimizer() const { return momentum_like("Nesterov", learning_rate, momentum, true); }
 
+AdaGrad::operator Optimizer() const {
+  check("AdaGrad", "learning_rate", learning_rate, 0, unlimited);
+  check_epsilon("AdaGrad", epsilon);
+  return {"AdaGrad", learning_rate, "AdaGrad: learning_rate / (√s + ε)",
+          [epsilon = epsilon](UpdateContext& c) -> ProxPoint {
+            const Value square_sum = c.metric_slot("square_sum") + c.squared_gradient();
+            c.set_slot("square_sum", square_sum);
+            const Value step = c.learning_rate / (sqrt(square_sum) + epsilon);
+            return {multiply_add(-step, c.gradient, c.parameter), step};
+          }};
+}
+
 RmsProp::operator Optimizer() const {
   check("RmsProp", "learning_rate", learning_rate, 0, unlimited);
   check("RmsProp", "decay", decay, 0, 1);

@@ -62,6 +62,12 @@ struct Nesterov {
   double learning_rate = 0.01, momentum = 0.9;
   operator Optimizer() const;
 };
+/// s ← s + g², v = w - η g/(√s + ε). Duchi, Hazan and Singer (2011), with their composite mirror descent
+/// step.
+struct AdaGrad {
+  double learning_rate = 0.01, epsilon = 1e-10;
+  operator Optimizer() const;
+};
 /// s ← ρs + (1-ρ)g², v = w - η g/(√s + ε). Tieleman and Hinton (2012).
 struct RmsProp {
   double learning_rate = 1e-3, decay = 0.9, epsilon = 1e-7;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "autodiff/gradient.hpp"
 #include "graph/error.hpp"
 #include "graph/exec/program.hpp"
 #include "ops/ops.hpp"
@@ -318,19 +319,43 @@ Value substitute(Value value, const std::map<int32_t, Value>& replaced) {
   return now(root);
 }
 
-bool AffineView::is_scaled() const { return uniform_value(factor) != 1.0; }
-bool AffineView::is_shifted() const { return uniform_value(shift) != 0.0; }
-
-AffineView affine_view(Value argument, std::span<const Value> parameters) {
-  std::map<int32_t, Value> zero, one;
+AffineView::AffineView(Value argument, std::vector<Value> shown)
+    : argument(argument), parameters(std::move(shown)) {
+  std::map<std::string, Value> zero, one;
   for (Value parameter : parameters) {
-    zero[parameter.node()] = zeros_like(parameter);
-    one[parameter.node()] = ones_like(parameter);
+    zero[parameter.name()] = zeros_like(parameter);
+    one[parameter.name()] = ones_like(parameter);
   }
-  AffineView view{{}, settled(substitute(argument, zero))};
-  const Value at_one = substitute(argument, one);
-  view.factor = settled(view.is_shifted() ? at_one - view.shift : at_one);
-  return view;
+  shift = settled(at(zero));
+  shifted = uniform_value(shift) != 0.0;
+  factor = settled(linear_part(one));
+  scaled = uniform_value(factor) != 1.0;
+}
+
+Value AffineView::at(const std::map<std::string, Value>& values) const {
+  std::map<int32_t, Value> replaced;
+  for (Value parameter : parameters) {
+    const Value value = values.at(parameter.name());
+    replaced[parameter.node()] = value.rank() == 0 ? broadcast_to(value, parameter.shape()) : value;
+  }
+  return substitute(argument, replaced);
+}
+
+Value AffineView::linear_part(const std::map<std::string, Value>& values) const {
+  const Value value = at(values);
+  return shifted ? value - shift : value;
+}
+
+void AffineView::put_back(Value of_argument, std::map<std::string, Value>& values) const {
+  const auto back = [&](Value value) { return gradient(sum(argument * stop_gradient(value)), parameters); };
+  const std::vector<Value> returned = back(of_argument);
+  const std::vector<Value> covered =
+      back(scaled ? reciprocal(broadcast_to(factor, argument.shape())) : ones_like(argument));
+  for (size_t i = 0; i < parameters.size(); ++i) {
+    Value& value = values.at(parameters[i].name());
+    const Value shows = settled(covered[i]);
+    value = uniform_value(shows) ? returned[i] : where(greater(shows, 0.5), returned[i], value);
+  }
 }
 
 std::vector<int64_t> shown_elements(Value argument, std::span<const int32_t> parameters) {

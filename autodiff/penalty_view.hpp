@@ -37,11 +37,23 @@ std::vector<int32_t> shown_parameters(Value argument, const Dependence& depends,
 std::vector<int64_t> shown_elements(Value argument, std::span<const int32_t> parameters);
 
 /// argument = factor·(the elements it shows) + shift, as constants where they are.
-struct AffineView {
+class AffineView {
+ public:
+  AffineView(Value argument, std::vector<Value> parameters);
+
+  const Value argument;
+  const std::vector<Value> parameters;
   Value factor, shift;
-  bool is_scaled() const, is_shifted() const;
+  bool scaled = false, shifted = false;
+
+  /// The argument at other values of the parameters, by name.
+  Value at(const std::map<std::string, Value>& values) const;
+  /// factor·values.
+  Value linear_part(const std::map<std::string, Value>& values) const;
+  /// Sends `of_argument` back through the view: factor·(its elements) at the elements of the parameters that
+  /// are shown, and what `values` has at the others.
+  void put_back(Value of_argument, std::map<std::string, Value>& values) const;
 };
-AffineView affine_view(Value argument, std::span<const Value> parameters);
 
 /// `value` with other values for some nodes it depends on (of the same types).
 Value substitute(Value value, const std::map<int32_t, Value>& replaced);

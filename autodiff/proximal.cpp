@@ -5,7 +5,6 @@
 #include <algorithm>
 
 #include "autodiff/combination.hpp"
-#include "autodiff/gradient.hpp"
 #include "autodiff/penalty_view.hpp"
 #include "ops/ops.hpp"
 
@@ -58,50 +57,37 @@ Value bend(ProxPoint at, const std::vector<ScalarTerm::Kink>& kinks) {
   return kink_prox(operands);
 }
 
-// A structured term maps its argument, which shows the parameters: the proposals seen through the same views,
+// A structured term maps its argument, which shows the parameters: the proposals seen through the same view,
 // and back. For an argument c·w + s, steps are multiplied by c², and w = (result − s)/c.
 void apply(const PenaltyTerm& term, ProxPoints& points) {
   Graph& graph = term.node.graph();
   const Attributes attributes = graph.node(term.node.node()).attributes;
   std::vector<Value> parameters;
-  std::map<int32_t, Value> point, step;
+  std::map<std::string, Value> point, step;
   for (const std::string& name : term.parameters) {
-    const Value parameter = graph.find_source(name);
-    parameters.push_back(parameter);
-    const ProxPoint& at = points.at(name);
-    point[parameter.node()] = at.point;
-    step[parameter.node()] = at.step.rank() == 0 ? broadcast_to(at.step, parameter.shape()) : at.step;
+    parameters.push_back(graph.find_source(name));
+    point[name] = points.at(name).point;
+    step[name] = points.at(name).step;
   }
   if (term.argument == parameters.front()) {
     ProxPoint& at = points.at(term.parameters.front());
     at.point = term.penalty->prox(at, term.weight, attributes);
     return;
   }
-  const AffineView view = affine_view(term.argument, parameters);
-  const bool scaled = view.is_scaled(), shifted = view.is_shifted();
-  Value steps = points.at(term.parameters.front()).step;
-  if (!term.penalty->scalar_metric) {
-    steps = substitute(term.argument, step);
-    if (shifted) steps = steps - view.shift;
-    if (scaled) steps = steps * view.factor;
-  } else if (scaled) {
-    steps = steps * square(view.factor);
+  const AffineView view(term.argument, parameters);
+  Value steps;
+  if (term.penalty->scalar_metric) {
+    steps = step.begin()->second;
+    if (view.scaled) steps = steps * square(view.factor);
+  } else {
+    steps = view.linear_part(step);
+    if (view.scaled) steps = steps * view.factor;
   }
-  Value mapped = term.penalty->prox({substitute(term.argument, point), steps}, term.weight, attributes);
-  if (shifted) mapped = mapped - view.shift;
-  // The vjp of c·w multiplies by c once more.
-  if (scaled) mapped = mapped / square(view.factor);
-  const auto back = [&](Value value) {
-    return gradient(sum(term.argument * stop_gradient(value)), parameters);
-  };
-  const std::vector<Value> returned = back(mapped);
-  const std::vector<Value> covered =
-      back(scaled ? reciprocal(broadcast_to(view.factor, term.argument.shape())) : ones_like(term.argument));
-  for (size_t i = 0; i < parameters.size(); ++i) {
-    Value& at = points.at(term.parameters[i]).point;
-    const Value shows = settled(covered[i]);
-    at = uniform_value(shows) ? returned[i] : where(greater(shows, 0.5), returned[i], at);
-  }
+  Value mapped = term.penalty->prox({view.at(point), steps}, term.weight, attributes);
+  if (view.shifted) mapped = mapped - view.shift;
+  if (view.scaled) mapped = mapped / square(view.factor);
+  view.put_back(mapped, point);
+  for (const std::string& name : term.parameters) points.at(name).point = point.at(name);
 }
 
 }  // namespace

@@ -19,6 +19,7 @@ namespace lariat {
 namespace {
 
 constexpr const char* learning_rate_input = "trainer/learning_rate";
+constexpr const char* settle_input = "trainer/settle";
 
 // The parameters among the ancestors of `loss`, or those asked for.
 std::vector<Value> trained_parameters(Value loss, const std::vector<Value>& asked) {
@@ -56,6 +57,15 @@ std::vector<Value> clip_gradients(std::vector<Value> gradients, const TrainerOpt
     for (Value& g : gradients) g = g * cast(scale, g.dtype());
   }
   return gradients;
+}
+
+// Where it is switched on: w⁺ where its sign is that of w, else 0.
+Value settled_support(Value weights, Value next) {
+  Graph& graph = weights.graph();
+  Value on = graph.find_source(settle_input);
+  if (!on) on = graph.input(settle_input, {}, f64);
+  const Value leaves = cast(on, weights.dtype()) * less_equal(sign(weights) * sign(next), 0);
+  return where(leaves, 0, next);
 }
 
 // The graph of loss, metrics and updates with its recurrences joined: the backward pass follows the form of
@@ -125,7 +135,12 @@ std::unique_ptr<Graph> training_step(Value written, const Optimizer& optimizer, 
                           needs_scalar_metric(split.terms, parameters[i].name()));
     proposals.emplace(parameters[i].name(), optimizer.propose(context));
   }
-  for (const auto& [name, next] : proximal_updates(proposals, split.terms)) step->update(name, next);
+  for (auto [name, next] : proximal_updates(proposals, split.terms)) {
+    const bool has_term = std::any_of(split.terms.begin(), split.terms.end(),
+                                      [&, name = name](const PenaltyTerm& term) { return term.is_of(name); });
+    if (options.settle_from && has_term) next = settled_support(step->find_source(name), next);
+    step->update(name, next);
+  }
   if (const Value random = step->find_source(random_state_name))
     step->update(std::string(random_state_name),
                  random + step->constant(Tensor::of<int32_t>({3}, {0, 0, 1})));
@@ -148,18 +163,42 @@ struct Trainer::Implementation {
   Optimizer optimizer;
   TrainerOptions options;
   RewriteReport report;
-  const Graph* written = nullptr;  // the user's, which only evaluate() reads again
+  Value written;  // in the user's graph, which only evaluate() and certify() read again
   std::unique_ptr<Graph> graph;
   std::unique_ptr<Program> program;
   std::unique_ptr<Executor> executor;
   Store store;
   std::map<std::vector<std::pair<int32_t, int32_t>>, std::unique_ptr<Program>> evaluations;
+  std::unique_ptr<Certifier> certifier;
+
+  Certifier& certifying() {
+    if (!certifier)
+      certifier = std::make_unique<Certifier>(written, trained_parameters(written, options.parameters));
+    return *certifier;
+  }
+
+  // The feeds with the loss's scheduled scalars.
+  Feeds with_scheduled(const Feeds& feeds, int64_t step) const {
+    Feeds all = feeds;
+    for (const auto& [input, schedule] : options.scheduled)
+      all.emplace(input.name(), Tensor::scalar(schedule(step), input.dtype()));
+    return all;
+  }
+
+  // The same with what a step takes besides.
+  Feeds step_feeds(const Feeds& feeds, int64_t step) const {
+    Feeds all = with_scheduled(feeds, step);
+    all.emplace(learning_rate_input, Tensor::scalar(optimizer.learning_rate * options.schedule(step), f64));
+    if (graph->source_id(settle_input) >= 0)
+      all.emplace(settle_input, Tensor::scalar(step >= *options.settle_from ? 1 : 0, f64));
+    return all;
+  }
 };
 
 Trainer::Trainer(Value loss, const Optimizer& optimizer, TrainerOptions options)
     : self_(std::make_unique<Implementation>()) {
   self_->optimizer = optimizer;
-  self_->written = &loss.graph();
+  self_->written = loss;
   self_->options = std::move(options);
   const auto joined = joined_recurrences(loss, self_->options);
   self_->graph = training_step(joined->find_output("loss"), optimizer, self_->options, self_->report);
@@ -172,9 +211,7 @@ Trainer::Trainer(Trainer&&) noexcept = default;
 Trainer::~Trainer() = default;
 
 StepResult Trainer::step(const Feeds& feeds) {
-  Feeds all = feeds;
-  const double rate = self_->optimizer.learning_rate * self_->options.schedule(steps());
-  all.emplace(learning_rate_input, Tensor::scalar(rate, f64));
+  const Feeds all = self_->step_feeds(feeds, steps());
   const std::vector<Tensor> results = self_->program->run(all, self_->store, *self_->executor);
   StepResult result;
   size_t next = 0;
@@ -203,13 +240,24 @@ std::vector<Tensor> Trainer::evaluate(const std::vector<Value>& values, const Fe
   if (values.empty()) return {};
   std::vector<std::pair<int32_t, int32_t>> key;
   for (Value value : values) {
-    if (&value.graph() != self_->written)
+    if (&value.graph() != &self_->written.graph())
       throw UserError("a value to evaluate belongs to another graph than the loss that is trained");
     key.emplace_back(value.node(), value.output());
   }
   auto& program = self_->evaluations[key];
-  if (!program) program = inference_program(*self_->written, values);
-  return program->run(feeds, self_->store, *self_->executor);
+  if (!program) program = inference_program(self_->written.graph(), values);
+  return program->run(self_->with_scheduled(feeds, steps()), self_->store, *self_->executor);
+}
+
+Certificate Trainer::certify(std::span<const Feeds> batches, std::span<const double> weights) {
+  std::vector<Feeds> all;
+  for (const Feeds& feeds : batches) all.push_back(self_->with_scheduled(feeds, steps()));
+  return self_->certifying().certify(all, self_->store, *self_->executor, weights);
+}
+
+std::vector<std::string> Trainer::stationary_at_zero(const Feeds& feeds) {
+  const Feeds all = self_->with_scheduled(feeds, steps());
+  return self_->certifying().stationary_at_zero({&all, 1}, self_->store, *self_->executor);
 }
 
 const RewriteReport& Trainer::report() const { return self_->report; }
@@ -218,11 +266,7 @@ Store& Trainer::store() { return self_->store; }
 int64_t Trainer::steps() const { return static_cast<int64_t>(self_->store.get("step").item()); }
 const Graph& Trainer::graph() const { return self_->program->graph(); }
 Executor& Trainer::executor() { return *self_->executor; }
-const Plan& Trainer::plan(const Feeds& feeds) {
-  Feeds all = feeds;
-  all.emplace(learning_rate_input, Tensor::scalar(0, f64));
-  return self_->program->plan(all);
-}
+const Plan& Trainer::plan(const Feeds& feeds) { return self_->program->plan(self_->step_feeds(feeds, 0)); }
 
 Sparsity sparsity(const Tensor& tensor) {
   Sparsity result{0, tensor.count()};

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "autodiff/certificate.hpp"
 #include "autodiff/optimizers.hpp"
 #include "autodiff/rewrite_report.hpp"
 #include "autodiff/schedule.hpp"
@@ -25,6 +26,13 @@ struct TrainerOptions {
   bool rewrite = true;
   /// The parameters to train; empty: all that the loss depends on.
   std::vector<Value> parameters = {};
+  /// Scalar inputs of the loss that the trainer feeds by step: coefficients that follow a schedule.
+  std::vector<std::pair<Value, Schedule>> scheduled = {};
+  /// From this step on zeros stay zero, and a weight that would change its sign becomes zero, in every
+  /// parameter with a rewritten penalty. Proximal steps on noisy gradients alone never settle which weights
+  /// are zero. After the orthant phase of Chen et al. (2020), "Orthant Based Proximal Stochastic Gradient
+  /// Method for l1-Regularized Optimization".
+  std::optional<int64_t> settle_from = std::nullopt;
   /// More values to report at each step, by name.
   std::vector<std::pair<std::string, Value>> metrics = {};
 };
@@ -54,6 +62,12 @@ class Trainer {
   std::vector<Tensor> evaluate(const std::vector<Value>& values, const Feeds& feeds);
 
   const RewriteReport& report() const;
+  /// How close the present weights are to a stationary point on all data, given as batches, without dropout;
+  /// see Certifier.
+  Certificate certify(std::span<const Feeds> batches, std::span<const double> weights = {});
+  Certificate certify(const Feeds& feeds) { return certify({&feeds, 1}); }
+  /// L201: a line for each parameter that its penalty keeps at zero once it is there, judged on these data.
+  std::vector<std::string> stationary_at_zero(const Feeds& feeds);
   /// A copy of the present value of a parameter or state.
   Tensor value(Value parameter) const;
   Store& store();

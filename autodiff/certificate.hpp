@@ -1,0 +1,62 @@
+#pragma once
+
+#include <iosfwd>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "graph/exec/executor.hpp"
+#include "graph/store.hpp"
+#include "graph/value.hpp"
+
+namespace lariat {
+
+/// How close weights are to a stationary point of the loss as written, 0 ∈ ∇f(w) + ∂h(w), on the data that
+/// were given, without dropout.
+struct Certificate {
+  struct Entry {
+    std::string parameter;
+    /// ‖w − prox_h(w − ∇f)‖∞ with steps of 1.
+    double prox_residual = 0;
+    /// ‖r‖₂ for the r of least norm in ∇f + ∂h; nothing where it is not known in closed form.
+    std::optional<double> distance;
+    /// ‖∇f‖∞, to compare with.
+    double gradient = 0;
+  };
+  std::vector<Entry> entries;
+  /// The loss as written, and what is left of it without the rewritten penalties.
+  double loss = 0, smooth = 0;
+
+  /// The largest, and the norm over all parameters.
+  double prox_residual() const;
+  std::optional<double> distance() const;
+  /// "stationary to 1.2e-06 …".
+  std::string text() const;
+  std::string json() const;
+};
+std::ostream& operator<<(std::ostream& out, const Certificate& certificate);
+
+/// Computes certificates of one loss.
+class Certifier {
+ public:
+  /// For the parameters that are trained. The graph of the loss is not needed afterwards.
+  Certifier(Value loss, const std::vector<Value>& parameters);
+  ~Certifier();
+
+  /// On all data, given as batches: their losses and gradients are added up in double, each times its weight.
+  /// Without weights, in proportion to their examples: right for a loss that is a mean over examples.
+  Certificate certify(std::span<const Feeds> batches, Store& store, Executor& executor,
+                      std::span<const double> weights = {});
+  /// L201: the parameters for which all zeros, the others being as they are, is stationary on these data
+  /// already, though the loss depends on them: a line for each.
+  std::vector<std::string> stationary_at_zero(std::span<const Feeds> batches, Store& store,
+                                              Executor& executor);
+
+ private:
+  struct Implementation;
+  std::unique_ptr<Implementation> self_;
+};
+
+}  // namespace lariat

@@ -1,0 +1,263 @@
+// The master test: w is a fixed point of every optimizer if and only if 0 ∈ ∇f(w) + ∂h(w). For each
+// optimizer and each convex term h, the minimiser of f + h for f = Σ (w − a)²/2, which is the prox of h at a
+// in the unit metric and has a textbook form, is reached and then stays.
+#include <cmath>
+#include <functional>
+
+#include "autodiff/trainer.hpp"
+#include "graph/error.hpp"
+#include "ops/ops.hpp"
+#include "tests/testing.hpp"
+
+using namespace lariat;
+
+namespace {
+
+constexpr int64_t rows = 4, columns = 3, count = rows * columns;
+using Numbers = std::vector<double>;
+
+// Rows 1 and 3 are small, so that groups vanish; no element lies where a term has a kink of its own.
+const Numbers target{1.5, -0.8, 0.21, 0.13, -0.15, 0.05, -2, 0.9, 0.6, 0.02, 0.12, -0.11};
+
+double soft(double v, double t) { return v > t ? v - t : v < -t ? v + t : 0; }
+
+Numbers each(const std::function<double(double)>& f) {
+  Numbers result;
+  for (double a : target) result.push_back(f(a));
+  return result;
+}
+
+// Of each row, shrunk towards 0 by `lambda`.
+Numbers group_rows(Numbers v, double lambda) {
+  for (int64_t r = 0; r < rows; ++r) {
+    double squares = 0;
+    for (int64_t c = 0; c < columns; ++c) squares += v[r * columns + c] * v[r * columns + c];
+    const double factor = std::max(1 - lambda / std::sqrt(squares), 0.0);
+    for (int64_t c = 0; c < columns; ++c) v[r * columns + c] *= factor;
+  }
+  return v;
+}
+
+struct Term {
+  std::string name;
+  std::function<Value(Value)> penalty;
+  Numbers minimiser;
+};
+
+const std::vector<Term>& terms() {
+  static const std::vector<Term> table{
+      {"L1", [](Value w) { return 0.3 * sum(abs(w)); }, each([](double a) { return soft(a, 0.3); })},
+      {"L1 of a slice, twice",
+       [](Value w) { return 0.1 * (sum(abs(slice(w, 0, 0, 3))) + sum(abs(slice(w, 0, 0, 4)))); },
+       [] {
+         Numbers w;
+         for (int64_t i = 0; i < count; ++i) w.push_back(soft(target[i], i < 9 ? 0.2 : 0.1));
+         return w;
+       }()},
+      {"elastic net", [](Value w) { return 0.3 * sum(abs(w)) + 0.25 * sum(square(w)); },
+       each([](double a) { return soft(a, 0.3) / 1.5; })},
+      {"shifted", [](Value w) { return 0.3 * sum(abs(w - 0.5)); },
+       each([](double a) { return 0.5 + soft(a - 0.5, 0.3); })},
+      {"two kinks", [](Value w) { return 0.2 * sum(abs(w)) + 0.1 * sum(abs(w - 1)); }, each([](double a) {
+         // Slopes -0.3, 0.1, 0.3 between the kinks 0 and 1.
+         if (a + 0.3 < 0) return a + 0.3;
+         if (a - 0.1 < 0) return 0.0;
+         if (a - 0.1 < 1) return a - 0.1;
+         return std::max(a - 0.3, 1.0);
+       })},
+      {"one-sided", [](Value w) { return 0.3 * sum(relu(w)); },
+       each([](double a) { return a > 0 ? soft(a, 0.3) : a; })},
+      {"one-sided, mirrored", [](Value w) { return 0.3 * sum(relu(-w)); },
+       each([](double a) { return a < 0 ? soft(a, 0.3) : a; })},
+  };
+  return table;
+}
+
+struct Method {
+  std::string name;
+  Optimizer optimizer;
+  /// The state that goes with a constant gradient g, by slot.
+  std::map<std::string, std::function<double(double g)>> settled = {};
+};
+
+const std::vector<Method>& methods() {
+  const auto momentum = [](double g) { return g / (1 - 0.9); };
+  const auto squares = [](double g) { return g * g; };
+  static const std::vector<Method> table{
+      {"Sgd", Sgd{.learning_rate = 0.3}},
+      {"Momentum", Momentum{.learning_rate = 0.02, .momentum = 0.9}, {{"velocity", momentum}}},
+      {"Nesterov", Nesterov{.learning_rate = 0.02, .momentum = 0.9}, {{"velocity", momentum}}},
+      {"AdaGrad", AdaGrad{.learning_rate = 0.5}, {{"square_sum", squares}}},
+      {"RmsProp", RmsProp{.learning_rate = 0.02, .epsilon = 0.1}, {{"square_mean", squares}}},
+      {"Adam", Adam{.learning_rate = 0.02, .epsilon = 0.1}},
+      {"AdamW without decay", AdamW{.learning_rate = 0.02, .epsilon = 0.1, .weight_decay = 0}},
+  };
+  return table;
+}
+
+Tensor as_tensor(const Numbers& numbers) { return Tensor::of<double>({rows, columns}, std::span(numbers)); }
+
+struct Problem {
+  Graph g;
+  Value w = g.parameter("w", {rows, columns}, init::constant(0.7), f64);
+  Value loss(const Term& term) {
+    return 0.5 * sum(square(w - g.constant(as_tensor(target)))) + term.penalty(w);
+  }
+};
+
+double distance(const Tensor& found, const Numbers& wanted) {
+  double worst = 0;
+  for (int64_t i = 0; i < count; ++i) worst = std::max(worst, std::abs(found.at(i) - wanted[i]));
+  return worst;
+}
+
+}  // namespace
+
+TEST_CASE("every optimizer reaches the minimiser of every term") {
+  int pairs = 0;
+  for (const Method& method : methods())
+    for (const Term& term : terms()) {
+      Problem problem;
+      Trainer trainer(problem.loss(term), method.optimizer, {.threads = 1});
+      double last = 1;
+      for (int step = 0; step < 20000 && last > 1e-10; ++step) {
+        trainer.step(Feeds{});
+        if (step % 50 == 49) last = distance(trainer.value(problem.w), term.minimiser);
+      }
+      CAPTURE(method.name);
+      CAPTURE(term.name);
+      CHECK(last <= 1e-8);
+      // Exact zeros where the minimiser has them.
+      for (int64_t i = 0; i < count; ++i)
+        if (term.minimiser[i] == 0) CHECK(trainer.value(problem.w).at(i) == 0);
+      ++pairs;
+    }
+  CHECK(pairs == static_cast<int>(methods().size() * terms().size()));
+}
+
+TEST_CASE("every optimizer leaves the minimiser of every term as it is") {
+  for (const Method& method : methods())
+    for (const Term& term : terms()) {
+      Problem problem;
+      Trainer trainer(problem.loss(term), method.optimizer, {.threads = 1});
+      trainer.store().set("w", as_tensor(term.minimiser));
+      for (const auto& [slot, value] : method.settled) {
+        const std::string name = "optimizer/w/" + slot;
+        const Tensor state = trainer.store().get(name);
+        double mean = 0;
+        for (int64_t i = 0; i < count; ++i) mean += value(term.minimiser[i] - target[i]) / count;
+        for (int64_t i = 0; i < state.count(); ++i)
+          state.data<double>()[i] = state.count() == 1 ? mean : value(term.minimiser[i] - target[i]);
+      }
+      for (int step = 0; step < 3; ++step) trainer.step(Feeds{});
+      CAPTURE(method.name);
+      CAPTURE(term.name);
+      CHECK(distance(trainer.value(problem.w), term.minimiser) <= 1e-14);
+    }
+}
+
+TEST_CASE("AdamW reaches the fixed point of its own condition") {
+  // w = w − ηd·w − η(g + λs)/(|g| + ε), so g + λs + d(|g| + ε)w = 0 for g = w − a: for a > 0 and w > 0 with
+  // g < 0,  w − a + λ + d(a − w + ε)w = 0.
+  constexpr double lambda = 0.3, decay = 0.2, epsilon = 0.1;
+  Problem problem;
+  Trainer trainer(problem.loss(terms().front()),
+                  AdamW{.learning_rate = 0.02, .beta2 = 0.99, .epsilon = epsilon, .weight_decay = decay},
+                  {.threads = 1});
+  for (int step = 0; step < 20000; ++step) trainer.step(Feeds{});
+  for (int64_t i = 0; i < count; ++i) {
+    const double a = std::abs(target[i]);
+    double low = 0, high = a;
+    const auto slope = [&](double w) { return w - a + lambda + decay * (a - w + epsilon) * w; };
+    for (int k = 0; k < 200 && slope(0) < 0; ++k)
+      (slope((low + high) / 2) < 0 ? low : high) = (low + high) / 2;
+    CHECK(std::abs(trainer.value(problem.w).at(i)) == doctest::Approx(slope(0) < 0 ? low : 0).epsilon(1e-8));
+  }
+}
+
+TEST_CASE("the certificate is zero at the minimiser, and the distance it is off elsewhere") {
+  for (const Term& term : terms()) {
+    Problem problem;
+    Trainer trainer(problem.loss(term), Sgd{}, {.threads = 1});
+    trainer.store().set("w", as_tensor(term.minimiser));
+    CAPTURE(term.name);
+    const Certificate there = trainer.certify(Feeds{});
+    CHECK(there.prox_residual() <= 1e-14);
+    REQUIRE(there.distance());
+    CHECK(*there.distance() <= 1e-14);
+    // Where one weight is off by δ, its gradient is; the prox of a unit step undoes it.
+    const Tensor off = as_tensor(term.minimiser);
+    off.data<double>()[6] -= 1e-3;
+    trainer.store().set("w", off);
+    const Certificate away = trainer.certify(Feeds{});
+    CHECK(away.prox_residual() == doctest::Approx(1e-3));
+    CHECK(*away.distance() >= 0.99e-3);
+  }
+}
+
+TEST_CASE("a certificate over batches is that of all examples, whatever their split") {
+  Graph g;
+  const Value x = g.input("x", {dim::batch, 2}, f64), w = g.parameter("w", {2, 1}, init::constant(0.5), f64);
+  const Value loss = mean(square(matmul(x, w) - 1)) + 0.1 * sum(abs(w));
+  Trainer trainer(loss, Sgd{}, {.threads = 1});
+  const auto feeds = [&](std::initializer_list<double> values) {
+    return Feeds{{"x", Tensor::of<double>({static_cast<int64_t>(values.size()) / 2, 2}, values)}};
+  };
+  const Certificate whole = trainer.certify(feeds({1, 2, 3, -1, 0.5, 0.25}));
+  const std::vector<Feeds> parts{feeds({1, 2, 3, -1}), feeds({0.5, 0.25})};
+  const Certificate split = trainer.certify(parts);
+  CHECK(split.loss == doctest::Approx(whole.loss).epsilon(1e-14));
+  CHECK(split.prox_residual() == doctest::Approx(whole.prox_residual()).epsilon(1e-13));
+  CHECK(*split.distance() == doctest::Approx(*whole.distance()).epsilon(1e-13));
+  CHECK(testing::message_of<UserError>([&] { trainer.certify(std::vector<Feeds>{}); }) ==
+        "a certificate needs data; give at least one batch");
+  const double one[] = {1};
+  CHECK(testing::message_of<UserError>([&] { trainer.certify(parts, one); }) ==
+        "a certificate was given 2 batches and 1 weights; it needs one for each");
+}
+
+TEST_CASE("L201: a penalty that keeps a parameter at zero is named") {
+  Graph g;
+  const Value x = g.input("x", {dim::batch, 2}, f64), w = g.parameter("w", {2, 1}, init::constant(0.5), f64);
+  const Value v = g.parameter("v", {2, 1}, init::constant(0.5), f64);
+  const Value loss = mean(square(matmul(x, w) + matmul(x, v) - 1)) + 10 * sum(abs(w)) + 0.1 * sum(abs(v));
+  Trainer trainer(loss, Sgd{}, {.threads = 1});
+  const auto lines = trainer.stationary_at_zero({{"x", Tensor::of<double>({2, 2}, {1, 2, 3, -1})}});
+  REQUIRE(lines.size() == 1);
+  CHECK(
+      lines[0].starts_with("L201: 'w' is stationary where all of it is zero: the penalty outweighs its "
+                           "gradient, at most "));
+  CHECK(trainer.value(w).at(0) == 0.5);
+}
+
+TEST_CASE("a scheduled coefficient is fed by step") {
+  Graph g;
+  const Value w = g.parameter("w", {3}, init::constant(1), f64), lambda = g.input("lambda", {}, f64);
+  TrainerOptions options{.threads = 1};
+  options.scheduled = {{lambda, [](int64_t step) { return step == 1 ? 2.0 : 0.0; }}};
+  Trainer trainer(0 * sum(w) + lambda * sum(abs(w)), Sgd{.learning_rate = 0.1}, options);
+  trainer.step(Feeds{});
+  CHECK(trainer.value(w).at(0) == 1);
+  trainer.step(Feeds{});
+  CHECK(trainer.value(w).at(0) == doctest::Approx(0.8));
+  CHECK(trainer.certify(Feeds{}).loss == 0);
+}
+
+TEST_CASE("from settle_from on, zeros stay zero and signs do not change") {
+  Graph g;
+  const Value w = g.parameter("w", {3}, init::zeros(), f64), a = g.input("a", {3}, f64);
+  TrainerOptions options{.threads = 1, .settle_from = 2};
+  Trainer trainer(0.5 * sum(square(w - a)) + 0.1 * sum(abs(w)), Sgd{.learning_rate = 1}, options);
+  const auto step = [&](std::initializer_list<double> to) {
+    trainer.step({{a, Tensor::of<double>({3}, to)}});
+    return trainer.value(w);
+  };
+  step({1, 0.05, -1});
+  Tensor now = step({2, 0.05, -1});
+  CHECK(now.at(0) == doctest::Approx(1.9));
+  CHECK(now.at(1) == 0);
+  now = step({-3, 5, -2});
+  CHECK(now.at(0) == 0);
+  CHECK(now.at(1) == 0);
+  CHECK(now.at(2) == doctest::Approx(-1.9));
+}
