@@ -6,7 +6,7 @@ namespace lariat {
 namespace {
 
 std::vector<Rule> spellings() {
-  const Pattern x = Pattern::variable(0);
+  const Pattern x = Pattern::variable(0), y = Pattern::variable(1);
   const auto op = [](std::string name, std::vector<Pattern> inputs) {
     return Pattern::op(std::move(name), std::move(inputs));
   };
@@ -17,6 +17,10 @@ std::vector<Rule> spellings() {
   return {
       {"max(x, -x) → |x|", op("maximum", {x, -x}), abs(x)},
       {"min(x, -x) → -|x|", op("minimum", {x, -x}), -abs(x)},
+      {"max(x - y, y - x) → |x - y|", op("maximum", {x - y, y - x}), abs(x - y)},
+      {"max(x, 0) → relu(x)", op("maximum", {x, 0}), op("relu", {x})},
+      {"where(x > 0, x, 0) → relu(x)", where(op("greater", {x, 0}), x, 0), op("relu", {x})},
+      {"min(x, 0) → -relu(-x)", op("minimum", {x, 0}), -op("relu", {-x})},
       {"relu(x) + relu(-x) → |x|", op("relu", {x}) + op("relu", {-x}), abs(x)},
       {"where(x > 0, x, -x) → |x|", where(op("greater", {x, 0}), x, -x), abs(x)},
       {"where(x ≥ 0, x, -x) → |x|", where(op("greater_equal", {x, 0}), x, -x), abs(x)},

@@ -59,6 +59,40 @@ std::vector<bool> in_plain_terms(Value loss, const Dependence& depends, const st
   return result;
 }
 
+// Whether a penalty on parameters is among each node's ancestors.
+std::vector<bool> over_penalties(const Graph& graph, const Dependence& depends) {
+  std::vector<bool> result(graph.size());
+  for (int32_t id = 0; id < graph.size(); ++id)
+    for (const Edge& edge : graph.node(id).inputs)
+      if (result[edge.node] || (graph.node(edge.node).op->penalty && depends.on_parameters[edge.node]))
+        result[id] = true;
+  return result;
+}
+
+// Refuses (L107) what is smooth by construction, and says which nodes belong to nothing else.
+std::vector<bool> refuse_smooth(Graph& graph, const std::vector<bool>& plain, const Dependence& depends,
+                                std::vector<Refusal>& refusals) {
+  std::vector<bool> eligible(plain.size()), covered(plain.size());
+  for (size_t id = 0; id < plain.size(); ++id) eligible[id] = plain[id] && depends.on_trained[id];
+  const auto readers = users(graph);
+  for (const SmoothSpelling& spelling : smooth_spellings(graph, eligible)) {
+    const Node& node = graph.node(spelling.node);
+    refusals.push_back(
+        {"L107", node.op->name,
+         fmt::format("{} is smooth by construction, so that it makes no weight exactly zero", spelling.what),
+         "write sum(abs(w)), or for groups sqrt(sum(square(w), axes)) without a constant", node.where});
+    covered[spelling.node] = true;
+    for (int32_t id = spelling.node; id >= 0; --id) {
+      if (!covered[id]) continue;
+      for (const Edge& edge : graph.node(id).inputs)
+        covered[edge.node] =
+            covered[edge.node] || std::all_of(readers[edge.node].begin(), readers[edge.node].end(),
+                                              [&](int32_t reader) { return covered[reader]; });
+    }
+  }
+  return covered;
+}
+
 struct Refused {
   std::string code, reason, advice;
 };
@@ -228,18 +262,22 @@ PenaltySplit split_penalties(Value loss, const std::vector<Value>& parameters) {
   const Paths paths = paths_to(loss);
   const std::vector<bool> plain = in_plain_terms(loss, depends, paths.linear);
 
+  const std::vector<bool> holds_penalty = over_penalties(graph, depends);
+
   PenaltySplit split;
   const auto refuse = [&](int32_t id, const std::string& code, const std::string& reason,
                           const std::string& advice) {
     const Node& node = graph.node(id);
-    const bool silent = node.op->penalty->everyday && !plain[id];
+    const bool silent = node.op->penalty->everyday && (!plain[id] || holds_penalty[id]);
     if (node.op->penalty->nonsmooth && !silent && !code.empty())
       split.refusals.push_back({code, node.op->name, reason, advice, node.where});
   };
   std::vector<Value> nodes;
   const Edge root{loss.node(), loss.output()};
   const std::vector<bool> used = ancestors(graph, {&root, 1});
+  const std::vector<bool> smooth = refuse_smooth(graph, plain, depends, split.refusals);
   for (int32_t id = 0; id <= loss.node(); ++id) {
+    if (smooth[id]) continue;
     if (!used[id] || !graph.node(id).op->penalty || !depends.on_parameters[id]) continue;
     if (const auto refused = refused_by_place(id, depends, paths)) {
       refuse(id, refused->code, refused->reason, refused->advice);
@@ -253,15 +291,18 @@ PenaltySplit split_penalties(Value loss, const std::vector<Value>& parameters) {
   const Dependence after = dependence(graph, parameters);  // the adjoints' nodes are there as well
   for (size_t i = 0; i < nodes.size(); ++i) {
     const int32_t id = nodes[i].node(), adjoint = adjoints[i].node();
-    if (after.on_trained[adjoint]) {
+    if (after.on_random[adjoint]) {
+      refuse(id, "L111", "it is masked at random, so that the prox would be biased",
+             "penalise every element at every step");
+    } else if (after.on_trained[adjoint]) {
       refuse(id, "L103", "its coefficient is itself trained, and would shrink to zero",
              "make the coefficient a constant or a fed scalar, or wrap it in stop_gradient");
     } else if (after.on_data[adjoint]) {
       refuse(id, "L101", "its coefficient depends on the data",
              "make the coefficient a constant or a fed scalar");
-    } else if (after.on_random[adjoint]) {
-      refuse(id, "L111", "it is masked at random, so that the prox would be biased",
-             "penalise every element at every step");
+    } else if (after.varying[adjoint]) {
+      refuse(id, "L105", "a comparison with parameters switches it on and off",
+             "add the penalty to the loss itself, or wrap the condition in stop_gradient");
     } else if (graph.node(id).op->penalty->everyday && is_negative_somewhere(adjoints[i])) {
       continue;  // a concave part of the loss, which nobody calls a penalty
     } else {

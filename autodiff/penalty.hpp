@@ -53,6 +53,14 @@ struct PenaltySplit {
 /// nodes for the weights. Throws UserError (L104) for a constant negative weight.
 PenaltySplit split_penalties(Value loss, const std::vector<Value>& parameters);
 
+/// A spelling that looks like a penalty with a kink and has none.
+struct SmoothSpelling {
+  int32_t node;
+  std::string what;
+};
+/// The smooth spellings among the nodes that `eligible` allows, each at its last node.
+std::vector<SmoothSpelling> smooth_spellings(Graph& graph, const std::vector<bool>& eligible);
+
 /// Copies the graph of `loss` into `to` with every listed spelling of a penalty turned into its op; only
 /// values that depend on no input are touched. Returns the loss in `to`.
 Value canonicalize_penalties(Value loss, Graph& to);

@@ -13,17 +13,22 @@ namespace lariat {
 
 namespace {
 
-std::vector<bool> reached_by_gradients(const Graph& graph, const std::vector<int32_t>& sources) {
+// What `sources` reach without passing a node that `stops`.
+std::vector<bool> reached_past(const Graph& graph, const std::vector<int32_t>& sources,
+                               bool (*stops)(const Traits&)) {
   std::vector<bool> reached(graph.size());
   for (int32_t id : sources) reached[id] = true;
   for (int32_t id = 0; id < graph.size(); ++id) {
     const Node& node = graph.node(id);
-    if (node.op->traits.stops_gradient) continue;
+    if (stops(node.op->traits) || node.op->traits.shape_only) continue;
     for (const Edge& edge : node.inputs)
       if (reached[edge.node]) reached[id] = true;
   }
   return reached;
 }
+
+const NotAView detached{"L106", "its argument is under stop_gradient, so its gradient is zero by design",
+                        "penalise the parameter itself"};
 
 // How a node shows parameters: by a selection of its inputs' elements, or by one input, scaled and shifted.
 struct Link {
@@ -35,7 +40,8 @@ struct Link {
 Link link_of(const Graph& graph, int32_t id, const Dependence& depends) {
   const Node& node = graph.node(id);
   Link link{node.op->traits.selection, {}};
-  for (const Edge& edge : node.inputs) link.shows.push_back(depends.on_parameters[edge.node]);
+  for (const Edge& edge : node.inputs) link.shows.push_back(depends.attached[edge.node]);
+  if (std::none_of(link.shows.begin(), link.shows.end(), [](bool shows) { return shows; })) throw detached;
   if (link.is_selection) return link;
   link.input = std::find(link.shows.begin(), link.shows.end(), true) - link.shows.begin();
   const Traits& traits = node.op->traits;
@@ -55,9 +61,7 @@ bool ends_at(const Node& node, int32_t id, const std::vector<Value>& trained) {
                      "drop the term, or train the parameter"};
     return true;
   }
-  if (node.op->traits.stops_gradient)
-    throw NotAView{"L106", "its argument is under stop_gradient, so its gradient is zero by design",
-                   "penalise the parameter itself"};
+  if (node.op->traits.stops_gradient) throw detached;
   return false;
 }
 
@@ -184,8 +188,14 @@ Dependence dependence(const Graph& graph, const std::vector<Value>& parameters) 
     if (node.op->traits.source == SourceKind::parameter) all.push_back(id);
   }
   for (Value parameter : parameters) trained.push_back(parameter.node());
-  return {dependents(graph, data), dependents(graph, random), dependents(graph, all),
-          reached_by_gradients(graph, trained)};
+  const auto stops = [](const Traits& traits) { return traits.stops_gradient; };
+  const auto detaches = [](const Traits& traits) { return traits.stops_gradient && traits.is_linear(0); };
+  return {dependents(graph, data),
+          dependents(graph, random),
+          dependents(graph, all),
+          reached_past(graph, all, stops),
+          reached_past(graph, trained, stops),
+          reached_past(graph, trained, detaches)};
 }
 
 std::optional<Tensor> constant_value(Value value) {

@@ -16,8 +16,12 @@ struct NotAView {
 
 /// What the graph's nodes depend on, as far as penalties care.
 struct Dependence {
-  /// on_trained: by a path that gradients take, so not through stop_gradient.
-  std::vector<bool> on_data, on_random, on_parameters, on_trained;
+  std::vector<bool> on_data, on_random, on_parameters;
+  /// By a path that gradients take: on any parameter, and on a trained one.
+  std::vector<bool> attached, on_trained;
+  /// On a trained parameter, by a path without stop_gradient: comparisons let no gradient through, but what
+  /// they give still changes with the parameter.
+  std::vector<bool> varying;
 };
 Dependence dependence(const Graph& graph, const std::vector<Value>& trained);
 

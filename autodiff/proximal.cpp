@@ -126,6 +126,7 @@ std::map<std::string, Value> proximal_updates(const ProxPoints& proposals,
 RewriteReport make_report(const PenaltySplit& split, const std::string& metric) {
   RewriteReport report;
   report.refused = split.refusals;
+  std::map<std::string, std::vector<std::string>> used;
   for (const PenaltyTerm& term : split.terms) {
     std::string names = term.parameters.front();
     for (size_t i = 1; i < term.parameters.size(); ++i) names += ", " + term.parameters[i];
@@ -140,8 +141,11 @@ RewriteReport make_report(const PenaltySplit& split, const std::string& metric) 
     }
     entry->terms.push_back(term.text);
     entry->coefficients.push_back(term.coefficient);
-    if (entry->operator_name.find(term.penalty->operator_name) == std::string::npos)
-      entry->operator_name += (entry->operator_name.empty() ? "" : ", ") + term.penalty->operator_name;
+    std::vector<std::string>& operators = used[names];
+    if (std::find(operators.begin(), operators.end(), term.penalty->operator_name) == operators.end()) {
+      entry->operator_name += (operators.empty() ? "" : ", ") + term.penalty->operator_name;
+      operators.push_back(term.penalty->operator_name);
+    }
   }
   std::stable_sort(
       report.rewritten.begin(), report.rewritten.end(),

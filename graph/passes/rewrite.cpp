@@ -48,6 +48,15 @@ bool is_number(Value value, double number) {
   return true;
 }
 
+bool is_same_constant(Value a, Value b) {
+  const auto constant = [](Value value) {
+    const Node& node = value.graph().node(value.node());
+    return node.op->traits.source == SourceKind::constant ? &node.attributes.get<Tensor>("value") : nullptr;
+  };
+  const Tensor *left = constant(a), *right = constant(b);
+  return left && right && same_bits(*left, *right);
+}
+
 // Patterns are written by hand and a few levels deep, so recursion over them is bounded.
 bool matches(const Pattern& pattern, Value value, std::vector<Value>& variables) {
   const Pattern::Node& wanted = pattern.node();
@@ -56,7 +65,7 @@ bool matches(const Pattern& pattern, Value value, std::vector<Value>& variables)
       if (variables.size() <= static_cast<size_t>(wanted.variable)) variables.resize(wanted.variable + 1);
       Value& slot = variables[wanted.variable];
       if (!slot) slot = value;
-      return slot == value;
+      return slot == value || is_same_constant(slot, value);
     }
     case Pattern::Node::Kind::number:
       return is_number(value, wanted.number);
@@ -98,6 +107,12 @@ Value build_pattern(const Pattern& pattern, const Match& match) {
 
 }  // namespace
 
+std::optional<Match> match(const Pattern& pattern, Value value) {
+  Match found{value, {}};
+  if (!matches(pattern, value, found.variables)) return std::nullopt;
+  return found;
+}
+
 Rule::Rule(std::string name, Pattern from, Pattern to, std::function<bool(const Match&)> condition)
     : name(std::move(name)),
       from(std::move(from)),
@@ -118,9 +133,9 @@ GraphCopy rewrite(const Graph& from, Graph& to, const std::vector<Rule>& rules,
     for (bool changed = true; changed;) {
       changed = false;
       for (const Rule& rule : rules) {
-        Match match{current, {}};
-        if (!matches(rule.from, current, match.variables)) continue;
-        const Value next = rule.to(match);
+        const std::optional<Match> found = match(rule.from, current);
+        if (!found) continue;
+        const Value next = rule.to(*found);
         if (!next || next == current || next.type() != current.type()) continue;
         if (--steps_left < 0)
           throw InternalError("internal fault: the rewrite rule '" + rule.name + "' runs in circles");

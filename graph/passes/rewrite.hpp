@@ -39,6 +39,9 @@ struct Match {
   std::vector<Value> variables;
 };
 
+/// Whether `value` is what the pattern says, and which values its variables are.
+std::optional<Match> match(const Pattern& pattern, Value value);
+
 /// from → to, where the condition holds. The replacement must have the type of what it replaces; a rule whose
 /// result has another type does not apply.
 struct Rule {

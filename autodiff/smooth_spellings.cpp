@@ -1,0 +1,70 @@
+#include <algorithm>
+
+#include "autodiff/penalty.hpp"
+#include "autodiff/penalty_view.hpp"
+#include "graph/passes/rewrite.hpp"
+
+namespace lariat {
+
+namespace {
+
+struct Spelling {
+  std::string what;
+  Pattern pattern;
+  /// Variables that must be constants above 0, for it to be smooth.
+  std::vector<int> positive;
+};
+
+std::vector<Spelling> spellings() {
+  const Pattern x = Pattern::variable(0), c = Pattern::variable(1), d = Pattern::variable(2);
+  const auto op = [](std::string name, std::vector<Pattern> inputs) {
+    return Pattern::op(std::move(name), std::move(inputs));
+  };
+  const Pattern size = op("abs", {x}), small = op("minimum", {size, c});
+  const Pattern squares = op("square", {x});
+  const auto root = [&](const Pattern& of) { return op("sqrt", {of + c}); };
+  return {
+      {"√(x² + ε)", root(squares), {1}},
+      {"√(Σx² + ε)", root(op("sum", {squares})), {1}},
+      {"√(Σx² + ε)", root(op("square_penalty", {x})), {1}},
+      {"√(mean x² + ε)", root(op("mean", {squares})), {1}},
+      {"Huber's loss", small * (size - small * d), {1}},
+      {"Huber's loss", op("select", {op("less_equal", {size, c}), squares * d, Pattern::variable(3)}), {1}},
+      {"Huber's loss", op("select", {op("less", {size, c}), squares * d, Pattern::variable(3)}), {1}},
+      {"softplus(x) + softplus(-x)", op("softplus", {x}) + op("softplus", {-x}), {}},
+      {"x·tanh(x)", x * op("tanh", {x}), {}},
+      {"x·tanh(c·x)", x * op("tanh", {x * c}), {}},
+      {"x·erf(x)", x * op("erf", {x}), {}},
+      {"x·erf(c·x)", x * op("erf", {x * c}), {}},
+      {"x²/(|x| + ε)", squares / (size + c), {1}},
+  };
+}
+
+bool is_positive(Value value) {
+  const std::optional<Tensor> constant = constant_value(value);
+  if (!constant) return false;
+  for (int64_t i = 0; i < constant->count(); ++i)
+    if (!(constant->at(i) > 0)) return false;
+  return true;
+}
+
+}  // namespace
+
+std::vector<SmoothSpelling> smooth_spellings(Graph& graph, const std::vector<bool>& eligible) {
+  static const std::vector<Spelling> list = spellings();
+  std::vector<SmoothSpelling> found;
+  for (int32_t id = 0; id < static_cast<int32_t>(eligible.size()); ++id) {
+    if (!eligible[id]) continue;
+    for (const Spelling& spelling : list) {
+      const std::optional<Match> matched = match(spelling.pattern, Value(&graph, id));
+      if (!matched || !std::all_of(spelling.positive.begin(), spelling.positive.end(),
+                                   [&](int variable) { return is_positive(matched->variables[variable]); }))
+        continue;
+      found.push_back({id, spelling.what});
+      break;
+    }
+  }
+  return found;
+}
+
+}  // namespace lariat
