@@ -45,8 +45,8 @@ Value bend(ProxPoint at, const std::vector<ScalarTerm::Kink>& kinks) {
   if (all.empty()) return at.point;
   if (all.size() == 1 && !all[0].below) {
     // argmin_w a·|w − c| + (w − v)²/(2s) = c + S(v − c, a·s)
-    if (!all[0].at) return soft_threshold(at.point, all[0].above * at.step);
-    return all[0].at + soft_threshold(at.point - all[0].at, all[0].above * at.step);
+    if (!all[0].at) return abs_prox(at.point, at.step, all[0].above);
+    return all[0].at + abs_prox(at.point - all[0].at, at.step, all[0].above);
   }
   std::vector<Operand> operands{at.point, at.step};
   for (const ScalarTerm::Kink& kink : all) {

@@ -78,6 +78,8 @@ Value where(Operand condition, Operand yes, Operand no);
 
 /// S(v, t) = sign(v) max(|v| - t, 0), the prox of t |v|, for a threshold >= 0; zeros are +0.
 Value soft_threshold(Operand v, Operand threshold);
+/// S(v, weight step), the prox of weight |w| in the metric 1/step.
+Value abs_prox(Operand v, Operand step, Operand weight);
 /// argmin_w (w - v)²/(2 step) + Σ below·(w - at) left of each kink, above·(w - at) right of it. Operands are
 /// v, step, and for each kink its place and the slopes below and above it.
 Value kink_prox(const std::vector<Operand>& v_step_kinks);

@@ -137,7 +137,7 @@ TEST_CASE("cli: graph shows the training step before and after passes") {
   const TemporaryFolder folder;
   const ProgramRun written = run_lariat({"graph", made.recipe, "--data", made.tones, "--after", "none"});
   REQUIRE(written.status == 0);
-  CHECK(contains(written.out, "soft_threshold"));
+  CHECK(contains(written.out, "abs_prox"));
   CHECK(contains(written.out, "update lstm_1/kernel = "));
   lariat::Graph parsed, again;
   lariat::parse_graph(written.out, parsed);

@@ -68,14 +68,14 @@ TEST_CASE("loops: the penalty in the loss is summed in the loop that updates the
        {Optimizer(Sgd{.learning_rate = 0.1}), Optimizer(Adam{.learning_rate = 0.1})}) {
     Trainer trainer(loss, optimizer);
     CHECK(loops_with(trainer.graph(), "abs_penalty") == 1);
-    CHECK(loops_with(trainer.graph(), "soft_threshold") == 1);
+    CHECK(loops_with(trainer.graph(), "abs_prox") == 1);
     int loops_with_both = 0;
     for (int32_t id = 0; id < trainer.graph().size(); ++id) {
       const Node& node = trainer.graph().node(id);
       if (node.op->name != "fused") continue;
       const std::string body = to_text(*node.attributes.get<std::shared_ptr<const Graph>>("body"));
       loops_with_both += body.find("abs_penalty(") != std::string::npos &&
-                         body.find("soft_threshold(") != std::string::npos &&
+                         body.find("abs_prox(") != std::string::npos &&
                          body.find("square_penalty(") != std::string::npos;
     }
     CHECK(loops_with_both == 1);
