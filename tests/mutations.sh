@@ -1,0 +1,74 @@
+#!/usr/bin/env bash
+# Proves that the tests see faults: puts one fault at a time into a copy of the sources, and fails where the
+# tests named beside it still pass.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+copy=build-mutations/source
+mkdir -p "$copy"
+git ls-files | while read -r file; do
+  cmp -s "$file" "$copy/$file" || cp -p --parents "$file" "$copy"
+done
+[ -f build-mutations/build/build.ninja ] || meson setup build-mutations/build "$copy" -Doptimization=1 >/dev/null
+tests=build-mutations/build/tests/lariat_tests
+caught=0
+survived=0
+
+# mutate NAME FILE FROM TO TESTS: replaces the first FROM, which must be there, and runs the tests of the files
+# that match TESTS.
+mutate() {
+  local name=$1 file=$2 from=$3 to=$4 filter=$5
+  FROM=$from TO=$to perl -0pi -e 's/\Q$ENV{FROM}\E/$ENV{TO}/' "$copy/$file"
+  if cmp -s "$file" "$copy/$file"; then
+    echo "mutations: '$from' is not in $file" >&2
+    exit 1
+  fi
+  if ! ninja -C build-mutations/build --quiet tests/lariat_tests >build-mutations/log 2>&1; then
+    echo "mutations: '$name' does not compile; see build-mutations/log" >&2
+    exit 1
+  fi
+  if "$tests" -sf="$filter" >build-mutations/log 2>&1; then
+    echo "SURVIVED: $name ($filter)"
+    survived=$((survived + 1))
+  else
+    echo "caught: $name"
+    caught=$((caught + 1))
+  fi
+  cp "$file" "$copy/$file"
+}
+
+ninja -C build-mutations/build --quiet tests/lariat_tests
+"$tests" -sf='*fixed_point*,*penalty*,*trainer*,*gradient_test*,*plan_test*' >build-mutations/log 2>&1 || {
+  echo "mutations: the tests fail without any fault; see build-mutations/log" >&2
+  exit 1
+}
+
+# Optimizers and prox.
+mutate 'momentum: λ instead of λ/(1 − β)' autodiff/optimizers.cpp 'c.learning_rate / (1 - momentum)};' 'c.learning_rate};' '*fixed_point*'
+mutate 'Adam: the threshold without the metric' autodiff/optimizers.cpp 'bias_correction(beta1, c.count)), start), step};' 'bias_correction(beta1, c.count)), start), c.learning_rate};' '*fixed_point*'
+mutate 'RMSProp: the threshold without the metric' autodiff/optimizers.cpp 'multiply_add(-step, c.gradient, c.parameter), step};' 'multiply_add(-step, c.gradient, c.parameter), c.learning_rate};' '*fixed_point*'
+mutate 'AdamW: the decay is left out' autodiff/optimizers.cpp 'adam_step(c, decayed,' 'adam_step(c, c.parameter,' '*fixed_point*'
+mutate 'clipping also of the penalty' autodiff/trainer.cpp 'for (auto [name, next] : proximal_updates' 'if (options.clip_value > 0 || options.clip_norm > 0) for (auto& [name, at] : proposals) at.step = 0.5 * at.step;
+  for (auto [name, next] : proximal_updates' '*trainer*'
+mutate 'the penalty keeps its gradient beside the prox' autodiff/trainer.cpp 'gradient(loss, wanted, cut);' 'gradient(loss, wanted);' '*fixed_point*'
+mutate 'a square shrinks by half' autodiff/proximal.cpp '1 + 2 * quadratic * at.step' '1 + quadratic * at.step' '*fixed_point*'
+mutate 'a square leaves the step as it was' autodiff/proximal.cpp 'at.step / shrinkage' 'at.step' '*fixed_point*'
+mutate 'a shift moves the kink to the wrong side' autodiff/penalty_view.cpp 'moved = moved - shift;' 'moved = moved + shift;' '*fixed_point*'
+mutate 'a negative factor leaves the sides of a kink' autodiff/penalty_view.cpp 'positive ? one : negative ? other : minimum(one, other)' 'one' '*fixed_point*'
+mutate 'a factor inside is forgotten' autodiff/penalty_view.cpp 'next.above = kink.above * abs(factor);' 'next.above = kink.above;' '*loss_spellings*'
+mutate 'what overlaps does not add up' autodiff/penalty_view.cpp 'known->above = known->above + kink.above;' '' '*penalty_test*,*fixed_point*'
+mutate 'one kink of two' autodiff/proximal.cpp 'for (const ScalarTerm::Kink& kink : all) {' 'for (const ScalarTerm::Kink& kink : {all.front()}) {' '*fixed_point*'
+mutate 'soft threshold: the wrong sign below' ops/abs_prox.cpp 'min(zero, v + t)' 'min(zero, v - t)' '*fixed_point*'
+mutate 'kinks: slopes are not added up' ops/kink_prox.cpp 'slope += kinks[k][2] - kinks[k][1];' 'slope = kinks[k][2];' '*fixed_point*'
+mutate 'a data-dependent coefficient is taken' autodiff/penalty.cpp 'after.on_data[adjoint]' 'false' '*loss_spellings*'
+mutate 'a trained coefficient is taken' autodiff/penalty.cpp 'after.on_trained[adjoint]' 'false' '*loss_spellings*'
+mutate 'a term under another function is taken' autodiff/penalty.cpp 'if (!paths.linear[id]) {
+    if (!depends' 'if (false) {
+    if (!depends' '*loss_spellings*'
+# Gradients, plans.
+mutate 'the sum over broadcast dimensions is missing' autodiff/gradient.cpp 'results[i].shape() == shape ? results[i] : sum_to(results[i], shape)' 'results[i]' '*gradient_test*'
+mutate 'adjoints do not add up' autodiff/gradient.cpp 'slot = slot ? slot + adjoint : adjoint;' 'slot = adjoint;' '*gradient_test*'
+mutate 'a buffer is reused while it is still read' graph/exec/placement.cpp 'memory(edge).last_read = static_cast<int>(p);' 'memory(edge).last_read = std::max(0, static_cast<int>(p) - 1);' '*plan_test*'
+mutate 'an update overwrites what is read later' graph/exec/placement.cpp 'value(target).last_read <= position[maker] &&' '' '*plan_test*,*trainer*'
+
+echo "$caught faults caught, $survived survived"
+[ "$survived" -eq 0 ]
