@@ -85,6 +85,26 @@ ExponentialSum sum_exponentials(const T* x, int64_t count, T maximum, T* out) {
   return total;
 }
 
+/// Σ a·b over a row.
+template <class T>
+double row_product(const T* a, const T* b, int64_t count) {
+  using Batch = xsimd::batch<T>;
+  constexpr int64_t width = Batch::size;
+  constexpr int64_t batches_per_block = 64;
+  double total = 0;
+  alignas(64) T lane[width];
+  int64_t i = 0;
+  while (i + width <= count) {
+    Batch lanes(T(0));
+    const int64_t end = std::min(count, i + batches_per_block * width);
+    for (; i + width <= end; i += width) lanes += Batch::load_unaligned(a + i) * Batch::load_unaligned(b + i);
+    lanes.store_aligned(lane);
+    for (T value : lane) total += value;
+  }
+  for (; i < count; ++i) total += static_cast<double>(a[i]) * b[i];
+  return total;
+}
+
 /// x's type, for an op on the rows of its last axis.
 inline std::vector<TensorType> infer_rows(const InferContext& c) {
   check_float(c, 0, "x");

@@ -20,10 +20,7 @@ void forward(const KernelContext& k) {
 }
 
 // dx = y·(dy - Σ dy·y)
-Adjoints vjp(const GradContext& g) {
-  const Value y = g.out(0), d = g.adjoint(0);
-  return {y * (d - sum(d * y, {-1}, true))};
-}
+Adjoints vjp(const GradContext& g) { return {build("softmax_gradient", {g.out(0), g.adjoint(0)})}; }
 
 }  // namespace
 

@@ -45,14 +45,12 @@ void forward(const KernelContext& k) {
 // dz = dloss·(p - t) + p·(dp - Σ dp·p)
 Adjoints vjp(const GradContext& g) {
   const Value p = g.out(1), labels = g.in(1);
-  const Dim batch = p.shape()[0];
   const double smoothing = g.attributes().get<double>("label_smoothing");
   Value d;
   if (g.has_adjoint(0))
-    d = reshape(g.adjoint(0), {batch, 1}) *
-        build("label_residual", {p, labels}, {{"label_smoothing", smoothing}});
+    d = build("label_residual", {p, labels, g.adjoint(0)}, {{"label_smoothing", smoothing}});
   if (g.has_adjoint(1)) {
-    const Value dp = g.adjoint(1), through = p * (dp - sum(dp * p, {-1}, true));
+    const Value through = build("softmax_gradient", {p, g.adjoint(1)});
     d = d ? d + through : through;
   }
   return {d, Value()};

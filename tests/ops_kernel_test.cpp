@@ -97,7 +97,7 @@ TEST_CASE("kernels give the same bits in any order of chunks") {
   const Tensor labels = random_tensor<int32_t>({700}, 5, 0, 900),
                rows = random_tensor<int32_t>({700}, 6, 0, 600);
   same("softmax_cross_entropy", {wide, labels}, {{"label_smoothing", 0.1}});
-  same("label_residual", {wide, labels});
+  same("label_residual", {wide, labels, random_tensor<float>({700}, 10)});
   same("one_hot", {labels}, {{"classes", int64_t{900}}});
   same("gather_rows", {wide, random_tensor<int32_t>({2000}, 7, 0, 700)});
   same("scatter_add_rows", {wide, rows}, {{"rows", Shape{600}}});
@@ -371,7 +371,7 @@ TEST_CASE("labels and lengths out of range are named") {
   const Tensor logits = random_tensor<float>({3, 4}, 30), sequences = random_tensor<float>({2, 3, 4}, 31);
   CHECK(message("softmax_cross_entropy", {logits, integers({0, 4, -1})}) ==
         "label 4 of row 1 is out of range: there are 4 classes, 0 to 3");
-  CHECK(message("label_residual", {logits, integers({0, 3, -1})}) ==
+  CHECK(message("label_residual", {logits, integers({0, 3, -1}), random_tensor<float>({3}, 32)}) ==
         "label -1 of row 2 is out of range: there are 4 classes, 0 to 3");
   CHECK(message("one_hot", {integers({5})}, {{"classes", int64_t{3}}}) ==
         "label 5 of row 0 is out of range: there are 3 classes, 0 to 2");
