@@ -58,9 +58,9 @@ class ModelWorkload final : public Workload {
 
   void make_inference() {
     const Value total = sum(net_.logits);
-    program_ = inference_program(net_.graph, {&total, 1});
-    executor_ = make_tbb_executor(request_.threads);
     initialize_store(net_.graph, net_.values, 0);
+    program_ = inference_program(net_.graph, {&total, 1}, &net_.values);
+    executor_ = make_tbb_executor(request_.threads);
   }
 
   const Request request_;

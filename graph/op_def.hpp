@@ -57,6 +57,8 @@ struct KernelContext {
   std::byte* workspace = nullptr;
   /// What the record's `prepare` made for these extents.
   const void* prepared = nullptr;
+  /// What the record's `pack` made of constant inputs; nullptr where it has not.
+  const void* packed = nullptr;
 
   template <class T>
   const T* in(size_t index) const {
@@ -294,6 +296,11 @@ struct OpDef {
   PerDType<BlockKernel> block = {};
   /// Work that depends on extents and attributes only, done once per plan; the views have no data then.
   std::shared_ptr<const void> (*prepare)(const KernelContext&) = nullptr;
+  /// Lays constant inputs out as the kernel reads them, once for all plans of a program; the other views have
+  /// no data. Where it is not worth it for these extents it gives nothing, and is asked again for others.
+  /// What it makes depends on the constants alone, and gives the kernel the same bits as the inputs
+  /// themselves.
+  std::shared_ptr<const void> (*pack)(const KernelContext&) = nullptr;
   size_t (*workspace)(std::span<const TensorView> inputs, std::span<const TensorView> outputs,
                       const Attributes& attributes) = nullptr;
   Adjoints (*vjp)(const GradContext&) = nullptr;

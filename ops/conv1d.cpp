@@ -31,7 +31,16 @@ Convolution convolution(std::span<const TensorView> inputs, std::span<const Tens
 template <class T>
 void forward(const KernelContext& k) {
   convolve(k.parallel, convolution(k.inputs, k.outputs, k.attributes), k.in<T>(0), k.in<T>(1), k.out<T>(0),
-           k.workspace);
+           k.workspace, static_cast<const T*>(k.packed));
+}
+
+size_t workspace(std::span<const TensorView> inputs, std::span<const TensorView> outputs,
+                 const Attributes& attributes) {
+  return convolve_workspace(convolution(inputs, outputs, attributes), size_of(inputs[0].dtype));
+}
+
+std::shared_ptr<const void> pack(const KernelContext& k) {
+  return pack_kernel(k, convolution(k.inputs, k.outputs, k.attributes));
 }
 
 Adjoints vjp(const GradContext& g) {
@@ -69,6 +78,8 @@ OpDef records::conv1d() {
   def.traits.linear = {true};
   def.infer = infer;
   def.kernel = {forward<float>, forward<double>, nullptr};
+  def.workspace = workspace;
+  def.pack = pack;
   def.vjp = vjp;
   def.cost = cost;
   const std::vector<double> four{1, 2, 3, 4};

@@ -32,12 +32,16 @@ Convolution convolution(std::span<const TensorView> inputs, std::span<const Tens
 template <class T>
 void forward(const KernelContext& k) {
   convolve(k.parallel, convolution(k.inputs, k.outputs, k.attributes), k.in<T>(0), k.in<T>(1), k.out<T>(0),
-           k.workspace);
+           k.workspace, static_cast<const T*>(k.packed));
+}
+
+std::shared_ptr<const void> pack(const KernelContext& k) {
+  return pack_kernel(k, convolution(k.inputs, k.outputs, k.attributes));
 }
 
 size_t workspace(std::span<const TensorView> inputs, std::span<const TensorView> outputs,
                  const Attributes& attributes) {
-  return kernel_workspace(convolution(inputs, outputs, attributes), size_of(inputs[0].dtype));
+  return convolve_workspace(convolution(inputs, outputs, attributes), size_of(inputs[0].dtype));
 }
 
 Adjoints vjp(const GradContext& g) {
@@ -68,6 +72,7 @@ OpDef records::conv2d() {
   def.infer = infer;
   def.kernel = {forward<float>, forward<double>, nullptr};
   def.workspace = workspace;
+  def.pack = pack;
   def.vjp = vjp;
   def.cost = cost;
   const std::vector<double> nine{1, 2, 3, 4, 5, 6, 7, 8, 9};

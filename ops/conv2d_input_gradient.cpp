@@ -36,7 +36,7 @@ void forward(const KernelContext& k) {
 
 size_t workspace(std::span<const TensorView> inputs, std::span<const TensorView> outputs,
                  const Attributes& attributes) {
-  return kernel_workspace(convolution(inputs, outputs, attributes), size_of(inputs[0].dtype));
+  return input_gradient_workspace(convolution(inputs, outputs, attributes), size_of(inputs[0].dtype));
 }
 
 Adjoints vjp(const GradContext& g) {

@@ -2,6 +2,7 @@
 
 #include "ops/axes.hpp"
 #include "ops/gemm.hpp"
+#include "ops/product_kernel.hpp"
 
 namespace lariat {
 
@@ -11,8 +12,9 @@ namespace lariat {
 // line, and the windows of the same column in all lines are a matrix whose rows are one line apart: a product
 // takes it as it is. Little more than kernel-height times x is copied, one tile of lines after the other.
 //
-// Where windows do not overlap along the width, or one column would meet too few lines, each column of y has
-// a line of its own, which is the usual im2col.
+// The windows of one line are a matrix as well, whose rows overlap: where one column would meet too few
+// lines, y is computed line by line. Where windows do not overlap along the width, or there are few columns
+// too, each column of y has a line of its own, which is the usual im2col.
 
 namespace {
 
@@ -20,6 +22,8 @@ namespace {
 // product.
 constexpr int64_t tile_bytes = 256 * 1024;
 constexpr int64_t fewest_lines = 64, most_lines = 1024, fewest_columns = 8;
+// Line by line: columns that make a product worth it, and pieces enough to share among threads.
+constexpr int64_t columns_of_line = 12, line_pieces = 32;
 // Pieces of a gradient that may run side by side, and the most that their partial results may take.
 constexpr int64_t most_pieces = 16, partial_bytes = 8 << 20, fewest_filters = 64;
 
@@ -37,22 +41,34 @@ struct Lines {
   int64_t slot = 0;     // elements of a slot
   int64_t per_image = 0, count = 0;
   int64_t tile_lines = 1, tile_columns = 1;
+  bool one_by_one = false;  // a tile is one line, and a product
 
-  Lines(const Convolution& c, size_t element) : slot(c.window.down.kernel * c.channels) {
+  Lines(const Convolution& c, size_t element, bool may_go_one_by_one = false)
+      : slot(c.window.down.kernel * c.channels) {
     const Window& across = c.window.across;
-    const bool slides =
-        across.dilation == 1 && across.stride < across.kernel && c.batch * c.rows >= fewest_lines;
+    const bool overlaps = across.dilation == 1 && across.stride < across.kernel;
+    one_by_one =
+        may_go_one_by_one && overlaps && c.batch * c.rows < fewest_lines && c.columns >= columns_of_line;
+    const bool slides = one_by_one || (overlaps && c.batch * c.rows >= fewest_lines);
     per_row = slides ? 1 : c.columns;
     columns = slides ? c.columns : 1;
     step = across.dilation;
     per_image = c.rows * per_row;
     count = c.batch * per_image;
     const int64_t slot_bytes = std::max<int64_t>(1, slot * static_cast<int64_t>(element));
-    const int64_t slots_per_line = tile_bytes / fewest_lines / slot_bytes;
-    tile_columns = std::clamp((slots_per_line - across.kernel) / across.stride + 1,
-                              std::min(columns, fewest_columns), columns);
-    const int64_t fitting = tile_bytes / (slots(c, tile_columns) * slot_bytes);
-    tile_lines = even_tile(count, std::clamp(fitting / 16 * 16, fewest_lines, most_lines));
+    const auto fitting_columns = [&](int64_t bytes, int64_t fewest, int64_t most) {
+      const int64_t fitting = (bytes / slot_bytes - across.kernel) / across.stride + 1;
+      return std::clamp(fitting, std::min(most, fewest), most);
+    };
+    if (one_by_one) {
+      const int64_t pieces =
+          std::clamp<int64_t>(line_pieces / std::max<int64_t>(1, count), 1, columns / columns_of_line);
+      tile_columns = fitting_columns(tile_bytes, columns_of_line, divide_up(columns, pieces));
+    } else {
+      tile_columns = fitting_columns(tile_bytes / fewest_lines, fewest_columns, columns);
+      const int64_t fitting = tile_bytes / (slots(c, tile_columns) * slot_bytes);
+      tile_lines = even_tile(count, std::clamp(fitting / 16 * 16, fewest_lines, most_lines));
+    }
   }
   static int64_t slots(const Convolution& c, int64_t columns) {
     return (columns - 1) * c.window.across.stride + c.window.across.kernel;
@@ -166,6 +182,22 @@ const T* turned_kernel(const ParallelFor& parallel, const Convolution& c, const 
   return turned;
 }
 
+// Products of floats take the kernel as they read it.
+template <class T>
+bool packs_kernel(const Convolution& c) {
+  return std::is_same_v<T, float> && c.filters > 1;
+}
+
+// The turned kernel, packed.
+void pack_turned(const ParallelFor& parallel, const Convolution& c, const float* w, float* packed) {
+  const int64_t size = c.channels * c.filters, height = c.window.down.kernel, width = c.window.across.kernel;
+  parallel.run(c.taps(), rows_per_task(size), [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i)
+      pack_columns<float>({w + (i % height * width + i / height) * size, c.filters, 1}, i * c.channels,
+                          c.channels, c.depth(), 0, c.filters, packed);
+  });
+}
+
 // What one task of the input gradient owns: whole images, or the rows [top, bottom) of a single one. The
 // lines are those whose windows reach into it.
 struct InputPiece {
@@ -212,8 +244,19 @@ Convolution convolution_of(const Extents& x, const Extents& w, const Extents& y,
   return {x[0], x[1], x[2], x[3], y[1], y[2], w[3], window};
 }
 
-size_t kernel_workspace(const Convolution& c, size_t element) {
-  return turns_kernel(c) ? static_cast<size_t>(c.depth() * c.filters) * element : 0;
+size_t turned_elements(const Convolution& c) {
+  return turns_kernel(c) ? static_cast<size_t>(c.depth() * c.filters) : 0;
+}
+
+size_t convolve_workspace(const Convolution& c, size_t element) {
+  if (element == sizeof(float) && packs_kernel<float>(c))
+    return static_cast<size_t>(packed_count<float>(c.depth(), c.filters)) * element;
+  return turned_elements(c) * element;
+}
+
+size_t input_gradient_workspace(const Convolution& c, size_t element) {
+  const int64_t packed = element == sizeof(float) ? packed_count<float>(c.filters, c.depth()) : 0;
+  return (static_cast<size_t>(packed) + turned_elements(c)) * element;
 }
 
 size_t weight_gradient_workspace(const Convolution& c, size_t element) {
@@ -221,17 +264,35 @@ size_t weight_gradient_workspace(const Convolution& c, size_t element) {
   return static_cast<size_t>(partials * c.depth() * c.filters) * element;
 }
 
-// y[:, column] = unfolded[:, slots of column]·w
+std::shared_ptr<const void> pack_kernel(const KernelContext& k, const Convolution& c) {
+  const TensorView& w = k.inputs[1];
+  if (!w.data || w.dtype != f32 || !packs_kernel<float>(c)) return {};
+  auto packed =
+      allocate_bytes(static_cast<size_t>(packed_count<float>(c.depth(), c.filters)) * sizeof(float));
+  pack_turned(k.parallel, c, w.as<float>(), reinterpret_cast<float*>(packed.get()));
+  return packed;
+}
+
+// y[:, column] = unfolded[:, slots of column]·w, or y[line] = windows of the line·w
 template <class T>
 void convolve(const ParallelFor& parallel, const Convolution& c, const T* x, const T* w, T* y,
-              std::byte* workspace) {
+              std::byte* workspace, const T* packed) {
   const Window &down = c.window.down, &across = c.window.across;
   if (c.taps() == 1 && down.stride * across.stride == 1 &&
       down.before + down.after + across.before + across.after == 0)
     return gemm<T>(parallel, false, false, c.batch * c.rows * c.columns, c.filters, c.channels, x, c.channels,
-                   w, c.filters, {}, y, c.filters);
-  const Lines lines(c, sizeof(T));
-  const T* kernel = turned_kernel(parallel, c, w, workspace);
+                   w, c.filters, {}, y, c.filters, packed);
+  // BLAS takes no matrix whose rows overlap.
+  const Lines lines(c, sizeof(T), packs_kernel<T>(c));
+  const T* kernel = nullptr;
+  if constexpr (std::is_same_v<T, float>) {
+    if (!packed && packs_kernel<T>(c)) {
+      T* own = reinterpret_cast<T*>(workspace);
+      pack_turned(parallel, c, w, own);
+      packed = own;
+    }
+  }
+  if (!packed) kernel = turned_kernel(parallel, c, w, workspace);
   parallel.run(lines.tiles(), 1, [&](int64_t begin, int64_t end) {
     T* unfolded = scratch<T>(lines.scratch(c, lines.tile_lines));
     for (int64_t i = begin; i < end; ++i) {
@@ -239,10 +300,18 @@ void convolve(const ParallelFor& parallel, const Convolution& c, const T* x, con
       const int64_t stride = across.stride * lines.slot,
                     line = Lines::slots(c, tile.last - tile.first) * lines.slot;
       unfold(c, lines, tile, x, unfolded);
-      for (int64_t j = tile.first; j < tile.last; ++j)
-        gemm_tile<T>(false, false, tile.end - tile.begin, c.filters, c.depth(),
-                     unfolded + (j - tile.first) * stride, line, kernel, c.filters, {},
-                     y + (tile.begin * lines.columns + j) * c.filters, lines.columns * c.filters);
+      const auto multiply = [&](int64_t windows, const T* a, int64_t lda, T* to, int64_t ldc) {
+        gemm_tile<T>(false, false, windows, c.filters, c.depth(), a, lda, kernel, c.filters, {}, to, ldc,
+                     packed);
+      };
+      if (lines.one_by_one) {
+        multiply(tile.last - tile.first, unfolded, stride,
+                 y + (tile.begin * lines.columns + tile.first) * c.filters, c.filters);
+      } else {
+        for (int64_t j = tile.first; j < tile.last; ++j)
+          multiply(tile.end - tile.begin, unfolded + (j - tile.first) * stride, line,
+                   y + (tile.begin * lines.columns + j) * c.filters, lines.columns * c.filters);
+      }
     }
   });
 }
@@ -253,7 +322,18 @@ void convolve_input_gradient(const ParallelFor& parallel, const Convolution& c, 
                              T* d_x, std::byte* workspace) {
   const Lines lines(c, sizeof(T));
   const InputPieces pieces(c, lines);
-  const T* kernel = turned_kernel(parallel, c, w, workspace);
+  const T *kernel = nullptr, *packed = nullptr;
+  if constexpr (std::is_same_v<T, float>) {
+    T* own = reinterpret_cast<T*>(workspace);
+    workspace += packed_count<T>(c.filters, c.depth()) * sizeof(T);
+    kernel = turned_kernel(parallel, c, w, workspace);
+    parallel.run(c.depth(), 4 * panel_columns<T>(), [&](int64_t begin, int64_t end) {
+      pack_columns<T>({kernel, 1, c.filters}, c.filters, begin, end, own);
+    });
+    packed = own;
+  } else {
+    kernel = turned_kernel(parallel, c, w, workspace);
+  }
   parallel.run(pieces.count(), 1, [&](int64_t first, int64_t last) {
     for (int64_t i = first; i < last; ++i) {
       const InputPiece piece = pieces.at(c, lines, i);
@@ -274,7 +354,7 @@ void convolve_input_gradient(const ParallelFor& parallel, const Convolution& c, 
             gemm_tile<T>(false, true, tile.end - tile.begin, c.depth(), c.filters,
                          d_y + (tile.begin * lines.columns + j) * c.filters, lines.columns * c.filters,
                          kernel, c.filters, {unfolded + (j - tile.first) * stride, line},
-                         unfolded + (j - tile.first) * stride, line);
+                         unfolded + (j - tile.first) * stride, line, packed);
           fold(c, lines, tile, unfolded, piece.top, piece.bottom, d_x);
         }
       }
@@ -325,7 +405,8 @@ void convolve_weight_gradient(const ParallelFor& parallel, const Convolution& c,
 }
 
 #define LARIAT_CONVOLUTION(T)                                                                               \
-  template void convolve<T>(const ParallelFor&, const Convolution&, const T*, const T*, T*, std::byte*);    \
+  template void convolve<T>(const ParallelFor&, const Convolution&, const T*, const T*, T*, std::byte*,     \
+                            const T*);                                                                      \
   template void convolve_input_gradient<T>(const ParallelFor&, const Convolution&, const T*, const T*, T*,  \
                                            std::byte*);                                                     \
   template void convolve_weight_gradient<T>(const ParallelFor&, const Convolution&, const T*, const T*, T*, \

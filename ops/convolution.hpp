@@ -25,14 +25,17 @@ struct Convolution {
 /// From the extents of x, w and y.
 Convolution convolution_of(const Extents& x, const Extents& w, const Extents& y, const Window2d& window);
 
-/// Bytes of scratch that `convolve` and `convolve_input_gradient` need, and `convolve_weight_gradient`, for
-/// elements of `element` bytes.
-size_t kernel_workspace(const Convolution& c, size_t element);
+/// Bytes of scratch that the functions below need for elements of `element` bytes.
+size_t convolve_workspace(const Convolution& c, size_t element);
+size_t input_gradient_workspace(const Convolution& c, size_t element);
 size_t weight_gradient_workspace(const Convolution& c, size_t element);
 
+/// With `packed`, what pack_kernel() made of w, w is not read.
 template <class T>
 void convolve(const ParallelFor& parallel, const Convolution& c, const T* x, const T* w, T* y,
-              std::byte* workspace);
+              std::byte* workspace, const T* packed = nullptr);
+/// The record's `pack`, for a kernel at `w` that is constant; null where products do not pack it.
+std::shared_ptr<const void> pack_kernel(const KernelContext& k, const Convolution& c);
 /// dx for dy, the adjoint of y.
 template <class T>
 void convolve_input_gradient(const ParallelFor& parallel, const Convolution& c, const T* d_y, const T* w,

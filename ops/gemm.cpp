@@ -23,6 +23,11 @@ constexpr int64_t rows_in_place = 256;
 constexpr int64_t columns_in_place = 128;
 constexpr int64_t tile_rows = 256;
 
+// The first column that a product packs; those before it are read in place.
+int64_t first_packed(bool transpose_b, int64_t m, int64_t n) {
+  return transpose_b || m > rows_in_place ? 0 : n / panel_columns<float>() * panel_columns<float>();
+}
+
 int64_t tile_side(int64_t size, int64_t pieces) {
   const int64_t side = std::max((size + pieces - 1) / pieces, smallest_side);
   return (side + 31) / 32 * 32;
@@ -51,7 +56,8 @@ void blas_tile(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t
 class FloatProduct {
  public:
   FloatProduct(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, const float* a,
-               int64_t lda, const float* b, int64_t ldb, Addend<float> addend, float* c, int64_t ldc)
+               int64_t lda, const float* b, int64_t ldb, Addend<float> addend, float* c, int64_t ldc,
+               const float* packed_b)
       : m_(m),
         n_(n),
         k_(k),
@@ -62,11 +68,12 @@ class FloatProduct {
         ldc_(ldc) {
     is_rows_ = m == 1 && transpose_b && a_.column == 1;
     pack_a_ = transpose_a && m >= block_height<float>() && n >= columns_in_place;
-    const int64_t panel = panel_columns<float>();
-    packed_from_ = is_rows_ ? n : transpose_b || m > rows_in_place ? 0 : n / panel * panel;
-    packed_a_ = packing_space(packed_count<float>(k, n - packed_from_) +
-                              (pack_a_ ? packed_rows_count<float>(m, k) : 0));
-    packed_b_ = packed_a_ + (pack_a_ ? packed_rows_count<float>(m, k) : 0) - packed_from_ * k;
+    packed_from_ = is_rows_ ? n : packed_b ? 0 : first_packed(transpose_b, m, n);
+    packs_from_ = packed_b ? n : packed_from_;
+    const int64_t rows = pack_a_ ? packed_rows_count<float>(m, k) : 0;
+    packed_a_ = packing_space(rows + packed_count<float>(k, n - packs_from_));
+    own_b_ = packed_a_ + rows - packs_from_ * k;
+    packed_b_ = packed_b ? packed_b : own_b_;
   }
 
   void pack(const ParallelFor* parallel) const {
@@ -74,8 +81,8 @@ class FloatProduct {
     if (pack_a_)
       split(parallel, m_, 4 * rows,
             [&](int64_t begin, int64_t end) { pack_rows(a_, k_, begin, end, packed_a_); });
-    split(parallel, n_ - packed_from_, 4 * columns, [&](int64_t begin, int64_t end) {
-      pack_columns(b_, k_, packed_from_ + begin, packed_from_ + end, packed_b_);
+    split(parallel, n_ - packs_from_, 4 * columns, [&](int64_t begin, int64_t end) {
+      pack_columns(b_, k_, packs_from_ + begin, packs_from_ + end, own_b_);
     });
   }
 
@@ -92,11 +99,11 @@ class FloatProduct {
     if (middle < end) multiply_packed(rows, k_, middle, end, a, packed_b_, start, c, ldc_);
   }
 
- private:
   static MatrixView<float> view(bool transpose, const float* data, int64_t stride) {
     return transpose ? MatrixView<float>{data, 1, stride} : MatrixView<float>{data, stride, 1};
   }
 
+ private:
   template <class Body>
   static void split(const ParallelFor* parallel, int64_t count, int64_t grain, const Body& body) {
     if (count == 0) return;
@@ -125,21 +132,23 @@ class FloatProduct {
   float* const c_;
   const int64_t ldc_;
   bool is_rows_ = false, pack_a_ = false;
-  int64_t packed_from_ = 0;
-  float *packed_a_ = nullptr, *packed_b_ = nullptr;
+  // Columns from packed_from_ on are packed, from packs_from_ on at this call.
+  int64_t packed_from_ = 0, packs_from_ = 0;
+  float *packed_a_ = nullptr, *own_b_ = nullptr;
+  const float* packed_b_ = nullptr;
 };
 
 }  // namespace
 
 template <class T>
 void gemm_tile(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, const T* a, int64_t lda,
-               const T* b, int64_t ldb, Addend<T> addend, T* c, int64_t ldc) {
+               const T* b, int64_t ldb, Addend<T> addend, T* c, int64_t ldc, const T* packed) {
   if (m == 0 || n == 0) return;
   // A column is a row of the transposed product.
   if (n == 1 && ldc == 1 && m > 1 && (!addend.data || addend.row == 1))
     return gemm_tile(!transpose_b, !transpose_a, 1, m, k, b, ldb, a, lda, {addend.data, 0}, c, m);
   if constexpr (std::is_same_v<T, float>) {
-    const FloatProduct product(transpose_a, transpose_b, m, n, k, a, lda, b, ldb, addend, c, ldc);
+    const FloatProduct product(transpose_a, transpose_b, m, n, k, a, lda, b, ldb, addend, c, ldc, packed);
     product.pack(nullptr);
     product.tile(0, m, 0, n);
   } else {
@@ -149,7 +158,8 @@ void gemm_tile(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t
 
 template <class T>
 void gemm(const ParallelFor& parallel, bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k,
-          const T* a, int64_t lda, const T* b, int64_t ldb, Addend<T> addend, T* c, int64_t ldc) {
+          const T* a, int64_t lda, const T* b, int64_t ldb, Addend<T> addend, T* c, int64_t ldc,
+          const T* packed) {
   // A column is a row of the transposed product.
   if (n == 1 && ldc == 1 && m > 1 && (!addend.data || addend.row == 1))
     return gemm(parallel, !transpose_b, !transpose_a, 1, m, k, b, ldb, a, lda, {addend.data, 0}, c, m);
@@ -157,7 +167,7 @@ void gemm(const ParallelFor& parallel, bool transpose_a, bool transpose_b, int64
   const double work =
       std::max(2 * static_cast<double>(m) * elements / flops_per_tile, elements * sizeof(T) / bytes_per_tile);
   const auto tiles = static_cast<int64_t>(std::clamp(work, 1.0, 64.0));
-  if (tiles == 1) return gemm_tile(transpose_a, transpose_b, m, n, k, a, lda, b, ldb, addend, c, ldc);
+  if (tiles == 1) return gemm_tile(transpose_a, transpose_b, m, n, k, a, lda, b, ldb, addend, c, ldc, packed);
   // High tiles: the packed columns are read once for each.
   const int64_t rows = tile_side(m, (m + tile_rows - 1) / tile_rows);
   const int64_t columns =
@@ -172,7 +182,7 @@ void gemm(const ParallelFor& parallel, bool transpose_a, bool transpose_b, int64
     });
   };
   if constexpr (std::is_same_v<T, float>) {
-    const FloatProduct product(transpose_a, transpose_b, m, n, k, a, lda, b, ldb, addend, c, ldc);
+    const FloatProduct product(transpose_a, transpose_b, m, n, k, a, lda, b, ldb, addend, c, ldc, packed);
     product.pack(&parallel);
     each_tile(
         [&](int64_t i, int64_t height, int64_t j, int64_t width) { product.tile(i, height, j, j + width); });
@@ -186,13 +196,33 @@ void gemm(const ParallelFor& parallel, bool transpose_a, bool transpose_b, int64
   }
 }
 
-template void gemm_tile<float>(bool, bool, int64_t, int64_t, int64_t, const float*, int64_t, const float*,
-                               int64_t, Addend<float>, float*, int64_t);
-template void gemm_tile<double>(bool, bool, int64_t, int64_t, int64_t, const double*, int64_t, const double*,
-                                int64_t, Addend<double>, double*, int64_t);
-template void gemm<float>(const ParallelFor&, bool, bool, int64_t, int64_t, int64_t, const float*, int64_t,
-                          const float*, int64_t, Addend<float>, float*, int64_t);
-template void gemm<double>(const ParallelFor&, bool, bool, int64_t, int64_t, int64_t, const double*, int64_t,
-                           const double*, int64_t, Addend<double>, double*, int64_t);
+template <class T>
+std::shared_ptr<const T> pack_b(bool transpose_b, int64_t n, int64_t k, const T* b, int64_t ldb) {
+  if constexpr (std::is_same_v<T, float>) {
+    if (n < 2 || k == 0) return {};
+    const auto memory = allocate_bytes(static_cast<size_t>(packed_count<float>(k, n)) * sizeof(float));
+    const std::shared_ptr<float> packed(memory, reinterpret_cast<float*>(memory.get()));
+    pack_columns(FloatProduct::view(transpose_b, b, ldb), k, 0, n, packed.get());
+    return packed;
+  } else {
+    return {};
+  }
+}
+
+bool packs_b(bool transpose_b, int64_t m, int64_t n) {
+  // Of a matrix of few columns, the last panel is much.
+  const bool reads_rows = m == 1 && transpose_b, is_column = n == 1;
+  return !reads_rows && !is_column && 4 * (n - first_packed(transpose_b, m, n)) >= n;
+}
+
+#define LARIAT_GEMM(T)                                                                                    \
+  template void gemm_tile<T>(bool, bool, int64_t, int64_t, int64_t, const T*, int64_t, const T*, int64_t, \
+                             Addend<T>, T*, int64_t, const T*);                                           \
+  template void gemm<T>(const ParallelFor&, bool, bool, int64_t, int64_t, int64_t, const T*, int64_t,     \
+                        const T*, int64_t, Addend<T>, T*, int64_t, const T*);                             \
+  template std::shared_ptr<const T> pack_b<T>(bool, int64_t, int64_t, const T*, int64_t);
+LARIAT_GEMM(float)
+LARIAT_GEMM(double)
+#undef LARIAT_GEMM
 
 }  // namespace lariat

@@ -45,6 +45,15 @@ size_t workspace(std::span<const TensorView> inputs, std::span<const TensorView>
   return static_cast<size_t>(packed + s.batch * (s.wide + s.hidden)) * size_of(inputs[0].dtype);
 }
 
+template <class T>
+void pack_recurrent(const KernelContext& k, T* packed) {
+  const Sizes s(k.inputs);
+  const MatrixView<T> recurrent{k.in<T>(1), s.wide, 1};
+  k.parallel.run(s.wide, 4 * panel_columns<T>(), [&](int64_t begin, int64_t end) {
+    pack_columns<T>(recurrent, s.hidden, begin, end, packed);
+  });
+}
+
 // z_t = projected_t + h_{t-1}·R; the gates then as in lstm_gates. z_t and h_{t-1} of all rows lie together:
 // the rows of a step are far apart in the outputs.
 template <class T>
@@ -53,17 +62,18 @@ class Forward {
   explicit Forward(const KernelContext& k)
       : k_(k),
         s_(k.inputs),
-        packed_(reinterpret_cast<T*>(k.workspace)),
-        z_(packed_ + packed_count<T>(s_.hidden, s_.wide)),
+        packed_(static_cast<const T*>(k.packed)),
+        z_(reinterpret_cast<T*>(k.workspace) + packed_count<T>(s_.hidden, s_.wide)),
         h_(z_ + s_.batch * s_.wide),
         forget_bias_(static_cast<T>(k.attributes.get<double>("forget_bias"))) {}
 
-  void run() const {
+  void run() {
     if (s_.batch == 0 || s_.time == 0) return;
-    const T* recurrent = k_.in<T>(1);
-    k_.parallel.run(s_.wide, 4 * panel_columns<T>(), [&](int64_t begin, int64_t end) {
-      pack_columns<T>({recurrent, s_.wide, 1}, s_.hidden, begin, end, packed_);
-    });
+    if (!packed_) {
+      T* packed = reinterpret_cast<T*>(k_.workspace);
+      pack_recurrent(k_, packed);
+      packed_ = packed;
+    }
     const LstmPieces pieces = lstm_pieces<T>(s_.batch, s_.hidden, k_.parallel.threads());
     if (pieces.rows > 0) {
       k_.parallel.run(s_.batch, pieces.rows, [&](int64_t begin, int64_t end) {
@@ -118,9 +128,23 @@ class Forward {
 
   const KernelContext& k_;
   const Sizes s_;
-  T *packed_, *z_, *h_;
+  const T* packed_;
+  T *z_, *h_;
   T forget_bias_;
 };
+
+template <class T>
+std::shared_ptr<const void> packed_recurrent(const KernelContext& k) {
+  const Sizes s(k.inputs);
+  auto packed = allocate_bytes(static_cast<size_t>(packed_count<T>(s.hidden, s.wide)) * sizeof(T));
+  pack_recurrent(k, reinterpret_cast<T*>(packed.get()));
+  return packed;
+}
+
+std::shared_ptr<const void> pack(const KernelContext& k) {
+  if (!k.inputs[1].data) return {};
+  return k.inputs[1].dtype == f32 ? packed_recurrent<float>(k) : packed_recurrent<double>(k);
+}
 
 template <class T>
 void forward(const KernelContext& k) {
@@ -173,6 +197,7 @@ OpDef records::lstm_sequence() {
   def.infer = infer;
   def.kernel = {forward<float>, forward<double>, nullptr};
   def.workspace = workspace;
+  def.pack = pack;
   def.vjp = vjp;
   def.cost = cost;
   // R = 0 and z = 0: i = f = o = 0.5, g = 0, so c_t = c_0/2^t and h_t = tanh(c_t)/2.

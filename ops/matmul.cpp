@@ -46,6 +46,7 @@ OpDef records::matmul() {
   def.traits.linear = {true};
   def.infer = infer_product;
   def.kernel = {product_kernel<float>, product_kernel<double>, nullptr};
+  def.pack = pack_product;
   def.vjp = vjp;
   def.cost = product_cost;
   def.with_addend = "matmul_add";

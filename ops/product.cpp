@@ -36,6 +36,24 @@ std::vector<TensorType> infer_product(const InferContext& c) {
   return {{a.dtype, shape}};
 }
 
+namespace {
+
+// One matrix on the right: all leading dimensions are rows of one product.
+bool is_one_product(const KernelContext& k) {
+  return k.inputs[1].rank() == 2 && !k.attributes.get<bool>("transpose_a");
+}
+
+}  // namespace
+
+std::shared_ptr<const void> pack_product(const KernelContext& k) {
+  const TensorView& b = k.inputs[1];
+  if (!b.data || b.dtype != f32 || !is_one_product(k)) return {};
+  const bool transpose_b = k.attributes.get<bool>("transpose_b");
+  const int64_t n = k.outputs[0].extent(-1), rows = n > 0 ? k.outputs[0].count() / n : 0;
+  if (!packs_b(transpose_b, rows, n)) return {};
+  return pack_b(transpose_b, n, b.extent(transpose_b ? 1 : 0), b.as<float>(), b.extent(-1));
+}
+
 template <class T>
 void product_kernel(const KernelContext& k) {
   const bool transpose_a = k.attributes.get<bool>("transpose_a"),
@@ -46,11 +64,9 @@ void product_kernel(const KernelContext& k) {
   for (int i = 0; i < y.rank() - 2; ++i) batches *= y.extents[i];
   Addend<T> addend;
   if (k.inputs.size() > 2) addend = {k.in<T>(2), k.inputs[2].rank() == 1 ? 0 : n};
-  if (b.rank() == 2 && !transpose_a) {
-    // One matrix on the right: all leading dimensions are rows of one product.
+  if (is_one_product(k))
     return gemm<T>(k.parallel, false, transpose_b, batches * m, n, inner, a.as<T>(), inner, b.as<T>(),
-                   b.extent(-1), addend, y.as<T>(), n);
-  }
+                   b.extent(-1), addend, y.as<T>(), n, static_cast<const T*>(k.packed));
   const int64_t step_b = b.rank() == 2 ? 0 : inner * n;
   for (int64_t i = 0; i < batches; ++i) {
     const T* added = addend.data ? addend.data + i * m * addend.row : nullptr;

@@ -27,12 +27,20 @@ constexpr int64_t width = xsimd::batch<T>::size;
 template <class T>
 constexpr int64_t panel = vectors* width<T>;
 
-// One block of the result; of its columns, `count` exist. A line of each row of b at `next`, unless that is
-// null, is asked for meanwhile. The compiler keeps the sums in registers only where every loop over them is
-// unrolled.
+// Elements in a row of a packed panel of so many columns: the last one needs no second vector where it is
+// narrow.
+template <class T>
+int64_t panel_row(int64_t columns) {
+  return columns > width<T> ? panel<T> : width<T>;
+}
+
+// One block of the result; of its columns, `count` exist. Panels of b are `apart` elements from each other. A
+// line of each row of b at `next`, unless that is null, is asked for meanwhile. The compiler keeps the sums
+// in registers only where every loop over them is unrolled.
 template <class T, int rows, int across>
 void block(int64_t inner, int64_t count, const T* a, int64_t a_row, int64_t a_column, const T* b,
-           int64_t b_row, const T* next, const T* start, int64_t start_row, T* result, int64_t result_row) {
+           int64_t b_row, int64_t apart, const T* next, const T* start, int64_t start_row, T* result,
+           int64_t result_row) {
   using Batch = xsimd::batch<T>;
 #pragma GCC unroll 8
   for (int i = 0; i < rows; ++i)
@@ -49,7 +57,8 @@ void block(int64_t inner, int64_t count, const T* a, int64_t a_row, int64_t a_co
   for (int64_t k = 0; k < inner; ++k) {
     Batch row[across];
 #pragma GCC unroll 8
-    for (int v = 0; v < across; ++v) row[v] = Batch::load_unaligned(b + k * b_row + v * width<T>);
+    for (int v = 0; v < across; ++v)
+      row[v] = Batch::load_unaligned(b + v / vectors * apart + k * b_row + v % vectors * width<T>);
     if (next) __builtin_prefetch(next + k * b_row, 0, 2);
 #pragma GCC unroll 8
     for (int i = 0; i < rows; ++i) {
@@ -78,13 +87,13 @@ void block(int64_t inner, int64_t count, const T* a, int64_t a_row, int64_t a_co
   }
 }
 
-// Few rows leave registers for more columns, read in longer runs.
+// Few rows leave registers for the sums of more columns, which hide the latency.
 constexpr int64_t few_rows = 2;
 constexpr int wide = 8;
 
 template <class T>
-using Block = void (*)(int64_t, int64_t, const T*, int64_t, int64_t, const T*, int64_t, const T*, const T*,
-                       int64_t, T*, int64_t);
+using Block = void (*)(int64_t, int64_t, const T*, int64_t, int64_t, const T*, int64_t, int64_t, const T*,
+                       const T*, int64_t, T*, int64_t);
 
 template <class T, int across, int... i>
 constexpr std::array<Block<T>, sizeof...(i)> blocks_of(std::integer_sequence<int, i...>) {
@@ -101,7 +110,7 @@ struct Pass {
   int64_t rows, depth, count;
   MatrixView<T> a;
   const T* b;
-  int64_t b_row;
+  int64_t b_row, apart;
   const T* next;  // what b will be in the next pass
   const T* start;
   int64_t start_row;
@@ -116,8 +125,8 @@ struct Pass {
       const int64_t later = (rows - row - 1) / height;
       const T* coming = next && later < vectors ? next + later * width<T> : nullptr;
       kernels[std::min(height, rows - row) - 1](depth, count, a.block_at(row), a.row, a.column, b, b_row,
-                                                coming, start ? start + row * start_row : nullptr, start_row,
-                                                result + row * result_row, result_row);
+                                                apart, coming, start ? start + row * start_row : nullptr,
+                                                start_row, result + row * result_row, result_row);
     }
   }
 };
@@ -127,7 +136,6 @@ struct Pass {
 template <class T, class Panel>
 void multiply(int64_t rows, int64_t inner, int64_t begin, int64_t end, MatrixView<T> a, const Panel& panel_at,
               int64_t b_row, int64_t panels_apart, MatrixView<T> start, T* result, int64_t result_row) {
-  const bool is_wide = panels_apart == 0 && rows <= few_rows;
   for (int64_t k = 0; k == 0 || k < inner; k += inner_block)
     for (int64_t row = 0; row < rows; row += rows_per_pass)
       for (int64_t column = begin; column < end;) {
@@ -140,15 +148,18 @@ void multiply(int64_t rows, int64_t inner, int64_t begin, int64_t end, MatrixVie
                      left,
                      panel_at(column, k, std::min(inner_block, inner - k)),
                      b_row,
+                     panels_apart > 0 ? panels_apart : panel<T>,
                      nullptr,
                      from,
                      k > 0 ? result_row : start.row,
                      to,
                      result_row};
-        const bool takes_wide = is_wide && pass.count >= wide * width<T>;
+        const bool takes_wide = rows <= few_rows && pass.count >= wide * width<T>;
         pass.count = std::min(pass.count, takes_wide ? wide * width<T> : panel<T>);
-        // Rows of b where it lies would push each other out of the cache.
-        pass.next = panels_apart > 0 ? pass.b + panels_apart : nullptr;
+        if (panels_apart > 0) pass.b_row = panel_row<T>(pass.count);
+        // Rows of b where it lies would push each other out of the cache, and a wide block reads more than
+        // the next panel at a time.
+        if (panels_apart > 0 && !takes_wide) pass.next = pass.b + panels_apart;
         if (takes_wide) {
           pass.run(blocks<T, wide>);
         } else if (pass.count > width<T>) {
@@ -194,15 +205,16 @@ void transpose_square(const T* from, int64_t from_row, T* to, int64_t to_row) {
 // Packs columns of b that lie in rows.
 template <class T>
 void pack_transposed(MatrixView<T> b, int64_t inner, int64_t count, T* to) {
+  const int64_t row = panel_row<T>(count);
   for (int64_t k = 0; k < inner; k += width<T>)
     for (int64_t j = 0; j < count; j += width<T>) {
       const int64_t high = std::min(width<T>, count - j), deep = std::min(width<T>, inner - k);
       if (high == width<T> && deep == width<T>) {
-        transpose_square(b.at(k, j).data, b.column, to + k * panel<T> + j, panel<T>);
+        transpose_square(b.at(k, j).data, b.column, to + k * row + j, row);
         continue;
       }
       for (int64_t d = 0; d < deep; ++d)
-        for (int64_t h = 0; h < high; ++h) to[(k + d) * panel<T> + j + h] = *b.at(k + d, j + h).data;
+        for (int64_t h = 0; h < high; ++h) to[(k + d) * row + j + h] = *b.at(k + d, j + h).data;
     }
 }
 
@@ -229,30 +241,36 @@ int64_t panel_columns() {
 
 template <class T>
 int64_t packed_count(int64_t inner, int64_t columns) {
-  return inner * ((columns + panel<T> - 1) / panel<T> * panel<T>);
+  const int64_t rest = columns % panel<T>;
+  return inner * (columns - rest + (rest > 0 ? panel_row<T>(rest) : 0));
+}
+
+template <class T>
+void pack_columns(MatrixView<T> b, int64_t row, int64_t rows, int64_t inner, int64_t begin, int64_t end,
+                  T* packed) {
+  for (int64_t first = begin; first < end; first += panel<T>) {
+    const int64_t count = std::min(panel<T>, end - first), wide = panel_row<T>(count);
+    T* to = packed + first * inner + row * wide;
+    if (b.column == 1) {
+      // Whole vectors where what lies behind the columns belongs to the matrix too; it meets no column that
+      // is kept.
+      const int64_t after = count < wide ? (wide - count + b.row - 1) / b.row : 0;
+      int64_t k = 0;
+      for (; k + after < rows; ++k)
+        for (int64_t j = 0; j < wide; j += width<T>)
+          xsimd::batch<T>::load_unaligned(b.at(k, first).data + j).store_unaligned(to + k * wide + j);
+      for (; k < rows; ++k)
+        std::fill_n(std::copy_n(b.at(k, first).data, count, to + k * wide), wide - count, T(0));
+    } else {
+      if (count < wide) std::fill_n(to, rows * wide, T(0));
+      pack_transposed(b.at(0, first), rows, count, to);
+    }
+  }
 }
 
 template <class T>
 void pack_columns(MatrixView<T> b, int64_t inner, int64_t begin, int64_t end, T* packed) {
-  for (int64_t first = begin; first < end; first += panel<T>) {
-    const int64_t count = std::min(panel<T>, end - first);
-    T* to = packed + first * inner;
-    if (b.column == 1) {
-      // Whole vectors where what lies behind the columns belongs to the matrix too; it meets no column that
-      // is kept.
-      const int64_t after = count < panel<T> ? (panel<T> - count + b.row - 1) / b.row : 0;
-      int64_t k = 0;
-      for (; k + after < inner; ++k)
-        for (int v = 0; v < vectors; ++v)
-          xsimd::batch<T>::load_unaligned(b.at(k, first).data + v * width<T>)
-              .store_unaligned(to + k * panel<T> + v * width<T>);
-      for (; k < inner; ++k)
-        std::fill_n(std::copy_n(b.at(k, first).data, count, to + k * panel<T>), panel<T> - count, T(0));
-    } else {
-      if (count < panel<T>) std::fill_n(to, inner * panel<T>, T(0));
-      pack_transposed(b.at(0, first), inner, count, to);
-    }
-  }
+  pack_columns(b, 0, inner, inner, begin, end, packed);
 }
 
 template <class T>
@@ -293,8 +311,10 @@ void multiply_packed(int64_t rows, int64_t inner, int64_t begin, int64_t end, Ma
                      const T* packed, MatrixView<T> start, T* result, int64_t result_row) {
   multiply(
       rows, inner, begin, end, a,
-      [&](int64_t column, int64_t k, int64_t) { return packed + column * inner + k * panel<T>; }, panel<T>,
-      inner * panel<T>, start, result, result_row);
+      [&](int64_t column, int64_t k, int64_t) {
+        return packed + column * inner + k * panel_row<T>(end - column);
+      },
+      panel<T>, inner * panel<T>, start, result, result_row);
 }
 
 template <class T>
@@ -349,6 +369,7 @@ void multiply_rows(int64_t count, int64_t inner, const T* a, const T* b, int64_t
   template void pack_rows<T>(MatrixView<T>, int64_t, int64_t, int64_t, T*);                                \
   template MatrixView<T> packed_rows<T>(const T*, int64_t, int64_t);                                       \
   template void pack_columns<T>(MatrixView<T>, int64_t, int64_t, int64_t, T*);                             \
+  template void pack_columns<T>(MatrixView<T>, int64_t, int64_t, int64_t, int64_t, int64_t, T*);           \
   template void multiply_packed<T>(int64_t, int64_t, int64_t, int64_t, MatrixView<T>, const T*,            \
                                    MatrixView<T>, T*, int64_t);                                            \
   template void multiply_in_place<T>(int64_t, int64_t, int64_t, int64_t, MatrixView<T>, const T*, int64_t, \

@@ -8,7 +8,8 @@ namespace lariat {
 // `inner_block` elements of the inner dimension, and the chains are added in order: its bits depend neither
 // on the number of rows and columns nor on how they are split among threads.
 
-/// Columns that lie together once packed; a range of columns must begin at a multiple of it.
+/// Columns that lie together once packed; a range of columns must begin at a multiple of it, and end at one
+/// or with the last column.
 template <class T>
 int64_t panel_columns();
 
@@ -34,6 +35,10 @@ struct MatrixView {
 /// Lays columns [begin, end) of b [inner, columns] out in the order in which the inner loop reads them.
 template <class T>
 void pack_columns(MatrixView<T> b, int64_t inner, int64_t begin, int64_t end, T* packed);
+/// The same for a matrix whose rows [row, row + rows) are those of b; the other rows stay as they are.
+template <class T>
+void pack_columns(MatrixView<T> b, int64_t row, int64_t rows, int64_t inner, int64_t begin, int64_t end,
+                  T* packed);
 
 /// Elements that pack_rows() writes for a matrix of `inner` columns.
 template <class T>

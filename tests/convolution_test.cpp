@@ -109,6 +109,34 @@ TEST_CASE("conv2d and its gradients are their definitions, however they are cut"
   CHECK(banded >= 10);
 }
 
+TEST_CASE("an image gives the same bits alone as in a batch, near what doubles give") {
+  Dice dice(42);
+  int one_by_one = 0;
+  for (int round = 0; round < 60; ++round) {
+    CAPTURE(round);
+    const Window down{1 + dice(4), 1 + dice(2), 1, dice(3), dice(3)},
+        across{1 + dice(6), 1 + dice(2), 1, dice(4), dice(4)};
+    const int64_t batch = 9, height = 8 + dice(20), width = 8 + dice(40), in = 1 + dice(round % 2 ? 40 : 3),
+                  out = 2 + dice(40);
+    const Tensor x = random_tensor<float>({batch, height, width, in}, round),
+                 w = random_tensor<float>({down.kernel, across.kernel, in, out}, round + 1);
+    const Attributes attributes = attributes_of(Window2d{down, across});
+    const Tensor together = run_op("conv2d", {x, w}, attributes)[0];
+    CHECK(largest_difference(together, run_op("conv2d", {x.cast(f64), w.cast(f64)}, attributes)[0]) < 1e-4);
+    for (int64_t image : {int64_t{0}, batch - 1}) {
+      TensorView view = x.view();
+      view.extents[0] = 1;
+      view.data = x.data<float>() + image * height * width * in;
+      const Tensor alone = run_views("conv2d", {view, w.view()}, attributes, Reversed())[0];
+      CHECK(std::equal(alone.data<float>(), alone.data<float>() + alone.count(),
+                       together.data<float>() + image * alone.count()));
+    }
+    one_by_one += across.stride < across.kernel && together.extents()[1] < 64 &&
+                  batch * together.extents()[1] >= 64 && together.extents()[2] >= 16;
+  }
+  CHECK(one_by_one >= 10);
+}
+
 TEST_CASE_TEMPLATE("pooling in two dimensions is its definition", T, float, double) {
   Dice dice(42);
   for (int round = 0; round < 60; ++round) {

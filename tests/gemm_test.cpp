@@ -91,6 +91,27 @@ TEST_CASE("a product has the same bits on any number of threads") {
   }
 }
 
+TEST_CASE("a product with an operand that was packed before has the same bits") {
+  const auto serial = make_serial_executor(), parallel = make_tbb_executor(3);
+  int packed_before = 0;
+  for_each_product([&](const Product& p) {
+    const auto packed = pack_b<float>(p.transpose_b, p.n, p.k, p.b.data(), p.transpose_b ? p.k : p.n);
+    CHECK(bool(packed) == (p.n > 1 && p.k > 0));
+    packed_before += bool(packed);
+    std::vector<float> result = p.c;
+    gemm<float>(*parallel, p.transpose_a, p.transpose_b, p.m, p.n, p.k, p.a.data(), p.transpose_a ? p.m : p.k,
+                p.b.data(), p.transpose_b ? p.k : p.n, p.addend(result), result.data(), p.n, packed.get());
+    CHECK(result == p.run(*serial));
+  });
+  CHECK(packed_before > 50);
+  CHECK(packs_b(false, 300, 1000));
+  CHECK(packs_b(false, 1, 10));
+  CHECK(packs_b(true, 2, 1000));
+  CHECK_FALSE(packs_b(false, 2, 1000));
+  CHECK_FALSE(packs_b(true, 1, 1000));
+  CHECK_FALSE(packs_b(false, 300, 1));
+}
+
 TEST_CASE("a row of a product has the same bits whatever other rows are computed with it") {
   const auto serial = make_serial_executor();
   for_each_product([&](const Product& p) {

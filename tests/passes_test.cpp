@@ -1,4 +1,5 @@
 #include "graph/error.hpp"
+#include "graph/op_def.hpp"
 #include "graph/parse.hpp"
 #include "graph/passes/fold_constants.hpp"
 #include "graph/passes/fuse_addends.hpp"
@@ -75,6 +76,34 @@ output y = %4
 %2 = add(%0, %1) : f32[batch]
 output y = %2
 )");
+}
+
+TEST_CASE("fold_constants takes no more memory than the constants that were there") {
+  const auto nodes_left = [](const auto& build) {
+    Graph graph, folded, swept;
+    const Value w = graph.constant(Tensor::filled(f32, {1000}, 2));
+    build(graph, w);
+    fold_constants(graph, folded);
+    remove_dead(folded, swept);
+    int left = 0;
+    for (int32_t id = 0; id < swept.size(); ++id)
+      left += swept.node(id).op->traits.source == SourceKind::none;
+    return left;
+  };
+  CHECK(nodes_left([](Graph& graph, Value w) {
+          graph.output("a", exp(w));
+          graph.output("b", sqrt(w));
+          graph.output("c", sin(w));
+          graph.output("sum", sum(cos(w)));
+        }) == 4);
+  // What only folded nodes read is gone afterwards.
+  CHECK(nodes_left([](Graph& graph, Value w) {
+          Value y = w / sqrt(sum(square(w)));
+          for (int i = 0; i < 10; ++i) y = sin(y * y);
+          graph.output("y", y);
+        }) == 0);
+  // Broadcasts are left to their readers.
+  CHECK(nodes_left([](Graph& graph, Value w) { graph.output("y", broadcast_to(w, {3, 1000})); }) == 1);
 }
 
 TEST_CASE("merge_common computes equal nodes once") {

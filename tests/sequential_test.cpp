@@ -139,6 +139,58 @@ TEST_CASE("sequential: a saved model gives the same bits") {
         model.fit(data, {.batch_size = 6}).epochs[0].loss + 1);
 }
 
+TEST_CASE("sequential: a model answers with the weights that it has at the time") {
+  const TemporaryFolder folder;
+  const data::Dataset data = sequences(20, 3, 4, 5, 12, 1);
+  const auto file = folder / "model.safetensors";
+  const auto probabilities = [&](Sequential& model) {
+    std::vector<float> all;
+    for (const Prediction& prediction : model.predict(data))
+      all.insert(all.end(), prediction.probabilities.begin(), prediction.probabilities.end());
+    all.push_back(static_cast<float>(model.evaluate(data).loss));
+    return all;
+  };
+  // What a model that was only just loaded answers with the same weights.
+  const auto expected = [&](Sequential& model) {
+    model.save(file);
+    Sequential fresh = Sequential::load(file);
+    return probabilities(fresh);
+  };
+  const auto check = [&](Sequential& model) {
+    std::vector<float> before;
+    FitOptions fit{.epochs = 2, .batch_size = 6, .validation = data};
+    fit.on_epoch_end = [&](const EpochReport& report) {
+      const std::vector<float> present = probabilities(model);
+      CHECK(present != before);
+      CHECK(present.back() == static_cast<float>(*report.validation_loss));
+      before = present;
+    };
+    for (int time = 0; time < 2; ++time) {
+      model.fit(data, fit);
+      const std::vector<float> after = probabilities(model);
+      CHECK(after == before);
+      CHECK(after == expected(model));
+    }
+  };
+  Sequential model{Conv1d(6, 3), Lstm(6), Dense(3)};
+  model.compile(Adam{});
+  check(model);
+  Sequential loaded = Sequential::load(file);
+  CHECK(probabilities(loaded) == probabilities(model));
+  loaded.compile(Adam{});
+  check(loaded);
+  // Through the store, by whoever keeps it.
+  for (Sequential* changed : {&model, &loaded}) {
+    const std::vector<float> before = probabilities(*changed);
+    const Tensor kernel = changed->store().get("lstm_1/recurrent_kernel");
+    for (float factor : {2.0f, 0.5f}) {
+      CHECK(probabilities(*changed) == (factor == 2 ? before : expected(*changed)));
+      for (float& value : kernel.values<float>()) value *= factor;
+      CHECK(probabilities(*changed) == (factor == 2 ? expected(*changed) : before));
+    }
+  }
+}
+
 TEST_CASE("sequential: the state is the same for every number of threads") {
   const data::Dataset data = sequences(40, 3, 6, 5, 30, 1);
   std::vector<uint64_t> hashes;

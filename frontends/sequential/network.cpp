@@ -82,8 +82,8 @@ Feeds feeds_of(const data::Batch& batch, bool sequences) {
   return feeds;
 }
 
-Inference::Inference(const Graph& graph, std::span<const Value> values)
-    : program_(inference_program(graph, values)) {}
+Inference::Inference(const Graph& graph, std::span<const Value> values, const Store* frozen)
+    : program_(inference_program(graph, values, frozen)) {}
 
 std::vector<Tensor> Inference::run(const data::Dataset& dataset, Store& store, Executor& executor,
                                    int batch_size, int time_multiple) {

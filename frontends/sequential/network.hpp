@@ -50,8 +50,8 @@ Feeds feeds_of(const data::Batch& batch, bool sequences);
 /// Values of a network over whole datasets, at inference (dropout off).
 class Inference {
  public:
-  /// Each value is [batch, …] of the network's graph.
-  Inference(const Graph& graph, std::span<const Value> values);
+  /// Each value is [batch, …] of the network's graph. `frozen` as of inference_program().
+  Inference(const Graph& graph, std::span<const Value> values, const Store* frozen = nullptr);
   /// Each value for all examples in the dataset's order: [examples, …].
   std::vector<Tensor> run(const data::Dataset& dataset, Store& store, Executor& executor, int batch_size,
                           int time_multiple);

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "frontends/data/utf8.hpp"
 #include "frontends/sequential/fit_loop.hpp"
@@ -25,13 +26,29 @@ struct Sequential::Implementation {
   Store loaded;  // until there is a trainer
   std::unique_ptr<Executor> executor;
   std::unique_ptr<Inference> evaluation, prediction;
+  // Weights may change between two runs while they are trained, and since store() gave them away: programs
+  // must not freeze them then.
+  bool training = false, given_away = false;
 
   Store& store() { return trainer ? trainer->store() : loaded; }
 
   void make_network() {
     network = build_network(layers, shape, loss, metrics);
+    forget_programs();
+  }
+
+  void forget_programs() {
     evaluation.reset();
     prediction.reset();
+  }
+
+  void set_training(bool on) {
+    training = on;
+    forget_programs();
+  }
+
+  std::unique_ptr<Inference> inference(std::span<const Value> values) {
+    return std::make_unique<Inference>(*network->graph, values, training || given_away ? nullptr : &store());
   }
 
   void need_network() const {
@@ -145,6 +162,9 @@ FitResult Sequential::fit(TrainingData data, const FitOptions& options) {
     const Tensor* steps = self.store().find("step");
     state.first_step = steps == nullptr ? 0 : static_cast<int64_t>(steps->item());
   }
+  self.set_training(true);
+  const auto end_training = [](Implementation* model) { model->set_training(false); };
+  const std::unique_ptr<Implementation, decltype(end_training)> training(&self, end_training);
   self.make_trainer(options, state);
 
   FitModel model{.trainer = *self.trainer,
@@ -201,7 +221,7 @@ Evaluation Sequential::evaluate(const data::Dataset& dataset, const EvaluateOpti
   if (!self.evaluation) {
     std::vector<Value> values{self.network->probabilities, self.network->example_loss};
     values.insert(values.end(), self.network->example_metrics.begin(), self.network->example_metrics.end());
-    self.evaluation = std::make_unique<Inference>(*self.network->graph, values);
+    self.evaluation = self.inference(values);
   }
   const std::vector<Tensor> results = self.evaluation->run(
       dataset, self.store(), self.executor_for(options.threads), options.batch_size, options.time_multiple);
@@ -227,9 +247,7 @@ std::vector<Prediction> Sequential::predict(const data::Dataset& dataset, const 
   Implementation& self = *self_;
   self.need_network();
   self.check(dataset, false);
-  if (!self.prediction)
-    self.prediction =
-        std::make_unique<Inference>(*self.network->graph, std::span(&self.network->probabilities, 1));
+  if (!self.prediction) self.prediction = self.inference({&self.network->probabilities, 1});
   const Tensor rows = self.prediction
                           ->run(dataset, self.store(), self.executor_for(options.threads), options.batch_size,
                                 options.time_multiple)
@@ -269,7 +287,10 @@ Sequential Sequential::from_store(const Store& store, const std::string& file) {
 }
 
 const DataShape& Sequential::shape() const { return self_->shape; }
-Store& Sequential::store() { return self_->store(); }
+Store& Sequential::store() {
+  if (!std::exchange(self_->given_away, true)) self_->forget_programs();
+  return self_->store();
+}
 
 std::vector<TensorZeros> Sequential::zeros() {
   self_->need_network();

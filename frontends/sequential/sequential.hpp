@@ -83,7 +83,8 @@ class Sequential {
   static Sequential from_store(const Store& store, const std::string& file);
 
   const DataShape& shape() const;
-  /// Parameters, and what training needs beside them.
+  /// Parameters, and what training needs beside them. Whoever has it may change them, so that predict() and
+  /// evaluate() no longer keep work on weights from one run to the next.
   Store& store();
   std::vector<TensorZeros> zeros();
   int64_t parameter_count();

@@ -17,7 +17,7 @@ struct Step {
   int32_t node = -1;
   std::vector<TensorView> inputs, outputs;
   std::vector<Location> input_locations, output_locations;
-  std::shared_ptr<const void> prepared;
+  std::shared_ptr<const void> prepared, packed;
   size_t workspace_bytes = 0, workspace_offset = 0;
   std::byte* workspace = nullptr;
   /// Estimated work, and time on one thread.

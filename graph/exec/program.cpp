@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "graph/error.hpp"
+#include "graph/passes/freeze.hpp"
 #include "graph/passes/pass_list.hpp"
 #include "graph/passes/to_inference.hpp"
 
@@ -48,6 +49,10 @@ Tensor copy_of(const TensorView& view) {
   return copy;
 }
 
+void* constant_data(const Graph& graph, int32_t id) {
+  return graph.node(id).attributes.get<Tensor>("value").view().data;
+}
+
 }  // namespace
 
 Program::Program(const Graph& graph) : graph_(optimize(graph)) {
@@ -80,8 +85,26 @@ Plan& Program::find_plan(const Feeds& feeds) {
   for (int32_t id : inputs_)
     check_feed(graph_->node(id), feeds.find(graph_->node(id).name)->second, bindings);
   plans_.push_front({std::move(extents), std::make_unique<Plan>(*graph_, bindings)});
+  pack_constants(*plans_.front().plan);
   if (plans_.size() > kept_plans) plans_.pop_back();
   return *plans_.front().plan;
+}
+
+void Program::pack_constants(Plan& plan) {
+  const std::unique_ptr<Executor> serial = make_serial_executor();
+  for (Step& step : plan.steps()) {
+    const Node& node = graph_->node(step.node);
+    if (!node.op->pack) continue;
+    std::shared_ptr<const void>& packed = packed_[step.node];
+    if (!packed) {
+      std::vector<TensorView> inputs = step.inputs;
+      for (size_t i = 0; i < inputs.size(); ++i)
+        if (const auto [kind, id] = step.input_locations[i]; kind == Location::Kind::constant)
+          inputs[i].data = constant_data(*graph_, static_cast<int32_t>(id));
+      packed = node.op->pack({*node.op, inputs, step.outputs, node.attributes, *serial});
+    }
+    step.packed = packed;
+  }
 }
 
 const Plan& Program::plan(const Feeds& feeds) { return find_plan(feeds); }
@@ -102,7 +125,7 @@ std::vector<Tensor> Program::run(const Feeds& feeds, Store& store, Executor& exe
         break;
       }
       case SourceKind::constant:
-        source_data[id] = node.attributes.get<Tensor>("value").view().data;
+        source_data[id] = constant_data(*graph_, id);
         break;
       case SourceKind::none:
         break;
@@ -139,13 +162,16 @@ std::vector<Tensor> Program::run(const Feeds& feeds, Store& store, Executor& exe
   return results;
 }
 
-std::unique_ptr<Program> inference_program(const Graph& graph, std::span<const Value> values) {
-  Graph copied, inference;
+std::unique_ptr<Program> inference_program(const Graph& graph, std::span<const Value> values,
+                                           const Store* frozen) {
+  Graph copied, inference, constant;
   GraphCopy copy(graph, copied);
   for (int32_t id = 0; id < graph.size(); ++id) copy.copy(id);
   for (size_t i = 0; i < values.size(); ++i) copied.output(fmt::format("{}", i), copy(values[i]));
   to_inference(copied, inference);
-  return std::make_unique<Program>(inference);
+  if (!frozen) return std::make_unique<Program>(inference);
+  freeze(inference, *frozen, constant);
+  return std::make_unique<Program>(constant);
 }
 
 void initialize_store(const Graph& graph, Store& store, uint64_t seed) {
@@ -176,8 +202,7 @@ std::vector<Tensor> evaluate_constant(const Graph& graph) {
   Plan plan(graph, {});
   std::vector<void*> source_data(graph.size());
   for (int32_t id = 0; id < graph.size(); ++id)
-    if (graph.node(id).op->traits.source == SourceKind::constant)
-      source_data[id] = graph.node(id).attributes.get<Tensor>("value").view().data;
+    if (graph.node(id).op->traits.source == SourceKind::constant) source_data[id] = constant_data(graph, id);
   const auto arena = allocate_bytes(plan.arena_bytes());
   plan.bind(arena.get(), source_data);
   make_serial_executor()->run_plan(plan);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <list>
+#include <map>
 
 #include "graph/exec/executor.hpp"
 #include "graph/store.hpp"
@@ -27,17 +28,23 @@ class Program {
     std::unique_ptr<Plan> plan;
   };
   Plan& find_plan(const Feeds& feeds);
+  void pack_constants(Plan& plan);
 
   std::unique_ptr<Graph> graph_;
-  std::vector<std::string> input_names_;  // of the graph as it was given
-  std::vector<int32_t> inputs_;           // live input nodes
-  std::list<Cached> plans_;               // latest first
+  std::vector<std::string> input_names_;                   // of the graph as it was given
+  std::vector<int32_t> inputs_;                            // live input nodes
+  std::list<Cached> plans_;                                // latest first
+  std::map<int32_t, std::shared_ptr<const void>> packed_;  // by node
   std::shared_ptr<std::byte> arena_;
   size_t arena_bytes_ = 0;
 };
 
-/// A program that computes `values` of `graph` as they are at inference (dropout off), in their order.
-std::unique_ptr<Program> inference_program(const Graph& graph, std::span<const Value> values);
+/// A program that computes `values` of `graph` as they are at inference (dropout off), in their order. With
+/// `frozen`, parameters and states become constants that share its tensors' memory, so that work on them
+/// alone is done once: nothing may write to them as long as the program is used. Throws UserError where
+/// `frozen` lacks one.
+std::unique_ptr<Program> inference_program(const Graph& graph, std::span<const Value> values,
+                                           const Store* frozen = nullptr);
 
 /// Puts a first value into `store` for every parameter and state of `graph` that it lacks; the random state
 /// takes `seed`. Throws UserError where a tensor in the store has another type than the graph says.

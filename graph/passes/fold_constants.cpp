@@ -27,14 +27,59 @@ bool foldable(const Node& node, const Graph& to, const std::vector<Value>& input
          std::all_of(node.outputs.begin(), node.outputs.end(), is_small);
 }
 
+// Of the results that are not small.
+int64_t bytes_of(const Node& node) {
+  int64_t bytes = 0;
+  for (const TensorType& type : node.outputs)
+    if (const int64_t count = is_known(type.shape) ? element_count(type.shape).size() : 0; count > small)
+      bytes += count * static_cast<int64_t>(size_of(type.dtype));
+  return bytes;
+}
+
+// The memory that folded results may still take. What only folded nodes read takes none in the end.
+class Room {
+ public:
+  explicit Room(const Graph& graph) : graph_(graph), readers_(graph.size()), taken_(graph.size()) {
+    const auto all = users(graph);
+    for (int32_t id = 0; id < graph.size(); ++id) {
+      readers_[id] = static_cast<int64_t>(all[id].size());
+      if (graph.node(id).op->traits.source == SourceKind::constant) left_ += bytes_of(graph.node(id));
+    }
+    for (const Output& output : graph.outputs()) ++readers_[output.value.node];
+  }
+
+  /// Takes what the results of node `id` need; false where there is not as much.
+  bool take(int32_t id) {
+    std::vector<int32_t> inputs;
+    for (const Edge& edge : graph_.node(id).inputs) inputs.push_back(edge.node);
+    std::sort(inputs.begin(), inputs.end());
+    inputs.erase(std::unique(inputs.begin(), inputs.end()), inputs.end());
+    int64_t left = left_;
+    for (int32_t input : inputs)
+      if (readers_[input] == 1) left += taken_[input];
+    const int64_t bytes = bytes_of(graph_.node(id));
+    if (bytes > left) return false;
+    for (int32_t input : inputs) --readers_[input];
+    taken_[id] = bytes;
+    left_ = left - bytes;
+    return true;
+  }
+
+ private:
+  const Graph& graph_;
+  std::vector<int64_t> readers_, taken_;
+  int64_t left_ = 0;
+};
+
 }  // namespace
 
 void fold_constants(const Graph& from, Graph& to) {
   GraphCopy copy(from, to);
+  Room room(from);
   for (int32_t id = 0; id < from.size(); ++id) {
     const Node& node = from.node(id);
     const std::vector<Value> inputs = copy.inputs(id);
-    if (!foldable(node, to, inputs)) {
+    if (!foldable(node, to, inputs) || !room.take(id)) {
       copy.copy(id);
       continue;
     }

@@ -4,7 +4,8 @@
 
 namespace lariat {
 
-/// Computes nodes whose inputs are all constants and whose results are small.
+/// Computes nodes whose inputs are all constants, none of whose results is larger than its inputs, or more
+/// than small. All results together take no more memory than the constants that were there.
 void fold_constants(const Graph& from, Graph& to);
 
 }  // namespace lariat
