@@ -1,0 +1,62 @@
+#include "frontends/data/labelled_rows.hpp"
+
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <filesystem>
+#include <memory>
+
+#include "graph/error.hpp"
+
+namespace lariat::data {
+
+std::string LabelledRows::place(int64_t row) const {
+  return fmt::format("{}: {} {}", file, unit, places[static_cast<size_t>(row)]);
+}
+
+LabelledRows chosen_rows(const LabelledRows& all, const std::vector<int64_t>& rows) {
+  LabelledRows chosen{.rows = static_cast<int64_t>(rows.size()), .columns = all.columns};
+  chosen.file = all.file;
+  chosen.unit = all.unit;
+  if (all.sparse()) chosen.row_starts.push_back(0);
+  for (const int64_t row : rows) {
+    const auto at = static_cast<size_t>(row);
+    const int64_t begin = all.sparse() ? all.row_starts[at] : row * all.columns;
+    const int64_t end = all.sparse() ? all.row_starts[at + 1] : (row + 1) * all.columns;
+    chosen.values.insert(chosen.values.end(), all.values.begin() + begin, all.values.begin() + end);
+    if (all.sparse()) {
+      chosen.entry_columns.insert(chosen.entry_columns.end(), all.entry_columns.begin() + begin,
+                                  all.entry_columns.begin() + end);
+      chosen.row_starts.push_back(static_cast<int32_t>(chosen.values.size()));
+    }
+    chosen.labels.push_back(all.labels[at]);
+    chosen.places.push_back(all.places[at]);
+  }
+  return chosen;
+}
+
+std::string read_whole_file(const std::string& file) {
+  std::error_code failure;
+  if (std::filesystem::is_directory(file, failure))
+    throw UserError(fmt::format("{}: is a folder; name a file", file));
+  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> stream(std::fopen(file.c_str(), "rb"), std::fclose);
+  if (!stream)
+    throw UserError(std::filesystem::exists(file, failure)
+                        ? fmt::format("{}: cannot be opened; check its permissions", file)
+                        : fmt::format("{}: there is no such file; check the path", file));
+  // A pipe has no size, so the size is a first guess only.
+  const uintmax_t size = std::filesystem::file_size(file, failure);
+  std::string bytes;
+  size_t filled = 0;
+  for (size_t room = failure ? size_t{1} << 16 : static_cast<size_t>(size) + 1;; room *= 2) {
+    bytes.resize(room);
+    filled += std::fread(bytes.data() + filled, 1, room - filled, stream.get());
+    if (std::ferror(stream.get()))
+      throw UserError(fmt::format("{}: cannot be read to its end; copy it again", file));
+    if (filled < room) break;
+  }
+  bytes.resize(filled);
+  return bytes;
+}
+
+}  // namespace lariat::data

@@ -1,0 +1,33 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace lariat::data {
+
+/// Rows of features with one number each to predict: what a linear model is fitted to. Sparse rows lie in
+/// compressed form (CSR); a dense matrix fills `values` row by row and leaves the other two empty.
+struct LabelledRows {
+  int64_t rows = 0, columns = 0;
+  std::vector<double> values;
+  std::vector<int32_t> entry_columns;  ///< of each value, from 0, ascending within a row
+  std::vector<int32_t> row_starts;     ///< [rows + 1]
+  std::vector<double> labels;
+  /// Where each row stands, for messages: its line, or its number.
+  std::vector<int64_t> places;
+  std::string file;           ///< the one that holds the labels
+  const char* unit = "line";  ///< what `places` count
+
+  bool sparse() const { return !row_starts.empty(); }
+  /// "a9a: line 12".
+  std::string place(int64_t row) const;
+};
+
+/// The rows whose numbers are listed, in that order.
+LabelledRows chosen_rows(const LabelledRows& all, const std::vector<int64_t>& rows);
+
+/// The bytes of a file. Throws UserError naming the file where it cannot be read.
+std::string read_whole_file(const std::string& file);
+
+}  // namespace lariat::data
