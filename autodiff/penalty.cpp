@@ -256,7 +256,7 @@ bool PenaltyTerm::is_of(std::string_view parameter) const {
   return std::find(parameters.begin(), parameters.end(), parameter) != parameters.end();
 }
 
-PenaltySplit split_penalties(Value loss, const std::vector<Value>& parameters) {
+PenaltySplit split_penalties(Value loss, const std::vector<Value>& parameters, SmoothTerms smooth_terms) {
   Graph& graph = loss.graph();
   const Dependence depends = dependence(graph, parameters);
   const Paths paths = paths_to(loss);
@@ -316,6 +316,7 @@ PenaltySplit split_penalties(Value loss, const std::vector<Value>& parameters) {
   }
   refuse_inexact_sums(split);
 
+  if (smooth_terms == SmoothTerms::all) return split;
   // A node cut for one parameter is cut for all it shows, so smooth terms stay only where every parameter
   // they show has a kink from another term.
   const auto has_kink = [&](const std::string& parameter) {

@@ -47,11 +47,15 @@ struct PenaltySplit {
   std::vector<Refusal> refusals;
 };
 
+/// Which smooth terms, such as x², are penalty terms: those of a parameter with a kink from another term, or
+/// all.
+enum class SmoothTerms { beside_kinks, all };
+
 /// Finds the penalty terms of `loss`: nodes whose record is a penalty, on which the loss depends linearly,
-/// and whose argument is a scaled and shifted view of `parameters`. Terms are taken only where every
-/// parameter they show has one with a kink, and where the prox of all terms of a parameter is exact. Adds
-/// nodes for the weights. Throws UserError (L104) for a constant negative weight.
-PenaltySplit split_penalties(Value loss, const std::vector<Value>& parameters);
+/// and whose argument is a scaled and shifted view of `parameters`. Terms are taken only where the prox of
+/// all terms of a parameter is exact. Adds nodes for the weights. Throws UserError (L104) for a constant negative weight.
+PenaltySplit split_penalties(Value loss, const std::vector<Value>& parameters,
+                             SmoothTerms smooth = SmoothTerms::beside_kinks);
 
 /// A spelling that looks like a penalty with a kink and has none.
 struct SmoothSpelling {

@@ -28,6 +28,7 @@ void inspect(const Strings& arguments);
 void ops(const Strings& arguments);
 void graph(const Strings& arguments);
 void gradcheck(const Strings& arguments);
+void solve(const Strings& arguments);
 void demo(const Strings& arguments);
 
 }  // namespace lariat::cli

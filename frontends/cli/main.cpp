@@ -23,6 +23,7 @@ const std::vector<Command> commands{
     {"graph", "show the training step of a recipe as a graph", graph},
     {"ops", "list the ops, or show one", ops},
     {"gradcheck", "compare gradients of ops with finite differences", gradcheck},
+    {"solve", "fit a sparse linear model to high accuracy, with a certificate", solve},
     {"demo", "generate spoken digits, train a sparse recogniser on them, use it", demo},
 };
 

@@ -1,0 +1,38 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <span>
+
+#include "graph/exec/program.hpp"
+
+namespace lariat::convex {
+
+/// ℓ(z) = Σ_i ℓ_i(z_i), whatever the graph computes it by, with its derivatives from the graph.
+class RowLoss {
+ public:
+  /// `loss` depends on its parameters through `prediction` alone, but for the nodes in `zeroed`; every
+  /// element of the prediction reaches it by itself.
+  RowLoss(Value loss, Value prediction, std::span<const Value> zeroed, Executor& executor);
+
+  struct Point {
+    double value = 0;
+    /// ℓ'_i and ℓ''_i, of the prediction's shape.
+    Tensor slope, curvature;
+  };
+  /// Throws UserError where the loss is not convex at z, and JobError where it is not finite.
+  Point at(const Tensor& z);
+  /// Moves each z_i until ℓ'_i(z_i) is slope_i but for rounding, by Newton's method with a bracket. At that
+  /// point ℓ_i*(ℓ'_i) = z_i·ℓ'_i − ℓ_i(z_i) by Fenchel's equality: the conjugate of any convex loss, without
+  /// its formula. Nothing where a slope is not reached.
+  std::optional<Point> with_slopes(Tensor& z, std::span<const double> slope);
+  /// A z of zeros.
+  Tensor zeros() const { return Tensor(f64, extents_); }
+
+ private:
+  std::unique_ptr<Program> program_;
+  Executor& executor_;
+  Extents extents_;
+};
+
+}  // namespace lariat::convex

@@ -1,0 +1,91 @@
+#pragma once
+
+#include <functional>
+#include <limits>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "autodiff/convex/method.hpp"
+#include "autodiff/rewrite_report.hpp"
+#include "graph/store.hpp"
+#include "graph/value.hpp"
+
+namespace lariat {
+
+enum class SolveMethod {
+  automatic,          ///< newton for a linear model, else fista
+  newton,             ///< proximal Newton steps with coordinate descent
+  fista,              ///< accelerated proximal gradient
+  proximal_gradient,  ///< the same without acceleration
+};
+std::string_view name_of(SolveMethod method);
+
+struct SolveOptions {
+  SolveMethod method = SolveMethod::automatic;
+  /// The relative duality gap to reach; where no gap can be had, the largest distance of −∇f to ∂h relative
+  /// to that at the start.
+  double tolerance = 1e-8;
+  /// 0: 1000 Newton steps, 100000 gradient steps.
+  int64_t most_iterations = 0;
+  /// 0: what the machine allows. Results are the same for every number.
+  int threads = 0;
+  uint64_t seed = 0;
+  /// The whole data, for inputs of the loss.
+  Feeds feeds = {};
+  /// The parameters to solve for; empty: all that the loss depends on.
+  std::vector<Value> parameters = {};
+  /// Where gradient methods start, and the values of parameters not solved for; otherwise as initialised.
+  Store start = {};
+  std::function<void(const convex::Progress&)> progress = {};
+};
+
+struct Solution {
+  SolveMethod method = SolveMethod::newton;
+  /// Why the method is not newton, where it was chosen automatically.
+  std::string note;
+  /// The loss as written at the solution, in double; what is left without the penalties; the penalties.
+  double objective = 0, smooth = 0, penalty = 0;
+  /// P − D, and relative to |P|: the objective exceeds the optimum by at most this. Infinite where not known.
+  double gap = std::numeric_limits<double>::infinity(), relative_gap = gap;
+  /// max_j of the distance of −∂f/∂w_j to ∂h_j(w_j), and of |w_j − prox_h(w_j − ∂f/∂w_j)|.
+  double stationarity = 0, prox_residual = 0;
+  int64_t nonzeros = 0, coordinates = 0, iterations = 0;
+  bool converged = false;
+  /// The values of all parameters, in their own dtypes.
+  Store store;
+
+  /// "optimal to a relative duality gap of 2.1e-11", or "stationary to 3e-9, not globally certified: …".
+  std::string certificate() const;
+  /// Why there is no duality gap.
+  std::string not_certified;
+};
+
+/// Minimises a loss over its parameters to high accuracy on the whole data, in double. The loss is written as
+/// for the Trainer: a smooth part, plus convex penalties of single weights, which are found by
+/// split_penalties(). Where the smooth part is a sum over rows of functions of X·w (+ b), found by looking at
+/// the graph, the method is proximal Newton and the result carries a duality gap.
+class Solver {
+ public:
+  /// Throws UserError where the loss is no scalar, keeps a term with a kink that has no prox here, or
+  /// `method` is newton and the loss is no linear model.
+  explicit Solver(Value loss, SolveOptions options = {});
+  Solver(Solver&&) noexcept;
+  ~Solver();
+
+  /// With all penalties multiplied by `factor`; goes on from the latest solution.
+  Solution solve(double factor = 1);
+  /// The smallest factor with which every weight that can be zero is zero; NaN where the loss is no linear
+  /// model.
+  double largest_factor();
+  /// What was found in the loss.
+  const RewriteReport& report() const;
+
+ private:
+  struct Implementation;
+  std::unique_ptr<Implementation> self_;
+};
+
+Solution solve(Value loss, const SolveOptions& options = {});
+
+}  // namespace lariat

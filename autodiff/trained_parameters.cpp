@@ -1,0 +1,34 @@
+#include "autodiff/trained_parameters.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "graph/error.hpp"
+#include "graph/graph.hpp"
+#include "graph/op_def.hpp"
+
+namespace lariat {
+
+std::vector<Value> trained_parameters(Value loss, const std::vector<Value>& asked) {
+  const Graph& graph = loss.graph();
+  const Edge root{loss.node(), loss.output()};
+  const std::vector<bool> used = ancestors(graph, {&root, 1});
+  std::vector<Value> found;
+  for (int32_t id = 0; id < graph.size(); ++id) {
+    if (!used[id] || graph.node(id).op->traits.source != SourceKind::parameter) continue;
+    const bool wanted = asked.empty() || std::any_of(asked.begin(), asked.end(), [&](Value v) {
+                          return v.name() == graph.node(id).name;
+                        });
+    if (wanted) found.push_back({&loss.graph(), id});
+  }
+  for (Value value : asked)
+    if (std::none_of(found.begin(), found.end(), [&](Value f) { return f.name() == value.name(); }))
+      throw UserError(fmt::format("'{}' is to be trained, but the loss depends on no parameter of that name",
+                                  value.name()));
+  if (found.empty())
+    throw UserError("the loss depends on no parameter that is trained; make one with Graph::parameter");
+  return found;
+}
+
+}  // namespace lariat

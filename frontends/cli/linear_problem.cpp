@@ -1,0 +1,206 @@
+#include "frontends/cli/linear_problem.hpp"
+
+#include <fmt/format.h>
+
+#include <charconv>
+#include <cmath>
+
+#include "frontends/cli/console.hpp"
+#include "frontends/data/libsvm.hpp"
+#include "frontends/data/npy.hpp"
+#include "frontends/data/option_table.hpp"
+#include "graph/error.hpp"
+#include "ops/ops.hpp"
+
+namespace lariat::cli {
+
+namespace {
+
+const Strings penalty_names{"l1", "l2"};
+const Strings loss_names{"logistic", "squared", "hinge-squared"};
+const Strings method_names{"auto", "newton", "fista", "proximal-gradient"};
+
+constexpr const char* penalty_form = "write coefficient*name, such as 1.0*l1 + 0.5*l2";
+
+// Classes are -1 and 1, or 0 and 1; never both kinds in one file.
+void make_signs(data::LabelledRows& rows, const std::string& loss) {
+  bool zeros = false, negatives = false;
+  for (int64_t row = 0; row < rows.rows; ++row) {
+    double& label = rows.labels[static_cast<size_t>(row)];
+    zeros |= label == 0;
+    negatives |= label == -1;
+    if ((label != 0 && label != 1 && label != -1) || (zeros && negatives))
+      throw UserError(
+          fmt::format("{}: the label is {}, which the loss {} does not take; labels must be -1 and 1, or 0 "
+                      "and 1",
+                      rows.place(row), label, loss));
+  }
+  if (zeros)
+    for (double& label : rows.labels) label = label == 0 ? -1 : 1;
+}
+
+std::string choice(const std::string& what, const std::string& text, const Strings& known) {
+  const data::OptionDescription description{what, {}, "choice", data::range_of(known), {}};
+  return known[data::parse_choice(description, text, known)];
+}
+
+}  // namespace
+
+std::vector<PenaltySpec> parse_penalty(const std::string& text) {
+  std::vector<PenaltySpec> terms;
+  const char *at = text.data(), *const end = at + text.size();
+  const auto skip = [&] {
+    while (at < end && *at == ' ') ++at;
+  };
+  for (skip(); at < end; skip()) {
+    if (!terms.empty()) {
+      if (*at != '+') throw UserError(fmt::format("'{}' cannot be read: {}", text, penalty_form));
+      ++at;
+      skip();
+    }
+    PenaltySpec term;
+    if (const auto [rest, error] = std::from_chars(at, end, term.coefficient); error == std::errc{}) {
+      at = rest;
+      skip();
+      if (at == end || *at != '*' || !std::isfinite(term.coefficient))
+        throw UserError(fmt::format("'{}' cannot be read: {}", text, penalty_form));
+      ++at;
+      skip();
+    }
+    while (at < end && *at != ' ' && *at != '+') term.name += *at++;
+    if (std::find(penalty_names.begin(), penalty_names.end(), term.name) == penalty_names.end())
+      throw UserError(term.name.empty()
+                          ? fmt::format("'{}' cannot be read: {}", text, penalty_form)
+                          : fmt::format("there is no penalty '{}'.{}", data::shortened(term.name),
+                                        did_you_mean(term.name, penalty_names)));
+    terms.push_back(term);
+  }
+  if (terms.empty()) throw UserError(fmt::format("it is empty: {}", penalty_form));
+  return terms;
+}
+
+void LinearProblem::declare(Arguments& arguments) {
+  arguments.option("--data", "FILE", data, "the rows: LIBSVM text, or a matrix X.npy");
+  arguments.option("--labels", "FILE.npy", labels, "the labels of X.npy");
+  arguments.option(
+      "--loss", "NAME", [this](const std::string& text) { loss = choice("--loss", text, loss_names); },
+      "logistic (the default): Σ log(1 + exp(-y·xw)); squared: Σ ½(xw - y)²; hinge-squared: Σ max(0, 1 - "
+      "y·xw)²");
+  arguments.repeated("--penalty", "TERMS", penalty_texts,
+                     "such as \"1.0*l1 + 0.5*l2\": l1 is Σ|w|, l2 is Σw²; 1.0*l1 where it is not given");
+  arguments.flag("--bias", bias, "add a bias, which is not penalised");
+  arguments.option(
+      "--tolerance", "T",
+      [this](const std::string& text) {
+        const data::OptionDescription description{
+            "--tolerance", {}, "number", "a number above 0, at most 1", {}};
+        options.tolerance = data::parse_number(description, text, 1e-300, 1);
+      },
+      "the relative duality gap to reach; 1e-8 where it is not given");
+  arguments.option(
+      "--method", "NAME",
+      [this](const std::string& text) {
+        const data::OptionDescription description{"--method", {}, "choice", data::range_of(method_names), {}};
+        options.method = static_cast<SolveMethod>(data::parse_choice(description, text, method_names));
+      },
+      "auto (the default, which is newton here), newton, fista or proximal-gradient");
+  arguments.integer("--iterations", iterations, 1, 1000000000, "stop after so many, converged or not");
+  arguments.seed(seed);
+  arguments.threads(threads);
+  arguments.flag("--quiet", quiet, "no progress");
+}
+
+void LinearProblem::check(const std::string& command) {
+  if (data.empty()) throw UsageError(fmt::format("{}: --data is missing. See {} --help", command, command));
+  if (penalty_texts.empty()) penalty = {{1, "l1"}};
+  for (const std::string& text : penalty_texts) {
+    try {
+      const std::vector<PenaltySpec> terms = parse_penalty(text);
+      penalty.insert(penalty.end(), terms.begin(), terms.end());
+    } catch (const UserError& error) {
+      throw UsageError(fmt::format("{}: --penalty: {}", command, error.what()));
+    }
+  }
+}
+
+SolveOptions LinearProblem::solve_options(int with_threads, SolveProgress& progress) const {
+  SolveOptions result = options;
+  result.threads = with_threads;
+  result.seed = static_cast<uint64_t>(seed.value_or(0));
+  result.most_iterations = iterations.value_or(0);
+  result.progress = [&progress](const convex::Progress& p) { progress(p); };
+  return result;
+}
+
+data::LabelledRows LinearProblem::read() const {
+  const bool dense = data.ends_with(".npy");
+  if (dense && labels.empty())
+    throw UserError(fmt::format("{}: a matrix has no labels; name their file with --labels FILE.npy", data));
+  if (!dense && !labels.empty())
+    throw UserError(
+        fmt::format("--labels {}: the labels of LIBSVM text stand in the text; leave --labels out", labels));
+  data::LabelledRows rows = dense ? data::read_npy(data, labels) : data::read_libsvm(data);
+  if (rows.columns == 0)
+    throw UserError(fmt::format("{}: no row has an entry; each line should be 'label index:value …'", data));
+  if (classifies()) make_signs(rows, loss);
+  return rows;
+}
+
+Value LinearProblem::prediction(Graph& graph, const data::LabelledRows& rows) const {
+  const Value w = graph.parameter("w", {rows.columns}, init::zeros(), f64);
+  const auto tensor = [](const auto& values) {
+    return Tensor::of(Extents{static_cast<int64_t>(values.size())}, std::span(values));
+  };
+  Value z;
+  if (rows.sparse()) {
+    z = csr_matmul(graph.constant(tensor(rows.values)), graph.constant(tensor(rows.entry_columns)),
+                   graph.constant(tensor(rows.row_starts)), w);
+  } else {
+    const Value x = graph.constant(Tensor::of({rows.rows, rows.columns}, std::span(rows.values)));
+    z = reshape(matmul(x, reshape(w, {rows.columns, 1})), {rows.rows});
+  }
+  return bias ? z + graph.parameter("b", {1}, init::zeros(), f64) : z;
+}
+
+Value LinearProblem::build(Graph& graph, const data::LabelledRows& rows) const {
+  const Value z = prediction(graph, rows);
+  const Value y = graph.constant(Tensor::of({rows.rows}, std::span(rows.labels)));
+  const Value w = graph.find_source("w");
+  Value total = loss == "logistic"  ? sum(softplus(-(y * z)))
+                : loss == "squared" ? 0.5 * sum(square(z - y))
+                                    : sum(square(relu(1 - y * z)));
+  for (const PenaltySpec& term : penalty)
+    total = total + term.coefficient * (term.name == "l1" ? sum(abs(w)) : sum(square(w)));
+  return total;
+}
+
+std::string LinearProblem::title() const {
+  std::string text = loss + " loss";
+  for (const PenaltySpec& term : penalty) text += fmt::format(" + {}*{}", term.coefficient, term.name);
+  return text + (bias ? ", with a bias" : "");
+}
+
+double LinearProblem::l1() const {
+  double total = 0;
+  for (const PenaltySpec& term : penalty) total += term.name == "l1" ? term.coefficient : 0;
+  return total;
+}
+
+void SolveProgress::operator()(const convex::Progress& progress) {
+  if (quiet_) return;
+  const auto line = [&] {
+    return fmt::format("iteration {:>3}  objective {:.12g}  gap {:.1e}  stationarity {:.1e}  nonzeros {}",
+                       progress.iteration, progress.objective, progress.relative_gap, progress.stationarity,
+                       grouped(progress.nonzeros));
+  };
+  if (on_terminal()) {
+    if (line_.due()) line_.draw(line());
+    return;
+  }
+  // Gradient methods take thousands of steps.
+  int64_t every = 1;
+  while (progress.iteration >= 20 * every) every *= 10;
+  if (progress.iteration % every == 0) note(line() + "\n");
+}
+
+}  // namespace lariat::cli

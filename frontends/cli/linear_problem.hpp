@@ -1,0 +1,66 @@
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <vector>
+
+#include "autodiff/convex/solver.hpp"
+#include "frontends/cli/arguments.hpp"
+#include "frontends/cli/progress.hpp"
+#include "frontends/data/labelled_rows.hpp"
+#include "graph/graph.hpp"
+
+namespace lariat::cli {
+
+/// One term of --penalty: coefficient·Σ|w| or coefficient·Σw².
+struct PenaltySpec {
+  double coefficient = 1;
+  std::string name;
+};
+
+/// "1.0*l1 + 0.5*l2". Throws UserError naming what cannot be read.
+std::vector<PenaltySpec> parse_penalty(const std::string& text);
+
+/// A line for each step of a method, or one line drawn again on a terminal.
+class SolveProgress {
+ public:
+  explicit SolveProgress(bool quiet) : quiet_(quiet) {}
+  void operator()(const convex::Progress& progress);
+  void finish() { line_.clear(); }
+
+ private:
+  bool quiet_;
+  LiveLine line_;
+};
+
+/// What `lariat solve` and `lariat path` are asked for.
+struct LinearProblem {
+  std::string data, labels, loss = "logistic";
+  Strings penalty_texts;
+  std::vector<PenaltySpec> penalty;
+  bool bias = false, quiet = false;
+  SolveOptions options;
+  std::optional<int64_t> seed, threads, iterations;
+
+  void declare(Arguments& arguments);
+  /// Reads the penalty, l1 where there is none. Throws UsageError where it cannot be read or no data are
+  /// named.
+  void check(const std::string& command);
+  SolveOptions solve_options(int with_threads, SolveProgress& progress) const;
+  /// The files that are read.
+  Strings inputs() const { return {data, labels}; }
+  /// Reads the data and checks that the loss takes the labels, which are then -1 and 1 for classes. Throws
+  /// UserError.
+  data::LabelledRows read() const;
+  /// The loss of `rows` as an ordinary graph with the parameter "w" and, where asked for, "b".
+  Value build(Graph& graph, const data::LabelledRows& rows) const;
+  /// X·w + b of those rows.
+  Value prediction(Graph& graph, const data::LabelledRows& rows) const;
+  bool classifies() const { return loss != "squared"; }
+  /// "logistic loss + 1*l1".
+  std::string title() const;
+  /// The coefficient of Σ|w|.
+  double l1() const;
+};
+
+}  // namespace lariat::cli
