@@ -1,6 +1,7 @@
 #include "autodiff/convex/coordinate_descent.hpp"
 
 #include <algorithm>
+#include <limits>
 
 namespace lariat::convex {
 
@@ -12,70 +13,81 @@ constexpr double ridge = 1e-12;
 // XᵀDX in full, and q = g + XᵀDX·d kept up to date.
 class GramModel {
  public:
-  GramModel(const QuadraticModel& model, const ParallelFor& parallel)
-      : size_(static_cast<int64_t>(model.set.size())), gram_(static_cast<size_t>(size_ * size_)) {
-    fill(model, parallel);
-    for (const int64_t j : model.set) slope_.push_back(model.gradient[j]);
+  GramModel(const QuadraticModel& model, Gram gram, std::span<const double> start)
+      : model_(model), gram_(std::move(gram)) {
     double largest = 0;
-    for (int64_t k = 0; k < size_; ++k) largest = std::max(largest, gram_[k * size_ + k]);
-    for (int64_t k = 0; k < size_; ++k) gram_[k * size_ + k] += ridge * std::max(largest, 1e-300);
+    for (int64_t k = 0; k < gram_.size(); ++k) {
+      slope_.push_back(model.gradient[model.set[k]]);
+      largest = std::max(largest, gram_.at(k, k));
+    }
+    ridge_ = ridge * std::max(largest, 1e-12);
+    for (int64_t k = 0; k < gram_.size(); ++k)
+      if (const double by = start[k] - model.weights[model.set[k]]; by != 0) move(k, by);
   }
 
-  double curvature(int64_t k) const { return gram_[k * size_ + k]; }
+  double curvature(int64_t k) const { return gram_.at(k, k) + ridge_; }
   double slope(int64_t k) const { return slope_[k]; }
   void move(int64_t k, double by) {
-    const double* row = gram_.data() + k * size_;
+    const double* row = gram_.row(k);
     double* slope = slope_.data();
-    for (int64_t i = 0; i < size_; ++i) slope[i] += by * row[i];
+    for (int64_t i = 0; i < gram_.size(); ++i) slope[i] += by * row[i];
+  }
+
+  // How many sweeps over `support` coordinates cost about as much as an exact step on them.
+  static int64_t sweeps_worth(int64_t support) { return 3 + support / 30; }
+
+  // Newton's step on the coordinates that are not zero, as far as the first of them reaches zero; exact
+  // there, since h is smooth between. False where that does not lower the model.
+  bool exact_step(std::vector<double>& weights) {
+    std::vector<int64_t> support;
+    for (int64_t k = 0; k < gram_.size(); ++k)
+      if (weights[k] != 0) support.push_back(k);
+    const size_t n = support.size();
+    if (n == 0) return false;
+    std::vector<double> hessian(n * n), step(n);
+    for (size_t a = 0; a < n; ++a) {
+      const int64_t k = support[a];
+      const Derivatives h = model_.penalty.derivatives(model_.set[k], weights[k]);
+      for (size_t b = 0; b < n; ++b) hessian[a * n + b] = gram_.at(k, support[b]);
+      hessian[a * n + a] += h.second + ridge_;
+      step[a] = -(slope_[k] + h.first);
+    }
+    if (!solve_positive(hessian, step)) return false;
+    double length = 1;
+    size_t first = n;
+    for (size_t a = 0; a < n; ++a) {
+      const double w = weights[support[a]];
+      const bool selects = model_.penalty.selects(model_.set[support[a]]);
+      if (selects && w * (w + step[a]) < 0 && -w / step[a] < length) {
+        length = -w / step[a];
+        first = a;
+      }
+    }
+    std::vector<double> moved = slope_;
+    double change = 0;
+    for (size_t a = 0; a < n; ++a) {
+      const double by = length * step[a];
+      const double* row = gram_.row(support[a]);
+      for (int64_t i = 0; i < gram_.size(); ++i) moved[i] += by * row[i];
+      const int64_t j = model_.set[support[a]];
+      const double w = weights[support[a]], after = a == first ? 0 : w + by;
+      change += model_.penalty.value(j, after) - model_.penalty.value(j, w);
+    }
+    // q·d + ½ dᵀHd = ½ (q + q')·d
+    for (size_t a = 0; a < n; ++a)
+      change += 0.5 * length * step[a] * (slope_[support[a]] + moved[support[a]]);
+    if (!(change < 0)) return false;
+    for (size_t a = 0; a < n; ++a)
+      weights[support[a]] = a == first ? 0 : weights[support[a]] + length * step[a];
+    slope_ = std::move(moved);
+    return true;
   }
 
  private:
-  // Row by row of X: each adds the products of its entries. Blocks of rows have tables of their own, added in
-  // order; their number follows from the sizes.
-  void fill(const QuadraticModel& model, const ParallelFor& parallel) {
-    const ColumnMatrix& x = model.matrix;
-    std::vector<int64_t> starts(static_cast<size_t>(x.rows) + 1);
-    for (const int64_t j : model.set)
-      for (int64_t k = x.starts[j]; k < x.starts[j + 1]; ++k) ++starts[x.entry_rows[k] + 1];
-    double products = 0;
-    for (int64_t r = 0; r < x.rows; ++r) {
-      products += static_cast<double>(starts[r + 1]) * static_cast<double>(starts[r + 1]);
-      starts[r + 1] += starts[r];
-    }
-    std::vector<int32_t> places(static_cast<size_t>(starts.back()));
-    std::vector<double> values(places.size());
-    std::vector<int64_t> next(starts.begin(), starts.end() - 1);
-    for (int64_t k = 0; k < size_; ++k)
-      for (int64_t e = x.starts[model.set[k]]; e < x.starts[model.set[k] + 1]; ++e) {
-        const int64_t at = next[x.entry_rows[e]]++;
-        places[at] = static_cast<int32_t>(k);
-        values[at] = x.values[e];
-      }
-    constexpr int64_t most_blocks = 8;
-    const auto table = static_cast<double>(size_ * size_);
-    const int64_t blocks =
-        std::clamp<int64_t>(static_cast<int64_t>(products / (8 * std::max(1.0, table))), 1, most_blocks);
-    std::vector<double> tables(static_cast<size_t>((blocks - 1) * size_ * size_));
-    const int64_t each = (x.rows + blocks - 1) / blocks;
-    parallel.run(blocks, 1, [&](int64_t begin, int64_t end) {
-      for (int64_t block = begin; block < end; ++block) {
-        double* sums = block == 0 ? gram_.data() : tables.data() + (block - 1) * size_ * size_;
-        for (int64_t r = block * each; r < std::min(x.rows, (block + 1) * each); ++r)
-          for (int64_t a = starts[r]; a < starts[r + 1]; ++a) {
-            const double scaled = model.curvature[r] * values[a];
-            double* row = sums + places[a] * size_;
-            for (int64_t b = a; b < starts[r + 1]; ++b) row[places[b]] += scaled * values[b];
-          }
-      }
-    });
-    for (int64_t block = 1; block < blocks; ++block)
-      for (int64_t i = 0; i < size_ * size_; ++i) gram_[i] += tables[(block - 1) * size_ * size_ + i];
-    for (int64_t i = 0; i < size_; ++i)
-      for (int64_t j = 0; j < i; ++j) gram_[i * size_ + j] = gram_[j * size_ + i];
-  }
-
-  int64_t size_;
-  std::vector<double> gram_, slope_;
+  const QuadraticModel& model_;
+  Gram gram_;
+  double ridge_ = 0;
+  std::vector<double> slope_;
 };
 
 // The columns of X and D·X·d.
@@ -92,7 +104,7 @@ class ColumnModel {
       diagonal_.push_back(sum);
       largest = std::max(largest, sum);
     }
-    for (double& value : diagonal_) value += ridge * std::max(largest, 1e-300);
+    for (double& value : diagonal_) value += ridge * std::max(largest, 1e-12);
   }
   double curvature(int64_t k) const { return diagonal_[k]; }
   double slope(int64_t k) const {
@@ -105,21 +117,24 @@ class ColumnModel {
     for (int64_t e = x.starts[j]; e < x.starts[j + 1]; ++e)
       product_[x.entry_rows[e]] += by * x.values[e] * model_.curvature[x.entry_rows[e]];
   }
+  static int64_t sweeps_worth(int64_t) { return std::numeric_limits<int64_t>::max(); }
+  bool exact_step(std::vector<double>&) { return false; }
 
  private:
   const QuadraticModel& model_;
   std::vector<double> product_, diagonal_;
 };
 
+// Whether `weights` settled.
 template <class Model>
-std::vector<double> sweep(const QuadraticModel& problem, Model&& model, double tolerance, int most_sweeps) {
+bool sweep(const QuadraticModel& problem, Model model, double tolerance, int most_sweeps,
+           std::vector<double>& weights) {
   const auto size = static_cast<int64_t>(problem.set.size());
-  std::vector<double> weights;
-  for (const int64_t j : problem.set) weights.push_back(problem.weights[j]);
   // Coordinates that a sweep leaves at zero wait until those that move have settled.
   std::vector<int64_t> all(problem.set.size()), moving;
   for (int64_t k = 0; k < size; ++k) all[k] = k;
   bool whole = true;
+  int64_t unsettled = 0;
   for (int count = 0; count < most_sweeps; ++count) {
     const std::vector<int64_t>& visited = whole ? all : moving;
     std::vector<int64_t> next;
@@ -139,31 +154,46 @@ std::vector<double> sweep(const QuadraticModel& problem, Model&& model, double t
     if (whole) moving = std::move(next);
     if (worst > tolerance) {
       whole = false;
+      if (++unsettled >= Model::sweeps_worth(static_cast<int64_t>(moving.size()))) {
+        constexpr int most_exact = 10;
+        for (int i = 0; i < most_exact && model.exact_step(weights); ++i) continue;
+        unsettled = 0;
+      }
     } else if (whole) {
-      break;
+      return true;
     } else {
       whole = true;
     }
   }
-  return weights;
+  return false;
 }
 
 }  // namespace
 
-std::vector<double> descend(const QuadraticModel& model, double tolerance, int most_sweeps,
+std::vector<double> descend(const QuadraticModel& model, double tolerance, int most_sweeps, GramCache& cache,
                             const ParallelFor& parallel) {
-  constexpr int64_t largest_gram = 3000;
-  constexpr double expected_sweeps = 30;
+  constexpr double largest_gram = 3000;
+  constexpr int few_sweeps = 30;
   const auto size = static_cast<double>(model.set.size());
+  std::vector<double> weights;
   double entries = 0;
-  for (const int64_t j : model.set) entries += static_cast<double>(model.matrix.entries(j));
+  for (const int64_t j : model.set) {
+    weights.push_back(model.weights[j]);
+    entries += static_cast<double>(model.matrix.entries(j));
+  }
   // Filling XᵀDX takes about entries²/rows steps; a sweep over columns touches each entry twice, at random.
   const double gram = entries * entries / static_cast<double>(std::max<int64_t>(1, model.matrix.rows)) +
-                      expected_sweeps * size * size / 4;
-  const double columns = expected_sweeps * 4 * entries;
-  if (size <= largest_gram && gram <= columns)
-    return sweep(model, GramModel(model, parallel), tolerance, most_sweeps);
-  return sweep(model, ColumnModel(model), tolerance, most_sweeps);
+                      few_sweeps * size * size / 4;
+  const bool small = size <= largest_gram;
+  if (!small || gram > 4 * few_sweeps * entries) {
+    // What does not settle soon is ill-conditioned, and exact steps are worth their price.
+    const bool settled =
+        sweep(model, ColumnModel(model), tolerance, small ? few_sweeps : most_sweeps, weights);
+    if (settled || !small) return weights;
+  }
+  sweep(model, GramModel(model, cache.get(model.matrix, model.set, model.curvature, parallel), weights),
+        tolerance, most_sweeps, weights);
+  return weights;
 }
 
 }  // namespace lariat::convex

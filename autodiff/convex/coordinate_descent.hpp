@@ -3,9 +3,8 @@
 #include <span>
 #include <vector>
 
-#include "autodiff/convex/column_matrix.hpp"
+#include "autodiff/convex/gram.hpp"
 #include "autodiff/convex/separable_penalty.hpp"
-#include "graph/op_def.hpp"
 
 namespace lariat::convex {
 
@@ -20,10 +19,12 @@ struct QuadraticModel {
   std::span<const double> weights;    ///< w, of every coordinate
 };
 
-/// The weights w + d of `set` after cyclic coordinate descent until no coordinate's optimality is off by more
-/// than `tolerance`, in units of the gradient, or after `most_sweeps`. Small sets keep XᵀDX, large ones X·d
-/// (Yuan, Ho and Lin 2012, newGLMNET, section 4). The result is the same for every number of threads.
-std::vector<double> descend(const QuadraticModel& model, double tolerance, int most_sweeps,
+/// The weights w + d of `set`, which ascends, after cyclic coordinate descent until no coordinate's
+/// optimality is off by more than `tolerance`, in units of the gradient, or after `most_sweeps`. Small sets
+/// keep XᵀDX and take exact steps on the coordinates that are not zero once those have settled; large ones
+/// keep X·d (Yuan, Ho and Lin 2012, newGLMNET, section 4). The result is the same for every number of
+/// threads.
+std::vector<double> descend(const QuadraticModel& model, double tolerance, int most_sweeps, GramCache& cache,
                             const ParallelFor& parallel);
 
 }  // namespace lariat::convex

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 
 namespace lariat::convex {
 
@@ -69,10 +68,11 @@ std::optional<RowLoss::Point> centre(const ColumnMatrix& x, RowLoss& loss, std::
 }
 
 // The largest c in [0, 1] with −c·g_j in the domain of every h_j*.
-double feasible_scale(const SeparablePenalty& penalty, std::span<const double> g) {
+double feasible_scale(const SeparablePenalty& penalty, std::span<const int64_t> among,
+                      std::span<const double> g) {
   double scale = 1;
-  for (size_t j = 0; j < g.size(); ++j) {
-    const Interval domain = penalty.conjugate_domain(static_cast<int64_t>(j));
+  for (const int64_t j : among) {
+    const Interval domain = penalty.conjugate_domain(j);
     if (domain.low == 0 && domain.high == 0) continue;
     if (-g[j] > domain.high) scale = std::min(scale, domain.high / -g[j]);
     if (-g[j] < domain.low) scale = std::min(scale, domain.low / -g[j]);
@@ -101,30 +101,37 @@ Tensor prediction_of(const LinearModel& model, std::span<const double> w, const 
 }
 
 std::optional<double> duality_gap(const LinearModel& model, RowLoss& loss, const SeparablePenalty& penalty,
-                                  std::span<const double> w, const Tensor& z, const RowLoss::Point& at,
+                                  std::span<const int64_t> all, std::span<const double> w, const Tensor& z,
+                                  const RowLoss::Point& at, std::span<const double> gradient, bool even_far,
                                   const ParallelFor& parallel) {
+  // A slope that has to be scaled by less belongs to a gap of some percent.
+  constexpr double near = 0.97;
   const ColumnMatrix& x = model.matrix;
-  std::vector<int64_t> all(w.size()), free;
-  std::iota(all.begin(), all.end(), int64_t{0});
+  std::vector<int64_t> free;
   for (const int64_t j : all)
     if (penalty.is_free(j) && x.entries(j) > 0) free.push_back(j);
+  if (!even_far && feasible_scale(penalty, all, gradient) < near) return std::nullopt;
   Tensor dual_z = z.clone();
-  std::optional<RowLoss::Point> dual = centre(x, loss, free, dual_z, at);
-  std::vector<double> g(w.size());
-  double scale = 1;
-  for (int attempt = 0; dual; ++attempt) {
+  std::optional<RowLoss::Point> dual = at;
+  std::vector<double> g(gradient.begin(), gradient.end());
+  if (!centred(x, free, at.slope.data<double>())) {
+    dual = centre(x, loss, free, dual_z, at);
+    if (!dual) return std::nullopt;
     products(x, dual->slope.data<double>(), all, g, parallel);
-    const double feasible = feasible_scale(penalty, g);
-    if (attempt > 0 && feasible > 1 - rounding) break;
-    if (attempt == 0 && feasible == 1) break;
+  }
+  // A little inside, for the slopes are only reached to rounding; further where that does not do.
+  double margin = 0.1 * rounding;
+  for (int attempt = 0;; ++attempt, margin *= 100) {
+    const double feasible = feasible_scale(penalty, all, g);
+    if (feasible > 1 - (attempt > 0 ? rounding : 0)) break;
     if (attempt == 3) return std::nullopt;
-    // A little inside, for the slopes are only reached to rounding.
-    scale = feasible * (1 - 0.1 * rounding);
+    const double scale = feasible * (1 - margin);
     std::vector<double> wanted(dual->slope.data<double>(), dual->slope.data<double>() + z.count());
     for (double& slope : wanted) slope *= scale;
-    dual = loss.with_slopes(dual_z, wanted);
+    dual = loss.with_slopes(dual_z, std::move(*dual), wanted);
+    if (!dual) return std::nullopt;
+    products(x, dual->slope.data<double>(), all, g, parallel);
   }
-  if (!dual) return std::nullopt;
   const double *from = z.data<double>(), *to = dual_z.data<double>(), *u = dual->slope.data<double>();
   double gap = at.value - dual->value;
   for (int64_t i = 0; i < z.count(); ++i) gap -= u[i] * (from[i] - to[i]);

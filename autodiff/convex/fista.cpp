@@ -75,10 +75,13 @@ Result proximal_gradient(SmoothFunction& f, const SeparablePenalty& penalty, std
   constexpr double largest_constant = 1e300;
   const size_t count = start.size();
   std::vector<double> w = std::move(start), y = w, next(count), move(count), g(count), g_next(count);
-  double constant = 1, momentum = 1, scale = 0;
+  double constant = 1, momentum = 1, scale = 1e-300;
   double value = f.at(y, g), at_w = value;
   Result result;
   std::vector<double> g_w = g;
+  for (const double slope : g) scale = std::max(scale, std::abs(slope));
+  std::vector<int64_t> all(count);
+  std::iota(all.begin(), all.end(), int64_t{0});
   for (int64_t iteration = 0;; ++iteration) {
     double stationarity = 0;
     int64_t nonzeros = 0;
@@ -86,13 +89,13 @@ Result proximal_gradient(SmoothFunction& f, const SeparablePenalty& penalty, std
       stationarity = std::max(stationarity, penalty.distance(static_cast<int64_t>(j), w[j], -g_w[j]));
       nonzeros += w[j] != 0;
     }
-    if (scale == 0) scale = std::max(stationarity, 1e-300);
     const double objective = at_w + penalty.total(w);
     result.reached = {iteration, objective, std::numeric_limits<double>::infinity(), stationarity, nonzeros};
     const bool last = iteration == rule.most_iterations || stationarity == 0;
     if (certifier.model && (last || iteration % iterations_per_gap == 0)) {
       const Tensor z = prediction_of(*certifier.model, w, *certifier.loss);
-      result.gap = duality_gap(*certifier.model, *certifier.loss, penalty, w, z, certifier.loss->at(z),
+      const RowLoss::Point at = certifier.loss->at(z);
+      result.gap = duality_gap(*certifier.model, *certifier.loss, penalty, all, w, z, at, g_w, true,
                                *certifier.parallel)
                        .value_or(std::numeric_limits<double>::infinity());
       result.reached.relative_gap = result.gap / std::max(std::abs(objective), 1e-300);

@@ -19,7 +19,8 @@ struct Progress {
 };
 
 struct StoppingRule {
-  /// Of the relative gap, or where there is none of the stationarity relative to that of w = 0.
+  /// Of the relative gap, or where there is none of the stationarity relative to the largest |∂f/∂w_j| at the
+  /// start.
   double tolerance = 1e-8;
   int64_t most_iterations = 1000;
   std::function<void(const Progress&)> progress = {};

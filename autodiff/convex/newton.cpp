@@ -1,6 +1,7 @@
 #include "autodiff/convex/newton.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <numeric>
 
 #include "autodiff/convex/coordinate_descent.hpp"
@@ -62,6 +63,30 @@ void Newton::measure(std::span<const int64_t> among) {
   }
 }
 
+// About what the gap would be if the candidates were all there is, without a dual point: Σ h_j(w_j) + w_j
+// g_j, and what is lost by scaling a slope that is outside by the largest violation.
+double Newton::estimated_gap() const {
+  double complementarity = 0, total = 0, largest = 0;
+  for (const int64_t j : candidates_) {
+    const double h = penalty_.value(j, weights_[j]);
+    complementarity += h + weights_[j] * gradient_[j];
+    total += h;
+    largest = std::max(largest, std::abs(gradient_[j]));
+  }
+  return std::abs(complementarity) + total * stationarity_ / std::max(largest, 1e-300);
+}
+
+// Adds what was screened away to the candidates.
+void Newton::look_at_all() {
+  std::vector<int64_t> others;
+  std::set_difference(all_.begin(), all_.end(), candidates_.begin(), candidates_.end(),
+                      std::back_inserter(others));
+  const double before = stationarity_;
+  measure(others);
+  stationarity_ = std::max(stationarity_, before);
+  candidates_ = all_;
+}
+
 std::vector<int64_t> Newton::working_set() const {
   constexpr size_t smallest = 100;
   std::vector<int64_t> set, violating;
@@ -90,7 +115,7 @@ bool Newton::step(const std::vector<int64_t>& set, double tolerance) {
   const auto rows = static_cast<size_t>(z_.count());
   const QuadraticModel quadratic{
       model_.matrix, penalty_, set, gradient_, {at_.curvature.data<double>(), rows}, weights_};
-  const std::vector<double> goal = descend(quadratic, tolerance, most_sweeps, parallel_);
+  const std::vector<double> goal = descend(quadratic, tolerance, most_sweeps, cache_, parallel_);
   double expected = 0;
   for (size_t k = 0; k < set.size(); ++k) {
     const int64_t j = set[k];
@@ -121,29 +146,35 @@ bool Newton::step(const std::vector<int64_t>& set, double tolerance) {
 
 Result Newton::run(const StoppingRule& rule) {
   screen();
-  const double factor = penalty_.factor;
+  measure(candidates_);
+  double scale = 1e-300;
+  for (const int64_t j : candidates_) scale = std::max(scale, std::abs(gradient_[j]));
   Result result;
-  double scale = 0;
   bool stuck = false;
   for (int64_t iteration = 0;; ++iteration) {
-    measure(candidates_);
     const double objective = at_.value + penalty_.total(weights_);
-    if (scale == 0) scale = std::max(stationarity_, 1e-300);
-    const std::optional<double> gap = duality_gap(model_, loss_, penalty_, weights_, z_, at_, parallel_);
+    const bool last = iteration == rule.most_iterations;
+    bool settled = stationarity_ <= rule.tolerance * scale;
+    if (candidates_.size() < all_.size() &&
+        (stuck || last || settled || estimated_gap() <= rule.tolerance * std::abs(objective))) {
+      look_at_all();
+      stuck = false;
+      settled = stationarity_ <= rule.tolerance * scale;
+    }
+    std::optional<double> gap;
+    if (candidates_.size() == all_.size())
+      gap = duality_gap(model_, loss_, penalty_, all_, weights_, z_, at_, gradient_, stuck || last || settled,
+                        parallel_);
     result.gap = gap.value_or(std::numeric_limits<double>::infinity());
     result.reached = {iteration, objective, result.gap / std::max(std::abs(objective), 1e-300), stationarity_,
                       count_nonzeros(weights_)};
     if (rule.progress) rule.progress(result.reached);
-    result.converged =
-        gap ? result.reached.relative_gap <= rule.tolerance : stationarity_ <= rule.tolerance * scale;
-    if (result.converged || stuck || iteration == rule.most_iterations) {
-      if (candidates_.size() == all_.size()) break;
-      candidates_ = all_;
-      if (result.converged) continue;
-    }
+    result.converged = gap ? result.reached.relative_gap <= rule.tolerance : settled;
+    if (result.converged || stuck || last) break;
     stuck = !step(working_set(), inner_tolerance * stationarity_);
+    measure(candidates_);
   }
-  gradient_factor_ = factor;
+  gradient_factor_ = penalty_.factor;
   result.weights = weights_;
   result.prox_residual = penalty_.prox_residual(weights_, gradient_);
   return result;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "autodiff/convex/duality.hpp"
+#include "autodiff/convex/gram.hpp"
 #include "autodiff/convex/method.hpp"
 
 namespace lariat::convex {
@@ -24,6 +25,8 @@ class Newton {
  private:
   void screen();
   void measure(std::span<const int64_t> among);
+  double estimated_gap() const;
+  void look_at_all();
   std::vector<int64_t> working_set() const;
   /// One step on `set`; false where it did not lower the objective.
   bool step(const std::vector<int64_t>& set, double tolerance);
@@ -36,6 +39,7 @@ class Newton {
   std::vector<int64_t> all_, candidates_;
   double gradient_factor_ = 0;  // the penalty factor for which gradient_ belongs to a solution; 0: none
   double stationarity_ = 0;
+  GramCache cache_;
   Tensor z_;
   RowLoss::Point at_;
 };

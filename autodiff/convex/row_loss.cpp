@@ -36,8 +36,8 @@ RowLoss::Point RowLoss::at(const Tensor& z) {
   const double* curvature = point.curvature.data<double>();
   double lowest = 0, highest = 0;
   for (int64_t i = 0; i < z.count(); ++i) {
-    lowest = std::min(lowest, curvature[i]);
-    highest = std::max(highest, curvature[i]);
+    lowest = curvature[i] < lowest ? curvature[i] : lowest;
+    highest = curvature[i] > highest ? curvature[i] : highest;
   }
   if (lowest < -1e-9 * std::max(1.0, highest))
     throw UserError(
@@ -47,7 +47,7 @@ RowLoss::Point RowLoss::at(const Tensor& z) {
   return point;
 }
 
-std::optional<RowLoss::Point> RowLoss::with_slopes(Tensor& z, std::span<const double> slope) {
+std::optional<RowLoss::Point> RowLoss::with_slopes(Tensor& z, Point point, std::span<const double> slope) {
   constexpr int most_steps = 100;
   constexpr double infinity = std::numeric_limits<double>::infinity();
   const auto count = static_cast<size_t>(z.count());
@@ -56,7 +56,6 @@ std::optional<RowLoss::Point> RowLoss::with_slopes(Tensor& z, std::span<const do
   double largest = 0;
   for (const double s : slope) largest = std::max(largest, std::abs(s));
   for (int step = 0; step < most_steps; ++step) {
-    Point point = at(z);
     const double *reached = point.slope.data<double>(), *curvature = point.curvature.data<double>();
     bool done = true;
     for (size_t i = 0; i < count; ++i) {
@@ -68,10 +67,13 @@ std::optional<RowLoss::Point> RowLoss::with_slopes(Tensor& z, std::span<const do
         const double far = std::ldexp(1.0, step);
         next = std::isinf(high[i]) ? x[i] + far : std::isinf(low[i]) ? x[i] - far : 0.5 * (low[i] + high[i]);
       }
+      // Where z is large the slope takes steps, and no z is nearer.
+      if (std::abs(next - x[i]) <= 4e-16 * std::abs(x[i])) continue;
       x[i] = next;
       done = false;
     }
     if (done) return point;
+    point = at(z);
   }
   return std::nullopt;
 }

@@ -24,8 +24,8 @@ class RowLoss {
   Point at(const Tensor& z);
   /// Moves each z_i until ℓ'_i(z_i) is slope_i but for rounding, by Newton's method with a bracket. At that
   /// point ℓ_i*(ℓ'_i) = z_i·ℓ'_i − ℓ_i(z_i) by Fenchel's equality: the conjugate of any convex loss, without
-  /// its formula. Nothing where a slope is not reached.
-  std::optional<Point> with_slopes(Tensor& z, std::span<const double> slope);
+  /// its formula. `point` is that of the given z. Nothing where a slope is not reached.
+  std::optional<Point> with_slopes(Tensor& z, Point point, std::span<const double> slope);
   /// A z of zeros.
   Tensor zeros() const { return Tensor(f64, extents_); }
 

@@ -12,6 +12,9 @@ namespace lariat::convex {
 struct Interval {
   double low, high;
 };
+struct Derivatives {
+  double first, second;
+};
 
 /// A convex penalty h(w) = factor·Σ_j h_j(w_j) on the coordinates of all trained parameters together. What a
 /// method asks of one coordinate is here and nowhere else, so another penalty is another subclass.
@@ -32,6 +35,8 @@ class SeparablePenalty {
   virtual double conjugate(int64_t j, double v) const = 0;
   /// Where h_j* is finite; it holds 0. Both ends are 0 where h_j is zero: then only v = 0 is allowed.
   virtual Interval conjugate_domain(int64_t j) const = 0;
+  /// h_j' and h_j'' at a w where h_j is smooth.
+  virtual Derivatives derivatives(int64_t j, double w) const = 0;
   /// The subdifferential ∂h_j(0): the slopes of f for which the coordinate stays at zero.
   virtual Interval kink(int64_t j) const = 0;
 
