@@ -1,7 +1,8 @@
 #pragma once
 
-// Lariat in one include: build a graph, write the loss, train, look at the zeros.
+// Lariat in one include: build a graph, write the loss, train or solve, look at the zeros.
 
+#include "autodiff/convex/solver.hpp"
 #include "autodiff/gradient.hpp"
 #include "autodiff/trainer.hpp"
 #include "graph/builder.hpp"

@@ -113,8 +113,15 @@ void spread(std::vector<std::pair<double, size_t>>& places) {
 std::string line_chart(const LineChart& chart) {
   size_t epochs = 0;
   for (const Series& series : chart.series) epochs = std::max(epochs, series.values.size());
-  const Axis vertical = value_axis(chart), horizontal = epoch_axis(epochs);
-  const auto x = [&](double epoch) { return left + horizontal.place(epoch) * (width - left - right); };
+  const bool by_epoch = chart.places.empty();
+  const Axis vertical = value_axis(chart);
+  const Axis horizontal =
+      by_epoch ? epoch_axis(epochs) : logarithmic_axis(chart.places.back(), chart.places.front());
+  const auto x = [&](double at) {
+    const double share = horizontal.place(at);
+    return left + (by_epoch ? share : 1 - share) * (width - left - right);
+  };
+  const auto at = [&](size_t i) { return by_epoch ? static_cast<double>(i) + 1 : chart.places[i]; };
   const auto y = [&](double value) {
     return height - bottom - vertical.place(value) * (height - top - bottom);
   };
@@ -131,8 +138,8 @@ std::string line_chart(const LineChart& chart) {
                        height - bottom + 17, number(tick));
   svg += fmt::format("<line class=\"axis\" x1=\"{}\" x2=\"{}\" y1=\"{}\" y2=\"{}\"/>", left, width - right,
                      height - bottom, height - bottom);
-  svg += fmt::format("<text class=\"unit\" x=\"{}\" y=\"{}\" text-anchor=\"middle\">epoch</text>",
-                     (left + width - right) / 2, height - 6);
+  svg += fmt::format("<text class=\"unit\" x=\"{}\" y=\"{}\" text-anchor=\"middle\">{}</text>",
+                     (left + width - right) / 2, height - 6, escaped(chart.across));
   svg += fmt::format(
       "<text class=\"unit\" transform=\"translate(12 {}) rotate(-90)\" text-anchor=\"middle\">{}</text>",
       (top + height - bottom) / 2, escaped(chart.unit));
@@ -150,24 +157,25 @@ std::string line_chart(const LineChart& chart) {
         continue;
       }
       last = y(value);
-      path += fmt::format("{}{:.1f} {:.1f}", pen_down ? "L" : "M", x(double(i) + 1), last);
+      path += fmt::format("{}{:.1f} {:.1f}", pen_down ? "L" : "M", x(at(i)), last);
       pen_down = true;
+      if (series.name.empty()) continue;
       points += fmt::format(
-          "<circle class=\"point\" cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"6\"><title>epoch {}: {} "
+          "<circle class=\"point\" cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"6\"><title>{} {}: {} "
           "{}</title></circle>",
-          x(double(i) + 1), last, i + 1, escaped(series.name), number(value));
+          x(at(i)), last, escaped(chart.across), number(at(i)), escaped(series.name), number(value));
     }
     svg += fmt::format("<g class=\"series-{}\"><path class=\"line\" d=\"{}\"/>{}</g>", series.color, path,
                        points);
-    if (last >= 0) labels.emplace_back(last, s);
+    if (last >= 0 && !series.name.empty()) labels.emplace_back(last, s);
   }
   spread(labels);
-  for (const auto& [at, s] : labels)
+  for (const auto& [place, s] : labels)
     svg += fmt::format(
         "<g class=\"series-{}\"><rect class=\"swatch\" x=\"{}\" y=\"{:.1f}\" width=\"9\" height=\"3\" "
         "rx=\"1.5\"/></g>"
         "<text class=\"name\" x=\"{}\" y=\"{:.1f}\">{}</text>",
-        chart.series[s].color, width - right + 6, at - 1.5, width - right + 19, at + 4,
+        chart.series[s].color, width - right + 6, place - 1.5, width - right + 19, place + 4,
         escaped(chart.series[s].name));
   return svg + "</svg>";
 }

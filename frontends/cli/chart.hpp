@@ -15,8 +15,8 @@ namespace lariat::cli {
 std::string escaped(std::string_view text);
 
 struct Series {
-  std::string name;
-  std::vector<double> values;  ///< one per epoch, from epoch 1; NaN leaves a gap
+  std::string name;            ///< at the line's end; without one the line has no tooltips either
+  std::vector<double> values;  ///< one per epoch, from epoch 1, or per place of the chart; NaN leaves a gap
   int color = 1;               ///< which of the variables --series-1 …
 };
 
@@ -26,9 +26,12 @@ struct LineChart {
   std::vector<Series> series;
   bool logarithmic = false;
   double minimum = 0, maximum = 0;  ///< of the vertical axis, where maximum > minimum
+  std::string across = "epoch";     ///< what the horizontal axis shows
+  std::vector<double> places = {};  ///< of the values on it, falling, on a logarithmic axis; none: epochs
 };
 
-/// Lines over epochs, with axes, ticks, a name at each line's end, and a tooltip at each point.
+/// Lines over epochs or other places, with axes, ticks, a name at each line's end, and a tooltip at each
+/// point.
 std::string line_chart(const LineChart& chart);
 
 /// counts[truth * classes + answer], rows are truth. Cells are shaded by their share of the row.

@@ -29,6 +29,7 @@ void ops(const Strings& arguments);
 void graph(const Strings& arguments);
 void gradcheck(const Strings& arguments);
 void solve(const Strings& arguments);
+void path(const Strings& arguments);
 void demo(const Strings& arguments);
 
 }  // namespace lariat::cli

@@ -189,8 +189,11 @@ double LinearProblem::l1() const {
 void SolveProgress::operator()(const convex::Progress& progress) {
   if (quiet_) return;
   const auto line = [&] {
-    return fmt::format("iteration {:>3}  objective {:.12g}  gap {:.1e}  stationarity {:.1e}  nonzeros {}",
-                       progress.iteration, progress.objective, progress.relative_gap, progress.stationarity,
+    // Far from the optimum there is no dual point yet.
+    const std::string gap =
+        std::isfinite(progress.relative_gap) ? fmt::format("{:.1e}", progress.relative_gap) : "-";
+    return fmt::format("iteration {:>3}  objective {:.12g}  gap {:>7}  stationarity {:.1e}  nonzeros {}",
+                       progress.iteration, progress.objective, gap, progress.stationarity,
                        grouped(progress.nonzeros));
   };
   if (on_terminal()) {

@@ -24,6 +24,7 @@ const std::vector<Command> commands{
     {"ops", "list the ops, or show one", ops},
     {"gradcheck", "compare gradients of ops with finite differences", gradcheck},
     {"solve", "fit a sparse linear model to high accuracy, with a certificate", solve},
+    {"path", "fit it along a sequence of penalties, with cross-validation", path},
     {"demo", "generate spoken digits, train a sparse recogniser on them, use it", demo},
 };
 

@@ -118,6 +118,8 @@ std::string report_html(const ReportData& data) {
       "</head>\n<body>\n<main>\n<h1>{}</h1>\n<p class=\"soft\">{}</p>\n",
       escaped(data.title), report_style, escaped(data.title), escaped(data.summary));
   html += figures(data);
+  for (const ReportData::Picture& picture : data.pictures)
+    html += section(picture.title, card(picture.svg, escaped(picture.caption)));
   html += section("Training", training(data));
   html += section("What was confused with what", confusion(data));
   html += section("Where the zeros are", weights(data));

@@ -8,7 +8,7 @@
 
 namespace lariat::cli {
 
-/// What a report of a training shows. Parts that are empty are left out.
+/// What a report shows. Parts that are empty are left out.
 struct ReportData {
   struct Epoch {
     double smooth = 0, penalty = 0;          ///< means over the epoch's batches
@@ -18,8 +18,14 @@ struct ReportData {
     std::string label, value, comment;
   };
 
+  /// Something drawn elsewhere, under a heading of its own.
+  struct Picture {
+    std::string title, svg, caption;
+  };
+
   std::string title, summary;
   std::vector<Figure> figures;
+  std::vector<Picture> pictures;
   std::vector<Epoch> history;
   std::string accuracy_caption;  ///< which data the accuracy by epoch is of
   std::vector<std::string> classes;

@@ -13,13 +13,6 @@ namespace lariat::data {
 
 namespace {
 
-// Fisher and Yates.
-template <class T>
-void shuffle(std::vector<T>& values, RandomStream& random) {
-  for (size_t i = values.size(); i > 1; --i)
-    std::swap(values[i - 1], values[random.below(static_cast<uint32_t>(i))]);
-}
-
 void check_positive(const char* name, int value) {
   if (value < 1) throw UserError(fmt::format("{} = {}: must be an integer from 1", name, value));
 }

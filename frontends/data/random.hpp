@@ -2,6 +2,8 @@
 
 #include <array>
 #include <cstdint>
+#include <utility>
+#include <vector>
 
 namespace lariat::data {
 
@@ -15,7 +17,8 @@ enum class RandomPurpose : uint32_t {
   noise,
   time_mask,
   frequency_mask,
-  voice
+  voice,
+  folds
 };
 
 /// Random numbers that depend on nothing but (seed, purpose, first, second), by counter-based Philox. A
@@ -40,5 +43,12 @@ class RandomStream {
   double spare_ = 0;
   bool has_spare_ = false;
 };
+
+/// Every order as likely as the others (Fisher and Yates).
+template <class T>
+void shuffle(std::vector<T>& values, RandomStream& random) {
+  for (size_t i = values.size(); i > 1; --i)
+    std::swap(values[i - 1], values[random.below(static_cast<uint32_t>(i))]);
+}
 
 }  // namespace lariat::data

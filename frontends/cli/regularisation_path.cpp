@@ -1,0 +1,153 @@
+#include "frontends/cli/regularisation_path.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "frontends/data/random.hpp"
+#include "graph/error.hpp"
+#include "graph/exec/program.hpp"
+
+namespace lariat::cli {
+
+namespace {
+
+using Score = double (*)(double prediction, double label);
+
+struct NamedScore {
+  const char* name;
+  Score of_row;
+  bool larger_is_better;
+};
+
+const NamedScore deviance{"deviance",
+                          [](double z, double y) {
+                            const double m = -y * z;
+                            return 2 * (std::max(m, 0.0) + std::log1p(std::exp(-std::abs(m))));
+                          },
+                          false};
+const NamedScore accuracy{"accuracy", [](double z, double y) { return z * y > 0 ? 1.0 : 0.0; }, true};
+const NamedScore squared_error{"mean-squared-error", [](double z, double y) { return (z - y) * (z - y); },
+                               false};
+
+std::vector<NamedScore> named_scores(const LinearProblem& problem) {
+  if (problem.loss == "squared") return {squared_error};
+  if (problem.loss == "logistic") return {deviance, accuracy};
+  return {accuracy};
+}
+
+NamedScore chosen_score(const LinearProblem& problem, const std::string& name) {
+  const std::vector<NamedScore> known = named_scores(problem);
+  for (const NamedScore& score : known)
+    if (name.empty() || name == score.name) return score;
+  throw UserError(fmt::format("--score {}: the loss {} is scored by {}", name, problem.loss,
+                              fmt::join(scores_of(problem), " or ")));
+}
+
+std::vector<double> lambdas(double largest, const PathOptions& options) {
+  std::vector<double> result;
+  for (int64_t i = 0; i < options.count; ++i) {
+    const double share =
+        options.count == 1 ? 0 : static_cast<double>(i) / static_cast<double>(options.count - 1);
+    result.push_back(largest * std::pow(options.ratio, share));
+  }
+  return result;
+}
+
+// The mean score on `held_out` of each solution.
+std::vector<double> scores_on(const LinearProblem& problem, const data::LabelledRows& held_out,
+                              const NamedScore& score, const std::vector<Solution>& solutions) {
+  Graph graph;
+  graph.output("z", problem.prediction(graph, held_out));
+  Program program(graph);
+  const auto executor = make_serial_executor();
+  std::vector<double> result;
+  for (const Solution& solution : solutions) {
+    Store store = solution.store;
+    const Tensor z = program.run({}, store, *executor)[0];
+    double total = 0;
+    for (int64_t i = 0; i < z.count(); ++i)
+      total += score.of_row(z.at(i), held_out.labels[static_cast<size_t>(i)]);
+    result.push_back(total / static_cast<double>(z.count()));
+  }
+  return result;
+}
+
+void choose(RegularisationPath& path, bool larger_is_better) {
+  const auto better = [&](double a, double b) { return larger_is_better ? a > b : a < b; };
+  for (size_t i = 1; i < path.points.size(); ++i)
+    if (better(path.points[i].score, path.points[path.best].score)) path.best = i;
+  const PathPoint& best = path.points[path.best];
+  const double bound = best.score + (larger_is_better ? -1 : 1) * best.standard_error;
+  while (path.one_standard_error < path.best && better(bound, path.points[path.one_standard_error].score))
+    ++path.one_standard_error;
+}
+
+}  // namespace
+
+Strings scores_of(const LinearProblem& problem) {
+  Strings names;
+  for (const NamedScore& score : named_scores(problem)) names.emplace_back(score.name);
+  return names;
+}
+
+RegularisationPath regularisation_path(const LinearProblem& problem, const data::LabelledRows& rows,
+                                       const PathOptions& options, const SolveOptions& solve_options,
+                                       const std::function<void(size_t, size_t)>& progress) {
+  const NamedScore score = chosen_score(problem, options.score);
+  if (options.folds > rows.rows)
+    throw UserError(fmt::format("--folds {}: there are only {} rows", options.folds, rows.rows));
+  const auto total = static_cast<size_t>(options.count * (1 + options.folds));
+  size_t done = 0;
+  const auto solve_along = [&](const data::LabelledRows& some, std::vector<double> at) {
+    Graph graph;
+    Solver solver(problem.build(graph, some), solve_options);
+    const double largest = at.empty() ? solver.largest_factor() : at.front();
+    if (at.empty() && !(largest > 0 && std::isfinite(largest)))
+      throw UserError(problem.l1() > 0
+                          ? "no column has anything to do with the labels, so every weight is zero at any λ"
+                          : "a path needs a penalty that makes weights zero; add l1 to --penalty");
+    if (at.empty()) at = lambdas(largest, options);
+    std::vector<Solution> solutions;
+    for (const double lambda : at) {
+      solutions.push_back(solver.solve(lambda));
+      progress(++done, total);
+    }
+    return std::pair{at, std::move(solutions)};
+  };
+
+  RegularisationPath path;
+  auto [at, solutions] = solve_along(rows, {});
+  path.largest_lambda = at.front();
+  for (size_t i = 0; i < at.size(); ++i) path.points.push_back({at[i], std::move(solutions[i])});
+  if (options.folds == 0) return path;
+
+  path.score = score.name;
+  std::vector<int64_t> order(static_cast<size_t>(rows.rows));
+  std::iota(order.begin(), order.end(), int64_t{0});
+  data::RandomStream random(options.seed, data::RandomPurpose::folds);
+  data::shuffle(order, random);
+  std::vector<std::vector<double>> by_fold;
+  for (int64_t fold = 0; fold < options.folds; ++fold) {
+    std::vector<int64_t> fitted, held_out;
+    for (size_t i = 0; i < order.size(); ++i)
+      (static_cast<int64_t>(i) % options.folds == fold ? held_out : fitted).push_back(order[i]);
+    const auto [same, found] = solve_along(data::chosen_rows(rows, fitted), at);
+    by_fold.push_back(scores_on(problem, data::chosen_rows(rows, held_out), score, found));
+  }
+  const auto folds = static_cast<double>(options.folds);
+  for (size_t i = 0; i < path.points.size(); ++i) {
+    double mean = 0, squares = 0;
+    for (const std::vector<double>& scores : by_fold) mean += scores[i] / folds;
+    for (const std::vector<double>& scores : by_fold) squares += (scores[i] - mean) * (scores[i] - mean);
+    path.points[i].score = mean;
+    path.points[i].standard_error = std::sqrt(squares / (folds - 1) / folds);
+  }
+  choose(path, score.larger_is_better);
+  return path;
+}
+
+}  // namespace lariat::cli
