@@ -226,7 +226,10 @@ std::vector<PenaltyTerm> terms_of(Value node, Value adjoint, const Dependence& d
   check_sign(adjoint, penalty, graph.node(shown.front()).name);
   if (!constant_value(adjoint)) adjoint = build("require_nonnegative", {Operand(adjoint, written.where)});
   std::vector<PenaltyTerm> terms;
-  PenaltyTerm common{.node = node, .penalty = &penalty, .where = written.where};
+  PenaltyTerm common;
+  common.node = node;
+  common.penalty = &penalty;
+  common.where = written.where;
   if (penalty.scalar) {
     if (adjoint.shape() != argument.shape()) adjoint = broadcast_to(adjoint, argument.shape());
     for (auto& [parameter, scalar] : carry_to_parameters(

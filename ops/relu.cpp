@@ -15,7 +15,9 @@ OpDef records::relu() {
   def.penalty = Penalty{.formula = "max(x, 0)",
                         .operator_name = "one-sided soft threshold",
                         .everyday = true,
-                        .scalar = [](const Attributes&) { return ScalarPenalty{.kinks = {{0, 0, 1}}}; }};
+                        .scalar = [](const Attributes&) {
+                          return ScalarPenalty{.kinks = {{0, 0, 1}}};
+                        }};
   def.kinks = "At 0 the derivative is 0.";
   def.reference = [](std::span<const long double> x) { return x[0] <= 0 ? 0 : x[0]; };
   def.samples = {{"values", {{{3}, {-1.5, 0.5, 2}}}, {}, {0, 0.5, 2}},
