@@ -206,7 +206,9 @@ StepResult Trainer::step(const Feeds& feeds) {
     }
   }
   result.smooth = result.loss - result.penalty;
-  if (!std::isfinite(result.loss))
+  // Bounds that the first weights are outside of make both infinite; this step has moved them inside.
+  const bool outside_bounds = result.loss == INFINITY && result.penalty == INFINITY;
+  if (!std::isfinite(result.loss) && !outside_bounds)
     throw JobError(
         fmt::format("diverged: the loss is {} at step {}; lower the learning rate or clip the gradient",
                     result.loss, steps()));

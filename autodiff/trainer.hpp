@@ -54,7 +54,8 @@ class Trainer {
   Trainer(Trainer&&) noexcept;
   ~Trainer();
 
-  /// One step on one batch. Throws JobError where the loss is not finite; go on from a saved state then.
+  /// One step on one batch. Throws JobError where the loss is not finite; go on from a saved state then. It
+  /// may be infinite where the weights are outside a rewritten bound, into which the step moves them.
   StepResult step(const Feeds& feeds);
   StepResult step(std::initializer_list<std::pair<Value, Tensor>> feeds);
   /// Values of the loss's graph, which must still be there, at inference (dropout off) under the present
