@@ -178,9 +178,11 @@ Value reduce_max(Operand x, std::vector<int64_t> axes = {}, bool keep_dims = fal
 Value argmax(Operand x);
 /// log Σ exp(x) along the last axis, finite for every finite x.
 Value logsumexp(Operand x, bool keep_dims = false);
-/// Σ|x| and √Σx²; the latter has no derivative where all x are 0.
+/// Σ|x| over all elements.
 Value norm1(Operand x);
-Value norm2(Operand x);
+/// √Σx² over axes, 0 over no elements; its sum over groups is the group lasso's penalty. Where all x of a
+/// group are 0 the derivative is 0.
+Value norm2(Operand x, std::vector<int64_t> axes = {}, bool keep_dims = false);
 
 /// exp(x) / Σ exp(x) along the last axis, and its logarithm.
 Value softmax(Operand x);
@@ -202,6 +204,16 @@ Value huber(Operand prediction, Operand target, double delta = 1);
 /// Σ|x| (lasso) and Σx² (ridge) as a scalar: penalties that an optimizer handles by their prox.
 Value abs_penalty(Operand x);
 Value square_penalty(Operand x);
+
+// Other penalties that an optimizer handles by their prox (docs/proximal.md).
+
+
+// Proximal operators: argmin_w weight·φ(w) + Σ (w - v)²/(2 step), for v of any shape and a step that is a
+// scalar or of v's shape. Zeros are +0, and NaN comes through. See also soft_threshold and kink_prox.
+
+/// φ = norm2 of groups of elements that differ in `axes` only (none: all of them); the weight is a scalar or
+/// one number for each group. A group is 0 where ‖v/step‖₂ <= weight.
+Value group_soft_threshold(Operand v, Operand step, Operand weight, std::vector<int64_t> axes = {});
 
 // Sequences: x [batch, time, ...] with the lengths i32 [batch] of its rows. A length outside [0, time] is
 // refused when the graph is run.
