@@ -207,6 +207,8 @@ Value square_penalty(Operand x);
 
 // Other penalties that an optimizer handles by their prox (docs/proximal.md).
 
+/// 1 where x is not 0, else 0, element by element.
+Value count_nonzero(Operand x);
 
 // Proximal operators: argmin_w weight·φ(w) + Σ (w - v)²/(2 step), for v of any shape and a step that is a
 // scalar or of v's shape. Zeros are +0, and NaN comes through. See also soft_threshold and kink_prox.
@@ -214,6 +216,9 @@ Value square_penalty(Operand x);
 /// φ = norm2 of groups of elements that differ in `axes` only (none: all of them); the weight is a scalar or
 /// one number for each group. A group is 0 where ‖v/step‖₂ <= weight.
 Value group_soft_threshold(Operand v, Operand step, Operand weight, std::vector<int64_t> axes = {});
+/// φ = count_nonzero, mcp, scad, log_sum element by element: v, step and weight broadcast together. Where
+/// two points are minimal the one nearer to 0 is taken.
+Value hard_threshold(Operand v, Operand step, Operand weight);
 
 // Sequences: x [batch, time, ...] with the lengths i32 [batch] of its rows. A length outside [0, time] is
 // refused when the graph is run.
