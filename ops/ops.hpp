@@ -209,6 +209,12 @@ Value square_penalty(Operand x);
 
 /// 1 where x is not 0, else 0, element by element.
 Value count_nonzero(Operand x);
+/// 0 where low <= x <= high, else infinity, element by element: bounds as a term of a loss. The gradient is 0
+/// everywhere; the prox clips. 0 times the term is NaN outside the bounds.
+Value within(Operand x, double low, double high);
+/// Its sum, and that for x >= 0.
+Value box(Operand x, double low, double high);
+Value nonnegative(Operand x);
 
 // Proximal operators: argmin_w weight·φ(w) + Σ (w - v)²/(2 step), for v of any shape and a step that is a
 // scalar or of v's shape. Zeros are +0, and NaN comes through. See also soft_threshold and kink_prox.
