@@ -180,6 +180,8 @@ Value argmax(Operand x);
 Value logsumexp(Operand x, bool keep_dims = false);
 /// Σ|x| over all elements.
 Value norm1(Operand x);
+/// max |x| over axes, 0 over no elements. Elements whose magnitude is the maximum share its adjoint equally.
+Value norm_inf(Operand x, std::vector<int64_t> axes = {}, bool keep_dims = false);
 /// √Σx² over axes, 0 over no elements; its sum over groups is the group lasso's penalty. Where all x of a
 /// group are 0 the derivative is 0.
 Value norm2(Operand x, std::vector<int64_t> axes = {}, bool keep_dims = false);
@@ -222,6 +224,8 @@ Value nonnegative(Operand x);
 /// φ = norm2 of groups of elements that differ in `axes` only (none: all of them); the weight is a scalar or
 /// one number for each group. A group is 0 where ‖v/step‖₂ <= weight.
 Value group_soft_threshold(Operand v, Operand step, Operand weight, std::vector<int64_t> axes = {});
+/// φ = norm_inf of such groups: v clipped to [-τ, τ] with Σ (|v| - τ)₊/step = weight.
+Value norm_inf_prox(Operand v, Operand step, Operand weight, std::vector<int64_t> axes = {});
 /// φ = count_nonzero, mcp, scad, log_sum element by element: v, step and weight broadcast together. Where
 /// two points are minimal the one nearer to 0 is taken.
 Value hard_threshold(Operand v, Operand step, Operand weight);
