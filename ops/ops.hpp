@@ -211,6 +211,8 @@ Value square_penalty(Operand x);
 
 /// 1 where x is not 0, else 0, element by element.
 Value count_nonzero(Operand x);
+/// |xᵢ₊₁ - xᵢ| along one axis, which gets shorter by 1; the sum is the total variation (the fused lasso's).
+Value absolute_differences(Operand x, int64_t axis);
 /// 0 where low <= x <= high, else infinity, element by element: bounds as a term of a loss. The gradient is 0
 /// everywhere; the prox clips. 0 times the term is NaN outside the bounds.
 Value within(Operand x, double low, double high);
@@ -226,6 +228,8 @@ Value nonnegative(Operand x);
 Value group_soft_threshold(Operand v, Operand step, Operand weight, std::vector<int64_t> axes = {});
 /// φ = norm_inf of such groups: v clipped to [-τ, τ] with Σ (|v| - τ)₊/step = weight.
 Value norm_inf_prox(Operand v, Operand step, Operand weight, std::vector<int64_t> axes = {});
+/// φ = absolute_differences along one axis; the weight is a scalar or one number for each difference.
+Value total_variation_prox(Operand v, Operand step, Operand weight, int64_t axis);
 /// φ = count_nonzero, mcp, scad, log_sum element by element: v, step and weight broadcast together. Where
 /// two points are minimal the one nearer to 0 is taken.
 Value hard_threshold(Operand v, Operand step, Operand weight);
