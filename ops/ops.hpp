@@ -213,6 +213,14 @@ Value square_penalty(Operand x);
 Value count_nonzero(Operand x);
 /// |xᵢ₊₁ - xᵢ| along one axis, which gets shorter by 1; the sum is the total variation (the fused lasso's).
 Value absolute_differences(Operand x, int64_t axis);
+/// The minimax concave penalty (Zhang 2010), element by element: lambda |x| - x²/(2 gamma), constant from
+/// |x| = gamma·lambda on. gamma > 0.
+Value mcp(Operand x, double lambda, double gamma = 3);
+/// The smoothly clipped absolute deviation (Fan and Li 2001), element by element: of slope lambda to
+/// |x| = lambda, then falling to 0 at |x| = a·lambda. a > 1.
+Value scad(Operand x, double lambda, double a = 3.7);
+/// log(1 + |x|/epsilon), element by element (Candès, Wakin and Boyd 2008). epsilon > 0.
+Value log_sum(Operand x, double epsilon);
 /// 0 where low <= x <= high, else infinity, element by element: bounds as a term of a loss. The gradient is 0
 /// everywhere; the prox clips. 0 times the term is NaN outside the bounds.
 Value within(Operand x, double low, double high);
@@ -233,6 +241,9 @@ Value total_variation_prox(Operand v, Operand step, Operand weight, int64_t axis
 /// φ = count_nonzero, mcp, scad, log_sum element by element: v, step and weight broadcast together. Where
 /// two points are minimal the one nearer to 0 is taken.
 Value hard_threshold(Operand v, Operand step, Operand weight);
+Value mcp_prox(Operand v, Operand step, Operand weight, double lambda, double gamma);
+Value scad_prox(Operand v, Operand step, Operand weight, double lambda, double a);
+Value log_sum_prox(Operand v, Operand step, Operand weight, double epsilon);
 
 // Sequences: x [batch, time, ...] with the lengths i32 [batch] of its rows. A length outside [0, time] is
 // refused when the graph is run.

@@ -1,0 +1,48 @@
+#pragma once
+
+#include <cmath>
+
+#include "ops/elementwise.hpp"
+#include "ops/simd.hpp"
+
+namespace lariat {
+
+// What the folded concave penalties share: even functions φ of one number that rise from 0 with slope
+// φ'(0+) > 0 and flatten out.
+
+/// The record of the prox of such a penalty, argmin_w weight·φ(w) + (w − v)²/(2 step). `factory` takes the
+/// node's attributes and returns the prox as a function of |v| and c = weight·step, both doubles: of c φ(w) +
+/// (w − |v|)²/2.
+template <class Factory>
+OpDef concave_prox_op(std::string name, std::string doc, Factory) {
+  return elementwise_op(
+      std::move(name), std::move(doc),
+      {{"v", ""}, {"step", "above 0, or 0 for no step"}, {"weight", "at least 0"}},
+      float_blocks_with<3>([](const Attributes& attributes) {
+        return [prox = Factory{}(attributes)](auto v, auto step, auto weight) {
+          return scalar_apply(
+              [&](auto one_v, auto one_step, auto one_weight) {
+                using T = decltype(one_v);
+                const double size = std::abs(static_cast<double>(one_v)),
+                             c = static_cast<double>(one_step) * static_cast<double>(one_weight);
+                if (std::isnan(size) || std::isnan(c)) return static_cast<T>(size + c);
+                const double moved = c > 0 && std::isfinite(size) ? prox(size, c) : size;
+                // Adding 0 makes a zero +0.
+                return static_cast<T>(std::copysign(moved, static_cast<double>(one_v))) + T(0);
+              },
+              v, step, weight);
+        };
+      }));
+}
+
+/// The element of gradient + weight·∂φ(x) of least norm, φ'(0±) = ±slope_at_zero, and `derivative` = φ' off
+/// 0.
+Value concave_residual(Value x, Value gradient, Value weight, double slope_at_zero, Value derivative);
+/// The penalty of such a record.
+Penalty concave_penalty(std::string formula, std::string operator_name,
+                        Value (*prox)(ProxPoint, Value, const Attributes&),
+                        Value (*residual)(Value, Value, Value, const Attributes&));
+/// Throws UserError where a real attribute is not above `limit`.
+void check_above(const InferContext& c, std::string_view name, double limit);
+
+}  // namespace lariat

@@ -1,0 +1,57 @@
+#include <cmath>
+
+#include "ops/concave.hpp"
+#include "ops/ops.hpp"
+#include "ops/records.hpp"
+
+namespace lariat {
+
+namespace {
+
+std::vector<TensorType> infer(const InferContext& c) {
+  check_above(c, "epsilon", 0);
+  return infer_elementwise_float(c);
+}
+
+// The least of F(w) = c·ln(1 + w/ε) + (w − v)²/2 over w ≥ 0. F' = 0 at the roots of w² + (ε − v)w + c − vε,
+// of which the larger one is a minimum:  w = (v − ε + q)/2 with q² = (v + ε)² − 4c.
+double minimiser(double v, double c, double epsilon) {
+  const double sum = v + epsilon, edge = 2 * std::sqrt(c);
+  if (sum <= edge && c > 0) return 0;  // F rises throughout
+  const double q = std::sqrt(sum - edge) * std::sqrt(sum + edge);
+  // Where v < ε the first form would cancel; the roots' product is c − vε.
+  const double w = v >= epsilon ? (v - epsilon + q) / 2 : 2 * epsilon * (v - c / epsilon) / (epsilon - v + q);
+  if (!(w > 0)) return 0;
+  // For c ≤ ε² F' rises, and w is the only minimum; else it must beat F(0) = v²/2.
+  const bool convex = std::sqrt(c) <= epsilon;
+  return convex || c * std::log1p(w / epsilon) < w * (v - w / 2) ? w : 0;
+}
+
+}  // namespace
+
+OpDef records::log_sum_prox() {
+  OpDef def = concave_prox_op(
+      "log_sum_prox", "argmin_w weight·log_sum(w) + (w - v)²/(2 step), the global minimiser for every step.",
+      [](const Attributes& attributes) {
+        return [epsilon = attributes.get<double>("epsilon")](double v, double c) {
+          return minimiser(v, c, epsilon);
+        };
+      });
+  def.attributes = {{"epsilon", AttributeKind::real, "log_sum's", Attribute(0.1), 0, 1e300}};
+  def.infer = infer;
+  const Attributes one{{"epsilon", 1.0}};
+  // w = 1 solves w − v + c/(1 + w) = 0 for v = 1 + c/2.
+  def.samples = {
+      {"one minimum", {{{4}, {-1.5, 0.5, 1, 1.5}}, {{}, {0.5}}, {{}, {2}}}, one, {-1, 0, 0, 1}},
+      {"two minima", {{{3}, {-2.5, 3, 4}}, {{}, {2}}, {{}, {2}}}, one, {0, 0, 3}},
+      {"a step and a weight for each", {{{2, 3}, {}, -3, 3}, {{2, 3}, {}, 0.1, 3}, {{3}, {}, 0.1, 1}}, one}};
+  def.rejects.push_back(
+      {std::vector<TensorType>(3, {f32, {2}}), {{"epsilon", 0.0}}, "'epsilon' is 0; it must be above 0"});
+  return def;
+}
+
+Value log_sum_prox(Operand v, Operand step, Operand weight, double epsilon) {
+  return build("log_sum_prox", {v, step, weight}, {{"epsilon", epsilon}});
+}
+
+}  // namespace lariat
