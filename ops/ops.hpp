@@ -213,6 +213,8 @@ Value square_penalty(Operand x);
 Value count_nonzero(Operand x);
 /// |xᵢ₊₁ - xᵢ| along one axis, which gets shorter by 1; the sum is the total variation (the fused lasso's).
 Value absolute_differences(Operand x, int64_t axis);
+/// The sum of the singular values of x [m, n].
+Value nuclear_norm(Operand x);
 /// The minimax concave penalty (Zhang 2010), element by element: lambda |x| - x²/(2 gamma), constant from
 /// |x| = gamma·lambda on. gamma > 0.
 Value mcp(Operand x, double lambda, double gamma = 3);
@@ -238,6 +240,8 @@ Value group_soft_threshold(Operand v, Operand step, Operand weight, std::vector<
 Value norm_inf_prox(Operand v, Operand step, Operand weight, std::vector<int64_t> axes = {});
 /// φ = absolute_differences along one axis; the weight is a scalar or one number for each difference.
 Value total_variation_prox(Operand v, Operand step, Operand weight, int64_t axis);
+/// φ = nuclear_norm of v [m, n]: its singular values less weight·step, scalars both, those below it 0.
+Value singular_value_threshold(Operand v, Operand step, Operand weight);
 /// φ = count_nonzero, mcp, scad, log_sum element by element: v, step and weight broadcast together. Where
 /// two points are minimal the one nearer to 0 is taken.
 Value hard_threshold(Operand v, Operand step, Operand weight);
