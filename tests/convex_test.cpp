@@ -334,7 +334,7 @@ TEST_CASE("solve: refusals") {
   };
   CHECK(message([&](Graph& g, Value z, Value w) {
           return sum(abs(z - g.constant(y))) + sum(abs(w));
-        }).starts_with("L102: abs has a kink and no prox here: its kink is shifted away from zero"));
+        }).starts_with("L102: abs has a kink and no prox here: its argument mixes elements of parameters"));
   CHECK(message([&](Graph&, Value z, Value w) { return sum(square(z)) - sum(abs(w)); }) ==
         "L104: the coefficient of |x| on 'w' is -1; a penalty needs a coefficient of 0 or more");
   CHECK(message([&](Graph&, Value z, Value w) {

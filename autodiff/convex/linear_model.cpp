@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "autodiff/penalty_view.hpp"
 #include "graph/error.hpp"
 #include "graph/exec/program.hpp"
 #include "graph/op_def.hpp"

@@ -91,13 +91,16 @@ std::unique_ptr<SeparablePenalty> separable_penalty(const std::vector<PenaltyTer
                                                     const Coordinates& coordinates) {
   auto penalty = std::make_unique<KinkAtZero>(coordinates.count());
   for (const PenaltyTerm& term : terms) {
-    const auto elsewhere = [](const ScalarTerm::Kink& kink) { return kink.at && uniform_value(kink.at) != 0.0; };
+    const auto elsewhere = [](const ScalarTerm::Kink& kink) {
+      return kink.at && uniform_value(kink.at) != 0.0;
+    };
     const bool has_form = term.scalar && !term.scalar->low && !term.scalar->high &&
                           std::none_of(term.scalar->kinks.begin(), term.scalar->kinks.end(), elsewhere);
     if (!has_form)
-      throw UserError(fmt::format("L110: the penalty {} has no form that can be solved for; train the model "
-                                  "with an optimizer instead",
-                                  term.text));
+      throw UserError(
+          fmt::format("L110: the penalty {} has no form that can be solved for; train the model "
+                      "with an optimizer instead",
+                      term.text));
     for (size_t i = 0; i < coordinates.parameters.size(); ++i) {
       if (!term.is_of(coordinates.parameters[i].name())) continue;
       const int64_t begin = coordinates.starts[i], end = coordinates.starts[i + 1];

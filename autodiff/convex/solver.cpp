@@ -14,6 +14,7 @@
 #include "autodiff/trained_parameters.hpp"
 #include "graph/error.hpp"
 #include "graph/exec/program.hpp"
+#include "graph/registry.hpp"
 
 namespace lariat {
 
@@ -84,10 +85,12 @@ void Solver::Implementation::read(Value written) {
   }
   const PenaltySplit split = split_penalties(loss, parameters, SmoothTerms::all);
   report = make_report(split, "exact");
-  if (!split.refusals.empty()) {
-    const Refusal& first = split.refusals[0];
+  for (const Refusal& refusal : split.refusals) {
+    // Parts of the smooth loss: a relu under a square is how the squared hinge loss is written.
+    const auto& record = registry().get(refusal.term).penalty;
+    if (refusal.code == "L107" || (refusal.code == "L105" && record && record->everyday)) continue;
     throw UserError(fmt::format("{}: {} has a kink and no prox here: {}; {}, or train with an optimizer",
-                                first.code, first.term, first.reason, first.advice));
+                                refusal.code, refusal.term, refusal.reason, refusal.advice));
   }
   for (const PenaltyTerm& term : split.terms)
     if (std::find(cut.begin(), cut.end(), term.node) == cut.end()) cut.push_back(term.node);
