@@ -90,9 +90,9 @@ Value stop_gradient(Operand x);
 
 /// The matrix product over the last two dimensions: a [..., m, k], b [k, n] or [..., k, n] -> [..., m, n].
 Value matmul(Operand a, Operand b);
-/// X·w of a sparse matrix X [rows, columns] in compressed rows (CSR), values [entries], columns i32 [entries],
-/// row_starts i32 [rows + 1], and w [columns] or [columns, k] -> [rows] or [rows, k]. Starts that fall, or a
-/// column outside [0, columns), are refused when the graph is run.
+/// X·w of a sparse matrix X [rows, columns] in compressed rows (CSR), values [entries], columns i32
+/// [entries], row_starts i32 [rows + 1], and w [columns] or [columns, k] -> [rows] or [rows, k]. Starts that
+/// fall, or a column outside [0, columns), are refused when the graph is run.
 Value csr_matmul(Operand values, Operand columns, Operand row_starts, Operand w);
 /// Xᵀ·d of the same, d [rows] or [rows, k] -> [count] or [count, k], X having `count` columns.
 Value csr_transposed_matmul(Operand values, Operand columns, Operand row_starts, Operand d, Dim count);

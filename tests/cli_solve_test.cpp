@@ -160,10 +160,12 @@ TEST_CASE("cli: solve refuses bad input with one line") {
                 ": L104: the coefficient of |x| on 'w' is -1; a penalty needs a coefficient of 0 or more");
   check_refused({"solve", "--data", rows, "--penalty", "l3"},
                 " solve: --penalty: there is no penalty 'l3'. Did you mean 'l1'?");
-  check_refused({"solve", "--data", rows, "--penalty", "1.0 l1"},
-                " solve: --penalty: '1.0 l1' cannot be read: write coefficient*name, such as 1.0*l1 + 0.5*l2");
-  check_refused({"solve", "--data", rows, "--penalty", "nan*l1"},
-                " solve: --penalty: 'nan*l1' cannot be read: write coefficient*name, such as 1.0*l1 + 0.5*l2");
+  check_refused(
+      {"solve", "--data", rows, "--penalty", "1.0 l1"},
+      " solve: --penalty: '1.0 l1' cannot be read: write coefficient*name, such as 1.0*l1 + 0.5*l2");
+  check_refused(
+      {"solve", "--data", rows, "--penalty", "nan*l1"},
+      " solve: --penalty: 'nan*l1' cannot be read: write coefficient*name, such as 1.0*l1 + 0.5*l2");
   check_refused({"solve", "--data", rows, "--penalty", "l1 l2"},
                 " solve: --penalty: 'l1 l2' cannot be read: write coefficient*name, such as 1.0*l1 + 0.5*l2");
   check_refused({"solve", "--data", rows, "--penalty", " "},

@@ -214,6 +214,75 @@ TEST_CASE("solve: all methods agree, for dense and sparse data, with and without
   CHECK(compared == 70);
 }
 
+TEST_CASE("solve: a linear model is found however it is written") {
+  const Tensor x = random_matrix(40, 6), y = random_signs(40);
+  Tensor left(f64, {40, 6}), right(f64, {40, 6}), turned(f64, {6, 40}), half(f64, {40, 6});
+  for (int64_t r = 0; r < 40; ++r)
+    for (int64_t c = 0; c < 6; ++c) {
+      const double value = x.at(6 * r + c);
+      (c < 2 ? left : right).data<double>()[6 * r + c] = value;
+      turned.data<double>()[40 * c + r] = value;
+      half.data<double>()[6 * r + c] = value / 2;
+    }
+  using Prediction = std::function<Value(Graph&, Value w, Value b)>;
+  const auto column = [](Value w) { return reshape(w, {6, 1}); };
+  const std::vector<std::pair<const char*, Prediction>> spellings{
+      {"as it is", [&](Graph& g, Value w, Value b) { return matmul(g.constant(x), column(w)) + b; }},
+      {"bias first", [&](Graph& g, Value w, Value b) { return b + matmul(g.constant(x), column(w)); }},
+      {"a vector",
+       [&](Graph& g, Value w, Value b) { return reshape(matmul(g.constant(x), column(w)), {40}) + b; }},
+      {"scaled", [&](Graph& g, Value w, Value b) { return 2 * matmul(g.constant(half), column(w)) + b; }},
+      {"negated", [&](Graph& g, Value w, Value b) { return -(-matmul(g.constant(x), column(w)) - b); }},
+      {"divided",
+       [&](Graph& g, Value w, Value b) { return (4 * matmul(g.constant(half), column(w)) + 2 * b) / 2; }},
+      {"two products",
+       [&](Graph& g, Value w, Value b) {
+         return matmul(g.constant(left), column(w)) + b + matmul(g.constant(right), column(w));
+       }},
+      {"transposed",
+       [&](Graph& g, Value w, Value b) { return matmul(transpose(g.constant(turned)), column(w)) + b; }},
+      {"transposed by the product",
+       [&](Graph& g, Value w, Value b) {
+         return build("matmul", {g.constant(turned), column(w)}, {{"transpose_a", true}}) + b;
+       }},
+      {"bias stretched",
+       [&](Graph& g, Value w, Value b) {
+         return matmul(g.constant(x), column(w)) + broadcast_to(b, {40, 1});
+       }},
+      {"shifted",
+       [&](Graph& g, Value w, Value b) { return (matmul(g.constant(x), column(w)) + 3) + (b - 3); }},
+  };
+  double objective = 0;
+  for (const auto& [name, prediction] : spellings) {
+    CAPTURE(name);
+    Graph g;
+    const Value w = g.parameter("w", {6}, init::zeros(), f64), b = g.parameter("b", {1}, init::zeros(), f64);
+    const Value z = reshape(prediction(g, w, b), {40});
+    const Solution s = solve(sum(softplus(-(g.constant(y) * z))) + 0.5 * sum(abs(w)));
+    CHECK(s.method == SolveMethod::newton);
+    CHECK(s.relative_gap < 1e-8);
+    if (objective == 0) objective = s.objective;
+    CHECK(s.objective == doctest::Approx(objective).epsilon(1e-8));
+  }
+}
+
+TEST_CASE("solve: columns that are the same, or nothing at all") {
+  const Tensor x = random_matrix(50, 5), y = random_signs(50);
+  Tensor doubled(f64, {50, 11});
+  for (int64_t r = 0; r < 50; ++r)
+    for (int64_t c = 0; c < 10; ++c) doubled.data<double>()[11 * r + c] = x.at(5 * r + c % 5);
+  for (const NamedLoss& loss : losses) {
+    CAPTURE(loss.name);
+    Graph g, h;
+    const Value one = product(g, x), two = product(h, doubled);
+    const Solution a = solve(loss.build(g, one, y) + 0.3 * sum(abs(g.find_source("w"))));
+    const Solution b = solve(loss.build(h, two, y) + 0.3 * sum(abs(h.find_source("w"))));
+    CHECK(b.relative_gap < 1e-8);
+    CHECK(b.objective == doctest::Approx(a.objective).epsilon(1e-8));
+    CHECK(b.store.get("w").at(10) == 0);
+  }
+}
+
 TEST_CASE("solve: the gap bounds the distance to the optimum at every step") {
   const Tensor x = random_matrix(60, 40, 0.4), y = random_signs(60);
   for (const NamedLoss& loss : losses) {
