@@ -3,7 +3,9 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <functional>
+#include <string>
 
 #include "graph/error.hpp"
 #include "graph/graph.hpp"
@@ -212,6 +214,68 @@ TEST_CASE("solve: all methods agree, for dense and sparse data, with and without
         }
     }
   CHECK(compared == 70);
+}
+
+TEST_CASE("solve: the gap is that of the textbook's dual, far from the optimum too") {
+  const Tensor x = random_matrix(60, 40, 0.4), y = random_signs(60);
+  // ℓ_i and its conjugate at u, by their formulas.
+  struct Formulas {
+    const char* name;
+    double (*loss)(double z, double y);
+    double (*slope)(double z, double y);
+    double (*conjugate)(double u, double y);
+  };
+  const std::vector<Formulas> known{
+      {"logistic", [](double z, double t) { return std::log1p(std::exp(-t * z)); },
+       [](double z, double t) { return -t / (1 + std::exp(t * z)); },
+       [](double u, double t) {
+         const double p = -u * t;
+         return p * std::log(p) + (1 - p) * std::log1p(-p);
+       }},
+      {"squared", [](double z, double t) { return (z - t) * (z - t) / 2; },
+       [](double z, double t) { return z - t; }, [](double u, double t) { return u * u / 2 + u * t; }},
+      {"squared hinge", [](double z, double t) { return std::pow(std::max(0.0, 1 - t * z), 2); },
+       [](double z, double t) { return -2 * t * std::max(0.0, 1 - t * z); },
+       [](double u, double t) { return u * t + u * u / 4; }}};
+  int compared = 0;
+  for (const Formulas& f : known)
+    for (const double square : {0.0, 0.3})
+      for (const int64_t iterations : {1, 4, 16}) {
+        CAPTURE(f.name);
+        CAPTURE(square);
+        CAPTURE(iterations);
+        const auto loss = std::find_if(losses.begin(), losses.end(),
+                                       [&](const NamedLoss& l) { return std::string(l.name) == f.name; });
+        Graph g;
+        const Value z = product(g, x), w = g.find_source("w");
+        const double lambda = 0.8;
+        const Value value = loss->build(g, z, y) + lambda * sum(abs(w)) + square * sum(w * w);
+        const Solution s =
+            solve(value, {.method = SolveMethod::fista, .tolerance = 1e-15, .most_iterations = iterations});
+        const Tensor weights = s.store.get("w");
+        double primal = 0, dual = 0, largest = 0;
+        std::vector<double> u(60), correlation(40);
+        for (int64_t i = 0; i < 60; ++i) {
+          double at = 0;
+          for (int64_t j = 0; j < 40; ++j) at += x.at(40 * i + j) * weights.at(j);
+          primal += f.loss(at, y.at(i));
+          u[i] = f.slope(at, y.at(i));
+          for (int64_t j = 0; j < 40; ++j) correlation[j] += x.at(40 * i + j) * u[i];
+        }
+        for (const double c : correlation) largest = std::max(largest, std::abs(c));
+        // The L1 term alone bounds the dual; with a square every slope is allowed.
+        const double scale = square > 0 ? 1 : std::min(1.0, lambda / largest);
+        for (int64_t i = 0; i < 60; ++i) dual -= f.conjugate(scale * u[i], y.at(i));
+        for (int64_t j = 0; j < 40; ++j) {
+          const double c = weights.at(j), above = std::max(0.0, std::abs(correlation[j]) - lambda);
+          primal += lambda * std::abs(c) + square * c * c;
+          if (square > 0) dual -= above * above / (4 * square);
+        }
+        CHECK(s.gap == doctest::Approx(primal - dual).epsilon(1e-7));
+        CHECK(s.objective == doctest::Approx(primal).epsilon(1e-12));
+        ++compared;
+      }
+  CHECK(compared == 18);
 }
 
 TEST_CASE("solve: a linear model is found however it is written") {
