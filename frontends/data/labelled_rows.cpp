@@ -15,7 +15,8 @@ std::string LabelledRows::place(int64_t row) const {
 }
 
 LabelledRows chosen_rows(const LabelledRows& all, const std::vector<int64_t>& rows) {
-  LabelledRows chosen{.rows = static_cast<int64_t>(rows.size()), .columns = all.columns};
+  LabelledRows chosen;
+  chosen.rows = static_cast<int64_t>(rows.size()), chosen.columns = all.columns;
   chosen.file = all.file;
   chosen.unit = all.unit;
   if (all.sparse()) chosen.row_starts.push_back(0);

@@ -110,7 +110,8 @@ LabelledRows read_npy(const std::string& matrix, const std::string& labels) {
   for (int64_t i = 0; i < rows; ++i)
     if (!std::isfinite(y.at(i)))
       throw UserError(fmt::format("{}: the label of row {} is {}; it must be finite", labels, i, y.at(i)));
-  LabelledRows result{.rows = rows, .columns = columns};
+  LabelledRows result;
+  result.rows = rows, result.columns = columns;
   result.values.assign(x.data<double>(), x.data<double>() + x.count());
   result.labels.assign(y.data<double>(), y.data<double>() + rows);
   for (int64_t i = 0; i < rows; ++i) result.places.push_back(i);
