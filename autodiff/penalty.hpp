@@ -53,7 +53,8 @@ enum class SmoothTerms { beside_kinks, all };
 
 /// Finds the penalty terms of `loss`: nodes whose record is a penalty, on which the loss depends linearly,
 /// and whose argument is a scaled and shifted view of `parameters`. Terms are taken only where the prox of
-/// all terms of a parameter is exact. Adds nodes for the weights. Throws UserError (L104) for a constant negative weight.
+/// all terms of a parameter is exact. Adds nodes for the weights. Throws UserError (L104) for a constant
+/// negative weight.
 PenaltySplit split_penalties(Value loss, const std::vector<Value>& parameters,
                              SmoothTerms smooth = SmoothTerms::beside_kinks);
 

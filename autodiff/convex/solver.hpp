@@ -64,8 +64,8 @@ struct Solution {
 /// Minimises a loss over its parameters to high accuracy on the whole data, in double. The loss is written as
 /// for the Trainer: a smooth part, plus convex penalties of single weights, which are found by
 /// split_penalties(). Where the smooth part is a sum over rows of functions of X·w (+ b), found by looking at
-/// the graph, the method is proximal Newton and the result carries a duality gap. That supposes that the loss is
-/// convex, which is checked at the points that are visited.
+/// the graph, the method is proximal Newton and the result carries a duality gap. That supposes that the loss
+/// is convex, which is checked at the points that are visited.
 class Solver {
  public:
   /// Throws UserError where the loss is no scalar, keeps a term with a kink that has no prox here, or
