@@ -137,8 +137,15 @@ bool is_negative_somewhere(Value weight) {
   return false;
 }
 
-std::string number_text(const std::optional<double>& number) {
-  return number ? fmt::format("{:.6g} * ", *number) : "weighted ";
+std::optional<double> number_of(const std::optional<Coefficient>& coefficient) {
+  return coefficient ? std::optional(coefficient->number) : std::nullopt;
+}
+
+std::string factor_text(const std::optional<Coefficient>& coefficient) {
+  if (!coefficient) return "weighted ";
+  const bool one = coefficient->number == 1 && !coefficient->input.empty();
+  return (one ? "" : fmt::format("{:.6g} * ", coefficient->number)) +
+         (coefficient->input.empty() ? "" : coefficient->input + " * ");
 }
 
 std::string with_name(std::string formula, const std::string& name) {
@@ -149,6 +156,7 @@ std::string with_name(std::string formula, const std::string& name) {
 // "0.01 * |w - 1|": what the term comes to on the parameter, all factors and shifts included.
 void describe(PenaltyTerm& term, const std::string& parameter) {
   const ScalarTerm& scalar = *term.scalar;
+  std::optional<Coefficient> coefficient;
   const auto shifted = [&](Value at) {
     if (!at) return parameter;
     const std::optional<double> number = uniform_value(at);
@@ -156,24 +164,23 @@ void describe(PenaltyTerm& term, const std::string& parameter) {
                   : parameter + " - (a tensor)";
   };
   if (scalar.quadratic) {
-    term.coefficient = uniform_value(scalar.quadratic);
-    term.text = number_text(term.coefficient) + parameter + "^2";
+    coefficient = coefficient_of(scalar.quadratic);
+    term.text = factor_text(coefficient) + parameter + "^2";
   } else if (scalar.kinks.size() == 1) {
     const ScalarTerm::Kink& kink = scalar.kinks.front();
     const std::string inner = shifted(kink.at);
     const bool flat_below = kink.below && uniform_value(kink.below) == 0.0,
                flat_above = kink.below && uniform_value(kink.above) == 0.0;
-    term.coefficient = uniform_value(flat_above ? kink.below : kink.above);
-    if (flat_above && term.coefficient) term.coefficient = -*term.coefficient;
+    coefficient = coefficient_of(flat_above ? kink.below : kink.above);
+    if (flat_above && coefficient) coefficient->number = -coefficient->number;
     if (!kink.below) {
-      term.text = number_text(term.coefficient) + "|" + inner + "|";
+      term.text = factor_text(coefficient) + "|" + inner + "|";
     } else if (flat_below) {
-      term.text = fmt::format("{}max({}, 0)", number_text(term.coefficient), inner);
+      term.text = fmt::format("{}max({}, 0)", factor_text(coefficient), inner);
     } else if (flat_above) {
-      term.text =
-          fmt::format("{}max(-{}, 0)", number_text(term.coefficient), kink.at ? "(" + inner + ")" : inner);
+      term.text = fmt::format("{}max(-{}, 0)", factor_text(coefficient), kink.at ? "(" + inner + ")" : inner);
     } else {
-      term.coefficient.reset();
+      coefficient.reset();
       term.text = "weighted " + with_name(term.penalty->formula, inner);
     }
   } else {
@@ -185,6 +192,7 @@ void describe(PenaltyTerm& term, const std::string& parameter) {
     if (scalar.high)
       term.text += fmt::format("{}{} <= {}", scalar.low ? ", " : "", parameter, limit(scalar.high));
   }
+  term.coefficient = number_of(coefficient);
 }
 
 // The φ of a record on each element of its argument, times the weight.
@@ -214,6 +222,18 @@ ScalarTerm settled_term(ScalarTerm term) {
   return term;
 }
 
+// The weight, which is read and checked at each step: one number as one, before it is repeated.
+Value checked_weight(Value weight, std::source_location where) {
+  if (constant_value(weight)) return weight;
+  Graph& graph = weight.graph();
+  const Node node = graph.node(weight.node());
+  const Value of = node.inputs.empty() ? weight : graph.value(node.inputs[0]);
+  if (!node.op->traits.selection || node.inputs.size() != 1 || of.rank() != 0)
+    return build("require_nonnegative", {Operand(weight, where)});
+  const Value checked = build("require_nonnegative", {Operand(of, where)});
+  return graph.add(*node.op, std::vector<Value>{checked}, node.attributes, node.name, node.where);
+}
+
 // The terms that the node is for the parameters it shows. Throws NotAView.
 std::vector<PenaltyTerm> terms_of(Value node, Value adjoint, const Dependence& depends,
                                   const std::vector<Value>& trained) {
@@ -224,7 +244,7 @@ std::vector<PenaltyTerm> terms_of(Value node, Value adjoint, const Dependence& d
   const std::vector<int32_t> shown = shown_parameters(argument, depends, trained);
   if (shown.empty()) return {};
   check_sign(adjoint, penalty, graph.node(shown.front()).name);
-  if (!constant_value(adjoint)) adjoint = build("require_nonnegative", {Operand(adjoint, written.where)});
+  adjoint = checked_weight(adjoint, written.where);
   std::vector<PenaltyTerm> terms;
   PenaltyTerm common;
   common.node = node;
@@ -245,10 +265,11 @@ std::vector<PenaltyTerm> terms_of(Value node, Value adjoint, const Dependence& d
   for (int32_t id : shown) common.parameters.push_back(graph.node(id).name);
   common.argument = argument;
   common.weight = settled(adjoint);
-  common.coefficient = uniform_value(common.weight);
+  const std::optional<Coefficient> coefficient = coefficient_of(common.weight);
+  common.coefficient = number_of(coefficient);
   std::string names = common.parameters.front();
   for (size_t i = 1; i < common.parameters.size(); ++i) names += ", " + common.parameters[i];
-  common.text = number_text(common.coefficient) + with_name(penalty.formula, names);
+  common.text = factor_text(coefficient) + with_name(penalty.formula, names);
   terms.push_back(std::move(common));
   return terms;
 }

@@ -33,7 +33,7 @@ struct PenaltyTerm {
   std::optional<ScalarTerm> scalar;
   /// For structured penalties: what φ is applied to, and the adjoint of its result.
   Value argument, weight;
-  /// Where one number is the coefficient of all elements.
+  /// Where one number is the coefficient of all elements, but for a scheduled factor that `text` names.
   std::optional<double> coefficient;
   /// "0.01 * |w|".
   std::string text;

@@ -329,6 +329,27 @@ Value substitute(Value value, const std::map<int32_t, Value>& replaced) {
   return now(root);
 }
 
+std::optional<Coefficient> coefficient_of(Value value) {
+  if (const std::optional<double> number = uniform_value(value)) return Coefficient{*number, ""};
+  Graph& graph = value.graph();
+  const Edge root{value.node(), value.output()};
+  const std::vector<bool> live = ancestors(graph, {&root, 1});
+  Value input;
+  for (int32_t id = 0; id <= root.node; ++id) {
+    const SourceKind kind = graph.node(id).op->traits.source;
+    if (!live[id] || kind == SourceKind::none || kind == SourceKind::constant) continue;
+    if (kind != SourceKind::input || input || !graph.node(id).outputs[0].shape.empty()) return std::nullopt;
+    input = {&graph, id};
+  }
+  if (!input) return std::nullopt;
+  const auto at = [&](double number) {
+    return uniform_value(substitute(value, {{input.node(), graph.constant(number, input.dtype())}}));
+  };
+  const std::optional<double> one = at(1), two = at(2);
+  if (!one || !two || *two != 2 * *one) return std::nullopt;
+  return Coefficient{*one, input.name()};
+}
+
 AffineView::AffineView(Value argument, std::vector<Value> shown)
     : argument(argument), parameters(std::move(shown)) {
   std::map<std::string, Value> zero, one;

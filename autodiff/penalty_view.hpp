@@ -69,5 +69,12 @@ std::optional<Tensor> constant_value(Value value);
 Value settled(Value value);
 /// The number that all elements of a constant are.
 std::optional<double> uniform_value(Value value);
+/// A number, or a number times a scalar input that the host schedules.
+struct Coefficient {
+  double number = 0;
+  std::string input;
+};
+/// What all elements of `value` are, where it is such a coefficient.
+std::optional<Coefficient> coefficient_of(Value value);
 
 }  // namespace lariat

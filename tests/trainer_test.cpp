@@ -157,7 +157,7 @@ TEST_CASE("a fed coefficient is read at each step and refused where it is negati
   Graph g;
   const Value w = g.parameter("w", {2}, init::constant(1), f64), lambda = g.input("lambda", {}, f64);
   Trainer trainer(sum(square(w - 1.0)) + lambda * sum(abs(w)), Sgd{.learning_rate = 0.1}, {.threads = 1});
-  CHECK(trainer.report().text() == "w: weighted |w| -> soft threshold, metric SGD: learning_rate\n");
+  CHECK(trainer.report().text() == "w: lambda * |w| -> soft threshold, metric SGD: learning_rate\n");
   trainer.step({{"lambda", Tensor::scalar(100, f64)}});
   CHECK(sparsity(trainer.value(w)).zeros == 2);
   const std::string refused = testing::message_of<UserError>([&] {
