@@ -103,27 +103,35 @@ struct Certifier::Implementation {
     double loss = 0, penalty = 0;
     std::vector<Tensor> gradients;  // f64
   };
-  Sums sums(std::span<const Feeds> batches, Store& store, Executor& executor,
-            std::span<const double> weights) {
-    if (batches.empty()) throw UserError("a certificate needs data; give at least one batch");
+  Sums sums(const FeedsList& batches, Store& store, Executor& executor, std::span<const double> weights) {
+    if (batches.size() == 0) throw UserError("a certificate needs data; give at least one batch");
     if (!weights.empty() && weights.size() != batches.size())
       throw UserError(fmt::format("a certificate was given {} batches and {} weights; it needs one for each",
                                   batches.size(), weights.size()));
     double examples = 0;
-    for (const Feeds& feeds : batches) examples += examples_in(written, feeds);
     Sums sums;
     for (size_t b = 0; b < batches.size(); ++b) {
-      const double weight = weights.empty() ? examples_in(written, batches[b]) / examples : weights[b];
-      const std::vector<Tensor> results = gradients->run(batches[b], store, executor);
+      const Feeds feeds = batches[b];
+      const double weight = weights.empty() ? examples_in(written, feeds) : weights[b];
+      examples += weight;
+      const std::vector<Tensor> results = gradients->run(feeds, store, executor);
       sums.loss += weight * results[0].item();
       sums.penalty += weight * results[1].item();
       for (size_t i = 0; i < names.size(); ++i) {
         const Tensor& part = results[2 + i];
         if (b == 0) sums.gradients.push_back(Tensor(f64, part.extents()));
         double* sum = sums.gradients[i].data<double>();
-        for (int64_t k = 0; k < part.count(); ++k) sum[k] += weight * part.at(k);
+        with_type(part.dtype(), [&](auto zero) {
+          for (const auto value : part.values<decltype(zero)>())
+            *sum++ += weight * static_cast<double>(value);
+        });
       }
     }
+    if (!weights.empty()) return sums;
+    sums.loss /= examples;
+    sums.penalty /= examples;
+    for (const Tensor& gradient : sums.gradients)
+      for (double& value : gradient.values<double>()) value /= examples;
     return sums;
   }
 
@@ -162,13 +170,13 @@ Certifier::Certifier(Value loss, const std::vector<Value>& parameters)
 
 Certifier::~Certifier() = default;
 
-Certificate Certifier::certify(std::span<const Feeds> batches, Store& store, Executor& executor,
+Certificate Certifier::certify(const FeedsList& batches, Store& store, Executor& executor,
                                std::span<const double> weights) {
   const auto sums = self_->sums(batches, store, executor, weights);
-  return {self_->judge(sums, batches.front(), store, executor), sums.loss, sums.loss - sums.penalty};
+  return {self_->judge(sums, batches[0], store, executor), sums.loss, sums.loss - sums.penalty};
 }
 
-std::vector<std::string> Certifier::stationary_at_zero(std::span<const Feeds> batches, Store& store,
+std::vector<std::string> Certifier::stationary_at_zero(const FeedsList& batches, Store& store,
                                                        Executor& executor) {
   std::vector<std::string> lines;
   const Parts parts(self_->written, self_->names);
@@ -179,7 +187,7 @@ std::vector<std::string> Certifier::stationary_at_zero(std::span<const Feeds> ba
     Store without = store;
     without.set(name, Tensor(store.get(name).dtype(), store.get(name).extents()));
     for (const Certificate::Entry& entry :
-         self_->judge(self_->sums(batches, without, executor, {}), batches.front(), without, executor))
+         self_->judge(self_->sums(batches, without, executor, {}), batches[0], without, executor))
       if (entry.parameter == name && entry.gradient > 0 && entry.prox_residual == 0)
         lines.push_back(fmt::format(
             "L201: '{}' is stationary where all of it is zero: the penalty outweighs its gradient, "

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <iosfwd>
 #include <memory>
 #include <optional>
@@ -38,6 +39,23 @@ struct Certificate {
 };
 std::ostream& operator<<(std::ostream& out, const Certificate& certificate);
 
+/// Feeds of several batches, each made when it is asked for.
+class FeedsList {
+ public:
+  FeedsList(size_t count, std::function<Feeds(size_t)> at) : count_(count), at_(std::move(at)) {}
+  /// The batches must outlive the list.
+  FeedsList(std::span<const Feeds> batches)
+      : count_(batches.size()), at_([batches](size_t index) { return batches[index]; }) {}
+  FeedsList(const std::vector<Feeds>& batches) : FeedsList(std::span(batches)) {}
+
+  size_t size() const { return count_; }
+  Feeds operator[](size_t index) const { return at_(index); }
+
+ private:
+  size_t count_;
+  std::function<Feeds(size_t)> at_;
+};
+
 /// Computes certificates of one loss.
 class Certifier {
  public:
@@ -47,12 +65,11 @@ class Certifier {
 
   /// On all data, given as batches: their losses and gradients are added up in double, each times its weight.
   /// Without weights, in proportion to their examples: right for a loss that is a mean over examples.
-  Certificate certify(std::span<const Feeds> batches, Store& store, Executor& executor,
+  Certificate certify(const FeedsList& batches, Store& store, Executor& executor,
                       std::span<const double> weights = {});
   /// L201: the parameters for which all zeros, the others being as they are, is stationary on these data
   /// already, though the loss depends on them: a line for each.
-  std::vector<std::string> stationary_at_zero(std::span<const Feeds> batches, Store& store,
-                                              Executor& executor);
+  std::vector<std::string> stationary_at_zero(const FeedsList& batches, Store& store, Executor& executor);
 
  private:
   struct Implementation;

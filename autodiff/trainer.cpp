@@ -230,15 +230,15 @@ std::vector<Tensor> Trainer::evaluate(const std::vector<Value>& values, const Fe
   return program->run(self_->with_scheduled(feeds, steps()), self_->store, *self_->executor);
 }
 
-Certificate Trainer::certify(std::span<const Feeds> batches, std::span<const double> weights) {
-  std::vector<Feeds> all;
-  for (const Feeds& feeds : batches) all.push_back(self_->with_scheduled(feeds, steps()));
+Certificate Trainer::certify(const FeedsList& batches, std::span<const double> weights) {
+  const FeedsList all(batches.size(),
+                      [&](size_t index) { return self_->with_scheduled(batches[index], steps()); });
   return self_->certifying().certify(all, self_->store, *self_->executor, weights);
 }
 
 std::vector<std::string> Trainer::stationary_at_zero(const Feeds& feeds) {
   const Feeds all = self_->with_scheduled(feeds, steps());
-  return self_->certifying().stationary_at_zero({&all, 1}, self_->store, *self_->executor);
+  return self_->certifying().stationary_at_zero(std::span(&all, 1), self_->store, *self_->executor);
 }
 
 const RewriteReport& Trainer::report() const { return self_->report; }

@@ -65,9 +65,10 @@ class Trainer {
   const RewriteReport& report() const;
   /// How close the present weights are to a stationary point on all data, given as batches, without dropout;
   /// see Certifier.
-  Certificate certify(std::span<const Feeds> batches, std::span<const double> weights = {});
-  Certificate certify(const Feeds& feeds) { return certify({&feeds, 1}); }
+  Certificate certify(const FeedsList& batches, std::span<const double> weights = {});
+  Certificate certify(const Feeds& feeds) { return certify(std::span(&feeds, 1)); }
   /// L201: a line for each parameter that its penalty keeps at zero once it is there, judged on these data.
+  /// Scheduled inputs that are fed keep what was fed.
   std::vector<std::string> stationary_at_zero(const Feeds& feeds);
   /// A copy of the present value of a parameter or state.
   Tensor value(Value parameter) const;
