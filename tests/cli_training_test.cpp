@@ -47,19 +47,28 @@ TEST_CASE(
   CHECK(contains(progress[1], " + penalty "));
   CHECK(contains(progress[1], "  accuracy "));
   CHECK(contains(progress[1], "  exact zeros "));
+  CHECK(contains(progress[1], "  support changes "));
+  CHECK_FALSE(contains(progress[1], "  prox residual "));
+  CHECK(contains(made.run.out, "\nsupport changes "));
+  CHECK(contains(made.run.out, "\ncertificate      stationary to "));
 
   const json figures = read_json(made.folder / "train.json");
   for (const char* key :
        {"accuracy", "loss", "zero_fraction", "parameters", "nonzeros", "seconds", "seed", "threads",
-        "state_hash", "history", "tensors", "rewrite", "test", "skipped", "model_bytes"})
+        "state_hash", "history", "tensors", "rewrite", "test", "skipped", "model_bytes", "ended"})
     CHECK_MESSAGE(figures.contains(key), key);
   CHECK(figures["threads"] == 1);
   CHECK(figures["history"].size() == 2);
+  CHECK(figures["history"][1]["support_changes"].get<double>() >= 0);
+  CHECK_FALSE(figures["history"][1].contains("prox_residual"));
+  CHECK(figures["certificate"]["prox_residual"].get<double>() > 0);
+  CHECK(figures["certificate"]["parameters"].size() == 5);
   CHECK(figures["test"]["confusion"].size() == 10);
   CHECK(figures["model_bytes"].get<size_t>() == std::filesystem::file_size(made.model));
   const std::string page = read_file(made.folder / "report.html");
-  for (const char* part : {"<!DOCTYPE html>", "<svg class=\"chart\"", "<svg class=\"confusion\"",
-                           "data:image/png;base64,", "soft threshold", "# tones"})
+  for (const char* part :
+       {"<!DOCTYPE html>", "<svg class=\"chart\"", "<svg class=\"confusion\"", "data:image/png;base64,",
+        "soft threshold", "# tones", "How close to stationary", "support changes"})
     CHECK_MESSAGE(contains(page, part), part);
   // Self-contained: nothing is fetched.
   CHECK_FALSE(contains(page, "http"));
@@ -212,6 +221,45 @@ TEST_CASE("cli: without the rewrite there are no exact zeros") {
   REQUIRE(run.status == 0);
   CHECK(json::parse(run.out)["zero_fraction"].get<double>() < 0.01);
   CHECK(read_json(made.folder / "train.json")["zero_fraction"].get<double>() > 0.01);
+}
+
+TEST_CASE("cli: a penalty that leaves nothing is a warning, and a run that settles ends early") {
+  if (!have_lariat()) return;
+  const Trained& made = trained();
+  const TemporaryFolder folder;
+  const ProgramRun run = run_lariat(
+      {"train", made.recipe, "--data", made.tones, "--set", "layers.0.kernel_penalty=l1=100", "--set",
+       "training.stop_when_settled=2", "--set", "training.epochs=40", "--set", "proximal.ramp=0.05",
+       "--certificate", "--report", folder / "r.html", "--json", folder / "r.json"});
+  INFO(run.err);
+  REQUIRE(run.status == 0);
+  CHECK(contains(run.err, "lariat: L201: 'lstm_1/kernel' is stationary where all of it is zero: "));
+  CHECK(contains(run.out, "lstm_1/kernel: 100 * penalty_strength * |lstm_1/kernel| -> soft threshold"));
+  CHECK(contains(run.err, "  prox residual "));
+  CHECK(contains(run.out, "\nended early "));
+  const json figures = read_json(folder / "r.json");
+  CHECK(figures["history"].size() < 40);
+  CHECK(figures["ended"].get<std::string>().starts_with("no weight became zero or ceased to be in 2 epochs"));
+  CHECK(figures["history"][0]["prox_residual"].get<double>() > 0);
+  CHECK(figures["notices"][0].get<std::string>().starts_with("L201: "));
+  CHECK(contains(read_file(folder / "r.html"), "L201: "));
+}
+
+TEST_CASE("cli: terms whose prox does not add up are named in one line") {
+  if (!have_lariat()) return;
+  const Trained& made = trained();
+  const ProgramRun run =
+      run_lariat({"train", made.recipe, "--data", made.tones, "--set",
+                  "layers.0.kernel_penalty=l1=1e-3,log_sum=1e-3", "--set", "training.epochs=1", "--quiet"});
+  INFO(run.err);
+  REQUIRE(run.status == 0);
+  CHECK(contains(run.out, "\nL108: "));
+  const ProgramRun wrong = run_lariat(
+      {"train", made.recipe, "--data", made.tones, "--set", "layers.1.kernel_penalty=log_sm=1e-3"});
+  CHECK(wrong.status == 2);
+  CHECK(contains(wrong.err,
+                 "[layers.1] kernel_penalty = log_sm=1e-3: there is no penalty 'log_sm'. Did you mean "
+                 "'log_sum'?\n"));
 }
 
 TEST_CASE("cli: on a terminal training draws a bar within its width") {

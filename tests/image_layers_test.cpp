@@ -24,9 +24,8 @@ Applied apply(const LayerSpec& layer, const Tensor& features, const std::vector<
     input.lengths = graph.input("lengths", {features.extents()[0]}, i32);
     feeds.emplace("lengths", integers(lengths));
   }
-  std::vector<Value> penalties;
-  std::vector<std::string> penalised;
-  LayerContext context(graph, "layer", 2, penalties, penalised);
+  Penalties penalties;
+  LayerContext context(graph, "layer", 2, penalties);
   graph.output("values", layer_kind_of(layer).build(context, input, layer).value);
   Applied result;
   initialize_store(graph, result.store, 7);

@@ -88,8 +88,13 @@ last = 0.5
 epochs = 7
 clip_norm = 2
 bucket = false
+stop_when_stationary = 1e-4
+stop_when_settled = 3
 [proximal]
 rewrite = false
+settle_from = 0.5
+ramp = 0.1
+after_settling = 0.02
 )",
                                       "recipe.toml");
   CHECK(recipe.data().path == "/somewhere");
@@ -114,7 +119,12 @@ rewrite = false
   CHECK(recipe.training().epochs == 7);
   CHECK(recipe.training().clip_norm == 2);
   CHECK_FALSE(recipe.training().bucket);
+  CHECK(recipe.training().stop_when_stationary == 1e-4);
+  CHECK(recipe.training().stop_when_settled == 3);
   CHECK_FALSE(recipe.proximal().rewrite);
+  CHECK(recipe.proximal().settle_from == 0.5);
+  CHECK(recipe.proximal().ramp == 0.1);
+  CHECK(recipe.proximal().after_settling == 0.02);
 }
 
 TEST_CASE("recipe: all kinds can be chosen and made") {
@@ -271,11 +281,18 @@ TEST_CASE("recipe: wrong types and ranges name key, value, range, file and line"
         "recipe.toml:10: [features] kind = fbnk: must be one of fbank, mfcc, spectrogram, melspectrogram. "
         "Did you mean 'fbank'?");
   CHECK(refused_more("[[layers]]\nkind = 'dense'\nunits = 3\nkernel_penalty = 1e-4") ==
-        "recipe.toml:12: [layers.2] kernel_penalty = 0.0001: must be none, or l1 and l2 with numbers from 0, "
-        "such as l1=1e-4,l2=1e-5");
+        "recipe.toml:12: [layers.2] kernel_penalty = 0.0001: must be " + std::string(weight_penalty_range));
   CHECK(refused_more("[[layers]]\nkind = 'dense'\nunits = 3\nkernel_penalty = '1e-4'") ==
-        "recipe.toml:12: [layers.2] kernel_penalty = 1e-4: must be none, or l1 and l2 with numbers from 0, "
-        "such as l1=1e-4,l2=1e-5");
+        "recipe.toml:12: [layers.2] kernel_penalty = 1e-4: must be " + std::string(weight_penalty_range));
+  CHECK(refused_more("[proximal]\nsettle_from = 1.5") ==
+        "recipe.toml:10: [proximal] settle_from = 1.5: must be a number from 0 to 1");
+  CHECK(refused_more("[proximal]\nsetle_from = 0.5") ==
+        "recipe.toml: [proximal] has no key 'setle_from'. Did you mean 'settle_from'?");
+  CHECK(refused_more("[proximal]\nafter_settling = 0.02") ==
+        "recipe.toml: [proximal] after_settling = 0.02: has no effect with settle_from = 1; set settle_from "
+        "too, such as 0.5");
+  CHECK(refused_more("[training]\nstop_when_settled = -1") ==
+        "recipe.toml:10: [training] stop_when_settled = -1: must be an integer from 0 to 1000000");
   CHECK(refused("[data]\nkind = 'digits'\nheld_out = [1]\n") ==
         "recipe.toml:3: [data] held_out = an array: must be words, separated by commas");
   CHECK(refused("[data]\nkind = 'digits'\npath = 3\n") == "recipe.toml:3: [data] path = 3: must be text");

@@ -241,6 +241,51 @@ TEST_CASE("run: a run that is stopped and resumed ends in the same bits") {
   }
 }
 
+TEST_CASE("run: ramp, settling and certificates go on to the same bits, and stop where they say") {
+  const TemporaryFolder folder;
+  const std::string data = write_images(folder), out = folder / "m.safetensors";
+  Recipe recipe = recipe_of(image_recipe);
+  recipe.set({{"proximal.ramp", "0.3"},
+              {"proximal.settle_from", "0.6"},
+              {"proximal.after_settling", "0.05"},
+              {"layers.0.kernel_penalty", "log_sum=0.01:0.05"}});
+  const RunResult whole = TrainingRun(recipe, {.data = data, .certificate = true}).run();
+  CHECK(whole.penalised.zeros > 0);
+  REQUIRE(whole.certificate.has_value());
+  CHECK(whole.certificate->prox_residual() == whole.history.back().prox_residual);
+  CHECK(whole.history.back().penalty_strength == 0.05);
+  // 8 steps an epoch, 12 epochs: within the ramp, before and after settling, within an epoch and at its end.
+  for (const int stop_after : {5, 40, 61, 80}) {
+    CAPTURE(stop_after);
+    std::atomic<bool> stop = false;
+    int steps = 0;
+    RunOptions options{.data = data, .out = out, .certificate = true};
+    options.stop = &stop;
+    options.on_step = [&](const StepReport&) { stop = ++steps == stop_after; };
+    const RunResult stopped = TrainingRun(recipe, options).run();
+    CHECK_FALSE(stopped.certificate.has_value());
+    TrainingRun second(recipe, {.data = data, .out = out, .certificate = true});
+    second.resume(checkpoint_of(out));
+    const RunResult resumed = second.run();
+    check_same(whole, resumed);
+    for (size_t i = 0; i < whole.history.size(); ++i) {
+      CHECK(whole.history[i].support_changes == resumed.history[i].support_changes);
+      CHECK(whole.history[i].prox_residual == resumed.history[i].prox_residual);
+    }
+    CHECK(resumed.certificate->json() == whole.certificate->json());
+  }
+  recipe.set("training.stop_when_stationary", "1000");
+  const RunResult early = TrainingRun(recipe, {.data = data, .out = out}).run();
+  CHECK(early.history.size() == 1);
+  CHECK(early.ended.starts_with("the prox residual is "));
+  CHECK(early.model == out);
+  CHECK(SavedModel::load(out).recipe().get("layers.0.kernel_penalty") == "log_sum=0.01:0.05");
+  // Nothing is left to do.
+  TrainingRun again(recipe, {.data = data, .out = out});
+  again.resume(checkpoint_of(out));
+  check_same(early, again.run());
+}
+
 TEST_CASE("run: without a test its figures are null") {
   const auto json = nlohmann::json::parse([] {
     RunResult result;

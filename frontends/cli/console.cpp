@@ -117,6 +117,7 @@ std::string duration(double seconds) {
 }
 
 std::string percent(double fraction) { return fmt::format("{:.1f}%", 100 * fraction); }
+std::string small_percent(double fraction) { return fmt::format("{:.2g}%", 100 * fraction); }
 
 ThreadLimit::ThreadLimit(std::optional<int64_t> threads)
     : threads_(threads ? static_cast<int>(*threads) : available_threads()),

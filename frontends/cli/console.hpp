@@ -41,6 +41,8 @@ std::string bytes_text(double bytes);
 std::string duration(double seconds);
 /// "97.2%".
 std::string percent(double fraction);
+/// "12%", "0.3%", "0.00041%": two digits, wherever they are.
+std::string small_percent(double fraction);
 
 /// Limits TBB to `threads` while it lives; nothing: what the machine and its cgroup allow.
 class ThreadLimit {

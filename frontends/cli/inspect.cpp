@@ -39,12 +39,11 @@ std::vector<LayerLine> layer_lines(const std::vector<LayerSpec>& layers, const D
   signal.value = graph.input("features", input);
   if (shape.sequences) signal.lengths = graph.input("lengths", {dim::batch}, i32);
   std::vector<LayerLine> lines{{"features", "", text(input), 0}};
-  std::vector<Value> penalties;
-  Strings penalised;
+  Penalties penalties;
   std::map<std::string, int> counts;
   for (const LayerSpec& layer : layers) {
     LayerContext context(graph, fmt::format("{}_{}", layer.kind, ++counts[layer.kind]),
-                         static_cast<int64_t>(shape.classes.size()), penalties, penalised);
+                         static_cast<int64_t>(shape.classes.size()), penalties);
     signal = layer_kind_of(layer).build(context, signal, layer);
     lines.push_back({context.name, changed_options(layer), text(signal.value.shape()), 0});
     for (const TensorZeros& tensor : tensors)

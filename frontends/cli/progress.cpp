@@ -25,11 +25,14 @@ std::string losses(double smooth, double penalty) {
              : fmt::format("loss {:#.4g} = {:#.4g} + penalty {:#.4g}", smooth + penalty, smooth, penalty);
 }
 
-std::string accuracy_and_zeros(const EpochReport& report) {
+std::string figures_of(const EpochReport& report) {
   std::string text;
   if (report.accuracy) text += "  accuracy " + percent(*report.accuracy);
   if (report.validation_accuracy) text += "  validation " + percent(*report.validation_accuracy);
   if (report.penalised.count > 0) text += "  exact zeros " + percent(report.penalised.fraction());
+  if (report.support_changes)
+    text += fmt::format("  support changes {}", small_percent(*report.support_changes));
+  if (report.prox_residual) text += fmt::format("  prox residual {:.3g}", *report.prox_residual);
   return text;
 }
 
@@ -81,7 +84,7 @@ void TrainingProgress::step(const StepReport& report) {
 
 void TrainingProgress::epoch(const EpochReport& report) {
   counted_ = 0;
-  epoch_figures_ = accuracy_and_zeros(report);
+  epoch_figures_ = figures_of(report);
   if (quiet_) return;
   line_.clear();
   note(fmt::format("epoch {:>{}}/{}  {}{}  {}\n", report.epoch, fmt::formatted_size("{}", epochs_), epochs_,

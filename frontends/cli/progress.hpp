@@ -41,7 +41,7 @@ class TrainingProgress {
   int64_t epochs_;
   bool quiet_;
   LiveLine line_;
-  std::string epoch_figures_;  // accuracy and zeros of the last epoch, for the bar
+  std::string epoch_figures_;  // accuracy, zeros and so on of the last epoch, for the bar
   double loss_ = 0, penalty_ = 0;
   int64_t counted_ = 0;
   // The share of the work that was done when this run began to count, and when that was.

@@ -44,20 +44,51 @@ std::string figures(const ReportData& data) {
   return html.empty() ? "" : "<div class=\"figures\">" + html + "</div>\n";
 }
 
+using Cells = std::vector<std::string>;
+
+std::string html_table(const Cells& heading, const std::vector<Cells>& rows) {
+  const auto line = [](const Cells& cells, const char* tag) {
+    std::string html;
+    for (const std::string& cell : cells) html += fmt::format("<{0}>{1}</{0}>", tag, escaped(cell));
+    return "<tr>" + html + "</tr>";
+  };
+  std::string body;
+  for (const Cells& row : rows) body += line(row, "td");
+  return fmt::format("<div class=\"scroll\"><table><thead>{}</thead><tbody>{}</tbody></table></div>",
+                     line(heading, "th"), body);
+}
+
 std::string history_table(const std::vector<Epoch>& history) {
-  std::string rows;
-  for (size_t i = 0; i < history.size(); ++i)
-    rows += fmt::format("<tr><td>{}</td><td>{:.5g}</td><td>{:.5g}</td><td>{}</td><td>{}</td></tr>", i + 1,
-                        history[i].smooth, history[i].penalty,
-                        std::isnan(history[i].accuracy) ? "" : percent(history[i].accuracy),
-                        percent(history[i].zero_fraction));
-  return fmt::format(
-      "<details><summary>The figures of each epoch</summary><div "
-      "class=\"scroll\"><table><thead><tr><th>epoch</th>"
-      "<th>smooth loss</th><th>penalty</th><th>accuracy</th><th>exact "
-      "zeros</th></tr></thead><tbody>{}</tbody></table>"
-      "</div></details>",
-      rows);
+  const auto unless_nan = [](double value, const std::string& text) {
+    return std::isnan(value) ? std::string() : text;
+  };
+  std::vector<Cells> rows;
+  for (const Epoch& epoch : history)
+    rows.push_back({fmt::format("{}", rows.size() + 1), fmt::format("{:.5g}", epoch.smooth),
+                    fmt::format("{:.5g}", epoch.penalty), unless_nan(epoch.accuracy, percent(epoch.accuracy)),
+                    percent(epoch.zero_fraction),
+                    unless_nan(epoch.support_changes, small_percent(epoch.support_changes)),
+                    unless_nan(epoch.prox_residual, fmt::format("{:.3g}", epoch.prox_residual))});
+  return "<details><summary>The figures of each epoch</summary>" +
+         html_table({"epoch", "smooth loss", "penalty", "accuracy", "exact zeros", "support changes",
+                     "prox residual"},
+                    rows) +
+         "</details>";
+}
+
+std::string certificate(const ReportData& data) {
+  if (!data.certificate) return {};
+  std::vector<Cells> rows;
+  for (const Certificate::Entry& entry : data.certificate->entries)
+    rows.push_back({entry.parameter, fmt::format("{:.3g}", entry.prox_residual),
+                    entry.distance ? fmt::format("{:.3g}", *entry.distance) : "not known",
+                    fmt::format("{:.3g}", entry.gradient)});
+  return "<p class=\"soft\">" + escaped(data.certificate->text()) + "</p>" +
+         card(
+             html_table({"parameter", "prox residual", "distance to the subdifferential", "largest gradient"},
+                        rows),
+             "On all training examples, without dropout. Both are 0 where no small change of the weights "
+             "makes the loss with its penalties smaller to first order.");
 }
 
 std::string training(const ReportData& data) {
@@ -73,7 +104,9 @@ std::string training(const ReportData& data) {
                    0,
                    100};
   if (penalised)
-    shares.series.push_back({"exact zeros", column(data.history, &Epoch::zero_fraction, 100), 2});
+    shares.series.insert(shares.series.end(),
+                         {{"exact zeros", column(data.history, &Epoch::zero_fraction, 100), 2},
+                          {"support changes", column(data.history, &Epoch::support_changes, 100), 1}});
   const std::string of = data.accuracy_caption.empty() ? "" : " " + escaped(data.accuracy_caption);
   return "<div class=\"pair\">" +
          card(line_chart(loss),
@@ -82,7 +115,9 @@ std::string training(const ReportData& data) {
                         : "The loss as it is minimised. Logarithmic axis, means over the epoch.") +
          card(line_chart(shares),
               fmt::format("Accuracy{}{}", of,
-                          penalised ? ", and the share of penalised weights that are exactly zero." : ".")) +
+                          penalised ? ", the share of penalised weights that are exactly zero, and the share "
+                                      "that became zero or ceased to be in the epoch."
+                                    : ".")) +
          "</div>" + history_table(data.history);
 }
 
@@ -123,6 +158,7 @@ std::string report_html(const ReportData& data) {
   html += section("Training", training(data));
   html += section("What was confused with what", confusion(data));
   html += section("Where the zeros are", weights(data));
+  html += section("How close to stationary", certificate(data));
   html += section("What the rewrite did", preformatted(data.rewrite));
   html += section("The recipe", preformatted(data.recipe));
   html += section("Notices", notices(data));

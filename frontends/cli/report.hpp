@@ -1,9 +1,11 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "autodiff/certificate.hpp"
 #include "graph/tensor.hpp"
 
 namespace lariat::cli {
@@ -12,7 +14,9 @@ namespace lariat::cli {
 struct ReportData {
   struct Epoch {
     double smooth = 0, penalty = 0;          ///< means over the epoch's batches
-    double accuracy = 0, zero_fraction = 0;  ///< shares, 0 to 1; accuracy NaN where it was not measured
+    double accuracy = 0, zero_fraction = 0;  ///< shares, 0 to 1; NaN where it was not measured
+    double support_changes = 0;              ///< a share, too
+    double prox_residual = 0;                ///< NaN where it was not measured
   };
   struct Figure {
     std::string label, value, comment;
@@ -32,6 +36,7 @@ struct ReportData {
   std::vector<int64_t> confusion;  ///< counts[truth * classes + answer]
   std::string confusion_caption;
   std::vector<std::pair<std::string, Tensor>> weights;  ///< the penalised ones
+  std::optional<Certificate> certificate;
   std::string rewrite, recipe;
   std::vector<std::string> notices;
 };

@@ -43,6 +43,11 @@ std::string summary(const RunResult& result, const std::string& report_file) {
     rows.push_back({"exact zeros",
                     fmt::format("{} of {} penalised weights, {} of all", percent(result.penalised.fraction()),
                                 grouped(result.penalised.count), percent(result.weights.fraction()))});
+  if (!result.history.empty() && result.history.back().support_changes)
+    rows.push_back({"support changes", fmt::format("{} of them in the last epoch",
+                                                   small_percent(*result.history.back().support_changes))});
+  if (result.certificate) rows.push_back({"certificate", result.certificate->text()});
+  if (!result.ended.empty()) rows.push_back({"ended early", result.ended});
   rows.push_back({"parameters", fmt::format("{}, {} of them not zero", grouped(result.parameters()),
                                             grouped(result.nonzeros()))});
   if (!result.model.empty())
@@ -64,7 +69,8 @@ std::string tensor_table(const std::vector<TensorZeros>& tensors) {
     const auto filled = static_cast<size_t>(std::lround(share * width));
     rows.push_back({tensor.name, text(tensor.extents), percent(share),
                     std::string(filled, '#') + std::string(width - filled, '.'),
-                    grouped(tensor.sparsity.count - tensor.sparsity.zeros), tensor.penalised ? "L1" : ""});
+                    grouped(tensor.sparsity.count - tensor.sparsity.zeros),
+                    tensor.penalty == "none" ? "" : tensor.penalty});
   }
   return columns(rows, 0);
 }
@@ -109,7 +115,8 @@ ReportData report_data(const RunResult& result, const Store& weights, const std:
   for (const EpochReport& epoch : result.history)
     data.history.push_back({epoch.smooth, epoch.penalty,
                             (validated ? epoch.validation_accuracy : epoch.accuracy).value_or(missing),
-                            epoch.penalised.fraction()});
+                            epoch.penalised.fraction(), epoch.support_changes.value_or(missing),
+                            epoch.prox_residual.value_or(missing)});
   data.classes = result.classes;
   if (result.test) {
     data.confusion = flattened(result.test->confusion);
@@ -120,6 +127,7 @@ ReportData report_data(const RunResult& result, const Store& weights, const std:
   }
   for (const TensorZeros& tensor : result.tensors)
     if (tensor.penalised) data.weights.emplace_back(tensor.name, weights.get(tensor.name));
+  data.certificate = result.certificate;
   data.rewrite = result.report.text();
   data.recipe = recipe_text;
   data.notices = result.notices;

@@ -22,7 +22,7 @@ struct Options {
   std::string out, json, resume, profile, report;
   Strings held_out;
   std::optional<int64_t> seed, threads;
-  bool no_test = false, quiet = false;
+  bool no_test = false, quiet = false, certificate = false;
 };
 
 bool read_options(const Strings& words, Options& options) {
@@ -42,6 +42,8 @@ bool read_options(const Strings& words, Options& options) {
   arguments.output("--profile", "FILE", options.profile, "first write a Perfetto trace of a few steps");
   arguments.output("--report", "FILE.html", options.report, "write a page with curves, confusions and zeros");
   arguments.flag("--no-test", options.no_test, "leave the test data alone, as a search for settings should");
+  arguments.flag("--certificate", options.certificate,
+                 "after each epoch, and not only at the end, say how close the weights are to stationary");
   arguments.flag("--quiet", options.quiet, "no progress");
   return arguments.read(words);
 }
@@ -77,6 +79,7 @@ RunOptions run_options(const Options& options) {
   run.held_out = options.held_out;
   run.threads = static_cast<int>(options.threads.value_or(0));
   run.test = !options.no_test;
+  run.certificate = options.certificate;
   return run;
 }
 

@@ -9,15 +9,12 @@ namespace lariat::cli {
 
 WatchedRun::WatchedRun(const Recipe& recipe, RunOptions options, bool quiet)
     : progress_(recipe.training().epochs, quiet) {
-  options.on_step = [this](const StepReport& step) {
-    // The rewrite happens as training begins, so the first step is the first to know of it.
-    if (!reported_) {
-      print(fmt::format("What the rewrite did:\n{}", training_->model().report().text()));
-      flush_output();
-      reported_ = true;
-    }
-    progress_.step(step);
+  options.on_start = [](const RewriteReport& rewrite, const std::vector<std::string>& warnings) {
+    print(fmt::format("What the rewrite did:\n{}", rewrite.text()));
+    flush_output();
+    for (const std::string& warning : warnings) report(warning);
   };
+  options.on_step = [this](const StepReport& step) { progress_.step(step); };
   options.on_epoch_end = [this](const EpochReport& epoch) { progress_.epoch(epoch); };
   training_.emplace(recipe, std::move(options));
   for (const std::string& notice : training_->notices()) report(notice);

@@ -9,7 +9,7 @@
 namespace lariat::cli {
 
 /// A training run that tells what it does: notices at its start, the rewrite's report on standard output once
-/// that is known, progress, and the skipped files at its end.
+/// that is known, warnings, progress, and the skipped files at its end.
 class WatchedRun {
  public:
   /// Loads the data. `options` must not have callbacks yet.
@@ -22,7 +22,6 @@ class WatchedRun {
 
  private:
   TrainingProgress progress_;
-  bool reported_ = false;
   std::optional<TrainingRun> training_;
 };
 

@@ -197,6 +197,11 @@ void Recipe::check(std::string_view place) const {
     find_kind(layer_spec_kinds(), layers_[i].kind, place)
         .check_complete(layers_[i], fmt::format("{}[layers.{}]", place, i));
   at_place(fmt::format("{}[augment] ", place), [&] { speech::check(augment()); });
+  if (const ProximalOptions options = proximal(); options.after_settling != 1 && options.settle_from == 1)
+    throw UserError(fmt::format(
+        "{}[proximal] after_settling = {}: has no effect with settle_from = 1; set settle_from too, such as "
+        "0.5",
+        place, options.after_settling));
   if (table("data").kind != "idx") return;
   for (const char* name : {"features", "augment"})
     if (const std::string key = first_changed(table(name), only_kind(name)); !key.empty())

@@ -33,6 +33,7 @@ std::string RunResult::json() const {
   object["state_hash"] = state_hash;
   object["training_state_hash"] = training_state_hash;
   object["stopped"] = stopped;
+  object["ended"] = ended;
   object["model"] = model;
   object["checkpoint"] = checkpoint;
   object["train_examples"] = train_examples;
@@ -45,8 +46,10 @@ std::string RunResult::json() const {
                                  {"shape", tensor.extents},
                                  {"zeros", tensor.sparsity.zeros},
                                  {"count", tensor.sparsity.count},
-                                 {"penalised", tensor.penalised}});
+                                 {"penalised", tensor.penalised},
+                                 {"penalty", tensor.penalty}});
   object["rewrite"] = ordered_json::parse(report.json());
+  object["certificate"] = certificate ? ordered_json::parse(certificate->json()) : nullptr;
   object["history"] = ordered_json::array();
   for (const EpochReport& epoch : history) object["history"].push_back(ordered_json::parse(to_json(epoch)));
   object["skipped"] = skipped;

@@ -13,11 +13,13 @@ struct RunResult {
   std::vector<std::string> classes;
   size_t train_examples = 0;
 
-  /// Exact zeros: among weights with an L1 penalty, among all, and per tensor.
+  /// Exact zeros: among weights with a penalty that makes zeros, among all, and per tensor.
   Sparsity penalised, weights;
   std::vector<TensorZeros> tensors;
   RewriteReport report;
   std::vector<EpochReport> history;
+  /// On the training examples, without augmentation and dropout, unless the run was stopped.
+  std::optional<Certificate> certificate;
 
   /// Of training, without loading and evaluating.
   double seconds = 0;
@@ -30,6 +32,8 @@ struct RunResult {
   std::string training_state_hash;
   /// Whether the run was stopped before its end; it goes on from `checkpoint` then.
   bool stopped = false;
+  /// Why it ended before its last epoch without that, or "".
+  std::string ended;
   /// The files written, "" where there is none.
   std::string model, checkpoint;
   /// "file: reason" for files that were not used, and what else was noticed.

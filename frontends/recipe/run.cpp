@@ -114,10 +114,21 @@ FitOptions TrainingRun::Implementation::fit_options() {
   fit.schedule = [this](int64_t steps) { return recipe.schedule(steps); };
   fit.clip_norm = training.clip_norm;
   fit.clip_value = training.clip_value;
-  fit.rewrite = recipe.proximal().rewrite;
+  const ProximalOptions proximal = recipe.proximal();
+  fit.rewrite = proximal.rewrite;
+  fit.settle_from = proximal.settle_from;
+  fit.penalty_ramp = proximal.ramp;
+  fit.after_settling = proximal.after_settling;
+  fit.stop_when_stationary = training.stop_when_stationary;
+  fit.stop_when_settled = static_cast<int>(training.stop_when_settled);
+  if (options.certificate || training.stop_when_stationary > 0) fit.certificate = train;
   fit.bucket = training.bucket;
   fit.bucket_batches = static_cast<int>(training.bucket_batches);
   fit.time_multiple = static_cast<int>(training.time_multiple);
+  fit.on_start = [this](const RewriteReport& report, const std::vector<std::string>& warnings) {
+    notices.insert(notices.end(), warnings.begin(), warnings.end());
+    if (options.on_start) options.on_start(report, warnings);
+  };
   fit.on_step = options.on_step;
   fit.on_epoch_end = options.on_epoch_end;
   fit.on_checkpoint = [this](const FitState& state, const std::vector<EpochReport>& epochs) {
@@ -194,11 +205,13 @@ RunResult TrainingRun::run() {
   RunResult result;
   result.history = fitted.epochs;
   result.stopped = fitted.stopped;
+  result.ended = fitted.ended;
   result.checkpoint = checkpoint_of(self.options.out);
   if (!fitted.stopped) {
-    const EvaluateOptions evaluation{.time_multiple = static_cast<int>(self.recipe.training().time_multiple)};
-    if (self.validation) result.validation = self.model.evaluate(*self.validation, evaluation);
-    if (self.test) result.test = self.model.evaluate(*self.test, evaluation);
+    if (self.validation) result.validation = evaluate(Split::validation);
+    if (self.test) result.test = evaluate(Split::test);
+    const auto time_multiple = static_cast<int>(self.recipe.training().time_multiple);
+    result.certificate = self.model.certify(self.train, {.batch_size = 256, .time_multiple = time_multiple});
     if (!self.options.out.empty()) self.save_model();
     result.model = self.options.out;
   }
@@ -218,6 +231,16 @@ RunResult TrainingRun::run() {
   result.notices = self.notices;
   result.recipe = self.recipe.to_json();
   return result;
+}
+
+Evaluation TrainingRun::evaluate(Split split) {
+  const data::Dataset* dataset = &self_->train;
+  if (split == Split::validation) dataset = self_->validation ? &*self_->validation : nullptr;
+  if (split == Split::test) dataset = self_->test ? &*self_->test : nullptr;
+  if (dataset == nullptr)
+    throw UserError("the run has not loaded that split; set data.validation, or do not leave the test out");
+  return self_->model.evaluate(*dataset,
+                               {.time_multiple = static_cast<int>(self_->recipe.training().time_multiple)});
 }
 
 const Recipe& TrainingRun::recipe() const { return self_->recipe; }

@@ -18,6 +18,10 @@ struct RunOptions {
   int threads = 0;
   /// Whether the test split is evaluated at the end. A search for good settings should leave it alone.
   bool test = true;
+  /// Whether the weights are certified after each epoch, and not only at the end.
+  bool certificate = false;
+  /// As in FitOptions.
+  std::function<void(const RewriteReport&, const std::vector<std::string>& warnings)> on_start = {};
   std::function<void(const StepReport&)> on_step = {};
   std::function<void(const EpochReport&)> on_epoch_end = {};
   /// Looked at after each step; the run writes a checkpoint and ends where it is true.
@@ -45,6 +49,8 @@ class TrainingRun {
 
   const Recipe& recipe() const;
   Sequential& model();
+  /// The present weights on a split. Throws UserError where the run has not loaded it.
+  Evaluation evaluate(data::Split split);
   size_t train_examples() const;
   size_t validation_examples() const;
   const std::vector<std::string>& skipped() const;

@@ -204,13 +204,24 @@ const Fields<TrainingOptions>& training_fields() {
           .boolean("bucket", &T::bucket, "put examples of similar length into one batch")
           .integer("bucket_batches", &T::bucket_batches, 1, 1000000,
                    "batches' worth of examples sorted by length at a time")
-          .integer("time_multiple", &T::time_multiple, 1, 10000, "time is padded to a multiple of this");
+          .integer("time_multiple", &T::time_multiple, 1, 10000, "time is padded to a multiple of this")
+          .number("stop_when_stationary", &T::stop_when_stationary, 0, any,
+                  "end after an epoch with a prox residual of at most this; 0: not")
+          .integer("stop_when_settled", &T::stop_when_settled, 0, 1000000,
+                   "end after so many epochs in which the zeros stayed where they were; 0: not");
   return fields;
 }
 
 const Fields<ProximalOptions>& proximal_fields() {
-  static const Fields<ProximalOptions> fields = Fields<ProximalOptions>().boolean(
-      "rewrite", &ProximalOptions::rewrite, "turn penalties into proximal updates");
+  using P = ProximalOptions;
+  static const Fields<P> fields =
+      Fields<P>()
+          .boolean("rewrite", &P::rewrite, "turn penalties into proximal updates")
+          .number("settle_from", &P::settle_from, 0, 1,
+                  "share of the training after which zeros stay zero; 1: never")
+          .number("ramp", &P::ramp, 0, 1, "share of the training over which penalties grow to full strength")
+          .number("after_settling", &P::after_settling, 0, 1,
+                  "factor on all penalties where zeros stay zero");
   return fields;
 }
 

@@ -46,12 +46,15 @@ struct TrainingOptions {
   int64_t seed = 0;
   bool bucket = true;
   int64_t bucket_batches = 16, time_multiple = 8;
+  double stop_when_stationary = 0;
+  int64_t stop_when_settled = 0;
 };
 const Fields<TrainingOptions>& training_fields();
 
 /// [proximal]
 struct ProximalOptions {
   bool rewrite = true;
+  double settle_from = 1, ramp = 0, after_settling = 1;
 };
 const Fields<ProximalOptions>& proximal_fields();
 

@@ -67,10 +67,17 @@ std::string to_json(const EpochReport& report) {
                       {"penalised", sparsity_json(report.penalised)},
                       {"weights", sparsity_json(report.weights)},
                       {"seconds", report.seconds},
-                      {"learning_rate", report.learning_rate}};
-  if (report.accuracy) object["accuracy"] = *report.accuracy;
-  if (report.validation_loss) object["validation_loss"] = *report.validation_loss;
-  if (report.validation_accuracy) object["validation_accuracy"] = *report.validation_accuracy;
+                      {"learning_rate", report.learning_rate},
+                      {"penalty_strength", report.penalty_strength}};
+  const auto add = [&](const char* name, const std::optional<double>& value) {
+    if (value) object[name] = *value;
+  };
+  add("accuracy", report.accuracy);
+  add("validation_loss", report.validation_loss);
+  add("validation_accuracy", report.validation_accuracy);
+  add("support_changes", report.support_changes);
+  add("prox_residual", report.prox_residual);
+  add("distance", report.distance);
   return object.dump();
 }
 
@@ -91,17 +98,22 @@ EpochReport epoch_report_from_json(std::string_view json) {
     report.weights = sparsity_of(object.at("weights"));
     report.seconds = number_of(object.at("seconds"));
     report.learning_rate = number_of(object.at("learning_rate"));
+    report.penalty_strength = optional_of(object, "penalty_strength").value_or(1);
+    report.support_changes = optional_of(object, "support_changes");
+    report.prox_residual = optional_of(object, "prox_residual");
+    report.distance = optional_of(object, "distance");
     return report;
   });
 }
 
 std::string to_json(const FitState& state) {
-  return ordered_json{{"epoch", state.epoch},           {"step", state.step},
+  ordered_json object{{"epoch", state.epoch},           {"step", state.step},
                       {"first_step", state.first_step}, {"total_steps", state.total_steps},
                       {"examples", state.examples},     {"loss", state.loss},
                       {"penalty", state.penalty},       {"seconds", state.seconds},
-                      {"metrics", state.metrics}}
-      .dump();
+                      {"metrics", state.metrics}};
+  if (state.step > 0) object["support"] = hexadecimal(state.support);
+  return object.dump();
 }
 
 FitState fit_state_from_json(std::string_view json) {
@@ -117,6 +129,12 @@ FitState fit_state_from_json(std::string_view json) {
     state.penalty = number_of(object.at("penalty"));
     state.seconds = number_of(object.at("seconds"));
     for (const ordered_json& value : object.at("metrics")) state.metrics.push_back(number_of(value));
+    if (object.contains("support")) {
+      const std::optional<Support> support = parse_support(object.at("support").get<std::string>());
+      if (!support)
+        throw UserError("the checkpoint's progress has a support that is not hexadecimal; it is damaged");
+      state.support = *support;
+    }
     if (state.total_steps == 0 || (state.step == 0) != (state.examples == 0))
       throw UserError("the checkpoint's progress contradicts itself; it is damaged");
     return state;

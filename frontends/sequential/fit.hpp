@@ -7,6 +7,7 @@
 
 #include "autodiff/trainer.hpp"
 #include "frontends/data/dataset.hpp"
+#include "frontends/sequential/support.hpp"
 
 namespace lariat {
 
@@ -29,11 +30,17 @@ struct EpochReport {
   std::optional<double> accuracy;
   /// Without penalties and dropout, on the validation data, where there are any.
   std::optional<double> validation_loss, validation_accuracy;
-  /// Exact zeros at the end of the epoch: among weights with an L1 penalty, and among all.
+  /// Exact zeros at the end of the epoch: among weights with a penalty that makes zeros, and among all.
   Sparsity penalised, weights;
+  /// The share of those penalised weights that became zero, or ceased to be, in this epoch; nothing where
+  /// there are none.
+  std::optional<double> support_changes;
+  /// How close the weights are to a stationary point at the end of the epoch, where that was asked for; see
+  /// Certificate.
+  std::optional<double> prox_residual, distance;
   double seconds = 0;
-  /// Of the last step.
-  double learning_rate = 0;
+  /// Of the last step; the latter multiplies every penalty.
+  double learning_rate = 0, penalty_strength = 1;
 };
 
 /// {"epoch": 1, "loss": …} and back.
@@ -50,6 +57,9 @@ struct FitState {
   int64_t examples = 0;
   double loss = 0, penalty = 0, seconds = 0;
   std::vector<double> metrics = {};
+  /// Of the penalised weights when the epoch began. Not written between epochs, where it is that of the
+  /// weights.
+  Support support = {};
 };
 
 /// {"epoch": 3, "step": 0, …} and back.
@@ -68,6 +78,8 @@ class TrainingData {
 
   /// Valid until the next call.
   const data::Dataset& at(uint32_t epoch);
+  /// Whether every epoch has the same examples.
+  bool is_fixed() const { return fixed_ != nullptr; }
 
  private:
   const data::Dataset* fixed_ = nullptr;
@@ -90,10 +102,26 @@ struct FitOptions {
   /// As in TrainerOptions.
   double clip_norm = 0, clip_value = 0;
   bool rewrite = true;
+  /// The share of the steps after which zeros stay zero, as TrainerOptions.settle_from has it; 1: never.
+  double settle_from = 1;
+  /// The share of the steps over which every penalty grows, in a straight line, to its coefficient.
+  double penalty_ramp = 0;
+  /// The factor on every penalty where zeros stay zero: the weights that are left need no more pressure.
+  double after_settling = 1;
   /// As in data::BatchOptions.
   bool bucket = true;
   int bucket_batches = 16, time_multiple = 1;
+  /// Certified after each epoch: how close the weights are to a stationary point on these data. They must
+  /// outlive the fit. Where the next option needs data and there are none, it takes the epoch's.
+  std::optional<std::reference_wrapper<const data::Dataset>> certificate = std::nullopt;
+  /// The fit ends after an epoch where the prox residual is at most that; 0: not.
+  double stop_when_stationary = 0;
+  /// The fit ends after so many epochs in which there were zeros and their places stayed the same; 0: not.
+  int stop_when_settled = 0;
 
+  /// Called before the first step with what the rewrite did, and with warnings: L201, judged on the first
+  /// batch at full strength of the penalties.
+  std::function<void(const RewriteReport&, const std::vector<std::string>& warnings)> on_start = {};
   std::function<void(const StepReport&)> on_step = {};
   std::function<void(const EpochReport&)> on_epoch_end = {};
   /// Called before on_epoch_end, and where `stop` ends the fit, with what a checkpoint needs beside the
@@ -111,7 +139,9 @@ struct FitResult {
   std::vector<EpochReport> epochs;
   /// Whether it ended because of `stop`.
   bool stopped = false;
-  FitState state;
+  /// Why it ended before its last epoch without that, or "".
+  std::string ended;
+  FitState state = {};
 };
 
 }  // namespace lariat

@@ -2,25 +2,15 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 
-#include "frontends/data/batches.hpp"
 #include "frontends/sequential/network.hpp"
 #include "graph/error.hpp"
 
 namespace lariat {
 
 namespace {
-
-data::BatchOptions batch_options(const FitOptions& options) {
-  data::BatchOptions result;
-  result.batch_size = options.batch_size;
-  result.seed = options.seed;
-  result.bucket = options.bucket;
-  result.bucket_batches = options.bucket_batches;
-  result.time_multiple = options.time_multiple;
-  return result;
-}
 
 void add(FitState& state, const StepResult& result, size_t count) {
   const auto examples = static_cast<double>(count);
@@ -43,6 +33,7 @@ EpochReport report_of(const FitModel& model, const FitState& state) {
     if (model.metrics[i] == "accuracy") report.accuracy = report.metrics.back().second;
   }
   report.learning_rate = model.learning_rate(model.trainer.steps() - 1);
+  report.penalty_strength = model.penalty_strength(model.trainer.steps() - 1);
   report.seconds = state.seconds;
   return report;
 }
@@ -60,23 +51,70 @@ double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
+// The support when the epoch began: that of the weights, or what was kept of it.
+Support first_support(const FitModel& model, const FitState& at) {
+  const Support now = model.support();
+  if (at.step == 0 || at.support.empty()) return now;
+  Support kept = at.support;
+  if ((kept.size() + 3) / 4 != (now.size() + 3) / 4)
+    throw UserError(
+        fmt::format("the state to go on from has the support of {} weights, but {} are penalised; start the "
+                    "training again",
+                    kept.size(), now.size()));
+  kept.resize(now.size());
+  return kept;
+}
+
+void certify(const FitModel& model, const data::Dataset& dataset, const FitOptions& options,
+             EpochReport& report) {
+  if (!options.certificate && options.stop_when_stationary == 0) return;
+  const Certificate certificate = model.certify(options.certificate ? options.certificate->get() : dataset);
+  report.prox_residual = certificate.prox_residual();
+  report.distance = certificate.distance();
+}
+
 }  // namespace
 
-int64_t steps_per_epoch(const data::Dataset& dataset, const FitOptions& options) {
-  return static_cast<int64_t>(data::Batches(dataset, batch_options(options)).size());
+std::string early_end(const std::vector<EpochReport>& epochs, const FitOptions& options) {
+  if (epochs.empty()) return {};
+  const EpochReport& last = epochs.back();
+  if (options.stop_when_stationary > 0 && last.prox_residual &&
+      *last.prox_residual <= options.stop_when_stationary)
+    return fmt::format("the prox residual is {:.3g} after epoch {}, at most {:.3g}", *last.prox_residual,
+                       last.epoch, options.stop_when_stationary);
+  const auto needed = static_cast<size_t>(options.stop_when_settled);
+  const bool settled =
+      needed > 0 && epochs.size() >= needed &&
+      std::all_of(epochs.end() - static_cast<std::ptrdiff_t>(needed), epochs.end(),
+                  [](const EpochReport& e) { return e.penalised.zeros > 0 && e.support_changes == 0.0; });
+  return settled ? fmt::format("no weight became zero or ceased to be in {} epoch{}, up to epoch {}", needed,
+                               needed == 1 ? "" : "s", last.epoch)
+                 : "";
+}
+
+data::Batches training_batches(const data::Dataset& dataset, const FitOptions& options, uint32_t epoch) {
+  data::BatchOptions batches;
+  batches.batch_size = options.batch_size;
+  batches.seed = options.seed;
+  batches.bucket = options.bucket;
+  batches.bucket_batches = options.bucket_batches;
+  batches.time_multiple = options.time_multiple;
+  return data::Batches(dataset, batches, epoch);
 }
 
 FitResult run_fit(const FitModel& model, TrainingData& data, const FitOptions& options, FitState state) {
-  FitResult result{options.earlier, false, std::move(state)};
+  FitResult result{options.earlier, false, "", std::move(state)};
   FitState& at = result.state;
+  if (at.epoch < options.epochs) result.ended = early_end(result.epochs, options);
   const auto stopped = [&] { return options.stop != nullptr && options.stop->load(); };
-  while (at.epoch < options.epochs && !result.stopped) {
+  at.support = first_support(model, at);
+  while (at.epoch < options.epochs && !result.stopped && result.ended.empty()) {
     const double earlier_seconds = at.seconds;
     const auto start = std::chrono::steady_clock::now();
     const auto epoch = static_cast<uint32_t>(at.epoch);
     const data::Dataset& dataset = data.at(epoch);
     model.check(dataset);
-    const data::Batches batches(dataset, batch_options(options), epoch);
+    const data::Batches batches = training_batches(dataset, options, epoch);
     const auto steps = static_cast<int64_t>(batches.size());
     if (at.step > steps)
       throw UserError(fmt::format(
@@ -93,10 +131,17 @@ FitResult run_fit(const FitModel& model, TrainingData& data, const FitOptions& o
     at.seconds = earlier_seconds + seconds_since(start);
     if (!result.stopped) {
       EpochReport report = report_of(model, at);
+      Support support = model.support();
+      if (!support.empty()) report.support_changes = share_changed(at.support, support);
+      certify(model, dataset, options, report);
       model.finish(report);
       result.epochs.push_back(std::move(report));
-      at = {.epoch = at.epoch + 1, .first_step = at.first_step, .total_steps = at.total_steps};
-      result.stopped = stopped() && at.epoch < options.epochs;
+      at = {.epoch = at.epoch + 1,
+            .first_step = at.first_step,
+            .total_steps = at.total_steps,
+            .support = std::move(support)};
+      if (at.epoch < options.epochs) result.ended = early_end(result.epochs, options);
+      result.stopped = stopped() && at.epoch < options.epochs && result.ended.empty();
       if (options.on_checkpoint) options.on_checkpoint(at, result.epochs);
       if (options.on_epoch_end) options.on_epoch_end(result.epochs.back());
     } else if (options.on_checkpoint) {

@@ -15,8 +15,8 @@ Value LayerContext::parameter(const std::string& what, Extents extents, const In
                               const WeightPenalty& penalty) {
   const Value parameter = graph.parameter(name + "/" + what, std::move(extents), initializer);
   if (penalty) {
-    penalties_.push_back(penalty_of(parameter, penalty));
-    if (penalty.l1 > 0) penalised_.push_back(parameter.name());
+    penalties_.values.push_back(penalty_of(parameter, penalty));
+    penalties_.by_parameter[parameter.name()] = penalty;
   }
   return parameter;
 }

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <map>
+
 #include "frontends/sequential/spec.hpp"
 #include "frontends/sequential/weight_penalty.hpp"
 #include "graph/graph.hpp"
@@ -19,13 +21,19 @@ struct Signal {
   int64_t channels() const { return value.shape().back().size(); }
 };
 
+/// The penalties of a stack of layers.
+struct Penalties {
+  /// One scalar for each penalised parameter.
+  std::vector<Value> values;
+  std::map<std::string, WeightPenalty> by_parameter;
+};
+
 /// What a layer may ask for while it is built.
 class LayerContext {
  public:
-  /// The values of penalties, and the names of parameters with an L1 penalty, are added to the two lists.
-  LayerContext(Graph& graph, std::string name, int64_t classes, std::vector<Value>& penalties,
-               std::vector<std::string>& penalised)
-      : graph(graph), name(std::move(name)), classes(classes), penalties_(penalties), penalised_(penalised) {}
+  /// The layer's penalties are added to `penalties`.
+  LayerContext(Graph& graph, std::string name, int64_t classes, Penalties& penalties)
+      : graph(graph), name(std::move(name)), classes(classes), penalties_(penalties) {}
 
   Graph& graph;
   /// "dense_1": the kind, and how many of it there are up to here.
@@ -44,8 +52,7 @@ class LayerContext {
   Signal images(const Signal& input) const;
 
  private:
-  std::vector<Value>& penalties_;
-  std::vector<std::string>& penalised_;
+  Penalties& penalties_;
 };
 
 /// A layer: a kind and its options.

@@ -49,11 +49,10 @@ Network build_network(const std::vector<LayerSpec>& layers, const DataShape& sha
   } else {
     signal.value = graph.input("features", {dim::batch, shape.dimensions});
   }
-  std::vector<Value> penalties;
   std::map<std::string, int> counts;
   for (const LayerSpec& layer : layers) {
-    LayerContext context(graph, fmt::format("{}_{}", layer.kind, ++counts[layer.kind]), classes, penalties,
-                         network.penalised);
+    LayerContext context(graph, fmt::format("{}_{}", layer.kind, ++counts[layer.kind]), classes,
+                         network.penalties);
     signal = layer_kind_of(layer).build(context, signal, layer);
   }
   check_logits(signal, layers.back(), classes);
@@ -65,8 +64,24 @@ Network build_network(const std::vector<LayerSpec>& layers, const DataShape& sha
   for (const Metric& metric : metrics)
     network.example_metrics.push_back(metric.per_example(network.logits, labels));
   network.loss = mean(network.example_loss);
-  for (const Value penalty : penalties) network.loss = network.loss + penalty;
+  for (const Value penalty : network.penalties.values) network.loss = network.loss + penalty;
   return network;
+}
+
+std::vector<std::string> Network::penalised() const {
+  std::vector<std::string> names;
+  for (const auto& [name, penalty] : penalties.by_parameter)
+    if (penalty.makes_zeros()) names.push_back(name);
+  return names;
+}
+
+Value scheduled_loss(Network& network) {
+  if (network.loss_by_strength) return network.loss_by_strength;
+  network.strength = network.graph->input("penalty_strength", {});
+  Value loss = mean(network.example_loss);
+  for (const Value penalty : network.penalties.values) loss = loss + network.strength * penalty;
+  network.loss_by_strength = loss;
+  return loss;
 }
 
 bool is_finite(const Tensor& tensor) {
@@ -82,19 +97,23 @@ Feeds feeds_of(const data::Batch& batch, bool sequences) {
   return feeds;
 }
 
+data::Batches unordered_batches(const data::Dataset& dataset, int batch_size, int time_multiple) {
+  data::BatchOptions options;
+  options.batch_size = batch_size;
+  options.time_multiple = time_multiple;
+  options.shuffle = false;
+  // One window over everything.
+  options.bucket_batches = static_cast<int>(dataset.examples.size()) / batch_size + 1;
+  return data::Batches(dataset, options);
+}
+
 Inference::Inference(const Graph& graph, std::span<const Value> values, const Store* frozen)
     : program_(inference_program(graph, values, frozen)) {}
 
 std::vector<Tensor> Inference::run(const data::Dataset& dataset, Store& store, Executor& executor,
                                    int batch_size, int time_multiple) {
   const auto count = static_cast<int64_t>(dataset.examples.size());
-  data::BatchOptions options;
-  options.batch_size = batch_size;
-  options.time_multiple = time_multiple;
-  options.shuffle = false;
-  // One window over everything: examples of like length share a batch.
-  options.bucket_batches = static_cast<int>(count / batch_size) + 1;
-  const data::Batches batches(dataset, options);
+  const data::Batches batches = unordered_batches(dataset, batch_size, time_multiple);
   std::vector<Tensor> results;
   for (size_t b = 0; b < batches.size(); ++b) {
     const data::Batch batch = batches[b];

@@ -32,9 +32,15 @@ struct Network {
   std::vector<Value> example_metrics;
   /// The mean of the example losses plus every penalty: what training makes small.
   Value loss;
-  /// Names of the parameters that have an L1 penalty.
-  std::vector<std::string> penalised;
+  Penalties penalties;
+  /// The same with every penalty times a scalar, once scheduled_loss() has been called.
+  Value strength, loss_by_strength;
+
+  /// The parameters that a penalty makes exactly zero in places, in the order of their names.
+  std::vector<std::string> penalised() const;
 };
+/// loss_by_strength, whose input `strength` must be fed or scheduled.
+Value scheduled_loss(Network& network);
 
 /// Throws UserError naming the layer where one does not fit what comes before it, or the last one does not
 /// give a logit for each class.
@@ -46,6 +52,10 @@ bool is_finite(const Tensor& tensor);
 
 /// The feeds of one batch; those that a graph has no use for do no harm.
 Feeds feeds_of(const data::Batch& batch, bool sequences);
+
+/// All examples of a dataset once, in batches for which their order does not matter: examples of like length
+/// share one.
+data::Batches unordered_batches(const data::Dataset& dataset, int batch_size, int time_multiple);
 
 /// Values of a network over whole datasets, at inference (dropout off).
 class Inference {

@@ -10,6 +10,7 @@
 #include "frontends/data/utf8.hpp"
 #include "frontends/sequential/fit_loop.hpp"
 #include "frontends/sequential/model_file.hpp"
+#include "frontends/sequential/penalty_schedule.hpp"
 #include "graph/error.hpp"
 #include "ops/ops.hpp"
 
@@ -23,7 +24,8 @@ struct Sequential::Implementation {
   DataShape shape;
   std::optional<Network> network;
   std::unique_ptr<Trainer> trainer;
-  Store loaded;  // until there is a trainer
+  bool by_strength = false;  // whether the trainer schedules the penalties
+  Store loaded;              // until there is a trainer
   std::unique_ptr<Executor> executor;
   std::unique_ptr<Inference> evaluation, prediction;
   // Weights may change between two runs while they are trained, and since store() gave them away: programs
@@ -62,7 +64,8 @@ struct Sequential::Implementation {
   }
 
   void check(const data::Dataset& dataset, bool labelled) const;
-  void make_trainer(const FitOptions& options, const FitState& state);
+  void make_trainer(const FitOptions& options, const FitState& state, const PenaltySchedule& penalties);
+  std::vector<std::string> warnings(const data::Batch& batch);
 };
 
 void Sequential::Implementation::check(const data::Dataset& dataset, bool labelled) const {
@@ -79,6 +82,10 @@ void Sequential::Implementation::check(const data::Dataset& dataset, bool labell
     throw UserError(
         fmt::format("the model knows the classes {}, but the data have {}; give data of the same classes",
                     fmt::join(shape.classes, ", "), fmt::join(given.classes, ", ")));
+  for (const data::Example& example : dataset.examples)
+    if (!std::all_of(example.values.begin(), example.values.end(), [](float x) { return std::isfinite(x); }))
+      throw UserError(
+          fmt::format("{}: holds NaN or infinity; leave it out, or compute it again", example.source));
   if (!shape.sequences) return;
   const int64_t needed = frames_needed(layers);
   for (const data::Example& example : dataset.examples)
@@ -119,19 +126,27 @@ void Sequential::build(const DataShape& shape, uint64_t seed) {
   self_->loaded = parameters_of(*self_->network, initial, "the model");
 }
 
-void Sequential::Implementation::make_trainer(const FitOptions& options, const FitState& state) {
+void Sequential::Implementation::make_trainer(const FitOptions& options, const FitState& state,
+                                              const PenaltySchedule& penalties) {
   TrainerOptions trainer_options{.seed = options.seed,
                                  .threads = options.threads,
                                  .clip_norm = options.clip_norm,
                                  .clip_value = options.clip_value,
                                  .rewrite = options.rewrite};
-  if (options.schedule)
-    trainer_options.schedule = [rest = options.schedule(state.total_steps),
-                                first = state.first_step](int64_t step) { return rest(step - first); };
+  const auto from_first = [first = state.first_step](Schedule schedule) -> Schedule {
+    return [=](int64_t step) { return schedule(step - first); };
+  };
+  if (options.schedule) trainer_options.schedule = from_first(options.schedule(state.total_steps));
+  if (penalties.settle_from) trainer_options.settle_from = state.first_step + *penalties.settle_from;
+  by_strength = penalties.strength && !network->penalties.values.empty();
+  const Value loss_to_train = by_strength ? scheduled_loss(*network) : network->loss;
+  if (by_strength) {
+    trainer_options.scheduled = {{network->strength, from_first(penalties.strength)}};
+  }
   // The trainer wants scalars.
   for (size_t i = 0; i < metrics.size(); ++i)
     trainer_options.metrics.emplace_back(metrics[i].name, mean(network->example_metrics[i]));
-  auto next = std::make_unique<Trainer>(network->loss, *optimizer, std::move(trainer_options));
+  auto next = std::make_unique<Trainer>(loss_to_train, *optimizer, std::move(trainer_options));
   const bool resumed = options.from.total_steps > 0;
   for (const auto& [name, initial] : Store(next->store())) {
     const Tensor* known = store().find(name);
@@ -147,6 +162,14 @@ void Sequential::Implementation::make_trainer(const FitOptions& options, const F
   loaded = {};
 }
 
+// L201, as if all penalties were at full strength.
+std::vector<std::string> Sequential::Implementation::warnings(const data::Batch& batch) {
+  if (network->penalised().empty()) return {};
+  Feeds feeds = feeds_of(batch, shape.sequences);
+  if (by_strength) feeds.emplace(network->strength.name(), Tensor::scalar(1, f32));
+  return trainer->stationary_at_zero(feeds);
+}
+
 FitResult Sequential::fit(TrainingData data, const FitOptions& options) {
   Implementation& self = *self_;
   if (!self.optimizer) throw UserError("the model does not know how to train yet; call compile first");
@@ -158,27 +181,42 @@ FitResult Sequential::fit(TrainingData data, const FitOptions& options) {
   if (options.validation) self.check(*options.validation, true);
   FitState state = options.from;
   if (state.total_steps == 0) {
-    state.total_steps = options.epochs * steps_per_epoch(first, options);
+    state.total_steps = options.epochs * static_cast<int64_t>(training_batches(first, options).size());
     const Tensor* steps = self.store().find("step");
     state.first_step = steps == nullptr ? 0 : static_cast<int64_t>(steps->item());
   }
+  const PenaltySchedule penalties = penalty_schedule(options, state.total_steps);
   self.set_training(true);
   const auto end_training = [](Implementation* model) { model->set_training(false); };
   const std::unique_ptr<Implementation, decltype(end_training)> training(&self, end_training);
-  self.make_trainer(options, state);
+  self.make_trainer(options, state, penalties);
+  if (options.on_start)
+    options.on_start(self.trainer->report(), self.warnings(training_batches(first, options)[0]));
 
   FitModel model{.trainer = *self.trainer,
                  .metrics = {},
                  .sequences = self.shape.sequences,
                  .learning_rate = {},
+                 .penalty_strength = {},
                  .check = {},
+                 .support = {},
+                 .certify = {},
                  .finish = {}};
   for (const Metric& metric : self.metrics) model.metrics.push_back(metric.name);
   const Schedule factor = options.schedule ? options.schedule(state.total_steps) : schedule::constant();
   model.learning_rate = [&](int64_t step) {
     return self.optimizer->learning_rate * factor(step - state.first_step);
   };
-  model.check = [&](const data::Dataset& dataset) { self.check(dataset, true); };
+  model.penalty_strength = [&](int64_t step) {
+    return penalties.strength ? penalties.strength(step - state.first_step) : 1;
+  };
+  model.support = [&] { return support_of(self.store(), self.network->penalised()); };
+  model.certify = [&](const data::Dataset& dataset) {
+    return certify(dataset, {.batch_size = 256, .time_multiple = options.time_multiple});
+  };
+  model.check = [&](const data::Dataset& dataset) {
+    if (!data.is_fixed()) self.check(dataset, true);
+  };
   model.finish = [&](EpochReport& report) {
     const std::vector<TensorZeros> tensors = zeros();
     report.weights = total(tensors);
@@ -263,6 +301,16 @@ std::vector<Prediction> Sequential::predict(const data::Dataset& dataset, const 
   return predictions;
 }
 
+Certificate Sequential::certify(const data::Dataset& dataset, const EvaluateOptions& options) {
+  Implementation& self = *self_;
+  if (!self.trainer)
+    throw UserError("the model has not been trained here, so there is no loss to certify; call fit first");
+  self.check(dataset, true);
+  const data::Batches batches = unordered_batches(dataset, options.batch_size, options.time_multiple);
+  return self.trainer->certify(
+      FeedsList(batches.size(), [&](size_t index) { return feeds_of(batches[index], dataset.sequences); }));
+}
+
 void Sequential::save(const std::string& file, const std::map<std::string, std::string>& notes,
                       const std::map<std::string, Tensor>& tensors) {
   self_->need_network();
@@ -297,9 +345,10 @@ std::vector<TensorZeros> Sequential::zeros() {
   const Network& network = *self_->network;
   std::vector<TensorZeros> result;
   for (const auto& [name, tensor] : parameters_of(network, self_->store(), "the model")) {
-    const bool penalised =
-        std::find(network.penalised.begin(), network.penalised.end(), name) != network.penalised.end();
-    result.push_back({name, tensor.extents(), sparsity(tensor), penalised});
+    const auto found = network.penalties.by_parameter.find(name);
+    const WeightPenalty penalty =
+        found == network.penalties.by_parameter.end() ? WeightPenalty{} : found->second;
+    result.push_back({name, tensor.extents(), sparsity(tensor), to_text(penalty), penalty.makes_zeros()});
   }
   return result;
 }

@@ -40,7 +40,9 @@ struct TensorZeros {
   std::string name;
   Extents extents;
   Sparsity sparsity;
-  /// Whether it has an L1 penalty.
+  /// Its penalties as text, "none" where there is none.
+  std::string penalty;
+  /// Whether one of them makes weights exactly zero.
   bool penalised = false;
 };
 
@@ -73,6 +75,9 @@ class Sequential {
   /// Throws UserError where there are no weights yet, or for data that do not fit.
   Evaluation evaluate(const data::Dataset& dataset, const EvaluateOptions& options = {});
   std::vector<Prediction> predict(const data::Dataset& dataset, const EvaluateOptions& options = {});
+  /// How close the weights are to a stationary point of the loss that fit() made small, with its penalties at
+  /// their present strength, on these data and without dropout. Throws UserError before fit().
+  Certificate certify(const data::Dataset& dataset, const EvaluateOptions& options = {.batch_size = 256});
 
   /// Writes a model file: the parameters, and the layers in the metadata, to which `notes` and `tensors` are
   /// added.
@@ -101,7 +106,7 @@ class Sequential {
   std::unique_ptr<Implementation> self_;
 };
 
-/// The sum over tensors: all of them, or those with an L1 penalty.
+/// The sum over tensors: all of them, or those with a penalty that makes zeros.
 Sparsity total(const std::vector<TensorZeros>& zeros, bool penalised_only = false);
 
 }  // namespace lariat

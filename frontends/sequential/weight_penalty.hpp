@@ -7,27 +7,57 @@
 
 namespace lariat {
 
-/// λ₁ Σ|w| + λ₂ Σw², added to the loss as it stands here; the trainer's rewrite turns it into a proximal
-/// update.
+/// A sum of penalties of one weight w, added to the loss as it stands here; the trainer's rewrite turns it
+/// into a proximal update. Rows and columns are those of a kernel [inputs, units]: row i is what input i
+/// sends out, column j what comes into unit j. Of kernels with more axes, the last one are the units and the
+/// one before it the inputs.
 struct WeightPenalty {
+  /// l1 Σ|w| (Tibshirani 1996) and l2 Σw².
   double l1 = 0, l2 = 0;
+  /// group_rows Σᵢ‖row i‖₂ and group_columns Σⱼ‖column j‖₂: whole rows or columns become zero (Yuan and Lin
+  /// 2006). All groups are of one size, and no factor makes up for it.
+  double group_rows = 0, group_columns = 0;
+  /// log_sum·ε Σ log(1 + |w|/ε), of slope log_sum at 0 and less for large weights, so that it shrinks those
+  /// less than L1 does (Candès, Wakin and Boyd 2008). ε > 0.
+  double log_sum = 0, log_sum_epsilon = 0.01;
+  /// Σ mcp|w| - w²/(2γ) up to |w| = γ·mcp, constant from there on (Zhang 2010). γ > 0.
+  double mcp = 0, mcp_gamma = 3;
+  /// count times the number of weights that are not 0.
+  double count = 0;
 
-  explicit operator bool() const { return l1 != 0 || l2 != 0; }
-  friend bool operator==(const WeightPenalty&, const WeightPenalty&) = default;
+  explicit operator bool() const { return *this != WeightPenalty(); }
+  /// Whether it has a term that makes weights exactly zero.
+  bool makes_zeros() const;
+  /// The same with `lambda` in place of every coefficient of a term that makes zeros.
+  WeightPenalty at(double lambda) const;
+  friend bool operator==(const WeightPenalty&, const WeightPenalty&);
 };
 
-inline WeightPenalty l1(double lambda) { return {lambda, 0}; }
-inline WeightPenalty l2(double lambda) { return {0, lambda}; }
-/// Zou and Hastie (2005).
-inline WeightPenalty elastic_net(double l1, double l2) { return {l1, l2}; }
+enum class Groups { rows, columns };
 
-/// The penalty of `w` as a scalar value. The penalty must not be empty.
+inline WeightPenalty l1(double lambda) { return {.l1 = lambda}; }
+inline WeightPenalty l2(double lambda) { return {.l2 = lambda}; }
+/// Zou and Hastie (2005).
+inline WeightPenalty elastic_net(double l1, double l2) { return {.l1 = l1, .l2 = l2}; }
+WeightPenalty group_lasso(double lambda, Groups groups = Groups::columns);
+/// Simon et al. (2013), without their mixing parameter: l1 Σ|w| + group Σ‖row or column‖₂.
+WeightPenalty sparse_group_lasso(double l1, double group, Groups groups = Groups::columns);
+inline WeightPenalty log_sum(double lambda, double epsilon = 0.01) {
+  return {.log_sum = lambda, .log_sum_epsilon = epsilon};
+}
+inline WeightPenalty mcp(double lambda, double gamma = 3) { return {.mcp = lambda, .mcp_gamma = gamma}; }
+inline WeightPenalty count_nonzero(double lambda) { return {.count = lambda}; }
+
+/// The penalty of `w` as a scalar value. The penalty must not be empty. Throws UserError for groups of a `w`
+/// that has no rows and columns.
 Value penalty_of(Value w, const WeightPenalty& penalty);
 
-/// "none", "l1=0.0001" or "l1=0.0001,l2=1e-05", and back. Throws UserError "name = text: must be …".
+/// "none", "l1=0.0001", "l1=0.0001,l2=1e-05" or "log_sum=0.001:0.01", and back: terms with their λ, and
+/// behind a colon ε or γ, which may be left out. Throws UserError "name = text: …".
 std::string to_text(const WeightPenalty& penalty);
 WeightPenalty parse_weight_penalty(std::string_view name, std::string_view text);
 inline constexpr const char* weight_penalty_range =
-    "none, or l1 and l2 with numbers from 0, such as l1=1e-4,l2=1e-5";
+    "none, or l1, l2, group_rows, group_columns, log_sum, mcp and count with numbers from 0, such as "
+    "l1=1e-4,l2=1e-5 or log_sum=1e-3:0.01";
 
 }  // namespace lariat

@@ -21,9 +21,9 @@ const Fields<Options>& fields() {
           .choice("padding", &Options::padding, padding_names(), padding_doc)
           .choice("activation", &Options::activation, activation_names(), "function applied to the output")
           .boolean("use_bias", &Options::use_bias, "add a bias")
-          .parsed("kernel_penalty", &Options::kernel_penalty, weight_penalty_range,
-                  "λ₁Σ|w| + λ₂Σw² on the kernel", to_text, parse_weight_penalty)
-          .parsed("bias_penalty", &Options::bias_penalty, weight_penalty_range, "the same on the bias",
+          .parsed("kernel_penalty", &Options::kernel_penalty, weight_penalty_range, "penalties of the kernel",
+                  to_text, parse_weight_penalty)
+          .parsed("bias_penalty", &Options::bias_penalty, weight_penalty_range, "penalties of the bias",
                   to_text, parse_weight_penalty);
   return list;
 }

@@ -18,9 +18,9 @@ const Fields<Options>& fields() {
           .integer("units", &Options::units, 0, most_units, "size of the output; 0: one for each class")
           .choice("activation", &Options::activation, activation_names(), "function applied to the output")
           .boolean("use_bias", &Options::use_bias, "add a bias")
-          .parsed("kernel_penalty", &Options::kernel_penalty, weight_penalty_range,
-                  "λ₁Σ|w| + λ₂Σw² on the kernel", to_text, parse_weight_penalty)
-          .parsed("bias_penalty", &Options::bias_penalty, weight_penalty_range, "the same on the bias",
+          .parsed("kernel_penalty", &Options::kernel_penalty, weight_penalty_range, "penalties of the kernel",
+                  to_text, parse_weight_penalty)
+          .parsed("bias_penalty", &Options::bias_penalty, weight_penalty_range, "penalties of the bias",
                   to_text, parse_weight_penalty);
   return list;
 }

@@ -14,10 +14,10 @@ const Fields<LstmFields>& lstm_fields() {
           .number("forget_bias", &LstmFields::forget_bias, -100, 100, "added to the forget gate")
           .number("dropout", &LstmFields::dropout, 0, 0.99, "share of the inputs that training drops")
           .parsed("kernel_penalty", &LstmFields::kernel_penalty, weight_penalty_range,
-                  "λ₁Σ|w| + λ₂Σw² on the kernel", to_text, parse_weight_penalty)
+                  "penalties of the kernel", to_text, parse_weight_penalty)
           .parsed("recurrent_penalty", &LstmFields::recurrent_penalty, weight_penalty_range,
-                  "the same on the recurrent kernel", to_text, parse_weight_penalty)
-          .parsed("bias_penalty", &LstmFields::bias_penalty, weight_penalty_range, "the same on the bias",
+                  "penalties of the recurrent kernel", to_text, parse_weight_penalty)
+          .parsed("bias_penalty", &LstmFields::bias_penalty, weight_penalty_range, "penalties of the bias",
                   to_text, parse_weight_penalty);
   return list;
 }
