@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "frontends/cli/chart.hpp"
 
@@ -33,6 +34,16 @@ Axis linear_axis(double high) {
   Axis axis;
   for (double tick = 0; tick < high + step * 0.99; tick += step) axis.ticks.push_back(tick);
   axis.high = axis.ticks.back();
+  return axis;
+}
+
+// From `low` or a little less to `high` or a little more, about five steps of 1, 2 or 5 times a power of ten.
+Axis axis_between(double low, double high) {
+  const double rough = std::max(high - low, 1e-3) / 5, power = std::pow(10, std::floor(std::log10(rough)));
+  const double step = power * (rough / power > 5 ? 10 : rough / power > 2 ? 5 : rough / power > 1 ? 2 : 1);
+  Axis axis{step * std::floor(low / step), step * std::ceil(high / step)};
+  if (axis.high <= axis.low) axis.high = axis.low + step;
+  for (double tick = axis.low; tick < axis.high + step / 2; tick += step) axis.ticks.push_back(tick);
   return axis;
 }
 
@@ -146,6 +157,45 @@ std::string line_chart(const std::vector<Fit>& lines) {
           x(point.amount), y(point.milliseconds), amount_text(point.amount), escaped(fit.amount), fit.threads,
           point.milliseconds);
     svg += "</g>";
+  }
+  return svg + "</svg>";
+}
+
+std::string point_chart(const PointChart& chart) {
+  constexpr double width = 720, height = 420, left = 60, right = 24, top = 40, bottom = 44;
+  constexpr double unlimited = std::numeric_limits<double>::infinity();
+  double least = unlimited, most = 0, low = unlimited, high = -unlimited;
+  for (const PointChart::Series& series : chart.series)
+    for (const PointChart::Point& point : series.points) {
+      least = std::min(least, point.across), most = std::max(most, point.across);
+      low = std::min(low, point.up), high = std::max(high, point.up);
+    }
+  const Axis across = logarithmic_axis(least / 1.2, most * 1.2), up = axis_between(low, high);
+  const auto x = [&](double value) { return left + across.place(value) * (width - left - right); };
+  const auto y = [&](double value) { return height - bottom - up.place(value) * (height - top - bottom); };
+
+  std::string svg = opening(width, height, chart.label);
+  for (const double tick : up.ticks)
+    svg += line("grid", left, y(tick), width - right, y(tick)) +
+           text(left - 7, y(tick) + 4, "tick", "end", fmt::format("{:g}", tick));
+  for (const double tick : across.ticks)
+    svg += text(x(tick), height - bottom + 17, "tick", "middle", fmt::format("{:g}", tick));
+  svg += line("axis", left, height - bottom, width - right, height - bottom);
+  svg += text((left + width - right) / 2, height - 6, "unit", "middle", chart.across);
+  svg += text(left, 14, "unit", "start", chart.up);
+  for (size_t i = 0; i < chart.series.size(); ++i) {
+    const PointChart::Series& series = chart.series[i];
+    std::string path;
+    svg += fmt::format(R"(<g class="series-{}">)", i % 3 + 1);
+    for (const PointChart::Point& point : series.points) {
+      path += fmt::format("{}{:.1f} {:.1f}", path.empty() ? "M" : "L", x(point.across), y(point.up));
+      svg += fmt::format(R"(<circle class="cell" cx="{:.1f}" cy="{:.1f}" r="4.5"><title>{}</title></circle>)",
+                         x(point.across), y(point.up), escaped(point.words));
+    }
+    const double key = left + 190 * static_cast<double>(i);
+    svg += fmt::format(R"(<path class="line" d="{}"/><circle class="cell" cx="{:.1f}" cy="29" r="4.5"/></g>)",
+                       path, key + 5);
+    svg += text(key + 15, 33, "tick", "start", series.name);
   }
   return svg + "</svg>";
 }

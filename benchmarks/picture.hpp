@@ -29,4 +29,20 @@ std::string bar_chart(const BarChart& chart);
 /// The points of a series of cases and the lines through them, for each number of threads.
 std::string line_chart(const std::vector<Fit>& lines);
 
+/// Points of several series, and lines through them in their order, over a logarithmic axis.
+struct PointChart {
+  struct Point {
+    double across, up;
+    std::string words;  ///< shown where the mouse is
+  };
+  struct Series {
+    std::string name;
+    std::vector<Point> points;
+  };
+  std::string label;  ///< what is read aloud in place of the picture
+  std::string across, up;
+  std::vector<Series> series;
+};
+std::string point_chart(const PointChart& chart);
+
 }  // namespace lariat::benchmarks
