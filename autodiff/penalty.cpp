@@ -226,12 +226,21 @@ ScalarTerm settled_term(ScalarTerm term) {
 Value checked_weight(Value weight, std::source_location where) {
   if (constant_value(weight)) return weight;
   Graph& graph = weight.graph();
-  const Node node = graph.node(weight.node());
-  const Value of = node.inputs.empty() ? weight : graph.value(node.inputs[0]);
-  if (!node.op->traits.selection || node.inputs.size() != 1 || of.rank() != 0)
-    return build("require_nonnegative", {Operand(weight, where)});
-  const Value checked = build("require_nonnegative", {Operand(of, where)});
-  return graph.add(*node.op, std::vector<Value>{checked}, node.attributes, node.name, node.where);
+  std::vector<int32_t> repeats;  // the selections from that number to the weight, last first
+  Value number = weight;
+  for (const Node* node = &graph.node(number.node());
+       number.rank() > 0 && node->op->traits.selection && node->inputs.size() == 1;
+       node = &graph.node(number.node())) {
+    repeats.push_back(number.node());
+    number = graph.value(node->inputs[0]);
+  }
+  if (number.rank() > 0) return build("require_nonnegative", {Operand(weight, where)});
+  Value checked = build("require_nonnegative", {Operand(number, where)});
+  for (auto id = repeats.rbegin(); id != repeats.rend(); ++id) {
+    const Node node = graph.node(*id);
+    checked = graph.add(*node.op, std::vector<Value>{checked}, node.attributes, node.name, node.where);
+  }
+  return checked;
 }
 
 // The terms that the node is for the parameters it shows. Throws NotAView.

@@ -165,6 +165,15 @@ TEST_CASE("a fed coefficient is read at each step and refused where it is negati
   });
   CHECK(refused.starts_with("[require_nonnegative] built at trainer_test.cpp:"));
   CHECK(refused.ends_with(": L104: a penalty's coefficient is -1 at element 0; it must be 0 or more"));
+  // One number is checked as one.
+  int checks = 0;
+  for (int32_t id = 0; id < trainer.graph().size(); ++id) {
+    const Node& node = trainer.graph().node(id);
+    if (node.op->name != "require_nonnegative") continue;
+    CHECK(node.outputs[0].shape.empty());
+    ++checks;
+  }
+  CHECK(checks == 1);
 }
 
 TEST_CASE("mistakes are named") {
