@@ -27,17 +27,6 @@ Numbers each(const std::function<double(double)>& f) {
   return result;
 }
 
-// Of each row, shrunk towards 0 by `lambda`.
-Numbers group_rows(Numbers v, double lambda) {
-  for (int64_t r = 0; r < rows; ++r) {
-    double squares = 0;
-    for (int64_t c = 0; c < columns; ++c) squares += v[r * columns + c] * v[r * columns + c];
-    const double factor = std::max(1 - lambda / std::sqrt(squares), 0.0);
-    for (int64_t c = 0; c < columns; ++c) v[r * columns + c] *= factor;
-  }
-  return v;
-}
-
 struct Term {
   std::string name;
   std::function<Value(Value)> penalty;
