@@ -155,6 +155,12 @@ TEST_CASE("cli: graph shows the training step before and after passes") {
   const ProgramRun fused = run_lariat({"graph", made.recipe, "--data", made.tones});
   CHECK(contains(fused.out, " = fused("));
   CHECK_FALSE(contains(written.out, " = fused("));
+  // The step is that of the training: with what settles zeros, and the penalties' strength.
+  CHECK_FALSE(contains(written.out, "penalty_strength"));
+  const ProgramRun settled = run_lariat({"graph", made.recipe, "--data", made.tones, "--set",
+                                         "proximal.ramp=0.1", "--set", "proximal.settle_from=0.5"});
+  CHECK(contains(settled.out, "\"penalty_strength\""));
+  CHECK(contains(settled.out, "\"trainer/settle\""));
   const ProgramRun dot = run_lariat({"graph", made.recipe, "--dot", folder / "g.dot"});
   CHECK(dot.status == 0);
   CHECK(dot.err ==

@@ -6,11 +6,11 @@
 
 #include "frontends/cli/console.hpp"
 #include "frontends/cli/table.hpp"
-#include "frontends/data/batches.hpp"
 #include "frontends/recipe/corpus.hpp"
+#include "frontends/sequential/fit_loop.hpp"
+#include "frontends/sequential/trainer_setup.hpp"
 #include "graph/error.hpp"
 #include "graph/exec/trace.hpp"
-#include "ops/ops.hpp"
 
 namespace lariat::cli {
 
@@ -83,14 +83,12 @@ DataShape recipe_shape(const Recipe& recipe, const std::string& folder, std::str
 TrainingStep make_training_step(const Recipe& recipe, const DataShape& shape, int threads) {
   TrainingStep step{shape, build_network(recipe.layers(), shape, recipe.loss(), {Accuracy{}}), nullptr,
                     nullptr};
-  const TrainingOptions training = recipe.training();
-  TrainerOptions options;
-  options.seed = static_cast<uint64_t>(training.seed);
+  FitOptions options = recipe.fit();
   options.threads = threads;
-  options.clip_norm = training.clip_norm;
-  options.clip_value = training.clip_value;
-  options.rewrite = recipe.proximal().rewrite;
-  options.metrics = {{"accuracy", mean(step.network.example_metrics.front())}};
+  // How many steps an epoch has changes nothing in the graph.
+  constexpr int64_t assumed_steps = 1000;
+  TrainerSetup setup =
+      trainer_setup(step.network, {Accuracy{}}, options, {.total_steps = assumed_steps * options.epochs});
   // The trainer shows its graph as it runs, after all passes; an optimizer sees the one that they begin with.
   const Graph* written = nullptr;
   Optimizer optimizer = recipe.optimizer();
@@ -98,7 +96,7 @@ TrainingStep make_training_step(const Recipe& recipe, const DataShape& shape, in
     written = &context.parameter.graph();
     return propose(context);
   };
-  step.trainer = std::make_unique<Trainer>(step.network.loss, optimizer, std::move(options));
+  step.trainer = std::make_unique<Trainer>(setup.loss, optimizer, std::move(setup.options));
   step.written = written;
   return step;
 }
@@ -106,8 +104,7 @@ TrainingStep make_training_step(const Recipe& recipe, const DataShape& shape, in
 std::string profile_training(const Recipe& recipe, const std::string& folder, int threads,
                              const std::string& file) {
   const Corpus corpus(recipe.data(), recipe.table("data").kind, folder);
-  const TrainingOptions training = recipe.training();
-  const auto wanted = static_cast<size_t>(training.batch_size * profiled_steps);
+  const auto wanted = static_cast<size_t>(recipe.training().batch_size * profiled_steps);
   data::Dataset dataset;
   if (corpus.is_audio()) {
     speech::ClipList list = corpus.list(Split::train);
@@ -127,13 +124,7 @@ std::string profile_training(const Recipe& recipe, const std::string& folder, in
   }
   const DataShape shape = shape_of(dataset);
   TrainingStep step = make_training_step(recipe, shape, threads);
-  data::BatchOptions options;
-  options.batch_size = static_cast<int>(training.batch_size);
-  options.seed = static_cast<uint64_t>(training.seed);
-  options.bucket = training.bucket;
-  options.bucket_batches = static_cast<int>(training.bucket_batches);
-  options.time_multiple = static_cast<int>(training.time_multiple);
-  const data::Batches batches(dataset, options);
+  const data::Batches batches = training_batches(dataset, recipe.fit());
 
   Trace trace;
   size_t arena = 0, total = 0;

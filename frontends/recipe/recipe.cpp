@@ -190,6 +190,28 @@ const SpecKind& only_kind(std::string_view table) { return *find_table(table, ""
 
 bool Recipe::augments() const { return !first_changed(table("augment"), only_kind("augment")).empty(); }
 
+FitOptions Recipe::fit() const {
+  const TrainingOptions from = training();
+  const ProximalOptions penalties = proximal();
+  FitOptions fit;
+  fit.epochs = static_cast<int>(from.epochs);
+  fit.batch_size = static_cast<int>(from.batch_size);
+  fit.seed = static_cast<uint64_t>(from.seed);
+  fit.schedule = [spec = table("schedule")](int64_t steps) { return make(schedule_choices(), spec, steps); };
+  fit.clip_norm = from.clip_norm;
+  fit.clip_value = from.clip_value;
+  fit.rewrite = penalties.rewrite;
+  fit.settle_from = penalties.settle_from;
+  fit.penalty_ramp = penalties.ramp;
+  fit.after_settling = penalties.after_settling;
+  fit.bucket = from.bucket;
+  fit.bucket_batches = static_cast<int>(from.bucket_batches);
+  fit.time_multiple = static_cast<int>(from.time_multiple);
+  fit.stop_when_stationary = from.stop_when_stationary;
+  fit.stop_when_settled = static_cast<int>(from.stop_when_settled);
+  return fit;
+}
+
 void Recipe::check(std::string_view place) const {
   if (layers_.empty())
     throw UserError(fmt::format("{}a recipe needs layers; write at least one [[layers]]", place));

@@ -3,6 +3,7 @@
 #include <map>
 
 #include "frontends/recipe/tables.hpp"
+#include "frontends/sequential/fit.hpp"
 #include "frontends/sequential/layer.hpp"
 #include "frontends/speech/augment.hpp"
 #include "frontends/speech/feature_options.hpp"
@@ -53,6 +54,8 @@ class Recipe {
   Schedule schedule(int64_t steps) const { return make(schedule_choices(), table("schedule"), steps); }
   TrainingOptions training() const { return training_fields().read(table("training")); }
   ProximalOptions proximal() const { return proximal_fields().read(table("proximal")); }
+  /// What a fit takes from [training], [schedule] and [proximal].
+  FitOptions fit() const;
 
  private:
   friend class TomlReader;

@@ -104,27 +104,10 @@ data::Dataset TrainingRun::Implementation::augmented(uint32_t epoch) const {
 }
 
 FitOptions TrainingRun::Implementation::fit_options() {
-  const TrainingOptions training = recipe.training();
-  FitOptions fit;
-  fit.epochs = static_cast<int>(training.epochs);
-  fit.batch_size = static_cast<int>(training.batch_size);
-  if (validation) fit.validation = *validation;
-  fit.seed = seed();
+  FitOptions fit = recipe.fit();
   fit.threads = options.threads;
-  fit.schedule = [this](int64_t steps) { return recipe.schedule(steps); };
-  fit.clip_norm = training.clip_norm;
-  fit.clip_value = training.clip_value;
-  const ProximalOptions proximal = recipe.proximal();
-  fit.rewrite = proximal.rewrite;
-  fit.settle_from = proximal.settle_from;
-  fit.penalty_ramp = proximal.ramp;
-  fit.after_settling = proximal.after_settling;
-  fit.stop_when_stationary = training.stop_when_stationary;
-  fit.stop_when_settled = static_cast<int>(training.stop_when_settled);
-  if (options.certificate || training.stop_when_stationary > 0) fit.certificate = train;
-  fit.bucket = training.bucket;
-  fit.bucket_batches = static_cast<int>(training.bucket_batches);
-  fit.time_multiple = static_cast<int>(training.time_multiple);
+  if (validation) fit.validation = *validation;
+  if (options.certificate || fit.stop_when_stationary > 0) fit.certificate = train;
   fit.on_start = [this](const RewriteReport& report, const std::vector<std::string>& warnings) {
     notices.insert(notices.end(), warnings.begin(), warnings.end());
     if (options.on_start) options.on_start(report, warnings);

@@ -10,7 +10,7 @@
 #include "frontends/data/utf8.hpp"
 #include "frontends/sequential/fit_loop.hpp"
 #include "frontends/sequential/model_file.hpp"
-#include "frontends/sequential/penalty_schedule.hpp"
+#include "frontends/sequential/trainer_setup.hpp"
 #include "graph/error.hpp"
 #include "ops/ops.hpp"
 
@@ -24,8 +24,8 @@ struct Sequential::Implementation {
   DataShape shape;
   std::optional<Network> network;
   std::unique_ptr<Trainer> trainer;
-  bool by_strength = false;  // whether the trainer schedules the penalties
-  Store loaded;              // until there is a trainer
+  Schedule strength;  // of the penalties while the trainer trains; empty: always 1
+  Store loaded;       // until there is a trainer
   std::unique_ptr<Executor> executor;
   std::unique_ptr<Inference> evaluation, prediction;
   // Weights may change between two runs while they are trained, and since store() gave them away: programs
@@ -64,7 +64,7 @@ struct Sequential::Implementation {
   }
 
   void check(const data::Dataset& dataset, bool labelled) const;
-  void make_trainer(const FitOptions& options, const FitState& state, const PenaltySchedule& penalties);
+  void make_trainer(const FitOptions& options, const FitState& state);
   std::vector<std::string> warnings(const data::Batch& batch);
 };
 
@@ -126,27 +126,10 @@ void Sequential::build(const DataShape& shape, uint64_t seed) {
   self_->loaded = parameters_of(*self_->network, initial, "the model");
 }
 
-void Sequential::Implementation::make_trainer(const FitOptions& options, const FitState& state,
-                                              const PenaltySchedule& penalties) {
-  TrainerOptions trainer_options{.seed = options.seed,
-                                 .threads = options.threads,
-                                 .clip_norm = options.clip_norm,
-                                 .clip_value = options.clip_value,
-                                 .rewrite = options.rewrite};
-  const auto from_first = [first = state.first_step](Schedule schedule) -> Schedule {
-    return [=](int64_t step) { return schedule(step - first); };
-  };
-  if (options.schedule) trainer_options.schedule = from_first(options.schedule(state.total_steps));
-  if (penalties.settle_from) trainer_options.settle_from = state.first_step + *penalties.settle_from;
-  by_strength = penalties.strength && !network->penalties.values.empty();
-  const Value loss_to_train = by_strength ? scheduled_loss(*network) : network->loss;
-  if (by_strength) {
-    trainer_options.scheduled = {{network->strength, from_first(penalties.strength)}};
-  }
-  // The trainer wants scalars.
-  for (size_t i = 0; i < metrics.size(); ++i)
-    trainer_options.metrics.emplace_back(metrics[i].name, mean(network->example_metrics[i]));
-  auto next = std::make_unique<Trainer>(loss_to_train, *optimizer, std::move(trainer_options));
+void Sequential::Implementation::make_trainer(const FitOptions& options, const FitState& state) {
+  TrainerSetup setup = trainer_setup(*network, metrics, options, state);
+  strength = setup.strength;
+  auto next = std::make_unique<Trainer>(setup.loss, *optimizer, std::move(setup.options));
   const bool resumed = options.from.total_steps > 0;
   for (const auto& [name, initial] : Store(next->store())) {
     const Tensor* known = store().find(name);
@@ -166,7 +149,7 @@ void Sequential::Implementation::make_trainer(const FitOptions& options, const F
 std::vector<std::string> Sequential::Implementation::warnings(const data::Batch& batch) {
   if (network->penalised().empty()) return {};
   Feeds feeds = feeds_of(batch, shape.sequences);
-  if (by_strength) feeds.emplace(network->strength.name(), Tensor::scalar(1, f32));
+  if (strength) feeds.emplace(network->strength.name(), Tensor::scalar(1, f32));
   return trainer->stationary_at_zero(feeds);
 }
 
@@ -185,11 +168,10 @@ FitResult Sequential::fit(TrainingData data, const FitOptions& options) {
     const Tensor* steps = self.store().find("step");
     state.first_step = steps == nullptr ? 0 : static_cast<int64_t>(steps->item());
   }
-  const PenaltySchedule penalties = penalty_schedule(options, state.total_steps);
   self.set_training(true);
   const auto end_training = [](Implementation* model) { model->set_training(false); };
   const std::unique_ptr<Implementation, decltype(end_training)> training(&self, end_training);
-  self.make_trainer(options, state, penalties);
+  self.make_trainer(options, state);
   if (options.on_start)
     options.on_start(self.trainer->report(), self.warnings(training_batches(first, options)[0]));
 
@@ -207,9 +189,7 @@ FitResult Sequential::fit(TrainingData data, const FitOptions& options) {
   model.learning_rate = [&](int64_t step) {
     return self.optimizer->learning_rate * factor(step - state.first_step);
   };
-  model.penalty_strength = [&](int64_t step) {
-    return penalties.strength ? penalties.strength(step - state.first_step) : 1;
-  };
+  model.penalty_strength = [&](int64_t step) { return self.strength ? self.strength(step) : 1; };
   model.support = [&] { return support_of(self.store(), self.network->penalised()); };
   model.certify = [&](const data::Dataset& dataset) {
     return certify(dataset, {.batch_size = 256, .time_multiple = options.time_multiple});

@@ -1,0 +1,72 @@
+#include "frontends/sequential/trainer_setup.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "graph/error.hpp"
+#include "ops/ops.hpp"
+
+namespace lariat {
+
+namespace {
+
+// What a fit of `steps` steps does with its penalties by its own step.
+struct PenaltySchedule {
+  std::optional<int64_t> settle_from;
+  Schedule strength;  // empty: always 1
+};
+
+PenaltySchedule penalty_schedule(const FitOptions& options, int64_t steps) {
+  const auto check_share = [](const char* name, double value) {
+    if (!(value >= 0 && value <= 1))
+      throw UserError(fmt::format("{} = {}: must be a number from 0 to 1", name, value));
+  };
+  check_share("settle_from", options.settle_from);
+  check_share("penalty_ramp", options.penalty_ramp);
+  check_share("after_settling", options.after_settling);
+  const auto steps_of = [&](double share) { return std::llround(share * static_cast<double>(steps)); };
+  PenaltySchedule schedule;
+  if (options.settle_from < 1) schedule.settle_from = steps_of(options.settle_from);
+  const int64_t ramp = steps_of(options.penalty_ramp);
+  const int64_t settled = schedule.settle_from.value_or(std::numeric_limits<int64_t>::max());
+  const double after = options.after_settling;
+  if (ramp > 0 || (schedule.settle_from && after != 1))
+    schedule.strength = [=](int64_t step) {
+      const double grown = ramp > 0 ? std::min(1.0, double(step + 1) / double(ramp)) : 1.0;
+      return step < settled ? grown : grown * after;
+    };
+  return schedule;
+}
+
+}  // namespace
+
+TrainerSetup trainer_setup(Network& network, const std::vector<Metric>& metrics, const FitOptions& options,
+                           const FitState& state) {
+  const auto from_first = [first = state.first_step](const Schedule& schedule) -> Schedule {
+    return [=](int64_t step) { return schedule(step - first); };
+  };
+  TrainerSetup setup{network.loss, {}, {}};
+  TrainerOptions& trainer = setup.options;
+  trainer.seed = options.seed;
+  trainer.threads = options.threads;
+  trainer.clip_norm = options.clip_norm;
+  trainer.clip_value = options.clip_value;
+  trainer.rewrite = options.rewrite;
+  if (options.schedule) trainer.schedule = from_first(options.schedule(state.total_steps));
+  const PenaltySchedule penalties = penalty_schedule(options, state.total_steps);
+  if (penalties.settle_from) trainer.settle_from = state.first_step + *penalties.settle_from;
+  if (penalties.strength && !network.penalties.values.empty()) {
+    setup.loss = scheduled_loss(network);
+    setup.strength = from_first(penalties.strength);
+    trainer.scheduled = {{network.strength, setup.strength}};
+  }
+  // The trainer wants scalars.
+  for (size_t i = 0; i < metrics.size(); ++i)
+    trainer.metrics.emplace_back(metrics[i].name, mean(network.example_metrics[i]));
+  return setup;
+}
+
+}  // namespace lariat
