@@ -34,10 +34,10 @@ struct Options {
 /// One coefficient: what came out on the examples that are looked at.
 struct Outcome {
   double lambda = 0;
-  Sparsity zeros;
+  Sparsity zeros = {};
   double accuracy = 0;
   /// Without the rewrite: as trained, with its own exact zeros, and with as many zeros as above.
-  Sparsity zeros_without;
+  Sparsity zeros_without = {};
   double accuracy_without = 0, accuracy_pruned = 0;
   double seconds = 0, seconds_without = 0;
 
