@@ -1,6 +1,6 @@
-// Every op of the registry on one thread: with the data of each of its samples, and element-wise ops also
-// with a million elements. Times are the kernel's and the serial executor's; work is what the record
-// estimates.
+// Every op of the registry, plugins in LARIAT_PLUGIN_PATH among them, on one thread: with the data of each of
+// its samples, and element-wise ops also with a million elements. Times are the kernel's and the serial
+// executor's; work is what the record estimates.
 
 #include <benchmark/benchmark.h>
 
@@ -12,6 +12,7 @@
 #include "graph/exec/executor.hpp"
 #include "graph/graph.hpp"
 #include "graph/registry.hpp"
+#include "ops/plugin/loader.hpp"
 
 namespace lariat {
 
@@ -95,6 +96,7 @@ void register_all() {
 
 int main(int count, char** arguments) {
   try {
+    for (const std::string& notice : lariat::load_plugins()) std::cerr << notice << "\n";
     lariat::register_all();
     benchmark::Initialize(&count, arguments);
     if (benchmark::ReportUnrecognizedArguments(count, arguments)) return 2;

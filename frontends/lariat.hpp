@@ -10,3 +10,4 @@
 #include "graph/graph.hpp"
 #include "graph/store.hpp"
 #include "ops/ops.hpp"
+#include "ops/plugin/loader.hpp"

@@ -11,6 +11,7 @@
 namespace lariat {
 
 class Graph;
+struct OpDef;
 
 /// A constant that belongs to a node. A graph is the body of a fused node.
 using Attribute = std::variant<bool, int64_t, double, std::string, std::vector<int64_t>, Shape, DType, Tensor,
@@ -39,9 +40,14 @@ class Attributes {
   auto begin() const { return entries_.begin(); }
   auto end() const { return entries_.end(); }
   bool empty() const { return entries_.empty(); }
+  /// The op whose node they belong to: what functions that several records share ask for their record.
+  /// nullptr until a graph takes them.
+  const OpDef* op() const { return op_; }
+  void set_op(const OpDef& op) { op_ = &op; }
 
  private:
   [[noreturn]] static void missing(std::string_view name);
+  const OpDef* op_ = nullptr;
   std::vector<std::pair<std::string, Attribute>> entries_;
 };
 

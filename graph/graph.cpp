@@ -79,6 +79,7 @@ Attributes checked_attributes(const OpDef& op, Attributes given, const std::stri
       throw UserError(fmt::format("{}the attribute '{}' is missing: {}", place, spec.name, spec.doc));
     given.set(spec.name, *spec.otherwise);
   }
+  given.set_op(op);
   return given;
 }
 

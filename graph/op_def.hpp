@@ -25,6 +25,7 @@ class InferContext {
   const T& attribute(std::string_view name) const {
     return attributes_.get<T>(name);
   }
+  const Attributes& attributes() const { return attributes_; }
   /// Rejects the inputs: the builder puts op, node and source line before the message.
   [[noreturn]] static void fail(const std::string& message);
 
@@ -277,6 +278,9 @@ struct Reject {
   std::string message;
 };
 
+/// What a plugin says of one of its ops.
+struct PluginOp;
+
 struct OpDef {
   std::string name;
   /// One line.
@@ -318,6 +322,8 @@ struct OpDef {
   std::string kinks = {};
   std::vector<Sample> samples = {};
   std::vector<Reject> rejects = {};
+  /// Where the op comes from; nullptr for a built-in one.
+  std::shared_ptr<const PluginOp> plugin = nullptr;
 };
 
 }  // namespace lariat

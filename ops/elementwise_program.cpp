@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "graph/error.hpp"
+#include "ops/plugin/guard.hpp"
 
 namespace lariat {
 
@@ -58,6 +59,8 @@ ElementwiseProgram::ElementwiseProgram(Extents space, DType dtype, std::span<con
   last_use_.assign(inputs_.size() + program_.size(), -1);
   for (size_t i = 0; i < program_.size(); ++i) {
     sum_of_.push_back(program_[i].block ? -1 : sums_++);
+    const OpDef* op = program_[i].attributes ? program_[i].attributes->op() : nullptr;
+    if (op && op->plugin && !from_plugin_) from_plugin_ = op;
     for (int argument : program_[i].arguments) last_use_[argument] = static_cast<int>(i);
   }
   output_of_.assign(program_.size(), -1);
@@ -163,7 +166,14 @@ void ElementwiseProgram::finish_sums(const KernelContext& k) const {
   }
 }
 
+// A plugin that leaves another rounding mode behind would do so for everyone.
 void ElementwiseProgram::run_range(const KernelContext& k, int64_t begin, int64_t end) const {
+  if (!from_plugin_) return run_blocks(k, begin, end);
+  const plugin::Failure failure = plugin::attempt_with_modes([&] { run_blocks(k, begin, end); });
+  if (failure) plugin::refuse(failure, plugin::elementwise_function, *from_plugin_->plugin);
+}
+
+void ElementwiseProgram::run_blocks(const KernelContext& k, int64_t begin, int64_t end) const {
   // Kept between calls, so that a step allocates nothing; nothing inside this function starts other tasks.
   thread_local std::vector<std::byte> scratch_memory;
   thread_local std::vector<const void*> registers, arguments;

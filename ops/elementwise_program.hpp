@@ -38,6 +38,7 @@ class ElementwiseProgram {
 
   void assign_slots();
   void run_range(const KernelContext& k, int64_t begin, int64_t end) const;
+  void run_blocks(const KernelContext& k, int64_t begin, int64_t end) const;
   void finish_sums(const KernelContext& k) const;
   const std::byte* fetch(const Input& input, const std::byte* data, std::byte* scratch, int64_t begin,
                          int64_t count) const;
@@ -54,6 +55,7 @@ class ElementwiseProgram {
   std::vector<int> slot_;       // scratch slot of each register, -1 for none
   std::vector<int64_t> lines_;  // first cache line that each instruction asks for, of a block
   int slots_ = 0, sums_ = 0;
+  const OpDef* from_plugin_ = nullptr;  // the first op whose code is not ours
 };
 
 }  // namespace lariat

@@ -137,7 +137,7 @@ TEST_CASE("cli: a recipe with an unknown key, a wrong type or a value out of ran
   refused("\"lstm\"", "\"lstn\"",
           ":10: [layers.0] kind = lstn: must be one of dense, conv1d, conv2d, max_pool1d, "
           "average_pool1d, max_pool2d, average_pool2d, lstm, bidirectional_lstm, stack_frames, layer_norm, "
-          "activation, dropout, image, flatten, global_average_pool, global_max_pool, last_step. Did you "
+          "activation, op, dropout, image, flatten, global_average_pool, global_max_pool, last_step. Did you "
           "mean 'lstm'?");
   refused(
       "l1=2e-3", "l1=-1",

@@ -4,13 +4,27 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <filesystem>
 #include <limits>
 
 #include "frontends/cli/console.hpp"
+#include "frontends/cli/embedded.hpp"
 #include "frontends/data/option_table.hpp"
 #include "graph/error.hpp"
+#include "ops/plugin/loader.hpp"
 
 namespace lariat::cli {
+
+namespace {
+
+// The folder beside the program, wherever the two were moved to.
+std::string installed_plugins() {
+  std::error_code none;
+  const std::filesystem::path program = std::filesystem::read_symlink("/proc/self/exe", none);
+  return none ? std::string() : (program.parent_path() / plugin_folder).lexically_normal().string();
+}
+
+}  // namespace
 
 Arguments::Arguments(std::string command, std::string doc, std::string example)
     : command_(std::move(command)), doc_(std::move(doc)), example_(std::move(example)) {}
@@ -80,6 +94,14 @@ void Arguments::seed(std::optional<int64_t>& target) {
 void Arguments::threads(std::optional<int64_t>& target) {
   integer("--threads", target, 1, 1024,
           "threads to use; otherwise what the machine allows; results are the same");
+}
+
+void Arguments::plugins() {
+  takes_plugins_ = true;
+  entries_.push_back(
+      {"--plugin", "FILE.so", "load the ops of this plugin", false, false, true, [](const Strings& files) {
+         for (const std::string& file : files) load_plugin(file);
+       }});
 }
 
 void Arguments::json(std::string& target) {
@@ -197,6 +219,8 @@ bool Arguments::read(const Strings& words) const {
     }
   }
   if (next < rest.size()) unexpected(rest[next]);
+  if (takes_plugins_)
+    for (const std::string& notice : load_plugins(installed_plugins())) report(notice);
   return true;
 }
 

@@ -43,6 +43,9 @@ class Arguments {
   /// --seed and --threads, as every command that computes has them.
   void seed(std::optional<int64_t>& target);
   void threads(std::optional<int64_t>& target);
+  /// --plugin FILE, as every command that builds or loads models has it; read() loads these plugins, then
+  /// those that LARIAT_PLUGIN_PATH and the installation hold.
+  void plugins();
   /// --json FILE.
   void json(std::string& target);
 
@@ -64,6 +67,7 @@ class Arguments {
 
   std::string command_, doc_, example_;
   std::vector<Entry> entries_;
+  bool takes_plugins_ = false;
 };
 
 }  // namespace lariat::cli

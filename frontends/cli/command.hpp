@@ -30,6 +30,7 @@ void graph(const Strings& arguments);
 void gradcheck(const Strings& arguments);
 void solve(const Strings& arguments);
 void path(const Strings& arguments);
+void plugin(const Strings& arguments);
 void demo(const Strings& arguments);
 
 }  // namespace lariat::cli

@@ -52,6 +52,7 @@ void evaluate(const Strings& words) {
       "train, validation or test (the default)");
   arguments.repeated("--held-out", "SPEAKER", held_out, "take this speaker's recordings as the test");
   arguments.threads(threads);
+  arguments.plugins();
   arguments.json(json_name);
   if (!arguments.read(words)) return;
   check_outputs({json_name}, {file});

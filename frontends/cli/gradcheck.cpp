@@ -25,6 +25,7 @@ void gradcheck(const Strings& words) {
   arguments.words("OP", names, "the ops to check; without one, all of them", false);
   arguments.seed(seed);
   arguments.threads(threads);
+  arguments.plugins();
   arguments.json(json_name);
   if (!arguments.read(words)) return;
 

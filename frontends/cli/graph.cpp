@@ -35,6 +35,7 @@ void graph(const Strings& words) {
   arguments.option("--dot", "FILE", dot, "write Graphviz's format; - is standard output");
   arguments.flag("--text", text, "print the graph as text; the default unless --dot is given");
   arguments.option("--after", "PASS", after, "stop after this pass of the list; none: before the first");
+  arguments.plugins();
   arguments.flag("--passes", show_passes, "list the passes in their order");
   if (!arguments.read(words)) return;
   if (show_passes) return list_passes();

@@ -71,6 +71,7 @@ void inspect(const Strings& words) {
                       "lariat inspect digits.safetensors");
   std::string file, json_name;
   arguments.word("MODEL", file, "what lariat train wrote");
+  arguments.plugins();
   arguments.json(json_name);
   if (!arguments.read(words)) return;
   check_outputs({json_name}, {file});

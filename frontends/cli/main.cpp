@@ -25,6 +25,7 @@ const std::vector<Command> commands{
     {"gradcheck", "compare gradients of ops with finite differences", gradcheck},
     {"solve", "fit a sparse linear model to high accuracy, with a certificate", solve},
     {"path", "fit it along a sequence of penalties, with cross-validation", path},
+    {"plugin", "write a plugin with an op of your own, or check one", plugin},
     {"demo", "generate spoken digits, train a sparse recogniser on them, use it", demo},
 };
 

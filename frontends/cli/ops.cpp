@@ -6,6 +6,7 @@
 #include "frontends/cli/table.hpp"
 #include "graph/print.hpp"
 #include "graph/registry.hpp"
+#include "ops/plugin/loader.hpp"
 
 namespace lariat::cli {
 
@@ -15,6 +16,7 @@ using Rows = std::vector<Strings>;
 
 void list_ops(const Strings& words) {
   Arguments arguments("lariat ops list", "Lists all ops with what each computes.", "lariat ops list");
+  arguments.plugins();
   if (!arguments.read(words)) return;
   Rows rows;
   for (const OpDef* op : registry().all()) rows.push_back({op->name, op->doc});
@@ -134,6 +136,18 @@ Rows reject_rows(const OpDef& op) {
   return rows;
 }
 
+Rows origin_rows(const OpDef& op) {
+  if (!op.plugin) return {};
+  const PluginOrigin origin = plugin_origin(op);
+  Rows rows{{"plugin", fmt::format("{} {}", origin.plugin, origin.version)},
+            {"file", origin.file},
+            {"op", fmt::format("version {}", origin.op_version)}};
+  if (!origin.domain.empty()) rows.push_back({"domain", origin.domain});
+  if (!origin.thread_safe) rows.push_back({"threads", "one call at a time, on one thread"});
+  if (!origin.deterministic) rows.push_back({"results", "equal inputs may give other bits"});
+  return rows;
+}
+
 Rows named(const std::vector<InputSpec>& specs) {
   Rows rows;
   for (const InputSpec& spec : specs) rows.push_back({spec.name, spec.doc});
@@ -145,6 +159,7 @@ std::string describe(const OpDef& op) {
   for (const InputSpec& input : op.inputs) inputs.push_back(input.name);
   std::string result =
       fmt::format("{}({}{})\n{}\n", op.name, fmt::join(inputs, ", "), op.variadic ? ", …" : "", op.doc);
+  result += section("Origin", origin_rows(op));
   result += section("Inputs", named(op.inputs));
   result +=
       section(op.variadic_outputs ? "Outputs (as many as the attributes say)" : "Outputs", named(op.outputs));
@@ -162,6 +177,7 @@ void show_op(const Strings& words) {
                       "lariat ops show matmul");
   std::string name;
   arguments.word("NAME", name, "the op, as lariat ops list names it");
+  arguments.plugins();
   if (!arguments.read(words)) return;
   print(describe(registry().get(name)));
 }

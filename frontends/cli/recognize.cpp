@@ -21,6 +21,7 @@ void recognize(const Strings& words) {
   arguments.word("MODEL", file, "what lariat train wrote");
   arguments.words("FILE", audio, "WAV, FLAC, AIFF or SPHERE");
   arguments.threads(threads);
+  arguments.plugins();
   arguments.json(json_name);
   if (!arguments.read(words)) return;
   Strings inputs = audio;

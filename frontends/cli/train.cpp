@@ -36,6 +36,7 @@ bool read_options(const Strings& words, Options& options) {
                      "test on this speaker, whom training does not hear");
   arguments.seed(options.seed);
   arguments.threads(options.threads);
+  arguments.plugins();
   arguments.json(options.json);
   arguments.option("--resume", "CHECKPOINT", options.resume,
                    "go on where a run with the same recipe stopped");

@@ -112,6 +112,11 @@ struct LayerNorm : LayerSpec {
 struct Activation : LayerSpec {
   explicit Activation(ActivationFunction function);
 };
+/// An op of one input, a plugin's for instance; frames behind a sequence's end are 0 for it. `attributes` as
+/// "beta = 2, axes = 0 1".
+struct OpLayer : LayerSpec {
+  explicit OpLayer(const std::string& op, const std::string& attributes = {});
+};
 /// Zeros a share `rate` of the values in training and scales the others by 1/(1 - rate). Srivastava et al.
 /// (2014).
 struct Dropout : LayerSpec {

@@ -6,6 +6,8 @@
 
 #include "graph/error.hpp"
 #include "graph/op_def.hpp"
+#include "graph/registry.hpp"
+#include "ops/plugin/loader.hpp"
 
 namespace lariat {
 
@@ -29,6 +31,46 @@ bool is_deep(const std::string& note) {
   };
   [[maybe_unused]] const auto parsed = nlohmann::json::parse(note, watch, false);
   return deep;
+}
+
+// The ops of plugins that the layers name, with where they come from.
+ordered_json plugins_of(const std::vector<LayerSpec>& layers) {
+  ordered_json result = ordered_json::array();
+  for (const LayerSpec& layer : layers) {
+    const OpDef* op = layer.kind == "op" ? registry().find(layer.at("op")) : nullptr;
+    if (op == nullptr || !op->plugin) continue;
+    const PluginOrigin origin = plugin_origin(*op);
+    result.push_back({{"op", op->name},
+                      {"op_version", origin.op_version},
+                      {"plugin", origin.plugin},
+                      {"version", origin.version}});
+  }
+  return result;
+}
+
+// Nothing is loaded because a file names it.
+void check_plugins(const Store& store, const std::string& file) {
+  if (!store.metadata().contains("plugins")) return;
+  const auto list = ordered_json::parse(note_of(store, "plugins", file), nullptr, false);
+  try {
+    for (const auto& entry : list) {
+      const auto name = entry.at("op").get<std::string>();
+      const auto version = entry.at("op_version").get<uint32_t>();
+      const OpDef* op = registry().find(name);
+      if (op == nullptr)
+        throw UserError(
+            fmt::format("'{}' needs the op '{}' of the plugin '{}' version {}, which is not loaded; {}", file,
+                        name, entry.at("plugin").get<std::string>(), entry.at("version").get<std::string>(),
+                        how_to_load_plugins));
+      const uint32_t loaded = op->plugin ? plugin_origin(*op).op_version : 0;
+      if (loaded != version)
+        throw UserError(fmt::format("'{}' needs version {} of the op '{}'; version {} is loaded, from {}",
+                                    file, version, name, loaded,
+                                    op->plugin ? origin_of(*op) : "Lariat itself"));
+    }
+  } catch (const nlohmann::json::exception&) {
+    throw UserError(fmt::format("'{}': its note 'plugins' is damaged; save it again", file));
+  }
 }
 
 }  // namespace
@@ -77,6 +119,8 @@ void write_header(Store& store, const ModelHeader& header) {
   write_format(store, model_format);
   auto& notes = store.metadata();
   notes["layers"] = to_json(header.layers);
+  if (const ordered_json plugins = plugins_of(header.layers); !plugins.empty())
+    notes["plugins"] = plugins.dump();
   notes["input"] =
       ordered_json{{"sequences", header.shape.sequences}, {"dimensions", header.shape.dimensions}}.dump();
   notes["classes"] = ordered_json(header.shape.classes).dump();
@@ -84,6 +128,7 @@ void write_header(Store& store, const ModelHeader& header) {
 
 ModelHeader read_header(const Store& store, const std::string& file) {
   check_format(store, model_format, file);
+  check_plugins(store, file);
   ModelHeader header;
   const std::string& layers = note_of(store, "layers", file);
   at_place(fmt::format("'{}': ", file), [&] { header.layers = layers_from_json(layers); });

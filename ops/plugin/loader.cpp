@@ -1,0 +1,223 @@
+#include "ops/plugin/loader.hpp"
+
+#include <dlfcn.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <clocale>
+#include <csignal>
+#include <filesystem>
+#include <map>
+#include <mutex>
+
+#include "graph/error.hpp"
+#include "graph/registry.hpp"
+#include "ops/plugin/guard.hpp"
+#include "ops/plugin/structs.hpp"
+
+namespace lariat {
+
+namespace {
+
+namespace fs = std::filesystem;
+using namespace plugin;
+
+constexpr const char* entry_name = "lariat_plugin_entry";
+
+// What code that runs when a library is loaded may change for the whole process. -Ofast sets flush-to-zero.
+class ProcessState {
+ public:
+  ProcessState() : locale_(text_of(std::setlocale(LC_ALL, nullptr))), thread_locale_(uselocale(nullptr)) {
+    for (int signal = 1; signal < NSIG; ++signal) sigaction(signal, nullptr, &actions_[signal]);
+  }
+  ~ProcessState() {
+    modes_.restore();
+    uselocale(thread_locale_);
+    if (locale_ != text_of(std::setlocale(LC_ALL, nullptr))) std::setlocale(LC_ALL, locale_.c_str());
+    for (int signal = 1; signal < NSIG; ++signal) {
+      struct sigaction present = {};
+      if (sigaction(signal, nullptr, &present) == 0 && present.sa_handler != actions_[signal].sa_handler)
+        sigaction(signal, &actions_[signal], nullptr);
+    }
+  }
+  ProcessState(const ProcessState&) = delete;
+  ProcessState& operator=(const ProcessState&) = delete;
+
+ private:
+  FloatModes modes_;
+  std::string locale_;
+  locale_t thread_locale_;
+  struct sigaction actions_[NSIG] = {};
+};
+
+struct Loaded {
+  std::recursive_mutex mutex;
+  std::vector<std::shared_ptr<const Plugin>> plugins;
+};
+
+Loaded& loaded() {
+  static Loaded instance;
+  return instance;
+}
+
+// The description that the file's entry returns. A library that is refused stays mapped all the same: it may
+// have left addresses of its code anywhere.
+const void* enter(const std::string& file) {
+  void* library = nullptr;
+  const lariat_plugin* description = nullptr;
+  const auto opening = attempt([&] {
+    library = dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL);
+    return lariat_status{LARIAT_OK};
+  });
+  if (opening.threw)
+    throw UserError("it let an exception out while it was loaded; its global objects must not throw");
+  if (library == nullptr) {
+    std::string why = text_of(dlerror());
+    if (why.starts_with(file + ": ")) why.erase(0, file.size() + 2);
+    throw UserError(fmt::format("it cannot be loaded: {}", why));
+  }
+  void* symbol = dlsym(library, entry_name);
+  if (symbol == nullptr)
+    throw UserError(fmt::format("it is no plugin of Lariat: it exports no function {}", entry_name));
+  const auto entry = reinterpret_cast<const lariat_plugin* (*)(const lariat_host*)>(symbol);
+  take_message();
+  const Failure failure = attempt([&] {
+    description = entry(&host());
+    return lariat_status{LARIAT_OK};
+  });
+  if (failure.threw) throw UserError(fmt::format("it let an exception out of {}", entry_name));
+  if (description == nullptr) {
+    const std::string why = take_message();
+    throw UserError(why.empty() ? fmt::format("its {} returned NULL without a message", entry_name)
+                                : fmt::format("it refuses this host: {}", why));
+  }
+  return description;
+}
+
+lariat_plugin checked(const void* description) {
+  const auto entry = read_struct<lariat_plugin>(description, first::plugin, "its description");
+  if (entry.magic != LARIAT_OP_MAGIC)
+    throw UserError(fmt::format("its description has the magic number {:08x}; lariat_op.h has {:08x}",
+                                entry.magic, LARIAT_OP_MAGIC));
+  if (entry.major != LARIAT_OP_MAJOR)
+    throw UserError(
+        fmt::format("it was compiled against version {}.{} of lariat_op.h, this host has {}.{}; compile "
+                    "it against this host's",
+                    entry.major, entry.minor, LARIAT_OP_MAJOR, LARIAT_OP_MINOR));
+  if (entry.needs_minor > LARIAT_OP_MINOR)
+    throw UserError(
+        fmt::format("it needs version {}.{} of lariat_op.h, this host has {}.{}; use a newer Lariat",
+                    entry.major, entry.needs_minor, LARIAT_OP_MAJOR, LARIAT_OP_MINOR));
+  if (text_of(entry.name).empty() || text_of(entry.version).empty())
+    throw UserError("its description gives no name or version");
+  return entry;
+}
+
+void register_ops(const lariat_plugin& entry, const std::shared_ptr<Plugin>& plugin) {
+  std::vector<OpDef> records;
+  if (entry.op_count < 1) throw UserError("it has no ops");
+  for_each(entry.ops, entry.op_count, first::op, "ops", [&](const lariat_op& op, int64_t) {
+    for (OpDef& record : records_of(op, plugin)) records.push_back(std::move(record));
+  });
+  // All or none of them.
+  for (size_t i = 0; i < records.size(); ++i) {
+    const std::string& name = records[i].name;
+    for (size_t j = 0; j < i; ++j)
+      if (records[j].name == name) throw UserError(fmt::format("it defines the op '{}' twice", name));
+    const OpDef* known = registry().find(name);
+    if (known == nullptr) continue;
+    throw UserError(fmt::format(
+        "its op '{}' is known already from {}; load one of the two, or rename it", name,
+        known->plugin ? fmt::format("'{}'", known->plugin->plugin->file) : std::string("Lariat itself")));
+  }
+  for (OpDef& record : records) plugin->ops.push_back(&registry().add(std::move(record)));
+}
+
+std::vector<std::string> shared_objects(const std::string& folder) {
+  std::vector<std::string> files;
+  std::error_code none;
+  for (const fs::directory_entry& entry : fs::directory_iterator(folder, none))
+    if (entry.path().extension() == ".so") files.push_back(entry.path().string());
+  std::sort(files.begin(), files.end());
+  return files;
+}
+
+}  // namespace
+
+const Plugin& load_plugin(const std::string& file) {
+  const std::lock_guard lock(loaded().mutex);
+  std::error_code missing;
+  const fs::path path = fs::canonical(file, missing);
+  if (missing || !fs::is_regular_file(path, missing))
+    throw UserError(
+        fmt::format("plugin '{}': there is no such file; give the path of a shared object", file));
+  for (const auto& known : loaded().plugins)
+    if (known->file == path) return *known;
+  try {
+    const ProcessState before;
+    const lariat_plugin entry = checked(enter(path.string()));
+    const auto plugin = std::make_shared<Plugin>(
+        Plugin{path.string(), text_of(entry.name), text_of(entry.version), text_of(entry.doc)});
+    register_ops(entry, plugin);
+    loaded().plugins.push_back(plugin);
+    return *plugin;
+  } catch (const UserError& error) {
+    throw UserError(fmt::format("plugin '{}': {}", file, error.what()));
+  }
+}
+
+std::vector<std::string> load_plugins(const std::string& installed) {
+  std::vector<std::string> notices;
+  std::vector<std::string> folders;
+  std::string list = text_of(std::getenv("LARIAT_PLUGIN_PATH"));
+  for (size_t begin = 0; begin < list.size();) {
+    const size_t end = std::min(list.find(':', begin), list.size());
+    const std::string folder = list.substr(begin, end - begin);
+    begin = end + 1;
+    if (fs::path(folder).is_absolute()) {
+      folders.push_back(folder);
+    } else {
+      notices.push_back(
+          fmt::format("LARIAT_PLUGIN_PATH: '{}' is no absolute path and is left out; plugins are not taken "
+                      "from the working "
+                      "folder",
+                      folder));
+    }
+  }
+  if (!installed.empty()) folders.push_back(installed);
+  for (const std::string& folder : folders)
+    for (const std::string& file : shared_objects(folder)) {
+      try {
+        load_plugin(file);
+      } catch (const UserError& error) {
+        notices.push_back(fmt::format("left out: {}", error.what()));
+      }
+    }
+  return notices;
+}
+
+std::vector<std::shared_ptr<const Plugin>> loaded_plugins() {
+  const std::lock_guard lock(loaded().mutex);
+  return loaded().plugins;
+}
+
+PluginOrigin plugin_origin(const OpDef& op) {
+  require(op.plugin != nullptr, "the origin of a plugin's op is asked for");
+  const Plugin& plugin = *op.plugin->plugin;
+  const lariat_op& functions = op.plugin->functions;
+  return {plugin.name,
+          plugin.version,
+          plugin.file,
+          text_of(functions.domain),
+          functions.version,
+          op.plugin->is_thread_safe(),
+          (functions.flags & LARIAT_DETERMINISTIC) != 0};
+}
+
+std::string origin_of(const OpDef& op) {
+  if (!op.plugin) return {};
+  const PluginOrigin origin = plugin_origin(op);
+  return fmt::format("the plugin '{}' version {} ('{}')", origin.plugin, origin.version, origin.file);
+}
+
+}  // namespace lariat
