@@ -82,8 +82,8 @@ class AdamWorkload final : public Workload {
     const Value step = graph.state("step", {}, init::zeros(), i32) + graph.constant(1, i32);
     graph.update("step", step);
     const Value rate = graph.constant(learning_rate);
-    UpdateContext context(graph, parameter, graph.input("gradient", {count}), rate, cast(step, f32));
-    graph.update("parameter", proximal_update(Optimizer(Adam{}).propose(context), {}));
+    UpdateContext context(graph, parameter, graph.input("gradient", {count}), rate, cast(step, f32), false);
+    graph.update("parameter", Optimizer(Adam{}).propose(context).point);
     graph.output("step", step);
     program_ = std::make_unique<Program>(graph);
     store_.set("parameter", Tensor::of<float>({count}, numbers("parameter", count)));

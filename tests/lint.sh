@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Formatting, warnings as errors, and the layering rule: frontends → autodiff → ops → graph, nothing upwards.
+# Formatting, warnings as errors (of the benchmarks too), and the layering rule: frontends → autodiff → ops → graph, nothing upwards.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 failed=0
@@ -23,7 +23,7 @@ forbid frontends/speech frontends/sequential frontends/recipe frontends/cli
 forbid frontends/sequential frontends/recipe frontends/cli
 forbid frontends/recipe frontends/cli
 
-[ -f build-lint/build.ninja ] || meson setup build-lint --werror -Db_pch=false >/dev/null || exit 1
+[ -f build-lint/build.ninja ] || meson setup build-lint --werror -Db_pch=false -Dbenchmarks=true >/dev/null || exit 1
 ninja -C build-lint --quiet || say "the compiler warns"
 
 [ $failed -eq 0 ] && echo "lint: clean"
