@@ -1,7 +1,5 @@
 #pragma once
 
-#include <cmath>
-
 #include "ops/elementwise.hpp"
 #include "ops/simd.hpp"
 
@@ -11,8 +9,8 @@ namespace lariat {
 // φ'(0+) > 0 and flatten out.
 
 /// The record of the prox of such a penalty, argmin_w weight·φ(w) + (w − v)²/(2 step). `factory` takes the
-/// node's attributes and returns the prox as a function of |v| and c = weight·step, both doubles: of c φ(w) +
-/// (w − |v|)²/2.
+/// node's attributes and returns the prox as a function of |v| and c = weight·step, batches of doubles: of
+/// c φ(w) + (w − |v|)²/2.
 template <class Factory>
 OpDef concave_prox_op(std::string name, std::string doc, Factory) {
   return elementwise_op(
@@ -20,17 +18,15 @@ OpDef concave_prox_op(std::string name, std::string doc, Factory) {
       {{"v", ""}, {"step", "above 0, or 0 for no step"}, {"weight", "at least 0"}},
       float_blocks_with<3>([](const Attributes& attributes) {
         return [prox = Factory{}(attributes)](auto v, auto step, auto weight) {
-          return scalar_apply(
-              [&](auto one_v, auto one_step, auto one_weight) {
-                using T = decltype(one_v);
-                const double size = std::abs(static_cast<double>(one_v)),
-                             c = static_cast<double>(one_step) * static_cast<double>(one_weight);
-                if (std::isnan(size) || std::isnan(c)) return static_cast<T>(size + c);
-                const double moved = c > 0 && std::isfinite(size) ? prox(size, c) : size;
-                // Adding 0 makes a zero +0.
-                return static_cast<T>(std::copysign(moved, static_cast<double>(one_v))) + T(0);
-              },
-              v, step, weight);
+          const auto of_doubles = [&](auto one_v, auto one_step, auto one_weight) {
+            using Doubles = decltype(one_v);
+            const Doubles size = abs(one_v), c = one_step * one_weight;
+            const auto moves = c > Doubles(0) && size <= Doubles(std::numeric_limits<double>::max());
+            // Adding 0 makes a zero +0.
+            const Doubles moved = xsimd::copysign(select(moves, prox(size, c), size), one_v) + Doubles(0);
+            return select(is_nan(size) || is_nan(c), size + c, moved);
+          };
+          return double_apply(of_doubles, v, step, weight);
         };
       }));
 }

@@ -1,5 +1,3 @@
-#include <cmath>
-
 #include "ops/concave.hpp"
 #include "ops/ops.hpp"
 #include "ops/records.hpp"
@@ -15,16 +13,21 @@ std::vector<TensorType> infer(const InferContext& c) {
 
 // The least of F(w) = c·ln(1 + w/ε) + (w − v)²/2 over w ≥ 0. F' = 0 at the roots of w² + (ε − v)w + c − vε,
 // of which the larger one is a minimum:  w = (v − ε + q)/2 with q² = (v + ε)² − 4c.
-double minimiser(double v, double c, double epsilon) {
-  const double sum = v + epsilon, edge = 2 * std::sqrt(c);
-  if (sum <= edge && c > 0) return 0;  // F rises throughout
-  const double q = std::sqrt(sum - edge) * std::sqrt(sum + edge);
+template <class Doubles>
+Doubles minimiser(Doubles v, Doubles c, Doubles epsilon) {
+  const Doubles zero(0), root = sqrt(c), sum = v + epsilon, edge = Doubles(2) * root;
+  const auto rises = sum <= edge;  // F throughout
+  const Doubles q = sqrt(positive_part(sum - edge)) * sqrt(sum + edge);
   // Where v < ε the first form would cancel; the roots' product is c − vε.
-  const double w = v >= epsilon ? (v - epsilon + q) / 2 : 2 * epsilon * (v - c / epsilon) / (epsilon - v + q);
-  if (!(w > 0)) return 0;
+  const Doubles w = select(v >= epsilon, (v - epsilon + q) / Doubles(2),
+                           Doubles(2) * epsilon * (v - c / epsilon) / (epsilon - v + q));
+  const auto candidate = w > zero && !rises;
   // For c ≤ ε² F' rises, and w is the only minimum; else it must beat F(0) = v²/2.
-  const bool convex = std::sqrt(c) <= epsilon;
-  return convex || c * std::log1p(w / epsilon) < w * (v - w / 2) ? w : 0;
+  const auto convex = root <= epsilon;
+  if (all(convex || !candidate)) return select(candidate, w, zero);
+  const Doubles ratio = select(candidate, w, zero) / epsilon;
+  const auto beats = c * log1p(ratio) < w * (v - w / Doubles(2));
+  return select(candidate && (convex || beats), w, zero);
 }
 
 }  // namespace
@@ -33,8 +36,8 @@ OpDef records::log_sum_prox() {
   OpDef def = concave_prox_op(
       "log_sum_prox", "argmin_w weight·log_sum(w) + (w - v)²/(2 step), the global minimiser for every step.",
       [](const Attributes& attributes) {
-        return [epsilon = attributes.get<double>("epsilon")](double v, double c) {
-          return minimiser(v, c, epsilon);
+        return [epsilon = attributes.get<double>("epsilon")](auto v, auto c) {
+          return minimiser(v, c, decltype(v)(epsilon));
         };
       });
   def.attributes = {{"epsilon", AttributeKind::real, "log_sum's", Attribute(0.1), 0, 1e300}};

@@ -1,5 +1,3 @@
-#include <cmath>
-
 #include "ops/concave.hpp"
 #include "ops/ops.hpp"
 #include "ops/records.hpp"
@@ -22,11 +20,13 @@ OpDef records::mcp_prox() {
   OpDef def = concave_prox_op(
       "mcp_prox", "argmin_w weight·mcp(w) + (w - v)²/(2 step), the global minimiser for every step.",
       [](const Attributes& attributes) {
-        return [lambda = attributes.get<double>("lambda"), gamma = attributes.get<double>("gamma")](
-                   double v, double c) {
-          if (c >= gamma) return v > lambda * std::sqrt(gamma) * std::sqrt(c) ? v : 0.0;
-          if (v <= c * lambda) return 0.0;
-          return v >= gamma * lambda ? v : (v - c * lambda) / (1 - c / gamma);
+        return [lambda = attributes.get<double>("lambda"), gamma = attributes.get<double>("gamma")](auto v,
+                                                                                                    auto c) {
+          using Doubles = decltype(v);
+          const Doubles zero(0), slope(lambda), bend(gamma), soft = v - c * slope;
+          const Doubles hard = select(v > slope * sqrt(bend) * sqrt(c), v, zero);
+          const Doubles firm = select(v >= bend * slope, v, soft / (Doubles(1) - c / bend));
+          return select(c >= bend, hard, select(soft <= zero, zero, firm));
         };
       });
   def.attributes = {{"lambda", AttributeKind::real, "mcp's", Attribute(1.0), 0, 1e300},

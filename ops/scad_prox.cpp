@@ -1,6 +1,3 @@
-#include <algorithm>
-#include <cmath>
-
 #include "ops/concave.hpp"
 #include "ops/ops.hpp"
 #include "ops/records.hpp"
@@ -16,14 +13,16 @@ std::vector<TensorType> infer(const InferContext& c) {
 
 // The least of F(w) = c·φ(w) + (w − v)²/2 over w ≥ 0. F' is w − v + cλ up to λ, then bends with slope
 // 1 − c/(a − 1) up to aλ, then w − v.
-double minimiser(double v, double c, double lambda, double a) {
-  if (c < a - 1) {  // F' rises throughout
-    if (v <= (1 + c) * lambda) return std::max(v - c * lambda, 0.0);
-    return v >= a * lambda ? v : ((a - 1) * v - c * a * lambda) / (a - 1 - c);
-  }
-  // F' falls from λ to aλ, so the soft threshold up to λ competes with v, where F is cλ²(a + 1)/2.
-  if (c >= a + 1) return v > lambda * std::sqrt(c) * std::sqrt(a + 1) ? v : 0.0;
-  return 2 * v > (a + 1 + c) * lambda ? v : std::max(v - c * lambda, 0.0);
+template <class Doubles>
+Doubles minimiser(Doubles v, Doubles c, Doubles lambda, Doubles a) {
+  const Doubles zero(0), one(1), soft = positive_part(v - c * lambda);
+  // For c < a − 1 F' rises throughout.
+  const Doubles bent = ((a - one) * v - c * a * lambda) / (a - one - c);
+  const Doubles rising = select(v <= (one + c) * lambda, soft, select(v >= a * lambda, v, bent));
+  // Else F' falls from λ to aλ, so the soft threshold up to λ competes with v, where F is cλ²(a + 1)/2.
+  const Doubles jumping = select(Doubles(2) * v > (a + one + c) * lambda, v, soft);
+  const Doubles hard = select(v > lambda * sqrt(c) * sqrt(a + one), v, zero);
+  return select(c < a - one, rising, select(c >= a + one, hard, jumping));
 }
 
 }  // namespace
@@ -34,8 +33,9 @@ OpDef records::scad_prox() {
       "argmin_w weight·scad(w) + (w - v)²/(2 step), the global minimiser for every step (Fan and Li 2001 for "
       "a step of 1).",
       [](const Attributes& attributes) {
-        return [lambda = attributes.get<double>("lambda"), a = attributes.get<double>("a")](
-                   double v, double c) { return minimiser(v, c, lambda, a); };
+        return [lambda = attributes.get<double>("lambda"), a = attributes.get<double>("a")](auto v, auto c) {
+          return minimiser(v, c, decltype(v)(lambda), decltype(v)(a));
+        };
       });
   def.attributes = {{"lambda", AttributeKind::real, "scad's", Attribute(1.0), 0, 1e300},
                     {"a", AttributeKind::real, "scad's", Attribute(3.7), 1, 1e300}};

@@ -71,6 +71,30 @@ auto scalar_apply(const F& f, const Batches&... arguments) {
   return Batch::load_aligned(out);
 }
 
+/// f on batches of doubles, for formulas that cancel; `arguments` may be batches of floats.
+template <class F, class... Batches>
+auto double_apply(const F& f, const Batches&... arguments) {
+  using Batch = std::common_type_t<Batches...>;
+  using T = typename Batch::value_type;
+  using Wide = xsimd::batch<double>;
+  if constexpr (std::is_same_v<T, double>) {
+    return f(arguments...);
+  } else {
+    alignas(64) T in[sizeof...(Batches)][Batch::size];
+    alignas(64) double wide[sizeof...(Batches)][Batch::size];
+    size_t row = 0;
+    (arguments.store_aligned(in[row++]), ...);
+    for (size_t k = 0; k < sizeof...(Batches); ++k) std::copy_n(in[k], size_t{Batch::size}, wide[k]);
+    [&]<size_t... I>(std::index_sequence<I...>) {
+      for (size_t j = 0; j < Batch::size; j += Wide::size)
+        f(Wide::load_aligned(wide[I] + j)...).store_aligned(wide[0] + j);
+    }
+    (std::index_sequence_for<Batches...>());
+    std::copy_n(wide[0], size_t{Batch::size}, in[0]);
+    return Batch::load_aligned(in[0]);
+  }
+}
+
 /// The next wider floating-point type, for formulas that cancel.
 template <class T>
 using Wider = std::conditional_t<std::is_same_v<T, float>, double, long double>;
