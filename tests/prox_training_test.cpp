@@ -156,3 +156,58 @@ TEST_CASE("the fused lasso has one step for all elements, and its order is exact
     CHECK(cost(beside) >= cost(best) - 1e-9);
   }
 }
+
+// Wen et al. (2018) with groups that do not overlap: unit k's gates from the input, and all that reads it.
+TEST_CASE("units of an LSTM go as a whole, across three tensors, and nothing reads them then") {
+  constexpr int64_t inputs = 3, units = 8, time = 5, examples = 60;
+  Graph g;
+  const Value x = g.input("x", {dim::batch, time, inputs}, f64), y = g.input("y", {dim::batch, 1}, f64);
+  const Value W = g.parameter("W", {inputs, 4 * units}, init::uniform(0.5), f64),
+              U = g.parameter("U", {units, 4 * units}, init::uniform(0.5), f64),
+              b = g.parameter("b", {4 * units}, init::zeros(), f64),
+              V = g.parameter("V", {units, 1}, init::uniform(0.5), f64);
+  const Value last = reshape(slice(lstm(x, W, U, b), 1, time - 1, time), {dim::batch, units});
+  const Value prediction = matmul(last, V);
+  const Value gates = reshape(transpose(reshape(W, {inputs, 4, units}), {2, 0, 1}), {units, 4 * inputs});
+  const Value penalty = sum(norm2(concat({gates, U, V}, 1), {1}));
+  Trainer trainer(mean(square(prediction - y)) + 0.01 * penalty, Adam{.learning_rate = 0.01}, {.threads = 1});
+  CHECK(trainer.report().refused.empty());
+  CHECK(trainer.report().text().find("‖W, U, V‖₂ -> group soft threshold") != std::string::npos);
+
+  const Tensor series = random_tensor<double>({examples, time, inputs}, 90);
+  Tensor sums(f64, {examples, 1});
+  for (int64_t i = 0; i < examples; ++i) {
+    double sum = 0;
+    for (int64_t t = 0; t < time; ++t) sum += series.at((i * time + t) * inputs);
+    sums.data<double>()[i] = 0.3 * sum;
+  }
+  const Feeds feeds{{"x", series}, {"y", sums}};
+  for (int i = 0; i < 1500; ++i) trainer.step(feeds);
+
+  const Tensor w = trainer.value(W), u = trainer.value(U), v = trainer.value(V);
+  std::vector<int64_t> gone;
+  for (int64_t k = 0; k < units; ++k) {
+    int64_t zeros = v.at(k) == 0;
+    for (int64_t gate = 0; gate < 4; ++gate) {
+      for (int64_t i = 0; i < inputs; ++i) zeros += w.at((i * 4 + gate) * units + k) == 0;
+      for (int64_t j = 0; j < units; ++j) zeros += u.at((k * 4 + gate) * units + j) == 0;
+    }
+    CHECK((zeros == 0 || zeros == 4 * inputs + 4 * units + 1));
+    if (zeros > 0) gone.push_back(k);
+  }
+  CHECK(gone.size() >= 2);
+  CHECK(gone.size() < units);
+
+  const auto predictions = [&] {
+    const std::vector<Value> outputs{prediction};
+    return trainer.evaluate(outputs, {{"x", series}})[0];
+  };
+  const Tensor before = predictions();
+  for (const int64_t k : gone)
+    for (int64_t gate = 0; gate < 4; ++gate) {
+      trainer.store().get("b").data<double>()[gate * units + k] = 7;
+      for (int64_t j = 0; j < units; ++j)
+        trainer.store().get("U").data<double>()[(j * 4 + gate) * units + k] = 7;
+    }
+  CHECK(same_bits(before, predictions()));
+}
