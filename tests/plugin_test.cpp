@@ -211,6 +211,22 @@ TEST_CASE("plugin: a saved model needs it, and says so") {
             "--plugin FILE, by load_plugin(path), or from a folder that LARIAT_PLUGIN_PATH names");
 }
 
+TEST_CASE("plugin: a penalty of a layer's weights") {
+  load_examples();
+  const testing::TemporaryFolder folder;
+  Sequential model{Dense(6, relu, {.kernel_penalty = {.by_op = {{"ordered_l1", 0.1}}}}), Dense(0)};
+  model.compile(Adam{.learning_rate = 1e-2});
+  const data::Dataset dataset = testing::points(60, 3, 4, 1);
+  model.fit(dataset, {.epochs = 40, .batch_size = 20});
+  CHECK(model.report().text().find("dense_1/kernel: 0.1 * ordered |dense_1/kernel|") != std::string::npos);
+  CHECK(model.zeros()[1].penalty == "ordered_l1=0.1");
+  CHECK(model.zeros()[1].sparsity.zeros > 0);
+  model.save(folder / "model.safetensors");
+  CHECK(Sequential::load(folder / "model.safetensors").parameter_hash() == model.parameter_hash());
+  CHECK(testing::read_file(folder / "model.safetensors").find("\\\"op\\\":\\\"ordered_l1\\\"") !=
+        std::string::npos);
+}
+
 TEST_CASE("plugin: the layer 'op' refuses what it cannot take") {
   load_examples();
   const auto message = [](const OpLayer& layer) {

@@ -60,7 +60,10 @@ TEST_CASE("weight penalty: text and back") {
   }
   CHECK(parse_weight_penalty("p", " log_sum=1e-3 , l1=1e-4") ==
         WeightPenalty{.l1 = 1e-4, .log_sum = 1e-3, .log_sum_epsilon = 0.01});
-  CHECK(parse_weight_penalty("p", "l1=0") == WeightPenalty());
+  CHECK(parse_weight_penalty("p", "l1=0,norm2=0") == WeightPenalty());
+  CHECK(to_text(parse_weight_penalty("p", "nuclear_norm=0.5,l1=1e-4")) == "l1=0.0001,nuclear_norm=0.5");
+  CHECK(WeightPenalty{.by_op = {{"norm2", 1}}}.at(5) == WeightPenalty{.by_op = {{"norm2", 5}}});
+  CHECK(WeightPenalty{.by_op = {{"norm2", 1}}}.makes_zeros());
   CHECK(l2(1).makes_zeros() == false);
   CHECK(log_sum(1).makes_zeros());
   CHECK(WeightPenalty{.l1 = 1, .l2 = 2}.at(5) == WeightPenalty{.l1 = 5, .l2 = 2});
@@ -81,6 +84,7 @@ TEST_CASE("weight penalty: values") {
   // γ·λ = 2: |w| = 1 is still penalised less than the others, which give γλ²/2 = 1.
   CHECK(value_of(mcp(1, 2)) == doctest::Approx(1 + 1 + 0.75));
   CHECK(value_of(count_nonzero(0.5)) == 1.5);
+  CHECK(value_of({.l1 = 0.5, .by_op = {{"norm2", 2}}}) == doctest::Approx(4 + 2 * std::sqrt(26)));
 }
 
 TEST_CASE("weight penalty: groups of kernels with more axes are units and inputs") {
@@ -108,6 +112,14 @@ TEST_CASE("weight penalty: what is refused, with what is near") {
   CHECK(refused("group_row=1") ==
         "p = group_row=1: there is no penalty 'group_row'. Did you mean 'group_rows'?");
   CHECK(refused("l1=1,l1=2") == "p = l1=1,l1=2: l1 is there twice; add the two up");
+  CHECK(refused("norm2=1:2") == "p = norm2=1:2: norm2 takes one number, its coefficient");
+  CHECK(refused("nuclear_nrm=1") ==
+        "p = nuclear_nrm=1: there is no penalty 'nuclear_nrm'. Did you mean 'nuclear_norm'?");
+  // It is a penalty, but along which axis?
+  CHECK(refused("absolute_differences=1").starts_with("p = absolute_differences=1: there is no penalty"));
+  CHECK(message_of<UserError>([] {
+          value_of({.by_op = {{"tanh", 1}}});
+        }).starts_with("'tanh' is no op of one input that is a penalty; if it is a plugin's, load "));
   CHECK(refused("l1=1:2") == "p = l1=1:2: l1 takes one number, its coefficient");
   for (const char* epsilon : {"0", "-1", "x", "", "nan", "1:2"})
     CHECK(refused(fmt::format("log_sum=1:{}", epsilon)) ==

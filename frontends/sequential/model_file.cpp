@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "graph/error.hpp"
 #include "graph/op_def.hpp"
@@ -33,11 +34,25 @@ bool is_deep(const std::string& note) {
   return deep;
 }
 
+// The ops that a layer names, as itself or as a penalty of its weights.
+std::vector<std::string> ops_of(const LayerSpec& layer) {
+  std::vector<std::string> names;
+  for (const auto& [key, text] : layer.options) {
+    if (layer.kind == "op" && key == "op") names.push_back(text);
+    if (!key.ends_with("_penalty")) continue;
+    for (const auto& [op, lambda] : parse_weight_penalty(key, text).by_op) names.push_back(op);
+  }
+  return names;
+}
+
 // The ops of plugins that the layers name, with where they come from.
 ordered_json plugins_of(const std::vector<LayerSpec>& layers) {
   ordered_json result = ordered_json::array();
-  for (const LayerSpec& layer : layers) {
-    const OpDef* op = layer.kind == "op" ? registry().find(layer.at("op")) : nullptr;
+  std::set<std::string> names;
+  for (const LayerSpec& layer : layers)
+    for (std::string& name : ops_of(layer)) names.insert(std::move(name));
+  for (const std::string& name : names) {
+    const OpDef* op = registry().find(name);
     if (op == nullptr || !op->plugin) continue;
     const PluginOrigin origin = plugin_origin(*op);
     result.push_back({{"op", op->name},

@@ -7,8 +7,12 @@
 #include <cmath>
 
 #include "frontends/sequential/spec.hpp"
+#include "graph/builder.hpp"
 #include "graph/error.hpp"
+#include "graph/op_def.hpp"
+#include "graph/registry.hpp"
 #include "ops/ops.hpp"
+#include "ops/plugin/loader.hpp"
 
 namespace lariat {
 
@@ -57,6 +61,20 @@ const std::vector<Term>& terms() {
   return table;
 }
 
+// The record of an op that takes w alone, is a penalty, and needs to be told nothing else; or nullptr.
+const OpDef* penalty_op(const std::string& name) {
+  const OpDef* op = registry().find(name);
+  const bool fits = op != nullptr && op->penalty && op->inputs.size() == 1 &&
+                    std::all_of(op->attributes.begin(), op->attributes.end(),
+                                [](const AttributeSpec& spec) { return spec.otherwise.has_value(); });
+  return fits ? op : nullptr;
+}
+
+bool has_kink(const std::string& name) {
+  const OpDef* op = penalty_op(name);
+  return op != nullptr && op->penalty->nonsmooth;
+}
+
 // The number that all of `text` is.
 std::optional<double> number_of(std::string_view text) {
   double value = 0;
@@ -69,21 +87,27 @@ std::optional<double> number_of(std::string_view text) {
 }  // namespace
 
 bool operator==(const WeightPenalty& a, const WeightPenalty& b) {
-  return std::all_of(terms().begin(), terms().end(), [&](const Term& term) {
-    const bool same_shape = term.shape == nullptr || a.*term.lambda == 0 || a.*term.shape == b.*term.shape;
-    return a.*term.lambda == b.*term.lambda && same_shape;
-  });
+  return std::all_of(terms().begin(), terms().end(),
+                     [&](const Term& term) {
+                       const bool same_shape =
+                           term.shape == nullptr || a.*term.lambda == 0 || a.*term.shape == b.*term.shape;
+                       return a.*term.lambda == b.*term.lambda && same_shape;
+                     }) &&
+         a.by_op == b.by_op;
 }
 
 bool WeightPenalty::makes_zeros() const {
   return std::any_of(terms().begin(), terms().end(),
-                     [&](const Term& term) { return term.makes_zeros && this->*term.lambda != 0; });
+                     [&](const Term& term) { return term.makes_zeros && this->*term.lambda != 0; }) ||
+         std::any_of(by_op.begin(), by_op.end(), [](const auto& entry) { return has_kink(entry.first); });
 }
 
 WeightPenalty WeightPenalty::at(double lambda) const {
   WeightPenalty result = *this;
   for (const Term& term : terms())
     if (term.makes_zeros && result.*term.lambda != 0) result.*term.lambda = lambda;
+  for (auto& [op, coefficient] : result.by_op)
+    if (has_kink(op)) coefficient = lambda;
   return result;
 }
 
@@ -104,6 +128,13 @@ Value penalty_of(Value w, const WeightPenalty& penalty) {
     const Value part = term.build(w, lambda, term.shape == nullptr ? 0 : penalty.*term.shape);
     total = total ? total + part : part;
   }
+  for (const auto& [name, lambda] : penalty.by_op) {
+    if (penalty_op(name) == nullptr)
+      throw UserError(fmt::format("'{}' is no op of one input that is a penalty; if it is a plugin's, {}",
+                                  name, how_to_load_plugins));
+    const Value part = lambda * sum(build(name, {w}));
+    total = total ? total + part : part;
+  }
   return total;
 }
 
@@ -114,6 +145,8 @@ std::string to_text(const WeightPenalty& penalty) {
     result += fmt::format("{}{}={}", result.empty() ? "" : ",", term.name, penalty.*term.lambda);
     if (term.shape != nullptr) result += fmt::format(":{}", penalty.*term.shape);
   }
+  for (const auto& [op, lambda] : penalty.by_op)
+    result += fmt::format("{}{}={}", result.empty() ? "" : ",", op, lambda);
   return result.empty() ? "none" : result;
 }
 
@@ -128,13 +161,16 @@ WeightPenalty parse_weight_penalty(std::string_view name, std::string_view text)
   if (words.empty()) out_of_range();
   std::vector<std::string> known, seen;
   for (const Term& term : terms()) known.push_back(term.name);
+  for (const OpDef* op : registry().all())
+    if (penalty_op(op->name)) known.push_back(op->name);
   for (const std::string& word : words) {
     const size_t equals = word.find('=');
     if (equals == word.npos) out_of_range();
     const std::string which = word.substr(0, equals);
     const auto term =
         std::find_if(terms().begin(), terms().end(), [&](const Term& t) { return t.name == which; });
-    if (term == terms().end())
+    const bool is_op = term == terms().end() && penalty_op(which) != nullptr;
+    if (term == terms().end() && !is_op)
       refuse(fmt::format("there is no penalty '{}'.{}", data::shortened(which), did_you_mean(which, known)));
     if (std::find(seen.begin(), seen.end(), which) != seen.end())
       refuse(fmt::format("{} is there twice; add the two up", which));
@@ -143,9 +179,10 @@ WeightPenalty parse_weight_penalty(std::string_view name, std::string_view text)
     const size_t colon = std::min(numbers.find(':'), numbers.size());
     const std::optional<double> lambda = number_of(numbers.substr(0, colon));
     if (!lambda || *lambda < 0) out_of_range();
-    penalty.*term->lambda = *lambda;
+    if (is_op && *lambda > 0) penalty.by_op[which] = *lambda;
+    if (!is_op) penalty.*term->lambda = *lambda;
     if (colon == numbers.size()) continue;
-    if (term->shape == nullptr) refuse(fmt::format("{} takes one number, its coefficient", which));
+    if (is_op || term->shape == nullptr) refuse(fmt::format("{} takes one number, its coefficient", which));
     const std::optional<double> shape = number_of(numbers.substr(colon + 1));
     if (!shape || !(*shape > 0))
       refuse(fmt::format("the {} of {} must be a number above 0", term->shape_name, which));

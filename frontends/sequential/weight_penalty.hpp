@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <string>
 #include <string_view>
 
@@ -24,6 +25,9 @@ struct WeightPenalty {
   double mcp = 0, mcp_gamma = 3;
   /// count times the number of weights that are not 0.
   double count = 0;
+  /// λ Σ op(w) by the name of an op of one input that is a penalty, a plugin's for instance; its attributes
+  /// are their defaults.
+  std::map<std::string, double> by_op = {};
 
   explicit operator bool() const { return *this != WeightPenalty(); }
   /// Whether it has a term that makes weights exactly zero.
@@ -49,7 +53,7 @@ inline WeightPenalty mcp(double lambda, double gamma = 3) { return {.mcp = lambd
 inline WeightPenalty count_nonzero(double lambda) { return {.count = lambda}; }
 
 /// The penalty of `w` as a scalar value. The penalty must not be empty. Throws UserError for groups of a `w`
-/// that has no rows and columns.
+/// that has no rows and columns, and for ops that are no penalty.
 Value penalty_of(Value w, const WeightPenalty& penalty);
 
 /// "none", "l1=0.0001", "l1=0.0001,l2=1e-05" or "log_sum=0.001:0.01", and back: terms with their λ, and
@@ -57,7 +61,7 @@ Value penalty_of(Value w, const WeightPenalty& penalty);
 std::string to_text(const WeightPenalty& penalty);
 WeightPenalty parse_weight_penalty(std::string_view name, std::string_view text);
 inline constexpr const char* weight_penalty_range =
-    "none, or l1, l2, group_rows, group_columns, log_sum, mcp and count with numbers from 0, such as "
-    "l1=1e-4,l2=1e-5 or log_sum=1e-3:0.01";
+    "none, or l1, l2, group_rows, group_columns, log_sum, mcp, count and ops that are penalties with numbers "
+    "from 0, such as l1=1e-4,l2=1e-5 or log_sum=1e-3:0.01";
 
 }  // namespace lariat
