@@ -120,14 +120,30 @@ std::optional<Refused> refused_by_place(int32_t id, const Dependence& depends, c
   return std::nullopt;
 }
 
-void check_sign(Value weight, const Penalty& penalty, const std::string& parameter) {
+// The formula with `name` for the x that stands alone, and numbers for attributes.
+std::string with_names(const Penalty& penalty, const std::string& name, const Attributes& attributes) {
+  std::string formula = penalty.formula;
+  for (const auto& [attribute, value] : attributes) {
+    const std::string braced = "{" + attribute + "}";
+    const size_t at = formula.find(braced);
+    if (const auto* number = std::get_if<double>(&value); number && at != std::string::npos)
+      formula.replace(at, braced.size(), fmt::format("{:.6g}", *number));
+  }
+  const auto is_letter = [&](size_t at) { return at < formula.size() && std::isalpha(formula[at] & 0xff); };
+  for (size_t x = 0; (x = formula.find('x', x)) != std::string::npos; ++x)
+    if (!is_letter(x - 1) && !is_letter(x + 1)) return formula.replace(x, 1, name);
+  return formula;
+}
+
+void check_sign(Value weight, const Penalty& penalty, const Attributes& attributes,
+                const std::string& parameter) {
   const std::optional<Tensor> constant = constant_value(weight);
   if (!constant) return;
   for (int64_t i = 0; i < constant->count(); ++i)
     if (constant->at(i) < 0)
       throw UserError(fmt::format(
           "L104: the coefficient of {} on '{}' is {:.6g}; a penalty needs a coefficient of 0 or more",
-          penalty.formula, parameter, constant->at(i)));
+          with_names(penalty, "x", attributes), parameter, constant->at(i)));
 }
 
 bool is_negative_somewhere(Value weight) {
@@ -146,11 +162,6 @@ std::string factor_text(const std::optional<Coefficient>& coefficient) {
   const bool one = coefficient->number == 1 && !coefficient->input.empty();
   return (one ? "" : fmt::format("{:.6g} * ", coefficient->number)) +
          (coefficient->input.empty() ? "" : coefficient->input + " * ");
-}
-
-std::string with_name(std::string formula, const std::string& name) {
-  if (const size_t x = formula.find('x'); x != std::string::npos) formula.replace(x, 1, name);
-  return formula;
 }
 
 // "0.01 * |w - 1|": what the term comes to on the parameter, all factors and shifts included.
@@ -181,7 +192,7 @@ void describe(PenaltyTerm& term, const std::string& parameter) {
       term.text = fmt::format("{}max(-{}, 0)", factor_text(coefficient), kink.at ? "(" + inner + ")" : inner);
     } else {
       coefficient.reset();
-      term.text = "weighted " + with_name(term.penalty->formula, inner);
+      term.text = "weighted " + with_names(*term.penalty, inner, {});
     }
   } else {
     const auto limit = [](Value value) {
@@ -252,7 +263,7 @@ std::vector<PenaltyTerm> terms_of(Value node, Value adjoint, const Dependence& d
   const Value argument = graph.value(written.inputs[0]);
   const std::vector<int32_t> shown = shown_parameters(argument, depends, trained);
   if (shown.empty()) return {};
-  check_sign(adjoint, penalty, graph.node(shown.front()).name);
+  check_sign(adjoint, penalty, written.attributes, graph.node(shown.front()).name);
   adjoint = checked_weight(adjoint, written.where);
   std::vector<PenaltyTerm> terms;
   PenaltyTerm common;
@@ -278,7 +289,7 @@ std::vector<PenaltyTerm> terms_of(Value node, Value adjoint, const Dependence& d
   common.coefficient = number_of(coefficient);
   std::string names = common.parameters.front();
   for (size_t i = 1; i < common.parameters.size(); ++i) names += ", " + common.parameters[i];
-  common.text = factor_text(coefficient) + with_name(penalty.formula, names);
+  common.text = factor_text(coefficient) + with_names(penalty, names, written.attributes);
   terms.push_back(std::move(common));
   return terms;
 }

@@ -205,7 +205,8 @@ enum class Combination {
 /// Makes an op the penalty Σ aᵢ φ(x)ᵢ, x being its first input, φ(x) its output 0 and a that output's
 /// adjoint.
 struct Penalty {
-  /// The penalty in the report's words, with x for the parameter: "|x|".
+  /// The penalty in the report's words, with x for the parameter and names of attributes in braces: "|x|",
+  /// "log(1 + |x|/{epsilon})".
   std::string formula;
   /// The proximal operator's name in the report: "soft threshold".
   std::string operator_name;

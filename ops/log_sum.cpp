@@ -45,7 +45,7 @@ OpDef records::log_sum() {
     return {g.adjoint(0) * derivative(g.in(0), epsilon_of(g.attributes()))};
   };
   def.kinks = "At 0 the derivative is 0.";
-  def.penalty = concave_penalty("log(1 + |x|/ε)", "log-sum threshold", prox, residual);
+  def.penalty = concave_penalty("log(1 + |x|/{epsilon})", "log-sum threshold", prox, residual);
   const Attributes half{{"epsilon", 0.5}};
   def.samples = {{"values",
                   {{{3}, {-1.5, 0, 0.5}, -1, 1, 1, {0}}},

@@ -55,7 +55,7 @@ OpDef records::mcp() {
     return {g.adjoint(0) * derivative(g.in(0), Parameters(g.attributes()))};
   };
   def.kinks = "At 0 the derivative is 0.";
-  def.penalty = concave_penalty("MCP(x)", "firm threshold", prox, residual);
+  def.penalty = concave_penalty("MCP(x; {lambda}, {gamma})", "firm threshold", prox, residual);
   const Attributes two{{"lambda", 1.0}, {"gamma", 2.0}};
   def.samples = {{"values", {{{5}, {-3, -1, 0, 0.5, 2.5}, -1, 1, 1, {0}}}, two, {1, 0.75, 0, 0.4375, 1}},
                  {"matrix", {{{2, 3}, {}, -3, 3, 0.1, {-2, 0, 2}}}, two}};

@@ -59,7 +59,7 @@ OpDef records::scad() {
     return {g.adjoint(0) * derivative(g.in(0), Parameters(g.attributes()))};
   };
   def.kinks = "At 0 the derivative is 0.";
-  def.penalty = concave_penalty("SCAD(x)", "SCAD threshold", prox, residual);
+  def.penalty = concave_penalty("SCAD(x; {lambda}, {a})", "SCAD threshold", prox, residual);
   const Attributes three{{"lambda", 1.0}, {"a", 3.0}};
   def.samples = {{"values", {{{5}, {-4, -2, 0, 0.5, 1}, -1, 1, 1, {0, 1}}}, three, {2, 1.75, 0, 0.5, 1}},
                  {"matrix", {{{2, 3}, {}, -4, 4, 0.1, {-3, -1, 0, 1, 3}}}, three}};
