@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 copy=build-mutations/source
 mkdir -p "$copy"
 git ls-files | while read -r file; do
-  cmp -s "$file" "$copy/$file" || cp -p --parents "$file" "$copy"
+  cmp -s "$file" "$copy/$file" || cp --parents "$file" "$copy"
 done
 [ -f build-mutations/build/build.ninja ] || meson setup build-mutations/build "$copy" -Doptimization=1 >/dev/null
 tests=build-mutations/build/tests/lariat_tests
