@@ -1,5 +1,6 @@
 #pragma once
 
+#include <deque>
 #include <map>
 #include <source_location>
 #include <span>
@@ -89,7 +90,7 @@ class Graph {
   Value source(std::string_view op, std::string name, TensorType type, Attributes attributes,
                std::source_location where);
 
-  std::vector<Node> nodes_;
+  std::deque<Node> nodes_;  // they stay where they are when others are added
   std::vector<Output> outputs_;
   std::map<std::string, int32_t, std::less<>> sources_;
 };

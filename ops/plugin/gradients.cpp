@@ -92,11 +92,9 @@ Adjoints gradient_by_nodes(const GradContext& g) {
     adjoints.push_back(has_adjoint(op, g, o) ? plugin::to_c(g.adjoint(o)) : 0);
   }
   std::vector<lariat_value> gradients(inputs.size(), 0);
-  // Nodes are added, which moves the node that the attributes belong to.
-  const Attributes attributes = g.attributes();
   const lariat_gradient call{sizeof(lariat_gradient),
                              op.functions.user,
-                             to_c(attributes),
+                             to_c(g.attributes()),
                              reinterpret_cast<lariat_graph*>(&graph),
                              inputs.data(),
                              outputs.data(),
