@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 #include <map>
+#include <set>
 
 #include "graph/op_def.hpp"
 
@@ -114,7 +115,8 @@ class Grouping {
     const int end = 2 * graph_.size();
     std::vector<int> latest(graph_.size(), end);
     std::vector<bool> read_by_partner(graph_.size());
-    std::map<std::pair<int32_t, int32_t>, std::vector<int32_t>> dense_readers;  // of moved groups
+    // Of moved groups that read a tensor at every place.
+    std::map<std::pair<int32_t, int32_t>, std::set<int>> stages_of_readers;
     std::vector<int32_t> leaders;
     for (int32_t id = 0; id < graph_.size(); ++id)
       if (find(id) == id) leaders.push_back(id);
@@ -128,10 +130,11 @@ class Grouping {
         if (is_one_element(space(leader)) || read_by_partner[leader]) stage = std::max(stage, limit);
         for (int32_t id : members_[leader])
           for (const Edge& edge : graph_.node(id).inputs)
-            if (graph_.type(edge) == space(id))
-              for (int32_t other : dense_readers[{edge.node, edge.output}])
-                if (stage_[other] <= limit && space(other) == space(id))
-                  stage = std::max(stage, stage_[other]);
+            if (graph_.type(edge) == space(id)) {
+              const std::set<int>& stages = stages_of_readers[{edge.node, edge.output}];
+              const auto beyond = stages.upper_bound(limit);
+              if (beyond != stages.begin()) stage = std::max(stage, *std::prev(beyond));
+            }
         for (int32_t id : members_[leader]) stage_[id] = stage;
       }
       for (int32_t id : members_[leader])
@@ -144,7 +147,7 @@ class Grouping {
           if (allowed <= latest[source]) read_by_partner[source] = read_by_partner[source] || together;
           latest[source] = std::min(latest[source], allowed);
           if (is_member(id) && graph_.type(edge) == space(id))
-            dense_readers[{edge.node, edge.output}].push_back(id);
+            stages_of_readers[{edge.node, edge.output}].insert(stage_[id]);
         }
     }
   }
