@@ -116,13 +116,24 @@ TEST_CASE(
     "installation") {
   if (!have_tools()) return;
   const testing::TemporaryFolder folder;
+  fs::create_directory(folder / "mnist");
+  fs::copy(testing::write_images(folder), folder / "mnist", fs::copy_options::recursive);
+  testing::write_file(folder / "net.toml",
+                      "[data]\nkind = \"idx\"\n"
+                      "[[layers]]\nkind = \"dense\"\nunits = 8\n[[layers]]\nkind = \"op\"\nop = \"my_op\"\n"
+                      "[[layers]]\nkind = \"dense\"\n"
+                      "[optimizer]\nkind = \"adam\"\n[training]\nepochs = 2\nbatch_size = 16\n");
+  const std::string use =
+      "lariat plugin check project/my_op.so\n"
+      "lariat train net.toml --data mnist --out net.safetensors --seed 1 --plugin project/my_op.so\n"
+      "lariat evaluate net.safetensors --data mnist --plugin project/my_op.so\n"
+      "if lariat evaluate net.safetensors --data mnist; then exit 1; fi\n";
   const auto run = shell(
       "cd '" + folder.text() +
           "'\n"
           "lariat plugin new my_op project\n"
-          "make -C project CXX=clang++ CXXFLAGS='-O2 -Werror' && lariat plugin check project/my_op.so\n"
-          "make -C project clean && make -C project CXX=g++ CXXFLAGS='-O2 -Werror' && lariat plugin check "
-          "project/my_op.so\n"
+          "make -C project CXX=clang++ CXXFLAGS='-O2 -Werror'\n" +
+          use + "make -C project clean\nmake -C project CXX=g++ CXXFLAGS='-O2 -Werror'\n" + use +
           "CXX=g++ meson setup --werror project/build project >/dev/null && ninja --quiet -C project/build\n"
           "plugins=$(pkg-config --variable=plugins lariat-op)\n"
           "test -d \"$plugins\"\n"

@@ -7,6 +7,7 @@
 #include "frontends/cli/plugin.hpp"
 #include "graph/atomic_file.hpp"
 #include "graph/error.hpp"
+#include "ops/plugin/loader.hpp"
 
 namespace lariat::cli {
 
@@ -62,11 +63,6 @@ std::string with_name(std::string text, const std::string& name) {
   return text;
 }
 
-bool is_name(const std::string& name) {
-  return name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_") == std::string::npos &&
-         name[0] >= 'a' && name[0] <= 'z';
-}
-
 }  // namespace
 
 void plugin_new(const Strings& words) {
@@ -78,7 +74,7 @@ void plugin_new(const Strings& words) {
   arguments.word("NAME", name, "of the op and the plugin");
   arguments.word("DIR", folder, "the folder to make");
   if (!arguments.read(words)) return;
-  if (name.empty() || !is_name(name))
+  if (!is_op_name(name))
     throw UserError(
         fmt::format("'{}' is no name of an op: it is a letter from a to z, then a to z, 0 to 9 or _", name));
   std::error_code failure;

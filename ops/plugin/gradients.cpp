@@ -11,15 +11,6 @@ namespace lariat::plugin {
 
 namespace {
 
-const OpDef& op_of(const Attributes& attributes) {
-  require(attributes.op() != nullptr && attributes.op()->plugin != nullptr, "a plugin's op is in a graph");
-  return *attributes.op();
-}
-
-const lariat_attributes* to_c(const Attributes& attributes) {
-  return reinterpret_cast<const lariat_attributes*>(&attributes);
-}
-
 // Whether a gradient by kernel gets an adjoint of output `index`.
 bool has_adjoint(const PluginOp& op, const GradContext& g, size_t index) {
   return op.is_result(index) && is_float(g.out(index).dtype());

@@ -8,15 +8,6 @@ namespace lariat::plugin {
 
 namespace {
 
-const PluginOp& plugin_of(const Attributes& attributes) {
-  require(attributes.op() != nullptr && attributes.op()->plugin != nullptr, "a plugin's op is in a graph");
-  return *attributes.op()->plugin;
-}
-
-const lariat_attributes* to_c(const Attributes& attributes) {
-  return reinterpret_cast<const lariat_attributes*>(&attributes);
-}
-
 struct CTensor {
   lariat_tensor tensor;
   std::array<int64_t, LARIAT_MAX_RANK> strides;
@@ -209,7 +200,7 @@ void run_residual(const KernelContext& k) {
 
 size_t scratch_of_forward(std::span<const TensorView> inputs, std::span<const TensorView> outputs,
                           const Attributes& attributes) {
-  const PluginOp& op = plugin_of(attributes);
+  const PluginOp& op = *op_of(attributes).plugin;
   const Tensors in(inputs), out(outputs);
   const lariat_kernel call = kernel_call(op, in, out, attributes);
   uint64_t bytes = 0;
@@ -219,7 +210,7 @@ size_t scratch_of_forward(std::span<const TensorView> inputs, std::span<const Te
 
 size_t scratch_of_backward(std::span<const TensorView> inputs, std::span<const TensorView> outputs,
                            const Attributes& attributes) {
-  const PluginOp& op = plugin_of(attributes);
+  const PluginOp& op = *op_of(attributes).plugin;
   const BackwardCall backward(op, inputs, outputs, attributes);
   uint64_t bytes = 0;
   call(op, "backward_scratch_bytes",

@@ -214,6 +214,11 @@ PluginOrigin plugin_origin(const OpDef& op) {
           (functions.flags & LARIAT_DETERMINISTIC) != 0};
 }
 
+bool is_op_name(const std::string& name) {
+  return !name.empty() && name[0] >= 'a' && name[0] <= 'z' &&
+         name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_") == std::string::npos;
+}
+
 std::string origin_of(const OpDef& op) {
   if (!op.plugin) return {};
   const PluginOrigin origin = plugin_origin(op);

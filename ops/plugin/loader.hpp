@@ -38,6 +38,9 @@ struct PluginOrigin {
 };
 PluginOrigin plugin_origin(const OpDef& op);
 
+/// A letter from a to z, then letters, digits or _.
+bool is_op_name(const std::string& name);
+
 /// "the plugin 'name' version 1.0 ('/path/file.so')", or "" for a built-in op.
 std::string origin_of(const OpDef& op);
 

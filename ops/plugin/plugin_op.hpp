@@ -56,7 +56,13 @@ Value build_residual(Value x, Value gradient, Value weight, const Attributes& at
 std::string shape_attribute(size_t input);
 inline constexpr const char *needed_attribute = "gradients_of", *dtypes_attribute = "input_dtypes";
 
+/// The plugin's op whose node the attributes belong to.
+const OpDef& op_of(const Attributes& attributes);
+
 // Between C and C++.
+inline const lariat_attributes* to_c(const Attributes& attributes) {
+  return reinterpret_cast<const lariat_attributes*>(&attributes);
+}
 void to_c(const TensorType& type, lariat_type& result);
 TensorType from_c(const lariat_type& type);
 Attribute from_c(const lariat_attribute& value);

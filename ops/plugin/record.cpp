@@ -147,11 +147,6 @@ class Reader {
   std::string name_;
 };
 
-bool is_name(const std::string& name) {
-  const auto fits = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_'; };
-  return !name.empty() && name[0] >= 'a' && name[0] <= 'z' && std::all_of(name.begin(), name.end(), fits);
-}
-
 PerDType<Kernel> for_dtypes(uint32_t dtypes, Kernel kernel) {
   const auto where = [&](int dtype) { return dtypes >> dtype & 1 ? kernel : nullptr; };
   return {where(LARIAT_F32), where(LARIAT_F64), where(LARIAT_I32)};
@@ -236,9 +231,14 @@ void add_penalty(std::vector<OpDef>& records, const lariat_penalty& penalty) {
 
 }  // namespace
 
+const OpDef& op_of(const Attributes& attributes) {
+  require(attributes.op() != nullptr && attributes.op()->plugin != nullptr, "a plugin's op is in a graph");
+  return *attributes.op();
+}
+
 std::vector<OpDef> records_of(const lariat_op& op, const std::shared_ptr<const Plugin>& plugin) {
   const std::string name = text_of(op.name);
-  if (!is_name(name))
+  if (!is_op_name(name))
     throw UserError(
         fmt::format("an op is called '{}'; a name is a letter from a to z, then letters, digits or _", name));
   const Reader reader(op, name);
