@@ -3,6 +3,7 @@
 #include <cblas.h>
 
 #include <algorithm>
+#include <optional>
 
 #include "graph/blas.hpp"
 #include "graph/tensor.hpp"
@@ -25,7 +26,9 @@ constexpr int64_t tile_rows = 256;
 
 // The first column that a product packs; those before it are read in place.
 int64_t first_packed(bool transpose_b, int64_t m, int64_t n) {
-  return transpose_b || m > rows_in_place ? 0 : n / panel_columns<float>() * panel_columns<float>();
+  if (transpose_b || m > rows_in_place) return 0;
+  const int64_t together = m <= few_rows ? vector_columns<float>() : panel_columns<float>();
+  return n / together * together;
 }
 
 int64_t tile_side(int64_t size, int64_t pieces) {
@@ -51,6 +54,19 @@ void blas_tile(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t
               b, size(ldb), addend.data ? 1 : 0, c, size(ldc));
 }
 
+// Kept between calls, so that a step allocates nothing. A thread that waits for the tiles of its product runs
+// nothing else, so one for each thread and `Use` does.
+template <class Use, class T>
+T* kept_space(int64_t count) {
+  thread_local std::shared_ptr<std::byte> memory;
+  thread_local int64_t size = 0;
+  if (count > size) {
+    memory = allocate_bytes(static_cast<size_t>(count) * sizeof(T));
+    size = count;
+  }
+  return reinterpret_cast<T*>(memory.get());
+}
+
 // Products of floats. What lies badly in memory, and is used often enough, is packed once, by all threads: b
 // for many rows, and a where it is transposed.
 class FloatProduct {
@@ -71,7 +87,7 @@ class FloatProduct {
     packed_from_ = is_rows_ ? n : packed_b ? 0 : first_packed(transpose_b, m, n);
     packs_from_ = packed_b ? n : packed_from_;
     const int64_t rows = pack_a_ ? packed_rows_count<float>(m, k) : 0;
-    packed_a_ = packing_space(rows + packed_count<float>(k, n - packs_from_));
+    packed_a_ = kept_space<FloatProduct, float>(rows + packed_count<float>(k, n - packs_from_));
     own_b_ = packed_a_ + rows - packs_from_ * k;
     packed_b_ = packed_b ? packed_b : own_b_;
   }
@@ -114,18 +130,6 @@ class FloatProduct {
     }
   }
 
-  // Kept between calls, so that a step allocates nothing. A thread that waits for the tiles of its product
-  // runs nothing else, so one for each thread does.
-  static float* packing_space(int64_t count) {
-    thread_local std::shared_ptr<std::byte> memory;
-    thread_local int64_t size = 0;
-    if (count > size) {
-      memory = allocate_bytes(static_cast<size_t>(count) * sizeof(float));
-      size = count;
-    }
-    return reinterpret_cast<float*>(memory.get());
-  }
-
   const int64_t m_, n_, k_;
   const MatrixView<float> a_, b_;
   const MatrixView<float> start_;
@@ -138,15 +142,55 @@ class FloatProduct {
   const float* packed_b_ = nullptr;
 };
 
+// A column is a row of the transposed product. What that one adds; nothing where c is no column, or its
+// elements do not lie together.
+template <class T>
+std::optional<Addend<T>> addend_of_row(int64_t m, int64_t n, int64_t ldc, Addend<T> addend, T* c) {
+  if (n != 1 || m == 1 || ldc != 1 || addend.row > 1) return std::nullopt;
+  if (!addend.data || addend.row == 1) return Addend<T>{addend.data, 0};
+  std::fill_n(c, m, *addend.data);
+  return Addend<T>{c, 0};
+}
+
+// Where the inner dimension is long beside the others, as in a gradient over all of the data, its blocks are
+// the tasks. Their sums are added in the order of the blocks, as within one tile.
+template <class T>
+void sum_over_blocks(const ParallelFor& parallel, bool transpose_a, bool transpose_b, int64_t m, int64_t n,
+                     int64_t k, const T* a, int64_t lda, const T* b, int64_t ldb, Addend<T> addend, T* c,
+                     int64_t ldc) {
+  struct Partial;
+  T* const partial = kept_space<Partial, T>((k + inner_block - 1) / inner_block * m * n);
+  parallel.run((k + inner_block - 1) / inner_block, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t block = begin; block < end; ++block) {
+      const int64_t first = block * inner_block;
+      gemm_tile<T>(transpose_a, transpose_b, m, n, std::min(inner_block, k - first),
+                   a + (transpose_a ? first * lda : first), lda, b + (transpose_b ? first : first * ldb), ldb,
+                   {}, partial + block * m * n, n);
+    }
+  });
+  for (int64_t i = 0; i < m; ++i) {
+    T* to = c + i * ldc;
+    const T* from = partial + i * n;
+    if (addend.data) {
+      for (int64_t j = 0; j < n; ++j) to[j] = addend.data[i * addend.row + j] + from[j];
+    } else {
+      std::copy_n(from, n, to);
+    }
+    for (int64_t first = inner_block; first < k; first += inner_block) {
+      from += m * n;
+      for (int64_t j = 0; j < n; ++j) to[j] += from[j];
+    }
+  }
+}
+
 }  // namespace
 
 template <class T>
 void gemm_tile(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, const T* a, int64_t lda,
                const T* b, int64_t ldb, Addend<T> addend, T* c, int64_t ldc, const T* packed) {
   if (m == 0 || n == 0) return;
-  // A column is a row of the transposed product.
-  if (n == 1 && ldc == 1 && m > 1 && (!addend.data || addend.row == 1))
-    return gemm_tile(!transpose_b, !transpose_a, 1, m, k, b, ldb, a, lda, {addend.data, 0}, c, m);
+  if (const auto row = addend_of_row(m, n, ldc, addend, c))
+    return gemm_tile(!transpose_b, !transpose_a, 1, m, k, b, ldb, a, lda, *row, c, m);
   if constexpr (std::is_same_v<T, float>) {
     const FloatProduct product(transpose_a, transpose_b, m, n, k, a, lda, b, ldb, addend, c, ldc, packed);
     product.pack(nullptr);
@@ -160,9 +204,8 @@ template <class T>
 void gemm(const ParallelFor& parallel, bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k,
           const T* a, int64_t lda, const T* b, int64_t ldb, Addend<T> addend, T* c, int64_t ldc,
           const T* packed) {
-  // A column is a row of the transposed product.
-  if (n == 1 && ldc == 1 && m > 1 && (!addend.data || addend.row == 1))
-    return gemm(parallel, !transpose_b, !transpose_a, 1, m, k, b, ldb, a, lda, {addend.data, 0}, c, m);
+  if (const auto row = addend_of_row(m, n, ldc, addend, c))
+    return gemm(parallel, !transpose_b, !transpose_a, 1, m, k, b, ldb, a, lda, *row, c, m);
   const double elements = static_cast<double>(n) * static_cast<double>(k);
   const double work =
       std::max(2 * static_cast<double>(m) * elements / flops_per_tile, elements * sizeof(T) / bytes_per_tile);
@@ -173,6 +216,10 @@ void gemm(const ParallelFor& parallel, bool transpose_a, bool transpose_b, int64
   const int64_t columns =
       tile_side(n, std::max<int64_t>(1, tiles * rows / (m < smallest_side / 2 ? rows : m)));
   const int64_t across = (n + columns - 1) / columns, down = (m + rows - 1) / rows;
+  // A row times a transposed matrix sums in another order.
+  if (across * down < tiles && k >= 4 * inner_block && m * n <= inner_block / 8 * (m + n) &&
+      !(m == 1 && transpose_b))
+    return sum_over_blocks(parallel, transpose_a, transpose_b, m, n, k, a, lda, b, ldb, addend, c, ldc);
   const auto each_tile = [&](const auto& compute) {
     parallel.run(across * down, 1, [&](int64_t begin, int64_t end) {
       for (int64_t tile = begin; tile < end; ++tile) {

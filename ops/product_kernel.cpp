@@ -15,8 +15,6 @@ namespace {
 // with their operands. With 16 registers, 4 rows do.
 constexpr int vectors = 2;
 constexpr int64_t block_rows = xsimd::batch<float>::size >= 16 ? 8 : 4;
-// A panel of so many rows stays in the second-level cache, with the rows of a that meet it.
-constexpr int64_t inner_block = 512;
 constexpr int64_t rows_per_pass = 256;
 // With so many rows it pays to copy panels, some at a time, that would be read in place.
 constexpr int64_t rows_per_copy = 64, panels_per_copy = 4;
@@ -88,7 +86,6 @@ void block(int64_t inner, int64_t count, const T* a, int64_t a_row, int64_t a_co
 }
 
 // Few rows leave registers for the sums of more columns, which hide the latency.
-constexpr int64_t few_rows = 2;
 constexpr int wide = 8;
 
 template <class T>
@@ -101,8 +98,16 @@ constexpr std::array<Block<T>, sizeof...(i)> blocks_of(std::integer_sequence<int
 }
 // blocks<T, across>[i] has i + 1 rows.
 template <class T, int across>
-constexpr auto blocks =
-    blocks_of<T, across>(std::make_integer_sequence<int, across == wide ? few_rows : block_rows>());
+constexpr auto blocks = blocks_of<T, across>(std::make_integer_sequence<int, block_rows>());
+
+template <class T, int... i>
+constexpr std::array<std::array<Block<T>, few_rows>, sizeof...(i)> wide_blocks_of(
+    std::integer_sequence<int, i...>) {
+  return {blocks_of<T, i + 1>(std::make_integer_sequence<int, few_rows>())...};
+}
+// wide_blocks<T>[i] takes few rows and i + 1 vectors of columns.
+template <class T>
+constexpr auto wide_blocks = wide_blocks_of<T>(std::make_integer_sequence<int, wide>());
 
 // The part of a product that one block of columns and one stretch of the inner dimension make.
 template <class T>
@@ -154,14 +159,16 @@ void multiply(int64_t rows, int64_t inner, int64_t begin, int64_t end, MatrixVie
                      k > 0 ? result_row : start.row,
                      to,
                      result_row};
-        const bool takes_wide = rows <= few_rows && pass.count >= wide * width<T>;
-        pass.count = std::min(pass.count, takes_wide ? wide * width<T> : panel<T>);
+        const int64_t whole = panels_apart > 0 ? pass.count / panel<T> * vectors : pass.count / width<T>;
+        const int64_t across = rows <= few_rows ? std::min<int64_t>(wide, whole) : 0;
+        const bool takes_wide = across > vectors;
+        pass.count = std::min(pass.count, takes_wide ? across * width<T> : panel<T>);
         if (panels_apart > 0) pass.b_row = panel_row<T>(pass.count);
         // Rows of b where it lies would push each other out of the cache, and a wide block reads more than
         // the next panel at a time.
         if (panels_apart > 0 && !takes_wide) pass.next = pass.b + panels_apart;
         if (takes_wide) {
-          pass.run(blocks<T, wide>);
+          pass.run(wide_blocks<T>[across - 1]);
         } else if (pass.count > width<T>) {
           pass.run(blocks<T, vectors>);
         } else {
@@ -237,6 +244,11 @@ void copy_panels(const T* from, int64_t from_row, int64_t depth, int64_t count, 
 template <class T>
 int64_t panel_columns() {
   return panel<T>;
+}
+
+template <class T>
+int64_t vector_columns() {
+  return width<T>;
 }
 
 template <class T>
@@ -346,6 +358,13 @@ void multiply_rows(int64_t count, int64_t inner, const T* a, const T* b, int64_t
                    T* result) {
   using Batch = xsimd::batch<T>;
   constexpr int side_by_side = 4;
+  // The elements that fill no vector are the last ones of one that overlaps with the one before.
+  const int64_t last = inner - width<T>, fresh = inner % width<T>;
+  const bool masks = last >= 0 && fresh > 0;
+  const int64_t scalars = last < 0 ? inner : 0;
+  alignas(64) T place[width<T>];
+  for (int64_t j = 0; j < width<T>; ++j) place[j] = static_cast<T>(j);
+  const auto rest = Batch::load_aligned(place) >= Batch(static_cast<T>(width<T> - fresh));
   for (int64_t i = 0; i < count; ++i) {
     const T* row = b + i * b_row;
     Batch sums[side_by_side] = {Batch(T(0)), Batch(T(0)), Batch(T(0)), Batch(T(0))};
@@ -355,14 +374,21 @@ void multiply_rows(int64_t count, int64_t inner, const T* a, const T* b, int64_t
       for (int s = 0; s < side_by_side; ++s)
         sums[s] = multiply_add(Batch::load_unaligned(a + k + s * width<T>),
                                Batch::load_unaligned(row + k + s * width<T>), sums[s]);
+    for (int s = 0; k + width<T> <= inner; k += width<T>, ++s)
+      sums[s] = multiply_add(Batch::load_unaligned(a + k), Batch::load_unaligned(row + k), sums[s]);
+    if (masks)
+      sums[side_by_side - 1] =
+          multiply_add(select(rest, Batch::load_unaligned(a + last), Batch(T(0))),
+                       select(rest, Batch::load_unaligned(row + last), Batch(T(0))), sums[side_by_side - 1]);
     T total = xsimd::hadd((sums[0] + sums[1]) + (sums[2] + sums[3]));
-    for (; k < inner; ++k) total += a[k] * row[k];
+    for (; k < scalars; ++k) total += a[k] * row[k];
     result[i] = start ? start[i] + total : total;
   }
 }
 
 #define LARIAT_PRODUCT_KERNEL(T)                                                                           \
   template int64_t panel_columns<T>();                                                                     \
+  template int64_t vector_columns<T>();                                                                    \
   template int64_t packed_count<T>(int64_t, int64_t);                                                      \
   template int64_t block_height<T>();                                                                      \
   template int64_t packed_rows_count<T>(int64_t, int64_t);                                                 \

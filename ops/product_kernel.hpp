@@ -4,6 +4,12 @@
 
 namespace lariat {
 
+/// A panel of so many rows stays in the second-level cache, with the rows of a that meet it.
+constexpr int64_t inner_block = 512;
+
+/// So few rows are multiplied by several panels at a time, which may end at any vector.
+constexpr int64_t few_rows = 2;
+
 // The inner loops of matrix products. Every element of a result is one chain of fused multiply-adds per
 // `inner_block` elements of the inner dimension, and the chains are added in order: its bits depend neither
 // on the number of rows and columns nor on how they are split among threads.
@@ -12,6 +18,10 @@ namespace lariat {
 /// or with the last column.
 template <class T>
 int64_t panel_columns();
+
+/// Columns of one vector.
+template <class T>
+int64_t vector_columns();
 
 /// Elements that pack_columns() writes for a matrix of `inner` rows.
 template <class T>
@@ -57,14 +67,15 @@ template <class T>
 void multiply_packed(int64_t rows, int64_t inner, int64_t begin, int64_t end, MatrixView<T> a,
                      const T* packed, MatrixView<T> start, T* result, int64_t result_row);
 
-/// The same for a b that is read where it lies: good for few rows. The last columns that fill no panel must
+/// The same for a b that is read where it lies: good for few rows. The last columns that fill no vector must
 /// be packed.
 template <class T>
 void multiply_in_place(int64_t rows, int64_t inner, int64_t begin, int64_t end, MatrixView<T> a, const T* b,
                        int64_t b_row, MatrixView<T> start, T* result, int64_t result_row);
 
 /// result[i] = start[i] + Σₖ a[k]·b[i·b_row + k] for i < count, over contiguous rows; `start` may be null or
-/// the result. Of the sums, vectors of partial ones run side by side.
+/// the result. Of the sums, vectors of partial ones run side by side: they are not in the order of the
+/// others.
 template <class T>
 void multiply_rows(int64_t count, int64_t inner, const T* a, const T* b, int64_t b_row, const T* start,
                    T* result);

@@ -223,7 +223,9 @@ double sum_block(const void* input, int64_t count) {
     }
   for (; i < count; i += width)
     for (int64_t j = 0; j < std::min(width, count - i); ++j) lanes[j] += static_cast<double>(map(x[i + j]));
+#pragma GCC unroll 5
   for (int64_t half = width / 2; half > 0; half /= 2)
+#pragma GCC unroll 16
     for (int64_t j = 0; j < half; ++j) lanes[j] += lanes[j + half];
   return lanes[0];
 }

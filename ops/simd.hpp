@@ -42,6 +42,13 @@ Batch negative_part(Batch x) {
   return select(x >= Batch(0), Batch(0), x);
 }
 
+/// S(v, t) = v − max(min(v, t), −t) for t ≥ 0, exactly +0 where |v| ≤ t; NaN for NaN in v or t: of two
+/// operands, the processor's max and min give the second where one is NaN or both are zeros.
+template <class Batch>
+Batch soft_threshold_of(Batch v, Batch t) {
+  return v - max(min(v, t), t | Batch(-0.0));
+}
+
 /// x·y + z, rounded once. xsimd's own rounds twice under AVX-512, and takes twice the time.
 template <class Batch>
 Batch multiply_add(Batch x, Batch y, Batch z) {

@@ -5,16 +5,12 @@
 
 namespace lariat {
 
-// S(v, t) = max(v − t, 0) + min(v + t, 0) = sign(v)·max(|v| − t, 0) for t ≥ 0. A zero is always +0, and NaN
-// comes through from v and from t: of two operands, the processor's max and min give the second where one is
-// NaN or both are zeros.  dv = dy where S ≠ 0, dt = −dy·sign S.
+// S(v, t) = sign(v)·max(|v| − t, 0) for t ≥ 0.  dv = dy where S ≠ 0, dt = −dy·sign S.
 OpDef records::soft_threshold() {
-  OpDef def = elementwise_op(
-      "soft_threshold", "v moved towards 0 by t, to exactly +0 where |v| <= t: the prox of t |v|.",
-      {{"v", ""}, {"t", "the threshold, at least 0"}}, float_blocks<2>([](auto v, auto t) {
-        const decltype(v) zero(0);
-        return max(zero, v - t) + min(zero, v + t);
-      }));
+  OpDef def = elementwise_op("soft_threshold",
+                             "v moved towards 0 by t, to exactly +0 where |v| <= t: the prox of t |v|.",
+                             {{"v", ""}, {"t", "the threshold, at least 0"}},
+                             float_blocks<2>([](auto v, auto t) { return soft_threshold_of(v, t); }));
   def.vjp = [](const GradContext& g) -> Adjoints {
     const Value y = g.out(0), d = g.adjoint(0);
     return {g.needs(0) ? where(equal(y, 0), 0, d) : Value(), g.needs(1) ? -d * sign(y) : Value()};

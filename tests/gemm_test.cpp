@@ -64,6 +64,10 @@ void for_each_product(const Check& check) {
                                {40, 10, 600},
                                {300, 130, 20},
                                {270, 64, 1100},
+                               {1, 123, 20500},
+                               {123, 1, 20500},
+                               {2, 7, 20500},
+                               {30, 12, 20500},
                                {5, 4, 0}})
           check(Product{transpose_a, transpose_b, m, n, k, beta});
 }
@@ -89,6 +93,26 @@ TEST_CASE("a product has the same bits on any number of threads") {
     const auto executor = make_tbb_executor(threads);
     for_each_product([&](const Product& p) { CHECK(p.run(*executor) == p.run(*serial)); });
   }
+}
+
+TEST_CASE("a product has the same bits as the one tile that it is on the calling thread") {
+  const auto parallel = make_tbb_executor(3);
+  for_each_product([&](const Product& p) {
+    std::vector<float> result = p.c;
+    gemm_tile<float>(p.transpose_a, p.transpose_b, p.m, p.n, p.k, p.a.data(), p.transpose_a ? p.m : p.k,
+                     p.b.data(), p.transpose_b ? p.k : p.n, p.addend(result), result.data(), p.n);
+    CHECK(result == p.run(*parallel));
+  });
+}
+
+TEST_CASE("one number is added to every row of a column") {
+  const auto serial = make_serial_executor();
+  const Product p{false, false, 300, 1, 40, 0};
+  std::vector<float> result(p.m);
+  const float bias = 3;
+  gemm<float>(*serial, false, false, p.m, 1, p.k, p.a.data(), p.k, p.b.data(), 1, {&bias, 0}, result.data(),
+              1);
+  for (int64_t i = 0; i < p.m; ++i) CHECK(result[i] == doctest::Approx(p.expected(i, 0) + 3).epsilon(1e-5));
 }
 
 TEST_CASE("a product with an operand that was packed before has the same bits") {

@@ -57,7 +57,7 @@ mutate 'a negative factor leaves the sides of a kink' autodiff/penalty_view.cpp 
 mutate 'a factor inside is forgotten' autodiff/penalty_view.cpp 'next.above = kink.above * abs(factor);' 'next.above = kink.above;' '*loss_spellings*'
 mutate 'what overlaps does not add up' autodiff/penalty_view.cpp 'known->above = known->above + kink.above;' '' '*loss_spellings*'
 mutate 'one kink of two' autodiff/proximal.cpp 'for (const ScalarTerm::Kink& kink : all) {' 'for (const ScalarTerm::Kink& kink : {all.front()}) {' '*fixed_point*'
-mutate 'soft threshold: the wrong sign below' ops/abs_prox.cpp 'min(zero, v + t)' 'min(zero, v - t)' '*fixed_point*'
+mutate 'soft threshold: the wrong sign below' ops/simd.hpp 't | Batch(-0.0)' 't' '*fixed_point*'
 mutate 'kinks: slopes are not added up' ops/kink_prox.cpp 'slope += kinks[k][2] - kinks[k][1];' 'slope = kinks[k][2];' '*fixed_point*'
 mutate 'a data-dependent coefficient is taken' autodiff/penalty.cpp 'after.on_data[adjoint]' 'false' '*loss_spellings*'
 mutate 'a trained coefficient is taken' autodiff/penalty.cpp 'after.on_trained[adjoint]' 'false' '*loss_spellings*'
