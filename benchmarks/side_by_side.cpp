@@ -53,7 +53,7 @@ int run(const Options& options, const std::string& own_program) {
   results.threads = options.threads > 0 ? options.threads : available_threads();
   results.machine = measure_machine(results.threads);
   for (const Side& side : sides) results.versions.push_back(side.name + " " + side.version);
-  std::cout << describe(results);
+  std::cout << describe(results) << std::flush;
   print_heading();
   for (const Case& c : chosen) {
     results.comparisons.push_back(is_program(c) ? compare_programs(c, folder, options.quick)
