@@ -19,6 +19,8 @@ namespace lariat {
 
 namespace {
 
+constexpr const char* zeros_kept_input = "certificate/zeros_kept";
+
 std::string gradient_name(const std::string& parameter) { return "certificate/" + parameter; }
 
 std::vector<Value> found(Graph& graph, const std::vector<std::string>& names) {
@@ -69,13 +71,18 @@ std::unique_ptr<Program> judging_program(Graph& written, const std::vector<std::
     gradients[parameter.name()] = gradient;
     points[parameter.name()] = {parameter - gradient, graph.constant(1.0, parameter.dtype())};
   }
+  const Value kept = graph.input(zeros_kept_input, {}, f64);
   const auto moved = proximal_updates(points, parts.split.terms);
   const auto least = least_subgradients(gradients, parts.split.terms);
   for (Value parameter : parts.parameters) {
     const std::string& name = parameter.name();
-    graph.output(name + "/residual", reduce_max(abs(parameter - moved.at(name))));
+    const auto counted = [&](Value value) {
+      if (!parts.split.has_term_of(name)) return value;
+      return where(cast(kept, value.dtype()) * equal(parameter, 0), 0, value);
+    };
+    graph.output(name + "/residual", reduce_max(abs(counted(parameter - moved.at(name)))));
     graph.output(name + "/gradient", reduce_max(abs(gradients.at(name))));
-    if (least.contains(name)) graph.output(name + "/distance", norm2(least.at(name)));
+    if (least.contains(name)) graph.output(name + "/distance", norm2(counted(least.at(name))));
   }
   return std::make_unique<Program>(graph);
 }
@@ -136,8 +143,9 @@ struct Certifier::Implementation {
   }
 
   std::vector<Certificate::Entry> judge(const Sums& sums, const Feeds& feeds, Store& store,
-                                        Executor& executor) {
+                                        Executor& executor, bool zeros_kept = false) {
     Feeds all = feeds;
+    all.emplace(zeros_kept_input, Tensor::scalar(zeros_kept, f64));
     for (size_t i = 0; i < names.size(); ++i) {
       const DType dtype = written.node(written.source_id(names[i])).outputs[0].dtype;
       all.emplace(gradient_name(names[i]), sums.gradients[i].cast(dtype));
@@ -171,9 +179,10 @@ Certifier::Certifier(Value loss, const std::vector<Value>& parameters)
 Certifier::~Certifier() = default;
 
 Certificate Certifier::certify(const FeedsList& batches, Store& store, Executor& executor,
-                               std::span<const double> weights) {
+                               std::span<const double> weights, bool zeros_kept) {
   const auto sums = self_->sums(batches, store, executor, weights);
-  return {self_->judge(sums, batches[0], store, executor), sums.loss, sums.loss - sums.penalty};
+  return {self_->judge(sums, batches[0], store, executor, zeros_kept), sums.loss, sums.loss - sums.penalty,
+          zeros_kept};
 }
 
 std::vector<std::string> Certifier::stationary_at_zero(const FeedsList& batches, Store& store,
@@ -181,9 +190,7 @@ std::vector<std::string> Certifier::stationary_at_zero(const FeedsList& batches,
   std::vector<std::string> lines;
   const Parts parts(self_->written, self_->names);
   for (const std::string& name : self_->names) {
-    const bool penalised = std::any_of(parts.split.terms.begin(), parts.split.terms.end(),
-                                       [&](const PenaltyTerm& term) { return term.is_of(name); });
-    if (!penalised) continue;
+    if (!parts.split.has_term_of(name)) continue;
     Store without = store;
     without.set(name, Tensor(store.get(name).dtype(), store.get(name).extents()));
     for (const Certificate::Entry& entry :
@@ -215,12 +222,14 @@ std::optional<double> Certificate::distance() const {
 
 std::string Certificate::text() const {
   const std::optional<double> far = distance();
-  return fmt::format("stationary to {:.3g} (prox residual){}; not globally certified", prox_residual(),
-                     far ? fmt::format(", {:.3g} from the subdifferential", *far) : "");
+  return fmt::format("stationary to {:.3g} (prox residual){}{}; not globally certified", prox_residual(),
+                     far ? fmt::format(", {:.3g} from the subdifferential", *far) : "",
+                     zeros_kept ? ", with its zeros kept" : "");
 }
 
 std::string Certificate::json() const {
-  nlohmann::json all{{"loss", loss}, {"smooth", smooth}, {"prox_residual", prox_residual()}};
+  nlohmann::json all{
+      {"loss", loss}, {"smooth", smooth}, {"prox_residual", prox_residual()}, {"zeros_kept", zeros_kept}};
   all["distance"] = distance() ? nlohmann::json(*distance()) : nlohmann::json();
   all["parameters"] = nlohmann::json::array();
   for (const Entry& entry : entries)

@@ -29,6 +29,9 @@ struct Certificate {
   std::vector<Entry> entries;
   /// The loss as written, and what is left of it without the rewritten penalties.
   double loss = 0, smooth = 0;
+  /// Whether the exact zeros of penalised parameters are taken as given, as a training takes them whose
+  /// zeros have settled: elements that are zero count for nothing then.
+  bool zeros_kept = false;
 
   /// The largest, and the norm over all parameters.
   double prox_residual() const;
@@ -66,7 +69,7 @@ class Certifier {
   /// On all data, given as batches: their losses and gradients are added up in double, each times its weight.
   /// Without weights, in proportion to their examples: right for a loss that is a mean over examples.
   Certificate certify(const FeedsList& batches, Store& store, Executor& executor,
-                      std::span<const double> weights = {});
+                      std::span<const double> weights = {}, bool zeros_kept = false);
   /// L201: the parameters for which all zeros, the others being as they are, is stationary on these data
   /// already, though the loss depends on them: a line for each.
   std::vector<std::string> stationary_at_zero(const FeedsList& batches, Store& store, Executor& executor);

@@ -300,6 +300,11 @@ bool PenaltyTerm::is_of(std::string_view parameter) const {
   return std::find(parameters.begin(), parameters.end(), parameter) != parameters.end();
 }
 
+bool PenaltySplit::has_term_of(const std::string& parameter) const {
+  return std::any_of(terms.begin(), terms.end(),
+                     [&](const PenaltyTerm& term) { return term.is_of(parameter); });
+}
+
 PenaltySplit split_penalties(Value loss, const std::vector<Value>& parameters, SmoothTerms smooth_terms) {
   Graph& graph = loss.graph();
   const Dependence depends = dependence(graph, parameters);

@@ -45,6 +45,8 @@ struct PenaltyTerm {
 struct PenaltySplit {
   std::vector<PenaltyTerm> terms;
   std::vector<Refusal> refusals;
+  /// Whether one of the terms is of this parameter.
+  bool has_term_of(const std::string& parameter) const;
 };
 
 /// Which smooth terms, such as x², are penalty terms: those of a parameter with a kink from another term, or

@@ -115,9 +115,7 @@ std::unique_ptr<Graph> training_step(Value written, const Optimizer& optimizer, 
     proposals.emplace(parameters[i].name(), optimizer.propose(context));
   }
   for (auto [name, next] : proximal_updates(proposals, split.terms)) {
-    const bool has_term = std::any_of(split.terms.begin(), split.terms.end(),
-                                      [&, name = name](const PenaltyTerm& term) { return term.is_of(name); });
-    if (options.settle_from && has_term) next = settled_support(step->find_source(name), next);
+    if (options.settle_from && split.has_term_of(name)) next = settled_support(step->find_source(name), next);
     step->update(name, next);
   }
   if (const Value random = step->find_source(random_state_name))
@@ -233,7 +231,8 @@ std::vector<Tensor> Trainer::evaluate(const std::vector<Value>& values, const Fe
 Certificate Trainer::certify(const FeedsList& batches, std::span<const double> weights) {
   const FeedsList all(batches.size(),
                       [&](size_t index) { return self_->with_scheduled(batches[index], steps()); });
-  return self_->certifying().certify(all, self_->store, *self_->executor, weights);
+  const bool settled = self_->options.settle_from && steps() >= *self_->options.settle_from;
+  return self_->certifying().certify(all, self_->store, *self_->executor, weights, settled);
 }
 
 std::vector<std::string> Trainer::stationary_at_zero(const Feeds& feeds) {

@@ -293,4 +293,21 @@ TEST_CASE("from settle_from on, zeros stay zero and signs do not change") {
   CHECK(now.at(0) == 0);
   CHECK(now.at(1) == 0);
   CHECK(now.at(2) == doctest::Approx(-1.9));
+  // Two zeros that a = (-3, 5) would move count for nothing; the third weight is 0.9 from its optimum.
+  const Certificate certificate = trainer.certify({{"a", Tensor::of<double>({3}, {-3, 5, -2.9})}});
+  CHECK(certificate.zeros_kept);
+  CHECK(certificate.prox_residual() == doctest::Approx(0.9));
+  CHECK(*certificate.distance() == doctest::Approx(0.9));
+  CHECK(certificate.text() ==
+        "stationary to 0.9 (prox residual), 0.9 from the subdifferential, with its zeros kept; not globally "
+        "certified");
+}
+
+TEST_CASE("before zeros settle, a certificate counts them") {
+  Graph g;
+  const Value w = g.parameter("w", {1}, init::zeros(), f64);
+  Trainer trainer(0.5 * sum(square(w - 5)) + 0.1 * sum(abs(w)), Sgd{}, {.threads = 1, .settle_from = 1});
+  const Certificate certificate = trainer.certify(Feeds{});
+  CHECK_FALSE(certificate.zeros_kept);
+  CHECK(*certificate.distance() == doctest::Approx(4.9));
 }
