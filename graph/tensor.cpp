@@ -1,6 +1,7 @@
 #include "graph/tensor.hpp"
 
 #include <fmt/format.h>
+#include <sys/mman.h>
 
 #include <algorithm>
 #include <cmath>
@@ -12,12 +13,19 @@
 namespace lariat {
 
 std::shared_ptr<std::byte> allocate_bytes(size_t bytes) {
-  constexpr size_t alignment = 64;
+  // Large pages where they are worth it: rows of a matrix may each lie in another page of the usual size.
+  constexpr size_t cache_line = 64, large_page = size_t{2} << 20;
+  const bool large = bytes >= 2 * large_page;
+  const size_t alignment = large ? large_page : cache_line;
   const size_t rounded = (std::max<size_t>(bytes, 1) + alignment - 1) / alignment * alignment;
   auto* memory = static_cast<std::byte*>(std::aligned_alloc(alignment, rounded));
   if (!memory)
     throw UserError(
         fmt::format("cannot allocate {} bytes; use a smaller batch or smaller dimensions", bytes));
+#ifdef MADV_HUGEPAGE
+  // Advice: where it is not taken, everything works as without.
+  if (large) madvise(memory, rounded, MADV_HUGEPAGE);
+#endif
   return {memory, [](std::byte* owned) { std::free(owned); }};
 }
 
