@@ -256,12 +256,6 @@ std::shared_ptr<const T> pack_b(bool transpose_b, int64_t n, int64_t k, const T*
   }
 }
 
-bool packs_b(bool transpose_b, int64_t m, int64_t n) {
-  // Of a matrix of few columns, the last panel is much.
-  const bool reads_rows = m == 1 && transpose_b, is_column = n == 1;
-  return !reads_rows && !is_column && 4 * (n - first_packed(transpose_b, m, n)) >= n;
-}
-
 #define LARIAT_GEMM(T)                                                                                    \
   template void gemm_tile<T>(bool, bool, int64_t, int64_t, int64_t, const T*, int64_t, const T*, int64_t, \
                              Addend<T>, T*, int64_t, const T*);                                           \

@@ -30,7 +30,5 @@ void gemm_tile(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t
 /// doubles, and for a single column.
 template <class T>
 std::shared_ptr<const T> pack_b(bool transpose_b, int64_t n, int64_t k, const T* b, int64_t ldb);
-/// Whether gemm without `packed` packs much of b, for an a that is not transposed.
-bool packs_b(bool transpose_b, int64_t m, int64_t n);
 
 }  // namespace lariat

@@ -50,7 +50,8 @@ std::shared_ptr<const void> pack_product(const KernelContext& k) {
   if (!b.data || b.dtype != f32 || !is_one_product(k)) return {};
   const bool transpose_b = k.attributes.get<bool>("transpose_b");
   const int64_t n = k.outputs[0].extent(-1), rows = n > 0 ? k.outputs[0].count() / n : 0;
-  if (!packs_b(transpose_b, rows, n)) return {};
+  // A row times a transposed matrix reads that one's rows as they lie.
+  if (transpose_b && rows == 1) return {};
   return pack_b(transpose_b, n, b.extent(transpose_b ? 1 : 0), b.as<float>(), b.extent(-1));
 }
 

@@ -95,7 +95,7 @@ const std::vector<Model>& models() {
                      g.parameter("bias", {4 * 64})));
        },
        {{1, 1, 6}, {1, 30, 6}, {2, 7, 6}, {9, 12, 6}},
-       1},
+       2},
       {"lstm of doubles, of no whole vector",
        [](Graph& g) {
          const Value x = g.input("x", {dim::batch, dim::time, 12}, f64);

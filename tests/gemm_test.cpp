@@ -128,12 +128,6 @@ TEST_CASE("a product with an operand that was packed before has the same bits") 
     CHECK(result == p.run(*serial));
   });
   CHECK(packed_before > 50);
-  CHECK(packs_b(false, 300, 1000));
-  CHECK(packs_b(false, 1, 10));
-  CHECK(packs_b(true, 2, 1000));
-  CHECK_FALSE(packs_b(false, 2, 1000));
-  CHECK_FALSE(packs_b(true, 1, 1000));
-  CHECK_FALSE(packs_b(false, 300, 1));
 }
 
 TEST_CASE("a row of a product has the same bits whatever other rows are computed with it") {
