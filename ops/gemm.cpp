@@ -60,7 +60,7 @@ template <class Use, class T>
 T* kept_space(int64_t count) {
   thread_local std::shared_ptr<std::byte> memory;
   thread_local int64_t size = 0;
-  if (count > size) {
+  if (!memory || count > size) {
     memory = allocate_bytes(static_cast<size_t>(count) * sizeof(T));
     size = count;
   }

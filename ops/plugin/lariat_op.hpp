@@ -766,7 +766,9 @@ const lariat_plugin* enter(const lariat_host* given, const Make& make) {
     if (host->magic != LARIAT_OP_MAGIC || host->major != LARIAT_OP_MAJOR)
       throw BadInput("it was compiled against another version of lariat_op.h");
     // Never freed: the host keeps pointers to it.
-    result = (new Description(make()))->get();
+    static const Description* kept = nullptr;
+    kept = new Description(make());
+    result = kept->get();
   });
   return result;
 }
