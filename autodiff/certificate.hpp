@@ -30,7 +30,8 @@ struct Certificate {
   /// The loss as written, and what is left of it without the rewritten penalties.
   double loss = 0, smooth = 0;
   /// Whether the exact zeros of penalised parameters are taken as given, as a training takes them whose
-  /// zeros have settled: elements that are zero count for nothing then.
+  /// zeros have settled: elements that are zero count for nothing then. Of terms that tie elements together
+  /// beyond groups (L∞, total variation, nuclear norm) the distance is an upper bound then.
   bool zeros_kept = false;
 
   /// The largest, and the norm over all parameters.

@@ -105,6 +105,28 @@ TEST_CASE("a product has the same bits as the one tile that it is on the calling
   });
 }
 
+TEST_CASE(
+    "a product of doubles over a long inner dimension is exact, with the same bits on any number of "
+    "threads") {
+  const int64_t m = 3, n = 5, k = 20500;
+  const std::vector<float> left = numbers("a", k * m), right = numbers("b", k * n),
+                           start = numbers("c", m * n);
+  const std::vector<double> a(left.begin(), left.end()), b(right.begin(), right.end());
+  const auto product = [&](const Executor& executor) {
+    std::vector<double> c(start.begin(), start.end());
+    gemm<double>(executor, true, false, m, n, k, a.data(), m, b.data(), n, {c.data(), n}, c.data(), n);
+    return c;
+  };
+  const std::vector<double> serial = product(*make_serial_executor());
+  CHECK(product(*make_tbb_executor(3)) == serial);
+  for (int64_t i = 0; i < m; ++i)
+    for (int64_t j = 0; j < n; ++j) {
+      long double sum = start[i * n + j];
+      for (int64_t d = 0; d < k; ++d) sum += static_cast<long double>(a[d * m + i]) * b[d * n + j];
+      CHECK(std::abs(serial[i * n + j] - static_cast<double>(sum)) < 1e-11);
+    }
+}
+
 TEST_CASE("one number is added to every row of a column") {
   const auto serial = make_serial_executor();
   const Product p{false, false, 300, 1, 40, 0};
