@@ -7,9 +7,10 @@
 #include <nlohmann/json.hpp>
 #include <ostream>
 
-#include "autodiff/gradient.hpp"
+#include "autodiff/loss_parts.hpp"
 #include "autodiff/proximal.hpp"
 #include "autodiff/stationarity.hpp"
+#include "autodiff/subgradient_search.hpp"
 #include "graph/error.hpp"
 #include "graph/exec/program.hpp"
 #include "graph/passes/to_inference.hpp"
@@ -19,70 +20,40 @@ namespace lariat {
 
 namespace {
 
-constexpr const char* zeros_kept_input = "certificate/zeros_kept";
-
-std::string gradient_name(const std::string& parameter) { return "certificate/" + parameter; }
-
-std::vector<Value> found(Graph& graph, const std::vector<std::string>& names) {
-  std::vector<Value> values;
-  for (const std::string& name : names) values.push_back(graph.find_source(name));
-  return values;
-}
-
-// The loss and its terms, in a graph of their own.
-struct Parts {
-  std::unique_ptr<Graph> graph = std::make_unique<Graph>();
-  Value loss;
-  std::vector<Value> parameters, cut;
-  PenaltySplit split;
-
-  Parts(Graph& written, const std::vector<std::string>& names) {
-    loss = canonicalize_penalties(written.find_output("loss"), *graph);
-    parameters = found(*graph, names);
-    split = split_penalties(loss, parameters);
-    for (const PenaltyTerm& term : split.terms)
-      if (std::find(cut.begin(), cut.end(), term.node) == cut.end()) cut.push_back(term.node);
-  }
-};
-
 // Outputs the loss, its rewritten penalties, and the gradient of the rest by each parameter.
-std::unique_ptr<Program> gradient_program(Graph& written, const std::vector<std::string>& names) {
-  Parts parts(written, names);
-  std::vector<Value> wanted = parts.parameters;
-  wanted.insert(wanted.end(), parts.cut.begin(), parts.cut.end());
-  const std::vector<Value> gradients = gradient(parts.loss, wanted, parts.cut);
+std::unique_ptr<Program> gradient_program(Graph& written, const std::vector<std::string>& names, Sums sums) {
+  const LossParts parts(written, names, sums);
+  const auto [gradients, penalty] = parts.gradients();
   parts.graph->output("loss", parts.loss);
-  Value penalty = parts.graph->constant(0.0, parts.loss.dtype());
-  for (size_t i = 0; i < parts.cut.size(); ++i)
-    penalty = penalty + sum(gradients[parts.parameters.size() + i] * parts.cut[i]);
   parts.graph->output("penalty", penalty);
   for (size_t i = 0; i < names.size(); ++i) parts.graph->output(names[i], gradients[i]);
   return std::make_unique<Program>(*parts.graph);
 }
 
-// From the gradients as inputs: prox residual, gradient size and, where known, distance of each parameter.
-std::unique_ptr<Program> judging_program(Graph& written, const std::vector<std::string>& names) {
-  Parts parts(written, names);
+constexpr const char* gradient_prefix = "certificate/";
+constexpr const char* zeros_kept_input = "certificate/zeros_kept";
+
+// From the gradients as inputs: the prox residual and the gradient's size of each parameter.
+std::unique_ptr<Program> prox_program(Graph& written, const std::vector<std::string>& names) {
+  const LossParts parts(written, names, Sums::exact);
   Graph& graph = *parts.graph;
-  std::map<std::string, Value> gradients;
   ProxPoints points;
+  std::map<std::string, Value> gradients;
   for (Value parameter : parts.parameters) {
-    const Value gradient = graph.input(gradient_name(parameter.name()), parameter.shape(), parameter.dtype());
+    const Value gradient =
+        graph.input(gradient_prefix + parameter.name(), parameter.shape(), parameter.dtype());
     gradients[parameter.name()] = gradient;
     points[parameter.name()] = {parameter - gradient, graph.constant(1.0, parameter.dtype())};
   }
-  const Value kept = graph.input(zeros_kept_input, {}, f64);
   const auto moved = proximal_updates(points, parts.split.terms);
-  const auto least = least_subgradients(gradients, parts.split.terms);
+  const Value kept = graph.input(zeros_kept_input, {}, f64);
   for (Value parameter : parts.parameters) {
     const std::string& name = parameter.name();
-    const auto counted = [&](Value value) {
-      if (!parts.split.has_term_of(name)) return value;
-      return where(cast(kept, value.dtype()) * equal(parameter, 0), 0, value);
-    };
-    graph.output(name + "/residual", reduce_max(abs(counted(parameter - moved.at(name)))));
+    Value change = parameter - moved.at(name);
+    if (parts.split.has_term_of(name))
+      change = where(held_zeros(parameter, kept, parts.split.terms), 0, change);
+    graph.output(name + "/residual", reduce_max(abs(change)));
     graph.output(name + "/gradient", reduce_max(abs(gradients.at(name))));
-    if (least.contains(name)) graph.output(name + "/distance", norm2(counted(least.at(name))));
   }
   return std::make_unique<Program>(graph);
 }
@@ -104,62 +75,70 @@ double examples_in(const Graph& graph, const Feeds& feeds) {
 struct Certifier::Implementation {
   Graph written;
   std::vector<std::string> names;
-  std::unique_ptr<Program> gradients, judging;
+  std::unique_ptr<Program> gradients, prox;
+  // Of what is left without all terms whose subdifferential is known, where that are more than have a prox.
+  std::unique_ptr<Program> gradients_without_all;
+  std::optional<SubgradientSearch> search;
 
-  struct Sums {
+  struct Totals {
     double loss = 0, penalty = 0;
-    std::vector<Tensor> gradients;  // f64
+    std::vector<Tensor> gradients, without_all;  // f64
   };
-  Sums sums(const FeedsList& batches, Store& store, Executor& executor, std::span<const double> weights) {
+
+  // Adds weight·(the results from the first gradient on) to the sums.
+  static void add(std::vector<Tensor>& sums, double weight, std::span<const Tensor> parts) {
+    for (size_t i = 0; i < parts.size(); ++i) {
+      if (sums.size() == i) sums.push_back(Tensor(f64, parts[i].extents()));
+      double* sum = sums[i].data<double>();
+      with_type(parts[i].dtype(), [&](auto zero) {
+        for (const auto value : parts[i].values<decltype(zero)>())
+          *sum++ += weight * static_cast<double>(value);
+      });
+    }
+  }
+
+  Totals totals(const FeedsList& batches, Store& store, Executor& executor, std::span<const double> weights) {
     if (batches.size() == 0) throw UserError("a certificate needs data; give at least one batch");
     if (!weights.empty() && weights.size() != batches.size())
       throw UserError(fmt::format("a certificate was given {} batches and {} weights; it needs one for each",
                                   batches.size(), weights.size()));
+    Totals totals;
     double examples = 0;
-    Sums sums;
     for (size_t b = 0; b < batches.size(); ++b) {
       const Feeds feeds = batches[b];
       const double weight = weights.empty() ? examples_in(written, feeds) : weights[b];
       examples += weight;
       const std::vector<Tensor> results = gradients->run(feeds, store, executor);
-      sums.loss += weight * results[0].item();
-      sums.penalty += weight * results[1].item();
-      for (size_t i = 0; i < names.size(); ++i) {
-        const Tensor& part = results[2 + i];
-        if (b == 0) sums.gradients.push_back(Tensor(f64, part.extents()));
-        double* sum = sums.gradients[i].data<double>();
-        with_type(part.dtype(), [&](auto zero) {
-          for (const auto value : part.values<decltype(zero)>())
-            *sum++ += weight * static_cast<double>(value);
-        });
-      }
+      totals.loss += weight * results[0].item();
+      totals.penalty += weight * results[1].item();
+      add(totals.gradients, weight, std::span(results).subspan(2));
+      if (!gradients_without_all) continue;
+      const std::vector<Tensor> more = gradients_without_all->run(feeds, store, executor);
+      add(totals.without_all, weight, std::span(more).subspan(2));
     }
-    if (!weights.empty()) return sums;
-    sums.loss /= examples;
-    sums.penalty /= examples;
-    for (const Tensor& gradient : sums.gradients)
-      for (double& value : gradient.values<double>()) value /= examples;
-    return sums;
+    if (weights.empty()) {
+      totals.loss /= examples;
+      totals.penalty /= examples;
+      for (const auto* all : {&totals.gradients, &totals.without_all})
+        for (const Tensor& gradient : *all)
+          for (double& value : gradient.values<double>()) value /= examples;
+    }
+    if (!gradients_without_all) totals.without_all = totals.gradients;
+    return totals;
   }
 
-  std::vector<Certificate::Entry> judge(const Sums& sums, const Feeds& feeds, Store& store,
-                                        Executor& executor, bool zeros_kept = false) {
+  std::vector<Certificate::Entry> prox_residuals(const Totals& totals, const Feeds& feeds, Store& store,
+                                                 Executor& executor, bool zeros_kept = false) {
     Feeds all = feeds;
     all.emplace(zeros_kept_input, Tensor::scalar(zeros_kept, f64));
     for (size_t i = 0; i < names.size(); ++i) {
       const DType dtype = written.node(written.source_id(names[i])).outputs[0].dtype;
-      all.emplace(gradient_name(names[i]), sums.gradients[i].cast(dtype));
+      all.emplace(gradient_prefix + names[i], totals.gradients[i].cast(dtype));
     }
-    const std::vector<Tensor> results = judging->run(all, store, executor);
+    const std::vector<Tensor> results = prox->run(all, store, executor);
     std::vector<Certificate::Entry> entries;
-    for (size_t o = 0; o < results.size(); ++o) {
-      const std::string& output = judging->graph().outputs()[o].name;
-      const size_t slash = output.rfind('/');
-      const std::string what = output.substr(slash + 1);
-      if (what == "residual") entries.push_back({output.substr(0, slash), results[o].item(), {}, 0});
-      if (what == "gradient") entries.back().gradient = results[o].item();
-      if (what == "distance") entries.back().distance = results[o].item();
-    }
+    for (size_t i = 0; i < names.size(); ++i)
+      entries.push_back({names[i], results[2 * i].item(), {}, results[2 * i + 1].item()});
     return entries;
   }
 };
@@ -172,29 +151,40 @@ Certifier::Certifier(Value loss, const std::vector<Value>& parameters)
   copied.output("loss", copy(loss));
   to_inference(copied, self_->written);
   for (Value parameter : parameters) self_->names.push_back(parameter.name());
-  self_->gradients = gradient_program(self_->written, self_->names);
-  self_->judging = judging_program(self_->written, self_->names);
+  self_->gradients = gradient_program(self_->written, self_->names, Sums::exact);
+  self_->prox = prox_program(self_->written, self_->names);
+  self_->search.emplace(self_->written, self_->names);
+  if (self_->search->has_more_terms())
+    self_->gradients_without_all = gradient_program(self_->written, self_->names, Sums::all);
 }
 
 Certifier::~Certifier() = default;
 
 Certificate Certifier::certify(const FeedsList& batches, Store& store, Executor& executor,
                                std::span<const double> weights, bool zeros_kept) {
-  const auto sums = self_->sums(batches, store, executor, weights);
-  return {self_->judge(sums, batches[0], store, executor, zeros_kept), sums.loss, sums.loss - sums.penalty,
-          zeros_kept};
+  const auto totals = self_->totals(batches, store, executor, weights);
+  Certificate certificate{self_->prox_residuals(totals, batches[0], store, executor, zeros_kept), totals.loss,
+                          totals.loss - totals.penalty, zeros_kept};
+  const SubgradientSearch::Result found =
+      self_->search->least(totals.without_all, batches[0], store, executor, zeros_kept);
+  for (Certificate::Entry& entry : certificate.entries)
+    if (const auto distance = found.distances.find(entry.parameter); distance != found.distances.end())
+      entry.distance = distance->second;
+  certificate.at_least = found.at_least;
+  certificate.other_kinks = self_->search->other_kinks();
+  return certificate;
 }
 
 std::vector<std::string> Certifier::stationary_at_zero(const FeedsList& batches, Store& store,
                                                        Executor& executor) {
   std::vector<std::string> lines;
-  const Parts parts(self_->written, self_->names);
+  const LossParts parts(self_->written, self_->names, Sums::exact);
   for (const std::string& name : self_->names) {
     if (!parts.split.has_term_of(name)) continue;
     Store without = store;
     without.set(name, Tensor(store.get(name).dtype(), store.get(name).extents()));
     for (const Certificate::Entry& entry :
-         self_->judge(self_->sums(batches, without, executor, {}), batches[0], without, executor))
+         self_->prox_residuals(self_->totals(batches, without, executor, {}), batches[0], without, executor))
       if (entry.parameter == name && entry.gradient > 0 && entry.prox_residual == 0)
         lines.push_back(fmt::format(
             "L201: '{}' is stationary where all of it is zero: the penalty outweighs its gradient, "
@@ -220,16 +210,43 @@ std::optional<double> Certificate::distance() const {
   return std::sqrt(squares);
 }
 
+bool Certificate::is_contradicted() const {
+  const std::optional<double> far = distance();
+  double scale = 0;
+  for (const Entry& entry : entries) scale = std::max(scale, entry.gradient);
+  return far && at_least > *far * (1 + 1e-6) + 1e-9 * scale;
+}
+
 std::string Certificate::text() const {
   const std::optional<double> far = distance();
-  return fmt::format("stationary to {:.3g} (prox residual){}{}; not globally certified", prox_residual(),
-                     far ? fmt::format(", {:.3g} from the subdifferential", *far) : "",
-                     zeros_kept ? ", with its zeros kept" : "");
+  std::string text;
+  if (!far) {
+    std::string names;
+    for (const Entry& entry : entries)
+      if (!entry.distance) names += (names.empty() ? "'" : ", '") + entry.parameter + "'";
+    text = fmt::format(
+        "prox residual {:.3g}, which rests on the prox that made the steps: no independent measure is "
+        "known for {}",
+        prox_residual(), names);
+  } else if (is_contradicted()) {
+    text = fmt::format(
+        "not stationary: the loss falls by {:.3g} per unit along a line, where its penalties' records "
+        "say that it is stationary to {:.3g}",
+        at_least, *far);
+  } else {
+    text = fmt::format("stationary to {:.3g} (distance from the subdifferential), prox residual {:.3g}", *far,
+                       prox_residual());
+  }
+  if (other_kinks > 0)
+    text += fmt::format(", with one subgradient for {} other non-smooth {}", other_kinks,
+                        other_kinks == 1 ? "term" : "terms");
+  if (zeros_kept) text += ", with its zeros kept";
+  return text + "; not globally certified";
 }
 
 std::string Certificate::json() const {
-  nlohmann::json all{
-      {"loss", loss}, {"smooth", smooth}, {"prox_residual", prox_residual()}, {"zeros_kept", zeros_kept}};
+  nlohmann::json all{{"loss", loss},         {"smooth", smooth},           {"prox_residual", prox_residual()},
+                     {"at_least", at_least}, {"other_kinks", other_kinks}, {"zeros_kept", zeros_kept}};
   all["distance"] = distance() ? nlohmann::json(*distance()) : nlohmann::json();
   all["parameters"] = nlohmann::json::array();
   for (const Entry& entry : entries)

@@ -21,7 +21,9 @@ struct Certificate {
     std::string parameter;
     /// ‖w − prox_h(w − ∇f)‖∞ with steps of 1.
     double prox_residual = 0;
-    /// ‖r‖₂ for the r of least norm in ∇f + ∂h; nothing where it is not known in closed form.
+    /// ‖r‖₂ of this parameter for the r of least norm in ∇f + ∂h, found from the subdifferentials of all
+    /// terms whether or not they have a prox together (see SubgradientSearch); nothing where a term's is not
+    /// known.
     std::optional<double> distance;
     /// ‖∇f‖∞, to compare with.
     double gradient = 0;
@@ -34,6 +36,15 @@ struct Certificate {
   /// beyond groups (L∞, total variation, nuclear norm) the distance is an upper bound then.
   bool zeros_kept = false;
 
+  /// A bound from below on the distance, from values of the penalties alone: how fast the loss falls along
+  /// some lines, per unit. 0 where it falls along none of them, or a penalty is not convex.
+  double at_least = 0;
+  /// Non-smooth terms without a known subdifferential, of which one subgradient was taken: the distance is a
+  /// bound from above then.
+  int other_kinks = 0;
+
+  /// Whether the loss falls faster than the distance allows, so that a penalty's record is wrong.
+  bool is_contradicted() const;
   /// The largest, and the norm over all parameters.
   double prox_residual() const;
   std::optional<double> distance() const;

@@ -3,12 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
 #include <map>
-#include <set>
 
 #include "autodiff/penalty_view.hpp"
 #include "graph/error.hpp"
 #include "ops/axes.hpp"
+#include "ops/ops.hpp"
 
 namespace lariat {
 
@@ -75,33 +76,52 @@ Relation relation(const Groups& a, const Groups& b) {
 bool is_number(Value value) { return !value || value.rank() == 0; }
 bool is_zero(Value value) { return !value || uniform_value(value) == 0.0; }
 
-// Why the scalar term cannot stand beside the structured one, or "".
-std::string conflict(const ScalarTerm& scalar, const PenaltyTerm& structured, bool scalar_metric) {
-  const bool only_square = scalar.kinks.empty() && !scalar.low && !scalar.high;
-  if (scalar.quadratic && scalar_metric && !(is_number(scalar.quadratic)))
-    return "a square term weighs its elements differently, and its prox needs one step for all of them";
-  if (only_square) return "";
-  const auto all_kinks = [&](const auto& holds) {
-    return std::all_of(scalar.kinks.begin(), scalar.kinks.end(), holds);
+bool bends(const ScalarTerm& term) { return !term.kinks.empty() || term.low || term.high; }
+
+AffineView view_of(const PenaltyTerm& term) {
+  std::vector<Value> parameters;
+  for (const std::string& name : term.parameters) parameters.push_back(term.node.graph().find_source(name));
+  return {term.argument, parameters};
+}
+
+// Whether some of the numbers, one for each element of a parameter, is not 0 at an element that a view shows.
+bool reaches(const AffineView& view, const std::string& parameter, Value numbers) {
+  return uniform_value(view.linear_part({{parameter, numbers}})) != 0.0;
+}
+
+// Whether a kink or bound of the scalar term is on an element that the structured one shows.
+bool meets(const PenaltyTerm& scalar, const AffineView& view) {
+  const std::string& name = scalar.parameters.front();
+  const auto limits = [&](Value limit, double none) {
+    return limit && reaches(view, name, 1 - equal(limit, none));
   };
-  switch (structured.penalty->combination) {
-    case Combination::first:
-      if (is_number(scalar.low) && is_number(scalar.high) && all_kinks([](const ScalarTerm::Kink& kink) {
-            return is_number(kink.at) && is_number(kink.below) && is_number(kink.above);
-          }))
-        return "";
-      return "another term weighs its elements differently, so that the prox of the sum is not known";
-    case Combination::last:
-      if (all_kinks([](const ScalarTerm::Kink& kink) { return is_zero(kink.at); }) &&
-          (!scalar.low || is_zero(scalar.low)) && (!scalar.high || is_zero(scalar.high)))
-        return "";
-      return "another term on the same parameter has a kink or bound away from 0, so that the prox of the "
-             "sum "
-             "is not known";
-    case Combination::alone:
-      break;
-  }
-  return "another term with a kink is on the same parameter, and the prox of the sum is not known";
+  constexpr double infinity = std::numeric_limits<double>::infinity();
+  return std::any_of(scalar.scalar->kinks.begin(), scalar.scalar->kinks.end(),
+                     [&](const ScalarTerm::Kink& kink) {
+                       return reaches(view, name, kink.above) ||
+                              (kink.below && reaches(view, name, kink.below));
+                     }) ||
+         limits(scalar.scalar->low, -infinity) || limits(scalar.scalar->high, infinity);
+}
+
+// A group prox multiplies each element by a number from 0 to 1, and so keeps what is subdifferential to a
+// function with kinks at 0 alone.
+bool is_conic(const ScalarTerm& term) {
+  return std::all_of(term.kinks.begin(), term.kinks.end(),
+                     [](const ScalarTerm::Kink& kink) { return is_zero(kink.at); }) &&
+         is_zero(term.low) && is_zero(term.high);
+}
+
+// The same function for all elements keeps their order, and so the sign of each difference.
+bool is_the_same_everywhere(const ScalarTerm& term) {
+  return is_number(term.quadratic) && is_number(term.low) && is_number(term.high) &&
+         std::all_of(term.kinks.begin(), term.kinks.end(), [](const ScalarTerm::Kink& kink) {
+           return is_number(kink.at) && is_number(kink.below) && is_number(kink.above);
+         });
+}
+
+bool has_one_step(const AffineView& view) {
+  return view.parameters.size() == 1 && uniform_value(view.factor).has_value();
 }
 
 bool share(const PenaltyTerm& a, const PenaltyTerm& b) {
@@ -109,8 +129,36 @@ bool share(const PenaltyTerm& a, const PenaltyTerm& b) {
                      [&](const auto& name) { return b.is_of(name); });
 }
 
+// Why kinks and bounds cannot stand beside the structured term, or "". Sets whether its prox takes them in.
+std::string conflict_with_kinks(const std::vector<const PenaltyTerm*>& scalars, const AffineView& view,
+                                PenaltyTerm& structured) {
+  std::vector<const PenaltyTerm*> meeting;
+  for (const PenaltyTerm* scalar : scalars)
+    if (bends(*scalar->scalar) && meets(*scalar, view)) meeting.push_back(scalar);
+  const auto all = [&](bool (*holds)(const ScalarTerm&)) {
+    return std::all_of(meeting.begin(), meeting.end(),
+                       [&](const PenaltyTerm* scalar) { return holds(*scalar->scalar); });
+  };
+  structured.meets_kinks = !meeting.empty();
+  if (meeting.empty()) return "";
+  const Combination combination = structured.penalty->combination;
+  if (combination == Combination::last && !view.shifted && all(is_conic)) return "";
+  if (combination == Combination::first && has_one_step(view) && uniform_value(view.shift) &&
+      all(is_the_same_everywhere))
+    return "";
+  structured.takes_kinks = structured.penalty->prox_beside_kinks != nullptr;
+  if (structured.takes_kinks) return "";
+  if (combination == Combination::alone)
+    return "another term with a kink is on the same elements, and the prox of the sum is not known";
+  if (combination == Combination::first)
+    return "another term is not the same for all of its elements, so that the prox of the sum is not known";
+  return "another term on the same elements has a kink or bound away from 0, so that the prox of the sum is "
+         "not "
+         "known";
+}
+
 // Why `term` cannot stand beside `other`, both structured, or "".
-std::string conflict(const PenaltyTerm& term, const PenaltyTerm& other) {
+std::string conflict(const PenaltyTerm& term, const AffineView& view, const PenaltyTerm& other) {
   const Relation how = relation(groups_of(term), groups_of(other));
   if (how == Relation::disjoint) return "";
   const bool both_last =
@@ -121,6 +169,17 @@ std::string conflict(const PenaltyTerm& term, const PenaltyTerm& other) {
   if (term.parameters.size() > 1 || other.parameters.size() > 1)
     return "its groups and those of another term are nested across several parameters, which have steps of "
            "their own";
+  // The outer prox must keep the direction of an inner group.
+  const AffineView other_view = view_of(other);
+  for (const AffineView* one : {&view, &other_view})
+    if (one->shifted || !uniform_value(abs(one->factor)))
+      return "its groups and those of another term are nested and shifted or scaled differently, so that the "
+             "prox "
+             "of the sum is not known";
+  if (term.takes_kinks || other.takes_kinks)
+    return "its groups and those of another term are nested beside kinks or bounds away from 0, so that the "
+           "prox "
+           "of the sum is not known";
   return "";
 }
 
@@ -133,29 +192,38 @@ bool is_nested(const std::vector<PenaltyTerm>& terms, const PenaltyTerm& term) {
   });
 }
 
-// Whether the elements of a term's argument have the same step where those of each parameter have.
-bool has_one_step(const PenaltyTerm& term) {
-  if (term.parameters.size() > 1) return false;
-  const Value parameter = term.node.graph().find_source(term.parameters.front());
-  return uniform_value(AffineView(term.argument, {parameter}).factor).has_value();
+// Why the squares on its parameters cannot stand beside a structured term whose prox needs one step for all
+// elements, or "".
+std::string conflict_with_squares(const std::vector<const PenaltyTerm*>& scalars) {
+  for (const PenaltyTerm* scalar : scalars)
+    if (!is_number(scalar->scalar->quadratic))
+      return "a square term weighs its elements differently, and its prox needs one step for all of them";
+  return "";
 }
 
 }  // namespace
 
 void refuse_inexact_sums(PenaltySplit& split) {
   std::vector<PenaltyTerm> kept;
-  std::set<int32_t> refused;
+  std::vector<const PenaltyTerm*> scalars;
   for (const PenaltyTerm& term : split.terms)
-    if (term.scalar) kept.push_back(term);
-  for (const PenaltyTerm& term : split.terms) {
+    if (term.scalar) scalars.push_back(&term);
+  for (PenaltyTerm& term : split.terms) {
     if (term.scalar) continue;
+    const AffineView view = view_of(term);
+    std::vector<const PenaltyTerm*> own;
+    for (const PenaltyTerm* scalar : scalars)
+      if (share(*scalar, term)) own.push_back(scalar);
     std::string why;
     if (groups_of(term).repeats) why = "an element of a parameter is in it twice";
-    if (term.penalty->scalar_metric && !has_one_step(term))
+    if (term.penalty->scalar_metric && !has_one_step(view))
       why = "its prox needs one step for all its elements, but they have steps of their own";
+    if (why.empty() && term.penalty->scalar_metric) why = conflict_with_squares(own);
+    if (why.empty()) why = conflict_with_kinks(own, view, term);
     for (const PenaltyTerm& other : kept) {
       if (!why.empty() || !share(term, other)) continue;
-      why = other.scalar ? conflict(*other.scalar, term, term.penalty->scalar_metric) : conflict(term, other);
+      why = conflict(term, view, other);
+      if (why.empty() && is_nested({term, other}, term)) why = conflict_with_squares(own);
     }
     if (why.empty()) {
       kept.push_back(term);
@@ -164,26 +232,25 @@ void refuse_inexact_sums(PenaltySplit& split) {
     split.refusals.push_back({"L108", term.node.graph().node(term.node.node()).op->name, why,
                               "keep one of the terms, or put them on different parameters", term.where});
   }
-  split.terms = std::move(kept);
+  std::erase_if(split.terms, [](const PenaltyTerm& term) { return !term.scalar; });
+  split.terms.insert(split.terms.end(), kept.begin(), kept.end());
 }
 
 bool needs_scalar_metric(const std::vector<PenaltyTerm>& terms, std::string_view parameter) {
-  bool kinks = false;
-  for (const PenaltyTerm& term : terms)
-    if (term.scalar && term.is_of(parameter))
-      kinks |= !term.scalar->kinks.empty() || term.scalar->low || term.scalar->high;
   return std::any_of(terms.begin(), terms.end(), [&](const PenaltyTerm& term) {
     if (term.scalar || !term.is_of(parameter)) return false;
     // Thresholds that are equal keep the order of the elements.
-    if (term.penalty->combination == Combination::first && kinks) return true;
-    return term.penalty->scalar_metric || is_nested(terms, term);
+    const bool ordered =
+        term.penalty->combination == Combination::first && term.meets_kinks && !term.takes_kinks;
+    return ordered || term.penalty->scalar_metric || is_nested(terms, term);
   });
 }
 
 std::vector<const PenaltyTerm*> in_order(const std::vector<PenaltyTerm>& terms, Combination combination) {
   std::vector<const PenaltyTerm*> result;
   for (const PenaltyTerm& term : terms)
-    if (!term.scalar && term.penalty->combination == combination) result.push_back(&term);
+    if (!term.scalar && !term.takes_kinks && term.penalty->combination == combination)
+      result.push_back(&term);
   if (result.size() < 2) return result;
   std::map<const PenaltyTerm*, double> size;
   for (const PenaltyTerm* term : result) {

@@ -305,7 +305,8 @@ bool PenaltySplit::has_term_of(const std::string& parameter) const {
                      [&](const PenaltyTerm& term) { return term.is_of(parameter); });
 }
 
-PenaltySplit split_penalties(Value loss, const std::vector<Value>& parameters, SmoothTerms smooth_terms) {
+PenaltySplit split_penalties(Value loss, const std::vector<Value>& parameters, SmoothTerms smooth_terms,
+                             Sums sums) {
   Graph& graph = loss.graph();
   const Dependence depends = dependence(graph, parameters);
   const Paths paths = paths_to(loss);
@@ -363,7 +364,7 @@ PenaltySplit split_penalties(Value loss, const std::vector<Value>& parameters, S
       }
     }
   }
-  refuse_inexact_sums(split);
+  if (sums == Sums::exact) refuse_inexact_sums(split);
 
   if (smooth_terms == SmoothTerms::all) return split;
   // A node cut for one parameter is cut for all it shows, so smooth terms stay only where every parameter

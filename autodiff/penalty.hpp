@@ -33,6 +33,8 @@ struct PenaltyTerm {
   std::optional<ScalarTerm> scalar;
   /// For structured penalties: what φ is applied to, and the adjoint of its result.
   Value argument, weight;
+  /// Whether kinks or bounds of scalar terms are on its elements, and whether its prox takes them in.
+  bool meets_kinks = false, takes_kinks = false;
   /// Where one number is the coefficient of all elements, but for a scheduled factor that `text` names.
   std::optional<double> coefficient;
   /// "0.01 * |w|".
@@ -53,12 +55,14 @@ struct PenaltySplit {
 /// all.
 enum class SmoothTerms { beside_kinks, all };
 
+/// Which terms a split keeps: those whose prox on a parameter is exact together, or all whose form is known.
+enum class Sums { exact, all };
+
 /// Finds the penalty terms of `loss`: nodes whose record is a penalty, on which the loss depends linearly,
-/// and whose argument is a scaled and shifted view of `parameters`. Terms are taken only where the prox of
-/// all terms of a parameter is exact. Adds nodes for the weights. Throws UserError (L104) for a constant
-/// negative weight.
+/// and whose argument is a scaled and shifted view of `parameters`. Adds nodes for the weights. Throws
+/// UserError (L104) for a constant negative weight.
 PenaltySplit split_penalties(Value loss, const std::vector<Value>& parameters,
-                             SmoothTerms smooth = SmoothTerms::beside_kinks);
+                             SmoothTerms smooth = SmoothTerms::beside_kinks, Sums sums = Sums::exact);
 
 /// A spelling that looks like a penalty with a kink and has none.
 struct SmoothSpelling {

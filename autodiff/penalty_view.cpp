@@ -304,7 +304,7 @@ std::vector<int32_t> shown_parameters(Value argument, const Dependence& depends,
   return found;
 }
 
-Value substitute(Value value, const std::map<int32_t, Value>& replaced) {
+Value substitute(Value value, const std::map<int32_t, Value>& replaced, Shifts shifts) {
   Graph& graph = value.graph();
   const int32_t end = value.node() + 1;
   const Edge root{value.node(), value.output()};
@@ -322,8 +322,14 @@ Value substitute(Value value, const std::map<int32_t, Value>& replaced) {
   for (int32_t id = 0; id < end; ++id) {
     if (!live[id] || !changes[id] || replaced.contains(id)) continue;
     const Node node = graph.node(id);
+    const bool shifting =
+        shifts == Shifts::dropped && (node.op->traits.additive || node.op->traits.selection);
     std::vector<Value> inputs;
-    for (const Edge& edge : node.inputs) inputs.push_back(now(edge));
+    for (const Edge& edge : node.inputs) {
+      const Value input = now(edge);
+      inputs.push_back(shifting && !changes[edge.node] && is_float(input.dtype()) ? zeros_like(input)
+                                                                                  : input);
+    }
     again[id] = rebuilt(graph, node, inputs, 0);
   }
   return now(root);
@@ -361,6 +367,9 @@ AffineView::AffineView(Value argument, std::vector<Value> shown)
   shifted = uniform_value(shift) != 0.0;
   factor = settled(linear_part(one));
   scaled = uniform_value(factor) != 1.0;
+  const std::optional<Tensor> constant = constant_value(factor);
+  may_be_zero_ = !constant;
+  for (int64_t i = 0; constant && i < constant->count(); ++i) may_be_zero_ |= constant->at(i) == 0;
 }
 
 Value AffineView::at(const std::map<std::string, Value>& values) const {
@@ -373,19 +382,38 @@ Value AffineView::at(const std::map<std::string, Value>& values) const {
 }
 
 Value AffineView::linear_part(const std::map<std::string, Value>& values) const {
-  const Value value = at(values);
-  return shifted ? value - shift : value;
+  std::map<int32_t, Value> replaced, zeros;
+  for (Value parameter : parameters) {
+    const auto found = values.find(parameter.name());
+    const Value zero = zeros_like(parameter);
+    const Value value = found == values.end() ? zero : found->second;
+    replaced[parameter.node()] = value.rank() == 0 ? broadcast_to(value, parameter.shape()) : value;
+    zeros[parameter.node()] = zero;
+  }
+  const Value linear = substitute(argument, replaced, Shifts::dropped);
+  // What a condition switches to, say, is a shift as well.
+  const Value rest = settled(substitute(argument, zeros, Shifts::dropped));
+  return uniform_value(rest) == 0.0 ? linear : linear - rest;
+}
+
+Value AffineView::over(Value x, Value divisor) const {
+  if (!scaled) return x;
+  return may_be_zero_ ? where(equal(factor, 0), 0, x / divisor) : x / divisor;
+}
+Value AffineView::over_factor(Value x) const { return over(x, factor); }
+Value AffineView::over_squared_factor(Value x) const { return over(x, square(factor)); }
+
+std::vector<Value> AffineView::adjoint(Value x) const {
+  return gradient(sum(argument * stop_gradient(x)), parameters);
 }
 
 void AffineView::put_back(Value of_argument, std::map<std::string, Value>& values) const {
-  const auto back = [&](Value value) { return gradient(sum(argument * stop_gradient(value)), parameters); };
-  const std::vector<Value> returned = back(of_argument);
-  const std::vector<Value> covered =
-      back(scaled ? reciprocal(broadcast_to(factor, argument.shape())) : ones_like(argument));
+  const std::vector<Value> returned = adjoint(of_argument);
+  const std::vector<Value> covered = adjoint(over_factor(ones_like(argument)));
   for (size_t i = 0; i < parameters.size(); ++i) {
     Value& value = values.at(parameters[i].name());
     const Value shows = settled(covered[i]);
-    value = uniform_value(shows) ? returned[i] : where(greater(shows, 0.5), returned[i], value);
+    value = uniform_value(shows) == 1.0 ? returned[i] : where(greater(shows, 0.5), returned[i], value);
   }
 }
 

@@ -48,19 +48,31 @@ class AffineView {
   const Value argument;
   const std::vector<Value> parameters;
   Value factor, shift;
+  /// Whether the factor is not 1 everywhere, and the shift not 0.
   bool scaled = false, shifted = false;
 
   /// The argument at other values of the parameters, by name.
   Value at(const std::map<std::string, Value>& values) const;
-  /// factor·values.
+  /// factor·values; parameters without a value count as 0.
   Value linear_part(const std::map<std::string, Value>& values) const;
+  /// x/factor and x/factor², 0 where the factor is.
+  Value over_factor(Value x) const;
+  Value over_squared_factor(Value x) const;
+  /// The adjoint of the view: factor·x summed over the places where each element of a parameter is shown.
+  std::vector<Value> adjoint(Value x) const;
   /// Sends `of_argument` back through the view: factor·(its elements) at the elements of the parameters that
   /// are shown, and what `values` has at the others.
   void put_back(Value of_argument, std::map<std::string, Value>& values) const;
+
+ private:
+  Value over(Value x, Value divisor) const;
+  bool may_be_zero_ = false;
 };
 
+/// Whether what is added to the elements a value shows stays, or counts as 0.
+enum class Shifts { kept, dropped };
 /// `value` with other values for some nodes it depends on (of the same types).
-Value substitute(Value value, const std::map<int32_t, Value>& replaced);
+Value substitute(Value value, const std::map<int32_t, Value>& replaced, Shifts shifts = Shifts::kept);
 
 /// The value as a tensor where it depends on constants only.
 std::optional<Tensor> constant_value(Value value);

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
 
 #include "autodiff/combination.hpp"
 #include "autodiff/penalty_view.hpp"
@@ -57,37 +58,90 @@ Value bend(ProxPoint at, const std::vector<ScalarTerm::Kink>& kinks) {
   return kink_prox(operands);
 }
 
+// The kinks and bounds that scalar terms put on the elements a view shows, where they are there: those at a
+// of φ(w) are at c·a + s for an argument c·w + s, and slopes are divided by c.
+std::vector<Value> seen_kinks(const AffineView& view, const std::vector<PenaltyTerm>& terms) {
+  Graph& graph = view.argument.graph();
+  const DType dtype = view.argument.dtype();
+  const auto number = [&](double value) { return graph.constant(value, dtype); };
+  using Numbers = std::map<std::string, Value>;
+  Numbers low, high;
+  std::map<std::string, std::vector<ScalarTerm::Kink>> kinks;
+  size_t most = 1;
+  for (Value parameter : view.parameters) {
+    const std::string& name = parameter.name();
+    low[name] = number(-std::numeric_limits<double>::infinity());
+    high[name] = number(std::numeric_limits<double>::infinity());
+    std::vector<ScalarTerm::Kink> own;
+    for (const PenaltyTerm& term : terms) {
+      if (!term.scalar || !term.is_of(name)) continue;
+      own.insert(own.end(), term.scalar->kinks.begin(), term.scalar->kinks.end());
+      if (term.scalar->low) low[name] = maximum(low[name], term.scalar->low);
+      if (term.scalar->high) high[name] = minimum(high[name], term.scalar->high);
+    }
+    kinks[name] = merged(own);
+    most = std::max(most, kinks[name].size());
+  }
+  const auto seen = [&](Value value) { return settled(value); };
+  const auto slopes = [&](const Numbers& own) { return view.over_squared_factor(view.linear_part(own)); };
+  std::vector<Value> result;
+  const auto add_in_order = [&](Value one, Value other) {
+    result.push_back(seen(minimum(one, other)));
+    result.push_back(seen(maximum(one, other)));
+  };
+  add_in_order(view.at(low), view.at(high));
+  for (size_t k = 0; k < most; ++k) {
+    Numbers at, below, above;
+    for (const auto& [name, list] : kinks) {
+      const ScalarTerm::Kink kink = k < list.size() ? list[k] : ScalarTerm::Kink{{}, number(0), number(0)};
+      at[name] = kink.at ? kink.at : number(0);
+      below[name] = kink.below ? kink.below : -kink.above;
+      above[name] = kink.above;
+    }
+    result.push_back(seen(view.at(at)));
+    add_in_order(slopes(below), slopes(above));
+  }
+  return result;
+}
+
 // A structured term maps its argument, which shows the parameters: the proposals seen through the same view,
 // and back. For an argument c·w + s, steps are multiplied by c², and w = (result − s)/c.
-void apply(const PenaltyTerm& term, ProxPoints& points) {
-  Graph& graph = term.node.graph();
-  const Attributes attributes = graph.node(term.node.node()).attributes;
-  std::vector<Value> parameters;
+ProxPoint seen(const PenaltyTerm& term, const AffineView& view, const ProxPoints& points) {
   std::map<std::string, Value> point, step;
   for (const std::string& name : term.parameters) {
-    parameters.push_back(graph.find_source(name));
     point[name] = points.at(name).point;
     step[name] = points.at(name).step;
   }
-  if (term.argument == parameters.front()) {
+  if (!term.penalty->scalar_metric) {
+    const Value steps = view.linear_part(step);
+    return {view.at(point), view.scaled ? steps * view.factor : steps};
+  }
+  const Value steps = step.begin()->second;
+  return {view.at(point), view.scaled ? steps * square(view.factor) : steps};
+}
+
+// Puts the prox of a structured term at `from` into `points`: with what kinks it takes in, or by itself.
+void apply(const PenaltyTerm& term, const ProxPoints& from, ProxPoints& points,
+           const std::vector<PenaltyTerm>& terms) {
+  Graph& graph = term.node.graph();
+  const Attributes attributes = graph.node(term.node.node()).attributes;
+  std::vector<Value> parameters;
+  for (const std::string& name : term.parameters) parameters.push_back(graph.find_source(name));
+  if (term.argument == parameters.front() && !term.takes_kinks) {
     ProxPoint& at = points.at(term.parameters.front());
     at.point = term.penalty->prox(at, term.weight, attributes);
     return;
   }
   const AffineView view(term.argument, parameters);
-  Value steps;
-  if (term.penalty->scalar_metric) {
-    steps = step.begin()->second;
-    if (view.scaled) steps = steps * square(view.factor);
-  } else {
-    steps = view.linear_part(step);
-    if (view.scaled) steps = steps * view.factor;
-  }
-  Value mapped = term.penalty->prox({view.at(point), steps}, term.weight, attributes);
+  const ProxPoint at = seen(term, view, from);
+  Value mapped = term.takes_kinks
+                     ? term.penalty->prox_beside_kinks(at, term.weight, seen_kinks(view, terms), attributes)
+                     : term.penalty->prox(at, term.weight, attributes);
   if (view.shifted) mapped = mapped - view.shift;
-  if (view.scaled) mapped = mapped / square(view.factor);
-  view.put_back(mapped, point);
-  for (const std::string& name : term.parameters) points.at(name).point = point.at(name);
+  std::map<std::string, Value> values;
+  for (const std::string& name : term.parameters) values[name] = points.at(name).point;
+  view.put_back(view.over_squared_factor(mapped), values);
+  for (const std::string& name : term.parameters) points.at(name).point = values.at(name);
 }
 
 }  // namespace
@@ -104,7 +158,11 @@ std::map<std::string, Value> proximal_updates(const ProxPoints& proposals,
   for (auto& [name, at] : points)
     for (const ScalarTerm* term : scalar_terms(name))
       if (term->quadratic) at = shrink(at, term->quadratic);
-  for (const PenaltyTerm* term : in_order(terms, Combination::first)) apply(*term, points);
+  const auto apply_all = [&](Combination combination) {
+    for (const PenaltyTerm* term : in_order(terms, combination)) apply(*term, points, points, terms);
+  };
+  apply_all(Combination::first);
+  const ProxPoints before_kinks = points;
   for (auto& [name, at] : points) {
     std::vector<ScalarTerm::Kink> kinks;
     for (const ScalarTerm* term : scalar_terms(name))
@@ -116,8 +174,10 @@ std::map<std::string, Value> proximal_updates(const ProxPoints& proposals,
       if (term->high) at.point = minimum(at.point, term->high);
     }
   }
-  for (const PenaltyTerm* term : in_order(terms, Combination::last)) apply(*term, points);
-  for (const PenaltyTerm* term : in_order(terms, Combination::alone)) apply(*term, points);
+  for (const PenaltyTerm& term : terms)
+    if (term.takes_kinks) apply(term, before_kinks, points, terms);
+  apply_all(Combination::last);
+  apply_all(Combination::alone);
   std::map<std::string, Value> updates;
   for (const auto& [name, at] : points) updates[name] = at.point;
   return updates;

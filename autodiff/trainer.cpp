@@ -6,6 +6,7 @@
 #include <cmath>
 #include <ostream>
 
+#include "autodiff/clipping.hpp"
 #include "autodiff/combination.hpp"
 #include "autodiff/gradient.hpp"
 #include "autodiff/proximal.hpp"
@@ -21,22 +22,6 @@ namespace {
 
 constexpr const char* learning_rate_input = "trainer/learning_rate";
 constexpr const char* settle_input = "trainer/settle";
-
-std::vector<Value> clip_gradients(std::vector<Value> gradients, const TrainerOptions& options) {
-  if (options.clip_value > 0)
-    for (Value& g : gradients) g = clip(g, -options.clip_value, options.clip_value);
-  if (options.clip_norm > 0) {
-    Value total;
-    for (Value g : gradients) {
-      const Value part = square(cast(norm2(g), f64));
-      total = total ? total + part : part;
-    }
-    // g · min(1, c/‖g‖)
-    const Value scale = minimum(options.clip_norm / maximum(sqrt(total), 1e-300), 1.0);
-    for (Value& g : gradients) g = g * cast(scale, g.dtype());
-  }
-  return gradients;
-}
 
 // Where it is switched on: w⁺ where its sign is that of w, else 0.
 Value settled_support(Value weights, Value next) {
@@ -102,17 +87,23 @@ std::unique_ptr<Graph> training_step(Value written, const Optimizer& optimizer, 
   }
   if (penalty) step->output("penalty", penalty);
 
-  const std::vector<Value> smooth = clip_gradients(
-      {gradients.begin(), gradients.begin() + static_cast<int64_t>(parameters.size())}, options);
+  std::vector<bool> scalar_metric;
+  for (Value parameter : parameters)
+    scalar_metric.push_back(needs_scalar_metric(split.terms, parameter.name()));
+  const std::vector<ClippedGradient> smooth =
+      clip_gradients({gradients.begin(), gradients.begin() + static_cast<int64_t>(parameters.size())},
+                     scalar_metric, options);
   const Value rate = step->input(learning_rate_input, {}, f64);
   const Value count = step->state("step", {}, init::zeros(), i32) + step->constant(1, i32);
   step->update("step", count);
   ProxPoints proposals;
   for (size_t i = 0; i < parameters.size(); ++i) {
     const DType dtype = parameters[i].dtype();
-    UpdateContext context(*step, parameters[i], smooth[i], cast(rate, dtype), cast(count, dtype),
-                          needs_scalar_metric(split.terms, parameters[i].name()));
-    proposals.emplace(parameters[i].name(), optimizer.propose(context));
+    UpdateContext context(*step, parameters[i], smooth[i].gradient, cast(rate, dtype), cast(count, dtype),
+                          scalar_metric[i]);
+    ProxPoint proposal = optimizer.propose(context);
+    if (smooth[i].factor) proposal.step = proposal.step * smooth[i].factor;
+    proposals.emplace(parameters[i].name(), proposal);
   }
   for (auto [name, next] : proximal_updates(proposals, split.terms)) {
     if (options.settle_from && split.has_term_of(name)) next = settled_support(step->find_source(name), next);

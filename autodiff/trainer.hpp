@@ -18,9 +18,10 @@ struct TrainerOptions {
   /// Factor on the optimizer's learning rate by step.
   Schedule schedule = schedule::constant();
   /// The smooth gradients of all parameters together are scaled down to this Euclidean norm; 0: not.
-  /// Pascanu et al. (2013), algorithm 1.
+  /// Pascanu et al. (2013), algorithm 1. A prox takes its step times the same factor.
   double clip_norm = 0;
-  /// Each element of the smooth gradients is limited to ± this; 0: not.
+  /// Each element of the smooth gradients is limited to ± this; 0: not. Where a prox needs one step for all
+  /// elements of a parameter, its whole gradient is scaled down instead.
   double clip_value = 0;
   /// Whether penalties become proximal updates; off, they keep their subgradients.
   bool rewrite = true;

@@ -225,6 +225,11 @@ struct Penalty {
   /// argmin_w Σ weightᵢ φ(w)ᵢ + Σ (wᵢ - vᵢ)²/(2 stepᵢ), v and step broadcast together. The weight broadcasts
   /// to output 0; with a scalar metric the step is a scalar.
   Value (*prox)(ProxPoint at, Value weight, const Attributes&) = nullptr;
+  /// The prox of the sum with a convex piecewise linear function of each element of x, where that is known in
+  /// any diagonal metric. `kinks` are bounds low and high, then place, slope below and slope above of each
+  /// kink: scalars or of x's shape.
+  Value (*prox_beside_kinks)(ProxPoint at, Value weight, const std::vector<Value>& kinks,
+                             const Attributes&) = nullptr;
   /// The element of gradient + ∂(Σ weightᵢ φ)(x) of least norm, of x's shape: its norm is the distance of
   /// -gradient to the subdifferential (of a non-convex φ, to its limiting one).
   Value (*residual)(Value x, Value gradient, Value weight, const Attributes&) = nullptr;

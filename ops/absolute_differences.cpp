@@ -51,15 +51,26 @@ Adjoints vjp(const GradContext& g) {
   return {pulled(g.adjoint(0) * sign(differences(g.in(0), axis)), axis)};
 }
 
+// A weight that broadcasts to the differences of x, as one number or one for each.
+Value weight_of_differences(Value x, Value weight, int64_t axis) {
+  if (weight.rank() == 0) return weight;
+  Shape shape = x.shape();
+  Dim& extent = shape[checked_axis(axis, shape)];
+  extent = extent - 1;
+  return broadcast_to(weight, shape);
+}
+
 Value prox(ProxPoint at, Value weight, const Attributes& attributes) {
   const int64_t axis = axis_of(attributes);
-  if (weight.rank() > 0) {
-    Shape shape = at.point.shape();
-    Dim& extent = shape[checked_axis(axis, shape)];
-    extent = extent - 1;
-    weight = broadcast_to(weight, shape);
-  }
-  return total_variation_prox(at.point, at.step, weight, axis);
+  return total_variation_prox(at.point, at.step, weight_of_differences(at.point, weight, axis), axis);
+}
+
+Value prox_beside_kinks(ProxPoint at, Value weight, const std::vector<Value>& kinks,
+                        const Attributes& attributes) {
+  const int64_t axis = axis_of(attributes);
+  std::vector<Operand> operands{at.point, at.step, weight_of_differences(at.point, weight, axis)};
+  operands.insert(operands.end(), kinks.begin(), kinks.end());
+  return build("total_variation_kink_prox", operands, {{"axis", axis}});
 }
 
 // A difference other than 0 pulls with its whole weight. The others may pull less, and what is then left at
@@ -88,8 +99,9 @@ OpDef records::absolute_differences() {
   def.cost = streaming_cost<2>;
   def.penalty = Penalty{.formula = "|Δx|",
                         .operator_name = "total variation denoising",
-                        .combination = Combination::first,
+                        .combination = Combination::alone,
                         .prox = prox,
+                        .prox_beside_kinks = prox_beside_kinks,
                         .residual = residual};
   def.kinks = "Where two neighbours are equal their difference has derivative 0.";
   const auto along = [](int64_t axis) -> Attributes { return {{"axis", axis}}; };

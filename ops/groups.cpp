@@ -64,10 +64,13 @@ AttributeSpec group_axes_attribute() {
           Attribute(Axes{})};
 }
 
-Value prox_along_axes(std::string_view op, ProxPoint at, Value weight, const Attributes& penalty) {
+Value prox_along_axes(std::string_view op, ProxPoint at, Value weight, const Attributes& penalty,
+                      const std::vector<Value>& more) {
   const ResultShapes shapes = result_shapes(at.point.shape(), penalty);
   if (weight.rank() > 0) weight = reshape(broadcast_to(weight, shapes.result), shapes.groups);
-  return build(op, {at.point, at.step, weight}, {{"axes", penalty.get<Axes>("axes")}});
+  std::vector<Operand> operands{at.point, at.step, weight};
+  operands.insert(operands.end(), more.begin(), more.end());
+  return build(op, operands, {{"axes", penalty.get<Axes>("axes")}});
 }
 
 Value weight_along_axes(Value x, Value weight, const Attributes& penalty) {

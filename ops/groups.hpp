@@ -65,8 +65,9 @@ std::vector<TensorType> infer_prox_along_axes(const InferContext& c);
 AttributeSpec group_axes_attribute();
 
 /// A node of the prox op `op` for a penalty that reduces along its attribute `axes`: a weight that broadcasts
-/// to the penalty's result becomes one number for each group.
-Value prox_along_axes(std::string_view op, ProxPoint at, Value weight, const Attributes& penalty);
+/// to the penalty's result becomes one number for each group. `more` are further inputs.
+Value prox_along_axes(std::string_view op, ProxPoint at, Value weight, const Attributes& penalty,
+                      const std::vector<Value>& more = {});
 /// A weight that broadcasts to such a penalty's result, so shaped that it broadcasts to x.
 Value weight_along_axes(Value x, Value weight, const Attributes& penalty);
 /// The point and a step of 1.

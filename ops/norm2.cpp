@@ -25,6 +25,11 @@ Value prox(ProxPoint at, Value weight, const Attributes& attributes) {
   return prox_along_axes("group_soft_threshold", at, weight, attributes);
 }
 
+Value prox_beside_kinks(ProxPoint at, Value weight, const std::vector<Value>& kinks,
+                        const Attributes& attributes) {
+  return prox_along_axes("group_kink_prox", at, weight, attributes, kinks);
+}
+
 // Of a group that is not 0 the subdifferential is one point; at 0 it is a ball, and what is left of the
 // gradient is its soft threshold.
 Value residual(Value x, Value gradient, Value weight, const Attributes& attributes) {
@@ -55,6 +60,7 @@ OpDef records::norm2() {
                         .everyday = true,
                         .combination = Combination::last,
                         .prox = prox,
+                        .prox_beside_kinks = prox_beside_kinks,
                         .residual = residual};
   def.kinks = "Where all x of a group are 0 the derivative is 0.";
   const auto axes = [](std::vector<int64_t> list, bool keep = false) -> Attributes {

@@ -43,17 +43,26 @@ Bindings bindings_of(const Graph& graph, const std::vector<bool>& used, const Fe
   return bindings;
 }
 
-Attributes widened(const Attributes& attributes, const Bindings& bindings) {
+Attributes widened(const Attributes& attributes) {
   Attributes result;
   for (const auto& [name, value] : attributes) {
     if (const DType* dtype = std::get_if<DType>(&value)) {
       result.set(name, *dtype == f32 ? f64 : *dtype);
-    } else if (const Shape* shape = std::get_if<Shape>(&value)) {
-      result.set(name, to_shape(evaluate(*shape, bindings)));
+    } else if (const Tensor* tensor = std::get_if<Tensor>(&value)) {
+      result.set(name, widened(*tensor));
     } else {
       result.set(name, value);
     }
   }
+  return result;
+}
+
+// The same with the sizes of symbols put into shapes.
+Attributes widened(const Attributes& attributes, const Bindings& bindings) {
+  Attributes result = widened(attributes);
+  for (const auto& [name, value] : attributes)
+    if (const Shape* shape = std::get_if<Shape>(&value))
+      result.set(name, to_shape(evaluate(*shape, bindings)));
   return result;
 }
 
@@ -98,6 +107,34 @@ Value in_double(Value loss, const Feeds& feeds, const Store& store, std::span<co
     copy.replace(id, std::move(values));
   }
   return copy(loss);
+}
+
+void copy_in_double(const Graph& from, Graph& to) {
+  GraphCopy copy(from, to);
+  for (int32_t id = 0; id < from.size(); ++id) {
+    const Node& node = from.node(id);
+    const TensorType& type = node.outputs[0];
+    const DType dtype = type.dtype == f32 ? f64 : type.dtype;
+    Value first;
+    switch (node.op->traits.source) {
+      case SourceKind::input:
+        first = to.input(node.name, type.shape, dtype, node.where);
+        break;
+      case SourceKind::parameter:
+        first = to.parameter(node.name, evaluate(type.shape, {}), init::zeros(), dtype, node.where);
+        break;
+      case SourceKind::state:
+        first = to.state(node.name, evaluate(type.shape, {}), init::zeros(), dtype, node.where);
+        break;
+      default:
+        first = to.add(*node.op, copy.inputs(id), widened(node.attributes), node.name, node.where);
+    }
+    std::vector<Value> values;
+    for (size_t i = 0; i < node.outputs.size(); ++i)
+      values.push_back({&to, first.node(), static_cast<int32_t>(i)});
+    copy.replace(id, std::move(values));
+  }
+  copy.copy_outputs();
 }
 
 Value copy_without(Value loss, std::span<const Value> zeroed, Value cut, Graph& to) {

@@ -14,6 +14,9 @@ namespace lariat::convex {
 Value in_double(Value loss, const Feeds& feeds, const Store& store, std::span<const Value> trained,
                 Graph& to);
 
+/// Copies all of `from` into `to` with every float as f64; inputs, parameters and states stay what they are.
+void copy_in_double(const Graph& from, Graph& to);
+
 /// Copies what `loss` depends on into `to`, with zeros in place of the nodes `zeroed`, and `to`'s input "z"
 /// in place of `cut` where that is a value. Returns the loss there.
 Value copy_without(Value loss, std::span<const Value> zeroed, Value cut, Graph& to);
