@@ -16,22 +16,31 @@ namespace lariat {
 struct SubgradientBlock {
   /// A chosen subgradient, and what it becomes.
   Value subgradient, next;
+  /// Of a structured term: the input for its argument, in which elements are equal that only rounding sets
+  /// apart; the argument as it is, and the size of the numbers that it is made of.
+  Value argument = {}, as_computed = {}, magnitude = {};
 };
 
 /// The nodes of one sweep over all blocks.
 struct SubgradientSweep {
   std::vector<SubgradientBlock> blocks;
-  /// By parameter: gradient + Σ subgradients behind the sweep.
-  std::map<std::string, Value> sums;
+  /// By parameter: gradient + Σ subgradients behind the sweep, and, where it is bounded, whether an element
+  /// is outside.
+  std::map<std::string, Value> sums, outside;
 };
 
-/// Builds a sweep over `terms` at the parameters' values in the graph. `sums` are gradient + Σ subgradients
-/// by parameter as they are before; `input` makes the input for the subgradient of a block from its type.
-/// Elements where `kept` (by parameter; an empty value: nowhere) is not 0 are held at zero, and count for
-/// nothing.
-SubgradientSweep subgradient_sweep(std::map<std::string, Value> sums, const std::vector<PenaltyTerm>& terms,
-                                   const std::map<std::string, Value>& kept,
-                                   const std::function<Value(const TensorType&)>& input);
+/// What a sweep is made of.
+struct SweepInputs {
+  /// Gradient + Σ subgradients by parameter as they are before.
+  std::map<std::string, Value> sums;
+  /// Elements where this (by parameter; none: nowhere) is not 0 are held at zero, and count for nothing.
+  std::map<std::string, Value> held;
+  /// Weights this close to a kink or bound, relative to their size, are at it: what rounding may set apart.
+  double tolerance = 0;
+  /// Makes an input.
+  std::function<Value(const TensorType&)> input;
+};
+SubgradientSweep subgradient_sweep(const SweepInputs& inputs, const std::vector<PenaltyTerm>& terms);
 
 /// The gradient of the squares among `terms`, by parameter.
 std::map<std::string, Value> gradients_of_squares(const std::vector<PenaltyTerm>& terms);

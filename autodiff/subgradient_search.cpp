@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "autodiff/convex/double_graph.hpp"
 #include "autodiff/loss_parts.hpp"
@@ -20,7 +21,7 @@ constexpr const char* first_input = "certificate/first";
 constexpr const char* kept_input = "certificate/kept";
 
 std::string sum_input(const std::string& parameter) { return "certificate/sum/" + parameter; }
-std::string block_input(size_t block) { return fmt::format("certificate/block/{}", block); }
+constexpr const char* outside_prefix = "outside/";
 
 double norm(const std::vector<Tensor>& tensors) {
   double squares = 0;
@@ -40,6 +41,34 @@ double largest(const std::vector<Tensor>& tensors) {
   double result = 0;
   for (const Tensor& tensor : tensors)
     for (double value : tensor.values<double>()) result = std::max(result, std::abs(value));
+  return result;
+}
+
+// What rounding may set apart, relative to the size of numbers, in the coarsest of the parameters' types.
+double rounding_of(const Graph& graph, const std::vector<std::string>& parameters) {
+  double result = 0x1p-50;
+  for (const std::string& name : parameters)
+    if (graph.node(graph.source_id(name)).outputs[0].dtype == f32) result = 0x1p-21;
+  return result;
+}
+
+// Elements that rounding alone sets apart, or from 0, become equal, but for their signs: a structured term
+// has its kinks there.
+Tensor settled(const Tensor& values, const Tensor& magnitudes, double tolerance) {
+  const Tensor result = values.clone();
+  double* x = result.data<double>();
+  std::vector<int64_t> order(static_cast<size_t>(values.count()));
+  std::iota(order.begin(), order.end(), 0);
+  std::sort(order.begin(), order.end(),
+            [&](int64_t a, int64_t b) { return std::abs(x[a]) < std::abs(x[b]); });
+  double last = 0, settled = 0, reach = 0;
+  for (int64_t i : order) {
+    const double size = std::abs(x[i]), own = tolerance * magnitudes.data<double>()[i];
+    if (size - last > std::max(own, reach)) settled = size;
+    last = size;
+    reach = own;
+    x[i] = std::copysign(settled, x[i]);
+  }
   return result;
 }
 
@@ -72,21 +101,32 @@ SubgradientSearch::SubgradientSearch(Graph& written, std::vector<std::string> pa
 
   Graph& graph = *parts.graph;
   const Value kept = graph.input(kept_input, {}, f64), first = graph.input(first_input, {}, f64);
-  std::map<std::string, Value> sums, held;
+  SweepInputs inputs;
+  inputs.tolerance = tolerance_ = rounding_of(written, names_);
   const auto squares = gradients_of_squares(known);
   for (Value parameter : parts.parameters) {
     const std::string& name = parameter.name();
     if (unknown_.contains(name)) continue;
-    sums[name] = graph.input(sum_input(name), parameter.shape(), parameter.dtype());
-    if (squares.contains(name)) sums[name] = sums[name] + first * squares.at(name);
-    if (exact.split.has_term_of(name)) held[name] = held_zeros(parameter, kept, known);
+    Value& sum = inputs.sums[name] = graph.input(sum_input(name), parameter.shape(), parameter.dtype());
+    if (squares.contains(name)) sum = sum + first * squares.at(name);
+    if (exact.split.has_term_of(name)) inputs.held[name] = held_zeros(parameter, kept, known);
   }
-  const SubgradientSweep sweep = subgradient_sweep(sums, known, held, [&](const TensorType& type) {
-    blocks_.push_back(type);
-    return graph.input(block_input(blocks_.size() - 1), type.shape, type.dtype);
-  });
-  for (const auto& [name, sum] : sweep.sums) graph.output(name, sum);
-  for (size_t i = 0; i < sweep.blocks.size(); ++i) graph.output(block_input(i), sweep.blocks[i].next);
+  int made = 0;
+  inputs.input = [&](const TensorType& type) {
+    return graph.input(fmt::format("certificate/{}", made++), type.shape, type.dtype);
+  };
+  const SubgradientSweep sweep = subgradient_sweep(inputs, known);
+  std::vector<Value> as_computed;
+  for (const SubgradientBlock& block : sweep.blocks) {
+    subgradients_.push_back({block.subgradient.name(), block.subgradient.shape()});
+    graph.output(block.subgradient.name(), block.next);
+    if (!block.argument) continue;
+    arguments_.push_back(block.argument.name());
+    as_computed.insert(as_computed.end(), {block.as_computed, block.magnitude});
+  }
+  for (const auto& [name, sum] : sweep.sums) graph.output(sum_input(name), sum);
+  for (const auto& [name, outside] : sweep.outside) graph.output(outside_prefix + name, outside);
+  if (!as_computed.empty()) as_computed_ = inference_program(graph, as_computed);
   sweep_ = std::make_unique<Program>(graph);
 
   const LossParts values(wide, names_, Sums::all);
@@ -100,34 +140,44 @@ SubgradientSearch::Result SubgradientSearch::least(const std::vector<Tensor>& gr
   for (const auto& [name, tensor] : store)
     wide.set(name, tensor.dtype() == f32 ? tensor.cast(f64) : tensor.clone());
   const Feeds fed = in_double(feeds);
+  Feeds swept = fed;
+  if (as_computed_) {
+    const std::vector<Tensor> computed = as_computed_->run(fed, wide, executor);
+    for (size_t i = 0; i < arguments_.size(); ++i)
+      swept.emplace(arguments_[i], settled(computed[2 * i], computed[2 * i + 1], tolerance_));
+  }
   std::vector<std::string> known;
-  std::vector<Tensor> sums, blocks;
+  std::vector<Tensor> sums;
+  std::map<std::string, Tensor> outside, state;  // state: what a sweep takes and gives
   for (size_t i = 0; i < names_.size(); ++i) {
     if (unknown_.contains(names_[i])) continue;
     known.push_back(names_[i]);
-    sums.push_back(gradients[i]);
+    state[sum_input(names_[i])] = gradients[i];
   }
-  for (const TensorType& type : blocks_) blocks.push_back(Tensor(f64, evaluate(type.shape, {})));
+  for (size_t i = 0; i < subgradients_.size(); ++i)
+    state[subgradients_[i].name] = Tensor(f64, evaluate(subgradients_[i].shape, {}));
 
   double last = INFINITY;
   for (int step = 0; step < most_sweeps && !known.empty(); ++step) {
-    Feeds all = fed;
+    Feeds all = swept;
     all.emplace(kept_input, Tensor::scalar(zeros_kept, f64));
     all.emplace(first_input, Tensor::scalar(step == 0, f64));
-    for (size_t i = 0; i < known.size(); ++i) all.emplace(sum_input(known[i]), sums[i]);
-    for (size_t i = 0; i < blocks.size(); ++i) all.emplace(block_input(i), blocks[i]);
-    std::vector<Tensor> results = sweep_->run(all, wide, executor);
-    // Outputs come by name as in the graph: sums, then blocks.
-    std::map<std::string, Tensor> by_name;
-    for (size_t i = 0; i < results.size(); ++i) by_name[sweep_->graph().outputs()[i].name] = results[i];
-    for (size_t i = 0; i < known.size(); ++i) sums[i] = by_name.at(known[i]);
-    for (size_t i = 0; i < blocks.size(); ++i) blocks[i] = by_name.at(block_input(i));
+    all.insert(state.begin(), state.end());
+    const std::vector<Tensor> results = sweep_->run(all, wide, executor);
+    for (size_t i = 0; i < results.size(); ++i) state[sweep_->graph().outputs()[i].name] = results[i];
+    sums.clear();
+    for (const std::string& name : known) sums.push_back(state.at(sum_input(name)));
+    for (auto at = state.begin(); at != state.end();)
+      at = at->first.starts_with(outside_prefix) ? (outside.insert(*at), state.erase(at)) : std::next(at);
     const double now = norm(sums);
-    if (!std::isfinite(now) || now >= last * (1 - 1e-12) || blocks.size() <= 1) break;
+    if (!std::isfinite(now) || now >= last * (1 - 1e-12)) break;
     last = now;
   }
   Result result;
-  for (size_t i = 0; i < known.size(); ++i) result.distances[known[i]] = norm({sums[i]});
+  for (size_t i = 0; i < known.size(); ++i) {
+    const auto out = outside.find(outside_prefix + known[i]);
+    result.distances[known[i]] = out != outside.end() && out->second.item() > 0 ? INFINITY : norm({sums[i]});
+  }
   if (!convex_ || zeros_kept || known.size() < names_.size() || !std::isfinite(norm(sums))) return result;
   result.at_least = steepest_fall({sums, gradients}, gradients, fed, wide, executor);
   return result;

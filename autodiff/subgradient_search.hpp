@@ -41,8 +41,15 @@ class SubgradientSearch {
 
   std::vector<std::string> names_;
   std::set<std::string> unknown_;
-  std::vector<TensorType> blocks_;
-  std::unique_ptr<Program> sweep_, penalty_;
+  // The inputs for the subgradients of the blocks, and for the arguments of the structured ones.
+  struct Input {
+    std::string name;
+    Shape shape;
+  };
+  std::vector<Input> subgradients_;
+  std::vector<std::string> arguments_;
+  double tolerance_ = 0;
+  std::unique_ptr<Program> sweep_, as_computed_, penalty_;
   bool has_more_terms_ = false, convex_ = true;
   int other_kinks_ = 0;
 };

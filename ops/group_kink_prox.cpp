@@ -167,9 +167,9 @@ OpDef records::group_kink_prox() {
         {{3, 4}, {}, 0, 1}},
        {{"axes", std::vector<int64_t>{1}}}}};
   def.rejects.push_back(
-      {std::vector<TensorType>(6, {f32, {}}),
+      {std::vector<TensorType>(9, {f32, {}}),
        {},
-       "takes v, the step, the weight, two bounds, and three inputs for each kink; got 6 inputs"});
+       "takes v, the step, the weight, two bounds, and three inputs for each kink; got 9 inputs"});
   def.rejects.push_back(
       {{{f32, {2}}, {f32, {}}, {f32, {}}, {f32, {3}}, {f32, {}}, {f32, {}}, {f32, {}}, {f32, {}}},
        {},

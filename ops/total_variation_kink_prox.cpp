@@ -245,8 +245,8 @@ OpDef records::total_variation_kink_prox() {
         {{7, 3}, {}, 0, 0.4}},
        along(0)}};
   def.rejects.push_back(
-      {std::vector<TensorType>(7, {f32, {2}}), along(0),
-       "takes v, the step, the weight, two bounds, and three inputs for each kink; got 7 inputs"});
+      {std::vector<TensorType>(10, {f32, {2}}), along(0),
+       "takes v, the step, the weight, two bounds, and three inputs for each kink; got 10 inputs"});
   return def;
 }
 

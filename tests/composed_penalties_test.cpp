@@ -336,9 +336,9 @@ struct Sum {
 };
 
 struct Outcomes {
-  int64_t cases = 0, refused = 0, kept = 0;
+  int64_t cases = 0, refused = 0, kept = 0, certified = 0;
   double worst = 0, farthest = 0;
-  std::string worst_case;
+  std::string worst_case, farthest_case;
 };
 
 // The minimum by Lariat's prox: the loss is the distance from a point in a diagonal metric and penalties.
@@ -363,6 +363,7 @@ void solve_and_compare(Draw& draw, Kind structured, Outcomes& outcomes) {
       sum.rows_of.erase(found);
       ++outcomes.kept;
     }
+  const bool whole = sum.rows_of.empty();
   outcomes.refused += static_cast<int64_t>(sum.rows_of.size());
 
   for (const auto& [name, next] : proximal_updates(sum.points, split.terms)) sum.g.output(name, next);
@@ -375,6 +376,24 @@ void solve_and_compare(Draw& draw, Kind structured, Outcomes& outcomes) {
   const std::vector<Tensor> results = program.run({}, store, *executor);
   const auto& outputs = alone.outputs();
   const Tensor &w = results[outputs[0].name == "w" ? 0 : 1], &v = results[outputs[0].name == "w" ? 1 : 0];
+  if (whole) {
+    store.set("w", w);
+    store.set("v", v);
+    Certifier certifier(sum.loss, parameters);
+    const Certificate there = certifier.certify(std::vector<Feeds>{{}}, store, *executor);
+    // Bounds that exclude each other leave no minimum.
+    const double off = std::isinf(there.loss) ? 0 : *there.distance();
+    ++outcomes.certified;
+    if (!(off <= outcomes.farthest)) outcomes.farthest = off, outcomes.farthest_case = sum.text;
+    CHECK_FALSE(there.is_contradicted());
+    // Elsewhere values of the loss cannot fall faster than the distance allows.
+    const Tensor moved = w.clone();
+    for (double& e : moved.values<double>()) e += draw.uniform(-0.1, 0.1);
+    store.set("w", moved);
+    const Certificate away = certifier.certify(std::vector<Feeds>{{}}, store, *executor);
+    CHECK_FALSE(away.is_contradicted());
+    CHECK(*away.distance() > 0.01);
+  }
   for (int64_t i = 0; i < problems; ++i) {
     Numbers u;
     for (int64_t j = 0; j < 2 * size; ++j) u.push_back((j < size ? w : v).at(i * size + j % size));
@@ -395,6 +414,9 @@ void compare(Kind structured, uint64_t seed) {
   CAPTURE(outcomes.worst_case);
   CAPTURE(outcomes.refused);
   CHECK(outcomes.worst <= 1e-8);
+  CAPTURE(outcomes.farthest_case);
+  CHECK(outcomes.farthest <= 1e-8);
+  CHECK(outcomes.certified > 10);
   // Most terms are solved, not refused.
   CHECK(outcomes.kept > outcomes.refused);
 }

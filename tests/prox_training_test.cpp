@@ -130,13 +130,13 @@ TEST_CASE("weights outside a bound are moved inside by the first step, and stay 
   CHECK(sparsity(trainer.value(w)).zeros > 4);
 }
 
-TEST_CASE("the fused lasso has one step for all elements, and its order is exact") {
+TEST_CASE("the fused lasso is exact with a step of its own for each element") {
   Graph g;
   const Value w = g.parameter("w", {6}, init::uniform(1), f64),
               target = g.constant(random_tensor<double>({6}, 83));
   const Value loss = sum(square(w - target)) + 0.3 * sum(absolute_differences(w, 0)) + 0.2 * sum(abs(w));
   Trainer trainer(loss, Adam{.learning_rate = 0.02}, {.threads = 1});
-  CHECK(trainer.report().text().find("one step for all") != std::string::npos);
+  CHECK(trainer.report().text().find("one step for all") == std::string::npos);
   for (int i = 0; i < 3000; ++i) trainer.step(Feeds{});
   const Tensor found = trainer.value(w);
   // No point beside it is better.
