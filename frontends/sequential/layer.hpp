@@ -11,7 +11,8 @@ namespace lariat {
 /// What flows between layers: data [batch, channels], images [batch, height, width, channels], or sequences
 /// [batch, time, channels] with the number of valid frames of each, i32 [batch]; time is the height of
 /// sequences that are images, [batch, time, width, channels]. What lies behind a sequence's end is arbitrary,
-/// and no layer lets it through.
+/// and no layer lets it through: not its values, nor, on the way back, what is computed from them, for an
+/// adjoint of 0 times infinity is NaN. Layers therefore choose by masked() before they multiply.
 struct Signal {
   Value value;
   Value lengths = {};

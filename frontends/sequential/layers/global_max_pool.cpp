@@ -10,7 +10,10 @@ struct Options {};
 
 Signal build(LayerContext& context, const Signal& input, const Options&) {
   context.need_sequence(input);
-  return {masked_max_time(input.value, input.lengths)};
+  const Value largest = masked_max_time(input.value, input.lengths);
+  // Of no frames it is 0, as the mean is, rather than infinite.
+  const Value some = reshape(cast(greater(input.lengths, 0), largest.dtype()), {largest.shape()[0], 1});
+  return {where(some, largest, 0)};
 }
 
 }  // namespace

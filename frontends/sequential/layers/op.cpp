@@ -122,7 +122,8 @@ Signal build(LayerContext& context, const Signal& input, const Options& options)
       !after.back().known())
     context.fail(fmt::format("'{}' makes {} of {}; a layer keeps batch{} and has channels of a known number",
                              op->name, text(after), text(before), input.is_sequence() ? ", time" : ""));
-  return {result, input.lengths};
+  // The op need not be finite at the zeros behind a sequence's end: they are chosen away on both sides of it.
+  return {masked({result, input.lengths}), input.lengths};
 }
 
 }  // namespace
