@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <unordered_map>
+#include <unordered_set>
 
 #include "autodiff/gradient.hpp"
 #include "graph/error.hpp"
@@ -198,25 +200,35 @@ Dependence dependence(const Graph& graph, const std::vector<Value>& parameters) 
           reached_past(graph, trained, detaches)};
 }
 
+// Looks only at what the value depends on: there are as many calls as terms, in graphs of any size.
 std::optional<Tensor> constant_value(Value value) {
   const Graph& graph = value.graph();
   if (graph.node(value.node()).op->traits.source == SourceKind::constant)
     return graph.node(value.node()).attributes.get<Tensor>("value");
-  const Edge root{value.node(), value.output()};
-  const std::vector<bool> live = ancestors(graph, {&root, 1});
-  for (int32_t id = 0; id <= root.node; ++id) {
-    if (!live[id]) continue;
+  std::vector<int32_t> pending{value.node()}, nodes;
+  std::unordered_set<int32_t> seen{value.node()};
+  while (!pending.empty()) {
+    const int32_t id = pending.back();
+    pending.pop_back();
     const Node& node = graph.node(id);
     const SourceKind kind = node.op->traits.source;
     if (kind != SourceKind::none && kind != SourceKind::constant) return std::nullopt;
     for (const TensorType& type : node.outputs)
       if (!is_known(type.shape)) return std::nullopt;  // it counts examples, say
+    nodes.push_back(id);
+    for (const Edge& edge : node.inputs)
+      if (seen.insert(edge.node).second) pending.push_back(edge.node);
   }
+  std::sort(nodes.begin(), nodes.end());
   Graph alone;
-  GraphCopy copy(graph, alone);
-  for (int32_t id = 0; id <= root.node; ++id)
-    if (live[id]) copy.copy(id);
-  alone.output("value", copy(value));
+  std::unordered_map<int32_t, int32_t> copies;
+  for (int32_t id : nodes) {
+    const Node& node = graph.node(id);
+    std::vector<Value> inputs;
+    for (const Edge& edge : node.inputs) inputs.push_back({&alone, copies.at(edge.node), edge.output});
+    copies[id] = alone.add(*node.op, inputs, node.attributes, node.name, node.where).node();
+  }
+  alone.output("value", {&alone, copies.at(value.node()), value.output()});
   return evaluate_constant(alone)[0];
 }
 

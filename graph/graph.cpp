@@ -187,9 +187,8 @@ Value Graph::constant(double value, DType dtype, std::source_location where) {
 
 void Graph::output(std::string name, Value value) {
   require(value && &value.graph() == this, "an output is not a value of its graph");
-  for (const Output& other : outputs_)
-    if (!other.is_update && other.name == name)
-      throw UserError(fmt::format("the graph has an output '{}' already; choose another name", name));
+  if (!output_names_.insert(name).second)
+    throw UserError(fmt::format("the graph has an output '{}' already; choose another name", name));
   outputs_.push_back({std::move(name), {value.node(), value.output()}, false});
 }
 
@@ -199,9 +198,8 @@ void Graph::update(std::string parameter, Value next) {
   require(target >= 0 && node(target).op->traits.source != SourceKind::input,
           "an update names no parameter or state");
   require(node(target).outputs[0] == next.type(), "an update has another type than its parameter");
-  for (const Output& other : outputs_)
-    if (other.is_update && other.name == parameter)
-      throw UserError(fmt::format("'{}' is updated twice; join the two updates into one", parameter));
+  if (!updated_.insert(parameter).second)
+    throw UserError(fmt::format("'{}' is updated twice; join the two updates into one", parameter));
   outputs_.push_back({std::move(parameter), {next.node(), next.output()}, true});
 }
 

@@ -4,6 +4,7 @@
 #include <map>
 #include <source_location>
 #include <span>
+#include <unordered_set>
 
 #include "graph/attributes.hpp"
 #include "graph/initializer.hpp"
@@ -92,6 +93,7 @@ class Graph {
 
   std::deque<Node> nodes_;  // they stay where they are when others are added
   std::vector<Output> outputs_;
+  std::unordered_set<std::string> output_names_, updated_;
   std::map<std::string, int32_t, std::less<>> sources_;
 };
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <unordered_map>
 
 #include "graph/op_def.hpp"
 #include "graph/passes/loop_groups.hpp"
@@ -15,25 +16,23 @@ namespace {
 void emit(const Graph& from, Graph& to, const std::vector<int32_t>& members,
           const std::vector<bool>& read_outside, GraphCopy& copy) {
   auto body = std::make_shared<Graph>();
-  GraphCopy inner(from, *body);
-  std::map<int32_t, Value> inside;
+  std::unordered_map<int32_t, Value> inside;
   std::vector<Value> inputs;
-  std::vector<Edge> input_edges;
+  std::map<std::pair<int32_t, int32_t>, Value> outside;  // the body's input for each node and output
   for (int32_t id : members) {
     std::vector<Value> arguments;
     for (const Edge& edge : from.node(id).inputs) {
-      if (inside.contains(edge.node)) {
-        arguments.push_back(inside.at(edge.node));
+      if (const auto known = inside.find(edge.node); known != inside.end()) {
+        arguments.push_back(known->second);
         continue;
       }
-      const auto known = std::find(input_edges.begin(), input_edges.end(), edge);
-      const size_t index = known - input_edges.begin();
-      if (known == input_edges.end()) {
-        input_edges.push_back(edge);
+      Value& input = outside[{edge.node, edge.output}];
+      if (!input) {
+        input =
+            body->input("x" + std::to_string(inputs.size()), from.type(edge).shape, from.type(edge).dtype);
         inputs.push_back(copy(edge));
-        body->input("x" + std::to_string(index), from.type(edge).shape, from.type(edge).dtype);
       }
-      arguments.push_back(body->find_source("x" + std::to_string(index)));
+      arguments.push_back(input);
     }
     const Node& node = from.node(id);
     inside[id] = body->add(*node.op, arguments, node.attributes, node.name, node.where);

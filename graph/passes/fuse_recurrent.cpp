@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <tuple>
 
 #include "graph/op_def.hpp"
 #include "graph/print.hpp"
@@ -56,92 +57,157 @@ std::vector<bool> read_beyond_states(const Graph& graph) {
   return result;
 }
 
-Chain find_chain(const Graph& graph) {
-  const std::vector<bool> opaque = read_beyond_states(graph);
-  const auto readers = users(graph);
-  const auto next_of = [&](int32_t id) {
-    for (int32_t reader : readers[id])
-      if (graph.node(reader).op->recurrence && !opaque[reader] && follows(graph, id, reader)) return reader;
-    return -1;
-  };
+// The step after each node, and the one before it; -1 for none. Of several that follow a node the first goes
+// on.
+struct Steps {
+  std::vector<int32_t> next, before;
+
+  explicit Steps(const Graph& graph) : next(graph.size(), -1), before(graph.size(), -1) {
+    const std::vector<bool> opaque = read_beyond_states(graph);
+    for (int32_t id = 0; id < graph.size(); ++id) {
+      const Node& node = graph.node(id);
+      if (!node.op->recurrence || opaque[id]) continue;
+      const int32_t last = node.inputs[node.op->recurrence->state_inputs[0]].node;
+      if (!graph.node(last).op->recurrence || opaque[last] || next[last] >= 0 || !follows(graph, last, id))
+        continue;
+      next[last] = id;
+      before[id] = last;
+    }
+  }
+};
+
+// Chains, and for each node how many of them are behind it: to run a chain after what is not behind it, and
+// before what is, is an order of the graph.
+struct Chains {
+  std::vector<Chain> chains;
+  std::vector<int> level;
+};
+
+// Nodes of one level do not read each other but from step to step, so that no path leads out of a chain whose
+// steps have one level and into it again: all such chains are joined at once.
+Chains chains_of_one_level(const Graph& graph) {
+  const Steps steps(graph);
+  Chains found{{}, std::vector<int>(graph.size())};
+  for (int32_t id = 0; id < graph.size(); ++id) {
+    const Node& node = graph.node(id);
+    for (size_t i = 0; i < node.inputs.size(); ++i) {
+      const int32_t input = node.inputs[i].node;
+      const bool goes_on = steps.before[id] == input && is_state_input(*node.op->recurrence, i);
+      const bool leaves = graph.node(input).op->recurrence && !goes_on;
+      found.level[id] = std::max(found.level[id], found.level[input] + leaves);
+    }
+  }
+  for (int32_t id = 0; id < graph.size(); ++id) {
+    if (steps.next[id] < 0 || steps.before[id] >= 0) continue;
+    Chain chain;
+    bool one_level = true;
+    for (int32_t step = id; step >= 0; step = steps.next[step]) {
+      chain.push_back(step);
+      one_level = one_level && found.level[step] == found.level[id];
+    }
+    if (one_level) found.chains.push_back(std::move(chain));
+  }
+  return found;
+}
+
+// One chain whose steps may have several levels.
+Chains any_chain(const Graph& graph) {
+  const Steps steps(graph);
   std::vector<bool> seen(graph.size());
   for (int32_t id = 0; id < graph.size(); ++id) {
-    const auto& recurrence = graph.node(id).op->recurrence;
-    if (!recurrence || opaque[id] || seen[id]) continue;
+    if (steps.next[id] < 0 || seen[id]) continue;
+    const size_t step_input = graph.node(id).op->recurrence->step_input;
     Chain chain{id};
     const std::vector<bool> later = reachable_from(graph, id);
     // A step whose input depends on the chain itself cannot join it.
-    for (int32_t next = next_of(id);
-         next >= 0 && !later[graph.node(next).inputs[recurrence->step_input].node]; next = next_of(next)) {
+    for (int32_t next = steps.next[id]; next >= 0 && !later[graph.node(next).inputs[step_input].node];
+         next = steps.next[next]) {
       chain.push_back(next);
       seen[next] = true;
     }
-    if (chain.size() > 1) return chain;
+    if (chain.size() == 1) continue;
+    Chains found{{chain}, std::vector<int>(later.begin(), later.end())};
+    for (int32_t step : chain) found.level[step] = 0;
+    return found;
   }
   return {};
 }
 
-// The chain's states at each step that someone outside reads, by step and state.
-std::vector<std::vector<int64_t>> steps_read(const Graph& graph, const Chain& chain) {
-  const size_t states = graph.node(chain[0]).op->recurrence->state_inputs.size();
-  std::vector<int64_t> step_of(graph.size(), -1);
-  for (size_t t = 0; t < chain.size(); ++t) step_of[chain[t]] = static_cast<int64_t>(t);
-  std::vector<std::vector<bool>> read(states, std::vector<bool>(chain.size()));
-  const auto look = [&](Edge edge, int64_t reader_step) {
-    const int64_t step = step_of[edge.node];
-    if (step >= 0 && reader_step != step + 1) read[edge.output][step] = true;
+// Copies `from` with each chain as one node over the sequence.
+void fuse(const Graph& from, Graph& to, const Chains& found) {
+  std::vector<int32_t> chain_of(from.size(), -1);
+  std::vector<int64_t> step_of(from.size(), -1);
+  for (size_t c = 0; c < found.chains.size(); ++c)
+    for (size_t t = 0; t < found.chains[c].size(); ++t) {
+      chain_of[found.chains[c][t]] = static_cast<int32_t>(c);
+      step_of[found.chains[c][t]] = static_cast<int64_t>(t);
+    }
+
+  // The states at each step that someone outside its chain reads, by chain and state.
+  std::vector<std::vector<std::vector<int64_t>>> read(found.chains.size());
+  for (size_t c = 0; c < found.chains.size(); ++c)
+    read[c].resize(from.node(found.chains[c][0]).op->recurrence->state_inputs.size());
+  const auto look = [&](Edge edge, int32_t reader) {
+    const int32_t chain = chain_of[edge.node];
+    if (chain < 0) return;
+    if (reader >= 0 && chain_of[reader] == chain && step_of[reader] == step_of[edge.node] + 1) return;
+    read[chain][edge.output].push_back(step_of[edge.node]);
   };
-  for (int32_t id = 0; id < graph.size(); ++id)
-    for (const Edge& edge : graph.node(id).inputs) look(edge, step_of[id]);
-  for (const Output& output : graph.outputs()) look(output.value, -1);
-  std::vector<std::vector<int64_t>> result(states);
-  for (size_t s = 0; s < states; ++s)
-    for (size_t t = 0; t < chain.size(); ++t)
-      if (read[s][t]) result[s].push_back(static_cast<int64_t>(t));
-  return result;
-}
-
-// Copies `from` with the chain as one node over the sequence.
-void fuse(const Graph& from, Graph& to, const Chain& chain) {
-  const Node& first = from.node(chain[0]);
-  const Recurrence& recurrence = *first.op->recurrence;
-  const std::vector<bool> later = reachable_from(from, chain[0]);
-  GraphCopy copy(from, to);
   for (int32_t id = 0; id < from.size(); ++id)
-    if (!later[id]) copy.copy(id);
+    for (const Edge& edge : from.node(id).inputs) look(edge, id);
+  for (const Output& output : from.outputs()) look(output.value, -1);
+  for (auto& by_state : read)
+    for (std::vector<int64_t>& wanted : by_state) {
+      std::sort(wanted.begin(), wanted.end());
+      wanted.erase(std::unique(wanted.begin(), wanted.end()), wanted.end());
+    }
 
-  std::vector<Value> steps, initial, shared;
-  for (int32_t id : chain) steps.push_back(copy(from.node(id).inputs[recurrence.step_input]));
-  for (size_t input : recurrence.state_inputs) initial.push_back(copy(first.inputs[input]));
-  for (size_t i = 0; i < first.inputs.size(); ++i)
-    if (i != recurrence.step_input && !is_state_input(recurrence, i)) shared.push_back(copy(first.inputs[i]));
-  const std::vector<Value> sequences =
-      recurrence.sequence({steps, initial, shared, first.attributes, first.name, first.where});
-
-  std::vector<std::vector<Value>> states(chain.size(), std::vector<Value>(first.outputs.size()));
-  const auto read = steps_read(from, chain);
-  for (size_t s = 0; s < sequences.size(); ++s) {
-    const std::vector<Value> parts = recurrence.steps_of(sequences[s], read[s]);
-    for (size_t i = 0; i < parts.size(); ++i) states[read[s][i]][s] = parts[i];
+  // Of one level, chains come last.
+  std::vector<std::tuple<int, bool, int32_t>> order;
+  for (int32_t id = 0; id < from.size(); ++id)
+    if (step_of[id] <= 0) order.emplace_back(found.level[id], chain_of[id] >= 0, id);
+  std::sort(order.begin(), order.end());
+  GraphCopy copy(from, to);
+  for (const auto& [level, is_chain, id] : order) {
+    if (!is_chain) {
+      copy.copy(id);
+      continue;
+    }
+    const Chain& chain = found.chains[chain_of[id]];
+    const Node& first = from.node(id);
+    const Recurrence& recurrence = *first.op->recurrence;
+    std::vector<Value> steps, initial, shared;
+    for (int32_t step : chain) steps.push_back(copy(from.node(step).inputs[recurrence.step_input]));
+    for (size_t input : recurrence.state_inputs) initial.push_back(copy(first.inputs[input]));
+    for (size_t i = 0; i < first.inputs.size(); ++i)
+      if (i != recurrence.step_input && !is_state_input(recurrence, i))
+        shared.push_back(copy(first.inputs[i]));
+    const std::vector<Value> sequences =
+        recurrence.sequence({steps, initial, shared, first.attributes, first.name, first.where});
+    std::vector<std::vector<Value>> states(chain.size(), std::vector<Value>(first.outputs.size()));
+    for (size_t s = 0; s < sequences.size(); ++s) {
+      const std::vector<int64_t>& wanted = read[chain_of[id]][s];
+      const std::vector<Value> parts = recurrence.steps_of(sequences[s], wanted);
+      for (size_t i = 0; i < parts.size(); ++i) states[wanted[i]][s] = parts[i];
+    }
+    for (size_t t = 0; t < chain.size(); ++t) copy.replace(chain[t], std::move(states[t]));
   }
-  for (size_t t = 0; t < chain.size(); ++t) copy.replace(chain[t], std::move(states[t]));
-  for (int32_t id = chain[0]; id < from.size(); ++id)
-    if (later[id] && std::find(chain.begin(), chain.end(), id) == chain.end()) copy.copy(id);
   copy.copy_outputs();
 }
 
 }  // namespace
 
-// One chain after the other: each is looked for in the graph that the one before has left, so that chains
-// that feed each other cannot close a circle.
+// Chains are looked for in the graph that those before have left, so that chains that feed each other cannot
+// close a circle.
 void fuse_recurrent(const Graph& from, Graph& to) {
   auto current = std::make_unique<Graph>();
   copy_graph(from, *current);
-  for (Chain chain = find_chain(*current); !chain.empty(); chain = find_chain(*current)) {
-    auto next = std::make_unique<Graph>();
-    fuse(*current, *next, chain);
-    current = std::move(next);
-  }
+  for (const auto find : {chains_of_one_level, any_chain})
+    for (Chains found = find(*current); !found.chains.empty(); found = find(*current)) {
+      auto next = std::make_unique<Graph>();
+      fuse(*current, *next, found);
+      current = std::move(next);
+    }
   copy_graph(*current, to);
 }
 
