@@ -45,27 +45,44 @@ std::function<Value(const Match&)> transpose_into_product(size_t side) {
   };
 }
 
-// Element-wise ops broadcast their inputs themselves.
-Value drop_broadcasts(const Match& match) {
-  Graph& graph = match.root.graph();
-  const Node& node = node_of(match.root);
+bool is_broadcast(Value value) { return node_of(value).op->name == "broadcast_to"; }
+Value source_of(Value broadcast) { return broadcast.graph().value(node_of(broadcast).inputs[0]); }
+
+// What a node adds to the graph, with other inputs.
+Value with_inputs(Value node, std::span<const Value> inputs) {
+  const Node& from = node_of(node);
+  return node.graph().add(*from.op, inputs, from.attributes, from.name, from.where);
+}
+
+Value broadcast_like(Value value, Value like) {
+  return build("broadcast_to", {Operand(value, node_of(like).where)}, {{"shape", like.shape()}});
+}
+
+// Element-wise ops broadcast their inputs themselves. Where no input has the full shape by itself, the result
+// is broadcast instead: it is computed once for each of the few elements there are.
+Value past_broadcasts(Value value) {
   std::vector<Value> inputs;
-  bool changed = false;
-  for (const Edge& edge : node.inputs) {
-    const Node& input = graph.node(edge.node);
-    const bool is_broadcast = input.op->name == "broadcast_to";
-    inputs.push_back(graph.value(is_broadcast ? input.inputs[0] : edge));
-    changed |= is_broadcast;
+  bool changed = false, full = false;
+  for (const Edge& edge : node_of(value).inputs) {
+    const Value input = value.graph().value(edge);
+    inputs.push_back(is_broadcast(input) ? source_of(input) : input);
+    changed |= is_broadcast(input);
+    full |= inputs.back().type() == value.type();
   }
   if (!changed) return {};
-  const OpDef& op = *node.op;
-  std::vector<TensorType> types;
-  for (Value input : inputs) types.push_back(input.type());
-  // At least one input must keep the full shape.
-  const bool full =
-      std::any_of(types.begin(), types.end(), [&](const TensorType& t) { return t == match.root.type(); });
-  if (!full) return {};
-  return graph.add(op, inputs, node.attributes, node.name, node.where);
+  const Value result = with_inputs(value, inputs);
+  if (full) return result;
+  return result.shape() == value.shape() ? Value() : broadcast_like(result, value);
+}
+
+// What only moves the elements of a broadcast number is that number, broadcast.
+Value past_moves(Value value) {
+  const Node& node = node_of(value);
+  if (node.op->name != "reshape" && node.op->name != "transpose" && node.op->name != "slice") return {};
+  const Value input = value.graph().value(node.inputs[0]);
+  if (!is_broadcast(input) || element_count(source_of(input).shape()) != Dim(1)) return {};
+  const Value number = build("reshape", {Operand(source_of(input), node.where)}, {{"shape", Shape{}}});
+  return broadcast_like(number, value);
 }
 
 // Σ s·f(x) = s·Σ f(x) by the op `sum` for one number s: the sum of a penalty as it stands in the loss.
@@ -106,6 +123,8 @@ std::vector<Rule> rules() {
          return m.root.graph().add(*root.op, {&m.variables[0], 1}, root.attributes, root.name, root.where);
        }},
       {"broadcast_to(x) → x", op("broadcast_to", {x}), x},
+      {"broadcast_to(broadcast_to(x)) → broadcast_to(x)", op("broadcast_to", {op("broadcast_to", {x})}),
+       [](const Match& m) { return with_inputs(m.root, m.variables); }},
       {"sum_to(x) → x", op("sum_to", {x}), x},
       {"cast(x) → x", op("cast", {x}), x},
       {"transpose(transpose(x)) → transpose(x)", op("transpose", {op("transpose", {x})}), merge_transposes},
@@ -124,9 +143,9 @@ void simplify(const Graph& from, Graph& to) {
   GraphCopy copy(from, direct);
   for (int32_t id = 0; id < from.size(); ++id) {
     copy.copy(id);
-    if (!from.node(id).op->traits.elementwise) continue;
     const Value value = copy.values(id)[0];
-    if (const Value without = drop_broadcasts({value, {}})) copy.replace(id, {without});
+    const Value without = from.node(id).op->traits.elementwise ? past_broadcasts(value) : past_moves(value);
+    if (without) copy.replace(id, {without});
   }
   copy.copy_outputs();
   rewrite(direct, to, algebra).copy_outputs();
