@@ -94,14 +94,18 @@ Results run_guarded(const Case& c, std::byte filled, const ParallelFor& parallel
   }
   const Kernel kernel = op.kernel.get(outputs[0].dtype);
   if (op.traits.alias || !kernel) return {};
-  std::byte* scratch = nullptr;
+  KernelContext context{op, inputs, outputs, c.node->attributes, parallel};
+  const std::shared_ptr<const void> prepared = op.prepare ? op.prepare(context) : nullptr;
+  context.prepared = prepared.get();
   if (op.workspace) {
-    buffers.emplace_back(op.workspace(inputs, outputs, c.node->attributes));
-    scratch = buffers.back().data();
+    const Workspace workspace = op.workspace(context);
+    buffers.emplace_back(workspace.shared);
+    context.scratch.shared = buffers.back().data();
+    buffers.emplace_back(workspace.per_thread * static_cast<size_t>(parallel.threads()));
+    context.scratch.first = buffers.back().data();
+    context.scratch.stride = workspace.per_thread;
   }
-  const std::shared_ptr<const void> prepared =
-      op.prepare ? op.prepare({op, inputs, outputs, c.node->attributes, parallel}) : nullptr;
-  kernel({op, inputs, outputs, c.node->attributes, parallel, scratch, prepared.get()});
+  kernel(context);
   Results results;
   for (const TensorView& output : outputs) {
     const auto* data = static_cast<const std::byte*>(output.data);

@@ -55,14 +55,17 @@ double fastest(int threads, const std::function<void(int)>& body, int repetition
 
 // Matrices for one product on each thread.
 struct Products {
+  static constexpr Product square{false, false, side, side, side, side, side};
   std::vector<std::vector<float>> a, b, c;
+  std::vector<OwnScratch> scratch;
   explicit Products(int threads)
       : a(threads, std::vector<float>(side * side, 0.5f)),
         b(threads, std::vector<float>(side * side, 0.25f)),
-        c(threads, std::vector<float>(side * side)) {}
+        c(threads, std::vector<float>(side * side)) {
+    for (int t = 0; t < threads; ++t) scratch.emplace_back(gemm_workspace<float>(square), 1);
+  }
   void run(int t) {
-    gemm<float>(Serial(), false, false, side, side, side, a[t].data(), side, b[t].data(), side, {},
-                c[t].data(), side);
+    gemm<float>(Serial(), square, a[t].data(), b[t].data(), {}, c[t].data(), side, scratch[t]);
   }
   static double gflops(int threads, double seconds) {
     return 2.0 * static_cast<double>(side * side * side) * threads / seconds / 1e9;

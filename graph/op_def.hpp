@@ -43,6 +43,24 @@ class ParallelFor {
   /// How many threads may take part. A kernel may cut its work by it only where no bit of the result depends
   /// on the cut.
   virtual int threads() const { return 1; }
+  /// The number of the calling thread, below threads(): no two that are at work have the same.
+  virtual int thread() const { return 0; }
+};
+
+/// Bytes of scratch that a kernel asks for: for all threads together, and for each that takes part.
+struct Workspace {
+  size_t shared = 0, per_thread = 0;
+};
+
+/// Where that scratch lies. What a thread's own holds is lost when the piece of work ends that wrote it, and
+/// where that starts parallel work.
+struct Scratch {
+  std::byte* shared = nullptr;
+  /// That of thread 0; the next thread's lies `stride` bytes behind it.
+  std::byte* first = nullptr;
+  size_t stride = 0;
+
+  std::byte* own(const ParallelFor& parallel) const { return first + parallel.thread() * stride; }
 };
 
 struct OpDef;
@@ -54,8 +72,8 @@ struct KernelContext {
   std::span<const TensorView> outputs;
   const Attributes& attributes;
   const ParallelFor& parallel;
-  /// Scratch of the size the record's `workspace` asked for.
-  std::byte* workspace = nullptr;
+  /// Of the sizes the record's `workspace` asked for.
+  Scratch scratch = {};
   /// What the record's `prepare` made for these extents.
   const void* prepared = nullptr;
   /// What the record's `pack` made of constant inputs; nullptr where it has not.
@@ -311,8 +329,9 @@ struct OpDef {
   /// What it makes depends on the constants alone, and gives the kernel the same bits as the inputs
   /// themselves.
   std::shared_ptr<const void> (*pack)(const KernelContext&) = nullptr;
-  size_t (*workspace)(std::span<const TensorView> inputs, std::span<const TensorView> outputs,
-                      const Attributes& attributes) = nullptr;
+  /// The scratch of one run; the views have no data, but what `prepare` and `pack` made is there. It is part
+  /// of the plan, so kernels allocate nothing themselves.
+  Workspace (*workspace)(const KernelContext&) = nullptr;
   Adjoints (*vjp)(const GradContext&) = nullptr;
   Cost (*cost)(std::span<const TensorView> inputs, std::span<const TensorView> outputs,
                const Attributes& attributes) = nullptr;

@@ -12,20 +12,42 @@
 
 namespace lariat {
 
-std::shared_ptr<std::byte> allocate_bytes(size_t bytes) {
-  // Large pages where they are worth it: rows of a matrix may each lie in another page of the usual size.
-  constexpr size_t cache_line = 64, large_page = size_t{2} << 20;
-  const bool large = bytes >= 2 * large_page;
-  const size_t alignment = large ? large_page : cache_line;
-  const size_t rounded = (std::max<size_t>(bytes, 1) + alignment - 1) / alignment * alignment;
-  auto* memory = static_cast<std::byte*>(std::aligned_alloc(alignment, rounded));
-  if (!memory)
-    throw UserError(
-        fmt::format("cannot allocate {} bytes; use a smaller batch or smaller dimensions", bytes));
+namespace {
+
+constexpr size_t cache_line = 64, large_page = size_t{2} << 20;
+
+size_t rounded_up(size_t bytes, size_t multiple) { return (bytes + multiple - 1) / multiple * multiple; }
+
+[[noreturn]] void refuse_bytes(size_t bytes) {
+  throw UserError(fmt::format("cannot allocate {} bytes; use a smaller batch or smaller dimensions", bytes));
+}
+
+// A mapping of its own goes back to the system with its owner, where the allocator might keep it. Large pages
+// where the system has them: rows of a matrix may each lie in another page of the usual size.
+std::shared_ptr<std::byte> map_bytes(size_t bytes) {
+  const size_t size = rounded_up(bytes, large_page), reserved = size + large_page;
+  void* mapped = reserved < bytes
+                     ? MAP_FAILED
+                     : mmap(nullptr, reserved, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (mapped == MAP_FAILED) refuse_bytes(bytes);
+  auto* const begin = static_cast<std::byte*>(mapped);
+  auto* const aligned = begin + (large_page - reinterpret_cast<uintptr_t>(begin) % large_page) % large_page;
+  if (aligned > begin) munmap(begin, static_cast<size_t>(aligned - begin));
+  munmap(aligned + size, static_cast<size_t>(begin + reserved - (aligned + size)));
 #ifdef MADV_HUGEPAGE
   // Advice: where it is not taken, everything works as without.
-  if (large) madvise(memory, rounded, MADV_HUGEPAGE);
+  madvise(aligned, size, MADV_HUGEPAGE);
 #endif
+  return {aligned, [size](std::byte* owned) { munmap(owned, size); }};
+}
+
+}  // namespace
+
+std::shared_ptr<std::byte> allocate_bytes(size_t bytes) {
+  if (bytes >= 2 * large_page) return map_bytes(bytes);
+  auto* memory = static_cast<std::byte*>(
+      std::aligned_alloc(cache_line, rounded_up(std::max<size_t>(bytes, 1), cache_line)));
+  if (!memory) refuse_bytes(bytes);
   return {memory, [](std::byte* owned) { std::free(owned); }};
 }
 

@@ -33,8 +33,6 @@ std::shared_ptr<const void> prepare(const KernelContext& k) {
                                               std::vector{1});
 }
 
-void forward(const KernelContext& k) { static_cast<const ElementwiseProgram*>(k.prepared)->run(k); }
-
 }  // namespace
 
 OpDef records::broadcast_to() {
@@ -46,8 +44,9 @@ OpDef records::broadcast_to() {
   def.traits.selection = true;
   def.traits.linear = {true};
   def.infer = infer;
-  def.kernel = {forward, forward, forward};
+  def.kernel = {run_elementwise_program, run_elementwise_program, run_elementwise_program};
   def.prepare = prepare;
+  def.workspace = elementwise_workspace;
   def.vjp = [](const GradContext& g) -> Adjoints { return {sum_to(g.adjoint(0), g.in(0).shape())}; };
   def.cost = streaming_cost<0>;
   const auto to = [](Shape shape) -> Attributes { return {{"shape", shape}}; };

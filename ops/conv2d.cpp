@@ -32,16 +32,17 @@ Convolution convolution(std::span<const TensorView> inputs, std::span<const Tens
 template <class T>
 void forward(const KernelContext& k) {
   convolve(k.parallel, convolution(k.inputs, k.outputs, k.attributes), k.in<T>(0), k.in<T>(1), k.out<T>(0),
-           k.workspace, static_cast<const T*>(k.packed));
+           k.scratch, static_cast<const T*>(k.packed));
 }
 
 std::shared_ptr<const void> pack(const KernelContext& k) {
   return pack_kernel(k, convolution(k.inputs, k.outputs, k.attributes));
 }
 
-size_t workspace(std::span<const TensorView> inputs, std::span<const TensorView> outputs,
-                 const Attributes& attributes) {
-  return convolve_workspace(convolution(inputs, outputs, attributes), size_of(inputs[0].dtype));
+Workspace workspace(const KernelContext& k) {
+  const Convolution c = convolution(k.inputs, k.outputs, k.attributes);
+  return k.outputs[0].dtype == f32 ? convolve_workspace<float>(c, k.packed)
+                                   : convolve_workspace<double>(c, k.packed);
 }
 
 Adjoints vjp(const GradContext& g) {

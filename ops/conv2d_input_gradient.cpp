@@ -31,12 +31,12 @@ Convolution convolution(std::span<const TensorView> inputs, std::span<const Tens
 template <class T>
 void forward(const KernelContext& k) {
   convolve_input_gradient(k.parallel, convolution(k.inputs, k.outputs, k.attributes), k.in<T>(0), k.in<T>(1),
-                          k.out<T>(0), k.workspace);
+                          k.out<T>(0), k.scratch);
 }
 
-size_t workspace(std::span<const TensorView> inputs, std::span<const TensorView> outputs,
-                 const Attributes& attributes) {
-  return input_gradient_workspace(convolution(inputs, outputs, attributes), size_of(inputs[0].dtype));
+Workspace workspace(const KernelContext& k) {
+  const Convolution c = convolution(k.inputs, k.outputs, k.attributes);
+  return k.outputs[0].dtype == f32 ? input_gradient_workspace<float>(c) : input_gradient_workspace<double>(c);
 }
 
 Adjoints vjp(const GradContext& g) {

@@ -90,14 +90,6 @@ Tile tile_at(const Lines& lines, int64_t index) {
           std::min(first + lines.tile_columns, lines.columns)};
 }
 
-// Kept between calls, so that a step allocates nothing; nothing that uses it starts other tasks.
-template <class T>
-T* scratch(int64_t count) {
-  thread_local std::vector<T> memory;
-  memory.resize(std::max(memory.size(), static_cast<size_t>(count)));
-  return memory.data();
-}
-
 // `runs` runs of `length` elements, each so many elements behind the one before it.
 template <bool add, class T>
 void move_runs(const T* from, int64_t from_step, T* to, int64_t to_step, int64_t runs, int64_t length) {
@@ -233,10 +225,18 @@ struct InputPieces {
   }
 };
 
-int64_t partial_results(const Convolution& c, const Lines& lines, size_t element) {
-  const int64_t bytes = std::max<int64_t>(1, c.depth() * c.filters * static_cast<int64_t>(element));
-  return std::clamp<int64_t>(partial_bytes / bytes, 1, std::clamp<int64_t>(lines.tiles(), 1, most_pieces));
-}
+// The partial results of the weight gradient, and the blocks of filters that each is computed in.
+struct KernelPieces {
+  int64_t partials, block, blocks;
+
+  KernelPieces(const Convolution& c, const Lines& lines, size_t element) {
+    const int64_t bytes = std::max<int64_t>(1, c.depth() * c.filters * static_cast<int64_t>(element));
+    partials =
+        std::clamp<int64_t>(partial_bytes / bytes, 1, std::clamp<int64_t>(lines.tiles(), 1, most_pieces));
+    block = std::max(fewest_filters, divide_up(c.filters * partials, most_pieces));
+    blocks = std::max<int64_t>(1, divide_up(c.filters, block));
+  }
+};
 
 }  // namespace
 
@@ -244,24 +244,91 @@ Convolution convolution_of(const Extents& x, const Extents& w, const Extents& y,
   return {x[0], x[1], x[2], x[3], y[1], y[2], w[3], window};
 }
 
-size_t turned_elements(const Convolution& c) {
-  return turns_kernel(c) ? static_cast<size_t>(c.depth() * c.filters) : 0;
+namespace {
+
+size_t turned_bytes(const Convolution& c, size_t element) {
+  return turns_kernel(c) ? static_cast<size_t>(c.depth() * c.filters) * element : 0;
 }
 
-size_t convolve_workspace(const Convolution& c, size_t element) {
-  if (element == sizeof(float) && packs_kernel<float>(c))
-    return static_cast<size_t>(packed_count<float>(c.depth(), c.filters)) * element;
-  return turned_elements(c) * element;
+bool is_one_product(const Convolution& c) {
+  const Window &down = c.window.down, &across = c.window.across;
+  return c.taps() == 1 && down.stride * across.stride == 1 &&
+         down.before + down.after + across.before + across.after == 0;
+}
+// x [pixels, channels]·w
+Product one_product(const Convolution& c) {
+  return {false, false, c.batch * c.rows * c.columns, c.filters, c.channels, c.channels, c.filters};
 }
 
-size_t input_gradient_workspace(const Convolution& c, size_t element) {
-  const int64_t packed = element == sizeof(float) ? packed_count<float>(c.filters, c.depth()) : 0;
-  return (static_cast<size_t>(packed) + turned_elements(c)) * element;
+template <class T>
+Lines forward_lines(const Convolution& c) {
+  // BLAS takes no matrix whose rows overlap.
+  return Lines(c, sizeof(T), packs_kernel<T>(c));
 }
 
-size_t weight_gradient_workspace(const Convolution& c, size_t element) {
-  const int64_t partials = partial_results(c, Lines(c, element), element);
-  return static_cast<size_t>(partials * c.depth() * c.filters) * element;
+// `windows` windows that lie `lda` elements apart, times the kernel.
+Product of_windows(const Convolution& c, int64_t windows, int64_t lda) {
+  return {false, false, windows, c.filters, c.depth(), lda, c.filters};
+}
+// dy of a column times the transposed kernel.
+Product of_adjoints(const Convolution& c, const Lines& lines, int64_t count) {
+  return {false, true, count, c.depth(), c.filters, lines.columns * c.filters, c.filters};
+}
+// The transposed windows times dy, for some of the filters.
+Product of_kernel(const Convolution& c, const Lines& lines, int64_t filters, int64_t count, int64_t lda) {
+  return {true, false, c.depth(), filters, count, lda, lines.columns * c.filters};
+}
+
+// A thread's own scratch: lines, and behind them what their products need.
+template <class T>
+size_t line_bytes(const Convolution& c, const Lines& lines, int64_t count) {
+  return (static_cast<size_t>(lines.scratch(c, count)) * sizeof(T) + 63) / 64 * 64;
+}
+
+}  // namespace
+
+template <class T>
+Workspace convolve_workspace(const Convolution& c, bool packed) {
+  if (is_one_product(c)) return gemm_workspace<T>(one_product(c), packed);
+  const Lines lines = forward_lines<T>(c);
+  const bool packs = packs_kernel<T>(c);
+  Workspace result;
+  if (!packed)
+    result.shared = packs ? static_cast<size_t>(packed_count<T>(c.depth(), c.filters)) * sizeof(T)
+                          : turned_bytes(c, sizeof(T));
+  const int64_t windows = lines.one_by_one ? lines.tile_columns : lines.tile_lines;
+  // Where rows are apart by this, the most is packed.
+  const int64_t apart = 2;
+  result.per_thread = line_bytes<T>(c, lines, lines.tile_lines) +
+                      gemm_tile_bytes<T>(of_windows(c, windows, apart), packs || packed);
+  return result;
+}
+
+template <class T>
+Workspace input_gradient_workspace(const Convolution& c) {
+  const Lines lines(c, sizeof(T));
+  const InputPieces pieces(c, lines);
+  const size_t packed =
+      std::is_same_v<T, float> ? static_cast<size_t>(packed_count<T>(c.filters, c.depth())) * sizeof(T) : 0;
+  int64_t most_lines = 1;
+  for (int64_t i = 0; i < pieces.count(); ++i) {
+    const InputPiece piece = pieces.at(c, lines, i);
+    most_lines = std::max(most_lines, even_tile(piece.line_end - piece.line, lines.tile_lines));
+  }
+  return {packed + turned_bytes(c, sizeof(T)),
+          line_bytes<T>(c, lines, most_lines) +
+              gemm_tile_bytes<T>(of_adjoints(c, lines, most_lines), std::is_same_v<T, float>)};
+}
+
+template <class T>
+Workspace weight_gradient_workspace(const Convolution& c) {
+  const Lines lines(c, sizeof(T));
+  const KernelPieces pieces(c, lines, sizeof(T));
+  size_t products = 0;
+  for (const int64_t filters : {std::min(pieces.block, c.filters), c.filters % pieces.block})
+    products = std::max(products, gemm_tile_bytes<T>(of_kernel(c, lines, filters, lines.tile_lines, 2)));
+  return {static_cast<size_t>(pieces.partials * c.depth() * c.filters) * sizeof(T),
+          line_bytes<T>(c, lines, lines.tile_lines) + products};
 }
 
 std::shared_ptr<const void> pack_kernel(const KernelContext& k, const Convolution& c) {
@@ -276,41 +343,35 @@ std::shared_ptr<const void> pack_kernel(const KernelContext& k, const Convolutio
 // y[:, column] = unfolded[:, slots of column]·w, or y[line] = windows of the line·w
 template <class T>
 void convolve(const ParallelFor& parallel, const Convolution& c, const T* x, const T* w, T* y,
-              std::byte* workspace, const T* packed) {
-  const Window &down = c.window.down, &across = c.window.across;
-  if (c.taps() == 1 && down.stride * across.stride == 1 &&
-      down.before + down.after + across.before + across.after == 0)
-    return gemm<T>(parallel, false, false, c.batch * c.rows * c.columns, c.filters, c.channels, x, c.channels,
-                   w, c.filters, {}, y, c.filters, packed);
-  // BLAS takes no matrix whose rows overlap.
-  const Lines lines(c, sizeof(T), packs_kernel<T>(c));
+              const Scratch& scratch, const T* packed) {
+  if (is_one_product(c)) return gemm<T>(parallel, one_product(c), x, w, {}, y, c.filters, scratch, packed);
+  const Lines lines = forward_lines<T>(c);
   const T* kernel = nullptr;
   if constexpr (std::is_same_v<T, float>) {
     if (!packed && packs_kernel<T>(c)) {
-      T* own = reinterpret_cast<T*>(workspace);
+      T* own = reinterpret_cast<T*>(scratch.shared);
       pack_turned(parallel, c, w, own);
       packed = own;
     }
   }
-  if (!packed) kernel = turned_kernel(parallel, c, w, workspace);
+  if (!packed) kernel = turned_kernel(parallel, c, w, scratch.shared);
   parallel.run(lines.tiles(), 1, [&](int64_t begin, int64_t end) {
-    T* unfolded = scratch<T>(lines.scratch(c, lines.tile_lines));
+    std::byte* own = scratch.own(parallel);
+    T* unfolded = reinterpret_cast<T*>(own);
+    std::byte* rest = own + line_bytes<T>(c, lines, lines.tile_lines);
     for (int64_t i = begin; i < end; ++i) {
       const Tile tile = tile_at(lines, i);
-      const int64_t stride = across.stride * lines.slot,
+      const int64_t stride = c.window.across.stride * lines.slot,
                     line = Lines::slots(c, tile.last - tile.first) * lines.slot;
       unfold(c, lines, tile, x, unfolded);
-      const auto multiply = [&](int64_t windows, const T* a, int64_t lda, T* to, int64_t ldc) {
-        gemm_tile<T>(false, false, windows, c.filters, c.depth(), a, lda, kernel, c.filters, {}, to, ldc,
-                     packed);
-      };
       if (lines.one_by_one) {
-        multiply(tile.last - tile.first, unfolded, stride,
-                 y + (tile.begin * lines.columns + tile.first) * c.filters, c.filters);
+        gemm_tile<T>(of_windows(c, tile.last - tile.first, stride), unfolded, kernel, {},
+                     y + (tile.begin * lines.columns + tile.first) * c.filters, c.filters, rest, packed);
       } else {
         for (int64_t j = tile.first; j < tile.last; ++j)
-          multiply(tile.end - tile.begin, unfolded + (j - tile.first) * stride, line,
-                   y + (tile.begin * lines.columns + j) * c.filters, lines.columns * c.filters);
+          gemm_tile<T>(of_windows(c, tile.end - tile.begin, line), unfolded + (j - tile.first) * stride,
+                       kernel, {}, y + (tile.begin * lines.columns + j) * c.filters,
+                       lines.columns * c.filters, rest, packed);
       }
     }
   });
@@ -319,29 +380,31 @@ void convolve(const ParallelFor& parallel, const Convolution& c, const T* x, con
 // dx = fold(d unfolded), d unfolded[:, slots of column] += dy[:, column]·wᵀ, one piece of dx at a time.
 template <class T>
 void convolve_input_gradient(const ParallelFor& parallel, const Convolution& c, const T* d_y, const T* w,
-                             T* d_x, std::byte* workspace) {
+                             T* d_x, const Scratch& scratch) {
   const Lines lines(c, sizeof(T));
   const InputPieces pieces(c, lines);
   const T *kernel = nullptr, *packed = nullptr;
   if constexpr (std::is_same_v<T, float>) {
-    T* own = reinterpret_cast<T*>(workspace);
-    workspace += packed_count<T>(c.filters, c.depth()) * sizeof(T);
-    kernel = turned_kernel(parallel, c, w, workspace);
+    T* own = reinterpret_cast<T*>(scratch.shared);
+    kernel =
+        turned_kernel(parallel, c, w, scratch.shared + packed_count<T>(c.filters, c.depth()) * sizeof(T));
     parallel.run(c.depth(), 4 * panel_columns<T>(), [&](int64_t begin, int64_t end) {
       pack_columns<T>({kernel, 1, c.filters}, c.filters, begin, end, own);
     });
     packed = own;
   } else {
-    kernel = turned_kernel(parallel, c, w, workspace);
+    kernel = turned_kernel(parallel, c, w, scratch.shared);
   }
   parallel.run(pieces.count(), 1, [&](int64_t first, int64_t last) {
+    std::byte* own = scratch.own(parallel);
+    T* unfolded = reinterpret_cast<T*>(own);
     for (int64_t i = first; i < last; ++i) {
       const InputPiece piece = pieces.at(c, lines, i);
       for (int64_t image = piece.image; image < piece.image_end; ++image)
         std::fill(d_x + (image * c.height + piece.top) * c.width * c.channels,
                   d_x + (image * c.height + piece.bottom) * c.width * c.channels, T(0));
       const int64_t tile_lines = even_tile(piece.line_end - piece.line, lines.tile_lines);
-      T* unfolded = scratch<T>(lines.scratch(c, tile_lines));
+      std::byte* rest = own + line_bytes<T>(c, lines, tile_lines);
       Tile tile;
       for (tile.begin = piece.line; tile.begin < piece.line_end; tile.begin = tile.end) {
         tile.end = std::min(tile.begin + tile_lines, piece.line_end);
@@ -351,10 +414,10 @@ void convolve_input_gradient(const ParallelFor& parallel, const Convolution& c, 
                         line = Lines::slots(c, tile.last - tile.first) * lines.slot;
           std::fill_n(unfolded, (tile.end - tile.begin) * line, T(0));
           for (int64_t j = tile.first; j < tile.last; ++j)
-            gemm_tile<T>(false, true, tile.end - tile.begin, c.depth(), c.filters,
-                         d_y + (tile.begin * lines.columns + j) * c.filters, lines.columns * c.filters,
-                         kernel, c.filters, {unfolded + (j - tile.first) * stride, line},
-                         unfolded + (j - tile.first) * stride, line, packed);
+            gemm_tile<T>(of_adjoints(c, lines, tile.end - tile.begin),
+                         d_y + (tile.begin * lines.columns + j) * c.filters, kernel,
+                         {unfolded + (j - tile.first) * stride, line}, unfolded + (j - tile.first) * stride,
+                         line, rest, packed);
           fold(c, lines, tile, unfolded, piece.top, piece.bottom, d_x);
         }
       }
@@ -366,51 +429,57 @@ void convolve_input_gradient(const ParallelFor& parallel, const Convolution& c, 
 // their order. Where the kernel is so large that there are few, each is computed in blocks of filters.
 template <class T>
 void convolve_weight_gradient(const ParallelFor& parallel, const Convolution& c, const T* x, const T* d_y,
-                              T* d_w, std::byte* workspace) {
+                              T* d_w, const Scratch& scratch) {
   const Lines lines(c, sizeof(T));
-  const int64_t partials = partial_results(c, lines, sizeof(T)), tiles = lines.tiles();
-  const int64_t block = std::max(fewest_filters, divide_up(c.filters * partials, most_pieces));
-  const int64_t blocks = std::max<int64_t>(1, divide_up(c.filters, block));
+  const auto [partials, block, blocks] = KernelPieces(c, lines, sizeof(T));
+  const int64_t tiles = lines.tiles();
   const int64_t size = c.channels * c.filters, height = c.window.down.kernel, width = c.window.across.kernel;
-  T* partial = reinterpret_cast<T*>(workspace);
-  parallel.run(partials * blocks, 1, [&](int64_t begin, int64_t end) {
-    T* unfolded = scratch<T>(lines.scratch(c, lines.tile_lines));
-    for (int64_t piece = begin; piece < end; ++piece) {
-      const int64_t p = piece / blocks, filter = piece % blocks * block,
-                    filters = std::min(block, c.filters - filter);
-      T* sum = partial + p * c.depth() * c.filters + filter;
-      clear_runs(sum, c.filters, c.depth(), filters);
-      for (int64_t i = p * tiles / partials; i < (p + 1) * tiles / partials; ++i) {
-        const Tile tile = tile_at(lines, i);
-        const int64_t stride = c.window.across.stride * lines.slot,
-                      line = Lines::slots(c, tile.last - tile.first) * lines.slot;
-        unfold(c, lines, tile, x, unfolded);
-        for (int64_t j = tile.first; j < tile.last; ++j)
-          gemm_tile<T>(true, false, c.depth(), filters, tile.end - tile.begin,
-                       unfolded + (j - tile.first) * stride, line,
-                       d_y + (tile.begin * lines.columns + j) * c.filters + filter, lines.columns * c.filters,
-                       {sum, c.filters}, sum, c.filters);
-      }
-    }
-  });
+  T* partial = reinterpret_cast<T*>(scratch.shared);
+  parallel.run(partials * blocks, 1,
+               [&, partials = partials, block = block, blocks = blocks](int64_t begin, int64_t end) {
+                 std::byte* own = scratch.own(parallel);
+                 T* unfolded = reinterpret_cast<T*>(own);
+                 std::byte* rest = own + line_bytes<T>(c, lines, lines.tile_lines);
+                 for (int64_t piece = begin; piece < end; ++piece) {
+                   const int64_t p = piece / blocks, filter = piece % blocks * block,
+                                 filters = std::min(block, c.filters - filter);
+                   T* sum = partial + p * c.depth() * c.filters + filter;
+                   clear_runs(sum, c.filters, c.depth(), filters);
+                   for (int64_t i = p * tiles / partials; i < (p + 1) * tiles / partials; ++i) {
+                     const Tile tile = tile_at(lines, i);
+                     const int64_t stride = c.window.across.stride * lines.slot,
+                                   line = Lines::slots(c, tile.last - tile.first) * lines.slot;
+                     unfold(c, lines, tile, x, unfolded);
+                     for (int64_t j = tile.first; j < tile.last; ++j)
+                       gemm_tile<T>(of_kernel(c, lines, filters, tile.end - tile.begin, line),
+                                    unfolded + (j - tile.first) * stride,
+                                    d_y + (tile.begin * lines.columns + j) * c.filters + filter,
+                                    {sum, c.filters}, sum, c.filters, rest);
+                   }
+                 }
+               });
   // Back from [width, height, …] to the kernel's own order.
-  parallel.run(c.taps(), rows_per_task(size * partials), [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      const T* from = partial + (i % width * height + i / width) * size;
-      std::copy_n(from, size, d_w + i * size);
-      for (int64_t p = 1; p < partials; ++p)
-        move_runs<true>(from + p * c.depth() * c.filters, size, d_w + i * size, size, 1, size);
-    }
-  });
+  parallel.run(c.taps(), rows_per_task(size * partials),
+               [&, partials = partials](int64_t begin, int64_t end) {
+                 for (int64_t i = begin; i < end; ++i) {
+                   const T* from = partial + (i % width * height + i / width) * size;
+                   std::copy_n(from, size, d_w + i * size);
+                   for (int64_t p = 1; p < partials; ++p)
+                     move_runs<true>(from + p * c.depth() * c.filters, size, d_w + i * size, size, 1, size);
+                 }
+               });
 }
 
 #define LARIAT_CONVOLUTION(T)                                                                               \
-  template void convolve<T>(const ParallelFor&, const Convolution&, const T*, const T*, T*, std::byte*,     \
+  template Workspace convolve_workspace<T>(const Convolution&, bool);                                       \
+  template Workspace input_gradient_workspace<T>(const Convolution&);                                       \
+  template Workspace weight_gradient_workspace<T>(const Convolution&);                                      \
+  template void convolve<T>(const ParallelFor&, const Convolution&, const T*, const T*, T*, const Scratch&, \
                             const T*);                                                                      \
   template void convolve_input_gradient<T>(const ParallelFor&, const Convolution&, const T*, const T*, T*,  \
-                                           std::byte*);                                                     \
+                                           const Scratch&);                                                 \
   template void convolve_weight_gradient<T>(const ParallelFor&, const Convolution&, const T*, const T*, T*, \
-                                            std::byte*);
+                                            const Scratch&);
 LARIAT_CONVOLUTION(float)
 LARIAT_CONVOLUTION(double)
 #undef LARIAT_CONVOLUTION

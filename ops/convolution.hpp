@@ -25,25 +25,28 @@ struct Convolution {
 /// From the extents of x, w and y.
 Convolution convolution_of(const Extents& x, const Extents& w, const Extents& y, const Window2d& window);
 
-/// Bytes of scratch that the functions below need for elements of `element` bytes.
-size_t convolve_workspace(const Convolution& c, size_t element);
-size_t input_gradient_workspace(const Convolution& c, size_t element);
-size_t weight_gradient_workspace(const Convolution& c, size_t element);
+/// The scratch that the functions below need.
+template <class T>
+Workspace convolve_workspace(const Convolution& c, bool packed);
+template <class T>
+Workspace input_gradient_workspace(const Convolution& c);
+template <class T>
+Workspace weight_gradient_workspace(const Convolution& c);
 
 /// With `packed`, what pack_kernel() made of w, w is not read.
 template <class T>
 void convolve(const ParallelFor& parallel, const Convolution& c, const T* x, const T* w, T* y,
-              std::byte* workspace, const T* packed = nullptr);
+              const Scratch& scratch, const T* packed = nullptr);
 /// The record's `pack`, for a kernel at `w` that is constant; null where products do not pack it.
 std::shared_ptr<const void> pack_kernel(const KernelContext& k, const Convolution& c);
 /// dx for dy, the adjoint of y.
 template <class T>
 void convolve_input_gradient(const ParallelFor& parallel, const Convolution& c, const T* d_y, const T* w,
-                             T* d_x, std::byte* workspace);
+                             T* d_x, const Scratch& scratch);
 /// dw for dy.
 template <class T>
 void convolve_weight_gradient(const ParallelFor& parallel, const Convolution& c, const T* x, const T* d_y,
-                              T* d_w, std::byte* workspace);
+                              T* d_w, const Scratch& scratch);
 
 /// The ops of these kernels: the gradients of each one are made of the other two.
 Value conv2d(Operand x, Operand w, const Window2d& window);

@@ -35,9 +35,10 @@ Blocks blocks_of(int64_t rows, int64_t entries, int64_t columns) {
   return {std::max<int64_t>(1, (rows + each - 1) / each), each};
 }
 
-size_t workspace(std::span<const TensorView> inputs, std::span<const TensorView> outputs, const Attributes&) {
-  const int64_t blocks = blocks_of(inputs[2].count() - 1, inputs[0].count(), outputs[0].extents[0]).count;
-  return blocks == 1 ? 0 : static_cast<size_t>(blocks) * outputs[0].bytes();
+Workspace workspace(const KernelContext& k) {
+  const int64_t blocks =
+      blocks_of(k.inputs[2].count() - 1, k.inputs[0].count(), k.outputs[0].extents[0]).count;
+  return {blocks == 1 ? 0 : static_cast<size_t>(blocks) * k.outputs[0].bytes(), 0};
 }
 
 template <class T>
@@ -49,7 +50,7 @@ void forward(const KernelContext& k) {
   const int32_t *columns = k.in<int32_t>(1), *starts = k.in<int32_t>(2);
   T* out = k.out<T>(0);
   const Blocks blocks = blocks_of(rows, k.inputs[0].count(), k.outputs[0].extents[0]);
-  T* tables = blocks.count == 1 ? out : reinterpret_cast<T*>(k.workspace);
+  T* tables = blocks.count == 1 ? out : reinterpret_cast<T*>(k.scratch.shared);
   k.parallel.run(blocks.count, 1, [=](int64_t begin, int64_t end) {
     for (int64_t block = begin; block < end; ++block) {
       T* table = tables + block * size;

@@ -14,8 +14,6 @@ std::shared_ptr<const void> prepare(const KernelContext& k) {
                                               std::vector{static_cast<int>(k.inputs.size())});
 }
 
-void run(const KernelContext& k) { static_cast<const ElementwiseProgram*>(k.prepared)->run(k); }
-
 // What the shared inference refuses, for the tests of every op that has it.
 std::vector<Reject> common_rejects(size_t inputs, bool takes_integers) {
   std::vector<Reject> rejects;
@@ -67,8 +65,10 @@ OpDef elementwise_op(std::string name, std::string doc, std::vector<InputSpec> i
   def.traits.elementwise = true;
   def.infer = block.int32 ? infer_elementwise : infer_elementwise_float;
   def.block = block;
-  def.kernel = {block.float32 ? run : nullptr, block.float64 ? run : nullptr, block.int32 ? run : nullptr};
+  const auto run = [](bool exists) { return exists ? run_elementwise_program : nullptr; };
+  def.kernel = {run(block.float32), run(block.float64), run(block.int32)};
   def.prepare = prepare;
+  def.workspace = elementwise_workspace;
   def.rejects = common_rejects(def.inputs.size(), block.int32 != nullptr);
   return def;
 }

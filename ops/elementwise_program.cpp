@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <functional>
 
 #include "graph/error.hpp"
 #include "ops/plugin/guard.hpp"
@@ -16,6 +17,8 @@ constexpr int64_t grain = 32768;
 constexpr size_t max_runs = 32;
 constexpr int64_t cache_line = 64;
 
+int64_t round_up(int64_t value, int64_t multiple) { return (value + multiple - 1) / multiple * multiple; }
+
 }  // namespace
 
 ElementwiseProgram::ElementwiseProgram(Extents space, DType dtype, std::span<const TensorView> inputs,
@@ -24,7 +27,9 @@ ElementwiseProgram::ElementwiseProgram(Extents space, DType dtype, std::span<con
       dtype_(dtype),
       element_size_(size_of(dtype)),
       block_(block_bytes / static_cast<int64_t>(size_of(dtype))),
-      program_(std::move(program)) {
+      program_(std::move(program)),
+      slot_bytes_(
+          std::min(block_bytes, round_up(count_ * static_cast<int64_t>(size_of(dtype)), cache_line))) {
   for (const TensorView& view : inputs) {
     Input input;
     if (view.extents == space) {
@@ -62,6 +67,7 @@ ElementwiseProgram::ElementwiseProgram(Extents space, DType dtype, std::span<con
     const OpDef* op = program_[i].attributes ? program_[i].attributes->op() : nullptr;
     if (op && op->plugin && !from_plugin_) from_plugin_ = op;
     for (int argument : program_[i].arguments) last_use_[argument] = static_cast<int>(i);
+    most_arguments_ = std::max(most_arguments_, program_[i].arguments.size());
   }
   output_of_.assign(program_.size(), -1);
   for (size_t o = 0; o < results.size(); ++o) {
@@ -91,11 +97,12 @@ void ElementwiseProgram::assign_slots() {
     if (inputs_[i].layout == Input::Layout::broadcast) slot_[i] = take();
   for (int r = input_count; r < registers; ++r) {
     if (program_[r - input_count].block) slot_[r] = take();
-    for (int argument : program_[r - input_count].arguments)
-      if (argument >= input_count && last_use_[argument] == r - input_count &&
-          output_of_[argument - input_count] < 0 &&
-          std::find(free_slots.begin(), free_slots.end(), slot_[argument]) == free_slots.end())
-        free_slots.push_back(slot_[argument]);
+    const std::vector<int>& arguments = program_[r - input_count].arguments;
+    for (auto argument = arguments.begin(); argument != arguments.end(); ++argument)
+      if (*argument >= input_count && last_use_[*argument] == r - input_count &&
+          output_of_[*argument - input_count] < 0 &&
+          std::find(arguments.begin(), argument, *argument) == argument)
+        free_slots.push_back(slot_[*argument]);
   }
 }
 
@@ -135,8 +142,58 @@ const std::byte* ElementwiseProgram::fetch(const Input& input, const std::byte* 
   return scratch;
 }
 
-size_t ElementwiseProgram::workspace_bytes(const Extents& space, size_t sums) {
-  return static_cast<size_t>((element_count(space) + grain - 1) / grain) * sums * sizeof(double);
+// What one chunk leaves for the others is shared: its partial sums. A single chunk's are its thread's own.
+Workspace ElementwiseProgram::workspace() const {
+  const auto chunks = static_cast<size_t>((count_ + grain - 1) / grain), sums = static_cast<size_t>(sums_);
+  const size_t words = 2 * last_use_.size() + 2 * most_arguments_ + inputs_.size() + (chunks > 1 ? 0 : sums);
+  return {chunks > 1 ? chunks * sums * sizeof(double) : 0,
+          words * sizeof(void*) + program_.size() + static_cast<size_t>(slots_ * slot_bytes_ + cache_line)};
+}
+
+ElementwiseProgram::Own ElementwiseProgram::own(const KernelContext& k) const {
+  static_assert(sizeof(void*) == sizeof(int64_t) && sizeof(void*) == sizeof(double));
+  std::byte* next = k.scratch.own(k.parallel);
+  const auto take = [&](size_t bytes) {
+    std::byte* taken = next;
+    next += bytes;
+    return taken;
+  };
+  const auto words = [&](size_t count) { return take(count * sizeof(void*)); };
+  const size_t registers = last_use_.size();
+  Own own{};
+  own.registers = reinterpret_cast<const void**>(words(registers));
+  own.strides = reinterpret_cast<int64_t*>(words(registers));
+  own.arguments = reinterpret_cast<const void**>(words(most_arguments_));
+  own.argument_strides = reinterpret_cast<int64_t*>(words(most_arguments_));
+  own.coming = reinterpret_cast<const std::byte**>(words(inputs_.size()));
+  own.sums = count_ > grain ? reinterpret_cast<double*>(k.scratch.shared)
+                            : reinterpret_cast<double*>(words(static_cast<size_t>(sums_)));
+  own.waits = reinterpret_cast<char*>(take(program_.size()));
+  own.slots = next + (cache_line - reinterpret_cast<uintptr_t>(next) % cache_line) % cache_line;
+  return own;
+}
+
+// An output that overwrites an input still to be read within the block waits in its slot.
+void ElementwiseProgram::find_waiting(const KernelContext& k, const Own& own) const {
+  struct Read {
+    const void* data;
+    int64_t last;
+  };
+  // By address, where registers and their strides will be.
+  auto* reads = reinterpret_cast<Read*>(own.registers);
+  auto* end = reads + inputs_.size();
+  for (size_t i = 0; i < inputs_.size(); ++i) reads[i] = {k.inputs[i].data, last_use_[i]};
+  std::sort(reads, end, [](const Read& a, const Read& b) {
+    return a.data != b.data ? std::less<>()(a.data, b.data) : a.last > b.last;
+  });
+  for (size_t p = 0; p < program_.size(); ++p) {
+    own.waits[p] = false;
+    if (output_of_[p] < 0 || !program_[p].block) continue;
+    const void* data = k.outputs[output_of_[p]].data;
+    const Read* read = std::lower_bound(
+        reads, end, data, [](const Read& r, const void* at) { return std::less<>()(r.data, at); });
+    own.waits[p] = read != end && read->data == data && read->last > static_cast<int64_t>(p);
+  }
 }
 
 void ElementwiseProgram::run(const KernelContext& k) const {
@@ -150,7 +207,7 @@ void ElementwiseProgram::run(const KernelContext& k) const {
 
 // Total of a sum: those of the chunks, in order, whoever computed them.
 void ElementwiseProgram::finish_sums(const KernelContext& k) const {
-  const auto* partials = reinterpret_cast<const double*>(k.workspace);
+  const double* partials = own(k).sums;
   const int64_t chunks = (count_ + grain - 1) / grain;
   for (size_t p = 0; p < program_.size(); ++p) {
     if (sum_of_[p] < 0) continue;
@@ -174,72 +231,66 @@ void ElementwiseProgram::run_range(const KernelContext& k, int64_t begin, int64_
 }
 
 void ElementwiseProgram::run_blocks(const KernelContext& k, int64_t begin, int64_t end) const {
-  // Kept between calls, so that a step allocates nothing; nothing inside this function starts other tasks.
-  thread_local std::vector<std::byte> scratch_memory;
-  thread_local std::vector<const void*> registers, arguments;
-  thread_local std::vector<int64_t> strides, argument_strides;
-  thread_local std::vector<char> waits;
-  thread_local std::vector<const std::byte*> coming;
   const size_t inputs = inputs_.size();
-  scratch_memory.resize(std::max<size_t>(scratch_memory.size(), slots_ * block_bytes + cache_line));
-  std::byte* scratch = scratch_memory.data();
-  scratch += cache_line - reinterpret_cast<uintptr_t>(scratch) % cache_line;
-  registers.resize(std::max(registers.size(), inputs + program_.size()));
-  arguments.resize(registers.size());
-  argument_strides.resize(registers.size());
-  strides.assign(registers.size(), 1);
+  const Own o = own(k);
+  find_waiting(k, o);
+  std::fill_n(o.strides, last_use_.size(), int64_t{1});
   for (size_t i = 0; i < inputs; ++i) {
-    registers[i] = k.inputs[i].data;
-    if (inputs_[i].layout == Input::Layout::scalar) strides[i] = 0;
+    o.registers[i] = k.inputs[i].data;
+    if (inputs_[i].layout == Input::Layout::scalar) o.strides[i] = 0;
   }
-  // An output that overwrites an input still to be read within the block waits in its slot.
-  waits.assign(program_.size(), false);
-  for (size_t p = 0; p < program_.size(); ++p)
-    for (size_t i = 0; i < inputs && output_of_[p] >= 0 && program_[p].block; ++i)
-      waits[p] |= k.inputs[i].data == k.outputs[output_of_[p]].data && last_use_[i] > static_cast<int>(p);
-  double* partials = reinterpret_cast<double*>(k.workspace) + begin / grain * sums_;
+  double* partials = o.sums + begin / grain * sums_;
   std::fill_n(partials, sums_, 0.0);
 
   for (int64_t at = begin; at < end; at += block_) {
     const int64_t length = std::min(block_, end - at);
     const int64_t offset = at * static_cast<int64_t>(element_size_);
-    coming.clear();
+    size_t coming = 0;
     for (size_t i = 0; i < inputs; ++i) {
       const auto* data = static_cast<const std::byte*>(k.inputs[i].data);
       if (inputs_[i].layout == Input::Layout::dense) {
-        registers[i] = data + offset;
-        coming.push_back(data + offset + block_bytes);
+        o.registers[i] = data + offset;
+        o.coming[coming++] = data + offset + block_bytes;
       } else if (inputs_[i].layout == Input::Layout::broadcast) {
-        registers[i] = fetch(inputs_[i], data, scratch + slot_[i] * block_bytes, at, length);
+        o.registers[i] = fetch(inputs_[i], data, o.slots + slot_[i] * slot_bytes_, at, length);
       }
     }
     for (size_t p = 0; p < program_.size(); ++p) {
       const Instruction& instruction = program_[p];
       // The next block comes while this one is computed: some lines with each instruction, for only so many
       // can be on their way.
-      for (const std::byte* next : coming)
+      for (size_t i = 0; i < coming && lines_[p] < lines_[p + 1]; ++i)
         for (int64_t line = lines_[p]; line < lines_[p + 1]; ++line)
-          __builtin_prefetch(next + line * cache_line, 0, 2);
+          __builtin_prefetch(o.coming[i] + line * cache_line, 0, 2);
       if (!instruction.block) {
         partials[sum_of_[p]] +=
-            instruction.summation->block.get(dtype_)(registers[instruction.arguments[0]], length);
+            instruction.summation->block.get(dtype_)(o.registers[instruction.arguments[0]], length);
         continue;
       }
       for (size_t i = 0; i < instruction.arguments.size(); ++i) {
-        arguments[i] = registers[instruction.arguments[i]];
-        argument_strides[i] = strides[instruction.arguments[i]];
+        o.arguments[i] = o.registers[instruction.arguments[i]];
+        o.argument_strides[i] = o.strides[instruction.arguments[i]];
       }
       const int output = output_of_[p];
-      std::byte* result = output >= 0 && !waits[p] ? static_cast<std::byte*>(k.outputs[output].data) + offset
-                                                   : scratch + slot_[inputs + p] * block_bytes;
-      instruction.block(arguments.data(), argument_strides.data(), result, length, *instruction.attributes);
-      registers[inputs + p] = result;
+      std::byte* result = output >= 0 && !o.waits[p]
+                              ? static_cast<std::byte*>(k.outputs[output].data) + offset
+                              : o.slots + slot_[inputs + p] * slot_bytes_;
+      instruction.block(o.arguments, o.argument_strides, result, length, *instruction.attributes);
+      o.registers[inputs + p] = result;
     }
     for (size_t p = 0; p < program_.size(); ++p)
-      if (waits[p])
-        std::memcpy(static_cast<std::byte*>(k.outputs[output_of_[p]].data) + offset, registers[inputs + p],
+      if (o.waits[p])
+        std::memcpy(static_cast<std::byte*>(k.outputs[output_of_[p]].data) + offset, o.registers[inputs + p],
                     length * element_size_);
   }
+}
+
+void run_elementwise_program(const KernelContext& k) {
+  static_cast<const ElementwiseProgram*>(k.prepared)->run(k);
+}
+
+Workspace elementwise_workspace(const KernelContext& shapes_only) {
+  return static_cast<const ElementwiseProgram*>(shapes_only.prepared)->workspace();
 }
 
 }  // namespace lariat

@@ -23,9 +23,9 @@ class ElementwiseProgram {
   ElementwiseProgram(Extents space, DType dtype, std::span<const TensorView> inputs,
                      std::vector<Instruction> program, std::vector<int> results);
 
-  /// Needs a workspace of workspace_bytes() for its number of sums.
   void run(const KernelContext& k) const;
-  static size_t workspace_bytes(const Extents& space, size_t sums);
+  /// The scratch of one run.
+  Workspace workspace() const;
 
  private:
   struct Run {
@@ -36,7 +36,21 @@ class ElementwiseProgram {
     std::vector<Run> runs;  // innermost first
   };
 
+  // Scratch: what each register points to and is strided by, the arguments of an instruction, the inputs'
+  // blocks that come next, sums, which results wait, and the slots. All but the sums is the thread's own.
+  struct Own {
+    const void** registers;
+    int64_t* strides;
+    const void** arguments;
+    int64_t* argument_strides;
+    const std::byte** coming;
+    double* sums;
+    char* waits;
+    std::byte* slots;
+  };
+  Own own(const KernelContext& k) const;
   void assign_slots();
+  void find_waiting(const KernelContext& k, const Own& own) const;
   void run_range(const KernelContext& k, int64_t begin, int64_t end) const;
   void run_blocks(const KernelContext& k, int64_t begin, int64_t end) const;
   void finish_sums(const KernelContext& k) const;
@@ -55,7 +69,13 @@ class ElementwiseProgram {
   std::vector<int> slot_;       // scratch slot of each register, -1 for none
   std::vector<int64_t> lines_;  // first cache line that each instruction asks for, of a block
   int slots_ = 0, sums_ = 0;
+  size_t most_arguments_ = 0;
+  int64_t slot_bytes_;
   const OpDef* from_plugin_ = nullptr;  // the first op whose code is not ours
 };
+
+/// For records whose `prepare` makes such a program.
+void run_elementwise_program(const KernelContext& k);
+Workspace elementwise_workspace(const KernelContext& shapes_only);
 
 }  // namespace lariat

@@ -57,16 +57,6 @@ std::shared_ptr<const void> prepare(const KernelContext& k) {
                                               std::move(program), std::move(results));
 }
 
-size_t workspace(std::span<const TensorView> inputs, std::span<const TensorView>,
-                 const Attributes& attributes) {
-  const Graph& body = body_of(attributes);
-  size_t sums = 0;
-  for (int32_t id = 0; id < body.size(); ++id) sums += body.node(id).op->summation.has_value();
-  return ElementwiseProgram::workspace_bytes(space_of(inputs), sums);
-}
-
-void run(const KernelContext& k) { static_cast<const ElementwiseProgram*>(k.prepared)->run(k); }
-
 Cost cost(std::span<const TensorView> inputs, std::span<const TensorView> outputs,
           const Attributes& attributes) {
   Cost total;
@@ -92,9 +82,9 @@ OpDef records::fused() {
   def.attributes = {{"body", AttributeKind::graph, "the element-wise nodes"}};
   def.traits.elementwise = true;
   def.infer = infer;
-  def.kernel = {run, run, run};
+  def.kernel = {run_elementwise_program, run_elementwise_program, run_elementwise_program};
   def.prepare = prepare;
-  def.workspace = workspace;
+  def.workspace = elementwise_workspace;
   def.cost = cost;
   return def;
 }

@@ -37,82 +37,97 @@ int64_t tile_side(int64_t size, int64_t pieces) {
 }
 
 // By OpenBLAS, which is at its best with doubles and large tiles.
-void blas_tile(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, const double* a,
-               int64_t lda, const double* b, int64_t ldb, Addend<double> addend, double* c, int64_t ldc) {
-  for (int64_t i = 0; i < m && addend.data != c; ++i) {
+void blas_tile(const Product& p, const double* a, const double* b, Addend<double> addend, double* c,
+               int64_t ldc) {
+  for (int64_t i = 0; i < p.m && addend.data != c; ++i) {
     if (addend.data) {
-      std::copy_n(addend.data + i * addend.row, n, c + i * ldc);
+      std::copy_n(addend.data + i * addend.row, p.n, c + i * ldc);
     } else {
-      std::fill_n(c + i * ldc, n, 0.0);
+      std::fill_n(c + i * ldc, p.n, 0.0);
     }
   }
-  if (k == 0) return;
+  if (p.k == 0) return;
   use_one_blas_thread();
   const auto flag = [](bool transposed) { return transposed ? CblasTrans : CblasNoTrans; };
   const auto size = [](int64_t value) { return static_cast<blasint>(value); };
-  cblas_dgemm(CblasRowMajor, flag(transpose_a), flag(transpose_b), size(m), size(n), size(k), 1, a, size(lda),
-              b, size(ldb), addend.data ? 1 : 0, c, size(ldc));
+  cblas_dgemm(CblasRowMajor, flag(p.transpose_a), flag(p.transpose_b), size(p.m), size(p.n), size(p.k), 1, a,
+              size(p.lda), b, size(p.ldb), addend.data ? 1 : 0, c, size(ldc));
 }
 
-// Kept between calls, so that a step allocates nothing. A thread that waits for the tiles of its product runs
-// nothing else, so one for each thread and `Use` does.
-template <class Use, class T>
-T* kept_space(int64_t count) {
-  thread_local std::shared_ptr<std::byte> memory;
-  thread_local int64_t size = 0;
-  if (!memory || count > size) {
-    memory = allocate_bytes(static_cast<size_t>(count) * sizeof(T));
-    size = count;
+constexpr size_t cache_line = 64;
+
+size_t rounded_up(size_t bytes) { return (bytes + cache_line - 1) / cache_line * cache_line; }
+
+// What a product of floats packs: what lies badly in memory, and is used often enough.
+struct Packing {
+  bool is_row;  // a row times a transposed matrix: nothing
+  bool a;
+  // Columns of b from `from` on are packed, from `now` on at this call.
+  int64_t from, now;
+
+  Packing(const Product& p, bool packed_b)
+      : is_row(p.m == 1 && p.transpose_b && (!p.transpose_a || p.lda == 1)),
+        a(p.transpose_a && p.m >= block_height<float>() && p.n >= columns_in_place),
+        from(is_row     ? p.n
+             : packed_b ? 0
+                        : first_packed(p.transpose_b, p.m, p.n)),
+        now(packed_b ? p.n : from) {}
+
+  size_t bytes_of_a(const Product& p) const {
+    return a ? rounded_up(static_cast<size_t>(packed_rows_count<float>(p.m, p.k)) * sizeof(float)) : 0;
   }
-  return reinterpret_cast<T*>(memory.get());
-}
+  size_t bytes(const Product& p) const {
+    return bytes_of_a(p) +
+           rounded_up(static_cast<size_t>(packed_count<float>(p.k, p.n - now)) * sizeof(float));
+  }
+  // What each thread copies of b where it lies.
+  size_t bytes_in_place(const Product& p) const {
+    return from > 0 && !is_row
+               ? rounded_up(static_cast<size_t>(in_place_count<float>(p.m, p.k, p.ldb)) * sizeof(float))
+               : 0;
+  }
+};
 
-// Products of floats. What lies badly in memory, and is used often enough, is packed once, by all threads: b
-// for many rows, and a where it is transposed.
+// Products of floats, packed once by all threads: b for many rows, and a where it is transposed.
 class FloatProduct {
  public:
-  FloatProduct(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, const float* a,
-               int64_t lda, const float* b, int64_t ldb, Addend<float> addend, float* c, int64_t ldc,
-               const float* packed_b)
-      : m_(m),
-        n_(n),
-        k_(k),
-        a_(view(transpose_a, a, lda)),
-        b_(view(transpose_b, b, ldb)),
+  FloatProduct(const Product& p, const float* a, const float* b, Addend<float> addend, float* c, int64_t ldc,
+               std::byte* scratch, const float* packed_b)
+      : p_(p),
+        packing_(p, packed_b != nullptr),
+        a_(view(p.transpose_a, a, p.lda)),
+        b_(view(p.transpose_b, b, p.ldb)),
         start_{addend.data, addend.row},
         c_(c),
-        ldc_(ldc) {
-    is_rows_ = m == 1 && transpose_b && a_.column == 1;
-    pack_a_ = transpose_a && m >= block_height<float>() && n >= columns_in_place;
-    packed_from_ = is_rows_ ? n : packed_b ? 0 : first_packed(transpose_b, m, n);
-    packs_from_ = packed_b ? n : packed_from_;
-    const int64_t rows = pack_a_ ? packed_rows_count<float>(m, k) : 0;
-    packed_a_ = kept_space<FloatProduct, float>(rows + packed_count<float>(k, n - packs_from_));
-    own_b_ = packed_a_ + rows - packs_from_ * k;
-    packed_b_ = packed_b ? packed_b : own_b_;
-  }
+        ldc_(ldc),
+        packed_a_(reinterpret_cast<float*>(scratch)),
+        own_b_(reinterpret_cast<float*>(scratch + packing_.bytes_of_a(p)) - packing_.now * p.k),
+        packed_b_(packed_b ? packed_b : own_b_) {}
 
   void pack(const ParallelFor* parallel) const {
     const int64_t rows = block_height<float>(), columns = panel_columns<float>();
-    if (pack_a_)
-      split(parallel, m_, 4 * rows,
-            [&](int64_t begin, int64_t end) { pack_rows(a_, k_, begin, end, packed_a_); });
-    split(parallel, n_ - packs_from_, 4 * columns, [&](int64_t begin, int64_t end) {
-      pack_columns(b_, k_, packs_from_ + begin, packs_from_ + end, own_b_);
+    if (packing_.a)
+      split(parallel, p_.m, 4 * rows,
+            [&](int64_t begin, int64_t end) { pack_rows(a_, p_.k, begin, end, packed_a_); });
+    split(parallel, p_.n - packing_.now, 4 * columns, [&](int64_t begin, int64_t end) {
+      pack_columns(b_, p_.k, packing_.now + begin, packing_.now + end, own_b_);
     });
   }
 
-  /// Rows must begin at a multiple of a block's height, columns at one of a panel's width.
-  void tile(int64_t row, int64_t rows, int64_t begin, int64_t end) const {
+  /// Rows must begin at a multiple of a block's height, columns at one of a panel's width. `copies` is memory
+  /// for bytes_in_place().
+  void tile(int64_t row, int64_t rows, int64_t begin, int64_t end, std::byte* copies) const {
     float* c = c_ + row * ldc_;
     const MatrixView<float> start = start_.data ? start_.at(row, 0) : start_;
-    const MatrixView<float> a = pack_a_ ? packed_rows(packed_a_, k_, row) : a_.at(row, 0);
-    const int64_t middle = std::clamp(packed_from_, begin, end);
-    if (is_rows_)
-      return multiply_rows(end - begin, k_, a.data, b_.at(0, begin).data, b_.column,
+    const MatrixView<float> a = packing_.a ? packed_rows(packed_a_, p_.k, row) : a_.at(row, 0);
+    const int64_t middle = std::clamp(packing_.from, begin, end);
+    if (packing_.is_row)
+      return multiply_rows(end - begin, p_.k, a.data, b_.at(0, begin).data, b_.column,
                            start.data ? start.data + begin : nullptr, c + begin);
-    if (begin < middle) multiply_in_place(rows, k_, begin, middle, a, b_.data, b_.row, start, c, ldc_);
-    if (middle < end) multiply_packed(rows, k_, middle, end, a, packed_b_, start, c, ldc_);
+    if (begin < middle)
+      multiply_in_place(rows, p_.k, begin, middle, a, b_.data, b_.row, start, c, ldc_,
+                        reinterpret_cast<float*>(copies));
+    if (middle < end) multiply_packed(rows, p_.k, middle, end, a, packed_b_, start, c, ldc_);
   }
 
   static MatrixView<float> view(bool transpose, const float* data, int64_t stride) {
@@ -130,55 +145,89 @@ class FloatProduct {
     }
   }
 
-  const int64_t m_, n_, k_;
+  const Product p_;
+  const Packing packing_;
   const MatrixView<float> a_, b_;
   const MatrixView<float> start_;
   float* const c_;
   const int64_t ldc_;
-  bool is_rows_ = false, pack_a_ = false;
-  // Columns from packed_from_ on are packed, from packs_from_ on at this call.
-  int64_t packed_from_ = 0, packs_from_ = 0;
-  float *packed_a_ = nullptr, *own_b_ = nullptr;
-  const float* packed_b_ = nullptr;
+  float *const packed_a_, *const own_b_;
+  const float* const packed_b_;
 };
 
-// A column is a row of the transposed product. What that one adds; nothing where c is no column, or its
-// elements do not lie together.
+// A column is a row of the transposed product.
+Product as_row(const Product& p) { return {!p.transpose_b, !p.transpose_a, 1, p.m, p.k, p.ldb, p.lda}; }
+bool is_column(const Product& p) { return p.n == 1 && p.m != 1; }
+
+// What that row is added to; nothing where c is no column, or its elements do not lie together.
 template <class T>
-std::optional<Addend<T>> addend_of_row(int64_t m, int64_t n, int64_t ldc, Addend<T> addend, T* c) {
-  if (n != 1 || m == 1 || ldc != 1 || addend.row > 1) return std::nullopt;
+std::optional<Addend<T>> addend_of_row(const Product& p, int64_t ldc, Addend<T> addend, T* c) {
+  if (!is_column(p) || ldc != 1 || addend.row > 1) return std::nullopt;
   if (!addend.data || addend.row == 1) return Addend<T>{addend.data, 0};
-  std::fill_n(c, m, *addend.data);
+  std::fill_n(c, p.m, *addend.data);
   return Addend<T>{c, 0};
+}
+
+// How a product is cut among threads.
+struct Cut {
+  int64_t tiles = 1;              // those that pay
+  int64_t rows = 1, columns = 1;  // of one
+  int64_t across = 1, down = 1;
+  bool by_blocks = false;
+
+  Cut(const Product& p, size_t element) {
+    const double elements = static_cast<double>(p.n) * static_cast<double>(p.k);
+    const double work = std::max(2 * static_cast<double>(p.m) * elements / flops_per_tile,
+                                 elements * static_cast<double>(element) / bytes_per_tile);
+    tiles = static_cast<int64_t>(std::clamp(work, 1.0, 64.0));
+    if (tiles == 1 || p.m == 0 || p.n == 0) {
+      tiles = 1;
+      return;
+    }
+    // High tiles: the packed columns are read once for each.
+    rows = tile_side(p.m, (p.m + tile_rows - 1) / tile_rows);
+    columns = tile_side(p.n, std::max<int64_t>(1, tiles * rows / (p.m < smallest_side / 2 ? rows : p.m)));
+    across = (p.n + columns - 1) / columns;
+    down = (p.m + rows - 1) / rows;
+    // A row times a transposed matrix sums in another order.
+    by_blocks = across * down < tiles && p.k >= 4 * inner_block &&
+                p.m * p.n <= inner_block / 8 * (p.m + p.n) && !(p.m == 1 && p.transpose_b);
+  }
+};
+
+int64_t block_count(const Product& p) { return (p.k + inner_block - 1) / inner_block; }
+
+// The part of a product over so many elements of the inner dimension.
+Product of_depth(Product p, int64_t depth) {
+  p.k = depth;
+  return p;
 }
 
 // Where the inner dimension is long beside the others, as in a gradient over all of the data, its blocks are
 // the tasks. Their sums are added in the order of the blocks, as within one tile.
 template <class T>
-void sum_over_blocks(const ParallelFor& parallel, bool transpose_a, bool transpose_b, int64_t m, int64_t n,
-                     int64_t k, const T* a, int64_t lda, const T* b, int64_t ldb, Addend<T> addend, T* c,
-                     int64_t ldc) {
-  struct Partial;
-  T* const partial = kept_space<Partial, T>((k + inner_block - 1) / inner_block * m * n);
-  parallel.run((k + inner_block - 1) / inner_block, 1, [&](int64_t begin, int64_t end) {
+void sum_over_blocks(const ParallelFor& parallel, const Product& p, const T* a, const T* b, Addend<T> addend,
+                     T* c, int64_t ldc, const Scratch& scratch) {
+  T* const partial = reinterpret_cast<T*>(scratch.shared);
+  parallel.run(block_count(p), 1, [&](int64_t begin, int64_t end) {
     for (int64_t block = begin; block < end; ++block) {
       const int64_t first = block * inner_block;
-      gemm_tile<T>(transpose_a, transpose_b, m, n, std::min(inner_block, k - first),
-                   a + (transpose_a ? first * lda : first), lda, b + (transpose_b ? first : first * ldb), ldb,
-                   {}, partial + block * m * n, n);
+      gemm_tile<T>(of_depth(p, std::min(inner_block, p.k - first)),
+                   a + (p.transpose_a ? first * p.lda : first), b + (p.transpose_b ? first : first * p.ldb),
+                   {}, partial + block * p.m * p.n, p.n, scratch.own(parallel));
     }
   });
-  for (int64_t i = 0; i < m; ++i) {
+  for (int64_t i = 0; i < p.m; ++i) {
     T* to = c + i * ldc;
-    const T* from = partial + i * n;
+    const T* from = partial + i * p.n;
     if (addend.data) {
-      for (int64_t j = 0; j < n; ++j) to[j] = addend.data[i * addend.row + j] + from[j];
+      for (int64_t j = 0; j < p.n; ++j) to[j] = addend.data[i * addend.row + j] + from[j];
     } else {
-      std::copy_n(from, n, to);
+      std::copy_n(from, p.n, to);
     }
-    for (int64_t first = inner_block; first < k; first += inner_block) {
-      from += m * n;
-      for (int64_t j = 0; j < n; ++j) to[j] += from[j];
+    for (int64_t first = inner_block; first < p.k; first += inner_block) {
+      from += p.m * p.n;
+      for (int64_t j = 0; j < p.n; ++j) to[j] += from[j];
     }
   }
 }
@@ -186,61 +235,77 @@ void sum_over_blocks(const ParallelFor& parallel, bool transpose_a, bool transpo
 }  // namespace
 
 template <class T>
-void gemm_tile(bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k, const T* a, int64_t lda,
-               const T* b, int64_t ldb, Addend<T> addend, T* c, int64_t ldc, const T* packed) {
-  if (m == 0 || n == 0) return;
-  if (const auto row = addend_of_row(m, n, ldc, addend, c))
-    return gemm_tile(!transpose_b, !transpose_a, 1, m, k, b, ldb, a, lda, *row, c, m);
+void gemm_tile(const Product& p, const T* a, const T* b, Addend<T> addend, T* c, int64_t ldc,
+               std::byte* scratch, const T* packed) {
+  if (p.m == 0 || p.n == 0) return;
+  if (const auto row = addend_of_row(p, ldc, addend, c))
+    return gemm_tile<T>(as_row(p), b, a, *row, c, p.m, scratch);
   if constexpr (std::is_same_v<T, float>) {
-    const FloatProduct product(transpose_a, transpose_b, m, n, k, a, lda, b, ldb, addend, c, ldc, packed);
+    const FloatProduct product(p, a, b, addend, c, ldc, scratch, packed);
     product.pack(nullptr);
-    product.tile(0, m, 0, n);
+    product.tile(0, p.m, 0, p.n, scratch + Packing(p, packed != nullptr).bytes(p));
   } else {
-    blas_tile(transpose_a, transpose_b, m, n, k, a, lda, b, ldb, addend, c, ldc);
+    blas_tile(p, a, b, addend, c, ldc);
   }
 }
 
 template <class T>
-void gemm(const ParallelFor& parallel, bool transpose_a, bool transpose_b, int64_t m, int64_t n, int64_t k,
-          const T* a, int64_t lda, const T* b, int64_t ldb, Addend<T> addend, T* c, int64_t ldc,
-          const T* packed) {
-  if (const auto row = addend_of_row(m, n, ldc, addend, c))
-    return gemm(parallel, !transpose_b, !transpose_a, 1, m, k, b, ldb, a, lda, *row, c, m);
-  const double elements = static_cast<double>(n) * static_cast<double>(k);
-  const double work =
-      std::max(2 * static_cast<double>(m) * elements / flops_per_tile, elements * sizeof(T) / bytes_per_tile);
-  const auto tiles = static_cast<int64_t>(std::clamp(work, 1.0, 64.0));
-  if (tiles == 1) return gemm_tile(transpose_a, transpose_b, m, n, k, a, lda, b, ldb, addend, c, ldc, packed);
-  // High tiles: the packed columns are read once for each.
-  const int64_t rows = tile_side(m, (m + tile_rows - 1) / tile_rows);
-  const int64_t columns =
-      tile_side(n, std::max<int64_t>(1, tiles * rows / (m < smallest_side / 2 ? rows : m)));
-  const int64_t across = (n + columns - 1) / columns, down = (m + rows - 1) / rows;
-  // A row times a transposed matrix sums in another order.
-  if (across * down < tiles && k >= 4 * inner_block && m * n <= inner_block / 8 * (m + n) &&
-      !(m == 1 && transpose_b))
-    return sum_over_blocks(parallel, transpose_a, transpose_b, m, n, k, a, lda, b, ldb, addend, c, ldc);
+size_t gemm_tile_bytes(const Product& p, bool packed) {
+  if (p.m == 0 || p.n == 0 || std::is_same_v<T, double>) return 0;
+  const Packing packing(p, packed);
+  const size_t bytes = packing.bytes(p) + packing.bytes_in_place(p);
+  return is_column(p) ? std::max(bytes, gemm_tile_bytes<T>(as_row(p))) : bytes;
+}
+
+template <class T>
+void gemm(const ParallelFor& parallel, const Product& p, const T* a, const T* b, Addend<T> addend, T* c,
+          int64_t ldc, const Scratch& scratch, const T* packed) {
+  if (const auto row = addend_of_row(p, ldc, addend, c))
+    return gemm<T>(parallel, as_row(p), b, a, *row, c, p.m, scratch);
+  const Cut cut(p, sizeof(T));
+  if (cut.tiles == 1) return gemm_tile<T>(p, a, b, addend, c, ldc, scratch.own(parallel), packed);
+  if (cut.by_blocks) return sum_over_blocks(parallel, p, a, b, addend, c, ldc, scratch);
   const auto each_tile = [&](const auto& compute) {
-    parallel.run(across * down, 1, [&](int64_t begin, int64_t end) {
+    parallel.run(cut.across * cut.down, 1, [&](int64_t begin, int64_t end) {
       for (int64_t tile = begin; tile < end; ++tile) {
-        const int64_t i = tile / across * rows, j = tile % across * columns;
-        compute(i, std::min(rows, m - i), j, std::min(columns, n - j));
+        const int64_t i = tile / cut.across * cut.rows, j = tile % cut.across * cut.columns;
+        compute(i, std::min(cut.rows, p.m - i), j, std::min(cut.columns, p.n - j));
       }
     });
   };
   if constexpr (std::is_same_v<T, float>) {
-    const FloatProduct product(transpose_a, transpose_b, m, n, k, a, lda, b, ldb, addend, c, ldc, packed);
+    const FloatProduct product(p, a, b, addend, c, ldc, scratch.shared, packed);
     product.pack(&parallel);
-    each_tile(
-        [&](int64_t i, int64_t height, int64_t j, int64_t width) { product.tile(i, height, j, j + width); });
+    each_tile([&](int64_t i, int64_t height, int64_t j, int64_t width) {
+      product.tile(i, height, j, j + width, scratch.own(parallel));
+    });
   } else {
     each_tile([&](int64_t i, int64_t height, int64_t j, int64_t width) {
-      blas_tile(transpose_a, transpose_b, height, width, k, a + (transpose_a ? i : i * lda), lda,
-                b + (transpose_b ? j * ldb : j), ldb,
+      Product tile = p;
+      tile.m = height;
+      tile.n = width;
+      blas_tile(tile, a + (p.transpose_a ? i : i * p.lda), b + (p.transpose_b ? j * p.ldb : j),
                 addend.data ? Addend<T>{addend.data + i * addend.row + j, addend.row} : addend,
                 c + i * ldc + j, ldc);
     });
   }
+}
+
+template <class T>
+Workspace gemm_workspace(const Product& p, bool packed) {
+  const Cut cut(p, sizeof(T));
+  Workspace result;
+  if (cut.tiles == 1) {
+    result.per_thread = gemm_tile_bytes<T>(p, packed);
+  } else if (cut.by_blocks) {
+    result.shared = static_cast<size_t>(block_count(p) * p.m * p.n) * sizeof(T);
+    result.per_thread = std::max(gemm_tile_bytes<T>(of_depth(p, inner_block)),
+                                 gemm_tile_bytes<T>(of_depth(p, p.k - (block_count(p) - 1) * inner_block)));
+  } else if constexpr (std::is_same_v<T, float>) {
+    const Packing packing(p, packed);
+    result = {packing.bytes(p), packing.bytes_in_place(p)};
+  }
+  return is_column(p) ? larger(result, gemm_workspace<T>(as_row(p))) : result;
 }
 
 template <class T>
@@ -256,11 +321,13 @@ std::shared_ptr<const T> pack_b(bool transpose_b, int64_t n, int64_t k, const T*
   }
 }
 
-#define LARIAT_GEMM(T)                                                                                    \
-  template void gemm_tile<T>(bool, bool, int64_t, int64_t, int64_t, const T*, int64_t, const T*, int64_t, \
-                             Addend<T>, T*, int64_t, const T*);                                           \
-  template void gemm<T>(const ParallelFor&, bool, bool, int64_t, int64_t, int64_t, const T*, int64_t,     \
-                        const T*, int64_t, Addend<T>, T*, int64_t, const T*);                             \
+#define LARIAT_GEMM(T)                                                                                  \
+  template void gemm_tile<T>(const Product&, const T*, const T*, Addend<T>, T*, int64_t, std::byte*,    \
+                             const T*);                                                                 \
+  template size_t gemm_tile_bytes<T>(const Product&, bool);                                             \
+  template void gemm<T>(const ParallelFor&, const Product&, const T*, const T*, Addend<T>, T*, int64_t, \
+                        const Scratch&, const T*);                                                      \
+  template Workspace gemm_workspace<T>(const Product&, bool);                                           \
   template std::shared_ptr<const T> pack_b<T>(bool, int64_t, int64_t, const T*, int64_t);
 LARIAT_GEMM(float)
 LARIAT_GEMM(double)

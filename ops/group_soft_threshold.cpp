@@ -4,6 +4,7 @@
 
 #include "ops/groups.hpp"
 #include "ops/ops.hpp"
+#include "ops/piece_scratch.hpp"
 #include "ops/records.hpp"
 #include "ops/reduction.hpp"
 
@@ -25,8 +26,13 @@ struct Shrinkage {
 // One group, scaled by a power of two so that its largest |v| is about 1, with thresholds μ = λ·step.
 class Group {
  public:
-  Group(const double* v, const double* mu, int64_t size, const ParallelFor& parallel)
-      : v_(v), mu_(mu), size_(size), parallel_(parallel) {}
+  /// `parts` is memory for part_bytes().
+  Group(const double* v, const double* mu, int64_t size, std::byte* parts, const ParallelFor& parallel)
+      : v_(v), mu_(mu), size_(size), parts_(parts), parallel_(parallel) {}
+
+  static int64_t part_bytes(int64_t size) {
+    return size <= elements_per_task ? 0 : part_count(size) * static_cast<int64_t>(sizeof(Sums));
+  }
 
   // argmin_w λ‖w‖ + Σ (wᵢ − vᵢ)²/(2 sᵢ) is wᵢ = r·vᵢ/(r + μᵢ) with r = ‖w‖, so that y(r) = v/(r + μ) has norm
   // 1. 1/‖y(r)‖ rises and is concave in r, so Newton's method for 1/‖y(r)‖ = 1 (Moré and Sorensen 1983) never
@@ -56,6 +62,7 @@ class Group {
   struct Sums {
     double square = 0, cube = 0;
   };
+  static int64_t part_count(int64_t size) { return (size + elements_per_task - 1) / elements_per_task; }
 
   Sums sums_at(double r) const {
     return fold<Sums>(
@@ -84,8 +91,8 @@ class Group {
       return lanes[0];
     };
     if (size_ <= elements_per_task) return piece(0, size_);
-    std::vector<Result> parts((size_ + elements_per_task - 1) / elements_per_task);
-    parallel_.run(static_cast<int64_t>(parts.size()), 1, [&](int64_t begin, int64_t end) {
+    const std::span parts(reinterpret_cast<Result*>(parts_), static_cast<size_t>(part_count(size_)));
+    parallel_.run(part_count(size_), 1, [&](int64_t begin, int64_t end) {
       for (int64_t p = begin; p < end; ++p)
         parts[p] = piece(p * elements_per_task, std::min(size_, (p + 1) * elements_per_task));
     });
@@ -95,11 +102,12 @@ class Group {
 
   const double *v_, *mu_;
   int64_t size_;
+  std::byte* parts_;
   const ParallelFor& parallel_;
 };
 
 // Scales v and turns the steps in `mu` into thresholds.
-Shrinkage shrinkage_of(double* v, double* mu, int64_t size, bool one_step, double weight,
+Shrinkage shrinkage_of(double* v, double* mu, int64_t size, std::byte* parts, bool one_step, double weight,
                        const ParallelFor& parallel) {
   double largest = 0, check = weight;
   for (int64_t i = 0; i < size; ++i) {
@@ -123,23 +131,33 @@ Shrinkage shrinkage_of(double* v, double* mu, int64_t size, bool one_step, doubl
     v[i] = v[i] * half * rest;
     mu[i] = mu[i] == 0 ? 0 : scaled_weight * mu[i];
   }
-  const Group group(v, mu, size, parallel);
+  const Group group(v, mu, size, parts, parallel);
   result.r = one_step ? group.norm() - mu[0] : group.root();
   return result;
 }
 
+// v and the thresholds of one group, and what its pieces add up to.
+int64_t bytes_of_group(int64_t size) {
+  return 2 * size * static_cast<int64_t>(sizeof(double)) + Group::part_bytes(size);
+}
+
+GroupedElements groups_of(const KernelContext& k) {
+  return {k.inputs[0].extents, axes_attribute(k.inputs[0], k.inputs[0], k.attributes)};
+}
+
 template <class T>
 void forward(const KernelContext& k) {
-  const TensorView& v = k.inputs[0];
-  const GroupedElements groups(v.extents, axes_attribute(v, v, k.attributes));
+  const GroupedElements groups = groups_of(k);
   const int64_t size = groups.size();
-  if (v.count() == 0) return;
+  if (k.inputs[0].count() == 0) return;
   const bool one_step = k.inputs[1].rank() == 0, one_weight = k.inputs[2].rank() == 0;
-  const auto shrink = [&](int64_t group, double* points, double* mu) {
+  const auto shrink = [&](int64_t group, std::byte* scratch) {
+    auto* points = reinterpret_cast<double*>(scratch);
+    double* mu = points + size;
     groups.gather(group, k.in<T>(0), false, points);
     groups.gather(group, k.in<T>(1), one_step, mu);
-    const Shrinkage shrinkage =
-        shrinkage_of(points, mu, size, one_step, k.in<T>(2)[one_weight ? 0 : group], k.parallel);
+    const Shrinkage shrinkage = shrinkage_of(points, mu, size, reinterpret_cast<std::byte*>(mu + size),
+                                             one_step, k.in<T>(2)[one_weight ? 0 : group], k.parallel);
     const T* from = k.in<T>(0);
     T* to = k.out<T>(0);
     // What rounds to 0 is +0.
@@ -149,20 +167,17 @@ void forward(const KernelContext& k) {
   };
   // Many groups side by side, or the pieces of one large group after the other.
   if (size > elements_per_task) {
-    auto* scratch = reinterpret_cast<double*>(k.workspace);
-    for (int64_t group = 0; group < groups.count(); ++group) shrink(group, scratch, scratch + size);
+    for (int64_t group = 0; group < groups.count(); ++group) shrink(group, k.scratch.shared);
     return;
   }
-  k.parallel.run(groups.count(), rows_per_task(size), [&](int64_t begin, int64_t end) {
-    std::vector<double> scratch(2 * size);
-    for (int64_t group = begin; group < end; ++group) shrink(group, scratch.data(), scratch.data() + size);
-  });
+  PieceScratch(groups.count(), bytes_of_group(size)).run(k, rows_per_task(size), shrink);
 }
 
-size_t workspace(std::span<const TensorView> inputs, std::span<const TensorView>,
-                 const Attributes& attributes) {
-  const GroupedElements groups(inputs[0].extents, axes_attribute(inputs[0], inputs[0], attributes));
-  return groups.size() > elements_per_task ? static_cast<size_t>(2 * groups.size()) * sizeof(double) : 0;
+Workspace workspace(const KernelContext& k) {
+  const GroupedElements groups = groups_of(k);
+  const int64_t bytes = bytes_of_group(groups.size());
+  if (groups.size() > elements_per_task) return {static_cast<size_t>(bytes), 0};
+  return PieceScratch(groups.count(), bytes).workspace();
 }
 
 }  // namespace

@@ -27,16 +27,28 @@ std::vector<TensorType> infer(const InferContext& c) {
   return {{c.in(0).dtype, h}, {c.in(0).dtype, h}, {c.in(0).dtype, {x[0], units * 4}}};
 }
 
+// The products of the inputs and of the hidden state, input 0 or 1.
+Product product_of(const KernelContext& k, size_t input) {
+  const int64_t batch = k.inputs[0].extents[0], wide = 4 * k.inputs[1].extents[1],
+                inner = k.inputs[input].extents[1];
+  return {false, false, batch, wide, inner, inner, wide};
+}
+
+Workspace workspace(const KernelContext& k) {
+  const auto of = [&](size_t input) {
+    const Product product = product_of(k, input);
+    return k.outputs[0].dtype == f32 ? gemm_workspace<float>(product) : gemm_workspace<double>(product);
+  };
+  return larger(of(0), of(1));
+}
+
 template <class T>
 void forward(const KernelContext& k) {
-  const int64_t batch = k.inputs[0].extents[0], inputs = k.inputs[0].extents[1],
-                hidden = k.inputs[1].extents[1];
+  const int64_t batch = k.inputs[0].extents[0], hidden = k.inputs[1].extents[1];
   const int64_t wide = 4 * hidden;
   T* gates = k.out<T>(2);
-  gemm<T>(k.parallel, false, false, batch, wide, inputs, k.in<T>(0), inputs, k.in<T>(3), wide,
-          {k.in<T>(5), 0}, gates, wide);
-  gemm<T>(k.parallel, false, false, batch, wide, hidden, k.in<T>(1), hidden, k.in<T>(4), wide, {gates, wide},
-          gates, wide);
+  gemm<T>(k.parallel, product_of(k, 0), k.in<T>(0), k.in<T>(3), {k.in<T>(5), 0}, gates, wide, k.scratch);
+  gemm<T>(k.parallel, product_of(k, 1), k.in<T>(1), k.in<T>(4), {gates, wide}, gates, wide, k.scratch);
   const T forget_bias = static_cast<T>(k.attributes.get<double>("forget_bias"));
   k.parallel.run(batch, 16, [&](int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; ++row)
@@ -109,6 +121,7 @@ OpDef records::lstm_cell() {
                      Attribute(0.0), -100, 100}};
   def.infer = infer;
   def.kernel = {forward<float>, forward<double>, nullptr};
+  def.workspace = workspace;
   def.vjp = vjp;
   def.cost = cost;
   def.recurrence = {.step_input = 0, .state_inputs = {1, 2}, .sequence = sequence, .steps_of = steps_of};

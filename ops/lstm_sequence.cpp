@@ -38,11 +38,16 @@ struct Sizes {
         wide(4 * hidden) {}
 };
 
-size_t workspace(std::span<const TensorView> inputs, std::span<const TensorView>, const Attributes&) {
-  const Sizes s(inputs);
-  const int64_t packed =
-      inputs[0].dtype == f32 ? packed_count<float>(s.hidden, s.wide) : packed_count<double>(s.hidden, s.wide);
-  return static_cast<size_t>(packed + s.batch * (s.wide + s.hidden)) * size_of(inputs[0].dtype);
+int64_t packed_elements(const KernelContext& k) {
+  const Sizes s(k.inputs);
+  return k.inputs[0].dtype == f32 ? packed_count<float>(s.hidden, s.wide)
+                                  : packed_count<double>(s.hidden, s.wide);
+}
+
+Workspace workspace(const KernelContext& k) {
+  const Sizes s(k.inputs);
+  const int64_t packed = k.packed ? 0 : packed_elements(k);
+  return {static_cast<size_t>(packed + s.batch * (s.wide + s.hidden)) * size_of(k.inputs[0].dtype), 0};
 }
 
 template <class T>
@@ -63,14 +68,14 @@ class Forward {
       : k_(k),
         s_(k.inputs),
         packed_(static_cast<const T*>(k.packed)),
-        z_(reinterpret_cast<T*>(k.workspace) + packed_count<T>(s_.hidden, s_.wide)),
+        z_(reinterpret_cast<T*>(k.scratch.shared) + (packed_ ? 0 : packed_elements(k))),
         h_(z_ + s_.batch * s_.wide),
         forget_bias_(static_cast<T>(k.attributes.get<double>("forget_bias"))) {}
 
   void run() {
     if (s_.batch == 0 || s_.time == 0) return;
     if (!packed_) {
-      T* packed = reinterpret_cast<T*>(k_.workspace);
+      T* packed = reinterpret_cast<T*>(k_.scratch.shared);
       pack_recurrent(k_, packed);
       packed_ = packed;
     }

@@ -21,11 +21,12 @@ struct Sizes {
         wide(4 * hidden) {}
 };
 
-size_t workspace(std::span<const TensorView> inputs, std::span<const TensorView>, const Attributes&) {
-  const Sizes s(inputs);
+Workspace workspace(const KernelContext& k) {
+  const Sizes s(k.inputs);
+  const DType dtype = k.inputs[0].dtype;
   const int64_t packed =
-      inputs[0].dtype == f32 ? packed_count<float>(s.wide, s.hidden) : packed_count<double>(s.wide, s.hidden);
-  return static_cast<size_t>(packed + s.batch * (s.wide + 2 * s.hidden)) * size_of(inputs[0].dtype);
+      dtype == f32 ? packed_count<float>(s.wide, s.hidden) : packed_count<double>(s.wide, s.hidden);
+  return {static_cast<size_t>(packed + s.batch * (s.wide + 2 * s.hidden)) * size_of(dtype), 0};
 }
 
 // From the last step to the first: dh_t = dh_t(given) + dz_{t+1}·Rᵀ and dc_t = dc_t(given) + dc_t(later),
@@ -36,7 +37,7 @@ class Backward {
   explicit Backward(const KernelContext& k)
       : k_(k),
         s_(k.inputs),
-        packed_(reinterpret_cast<T*>(k.workspace)),
+        packed_(reinterpret_cast<T*>(k.scratch.shared)),
         z_(packed_ + packed_count<T>(s_.wide, s_.hidden)),
         h_(z_ + s_.batch * s_.wide),
         c_(k.out<T>(2)),

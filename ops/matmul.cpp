@@ -47,6 +47,7 @@ OpDef records::matmul() {
   def.infer = infer_product;
   def.kernel = {product_kernel<float>, product_kernel<double>, nullptr};
   def.pack = pack_product;
+  def.workspace = product_workspace;
   def.vjp = vjp;
   def.cost = product_cost;
   def.with_addend = "matmul_add";

@@ -41,6 +41,7 @@ OpDef records::matmul_add() {
   def.infer = infer;
   def.kernel = {product_kernel<float>, product_kernel<double>, nullptr};
   def.pack = pack_product;
+  def.workspace = product_workspace;
   def.vjp = vjp;
   def.cost = product_cost;
   const SampleInput a{{2, 3}, {1, 2, 3, 4, 5, 6}}, b{{3, 2}, {1, 0, 0, 1, 1, 1}};

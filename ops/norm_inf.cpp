@@ -58,7 +58,7 @@ OpDef records::norm_inf() {
   def.infer = infer;
   def.kernel = {forward<float>, forward<double>, nullptr};
   def.prepare = prepare_reduction<axes_attribute>;
-  def.workspace = reduction_workspace<axes_attribute>;
+  def.workspace = reduction_workspace;
   def.vjp = vjp;
   def.cost = streaming_cost<2>;
   def.penalty = Penalty{.formula = "‖x‖∞",

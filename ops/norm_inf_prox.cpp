@@ -3,6 +3,7 @@
 
 #include "ops/groups.hpp"
 #include "ops/ops.hpp"
+#include "ops/piece_scratch.hpp"
 #include "ops/records.hpp"
 #include "ops/reduction.hpp"
 
@@ -18,7 +19,7 @@ struct Breakpoint {
 // largest |v|, what it takes grows by (Σ d of those above) between one |v| and the next. Sorts the
 // breakpoints. By Moreau's identity, clipping at τ is v less its projection on the L1 ball (Held, Wolfe and
 // Crowder 1974).
-double clip_level(std::vector<Breakpoint>& points, double weight) {
+double clip_level(std::span<Breakpoint> points, double weight) {
   std::sort(points.begin(), points.end(),
             [](const Breakpoint& a, const Breakpoint& b) { return a.size > b.size; });
   double slope = 0, taken = 0;
@@ -33,39 +34,46 @@ double clip_level(std::vector<Breakpoint>& points, double weight) {
   return 0;
 }
 
+GroupedElements groups_of(const KernelContext& k) {
+  return {k.inputs[0].extents, axes_attribute(k.inputs[0], k.inputs[0], k.attributes)};
+}
+
+PieceScratch scratch_of(const GroupedElements& groups) {
+  return {groups.count(), groups.size() * static_cast<int64_t>(sizeof(Breakpoint))};
+}
+
+Workspace workspace(const KernelContext& k) { return scratch_of(groups_of(k)).workspace(); }
+
 template <class T>
 void forward(const KernelContext& k) {
-  const TensorView& v = k.inputs[0];
-  const GroupedElements groups(v.extents, axes_attribute(v, v, k.attributes));
-  if (v.count() == 0) return;
+  const GroupedElements groups = groups_of(k);
+  if (k.inputs[0].count() == 0) return;
   const T *points = k.in<T>(0), *steps = k.in<T>(1), *weights = k.in<T>(2);
   const bool one_step = k.inputs[1].rank() == 0, one_weight = k.inputs[2].rank() == 0;
-  k.parallel.run(groups.count(), rows_per_task(8 * groups.size()), [&](int64_t begin, int64_t end) {
-    std::vector<Breakpoint> breakpoints(groups.size());
-    for (int64_t group = begin; group < end; ++group) {
-      const double weight = weights[one_weight ? 0 : group];
-      double largest_step = 0, largest = 0, check = weight;
-      groups.visit(group, 0, groups.size(), [&](int64_t i, int64_t at) {
-        const double size = std::abs(static_cast<double>(points[at])), step = steps[one_step ? 0 : at];
-        breakpoints[i] = {size, step};
-        largest_step = std::max(largest_step, step);
-        largest = std::max(largest, size);
-        if (std::isnan(size) || std::isnan(step)) check = size + step;
-      });
-      double level = std::numeric_limits<double>::quiet_NaN();
-      if (std::isinf(largest) || weight <= 0 || largest_step == 0) {
-        level = largest;
-      } else if (!std::isnan(check)) {
-        // Times the largest step, which keeps the metric at 1 and above.
-        for (Breakpoint& point : breakpoints) point.metric = largest_step / point.metric;
-        level = clip_level(breakpoints, weight * largest_step);
-      }
-      const T limit = static_cast<T>(std::isnan(check) ? check : level);
-      groups.visit(group, 0, groups.size(), [&](int64_t, int64_t at) {
-        const T x = points[at];
-        k.out<T>(0)[at] = limit != limit ? limit : (x > limit ? limit : x < -limit ? -limit : x) + T(0);
-      });
+  scratch_of(groups).run(k, rows_per_task(8 * groups.size()), [&](int64_t group, std::byte* scratch) {
+    const std::span breakpoints(reinterpret_cast<Breakpoint*>(scratch), static_cast<size_t>(groups.size()));
+    const double weight = weights[one_weight ? 0 : group];
+    double largest_step = 0, largest = 0, check = weight;
+    groups.visit(group, 0, groups.size(), [&](int64_t i, int64_t at) {
+      const double size = std::abs(static_cast<double>(points[at])), step = steps[one_step ? 0 : at];
+      breakpoints[i] = {size, step};
+      largest_step = std::max(largest_step, step);
+      largest = std::max(largest, size);
+      if (std::isnan(size) || std::isnan(step)) check = size + step;
+    });
+    double level = std::numeric_limits<double>::quiet_NaN();
+    if (std::isinf(largest) || weight <= 0 || largest_step == 0) {
+      level = largest;
+    } else if (!std::isnan(check)) {
+      // Times the largest step, which keeps the metric at 1 and above.
+      for (Breakpoint& point : breakpoints) point.metric = largest_step / point.metric;
+      level = clip_level(breakpoints, weight * largest_step);
     }
+    const T limit = static_cast<T>(std::isnan(check) ? check : level);
+    groups.visit(group, 0, groups.size(), [&](int64_t, int64_t at) {
+      const T x = points[at];
+      k.out<T>(0)[at] = limit != limit ? limit : (x > limit ? limit : x < -limit ? -limit : x) + T(0);
+    });
   });
 }
 
@@ -83,6 +91,7 @@ OpDef records::norm_inf_prox() {
             .attributes = {group_axes_attribute()}};
   def.infer = infer_prox_along_axes;
   def.kernel = {forward<float>, forward<double>, nullptr};
+  def.workspace = workspace;
   def.cost = streaming_cost<60>;
   const Attributes rows{{"axes", std::vector<int64_t>{1}}};
   def.samples = {{"one step", {{{3}, {3, -2, 0.5}}, {{}, {1}}, {{}, {2}}}, {}, {1.5, -1.5, 0.5}},

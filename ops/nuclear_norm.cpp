@@ -22,7 +22,7 @@ void forward(const KernelContext& k) {
   T *norm = k.out<T>(0), *directions = k.out<T>(1);
   *norm = 0;
   if (x.count() == 0) return;
-  const SingularValues svd = singular_values(x);
+  SingularValues svd = singular_values(x, k.scratch.shared);
   if (svd.undefined) {
     *norm = std::numeric_limits<T>::quiet_NaN();
     std::fill_n(directions, x.count(), *norm);
@@ -34,10 +34,11 @@ void forward(const KernelContext& k) {
   // Values that rounding of x alone can make are 0.
   const double least = svd.values.front() * static_cast<double>(std::max(svd.rows, svd.columns)) *
                        static_cast<double>(std::numeric_limits<T>::epsilon());
-  std::vector<double> ones;
-  for (double value : svd.values)
-    if (value > least) ones.push_back(1);
-  const std::vector<double> product = svd.product(ones);
+  // They fall, so those that count come first.
+  size_t rank = 0;
+  for (double& value : svd.values)
+    if (value > least) value = 1, ++rank;
+  const std::span<const double> product = svd.product(svd.values.first(rank));
   std::copy(product.begin(), product.end(), directions);
 }
 
@@ -69,6 +70,7 @@ OpDef records::nuclear_norm() {
   def.traits.second_order = false;
   def.infer = infer;
   def.kernel = {forward<float>, forward<double>, nullptr};
+  def.workspace = singular_values_workspace;
   def.vjp = [](const GradContext& g) -> Adjoints { return {g.adjoint(0) * g.out(1)}; };
   def.cost = streaming_cost<100>;
   def.penalty = Penalty{.formula = "‖x‖*",

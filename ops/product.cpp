@@ -55,24 +55,45 @@ std::shared_ptr<const void> pack_product(const KernelContext& k) {
   return pack_b(transpose_b, n, b.extent(transpose_b ? 1 : 0), b.as<float>(), b.extent(-1));
 }
 
+namespace {
+
+// One of `batches` products.
+struct Batch {
+  Product product;
+  int64_t batches = 1;
+
+  explicit Batch(const KernelContext& k) {
+    const bool transpose_a = k.attributes.get<bool>("transpose_a"),
+               transpose_b = k.attributes.get<bool>("transpose_b");
+    const TensorView &a = k.inputs[0], &b = k.inputs[1], &y = k.outputs[0];
+    const int64_t m = y.extent(-2), inner = a.extent(transpose_a ? -2 : -1);
+    for (int i = 0; i < y.rank() - 2; ++i) batches *= y.extents[i];
+    product = {transpose_a, transpose_b, m, y.extent(-1), inner, a.extent(-1), b.extent(-1)};
+    if (!is_one_product(k)) return;
+    product.m *= batches;
+    batches = 1;
+  }
+};
+
+}  // namespace
+
+Workspace product_workspace(const KernelContext& k) {
+  const Product product = Batch(k).product;
+  return k.outputs[0].dtype == f32 ? gemm_workspace<float>(product, k.packed)
+                                   : gemm_workspace<double>(product);
+}
+
 template <class T>
 void product_kernel(const KernelContext& k) {
-  const bool transpose_a = k.attributes.get<bool>("transpose_a"),
-             transpose_b = k.attributes.get<bool>("transpose_b");
-  const TensorView &a = k.inputs[0], &b = k.inputs[1], &y = k.outputs[0];
-  const int64_t m = y.extent(-2), n = y.extent(-1), inner = a.extent(transpose_a ? -2 : -1);
-  int64_t batches = 1;
-  for (int i = 0; i < y.rank() - 2; ++i) batches *= y.extents[i];
+  const auto [p, batches] = Batch(k);
+  const T *a = k.in<T>(0), *b = k.in<T>(1);
   Addend<T> addend;
-  if (k.inputs.size() > 2) addend = {k.in<T>(2), k.inputs[2].rank() == 1 ? 0 : n};
-  if (is_one_product(k))
-    return gemm<T>(k.parallel, false, transpose_b, batches * m, n, inner, a.as<T>(), inner, b.as<T>(),
-                   b.extent(-1), addend, y.as<T>(), n, static_cast<const T*>(k.packed));
-  const int64_t step_b = b.rank() == 2 ? 0 : inner * n;
+  if (k.inputs.size() > 2) addend = {k.in<T>(2), k.inputs[2].rank() == 1 ? 0 : p.n};
+  const int64_t step_b = k.inputs[1].rank() == 2 ? 0 : p.k * p.n;
   for (int64_t i = 0; i < batches; ++i) {
-    const T* added = addend.data ? addend.data + i * m * addend.row : nullptr;
-    gemm<T>(k.parallel, transpose_a, transpose_b, m, n, inner, a.as<T>() + i * m * inner, a.extent(-1),
-            b.as<T>() + i * step_b, b.extent(-1), {added, addend.row}, y.as<T>() + i * m * n, n);
+    const T* added = addend.data ? addend.data + i * p.m * addend.row : nullptr;
+    gemm<T>(k.parallel, p, a + i * p.m * p.k, b + i * step_b, {added, addend.row},
+            k.out<T>(0) + i * p.m * p.n, p.n, k.scratch, static_cast<const T*>(k.packed));
   }
 }
 

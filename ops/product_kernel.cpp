@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <utility>
-#include <vector>
 
 #include "ops/simd.hpp"
 
@@ -330,25 +329,30 @@ void multiply_packed(int64_t rows, int64_t inner, int64_t begin, int64_t end, Ma
 }
 
 template <class T>
-void multiply_in_place(int64_t rows, int64_t inner, int64_t begin, int64_t end, MatrixView<T> a, const T* b,
-                       int64_t b_row, MatrixView<T> start, T* result, int64_t result_row) {
+int64_t in_place_count(int64_t rows, int64_t inner, int64_t b_row) {
   // Rows that are apart by whole pages share few places of a cache: they push each other out.
   const bool conflicts = b_row * static_cast<int64_t>(sizeof(T)) % page_bytes == 0;
-  if (!conflicts || rows < rows_per_copy || inner < inner_block / 2) {
+  const bool pays = rows >= rows_per_copy && inner >= inner_block / 2;
+  return conflicts && pays ? inner_block * panel<T> * panels_per_copy : 0;
+}
+
+template <class T>
+void multiply_in_place(int64_t rows, int64_t inner, int64_t begin, int64_t end, MatrixView<T> a, const T* b,
+                       int64_t b_row, MatrixView<T> start, T* result, int64_t result_row, T* copies) {
+  if (in_place_count<T>(rows, inner, b_row) == 0) {
     multiply(
         rows, inner, begin, end, a,
         [&](int64_t column, int64_t k, int64_t) { return b + k * b_row + column; }, b_row, 0, start, result,
         result_row);
     return;
   }
-  thread_local std::vector<T> copies(inner_block * panel<T> * panels_per_copy);
   multiply(
       rows, inner, begin, end, a,
       [&](int64_t column, int64_t k, int64_t depth) {
         const int64_t place = (column - begin) / panel<T> % panels_per_copy;
         const int64_t count = std::min(panels_per_copy, (end - column) / panel<T>);
-        if (place == 0) copy_panels(b + k * b_row + column, b_row, depth, count, copies.data());
-        return copies.data() + place * inner_block * panel<T>;
+        if (place == 0) copy_panels(b + k * b_row + column, b_row, depth, count, copies);
+        return copies + place * inner_block * panel<T>;
       },
       panel<T>, inner_block * panel<T>, start, result, result_row);
 }
@@ -399,7 +403,8 @@ void multiply_rows(int64_t count, int64_t inner, const T* a, const T* b, int64_t
   template void multiply_packed<T>(int64_t, int64_t, int64_t, int64_t, MatrixView<T>, const T*,            \
                                    MatrixView<T>, T*, int64_t);                                            \
   template void multiply_in_place<T>(int64_t, int64_t, int64_t, int64_t, MatrixView<T>, const T*, int64_t, \
-                                     MatrixView<T>, T*, int64_t);                                          \
+                                     MatrixView<T>, T*, int64_t, T*);                                      \
+  template int64_t in_place_count<T>(int64_t, int64_t, int64_t);                                           \
   template void multiply_rows<T>(int64_t, int64_t, const T*, const T*, int64_t, const T*, T*);
 LARIAT_PRODUCT_KERNEL(float)
 LARIAT_PRODUCT_KERNEL(double)

@@ -68,10 +68,14 @@ void multiply_packed(int64_t rows, int64_t inner, int64_t begin, int64_t end, Ma
                      const T* packed, MatrixView<T> start, T* result, int64_t result_row);
 
 /// The same for a b that is read where it lies: good for few rows. The last columns that fill no vector must
-/// be packed.
+/// be packed. `copies` is memory for in_place_count() elements.
 template <class T>
 void multiply_in_place(int64_t rows, int64_t inner, int64_t begin, int64_t end, MatrixView<T> a, const T* b,
-                       int64_t b_row, MatrixView<T> start, T* result, int64_t result_row);
+                       int64_t b_row, MatrixView<T> start, T* result, int64_t result_row, T* copies);
+/// What is copied at a time of a b whose rows would push each other out of the cache; 0 where it is read as
+/// it lies.
+template <class T>
+int64_t in_place_count(int64_t rows, int64_t inner, int64_t b_row);
 
 /// result[i] = start[i] + Σₖ a[k]·b[i·b_row + k] for i < count, over contiguous rows; `start` may be null or
 /// the result. Of the sums, vectors of partial ones run side by side: they are not in the order of the

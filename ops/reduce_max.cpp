@@ -46,7 +46,7 @@ OpDef records::reduce_max() {
   def.infer = infer;
   def.kernel = {forward<float>, forward<double>, forward<int32_t>};
   def.prepare = prepare_reduction<axes_attribute>;
-  def.workspace = reduction_workspace<axes_attribute>;
+  def.workspace = reduction_workspace;
   def.vjp = vjp;
   def.cost = streaming_cost<1>;
   def.kinks = "Elements that are equal to the maximum share the adjoint equally.";

@@ -63,11 +63,7 @@ template <ReducedAxes axes>
 std::shared_ptr<const void> prepare_reduction(const KernelContext& k) {
   return std::make_shared<ReductionPlan>(k.inputs[0].extents, axes(k.inputs[0], k.outputs[0], k.attributes));
 }
-template <ReducedAxes axes>
-size_t reduction_workspace(std::span<const TensorView> inputs, std::span<const TensorView> outputs,
-                           const Attributes& attributes) {
-  return ReductionPlan(inputs[0].extents, axes(inputs[0], outputs[0], attributes)).workspace_bytes();
-}
+Workspace reduction_workspace(const KernelContext& shapes_only);
 
 std::vector<bool> all_axes(const TensorView& x, const TensorView& result, const Attributes& attributes);
 /// A scalar of x's dtype, which must be f32 or f64.
@@ -175,7 +171,7 @@ template <class Reducer, class T, class Map, class Finish>
 void reduce(const KernelContext& k, const Map& map, const Finish& finish) {
   using Accumulator = typename Reducer::template Accumulator<T>;
   const auto& passes = static_cast<const ReductionPlan*>(k.prepared)->passes();
-  auto* scratch = reinterpret_cast<Accumulator*>(k.workspace);
+  auto* scratch = reinterpret_cast<Accumulator*>(k.scratch.shared);
   const auto take = [&](int64_t count) {
     Accumulator* taken = scratch;
     scratch += count;
@@ -245,7 +241,7 @@ void sum_over(OpDef& def, Map, Finish finish) {
   using namespace reduction_detail;
   def.kernel = {sum_kernel<Map, Finish, float>, sum_kernel<Map, Finish, double>, nullptr};
   def.prepare = prepare_reduction<axes>;
-  def.workspace = reduction_workspace<axes>;
+  def.workspace = reduction_workspace;
   def.summation = Summation{{sum_block<Map, float>, sum_block<Map, double>, nullptr}, finish};
 }
 

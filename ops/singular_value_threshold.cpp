@@ -29,7 +29,7 @@ void forward(const KernelContext& k) {
   if (v.count() == 0) return;
   const double threshold = static_cast<double>(*k.in<T>(1)) * static_cast<double>(*k.in<T>(2));
   T* w = k.out<T>(0);
-  const SingularValues svd = singular_values(v);
+  SingularValues svd = singular_values(v, k.scratch.shared);
   if (svd.undefined || std::isnan(threshold)) {
     std::fill_n(w, v.count(), std::numeric_limits<T>::quiet_NaN());
     return;
@@ -38,10 +38,11 @@ void forward(const KernelContext& k) {
     for (int64_t i = 0; i < v.count(); ++i) w[i] = k.in<T>(0)[i] + T(0);
     return;
   }
-  std::vector<double> shrunk;
-  for (double value : svd.values)
-    if (value > threshold) shrunk.push_back(value - threshold);
-  const std::vector<double> product = svd.product(shrunk);
+  // They fall, so those that are left come first.
+  size_t rank = 0;
+  for (double& value : svd.values)
+    if (value > threshold) value -= threshold, ++rank;
+  const std::span<const double> product = svd.product(svd.values.first(rank));
   for (int64_t i = 0; i < v.count(); ++i) w[i] = static_cast<T>(product[i]) + T(0);
 }
 
@@ -56,6 +57,7 @@ OpDef records::singular_value_threshold() {
             .outputs = {{"w", "like v; NaN where an element of v is NaN or infinite"}}};
   def.infer = infer;
   def.kernel = {forward<float>, forward<double>, nullptr};
+  def.workspace = singular_values_workspace;
   def.cost = streaming_cost<100>;
   def.samples = {{"diagonal", {{{2, 2}, {3, 0, 0, -4}}, {{}, {0.5}}, {{}, {7}}}, {}, {0, 0, 0, -0.5}},
                  {"all of it", {{{2, 2}, {3, 1, 2, -4}}, {{}, {1}}, {{}, {10}}}, {}, {0, 0, 0, 0}},

@@ -1,6 +1,6 @@
 #pragma once
 
-#include <vector>
+#include <span>
 
 #include "graph/op_def.hpp"
 
@@ -10,16 +10,24 @@ namespace lariat {
 /// falling.
 struct SingularValues {
   int64_t rows = 0, columns = 0;
-  std::vector<double> values, u, vt;  // u [m, k] and vt [k, n], column by column
+  std::span<double> values, u, vt;  // u [m, k] and vt [k, n], column by column
   /// An element of x is NaN or infinite: there are no values.
   bool undefined = false;
 
-  /// Σ uₖ·shrunkₖ·vₖᵀ over the first values, as a row-major matrix.
-  std::vector<double> product(const std::vector<double>& shrunk) const;
+  /// Σ uₖ·shrunkₖ·vₖᵀ over the first values, as a row-major matrix, which takes the place of what x was. Uses
+  /// up u.
+  std::span<const double> product(std::span<const double> shrunk);
+
+ private:
+  friend SingularValues singular_values(const TensorView& x, std::byte* scratch);
+  std::span<double> matrix;
 };
 
-/// The decomposition of a matrix of f32 or f64 that has elements.
-SingularValues singular_values(const TensorView& x);
+/// The decomposition of a matrix of f32 or f64 that has elements, in scratch of singular_values_bytes().
+SingularValues singular_values(const TensorView& x, std::byte* scratch);
+size_t singular_values_bytes(int64_t rows, int64_t columns);
+/// A record's `workspace` where input 0 is decomposed.
+Workspace singular_values_workspace(const KernelContext& k);
 
 /// Throws UserError unless input `index`, called `name`, is a matrix of f32 or f64.
 void check_matrix(const InferContext& c, size_t index, std::string_view name);

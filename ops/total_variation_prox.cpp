@@ -5,6 +5,7 @@
 
 #include "ops/groups.hpp"
 #include "ops/ops.hpp"
+#include "ops/piece_scratch.hpp"
 #include "ops/records.hpp"
 #include "ops/simd.hpp"
 
@@ -22,10 +23,14 @@ namespace {
 template <class A>
 class Line {
  public:
-  explicit Line(int64_t size)
-      : point(size), metric(size), weight(size), low_(size), high_(size), knots_(2 * size) {}
+  static int64_t bytes(int64_t size) { return size * static_cast<int64_t>(5 * sizeof(A) + 2 * sizeof(Knot)); }
+  /// In bytes() of memory.
+  Line(int64_t size, std::byte* memory) : next_(memory) {
+    point = take<A>(size), metric = take<A>(size), weight = take<A>(size);
+    low_ = take<A>(size), high_ = take<A>(size), knots_ = take<Knot>(2 * size);
+  }
 
-  std::vector<A> point, metric, weight;  // the last weight is not used
+  std::span<A> point, metric, weight;  // the last weight is not used
 
   /// The minimiser, in `point`.
   void solve() {
@@ -65,6 +70,13 @@ class Line {
     Piece change;
   };
 
+  template <class Element>
+  std::span<Element> take(int64_t count) {
+    auto* taken = reinterpret_cast<Element*>(next_);
+    next_ += count * static_cast<int64_t>(sizeof(Element));
+    return {taken, static_cast<size_t>(count)};
+  }
+
   Piece leftmost(int64_t k, A before) const { return {metric[k], -metric[k] * point[k] - before}; }
 
   // Takes knots away from the left while the derivative there is at most `level`; returns where it is.
@@ -93,8 +105,9 @@ class Line {
     knots_[back_++] = {high_[k], {-right.slope, limit - right.offset}};
   }
 
-  std::vector<A> low_, high_;
-  std::vector<Knot> knots_;
+  std::byte* next_;
+  std::span<A> low_, high_;
+  std::span<Knot> knots_;
   int64_t front_ = 0, back_ = 0;
 };
 
@@ -104,35 +117,47 @@ std::vector<bool> along_axis(size_t rank, int64_t axis) {
   return result;
 }
 
+// The lines of v, and their scratch.
+struct Lines {
+  explicit Lines(const KernelContext& k)
+      : axis(along_axis(k.inputs[0].extents.size(), k.attributes.get<int64_t>("axis"))),
+        elements(k.inputs[0].extents, axis),
+        scratch(elements.count(), k.inputs[0].dtype == f32 ? Line<Wider<float>>::bytes(elements.size())
+                                                           : Line<Wider<double>>::bytes(elements.size())) {}
+  std::vector<bool> axis;
+  GroupedElements elements;
+  PieceScratch scratch;
+};
+
+Workspace workspace(const KernelContext& k) { return Lines(k).scratch.workspace(); }
+
 template <class T>
 void forward(const KernelContext& k) {
   using A = Wider<T>;
   if (k.inputs[0].count() == 0) return;
   const bool one_step = k.inputs[1].rank() == 0, one_weight = k.inputs[2].rank() == 0;
+  const Lines all(k);
+  const GroupedElements& lines = all.elements;
   Extents between = k.inputs[0].extents;
-  const std::vector<bool> axis = along_axis(between.size(), k.attributes.get<int64_t>("axis"));
-  const GroupedElements lines(between, axis);
-  for (size_t i = 0; i < between.size(); ++i) between[i] -= axis[i];
-  const GroupedElements differences(between, axis);
-  k.parallel.run(lines.count(), rows_per_task(16 * lines.size()), [&](int64_t begin, int64_t end) {
-    Line<A> line(lines.size());
-    for (int64_t i = begin; i < end; ++i) {
-      lines.gather(i, k.in<T>(0), false, line.point.data());
-      lines.gather(i, k.in<T>(1), one_step, line.metric.data());
-      differences.gather(i, k.in<T>(2), one_weight, line.weight.data());
-      line.weight.back() = 0;
-      A check = 0;
-      bool moves = false;
-      for (size_t j = 0; j < line.point.size(); ++j) {
-        check += line.point[j] * 0 + line.metric[j] * 0 + (line.weight[j] > 0 ? 0 : line.weight[j] * 0);
-        moves |= line.metric[j] > 0;
-        line.metric[j] = 1 / std::max(line.metric[j], A(std::numeric_limits<T>::denorm_min()));
-      }
-      if (check == 0 && moves && lines.size() > 1) line.solve();
-      lines.scatter(i, k.out<T>(0), [&](int64_t j) {
-        return check == 0 ? line.point[j] : std::numeric_limits<A>::quiet_NaN();
-      });
+  for (size_t i = 0; i < between.size(); ++i) between[i] -= all.axis[i];
+  const GroupedElements differences(between, all.axis);
+  all.scratch.run(k, rows_per_task(16 * lines.size()), [&](int64_t i, std::byte* scratch) {
+    Line<A> line(lines.size(), scratch);
+    lines.gather(i, k.in<T>(0), false, line.point.data());
+    lines.gather(i, k.in<T>(1), one_step, line.metric.data());
+    differences.gather(i, k.in<T>(2), one_weight, line.weight.data());
+    line.weight.back() = 0;
+    A check = 0;
+    bool moves = false;
+    for (size_t j = 0; j < line.point.size(); ++j) {
+      check += line.point[j] * 0 + line.metric[j] * 0 + (line.weight[j] > 0 ? 0 : line.weight[j] * 0);
+      moves |= line.metric[j] > 0;
+      line.metric[j] = 1 / std::max(line.metric[j], A(std::numeric_limits<T>::denorm_min()));
     }
+    if (check == 0 && moves && lines.size() > 1) line.solve();
+    lines.scatter(i, k.out<T>(0), [&](int64_t j) {
+      return check == 0 ? line.point[j] : std::numeric_limits<A>::quiet_NaN();
+    });
   });
 }
 
@@ -157,6 +182,7 @@ OpDef records::total_variation_prox() {
   def.attributes = {{"axis", AttributeKind::integer, "the axis, negative ones counted from the last"}};
   def.infer = infer;
   def.kernel = {forward<float>, forward<double>, nullptr};
+  def.workspace = workspace;
   def.cost = streaming_cost<60>;
   const auto along = [](int64_t axis) -> Attributes { return {{"axis", axis}}; };
   def.samples = {{"one step", {{{4}, {0, 0, 4, 5}}, {{}, {1}}, {{}, {1}}}, along(0), {0.5, 0.5, 4, 4}},

@@ -7,6 +7,7 @@
 
 #include "graph/registry.hpp"
 #include "ops/elementwise_program.hpp"
+#include "ops/gemm.hpp"
 #include "tests/testing.hpp"
 
 using namespace lariat;
@@ -161,7 +162,8 @@ int64_t check_program(Random& random, const ParallelFor& parallel) {
   shapes_only = input_views;
   for (TensorView& view : shapes_only) view.data = nullptr;
   const ElementwiseProgram compiled(full, dtype_of<T>, shapes_only, program, results);
-  compiled.run({registry().get("add"), input_views, output_views, none, parallel});
+  const OwnScratch scratch(compiled.workspace(), 1);
+  compiled.run({registry().get("add"), input_views, output_views, none, parallel, scratch});
 
   bool equal = true;
   for (size_t o = 0; o < results.size(); ++o)
@@ -185,6 +187,8 @@ Tensor run_record(const OpDef& op, const std::vector<Tensor>& inputs, const Exte
   const std::shared_ptr<const void> prepared = op.prepare({op, shapes_only, results, attributes, parallel});
   KernelContext context{op, views, results, attributes, parallel};
   context.prepared = prepared.get();
+  const OwnScratch scratch(op.workspace(context), 1);
+  context.scratch = scratch;
   op.kernel.get(output.dtype())(context);
   return output;
 }

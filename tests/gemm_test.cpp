@@ -18,7 +18,7 @@ std::vector<float> numbers(std::string_view name, int64_t count) {
   return result;
 }
 
-struct Product {
+struct TestedProduct {
   bool transpose_a, transpose_b;
   int64_t m, n, k;
   float beta;
@@ -27,17 +27,23 @@ struct Product {
   Addend<float> addend(const std::vector<float>& result) const {
     return beta == 0 ? Addend<float>{} : Addend<float>{result.data(), n};
   }
-  std::vector<float> run(const ParallelFor& parallel) const {
+  Product shape() const {
+    return {transpose_a, transpose_b, m, n, k, transpose_a ? m : k, transpose_b ? k : n};
+  }
+  std::vector<float> run(const ParallelFor& parallel, const float* packed = nullptr) const {
     std::vector<float> result = c;
-    gemm<float>(parallel, transpose_a, transpose_b, m, n, k, a.data(), transpose_a ? m : k, b.data(),
-                transpose_b ? k : n, addend(result), result.data(), n);
+    const OwnScratch scratch(gemm_workspace<float>(shape(), packed != nullptr), parallel.threads());
+    gemm<float>(parallel, shape(), a.data(), b.data(), addend(result), result.data(), n, scratch, packed);
     return result;
   }
   // Rows [first, first + count) alone.
   std::vector<float> rows(const ParallelFor& parallel, int64_t first, int64_t count) const {
     std::vector<float> result(c.begin() + first * n, c.begin() + (first + count) * n);
-    gemm<float>(parallel, transpose_a, transpose_b, count, n, k, a.data() + (transpose_a ? first : first * k),
-                transpose_a ? m : k, b.data(), transpose_b ? k : n, addend(result), result.data(), n);
+    Product some = shape();
+    some.m = count;
+    const OwnScratch scratch(gemm_workspace<float>(some), parallel.threads());
+    gemm<float>(parallel, some, a.data() + (transpose_a ? first : first * k), b.data(), addend(result),
+                result.data(), n, scratch);
     return result;
   }
   double expected(int64_t i, int64_t j) const {
@@ -69,7 +75,7 @@ void for_each_product(const Check& check) {
                                {2, 7, 20500},
                                {30, 12, 20500},
                                {5, 4, 0}})
-          check(Product{transpose_a, transpose_b, m, n, k, beta});
+          check(TestedProduct{transpose_a, transpose_b, m, n, k, beta});
 }
 
 }  // namespace
@@ -77,7 +83,7 @@ void for_each_product(const Check& check) {
 TEST_CASE("products agree with sums in double, for every shape of block and way of packing") {
   const auto serial = make_serial_executor();
   double worst = 0;
-  for_each_product([&](const Product& p) {
+  for_each_product([&](const TestedProduct& p) {
     const std::vector<float> result = p.run(*serial);
     for (int64_t i = 0; i < p.m; ++i)
       for (int64_t j = 0; j < p.n; ++j)
@@ -91,16 +97,17 @@ TEST_CASE("a product has the same bits on any number of threads") {
   const auto serial = make_serial_executor();
   for (int threads : {1, 2, 3, 8}) {
     const auto executor = make_tbb_executor(threads);
-    for_each_product([&](const Product& p) { CHECK(p.run(*executor) == p.run(*serial)); });
+    for_each_product([&](const TestedProduct& p) { CHECK(p.run(*executor) == p.run(*serial)); });
   }
 }
 
 TEST_CASE("a product has the same bits as the one tile that it is on the calling thread") {
   const auto parallel = make_tbb_executor(3);
-  for_each_product([&](const Product& p) {
+  for_each_product([&](const TestedProduct& p) {
     std::vector<float> result = p.c;
-    gemm_tile<float>(p.transpose_a, p.transpose_b, p.m, p.n, p.k, p.a.data(), p.transpose_a ? p.m : p.k,
-                     p.b.data(), p.transpose_b ? p.k : p.n, p.addend(result), result.data(), p.n);
+    const OwnScratch scratch({gemm_tile_bytes<float>(p.shape()), 0}, 1);
+    gemm_tile<float>(p.shape(), p.a.data(), p.b.data(), p.addend(result), result.data(), p.n,
+                     Scratch(scratch).shared);
     CHECK(result == p.run(*parallel));
   });
 }
@@ -114,7 +121,9 @@ TEST_CASE(
   const std::vector<double> a(left.begin(), left.end()), b(right.begin(), right.end());
   const auto product = [&](const Executor& executor) {
     std::vector<double> c(start.begin(), start.end());
-    gemm<double>(executor, true, false, m, n, k, a.data(), m, b.data(), n, {c.data(), n}, c.data(), n);
+    const Product shape{true, false, m, n, k, m, n};
+    const OwnScratch scratch(gemm_workspace<double>(shape), executor.threads());
+    gemm<double>(executor, shape, a.data(), b.data(), {c.data(), n}, c.data(), n, scratch);
     return c;
   };
   const std::vector<double> serial = product(*make_serial_executor());
@@ -129,32 +138,29 @@ TEST_CASE(
 
 TEST_CASE("one number is added to every row of a column") {
   const auto serial = make_serial_executor();
-  const Product p{false, false, 300, 1, 40, 0};
+  const TestedProduct p{false, false, 300, 1, 40, 0};
   std::vector<float> result(p.m);
   const float bias = 3;
-  gemm<float>(*serial, false, false, p.m, 1, p.k, p.a.data(), p.k, p.b.data(), 1, {&bias, 0}, result.data(),
-              1);
+  const OwnScratch scratch(gemm_workspace<float>(p.shape()), 1);
+  gemm<float>(*serial, p.shape(), p.a.data(), p.b.data(), {&bias, 0}, result.data(), 1, scratch);
   for (int64_t i = 0; i < p.m; ++i) CHECK(result[i] == doctest::Approx(p.expected(i, 0) + 3).epsilon(1e-5));
 }
 
 TEST_CASE("a product with an operand that was packed before has the same bits") {
   const auto serial = make_serial_executor(), parallel = make_tbb_executor(3);
   int packed_before = 0;
-  for_each_product([&](const Product& p) {
+  for_each_product([&](const TestedProduct& p) {
     const auto packed = pack_b<float>(p.transpose_b, p.n, p.k, p.b.data(), p.transpose_b ? p.k : p.n);
     CHECK(bool(packed) == (p.n > 1 && p.k > 0));
     packed_before += bool(packed);
-    std::vector<float> result = p.c;
-    gemm<float>(*parallel, p.transpose_a, p.transpose_b, p.m, p.n, p.k, p.a.data(), p.transpose_a ? p.m : p.k,
-                p.b.data(), p.transpose_b ? p.k : p.n, p.addend(result), result.data(), p.n, packed.get());
-    CHECK(result == p.run(*serial));
+    CHECK(p.run(*parallel, packed.get()) == p.run(*serial));
   });
   CHECK(packed_before > 50);
 }
 
 TEST_CASE("a row of a product has the same bits whatever other rows are computed with it") {
   const auto serial = make_serial_executor();
-  for_each_product([&](const Product& p) {
+  for_each_product([&](const TestedProduct& p) {
     if (p.m < 3 || p.n == 1) return;
     const std::vector<float> all = p.run(*serial), some = p.rows(*serial, 1, p.m - 1);
     CHECK(std::equal(some.begin(), some.end(), all.begin() + p.n));

@@ -47,12 +47,17 @@ inline std::vector<Tensor> run_views(const std::string& name, const std::vector<
     std::memcpy(views[0].data, inputs[0].data, views[0].bytes());
     return outputs;
   }
+  KernelContext context{op, inputs, views, attributes, parallel};
   std::shared_ptr<const void> prepared;
-  if (op.prepare) prepared = op.prepare({op, inputs, views, attributes, parallel});
-  std::vector<double> workspace(
-      op.workspace ? op.workspace(inputs, views, attributes) / sizeof(double) + 1 : 0, 1e300);
-  op.kernel.get(views[0].dtype)({op, inputs, views, attributes, parallel,
-                                 reinterpret_cast<std::byte*>(workspace.data()), prepared.get()});
+  if (op.prepare) prepared = op.prepare(context);
+  context.prepared = prepared.get();
+  const Workspace workspace = op.workspace ? op.workspace(context) : Workspace{};
+  const size_t stride = (workspace.per_thread + 63) / 64 * 64;
+  std::vector<double> shared(workspace.shared / sizeof(double) + 1, 1e300),
+      own(stride * static_cast<size_t>(parallel.threads()) / sizeof(double) + 1, 1e300);
+  context.scratch = {reinterpret_cast<std::byte*>(shared.data()), reinterpret_cast<std::byte*>(own.data()),
+                     stride};
+  op.kernel.get(views[0].dtype)(context);
   return outputs;
 }
 

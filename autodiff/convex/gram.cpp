@@ -100,6 +100,8 @@ std::vector<double> dense_product(const Task& task) {
       scaled(static_cast<size_t>(m * width));
   std::vector<int64_t> next;
   for (const int64_t j : task.set) next.push_back(x.starts[j]);
+  Product product{false, true, m, n, width, width, width};
+  const OwnScratch scratch(gemm_workspace<double>(product), task.parallel.threads());
   for (int64_t begin = 0; begin < x.rows; begin += width) {
     const int64_t end = std::min(x.rows, begin + width);
     std::fill(all.begin(), all.end(), 0.0);
@@ -109,8 +111,9 @@ std::vector<double> dense_product(const Task& task) {
     for (int64_t f = 0; f < m; ++f)
       for (int64_t r = 0; r < end - begin; ++r)
         scaled[f * width + r] = task.curvature[begin + r] * all[task.fresh[f] * width + r];
-    gemm<double>(task.parallel, false, true, m, n, end - begin, scaled.data(), width, all.data(), width,
-                 {result.data(), n}, result.data(), n);
+    product.k = end - begin;
+    gemm<double>(task.parallel, product, scaled.data(), all.data(), {result.data(), n}, result.data(), n,
+                 scratch);
   }
   return result;
 }

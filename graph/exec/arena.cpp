@@ -8,36 +8,44 @@ namespace {
 constexpr size_t alignment = 64;
 }
 
+void ArenaLayout::add_free(size_t offset, size_t size) {
+  free_.emplace(offset, size);
+  sizes_.emplace(size, offset);
+}
+
+void ArenaLayout::remove_free(std::map<size_t, size_t>::iterator block) {
+  sizes_.erase({block->second, block->first});
+  free_.erase(block);
+}
+
 ArenaLayout::Block ArenaLayout::allocate(size_t size, std::vector<int>& predecessors) {
   size = std::max<size_t>((size + alignment - 1) / alignment * alignment, alignment);
-  auto best = free_.end();
-  for (auto it = free_.begin(); it != free_.end(); ++it)
-    if (it->second >= size && (best == free_.end() || it->second < best->second)) best = it;
   Block block{.offset = end_, .size = size, .users = {}};
-  if (best != free_.end()) {
-    block.offset = best->first;
-    const size_t rest = best->second - size;
-    free_.erase(best);
-    if (rest > 0) free_[block.offset + size] = rest;
+  if (const auto best = sizes_.lower_bound({size, 0}); best != sizes_.end()) {
+    const auto [found, offset] = *best;
+    block.offset = offset;
+    remove_free(free_.find(offset));
+    if (found > size) add_free(offset + size, found - size);
   } else {
     // Nothing fits: grow, together with a free block at the end.
     if (!free_.empty() && free_.rbegin()->first + free_.rbegin()->second == end_) {
       block.offset = free_.rbegin()->first;
-      free_.erase(block.offset);
+      remove_free(std::prev(free_.end()));
     }
     end_ = block.offset + size;
   }
 
+  // Earlier users of this memory are remembered by the new block from here on, and what they had beside it is
+  // left to them.
   const size_t end = block.offset + size;
-  for (auto it = released_.begin(); it != released_.end() && it->first < end;) {
-    Block& old = it->second;
-    if (old.offset + old.size <= block.offset) {
-      ++it;
-      continue;
-    }
-    predecessors.insert(predecessors.end(), old.users.begin(), old.users.end());
-    // What the new block covers whole is remembered by the new block itself.
-    it = old.offset >= block.offset && old.offset + old.size <= end ? released_.erase(it) : std::next(it);
+  auto it = released_.upper_bound(block.offset);
+  if (it != released_.begin() && std::prev(it)->second.end > block.offset) --it;
+  while (it != released_.end() && it->first < end) {
+    const auto [begin, old] = *it;
+    predecessors.insert(predecessors.end(), old.users->begin(), old.users->end());
+    it = released_.erase(it);
+    if (begin < block.offset) released_.emplace(begin, Stretch{block.offset, old.users});
+    if (old.end > end) it = released_.emplace(end, Stretch{old.end, old.users}).first;
   }
   return block;
 }
@@ -46,25 +54,19 @@ void ArenaLayout::release(Block block) {
   size_t offset = block.offset, size = block.size;
   if (const auto next = free_.find(offset + size); next != free_.end()) {
     size += next->second;
-    free_.erase(next);
+    remove_free(next);
   }
   if (const auto next = free_.lower_bound(offset); next != free_.begin()) {
     const auto before = std::prev(next);
     if (before->first + before->second == offset) {
       offset = before->first;
       size += before->second;
-      free_.erase(before);
+      remove_free(before);
     }
   }
-  free_[offset] = size;
-
-  if (const auto same = released_.find(block.offset); same != released_.end()) {
-    Block& old = same->second;
-    old.users.insert(old.users.end(), block.users.begin(), block.users.end());
-    old.size = std::max(old.size, block.size);
-  } else {
-    released_.emplace(block.offset, std::move(block));
-  }
+  add_free(offset, size);
+  released_.emplace(block.offset, Stretch{block.offset + block.size,
+                                          std::make_shared<const std::vector<int>>(std::move(block.users))});
 }
 
 }  // namespace lariat

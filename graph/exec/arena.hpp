@@ -2,12 +2,14 @@
 
 #include <cstddef>
 #include <map>
+#include <memory>
+#include <set>
 #include <vector>
 
 namespace lariat {
 
 /// Lays buffers out in one block of memory by best fit, and tells which earlier users of that memory a buffer
-/// must wait for.
+/// must wait for. Both take logarithmic time in the number of blocks.
 class ArenaLayout {
  public:
   struct Block {
@@ -22,8 +24,16 @@ class ArenaLayout {
   size_t size() const { return end_; }
 
  private:
-  std::map<size_t, size_t> free_;     // offset -> size
-  std::map<size_t, Block> released_;  // by offset; may overlap
+  struct Stretch {
+    size_t end = 0;
+    std::shared_ptr<const std::vector<int>> users;
+  };
+  void add_free(size_t offset, size_t size);
+  void remove_free(std::map<size_t, size_t>::iterator block);
+
+  std::map<size_t, size_t> free_;              // offset -> size
+  std::set<std::pair<size_t, size_t>> sizes_;  // size and offset of the same
+  std::map<size_t, Stretch> released_;         // by offset; they do not overlap
   size_t end_ = 0;
 };
 

@@ -15,8 +15,8 @@ void Executor::run_task(const Plan& plan, const Task& task) const {
                       "; use cast");
     const double begin = trace_ ? trace_->now() : 0;
     try {
-      kernel({*node.op, step.inputs, step.outputs, node.attributes, *this, step.workspace,
-              step.prepared.get(), step.packed.get()});
+      kernel({*node.op, step.inputs, step.outputs, node.attributes, *this, step.scratch, step.prepared.get(),
+              step.packed.get()});
     } catch (const UserError& error) {
       throw UserError(place_of(node) + error.what());
     }

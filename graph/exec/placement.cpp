@@ -1,7 +1,7 @@
 #include "graph/exec/placement.hpp"
 
 #include <algorithm>
-#include <map>
+#include <set>
 
 #include "graph/error.hpp"
 #include "graph/exec/arena.hpp"
@@ -32,44 +32,28 @@ Cost cost_of(const Node& node, const Step& step) {
   return cost;
 }
 
-// Whether `node` may write `output` over `memory`: it reads that only element by element in the output's
-// shape, or its record says so and it reads it by no other way.
-bool may_overwrite(const Graph& graph, const Node& node, size_t output, Edge memory) {
-  const auto reads = [&](size_t input) { return memory_of(graph, node.inputs[input]) == memory; };
-  const auto fits = [&](size_t input) { return graph.type(node.inputs[input]) == node.outputs[output]; };
-  int readers = 0;
-  bool all_fit = true;
-  for (size_t i = 0; i < node.inputs.size(); ++i) {
-    readers += reads(i);
-    all_fit = all_fit && (!reads(i) || fits(i));
-  }
-  if (node.op->traits.elementwise) return readers > 0 && all_fit;
-  const auto& pairs = node.op->traits.in_place;
-  return readers == 1 && std::any_of(pairs.begin(), pairs.end(), [&](const Traits::InPlace& pair) {
-           return pair.output == output && reads(pair.input) && fits(pair.input);
-         });
-}
-
 // The outputs' extents. Shapes with symbols were inferred when the node was built; what depends on their
 // sizes is inferred again, so that a node refuses what it cannot take.
 std::vector<TensorView> concrete_outputs(const Node& node, std::span<const TensorView> inputs,
                                          const Bindings& bindings) {
-  std::vector<TensorType> types;
-  for (const TensorView& view : inputs) types.push_back({view.dtype, to_shape(view.extents)});
-  Attributes attributes = node.attributes;
-  bool symbolic = false;
-  for (const auto& [name, value] : node.attributes)
-    if (const auto* shape = std::get_if<Shape>(&value); shape && !is_known(*shape)) {
-      attributes.set(name, to_shape(evaluate(*shape, bindings)));
-      symbolic = true;
-    }
+  const auto is_symbolic = [](const auto& attribute) {
+    const auto* shape = std::get_if<Shape>(&attribute.second);
+    return shape && !is_known(*shape);
+  };
+  const auto is_symbolic_type = [](const TensorType& type) { return !is_known(type.shape); };
+  const bool symbolic = std::any_of(node.attributes.begin(), node.attributes.end(), is_symbolic) ||
+                        std::any_of(node.outputs.begin(), node.outputs.end(), is_symbolic_type);
   std::vector<TensorView> outputs;
   try {
-    for (const TensorType& type : node.outputs) {
+    for (const TensorType& type : node.outputs)
       outputs.push_back({nullptr, type.dtype, evaluate(type.shape, bindings)});
-      symbolic |= !is_known(type.shape);
-    }
     if (symbolic) {
+      std::vector<TensorType> types;
+      for (const TensorView& view : inputs) types.push_back({view.dtype, to_shape(view.extents)});
+      Attributes attributes = node.attributes;
+      for (const auto& attribute : node.attributes)
+        if (is_symbolic(attribute))
+          attributes.set(attribute.first, to_shape(evaluate(std::get<Shape>(attribute.second), bindings)));
       const std::vector<TensorType> inferred = node.op->infer(InferContext(types, attributes));
       for (size_t o = 0; o < outputs.size(); ++o)
         require(evaluate(inferred[o].shape, bindings) == outputs[o].extents,
@@ -87,17 +71,13 @@ std::vector<TensorView> concrete_outputs(const Node& node, std::span<const Tenso
 
 class Placer {
  public:
-  Placer(const Graph& graph, const std::vector<int32_t>& order, const Bindings& bindings)
-      : graph_(graph), bindings_(bindings), first_value_(graph.size() + 1, 0) {
-    for (int32_t id = 0; id < graph.size(); ++id)
-      first_value_[id + 1] = first_value_[id] + static_cast<int>(graph.node(id).outputs.size());
-    values_.resize(first_value_.back());
-    find_last_reads(order);
+  Placer(const ExecutionOrder& order, const Bindings& bindings, const PackConstants& pack)
+      : graph_(order.graph()), order_(order), bindings_(bindings), pack_(pack), values_(order.value_count()) {
     place_sources();
-    find_overwrites(order);
-    for (position_ = 0; position_ < static_cast<int>(order.size()); ++position_) add(order[position_]);
+    const auto size = static_cast<int>(order.nodes().size());
+    for (position_ = 0; position_ < size; ++position_) add(order.nodes()[position_]);
     placed_.arena_bytes = arena_.size();
-    for (const Output& output : graph.outputs()) {
+    for (const Output& output : graph_.outputs()) {
       placed_.results.push_back(value(output.value).view);
       placed_.result_locations.push_back(value(output.value).location);
     }
@@ -106,27 +86,25 @@ class Placer {
   Placement result() && { return std::move(placed_); }
 
  private:
-  static constexpr int never = 1 << 30;
-
   // An output of a node: where it is, which step made it, and the memory it has in the arena.
   struct PlacedValue {
     TensorView view;
     Location location;
     int producer = -1;
-    int last_read = -1;  // position in the order; `never` where the caller reads it
     ArenaLayout::Block block;
     std::vector<int> readers = {};  // steps
-    int32_t overwrites = -1;        // the source node whose old value it may replace
+  };
+  // Memory of the type of an output that the node at hand reads for the last time, in the order of its
+  // inputs.
+  struct Reusable {
+    TensorType type;
+    size_t output;
+    std::vector<Edge> memory;
+    size_t taken = 0;
   };
 
-  PlacedValue& value(Edge edge) { return values_[first_value_[edge.node] + edge.output]; }
-  PlacedValue& memory(Edge edge) { return value(memory_of(graph_, edge)); }
-
-  void find_last_reads(const std::vector<int32_t>& order) {
-    for (size_t p = 0; p < order.size(); ++p)
-      for (const Edge& edge : graph_.node(order[p]).inputs) memory(edge).last_read = static_cast<int>(p);
-    for (const Output& output : graph_.outputs()) memory(output.value).last_read = never;
-  }
+  PlacedValue& value(Edge edge) { return values_[order_.index_of(edge)]; }
+  bool is_last_read(Edge memory) const { return order_.last_read(memory) == position_; }
 
   void place_sources() {
     for (int32_t id = 0; id < graph_.size(); ++id) {
@@ -139,27 +117,6 @@ class Placer {
                                                         : Location::Kind::store,
                          static_cast<size_t>(id)};
       source.view = concrete_outputs(node, {}, bindings_)[0];
-    }
-  }
-
-  // Updates that may be written straight over the old value by the node that makes them: nobody reads it
-  // later.
-  void find_overwrites(const std::vector<int32_t>& order) {
-    std::vector<int> position(graph_.size(), -1);
-    for (size_t p = 0; p < order.size(); ++p) position[order[p]] = static_cast<int>(p);
-    std::vector<bool> is_read(values_.size());
-    for (int32_t id = 0; id < graph_.size(); ++id)
-      for (const Edge& edge : graph_.node(id).inputs) is_read[first_value_[edge.node] + edge.output] = true;
-    for (const Output& output : graph_.outputs()) {
-      const int32_t maker = output.value.node;
-      if (!output.is_update || graph_.node(maker).op->traits.alias ||
-          is_read[first_value_[maker] + output.value.output])
-        continue;
-      const Edge target{graph_.source_id(output.name), 0};
-      PlacedValue& made = value(output.value);
-      if (made.overwrites < 0 && value(target).last_read <= position[maker] &&
-          may_overwrite(graph_, graph_.node(maker), output.value.output, target))
-        made.overwrites = target.node;
     }
   }
 
@@ -180,45 +137,78 @@ class Placer {
     std::vector<int> predecessors;
     for (const Edge& edge : node.inputs) {
       step.input_locations.push_back(value(edge).location);
-      PlacedValue& read = memory(edge);
+      PlacedValue& read = value(order_.memory_of(edge));
       if (read.producer >= 0) predecessors.push_back(read.producer);
       read.readers.push_back(at);
       read.block.users.push_back(at);
     }
-    std::vector<bool> taken(node.inputs.size());
+    std::vector<Reusable> reusable = reusable_by(node);
     for (size_t o = 0; o < node.outputs.size(); ++o) {
-      place_output(node, {id, static_cast<int32_t>(o)}, at, taken, predecessors);
-      step.output_locations.push_back(value({id, static_cast<int32_t>(o)}).location);
+      const Edge output{id, static_cast<int32_t>(o)};
+      place_output(node, output, at, reusable, predecessors);
+      step.output_locations.push_back(value(output).location);
     }
     prepare(node, step, at, predecessors);
-    for (const Edge& edge : node.inputs) release_if_dead(memory(edge));
-    for (size_t o = 0; o < node.outputs.size(); ++o) release_if_dead(value({id, static_cast<int32_t>(o)}));
+    for (const Edge& edge : node.inputs) release_if_dead(order_.memory_of(edge));
+    for (size_t o = 0; o < node.outputs.size(); ++o) release_if_dead({id, static_cast<int32_t>(o)});
     placed_.steps.push_back(std::move(step));
     placed_.predecessors.push_back(std::move(predecessors));
   }
 
-  // `taken` marks the inputs whose memory another output of the same node has.
-  void place_output(const Node& node, Edge edge, int at, std::vector<bool>& taken,
+  bool is_reusable(Edge memory) {
+    const PlacedValue& read = value(memory);
+    return read.location.kind == Location::Kind::arena && read.block.size > 0 && is_last_read(memory);
+  }
+
+  // What an element-wise node may write over: memory that it reads in one type only.
+  std::vector<Reusable> reusable_by(const Node& node) {
+    std::vector<Reusable> result;
+    if (!node.op->traits.elementwise) return result;
+    const auto of_type = [&](const TensorType& type) {
+      return std::find_if(result.begin(), result.end(),
+                          [&](const Reusable& other) { return other.type == type; });
+    };
+    for (size_t o = 0; o < node.outputs.size(); ++o)
+      if (of_type(node.outputs[o]) == result.end()) result.push_back({node.outputs[o], o, {}});
+    const Reads reads(order_, node);
+    std::set<size_t> seen;
+    for (const Edge& edge : node.inputs) {
+      const Edge memory = order_.memory_of(edge);
+      if (!is_reusable(memory) || !seen.insert(order_.index_of(memory)).second) continue;
+      const auto wanted = of_type(graph_.type(edge));
+      if (wanted != result.end() && reads.may_overwrite(wanted->output, memory))
+        wanted->memory.push_back(memory);
+    }
+    return result;
+  }
+
+  // Memory of its inputs that an output may have; no node for none.
+  Edge reused_by(const Node& node, Edge output, std::vector<Reusable>& reusable) {
+    for (Reusable& of_type : reusable)
+      if (of_type.type == graph_.type(output) && of_type.taken < of_type.memory.size())
+        return of_type.memory[of_type.taken++];
+    if (node.op->traits.elementwise) return {};
+    for (const Traits::InPlace& pair : node.op->traits.in_place) {
+      if (pair.output != static_cast<size_t>(output.output)) continue;
+      const Edge memory = order_.memory_of(node.inputs[pair.input]);
+      if (is_reusable(memory) && Reads(order_, node).may_overwrite(pair.output, memory)) return memory;
+    }
+    return {};
+  }
+
+  void place_output(const Node& node, Edge edge, int at, std::vector<Reusable>& reusable,
                     std::vector<int>& predecessors) {
     PlacedValue& made = value(edge);
     made.producer = at;
     placed_.total_bytes += made.view.bytes();
-    if (made.overwrites >= 0) {
-      made.location = {Location::Kind::store, static_cast<size_t>(made.overwrites)};
-      for (int reader : value({made.overwrites, 0}).readers)
+    if (const int32_t overwritten = order_.overwrites(edge); overwritten >= 0) {
+      made.location = {Location::Kind::store, static_cast<size_t>(overwritten)};
+      for (int reader : value({overwritten, 0}).readers)
         if (reader != at) predecessors.push_back(reader);
       return;
     }
-    for (size_t i = 0; i < node.inputs.size(); ++i) {
-      const Edge root = memory_of(graph_, node.inputs[i]);
-      PlacedValue& read = value(root);
-      if (!may_overwrite(graph_, node, edge.output, root) || taken[i] ||
-          read.location.kind != Location::Kind::arena || read.last_read != position_ ||
-          value(node.inputs[i]).view.extents != made.view.extents || read.view.dtype != made.view.dtype ||
-          read.block.size == 0)
-        continue;
-      for (size_t j = 0; j < node.inputs.size(); ++j)
-        if (memory_of(graph_, node.inputs[j]) == root) taken[j] = true;
+    if (const Edge memory = reused_by(node, edge, reusable); memory.node >= 0) {
+      PlacedValue& read = value(memory);
       made.location = read.location;
       for (int user : read.block.users)
         if (user != at) predecessors.push_back(user);
@@ -232,32 +222,39 @@ class Placer {
   }
 
   void prepare(const Node& node, Step& step, int at, std::vector<int>& predecessors) {
-    if (node.op->workspace) {
-      step.workspace_bytes = node.op->workspace(step.inputs, step.outputs, node.attributes);
-      if (step.workspace_bytes > 0) {
-        ArenaLayout::Block block = arena_.allocate(step.workspace_bytes, predecessors);
-        step.workspace_offset = block.offset;
-        block.users.push_back(at);
-        arena_.release(std::move(block));
-      }
-    }
     const NoParallel no_parallel;
-    const KernelContext shapes_only{*node.op, step.inputs, step.outputs, node.attributes, no_parallel};
+    KernelContext shapes_only{*node.op, step.inputs, step.outputs, node.attributes, no_parallel};
     if (node.op->prepare) step.prepared = node.op->prepare(shapes_only);
+    if (node.op->pack && pack_) step.packed = pack_(node, step);
     step.cost = cost_of(node, step);
     step.microseconds = estimated_microseconds(step.cost);
+    if (!node.op->workspace) return;
+    shapes_only.prepared = step.prepared.get();
+    shapes_only.packed = step.packed.get();
+    step.workspace = node.op->workspace(shapes_only);
+    constexpr size_t cache_line = 64;
+    placed_.thread_bytes = std::max(placed_.thread_bytes,
+                                    (step.workspace.per_thread + cache_line - 1) / cache_line * cache_line);
+    if (step.workspace.shared == 0) return;
+    ArenaLayout::Block block = arena_.allocate(step.workspace.shared, predecessors);
+    step.workspace_offset = block.offset;
+    block.users.push_back(at);
+    arena_.release(std::move(block));
   }
 
-  void release_if_dead(PlacedValue& dead) {
-    if (dead.location.kind != Location::Kind::arena || dead.block.size == 0 || dead.last_read > position_)
+  void release_if_dead(Edge memory) {
+    PlacedValue& dead = value(memory);
+    if (dead.location.kind != Location::Kind::arena || dead.block.size == 0 ||
+        order_.last_read(memory) > position_)
       return;
     arena_.release(std::move(dead.block));
     dead.block = {};
   }
 
   const Graph& graph_;
+  const ExecutionOrder& order_;
   const Bindings& bindings_;
-  std::vector<int> first_value_;  // of each node
+  const PackConstants& pack_;
   std::vector<PlacedValue> values_;
   ArenaLayout arena_;
   int position_ = 0;
@@ -266,13 +263,8 @@ class Placer {
 
 }  // namespace
 
-Edge memory_of(const Graph& graph, Edge edge) {
-  while (graph.node(edge.node).op->traits.alias) edge = graph.node(edge.node).inputs[0];
-  return edge;
-}
-
-Placement place(const Graph& graph, const std::vector<int32_t>& order, const Bindings& bindings) {
-  return Placer(graph, order, bindings).result();
+Placement place(const ExecutionOrder& order, const Bindings& bindings, const PackConstants& pack) {
+  return Placer(order, bindings, pack).result();
 }
 
 }  // namespace lariat

@@ -1,7 +1,8 @@
 #pragma once
 
-#include "graph/graph.hpp"
-#include "graph/op_def.hpp"
+#include <functional>
+
+#include "graph/exec/execution_order.hpp"
 
 namespace lariat {
 
@@ -18,8 +19,9 @@ struct Step {
   std::vector<TensorView> inputs, outputs;
   std::vector<Location> input_locations, output_locations;
   std::shared_ptr<const void> prepared, packed;
-  size_t workspace_bytes = 0, workspace_offset = 0;
-  std::byte* workspace = nullptr;
+  Workspace workspace;
+  size_t workspace_offset = 0;  // of what all threads share
+  Scratch scratch;
   /// Estimated work, and time on one thread.
   Cost cost;
   double microseconds = 0;
@@ -35,14 +37,16 @@ struct Placement {
   std::vector<Location> result_locations;
   /// Bytes of all temporaries together, and what they would take without reuse.
   size_t arena_bytes = 0, total_bytes = 0;
+  /// Bytes of scratch for each thread.
+  size_t thread_bytes = 0;
 };
 
-/// Follows alias nodes to the output whose memory they show.
-Edge memory_of(const Graph& graph, Edge edge);
+/// What a node's `pack` makes of its constant inputs, or nothing.
+using PackConstants = std::function<std::shared_ptr<const void>(const Node& node, const Step& step)>;
 
-/// Places the buffers of the nodes in `order`: in place of an input that nobody reads later, over the old
+/// Places the buffers of the nodes that are run: in place of an input that nobody reads later, over the old
 /// value of the parameter that an output updates, or best fit in the arena. Throws UserError naming the node
 /// that does not take the extents it gets, or whose result is larger than memory can be.
-Placement place(const Graph& graph, const std::vector<int32_t>& order, const Bindings& bindings);
+Placement place(const ExecutionOrder& order, const Bindings& bindings, const PackConstants& pack = {});
 
 }  // namespace lariat

@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "graph/error.hpp"
-
 namespace lariat {
 
 namespace {
@@ -11,48 +9,10 @@ namespace {
 // Steps below this are run together: a task of its own would cost more than the work.
 constexpr double grain_microseconds = 10;
 
-bool is_source(const Node& node) { return node.op->traits.source != SourceKind::none; }
-
-std::vector<int32_t> execution_order(const Graph& graph) {
-  std::vector<Edge> roots;
-  for (const Output& output : graph.outputs()) roots.push_back(output.value);
-  const std::vector<bool> live = ancestors(graph, roots);
-  const auto readers = users(graph);
-
-  // A node that only makes updates runs as soon as its inputs are there and everyone else has read the old
-  // values, perhaps through views: gradients then die early and updates are done in place.
-  std::vector<bool> only_updates(graph.size());
-  for (const Output& output : graph.outputs())
-    if (output.is_update && readers[output.value.node].empty()) only_updates[output.value.node] = true;
-  std::vector<int32_t> last_reader(graph.size(), 0);
-  for (int32_t id = 0; id < graph.size(); ++id)
-    if (live[id] && !only_updates[id])
-      for (const Edge& edge : graph.node(id).inputs) last_reader[memory_of(graph, edge).node] = id;
-  std::vector<int32_t> key(graph.size());
-  for (int32_t id = 0; id < graph.size(); ++id) {
-    key[id] = id;
-    if (!only_updates[id]) continue;
-    int32_t earliest = 0;
-    for (const Edge& edge : graph.node(id).inputs) {
-      earliest = std::max(earliest, edge.node);
-      const Edge root = memory_of(graph, edge);
-      if (is_source(graph.node(root.node))) earliest = std::max(earliest, last_reader[root.node]);
-    }
-    key[id] = earliest;
-  }
-  std::vector<int32_t> nodes;
-  for (int32_t id = 0; id < graph.size(); ++id)
-    if (live[id] && !is_source(graph.node(id))) nodes.push_back(id);
-  std::stable_sort(nodes.begin(), nodes.end(), [&](int32_t a, int32_t b) {
-    return key[a] != key[b] ? key[a] < key[b] : (key[a] == a) > (key[b] == b);
-  });
-  return nodes;
-}
-
 }  // namespace
 
-Plan::Plan(const Graph& graph, const Bindings& bindings) : graph_(graph) {
-  placed_ = place(graph, execution_order(graph), bindings);
+Plan::Plan(const ExecutionOrder& order, const Bindings& bindings, const PackConstants& pack)
+    : graph_(order.graph()), placed_(place(order, bindings, pack)) {
   group();
 }
 
@@ -101,7 +61,7 @@ void Plan::bind(std::byte* arena, const std::vector<void*>& source_data) {
   for (Step& step : placed_.steps) {
     for (size_t i = 0; i < step.inputs.size(); ++i) step.inputs[i].data = resolve(step.input_locations[i]);
     for (size_t o = 0; o < step.outputs.size(); ++o) step.outputs[o].data = resolve(step.output_locations[o]);
-    step.workspace = arena + step.workspace_offset;
+    step.scratch = {arena + step.workspace_offset, arena + first_scratch(), placed_.thread_bytes};
   }
   for (size_t i = 0; i < placed_.results.size(); ++i)
     placed_.results[i].data = resolve(placed_.result_locations[i]);

@@ -84,27 +84,23 @@ Plan& Program::find_plan(const Feeds& feeds) {
   for (int32_t id : inputs_) bind_feed(graph_->node(id), feeds.find(graph_->node(id).name)->second, bindings);
   for (int32_t id : inputs_)
     check_feed(graph_->node(id), feeds.find(graph_->node(id).name)->second, bindings);
-  plans_.push_front({std::move(extents), std::make_unique<Plan>(*graph_, bindings)});
-  pack_constants(*plans_.front().plan);
+  if (!order_) order_ = std::make_unique<ExecutionOrder>(*graph_);
+  const auto pack = [this](const Node& node, const Step& step) { return pack_constants(node, step); };
+  plans_.push_front({std::move(extents), std::make_unique<Plan>(*order_, bindings, pack)});
   if (plans_.size() > kept_plans) plans_.pop_back();
   return *plans_.front().plan;
 }
 
-void Program::pack_constants(Plan& plan) {
+std::shared_ptr<const void> Program::pack_constants(const Node& node, const Step& step) {
+  std::shared_ptr<const void>& packed = packed_[step.node];
+  if (packed) return packed;
   const std::unique_ptr<Executor> serial = make_serial_executor();
-  for (Step& step : plan.steps()) {
-    const Node& node = graph_->node(step.node);
-    if (!node.op->pack) continue;
-    std::shared_ptr<const void>& packed = packed_[step.node];
-    if (!packed) {
-      std::vector<TensorView> inputs = step.inputs;
-      for (size_t i = 0; i < inputs.size(); ++i)
-        if (const auto [kind, id] = step.input_locations[i]; kind == Location::Kind::constant)
-          inputs[i].data = constant_data(*graph_, static_cast<int32_t>(id));
-      packed = node.op->pack({*node.op, inputs, step.outputs, node.attributes, *serial});
-    }
-    step.packed = packed;
-  }
+  std::vector<TensorView> inputs = step.inputs;
+  for (size_t i = 0; i < inputs.size(); ++i)
+    if (const auto [kind, id] = step.input_locations[i]; kind == Location::Kind::constant)
+      inputs[i].data = constant_data(*graph_, static_cast<int32_t>(id));
+  packed = node.op->pack({*node.op, inputs, step.outputs, node.attributes, *serial});
+  return packed;
 }
 
 const Plan& Program::plan(const Feeds& feeds) { return find_plan(feeds); }
@@ -133,9 +129,12 @@ std::vector<Tensor> Program::run(const Feeds& feeds, Store& store, Executor& exe
         source_data[id] = store.get(node.name).view().data;
     }
   }
-  if (plan.arena_bytes() > arena_bytes_) {
-    arena_ = allocate_bytes(plan.arena_bytes());
-    arena_bytes_ = plan.arena_bytes();
+  const size_t bytes = plan.arena_bytes(executor.threads());
+  if (bytes > arena_bytes_) {
+    arena_.reset();
+    arena_bytes_ = 0;
+    arena_ = allocate_bytes(bytes);
+    arena_bytes_ = bytes;
   }
   plan.bind(arena_.get(), source_data);
   executor.run_plan(plan);

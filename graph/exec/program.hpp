@@ -28,11 +28,12 @@ class Program {
     std::unique_ptr<Plan> plan;
   };
   Plan& find_plan(const Feeds& feeds);
-  void pack_constants(Plan& plan);
+  std::shared_ptr<const void> pack_constants(const Node& node, const Step& step);
 
   std::unique_ptr<Graph> graph_;
-  std::vector<std::string> input_names_;                   // of the graph as it was given
-  std::vector<int32_t> inputs_;                            // live input nodes
+  std::vector<std::string> input_names_;  // of the graph as it was given
+  std::vector<int32_t> inputs_;           // live input nodes
+  std::unique_ptr<ExecutionOrder> order_;
   std::list<Cached> plans_;                                // latest first
   std::map<int32_t, std::shared_ptr<const void>> packed_;  // by node
   std::shared_ptr<std::byte> arena_;

@@ -64,13 +64,14 @@ class TbbExecutor final : public Executor {
       return;
     }
     // Isolated: a thread that waits here must not pick up another node, whose kernel would use the same
-    // thread-local scratch. Static: a chunk meets the same core at every step, which may have its data in
+    // thread's scratch. Static: a chunk meets the same core at every step, which may have its data in
     // cache; from another core's cache they come as slowly as from memory.
     tbb::this_task_arena::isolate(
         [&] { tbb::parallel_for(int64_t{0}, chunks, chunk, tbb::static_partitioner()); });
   }
 
   int threads() const override { return threads_; }
+  int thread() const override { return tbb::this_task_arena::current_thread_index(); }
 
  private:
   // Of tasks that are ready, hands all but the first to other threads, and gives that one, -1 for none. What

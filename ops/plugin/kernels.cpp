@@ -166,7 +166,7 @@ void run_forward(const KernelContext& k) {
   const Tensors inputs(k.inputs), outputs(k.outputs);
   const lariat_run run{k.parallel, op};
   lariat_kernel call = kernel_call(op, inputs, outputs, k.attributes);
-  call.scratch = k.workspace;
+  call.scratch = k.scratch.shared;
   call.run = &run;
   call_kernel(k, "forward function", run, [&] { return op.functions.forward(&call); });
 }
@@ -175,7 +175,7 @@ void run_backward(const KernelContext& k) {
   const PluginOp& op = *k.op.plugin;
   BackwardCall backward(op, k.inputs, k.outputs, k.attributes);
   const lariat_run run{k.parallel, op};
-  backward.call.scratch = k.workspace;
+  backward.call.scratch = k.scratch.shared;
   backward.call.run = &run;
   call_kernel(k, "backward function", run, [&] { return op.functions.backward(&backward.call); });
 }
@@ -198,24 +198,22 @@ void run_residual(const KernelContext& k) {
   call_kernel(k, "residual", run, [&] { return op.penalty->residual(&call); });
 }
 
-size_t scratch_of_forward(std::span<const TensorView> inputs, std::span<const TensorView> outputs,
-                          const Attributes& attributes) {
-  const PluginOp& op = *op_of(attributes).plugin;
-  const Tensors in(inputs), out(outputs);
-  const lariat_kernel call = kernel_call(op, in, out, attributes);
+Workspace scratch_of_forward(const KernelContext& k) {
+  const PluginOp& op = *k.op.plugin;
+  const Tensors in(k.inputs), out(k.outputs);
+  const lariat_kernel call = kernel_call(op, in, out, k.attributes);
   uint64_t bytes = 0;
   plugin::call(op, "scratch_bytes", [&] { return op.functions.scratch_bytes(&call, &bytes); });
-  return bytes;
+  return {bytes, 0};
 }
 
-size_t scratch_of_backward(std::span<const TensorView> inputs, std::span<const TensorView> outputs,
-                           const Attributes& attributes) {
-  const PluginOp& op = *op_of(attributes).plugin;
-  const BackwardCall backward(op, inputs, outputs, attributes);
+Workspace scratch_of_backward(const KernelContext& k) {
+  const PluginOp& op = *k.op.plugin;
+  const BackwardCall backward(op, k.inputs, k.outputs, k.attributes);
   uint64_t bytes = 0;
   call(op, "backward_scratch_bytes",
        [&] { return op.functions.backward_scratch_bytes(&backward.call, &bytes); });
-  return bytes;
+  return {bytes, 0};
 }
 
 }  // namespace lariat::plugin

@@ -41,10 +41,8 @@ void run_backward(const KernelContext& k);
 void run_prox(const KernelContext& k);
 void run_residual(const KernelContext& k);
 PerDType<BlockKernel> blocks(const lariat_op& op);
-size_t scratch_of_forward(std::span<const TensorView> inputs, std::span<const TensorView> outputs,
-                          const Attributes& attributes);
-size_t scratch_of_backward(std::span<const TensorView> inputs, std::span<const TensorView> outputs,
-                           const Attributes& attributes);
+Workspace scratch_of_forward(const KernelContext& k);
+Workspace scratch_of_backward(const KernelContext& k);
 Adjoints gradient_by_nodes(const GradContext& g);
 Adjoints gradient_by_kernel(const GradContext& g);
 std::vector<TensorType> infer_gradient(const InferContext& c);
