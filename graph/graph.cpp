@@ -49,24 +49,28 @@ std::string place_of(std::string_view op, const std::string& name, const std::so
   return result + ": ";
 }
 
-void check_number(const AttributeSpec& spec, double value, const std::string& place) {
+template <class Place>
+void check_number(const AttributeSpec& spec, double value, const Place& place) {
   // Negated, so that NaN is refused as well.
   if (!(value >= spec.minimum && value <= spec.maximum))
-    throw UserError(fmt::format("{}'{}' is {}; it must lie in [{}, {}]", place, spec.name, value,
+    throw UserError(fmt::format("{}'{}' is {}; it must lie in [{}, {}]", place(), spec.name, value,
                                 spec.minimum, spec.maximum));
 }
 
-Attributes checked_attributes(const OpDef& op, Attributes given, const std::string& place) {
+// `place` gives the beginning of a message.
+template <class Place>
+Attributes checked_attributes(const OpDef& op, Attributes given, const Place& place) {
   for (const auto& [name, value] : given) {
     const auto spec = std::find_if(op.attributes.begin(), op.attributes.end(),
                                    [&](const auto& s) { return s.name == name; });
     if (spec == op.attributes.end()) {
       std::vector<std::string> known;
       for (const AttributeSpec& s : op.attributes) known.push_back(s.name);
-      throw UserError(fmt::format("{}there is no attribute '{}'.{}", place, name, did_you_mean(name, known)));
+      throw UserError(
+          fmt::format("{}there is no attribute '{}'.{}", place(), name, did_you_mean(name, known)));
     }
     if (value.index() != static_cast<size_t>(spec->kind))
-      throw UserError(fmt::format("{}'{}' must be {}", place, name, name_of(spec->kind)));
+      throw UserError(fmt::format("{}'{}' must be {}", place(), name, name_of(spec->kind)));
     if (const auto* number = std::get_if<double>(&value)) check_number(*spec, *number, place);
     if (const auto* number = std::get_if<int64_t>(&value))
       check_number(*spec, static_cast<double>(*number), place);
@@ -76,7 +80,7 @@ Attributes checked_attributes(const OpDef& op, Attributes given, const std::stri
   for (const AttributeSpec& spec : op.attributes) {
     if (given.find(spec.name)) continue;
     if (!spec.otherwise)
-      throw UserError(fmt::format("{}the attribute '{}' is missing: {}", place, spec.name, spec.doc));
+      throw UserError(fmt::format("{}the attribute '{}' is missing: {}", place(), spec.name, spec.doc));
     given.set(spec.name, *spec.otherwise);
   }
   given.set_op(op);
@@ -102,20 +106,20 @@ std::string place_of(const Node& node) { return place_of(node.op->name, node.nam
 
 Value Graph::add(const OpDef& op, std::span<const Value> inputs, Attributes attributes, std::string name,
                  std::source_location where) {
-  const std::string place = place_of(op.name, name, where);
+  const auto place = [&] { return place_of(op.name, name, where); };
   const size_t expected = op.inputs.size();
   if (op.variadic ? inputs.size() < expected : inputs.size() != expected)
-    throw UserError(fmt::format("{}takes {}{} input{}, {} given", place, op.variadic ? "at least " : "",
+    throw UserError(fmt::format("{}takes {}{} input{}, {} given", place(), op.variadic ? "at least " : "",
                                 expected, expected == 1 ? "" : "s", inputs.size()));
   Node node{.op = &op,
             .inputs = {},
             .attributes = checked_attributes(op, std::move(attributes), place),
             .outputs = {},
-            .name = std::move(name),
+            .name = {},
             .where = where};
   std::vector<TensorType> types;
   for (size_t i = 0; i < inputs.size(); ++i) {
-    if (!inputs[i]) throw UserError(fmt::format("{}input {} is an empty Value", place, i));
+    if (!inputs[i]) throw UserError(fmt::format("{}input {} is an empty Value", place(), i));
     require(&inputs[i].graph() == this, "a node's input belongs to another graph");
     node.inputs.push_back({inputs[i].node(), inputs[i].output()});
     types.push_back(inputs[i].type());
@@ -123,27 +127,28 @@ Value Graph::add(const OpDef& op, std::span<const Value> inputs, Attributes attr
   try {
     node.outputs = op.infer(InferContext(types, node.attributes));
   } catch (const UserError& error) {
-    throw UserError(place + error.what());
+    throw UserError(place() + error.what());
   }
   require(op.variadic_outputs || node.outputs.size() == op.outputs.size(),
           "an op infers another number of outputs than its record names");
+  node.name = std::move(name);
   nodes_.push_back(std::move(node));
   return {this, size() - 1, 0};
 }
 
 Value Graph::source(std::string_view op, std::string name, TensorType type, Attributes attributes,
                     std::source_location where) {
-  const std::string place = place_of(op, name, where);
-  if (name.empty()) throw UserError(fmt::format("{}needs a name", place));
+  const auto place = [&] { return place_of(op, name, where); };
+  if (name.empty()) throw UserError(fmt::format("{}needs a name", place()));
   if (name == random_state_name && !(op == "state" && type == random_state_type))
-    throw UserError(fmt::format("{}the name is kept for the state of random ops; choose another", place));
+    throw UserError(fmt::format("{}the name is kept for the state of random ops; choose another", place()));
   if (sources_.contains(name))
     throw UserError(
-        fmt::format("{}the name is taken by another input, parameter or state; choose another", place));
+        fmt::format("{}the name is taken by another input, parameter or state; choose another", place()));
   try {
     element_count(type.shape);
   } catch (const UserError& error) {
-    throw UserError(place + error.what());
+    throw UserError(place() + error.what());
   }
   attributes.set("shape", type.shape);
   attributes.set("dtype", type.dtype);
