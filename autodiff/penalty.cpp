@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
 #include "autodiff/combination.hpp"
 #include "autodiff/gradient.hpp"
@@ -369,18 +370,16 @@ PenaltySplit split_penalties(Value loss, const std::vector<Value>& parameters, S
   if (smooth_terms == SmoothTerms::all) return split;
   // A node cut for one parameter is cut for all it shows, so smooth terms stay only where every parameter
   // they show has a kink from another term.
-  const auto has_kink = [&](const std::string& parameter) {
-    return std::any_of(split.terms.begin(), split.terms.end(), [&](const PenaltyTerm& term) {
-      return term.is_of(parameter) && term.penalty->nonsmooth;
-    });
-  };
-  std::vector<Value> keep_gradient;
+  std::set<std::string> kinked;
   for (const PenaltyTerm& term : split.terms)
-    if (!std::all_of(term.parameters.begin(), term.parameters.end(), has_kink))
-      keep_gradient.push_back(term.node);
-  std::erase_if(split.terms, [&](const PenaltyTerm& term) {
-    return std::find(keep_gradient.begin(), keep_gradient.end(), term.node) != keep_gradient.end();
-  });
+    if (term.penalty->nonsmooth) kinked.insert(term.parameters.begin(), term.parameters.end());
+  std::set<int32_t> keep_gradient;
+  for (const PenaltyTerm& term : split.terms)
+    if (!std::all_of(term.parameters.begin(), term.parameters.end(),
+                     [&](const std::string& parameter) { return kinked.contains(parameter); }))
+      keep_gradient.insert(term.node.node());
+  std::erase_if(split.terms,
+                [&](const PenaltyTerm& term) { return keep_gradient.contains(term.node.node()); });
   return split;
 }
 

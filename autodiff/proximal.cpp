@@ -149,12 +149,11 @@ void apply(const PenaltyTerm& term, const ProxPoints& from, ProxPoints& points,
 std::map<std::string, Value> proximal_updates(const ProxPoints& proposals,
                                               const std::vector<PenaltyTerm>& terms) {
   ProxPoints points = proposals;
-  const auto scalar_terms = [&](const std::string& name) {
-    std::vector<const ScalarTerm*> own;
-    for (const PenaltyTerm& term : terms)
-      if (term.scalar && term.is_of(name)) own.push_back(&*term.scalar);
-    return own;
-  };
+  std::map<std::string, std::vector<const ScalarTerm*>> by_parameter;
+  for (const PenaltyTerm& term : terms)
+    for (const std::string& name : term.parameters)
+      if (term.scalar) by_parameter[name].push_back(&*term.scalar);
+  const auto scalar_terms = [&](const std::string& name) -> const auto& { return by_parameter[name]; };
   for (auto& [name, at] : points)
     for (const ScalarTerm* term : scalar_terms(name))
       if (term->quadratic) at = shrink(at, term->quadratic);
@@ -187,18 +186,21 @@ RewriteReport make_report(const PenaltySplit& split, const std::string& metric) 
   RewriteReport report;
   report.refused = split.refusals;
   std::map<std::string, std::vector<std::string>> used;
+  std::map<std::string, size_t> places;
+  const bool structured = std::any_of(split.terms.begin(), split.terms.end(),
+                                      [](const PenaltyTerm& term) { return !term.scalar; });
   for (const PenaltyTerm& term : split.terms) {
     std::string names = term.parameters.front();
     for (size_t i = 1; i < term.parameters.size(); ++i) names += ", " + term.parameters[i];
-    auto entry = std::find_if(report.rewritten.begin(), report.rewritten.end(),
-                              [&](const RewriteReport::Entry& e) { return e.parameter == names; });
-    if (entry == report.rewritten.end()) {
-      const bool one_step =
-          std::any_of(term.parameters.begin(), term.parameters.end(),
-                      [&](const std::string& name) { return needs_scalar_metric(split.terms, name); });
-      entry = report.rewritten.insert(entry,
-                                      {names, {}, {}, {}, metric + (one_step ? ", one step for all" : "")});
+    const auto [place, fresh] = places.emplace(names, report.rewritten.size());
+    if (fresh) {
+      const bool one_step = structured && std::any_of(term.parameters.begin(), term.parameters.end(),
+                                                      [&](const std::string& name) {
+                                                        return needs_scalar_metric(split.terms, name);
+                                                      });
+      report.rewritten.push_back({names, {}, {}, {}, metric + (one_step ? ", one step for all" : "")});
     }
+    RewriteReport::Entry* const entry = &report.rewritten[place->second];
     entry->terms.push_back(term.text);
     entry->coefficients.push_back(term.coefficient);
     std::vector<std::string>& operators = used[names];

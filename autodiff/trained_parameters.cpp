@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
+#include <set>
 
 #include "graph/error.hpp"
 #include "graph/graph.hpp"
@@ -15,15 +15,16 @@ std::vector<Value> trained_parameters(Value loss, const std::vector<Value>& aske
   const Edge root{loss.node(), loss.output()};
   const std::vector<bool> used = ancestors(graph, {&root, 1});
   std::vector<Value> found;
+  std::set<std::string> wanted, names;
+  for (Value value : asked) wanted.insert(value.name());
   for (int32_t id = 0; id < graph.size(); ++id) {
     if (!used[id] || graph.node(id).op->traits.source != SourceKind::parameter) continue;
-    const bool wanted = asked.empty() || std::any_of(asked.begin(), asked.end(), [&](Value v) {
-                          return v.name() == graph.node(id).name;
-                        });
-    if (wanted) found.push_back({&loss.graph(), id});
+    if (!asked.empty() && !wanted.contains(graph.node(id).name)) continue;
+    names.insert(graph.node(id).name);
+    found.push_back({&loss.graph(), id});
   }
   for (Value value : asked)
-    if (std::none_of(found.begin(), found.end(), [&](Value f) { return f.name() == value.name(); }))
+    if (!names.contains(value.name()))
       throw UserError(fmt::format("'{}' is to be trained, but the loss depends on no parameter of that name",
                                   value.name()));
   if (found.empty())

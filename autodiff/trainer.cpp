@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <ostream>
+#include <set>
 
 #include "autodiff/clipping.hpp"
 #include "autodiff/combination.hpp"
@@ -74,8 +75,14 @@ std::unique_ptr<Graph> training_step(Value written, const Optimizer& optimizer, 
     report.note = "the proximal rewrite is switched off: penalties keep their subgradients";
   }
   std::vector<Value> cut;
-  for (const PenaltyTerm& term : split.terms)
-    if (std::find(cut.begin(), cut.end(), term.node) == cut.end()) cut.push_back(term.node);
+  std::set<std::string> penalised;
+  std::set<int32_t> seen;
+  bool structured = false;
+  for (const PenaltyTerm& term : split.terms) {
+    if (seen.insert(term.node.node()).second) cut.push_back(term.node);
+    penalised.insert(term.parameters.begin(), term.parameters.end());
+    structured = structured || !term.scalar;
+  }
 
   std::vector<Value> wanted = parameters;
   wanted.insert(wanted.end(), cut.begin(), cut.end());
@@ -89,7 +96,7 @@ std::unique_ptr<Graph> training_step(Value written, const Optimizer& optimizer, 
 
   std::vector<bool> scalar_metric;
   for (Value parameter : parameters)
-    scalar_metric.push_back(needs_scalar_metric(split.terms, parameter.name()));
+    scalar_metric.push_back(structured && needs_scalar_metric(split.terms, parameter.name()));
   const std::vector<ClippedGradient> smooth =
       clip_gradients({gradients.begin(), gradients.begin() + static_cast<int64_t>(parameters.size())},
                      scalar_metric, options);
@@ -106,7 +113,8 @@ std::unique_ptr<Graph> training_step(Value written, const Optimizer& optimizer, 
     proposals.emplace(parameters[i].name(), proposal);
   }
   for (auto [name, next] : proximal_updates(proposals, split.terms)) {
-    if (options.settle_from && split.has_term_of(name)) next = settled_support(step->find_source(name), next);
+    if (options.settle_from && penalised.contains(name))
+      next = settled_support(step->find_source(name), next);
     step->update(name, next);
   }
   if (const Value random = step->find_source(random_state_name))
