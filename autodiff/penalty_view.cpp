@@ -29,6 +29,19 @@ std::vector<bool> reached_past(const Graph& graph, const std::vector<int32_t>& s
   return reached;
 }
 
+// The nodes that a value depends on, itself included, in the order of the graph. Only they are looked at:
+// there are as many calls as terms, in graphs of any size.
+std::vector<int32_t> nodes_behind(Value value) {
+  const Graph& graph = value.graph();
+  std::vector<int32_t> nodes{value.node()};
+  std::unordered_set<int32_t> seen{value.node()};
+  for (size_t i = 0; i < nodes.size(); ++i)
+    for (const Edge& edge : graph.node(nodes[i]).inputs)
+      if (seen.insert(edge.node).second) nodes.push_back(edge.node);
+  std::sort(nodes.begin(), nodes.end());
+  return nodes;
+}
+
 const NotAView detached{"L106", "its argument is under stop_gradient, so its gradient is zero by design",
                         "penalise the parameter itself"};
 
@@ -200,26 +213,18 @@ Dependence dependence(const Graph& graph, const std::vector<Value>& parameters) 
           reached_past(graph, trained, detaches)};
 }
 
-// Looks only at what the value depends on: there are as many calls as terms, in graphs of any size.
 std::optional<Tensor> constant_value(Value value) {
   const Graph& graph = value.graph();
   if (graph.node(value.node()).op->traits.source == SourceKind::constant)
     return graph.node(value.node()).attributes.get<Tensor>("value");
-  std::vector<int32_t> pending{value.node()}, nodes;
-  std::unordered_set<int32_t> seen{value.node()};
-  while (!pending.empty()) {
-    const int32_t id = pending.back();
-    pending.pop_back();
+  const std::vector<int32_t> nodes = nodes_behind(value);
+  for (int32_t id : nodes) {
     const Node& node = graph.node(id);
     const SourceKind kind = node.op->traits.source;
     if (kind != SourceKind::none && kind != SourceKind::constant) return std::nullopt;
     for (const TensorType& type : node.outputs)
       if (!is_known(type.shape)) return std::nullopt;  // it counts examples, say
-    nodes.push_back(id);
-    for (const Edge& edge : node.inputs)
-      if (seen.insert(edge.node).second) pending.push_back(edge.node);
   }
-  std::sort(nodes.begin(), nodes.end());
   Graph alone;
   std::unordered_map<int32_t, int32_t> copies;
   for (int32_t id : nodes) {
@@ -318,12 +323,6 @@ std::vector<int32_t> shown_parameters(Value argument, const Dependence& depends,
 
 Value substitute(Value value, const std::map<int32_t, Value>& replaced, Shifts shifts) {
   Graph& graph = value.graph();
-  const int32_t end = value.node() + 1;
-  const Edge root{value.node(), value.output()};
-  const std::vector<bool> live = ancestors(graph, {&root, 1});
-  std::vector<int32_t> sources;
-  for (const auto& [id, with] : replaced) sources.push_back(id);
-  const std::vector<bool> changes = dependents(graph, sources);
   std::map<int32_t, Value> again = replaced;  // output 0 of each node that is built once more
   const auto now = [&](Edge edge) {
     const auto found = again.find(edge.node);
@@ -331,31 +330,32 @@ Value substitute(Value value, const std::map<int32_t, Value>& replaced, Shifts s
                                 : Value(&graph, found->second.node(),
                                         replaced.contains(edge.node) ? found->second.output() : edge.output);
   };
-  for (int32_t id = 0; id < end; ++id) {
-    if (!live[id] || !changes[id] || replaced.contains(id)) continue;
+  for (int32_t id : nodes_behind(value)) {
     const Node node = graph.node(id);
+    if (replaced.contains(id) || node.op->traits.shape_only ||
+        std::none_of(node.inputs.begin(), node.inputs.end(),
+                     [&](const Edge& edge) { return again.contains(edge.node); }))
+      continue;
     const bool shifting =
         shifts == Shifts::dropped && (node.op->traits.additive || node.op->traits.selection);
     std::vector<Value> inputs;
     for (const Edge& edge : node.inputs) {
       const Value input = now(edge);
-      inputs.push_back(shifting && !changes[edge.node] && is_float(input.dtype()) ? zeros_like(input)
+      inputs.push_back(shifting && !again.contains(edge.node) && is_float(input.dtype()) ? zeros_like(input)
                                                                                   : input);
     }
     again[id] = rebuilt(graph, node, inputs, 0);
   }
-  return now(root);
+  return now({value.node(), value.output()});
 }
 
 std::optional<Coefficient> coefficient_of(Value value) {
   if (const std::optional<double> number = uniform_value(value)) return Coefficient{*number, ""};
   Graph& graph = value.graph();
-  const Edge root{value.node(), value.output()};
-  const std::vector<bool> live = ancestors(graph, {&root, 1});
   Value input;
-  for (int32_t id = 0; id <= root.node; ++id) {
+  for (int32_t id : nodes_behind(value)) {
     const SourceKind kind = graph.node(id).op->traits.source;
-    if (!live[id] || kind == SourceKind::none || kind == SourceKind::constant) continue;
+    if (kind == SourceKind::none || kind == SourceKind::constant) continue;
     if (kind != SourceKind::input || input || !graph.node(id).outputs[0].shape.empty()) return std::nullopt;
     input = {&graph, id};
   }

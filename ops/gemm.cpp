@@ -203,18 +203,29 @@ Product of_depth(Product p, int64_t depth) {
   return p;
 }
 
+// What all threads read and write of a product is in the scratch of the thread that calls, at its beginning,
+// where it is little: what is shared in the plan lets other products wait for this one.
+bool is_callers(size_t bytes) { return bytes <= size_t{1} << 20; }
+
+template <class T>
+size_t partial_bytes(const Product& p) {
+  return rounded_up(static_cast<size_t>(block_count(p) * p.m * p.n) * sizeof(T));
+}
+
 // Where the inner dimension is long beside the others, as in a gradient over all of the data, its blocks are
 // the tasks. Their sums are added in the order of the blocks, as within one tile.
 template <class T>
 void sum_over_blocks(const ParallelFor& parallel, const Product& p, const T* a, const T* b, Addend<T> addend,
                      T* c, int64_t ldc, const Scratch& scratch) {
-  T* const partial = reinterpret_cast<T*>(scratch.shared);
+  const size_t bytes = partial_bytes<T>(p);
+  T* const partial = reinterpret_cast<T*>(is_callers(bytes) ? scratch.own(parallel) : scratch.shared);
+  const size_t rest = is_callers(bytes) ? bytes : 0;
   parallel.run(block_count(p), 1, [&](int64_t begin, int64_t end) {
     for (int64_t block = begin; block < end; ++block) {
       const int64_t first = block * inner_block;
       gemm_tile<T>(of_depth(p, std::min(inner_block, p.k - first)),
                    a + (p.transpose_a ? first * p.lda : first), b + (p.transpose_b ? first : first * p.ldb),
-                   {}, partial + block * p.m * p.n, p.n, scratch.own(parallel));
+                   {}, partial + block * p.m * p.n, p.n, scratch.own(parallel) + rest);
     }
   });
   for (int64_t i = 0; i < p.m; ++i) {
@@ -274,10 +285,12 @@ void gemm(const ParallelFor& parallel, const Product& p, const T* a, const T* b,
     });
   };
   if constexpr (std::is_same_v<T, float>) {
-    const FloatProduct product(p, a, b, addend, c, ldc, scratch.shared, packed);
+    const size_t bytes = Packing(p, packed != nullptr).bytes(p), rest = is_callers(bytes) ? bytes : 0;
+    const FloatProduct product(p, a, b, addend, c, ldc,
+                               is_callers(bytes) ? scratch.own(parallel) : scratch.shared, packed);
     product.pack(&parallel);
     each_tile([&](int64_t i, int64_t height, int64_t j, int64_t width) {
-      product.tile(i, height, j, j + width, scratch.own(parallel));
+      product.tile(i, height, j, j + width, scratch.own(parallel) + rest);
     });
   } else {
     each_tile([&](int64_t i, int64_t height, int64_t j, int64_t width) {
@@ -294,17 +307,19 @@ void gemm(const ParallelFor& parallel, const Product& p, const T* a, const T* b,
 template <class T>
 Workspace gemm_workspace(const Product& p, bool packed) {
   const Cut cut(p, sizeof(T));
-  Workspace result;
+  size_t common = 0, own = 0;
   if (cut.tiles == 1) {
-    result.per_thread = gemm_tile_bytes<T>(p, packed);
+    own = gemm_tile_bytes<T>(p, packed);
   } else if (cut.by_blocks) {
-    result.shared = static_cast<size_t>(block_count(p) * p.m * p.n) * sizeof(T);
-    result.per_thread = std::max(gemm_tile_bytes<T>(of_depth(p, inner_block)),
-                                 gemm_tile_bytes<T>(of_depth(p, p.k - (block_count(p) - 1) * inner_block)));
+    common = partial_bytes<T>(p);
+    own = std::max(gemm_tile_bytes<T>(of_depth(p, inner_block)),
+                   gemm_tile_bytes<T>(of_depth(p, p.k - (block_count(p) - 1) * inner_block)));
   } else if constexpr (std::is_same_v<T, float>) {
     const Packing packing(p, packed);
-    result = {packing.bytes(p), packing.bytes_in_place(p)};
+    common = packing.bytes(p);
+    own = packing.bytes_in_place(p);
   }
+  const Workspace result = is_callers(common) ? Workspace{0, common + own} : Workspace{common, own};
   return is_column(p) ? larger(result, gemm_workspace<T>(as_row(p))) : result;
 }
 

@@ -63,15 +63,22 @@ class TbbExecutor final : public Executor {
       for (int64_t i = 0; i < chunks; ++i) chunk(i);
       return;
     }
-    // Isolated: a thread that waits here must not pick up another node, whose kernel would use the same
-    // thread's scratch. Static: a chunk meets the same core at every step, which may have its data in
-    // cache; from another core's cache they come as slowly as from memory.
-    tbb::this_task_arena::isolate(
-        [&] { tbb::parallel_for(int64_t{0}, chunks, chunk, tbb::static_partitioner()); });
+    // In the arena, whoever calls: kernels are in it already, others are not. Isolated: a thread that waits
+    // here must not pick up another node, whose kernel would use the same thread's scratch. Static: a chunk
+    // meets the same core at every step, which may have its data in cache; from another core's cache they
+    // come as slowly as from memory.
+    arena_.execute([&] {
+      tbb::this_task_arena::isolate(
+          [&] { tbb::parallel_for(int64_t{0}, chunks, chunk, tbb::static_partitioner()); });
+    });
   }
 
   int threads() const override { return threads_; }
-  int thread() const override { return tbb::this_task_arena::current_thread_index(); }
+  // Outside of the arena there is only the thread that calls.
+  int thread() const override {
+    const int index = tbb::this_task_arena::current_thread_index();
+    return index < 0 || index >= threads_ ? 0 : index;
+  }
 
  private:
   // Of tasks that are ready, hands all but the first to other threads, and gives that one, -1 for none. What
@@ -103,7 +110,7 @@ class TbbExecutor final : public Executor {
 
   const int threads_;
   std::optional<tbb::global_control> allowed_;
-  tbb::task_arena arena_;
+  mutable tbb::task_arena arena_;
   std::vector<std::atomic<int>> waiting_;
   std::atomic<bool> failed_ = false;
   std::mutex failure_mutex_;
