@@ -377,3 +377,33 @@ TEST_CASE("names that are no inputs are refused at every run") {
           program.plan({{"x", Tensor(f32, {2})}, {"xx", Tensor(f32, {2})}});
         }) == "there is no input 'xx'. Did you mean 'x'?");
 }
+
+TEST_CASE("no step makes a tensor of a weight's size of one number") {
+  const std::vector<std::pair<const char*, Value (*)(Value)>> penalties{
+      {"sum of squares", [](Value w) { return sum(square(w)); }},
+      {"square_penalty", [](Value w) { return square_penalty(w); }},
+      {"products", [](Value w) { return sum(w * w); }},
+      {"zero times", [](Value w) { return 0 * sum(abs(w)); }},
+      {"plain sum", [](Value w) { return sum(w); }},
+      {"mean", [](Value w) { return mean(square(3 * w)); }},
+      {"weighted", [](Value w) { return sum(0.5 * (w * w) * 2.0 + 1); }},
+      {"transposed", [](Value w) { return sum(exp(transpose(w))); }},
+      {"moved",
+       [](Value w) {
+         return sum(transpose(reshape(w, {8, 8, 16}), {2, 0, 1}));
+       }},
+      {"both axes", [](Value w) { return sum(sum(square(w), {0})); }},
+      {"smooth", [](Value w) { return sum(softplus(w) - w * 0.5); }}};
+  for (const bool rewrite : {true, false})
+    for (const auto& [name, penalty] : penalties) {
+      CAPTURE(name);
+      CAPTURE(rewrite);
+      Graph g;
+      const Value x = g.input("x", {dim::batch, 64}), w = g.parameter("w", {64, 16});
+      Trainer trainer(mean(square(matmul(x, w))) + 1e-3 * penalty(w), Adam{},
+                      {.threads = 1, .rewrite = rewrite});
+      const Plan& plan = trainer.plan({{"x", Tensor(f32, {3, 64})}});
+      for (const Step& step : plan.steps())
+        if (plan.graph().node(step.node).op->name == "broadcast_to") CHECK(step.outputs[0].count() < 64 * 16);
+    }
+}

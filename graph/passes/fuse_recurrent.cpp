@@ -200,13 +200,14 @@ void fuse(const Graph& from, Graph& to, const Chains& found) {
 // Chains are looked for in the graph that those before have left, so that chains that feed each other cannot
 // close a circle.
 void fuse_recurrent(const Graph& from, Graph& to) {
-  auto current = std::make_unique<Graph>();
-  copy_graph(from, *current);
+  std::unique_ptr<Graph> joined;
+  const Graph* current = &from;
   for (const auto find : {chains_of_one_level, any_chain})
     for (Chains found = find(*current); !found.chains.empty(); found = find(*current)) {
       auto next = std::make_unique<Graph>();
       fuse(*current, *next, found);
-      current = std::move(next);
+      joined = std::move(next);
+      current = joined.get();
     }
   copy_graph(*current, to);
 }
