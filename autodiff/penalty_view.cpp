@@ -342,7 +342,7 @@ Value substitute(Value value, const std::map<int32_t, Value>& replaced, Shifts s
     for (const Edge& edge : node.inputs) {
       const Value input = now(edge);
       inputs.push_back(shifting && !again.contains(edge.node) && is_float(input.dtype()) ? zeros_like(input)
-                                                                                  : input);
+                                                                                         : input);
     }
     again[id] = rebuilt(graph, node, inputs, 0);
   }
