@@ -1,6 +1,7 @@
 #pragma once
 
 #include "ops/axes.hpp"
+#include "ops/reduction.hpp"
 
 namespace lariat {
 

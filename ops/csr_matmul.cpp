@@ -26,15 +26,16 @@ void forward(const KernelContext& k) {
   k.parallel.run(rows, csr_rows_per_task(rows, entries, width), [=](int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; ++row) {
       if (width == 1) {
-        T total = 0;
-        for (int32_t i = starts[row]; i < starts[row + 1]; ++i) total += values[i] * w[columns[i]];
-        out[row] = total;
+        double total = 0;
+        for (int32_t i = starts[row]; i < starts[row + 1]; ++i)
+          total += static_cast<double>(values[i]) * w[columns[i]];
+        out[row] = static_cast<T>(total);
         continue;
       }
-      T* to = out + row * width;
-      std::fill_n(to, width, T(0));
-      for (int32_t i = starts[row]; i < starts[row + 1]; ++i)
-        for (int64_t j = 0; j < width; ++j) to[j] += values[i] * w[columns[i] * width + j];
+      sum_in_tiles(starts[row + 1] - starts[row], width, out + row * width, [&](int64_t entry) {
+        const int32_t i = starts[row] + static_cast<int32_t>(entry);
+        return Addends<T>{w + columns[i] * width, values[i]};
+      });
     }
   });
 }

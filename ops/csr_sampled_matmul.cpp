@@ -32,9 +32,10 @@ void forward(const KernelContext& k) {
   k.parallel.run(rows, csr_rows_per_task(rows, entries, width), [=](int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; ++row)
       for (int32_t i = starts[row]; i < starts[row + 1]; ++i) {
-        T total = 0;
-        for (int64_t j = 0; j < width; ++j) total += a[row * width + j] * b[columns[i] * width + j];
-        out[i] = total;
+        double total = 0;
+        for (int64_t j = 0; j < width; ++j)
+          total += static_cast<double>(a[row * width + j]) * b[columns[i] * width + j];
+        out[i] = static_cast<T>(total);
       }
   });
 }

@@ -23,8 +23,8 @@ std::vector<TensorType> infer(const InferContext& c) {
   return {{c.in(0).dtype, product_shape(columns[0], c.shape(3))}};
 }
 
-// Blocks of rows add into tables of their own, and the tables are added in order: as many as pay for the
-// tables, and for the same shapes always the same number.
+// Blocks of rows add into tables of doubles of their own, and the tables are added in order: as many as pay
+// for the tables, and for the same shapes always the same number.
 struct Blocks {
   int64_t count, rows;
 };
@@ -38,7 +38,7 @@ Blocks blocks_of(int64_t rows, int64_t entries, int64_t columns) {
 Workspace workspace(const KernelContext& k) {
   const int64_t blocks =
       blocks_of(k.inputs[2].count() - 1, k.inputs[0].count(), k.outputs[0].extents[0]).count;
-  return {blocks == 1 ? 0 : static_cast<size_t>(blocks) * k.outputs[0].bytes(), 0};
+  return {static_cast<size_t>(blocks * k.outputs[0].count()) * sizeof(double), 0};
 }
 
 template <class T>
@@ -50,21 +50,21 @@ void forward(const KernelContext& k) {
   const int32_t *columns = k.in<int32_t>(1), *starts = k.in<int32_t>(2);
   T* out = k.out<T>(0);
   const Blocks blocks = blocks_of(rows, k.inputs[0].count(), k.outputs[0].extents[0]);
-  T* tables = blocks.count == 1 ? out : reinterpret_cast<T*>(k.scratch.shared);
+  double* tables = reinterpret_cast<double*>(k.scratch.shared);
   k.parallel.run(blocks.count, 1, [=](int64_t begin, int64_t end) {
     for (int64_t block = begin; block < end; ++block) {
-      T* table = tables + block * size;
-      std::fill_n(table, size, T(0));
+      double* table = tables + block * size;
+      std::fill_n(table, size, 0.0);
       for (int64_t row = block * blocks.rows; row < std::min(rows, (block + 1) * blocks.rows); ++row)
         for (int32_t i = starts[row]; i < starts[row + 1]; ++i)
-          for (int64_t j = 0; j < width; ++j) table[columns[i] * width + j] += values[i] * d[row * width + j];
+          for (int64_t j = 0; j < width; ++j)
+            table[columns[i] * width + j] += static_cast<double>(values[i]) * d[row * width + j];
     }
   });
-  if (blocks.count == 1) return;
   k.parallel.run(size, elements_per_task, [=](int64_t begin, int64_t end) {
-    std::copy(tables + begin, tables + end, out + begin);
     for (int64_t block = 1; block < blocks.count; ++block)
-      for (int64_t i = begin; i < end; ++i) out[i] += tables[block * size + i];
+      for (int64_t i = begin; i < end; ++i) tables[i] += tables[block * size + i];
+    for (int64_t i = begin; i < end; ++i) out[i] = static_cast<T>(tables[i]);
   });
 }
 

@@ -1,6 +1,7 @@
 #include "ops/pooling.hpp"
 
 #include "ops/axes.hpp"
+#include "ops/reduction.hpp"
 
 namespace lariat {
 
@@ -97,11 +98,9 @@ void average_pool(const ParallelFor& parallel, const Pooling& p, const T* x, T* 
                    T* mean = y + place * n;
                    const T* corner =
                        x + ((image * p.height + row * down.stride) * p.width + column * across.stride) * n;
-                   std::copy_n(corner, n, mean);
-                   for (int64_t tap = 1; tap < taps; ++tap) {
-                     const T* pixel = corner + (tap / across.kernel * p.width + tap % across.kernel) * n;
-                     for (int64_t j = 0; j < n; ++j) mean[j] += pixel[j];
-                   }
+                   sum_in_tiles(taps, n, mean, [&](int64_t tap) {
+                     return Addends<T>{corner + (tap / across.kernel * p.width + tap % across.kernel) * n};
+                   });
                    for (int64_t j = 0; j < n; ++j) mean[j] *= scale;
                  });
 }
@@ -123,14 +122,13 @@ void average_unpool(const ParallelFor& parallel, const Pooling& p, const T* d_y,
   for_each_place(parallel, p.batch, p.height, p.width, overlap * n,
                  [&](int64_t image, int64_t row, int64_t column, int64_t place) {
                    T* sum = d_x + place * n;
-                   std::fill_n(sum, n, T(0));
                    const Steps above = seen_by(down, row, p.rows),
                                beside = seen_by(across, column, p.columns);
-                   for (int64_t r = above.first; r <= above.last; ++r)
-                     for (int64_t s = beside.first; s <= beside.last; ++s) {
-                       const T* d = d_y + ((image * p.rows + r) * p.columns + s) * n;
-                       for (int64_t j = 0; j < n; ++j) sum[j] += d[j];
-                     }
+                   const int64_t wide = std::max<int64_t>(0, beside.last - beside.first + 1);
+                   sum_in_tiles(wide * (above.last - above.first + 1), n, sum, [&](int64_t i) {
+                     const int64_t r = above.first + i / wide, s = beside.first + i % wide;
+                     return Addends<T>{d_y + ((image * p.rows + r) * p.columns + s) * n};
+                   });
                    for (int64_t j = 0; j < n; ++j) sum[j] *= scale;
                  });
 }

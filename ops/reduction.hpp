@@ -245,6 +245,31 @@ void sum_over(OpDef& def, Map, Finish finish) {
   def.summation = Summation{{sum_block<Map, float>, sum_block<Map, double>, nullptr}, finish};
 }
 
+/// `factor` times the elements from `data` on.
+template <class T>
+struct Addends {
+  const T* data;
+  T factor = T(1);
+};
+
+/// to[j] = Σ_i of element j of addends(i), over i in [0, count), for each j in [0, width).
+template <class T, class AddendsAt>
+void sum_in_tiles(int64_t count, int64_t width, T* to, const AddendsAt& addends) {
+  using Accumulator = Summing::Accumulator<T>;
+  constexpr int64_t tile = 64;
+  Accumulator total[tile];
+  for (int64_t first = 0; first < width; first += tile) {
+    const int64_t wide = std::min(tile, width - first);
+    std::fill_n(total, wide, Accumulator(0));
+    for (int64_t i = 0; i < count; ++i) {
+      const Addends<T> some = addends(i);
+      const auto factor = static_cast<Accumulator>(some.factor);
+      for (int64_t j = 0; j < wide; ++j) total[j] += factor * static_cast<Accumulator>(some.data[first + j]);
+    }
+    for (int64_t j = 0; j < wide; ++j) to[first + j] = static_cast<T>(total[j]);
+  }
+}
+
 /// The finish of a sum that is left as it is.
 constexpr auto as_it_is = [](auto total, double) { return total; };
 

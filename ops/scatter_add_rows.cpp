@@ -3,12 +3,11 @@
 #include "ops/axes.hpp"
 #include "ops/ops.hpp"
 #include "ops/records.hpp"
+#include "ops/reduction.hpp"
 
 namespace lariat {
 
 namespace {
-
-constexpr int64_t most_tasks = 64;
 
 std::vector<TensorType> infer(const InferContext& c) {
   const Shape &values = c.shape(0), &indices = c.shape(1), &rows = c.attribute<Shape>("rows");
@@ -22,7 +21,11 @@ std::vector<TensorType> infer(const InferContext& c) {
   return {{c.in(0).dtype, shape}};
 }
 
-// Each task owns a range of rows and adds what is meant for them in the order of the indices.
+size_t workspace(std::span<const TensorView> inputs, std::span<const TensorView> outputs, const Attributes&) {
+  return static_cast<size_t>(outputs[0].extents[0] + 1 + inputs[1].count()) * sizeof(int64_t);
+}
+
+// The values of each row are listed first; a row then adds them up in the order of their indices.
 template <class T>
 void forward(const KernelContext& k) {
   const int64_t rows = k.outputs[0].extents[0], width = blocks_around(k.outputs[0].extents, 0).inner;
@@ -31,14 +34,19 @@ void forward(const KernelContext& k) {
   const T* values = k.in<T>(0);
   const int32_t* indices = k.in<int32_t>(1);
   T* out = k.out<T>(0);
-  const int64_t grain = std::max(rows_per_task(width), (rows + most_tasks - 1) / most_tasks);
-  k.parallel.run(rows, grain, [=](int64_t begin, int64_t end) {
-    std::fill(out + begin * width, out + end * width, T(0));
-    for (int64_t i = 0; i < count; ++i) {
-      if (indices[i] < begin || indices[i] >= end) continue;
-      T* to = out + indices[i] * width;
-      const T* from = values + i * width;
-      for (int64_t j = 0; j < width; ++j) to[j] += from[j];
+  // ends[r] is where the list of row r begins until it is filled, and ends after that.
+  int64_t* ends = reinterpret_cast<int64_t*>(k.workspace);
+  int64_t* listed = ends + rows + 1;
+  std::fill_n(ends, rows + 1, 0);
+  for (int64_t i = 0; i < count; ++i) ++ends[indices[i] + 1];
+  for (int64_t row = 0; row < rows; ++row) ends[row + 1] += ends[row];
+  for (int64_t i = 0; i < count; ++i) listed[ends[indices[i]]++] = i;
+  const int64_t each = rows_per_task(width * (1 + count / std::max<int64_t>(1, rows)));
+  k.parallel.run(rows, each, [=](int64_t begin, int64_t end) {
+    for (int64_t row = begin; row < end; ++row) {
+      const int64_t first = row == 0 ? 0 : ends[row - 1];
+      sum_in_tiles(ends[row] - first, width, out + row * width,
+                   [&](int64_t place) { return Addends<T>{values + listed[first + place] * width}; });
     }
   });
 }
@@ -56,6 +64,7 @@ OpDef records::scatter_add_rows() {
   def.traits.linear = {true, false};
   def.infer = infer;
   def.kernel = {forward<float>, forward<double>, forward<int32_t>};
+  def.workspace = workspace;
   def.vjp = [](const GradContext& g) -> Adjoints { return {gather_rows(g.adjoint(0), g.in(1)), Value()}; };
   def.cost = streaming_cost<1>;
   const auto indices = [](Extents extents, std::vector<double> values) {

@@ -3,6 +3,7 @@
 #include "ops/axes.hpp"
 #include "ops/ops.hpp"
 #include "ops/records.hpp"
+#include "ops/reduction.hpp"
 #include "ops/window.hpp"
 
 namespace lariat {
@@ -17,18 +18,36 @@ std::vector<TensorType> infer(const InferContext& c) {
   return {{c.in(0).dtype, {values[0], time[0], values[2]}}};
 }
 
+constexpr int64_t most_tasks = 64;
+
+int64_t rows_of_a_task(const Extents& result) {
+  return std::max(rows_per_task(result[1] * result[2]), (result[0] + most_tasks - 1) / most_tasks);
+}
+
+// A table for each task.
+size_t workspace(std::span<const TensorView>, std::span<const TensorView> outputs, const Attributes&) {
+  const Extents& result = outputs[0].extents;
+  const int64_t each = rows_of_a_task(result);
+  return static_cast<size_t>((result[0] + each - 1) / each * result[1] * result[2]) * sizeof(double);
+}
+
 template <class T>
 void forward(const KernelContext& k) {
+  using Accumulator = Summing::Accumulator<T>;
   const int64_t steps = k.inputs[0].extents[1], time = k.outputs[0].extents[1],
-                channels = k.outputs[0].extents[2];
+                channels = k.outputs[0].extents[2], each = rows_of_a_task(k.outputs[0].extents);
   check_indices(k.inputs[1], time, "index", "steps");
-  k.parallel.run(k.outputs[0].extents[0], rows_per_task(time * channels), [&](int64_t begin, int64_t end) {
-    std::fill(k.out<T>(0) + begin * time * channels, k.out<T>(0) + end * time * channels, T(0));
-    for (int64_t row = begin * steps; row < end * steps; ++row) {
-      const T* values = k.in<T>(0) + row * channels;
-      const int32_t* index = k.in<int32_t>(1) + row * channels;
-      T* y = k.out<T>(0) + row / steps * time * channels;
-      for (int64_t j = 0; j < channels; ++j) y[index[j] * channels + j] += values[j];
+  k.parallel.run(k.outputs[0].extents[0], each, [&](int64_t begin, int64_t end) {
+    Accumulator* table = reinterpret_cast<Accumulator*>(k.workspace) + begin / each * time * channels;
+    for (int64_t batch = begin; batch < end; ++batch) {
+      std::fill_n(table, time * channels, Accumulator(0));
+      for (int64_t row = batch * steps; row < (batch + 1) * steps; ++row) {
+        const T* values = k.in<T>(0) + row * channels;
+        const int32_t* index = k.in<int32_t>(1) + row * channels;
+        for (int64_t j = 0; j < channels; ++j) table[index[j] * channels + j] += values[j];
+      }
+      std::transform(table, table + time * channels, k.out<T>(0) + batch * time * channels,
+                     [](Accumulator total) { return static_cast<T>(total); });
     }
   });
 }
@@ -46,6 +65,7 @@ OpDef records::scatter_add_steps() {
   def.traits.linear = {true, false};
   def.infer = infer;
   def.kernel = {forward<float>, forward<double>, forward<int32_t>};
+  def.workspace = workspace;
   def.vjp = [](const GradContext& g) -> Adjoints { return {gather_steps(g.adjoint(0), g.in(1)), Value()}; };
   def.cost = streaming_cost<1>;
   const auto indices = [](Extents extents, std::vector<double> values) {
