@@ -148,11 +148,11 @@ TEST_CASE("cli: solve refuses bad input with one line") {
   check_refused({"solve", "--data", folder / "three"},
                 ": " + (folder / "three") +
                     ": line 2: the label is 2, which the loss logistic does not take; labels must be -1 and "
-                    "1, or 0 and 1");
+                    "1, or 0 and 1; for others say --classes, such as --classes 1,2");
   check_refused({"solve", "--data", folder / "both", "--loss", "hinge-squared"},
                 ": " + (folder / "both") +
                     ": line 3: the label is -1, which the loss hinge-squared does not take; labels must be "
-                    "-1 and 1, or 0 and 1");
+                    "-1 and 1, or 0 and 1; for others say --classes, such as --classes 1,2");
   check_refused(
       {"solve", "--data", folder / "bare"},
       ": " + (folder / "bare") + ": no row has an entry; each line should be 'label index:value …'");
@@ -182,4 +182,91 @@ TEST_CASE("cli: solve refuses bad input with one line") {
                 ": --labels " + rows + ": the labels of LIBSVM text stand in the text; leave --labels out");
   check_refused({"solve", "--data", rows, "--out", rows},
                 ": '" + rows + "' is an input, and would be overwritten; choose another name");
+}
+
+TEST_CASE("cli: solve reads what other programs write: a byte-order mark, indices from 0, labels 1 and 2") {
+  if (!have_lariat()) return;
+  const TemporaryFolder folder;
+  write_file(folder / "rows", six_rows);
+  const Json plain = solved({"--data", folder / "rows"});
+  write_file(folder / "bom", std::string("\xef\xbb\xbf") + six_rows);
+  CHECK(solved({"--data", folder / "bom"})["objective"] == plain["objective"]);
+  write_file(folder / "zero", "2 0:1 1:0.5\n1 0:-1 2:1\n2 0:2 1:-0.25\n1 1:1 2:-0.5\n2 0:0.5\n1 2:2\n");
+  const Json zero = solved({"--data", folder / "zero", "--zero-based", "--classes", "1,2"});
+  CHECK(zero["objective"] == plain["objective"]);
+  CHECK(zero["columns"] == 3);
+  check_refused({"solve", "--data", folder / "zero"},
+                ": " + (folder / "zero") +
+                    ": line 1: '0:1' has the index 0, but indices begin at 1; where they begin at 0, say "
+                    "--zero-based; write 'label index:value …'");
+  check_refused({"solve", "--data", folder / "zero", "--zero-based", "--classes", "1,3"},
+                ": " + (folder / "zero") + ": line 1: the label is 2, which is none of --classes 1,3");
+  for (const char* classes : {"1", "1,1", "1,2,3", "a,b", "1,nan"})
+    check_refused(
+        {"solve", "--data", folder / "zero", "--classes", classes},
+        " solve: --classes = " + std::string(classes) + ": must be two different labels, such as 1,2");
+  check_refused({"solve", "--data", folder / "rows", "--loss", "squared", "--classes", "1,2"},
+                ": --classes is about the labels of two classes, but the loss squared takes numbers");
+}
+
+TEST_CASE("cli: solve keeps no place for columns that never occur") {
+  if (!have_lariat()) return;
+  const TemporaryFolder folder;
+  // ½(w − 1)² + 0.1|w| at one of two hundred million indices.
+  write_file(folder / "rows", "1 200000000:1\n");
+  const Json json = solved({"--data", folder / "rows", "--loss", "squared", "--penalty", "0.1*l1"});
+  CHECK(json["columns"] == 200000000);
+  CHECK(json["objective"].get<double>() == doctest::Approx(0.095).epsilon(1e-12));
+  // What is written has a place for each.
+  write_file(folder / "few", "1 5:1\n-1 2:1\n");
+  solved({"--data", folder / "few", "--penalty", "0.01*l1", "--out", folder / "w"});
+  const lariat::Tensor w = lariat::Store::load(folder / "w").get("w");
+  CHECK(w.count() == 5);
+  CHECK(w.at(1) < 0);
+  CHECK(w.at(4) > 0);
+  CHECK(w.at(0) + w.at(2) + w.at(3) == 0);
+}
+
+TEST_CASE("cli: rows of one class have no best bias") {
+  if (!have_lariat()) return;
+  const TemporaryFolder folder;
+  write_file(folder / "rows", "1 1:1\n1 1:2\n1 2:1\n");
+  for (const char* command : {"solve", "path"})
+    for (const char* loss : {"logistic", "hinge-squared"})
+      check_refused({command, "--data", folder / "rows", "--loss", loss, "--bias"},
+                    ": " + (folder / "rows") +
+                        ": every row is of the class 1, so the loss falls for ever as the bias grows, and no "
+                        "solution is best; leave --bias out, or give rows of both classes");
+  CHECK(solved({"--data", folder / "rows"})["converged"] == true);
+  write_file(folder / "few", "1 1:1\n-1 1:2\n-1 2:1\n-1 1:3\n");
+  check_refused(
+      {"path", "--data", folder / "few", "--bias", "--folds", "4", "--lambdas", "2", "--quiet"},
+      ": " + (folder / "few") + ": " +
+          "without fold 3 of 4 every row is of the class -1, so the loss falls for ever as the bias grows, "
+          "and no solution is best; leave --bias out, or give rows of both classes");
+}
+
+TEST_CASE("cli: solve takes any convex op that is a penalty, and says what it cannot prove") {
+  if (!have_lariat()) return;
+  const TemporaryFolder folder;
+  write_file(folder / "rows", six_rows);
+  const Json named = solved({"--data", folder / "rows", "--penalty", "0.25*abs_penalty"});
+  CHECK(named["objective"] == solved({"--data", folder / "rows", "--penalty", "0.25*l1"})["objective"]);
+  CHECK(named["method"] == "newton");
+  const Json group = solved({"--data", folder / "rows", "--penalty", "0.25*norm2"});
+  CHECK(group["method"] == "fista");
+  CHECK(group["converged"] == true);
+  CHECK(group["relative_gap"].is_null());
+  CHECK(group["certificate"].get<std::string>().starts_with("stationary to "));
+  CHECK(group["certificate"].get<std::string>().ends_with("has no conjugate here"));
+  const ProgramRun path = run_lariat(
+      {"path", "--data", folder / "rows", "--penalty", "norm2", "--lambdas", "4", "--quiet", "--json", "-"});
+  CHECK(path.status == 0);
+  const Json points = Json::parse(path.out)["points"];
+  CHECK(points[0]["nonzeros"] == 0);
+  CHECK(points[3]["nonzeros"] == 3);
+  check_refused(
+      {"solve", "--data", folder / "rows", "--penalty", "0.25*norm2", "--method", "newton"},
+      ": L110: the method newton has no form for the penalty 0.25 * ‖w‖₂, which is not one of single "
+      "weights; use fista");
 }

@@ -69,7 +69,9 @@ TEST_CASE("libsvm: what is malformed is named with its line") {
         "line 1: '2:3' comes after index 2, but indices must ascend within a line" + form);
   CHECK(refusal("1 3:1 2:3\n") ==
         "line 1: '2:3' comes after index 3, but indices must ascend within a line" + form);
-  CHECK(refusal("1 0:1\n") == "line 1: '0:1' has the index 0, but indices begin at 1" + form);
+  CHECK(refusal("1 0:1\n") ==
+        "line 1: '0:1' has the index 0, but indices begin at 1; where they begin at 0, say --zero-based" +
+            form);
   CHECK(refusal("1 -1:1\n") == "line 1: '-1:1' is not index:value" + form);
   CHECK(refusal("1 5\n") == "line 1: '5' is not index:value" + form);
   CHECK(refusal("1 qid:3 1:1\n") == "line 1: 'qid:3' is not index:value" + form);

@@ -7,8 +7,66 @@ namespace lariat::convex {
 
 namespace {
 
-// Keeps coordinates without curvature in place; relative to the largest diagonal element.
-constexpr double ridge = 1e-12;
+// Keeps coordinates without curvature in place; relative to the column's own curvature, and where it has next
+// to none, to the largest.
+constexpr double ridge = 1e-13, least_ridge = 1e-19;
+
+double ridge_of(double curvature, double largest) {
+  return std::max({ridge * curvature, least_ridge * largest, 1e-300});
+}
+
+// The coordinates that are not zero, or not held there by a kink, with h' and h'' at their weights.
+struct Support {
+  std::vector<int64_t> places;  // in the set
+  std::vector<double> first, second;
+
+  Support(const QuadraticModel& model, std::span<const double> weights) {
+    for (size_t k = 0; k < weights.size(); ++k) {
+      const int64_t j = model.set[k];
+      if (weights[k] == 0 && model.penalty.selects(j)) continue;
+      const Derivatives h = model.penalty.derivatives(j, weights[k]);
+      places.push_back(static_cast<int64_t>(k));
+      first.push_back(h.first);
+      second.push_back(h.second);
+    }
+  }
+  size_t size() const { return places.size(); }
+};
+
+// What became of an exact step: it did not lower the model, or went all the way, or to a zero.
+enum class Exact { none, whole, cut };
+
+// Weights of the support, and whether all of the step to a goal was gone.
+struct Candidate {
+  std::vector<double> weights;
+  Exact kind = Exact::whole;
+};
+
+// Two ways towards a goal beyond which some coordinates with a kink change their sign: as far as the first of
+// them reaches zero, and all the way with zeros for these.
+std::vector<Candidate> candidates_for(const QuadraticModel& model, const Support& support,
+                                      std::span<const double> weights, std::span<const double> goal) {
+  double length = 1;
+  size_t first = SIZE_MAX;
+  Candidate clipped{{goal.begin(), goal.end()}};
+  for (size_t a = 0; a < support.size(); ++a) {
+    const double w = weights[support.places[a]];
+    if (!model.penalty.selects(model.set[support.places[a]]) || w * goal[a] >= 0) continue;
+    clipped.weights[a] = 0;
+    clipped.kind = Exact::cut;
+    if (const double reach = w / (w - goal[a]); reach < length) {
+      length = reach;
+      first = a;
+    }
+  }
+  if (first == SIZE_MAX) return {clipped};
+  Candidate cut{std::vector<double>(goal.size()), Exact::cut};
+  for (size_t a = 0; a < support.size(); ++a) {
+    const double w = weights[support.places[a]];
+    cut.weights[a] = a == first ? 0 : w + length * (goal[a] - w);
+  }
+  return {clipped, cut};
+}
 
 // XᵀDX in full, and q = g + XᵀDX·d kept up to date.
 class GramModel {
@@ -20,12 +78,12 @@ class GramModel {
       slope_.push_back(model.gradient[model.set[k]]);
       largest = std::max(largest, gram_.at(k, k));
     }
-    ridge_ = ridge * std::max(largest, 1e-12);
+    for (int64_t k = 0; k < gram_.size(); ++k) ridge_.push_back(ridge_of(gram_.at(k, k), largest));
     for (int64_t k = 0; k < gram_.size(); ++k)
       if (const double by = start[k] - model.weights[model.set[k]]; by != 0) move(k, by);
   }
 
-  double curvature(int64_t k) const { return gram_.at(k, k) + ridge_; }
+  double curvature(int64_t k) const { return gram_.at(k, k) + ridge_[k]; }
   double slope(int64_t k) const { return slope_[k]; }
   void move(int64_t k, double by) {
     const double* row = gram_.row(k);
@@ -35,66 +93,83 @@ class GramModel {
 
   // How many sweeps over `support` coordinates cost about as much as an exact step on them.
   static int64_t sweeps_worth(int64_t support) { return 3 + support / 30; }
+  static constexpr int most_exact = 50;
 
-  // Newton's step on the coordinates that are not zero, as far as the first of them reaches zero; exact
-  // there, since h is smooth between. False where that does not lower the model.
-  bool exact_step(std::vector<double>& weights) {
-    std::vector<int64_t> support;
-    for (int64_t k = 0; k < gram_.size(); ++k)
-      if (weights[k] != 0) support.push_back(k);
-    const size_t n = support.size();
-    if (n == 0) return false;
-    std::vector<double> hessian(n * n), step(n);
-    for (size_t a = 0; a < n; ++a) {
-      const int64_t k = support[a];
-      const Derivatives h = model_.penalty.derivatives(model_.set[k], weights[k]);
-      for (size_t b = 0; b < n; ++b) hessian[a * n + b] = gram_.at(k, support[b]);
-      hessian[a * n + a] += h.second + ridge_;
-      step[a] = -(slope_[k] + h.first);
+  // Newton's step on the support, as far as the first coordinate reaches zero; exact there, since h is smooth
+  // between. Columns that depend on each other need more of a ridge than others: along what they have in
+  // common the step is as long as the ridge lets it be, and rounding grows with it.
+  Exact exact_step(std::vector<double>& weights) {
+    const Support support(model_, weights);
+    if (support.size() == 0) return Exact::none;
+    for (double more = 1; more < 1e10; more *= 1e3) {
+      const std::vector<double> goal = newton_goal(support, weights, more);
+      if (goal.empty()) continue;
+      if (const Exact taken = take_better(support, goal, weights); taken != Exact::none) return taken;
     }
-    if (!solve_positive(hessian, step)) return false;
-    double length = 1;
-    size_t first = n;
-    for (size_t a = 0; a < n; ++a) {
-      const double w = weights[support[a]];
-      const bool selects = model_.penalty.selects(model_.set[support[a]]);
-      if (selects && w * (w + step[a]) < 0 && -w / step[a] < length) {
-        length = -w / step[a];
-        first = a;
-      }
-    }
-    std::vector<double> moved = slope_;
-    double change = 0;
-    for (size_t a = 0; a < n; ++a) {
-      const double by = length * step[a];
-      const double* row = gram_.row(support[a]);
-      for (int64_t i = 0; i < gram_.size(); ++i) moved[i] += by * row[i];
-      const int64_t j = model_.set[support[a]];
-      const double w = weights[support[a]], after = a == first ? 0 : w + by;
-      change += model_.penalty.value(j, after) - model_.penalty.value(j, w);
-    }
-    // q·d + ½ dᵀHd = ½ (q + q')·d
-    for (size_t a = 0; a < n; ++a)
-      change += 0.5 * length * step[a] * (slope_[support[a]] + moved[support[a]]);
-    if (!(change < 0)) return false;
-    for (size_t a = 0; a < n; ++a)
-      weights[support[a]] = a == first ? 0 : weights[support[a]] + length * step[a];
-    slope_ = std::move(moved);
-    return true;
+    return Exact::none;
   }
 
  private:
+  std::vector<double> newton_goal(const Support& support, std::span<const double> weights,
+                                  double more) const {
+    const size_t n = support.size();
+    std::vector<double> hessian(n * n), goal(n);
+    for (size_t a = 0; a < n; ++a) {
+      const int64_t k = support.places[a];
+      for (size_t b = 0; b < n; ++b) hessian[a * n + b] = gram_.at(k, support.places[b]);
+      hessian[a * n + a] += support.second[a] + more * ridge_[k];
+      goal[a] = -(slope_[k] + support.first[a]);
+    }
+    if (!solve_positive(hessian, goal)) return {};
+    for (size_t a = 0; a < n; ++a) goal[a] += weights[support.places[a]];
+    return goal;
+  }
+
+  Exact take_better(const Support& support, std::span<const double> goal, std::vector<double>& weights) {
+    double best = 0;
+    Exact taken = Exact::none;
+    std::vector<double> best_weights, best_slopes;
+    for (Candidate& candidate : candidates_for(model_, support, weights, goal)) {
+      std::vector<double> moved = slope_;
+      double change = 0;
+      for (size_t a = 0; a < support.size(); ++a) {
+        const int64_t k = support.places[a], j = model_.set[k];
+        const double by = candidate.weights[a] - weights[k];
+        const double* row = gram_.row(k);
+        for (int64_t i = 0; i < gram_.size(); ++i) moved[i] += by * row[i];
+        change += model_.penalty.value(j, candidate.weights[a]) - model_.penalty.value(j, weights[k]);
+      }
+      // q·d + ½ dᵀHd = ½ (q + q')·d
+      for (size_t a = 0; a < support.size(); ++a) {
+        const int64_t k = support.places[a];
+        change += 0.5 * (candidate.weights[a] - weights[k]) * (slope_[k] + moved[k]);
+      }
+      if (!(change < best)) continue;
+      best = change;
+      taken = candidate.kind;
+      best_weights = std::move(candidate.weights);
+      best_slopes = std::move(moved);
+    }
+    if (taken == Exact::none) return taken;
+    for (size_t a = 0; a < support.size(); ++a) weights[support.places[a]] = best_weights[a];
+    slope_ = std::move(best_slopes);
+    return taken;
+  }
+
   const QuadraticModel& model_;
   Gram gram_;
-  double ridge_ = 0;
-  std::vector<double> slope_;
+  std::vector<double> slope_, ridge_;
 };
 
 // The columns of X and D·X·d.
 class ColumnModel {
  public:
-  explicit ColumnModel(const QuadraticModel& model)
-      : model_(model), product_(static_cast<size_t>(model.matrix.rows)) {
+  /// Exact steps are left to another model where there is no kernel.
+  ColumnModel(const QuadraticModel& model, RowKernel* kernel, const ParallelFor& parallel)
+      : model_(model),
+        kernel_(kernel),
+        parallel_(parallel),
+        product_(static_cast<size_t>(model.matrix.rows)) {
     double largest = 0;
     for (const int64_t j : model.set) {
       const ColumnMatrix& x = model.matrix;
@@ -104,7 +179,7 @@ class ColumnModel {
       diagonal_.push_back(sum);
       largest = std::max(largest, sum);
     }
-    for (double& value : diagonal_) value += ridge * std::max(largest, 1e-12);
+    for (double& value : diagonal_) value += ridge_of(value, largest);
   }
   double curvature(int64_t k) const { return diagonal_[k]; }
   double slope(int64_t k) const {
@@ -117,11 +192,105 @@ class ColumnModel {
     for (int64_t e = x.starts[j]; e < x.starts[j + 1]; ++e)
       product_[x.entry_rows[e]] += by * x.values[e] * model_.curvature[x.entry_rows[e]];
   }
-  static int64_t sweeps_worth(int64_t) { return std::numeric_limits<int64_t>::max(); }
-  bool exact_step(std::vector<double>&) { return false; }
+  static int64_t sweeps_worth(int64_t) { return 10; }
+  static constexpr int most_exact = 5;
+
+  // Newton's step on the support, as that of GramModel: by the rows where there are fewer, else by conjugate
+  // gradients, which lower the model however early they end.
+  Exact exact_step(std::vector<double>& weights) {
+    if (kernel_ == nullptr) return Exact::none;
+    const Support support(model_, weights);
+    if (support.size() == 0) return Exact::none;
+    std::vector<int64_t> columns;
+    std::vector<double> at;
+    for (const int64_t k : support.places) {
+      columns.push_back(model_.set[k]);
+      at.push_back(weights[k]);
+    }
+    std::vector<double> slopes(product_);
+    for (size_t i = 0; i < slopes.size(); ++i) slopes[i] += model_.slopes[i];
+    const std::vector<double> by_rows = kernel_->solve(
+        {model_.matrix, columns, support.first, support.second, at, model_.curvature, slopes}, parallel_);
+    const Exact taken = by_rows.empty() ? Exact::none : take_better(support, columns, by_rows, weights);
+    if (taken != Exact::none) return taken;
+    std::vector<double> goal = conjugate_gradients(support, columns);
+    for (size_t a = 0; a < goal.size(); ++a) goal[a] += at[a];
+    return take_better(support, columns, goal, weights);
+  }
 
  private:
+  Exact take_better(const Support& support, std::span<const int64_t> columns, std::span<const double> goal,
+                    std::vector<double>& weights) {
+    double best = 0;
+    Exact taken = Exact::none;
+    std::vector<double> best_weights, best_along;
+    for (Candidate& candidate : candidates_for(model_, support, weights, goal)) {
+      std::vector<double> along(product_.size());
+      double change = 0;
+      for (size_t a = 0; a < columns.size(); ++a) {
+        const double w = weights[support.places[a]], by = candidate.weights[a] - w;
+        model_.matrix.add_column(columns[a], by, along.data());
+        change +=
+            model_.penalty.value(columns[a], candidate.weights[a]) - model_.penalty.value(columns[a], w);
+      }
+      for (size_t i = 0; i < along.size(); ++i)
+        change += along[i] * (model_.slopes[i] + product_[i] + 0.5 * along[i] * model_.curvature[i]);
+      if (!(change < best)) continue;
+      best = change;
+      taken = candidate.kind;
+      best_weights = std::move(candidate.weights);
+      best_along = std::move(along);
+    }
+    if (taken == Exact::none) return taken;
+    for (size_t a = 0; a < columns.size(); ++a) weights[support.places[a]] = best_weights[a];
+    for (size_t i = 0; i < best_along.size(); ++i) product_[i] += best_along[i] * model_.curvature[i];
+    return taken;
+  }
+
+  // (XᵀDX + h'')·step = force, with the diagonal as the preconditioner.
+  std::vector<double> conjugate_gradients(const Support& support, std::span<const int64_t> columns) const {
+    constexpr int most_steps = 300;
+    constexpr double reduction = 1e-5;
+    const size_t n = columns.size();
+    std::vector<double> step(n), residual(n), direction(n), image(n), inverse(n);
+    double energy = 0, first = 0;
+    for (size_t a = 0; a < n; ++a) residual[a] = -(slope(support.places[a]) + support.first[a]);
+    for (size_t a = 0; a < n; ++a) inverse[a] = 1 / (diagonal_[support.places[a]] + support.second[a]);
+    for (int count = 0; count < most_steps; ++count) {
+      double next = 0;
+      for (size_t a = 0; a < n; ++a) next += residual[a] * residual[a] * inverse[a];
+      if (count == 0) first = next;
+      if (!(next > reduction * reduction * first)) break;
+      const double keep = count == 0 ? 0 : next / energy;
+      energy = next;
+      std::vector<double> along(product_.size());
+      for (size_t a = 0; a < n; ++a) {
+        direction[a] = residual[a] * inverse[a] + keep * direction[a];
+        model_.matrix.add_column(columns[a], direction[a], along.data());
+      }
+      double curvature = 0;
+      for (size_t i = 0; i < along.size(); ++i) {
+        curvature += along[i] * along[i] * model_.curvature[i];
+        along[i] *= model_.curvature[i];
+      }
+      parallel_.run(static_cast<int64_t>(n), 64, [&](int64_t begin, int64_t end) {
+        for (int64_t a = begin; a < end; ++a)
+          image[a] = model_.matrix.dot(columns[a], along.data()) + support.second[a] * direction[a];
+      });
+      for (size_t a = 0; a < n; ++a) curvature += support.second[a] * direction[a] * direction[a];
+      if (!(curvature > 0)) break;
+      const double length = energy / curvature;
+      for (size_t a = 0; a < n; ++a) {
+        step[a] += length * direction[a];
+        residual[a] -= length * image[a];
+      }
+    }
+    return step;
+  }
+
   const QuadraticModel& model_;
+  RowKernel* kernel_;
+  const ParallelFor& parallel_;
   std::vector<double> product_, diagonal_;
 };
 
@@ -135,6 +304,11 @@ bool sweep(const QuadraticModel& problem, Model model, double tolerance, int mos
   for (int64_t k = 0; k < size; ++k) all[k] = k;
   bool whole = true;
   int64_t unsettled = 0;
+  int stale = 0;
+  double best = std::numeric_limits<double>::infinity();
+  const bool smooth = std::none_of(problem.set.begin(), problem.set.end(),
+                                   [&](int64_t j) { return problem.penalty.selects(j); });
+  if (smooth && model.exact_step(weights) != Exact::none) return true;
   for (int count = 0; count < most_sweeps; ++count) {
     const std::vector<int64_t>& visited = whole ? all : moving;
     std::vector<int64_t> next;
@@ -155,9 +329,14 @@ bool sweep(const QuadraticModel& problem, Model model, double tolerance, int mos
     if (worst > tolerance) {
       whole = false;
       if (++unsettled >= Model::sweeps_worth(static_cast<int64_t>(moving.size()))) {
-        constexpr int most_exact = 10;
-        for (int i = 0; i < most_exact && model.exact_step(weights); ++i) continue;
+        // Each that is cut makes a zero.
+        constexpr int most_stale = 10;
+        for (int i = 0; i < Model::most_exact && model.exact_step(weights) == Exact::cut; ++i) continue;
         unsettled = 0;
+        // Rounding in the model ends its use; the next one is made of fresh slopes.
+        stale = worst > 0.5 * best ? stale + 1 : 0;
+        best = std::min(best, worst);
+        if (stale == most_stale) return false;
       }
     } else if (whole) {
       return true;
@@ -170,8 +349,8 @@ bool sweep(const QuadraticModel& problem, Model model, double tolerance, int mos
 
 }  // namespace
 
-std::vector<double> descend(const QuadraticModel& model, double tolerance, int most_sweeps, GramCache& cache,
-                            const ParallelFor& parallel) {
+std::vector<double> descend(const QuadraticModel& model, double tolerance, int most_sweeps,
+                            DescentCache& cache, const ParallelFor& parallel) {
   constexpr double largest_gram = 3000;
   constexpr int few_sweeps = 30;
   const auto size = static_cast<double>(model.set.size());
@@ -184,14 +363,14 @@ std::vector<double> descend(const QuadraticModel& model, double tolerance, int m
   // Filling XᵀDX takes about entries²/rows steps; a sweep over columns touches each entry twice, at random.
   const double gram = entries * entries / static_cast<double>(std::max<int64_t>(1, model.matrix.rows)) +
                       few_sweeps * size * size / 4;
-  const bool small = size <= largest_gram;
+  const bool small = size <= largest_gram && !RowKernel::is_cheaper(model.matrix, model.set, model.penalty);
   if (!small || gram > 4 * few_sweeps * entries) {
     // What does not settle soon is ill-conditioned, and exact steps are worth their price.
-    const bool settled =
-        sweep(model, ColumnModel(model), tolerance, small ? few_sweeps : most_sweeps, weights);
+    const bool settled = sweep(model, ColumnModel(model, small ? nullptr : &cache.kernel, parallel),
+                               tolerance, small ? few_sweeps : most_sweeps, weights);
     if (settled || !small) return weights;
   }
-  sweep(model, GramModel(model, cache.get(model.matrix, model.set, model.curvature, parallel), weights),
+  sweep(model, GramModel(model, cache.gram.get(model.matrix, model.set, model.curvature, parallel), weights),
         tolerance, most_sweeps, weights);
   return weights;
 }

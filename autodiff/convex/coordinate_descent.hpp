@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "autodiff/convex/gram.hpp"
+#include "autodiff/convex/row_kernel.hpp"
 #include "autodiff/convex/separable_penalty.hpp"
 
 namespace lariat::convex {
@@ -15,16 +16,23 @@ struct QuadraticModel {
   const SeparablePenalty& penalty;
   std::span<const int64_t> set;
   std::span<const double> gradient;   ///< g, of every coordinate
+  std::span<const double> slopes;     ///< ℓ', of every row: g = Xᵀ·ℓ'
   std::span<const double> curvature;  ///< D, of every row
   std::span<const double> weights;    ///< w, of every coordinate
 };
 
+/// What is worth keeping from one model to the next.
+struct DescentCache {
+  GramCache gram;
+  RowKernel kernel;
+};
+
 /// The weights w + d of `set`, which ascends, after cyclic coordinate descent until no coordinate's
 /// optimality is off by more than `tolerance`, in units of the gradient, or after `most_sweeps`. Small sets
-/// keep XᵀDX and take exact steps on the coordinates that are not zero once those have settled; large ones
-/// keep X·d (Yuan, Ho and Lin 2012, newGLMNET, section 4). The result is the same for every number of
+/// keep XᵀDX, large ones X·d (Yuan, Ho and Lin 2012, newGLMNET, section 4); both take Newton's step on the
+/// coordinates that are not zero once those have settled. The result is the same for every number of
 /// threads.
-std::vector<double> descend(const QuadraticModel& model, double tolerance, int most_sweeps, GramCache& cache,
-                            const ParallelFor& parallel);
+std::vector<double> descend(const QuadraticModel& model, double tolerance, int most_sweeps,
+                            DescentCache& cache, const ParallelFor& parallel);
 
 }  // namespace lariat::convex

@@ -3,81 +3,232 @@
 #include <algorithm>
 #include <cmath>
 
+#include "autodiff/convex/gram.hpp"
+
 namespace lariat::convex {
 
 namespace {
 
-// How far a dual point may be outside by rounding alone.
-constexpr double rounding = 1e-11;
+double length(const Tensor& tensor) {
+  double squares = 0;
+  for (const double x : tensor.values<double>()) squares += x * x;
+  return std::sqrt(squares);
+}
 
-// Solves the symmetric a·x = b in place by Gaussian elimination with pivoting; false where a is singular.
-bool solve_small(std::vector<double> a, std::vector<double>& b) {
-  const size_t n = b.size();
-  for (size_t k = 0; k < n; ++k) {
-    size_t pivot = k;
-    for (size_t i = k + 1; i < n; ++i)
-      if (std::abs(a[i * n + k]) > std::abs(a[pivot * n + k])) pivot = i;
-    if (a[pivot * n + k] == 0) return false;
-    for (size_t j = 0; j < n; ++j) std::swap(a[k * n + j], a[pivot * n + j]);
-    std::swap(b[k], b[pivot]);
-    for (size_t i = k + 1; i < n; ++i) {
-      const double factor = a[i * n + k] / a[k * n + k];
-      for (size_t j = k; j < n; ++j) a[i * n + j] -= factor * a[k * n + j];
-      b[i] -= factor * b[k];
+// The search for a dual point.
+class DualPoint {
+ public:
+  DualPoint(const ConditionedModel& conditioned, RowLoss& loss, const SeparablePenalty& penalty,
+            const ParallelFor& parallel, double margin)
+      : conditioned_(conditioned),
+        loss_(loss),
+        penalty_(penalty),
+        parallel_(parallel),
+        margin_(margin),
+        columns_(conditioned.model().matrix.columns()) {}
+
+  // Whether scaling by as much as rounding is off can bring slope j into the domain of h_j*, at a price far
+  // below `negligible`.
+  bool is_wide(int64_t j, double rounding, double negligible) const {
+    const Interval domain = penalty_.conjugate_domain(j);
+    if (std::isfinite(domain.high) || std::isfinite(domain.low))
+      return margin_ * std::min(domain.high, -domain.low) >= rounding && margin_ > 0;
+    const Interval kink = penalty_.kink(j);
+    return std::max(penalty_.conjugate(j, kink.high + rounding),
+                    penalty_.conjugate(j, kink.low - rounding)) <= negligible;
+  }
+
+  // The largest c <= 1 with −c·g_j in the domain of h_j*, for every wide column that is not held.
+  double feasible_scale(std::span<const double> g, double rounding, bool only_wide) const {
+    double scale = 1;
+    for (int64_t j = 0; j < columns_; ++j) {
+      const Interval domain = penalty_.conjugate_domain(j);
+      if (held_.empty() ? only_wide && !is_wide(j, rounding, 0) : held_[j]) continue;
+      if (-g[j] > domain.high) scale = std::min(scale, domain.high / -g[j]);
+      if (-g[j] < domain.low) scale = std::min(scale, domain.low / -g[j]);
     }
+    return scale;
   }
-  for (size_t k = n; k-- > 0;) {
-    for (size_t j = k + 1; j < n; ++j) b[k] -= a[k * n + j] * b[j];
-    b[k] /= a[k * n + k];
+
+  double gap(std::span<const double> v, const Tensor& z, const RowLoss::Point& at, double objective,
+             double tolerance, bool even_far);
+
+ private:
+  void measure();
+  double cost(int64_t j, double v, double slope) const {
+    return penalty_.value(j, v) + penalty_.conjugate(j, slope) - v * slope;
   }
-  return true;
+  bool is_inside(int64_t j, double slope) const {
+    const Interval domain = penalty_.conjugate_domain(j);
+    return slope >= domain.low && slope <= domain.high;
+  }
+  // Lists the narrow columns whose −g_j is not where it should be, and where that is. False where there are
+  // no more than before.
+  bool hold(std::span<const double> v, double negligible);
+  double worst_deviation() const;
+  bool solve_held(std::vector<double>& deviations) const;
+  bool bring_in();
+  bool scale_in();
+
+  const ConditionedModel& conditioned_;
+  RowLoss& loss_;
+  const SeparablePenalty& penalty_;
+  const ParallelFor& parallel_;
+  const double margin_;  // what scaling may cost, relative; 0: no column is wide
+  const int64_t columns_;
+  Tensor z_;
+  RowLoss::Point at_;
+  std::vector<double> g_;
+  double rounding_ = 0;
+  std::vector<int64_t> set_;    // the columns that are held
+  std::vector<double> wanted_;  // their −g
+  std::vector<bool> held_;
+};
+
+void DualPoint::measure() {
+  const double* u = at_.slope.data<double>();
+  Twofold sum;
+  for (int64_t i = 0; i < at_.slope.count(); ++i) sum.add(u[i]);
+  g_.resize(static_cast<size_t>(columns_));
+  constexpr int64_t entries_per_task = 4096;
+  const int64_t each = 1 + conditioned_.written().matrix.starts.back() / std::max<int64_t>(1, columns_);
+  parallel_.run(columns_, 1 + entries_per_task / each, [&](int64_t begin, int64_t end) {
+    for (int64_t j = begin; j < end; ++j) g_[j] = conditioned_.slope(j, u, sum);
+  });
+  rounding_ = slope_rounding(z_, at_);
 }
 
-// Whether the free coordinates' gradients are zero to rounding.
-bool centred(const ColumnMatrix& x, std::span<const int64_t> free, const double* slope) {
-  for (const int64_t j : free) {
-    double magnitude = 0;
-    for (int64_t k = x.starts[j]; k < x.starts[j + 1]; ++k)
-      magnitude += std::abs(x.values[k] * slope[x.entry_rows[k]]);
-    if (std::abs(x.dot(j, slope)) > rounding * magnitude) return false;
+bool DualPoint::hold(std::span<const double> v, double negligible) {
+  held_.resize(static_cast<size_t>(columns_));
+  const size_t before = set_.size();
+  for (int64_t j = 0; j < columns_; ++j) {
+    if (held_[j] || is_wide(j, rounding_, negligible)) continue;
+    const Interval kink = penalty_.kink(j), domain = penalty_.conjugate_domain(j);
+    if (is_inside(j, -g_[j]) && cost(j, v[j], -g_[j]) <= negligible && !penalty_.is_free(j)) continue;
+    double slope = v[j] != 0 ? penalty_.derivatives(j, v[j]).first : std::clamp(-g_[j], kink.low, kink.high);
+    slope = std::clamp(slope, domain.low, domain.high);
+    held_[j] = true;
+    const auto place = std::lower_bound(set_.begin(), set_.end(), j) - set_.begin();
+    set_.insert(set_.begin() + place, j);
+    wanted_.insert(wanted_.begin() + place, slope);
   }
-  return true;
+  return set_.size() > before;
 }
 
-// Newton's method along the free coordinates.
-std::optional<RowLoss::Point> centre(const ColumnMatrix& x, RowLoss& loss, std::span<const int64_t> free,
-                                     Tensor& z, RowLoss::Point point) {
+double DualPoint::worst_deviation() const {
+  double worst = 0;
+  for (size_t k = 0; k < set_.size(); ++k) worst = std::max(worst, std::abs(-g_[set_[k]] - wanted_[k]));
+  return worst;
+}
+
+// H⁻¹ times the deviations, H being X̃ᵀDX̃ of the held columns with h''.
+bool DualPoint::solve_held(std::vector<double>& deviations) const {
+  const std::span<const double> curvature = at_.curvature.values<double>();
+  const Gram gram(conditioned_.model().matrix, set_, curvature, Gram(), {}, parallel_);
+  const size_t n = set_.size();
+  for (double ridge = 1e-13; ridge < 1e-6; ridge *= 100) {
+    std::vector<double> hessian(n * n), solution = deviations;
+    double largest = 0;
+    for (size_t a = 0; a < n; ++a)
+      largest = std::max(largest, gram.at(static_cast<int64_t>(a), static_cast<int64_t>(a)));
+    for (size_t a = 0; a < n; ++a) {
+      std::copy_n(gram.row(static_cast<int64_t>(a)), n, hessian.begin() + static_cast<int64_t>(a * n));
+      hessian[a * n + a] += ridge * std::max(hessian[a * n + a], 1e-6 * largest);
+    }
+    if (!solve_positive(hessian, solution)) continue;
+    deviations = std::move(solution);
+    return true;
+  }
+  return false;
+}
+
+// Newton's method along the held columns.
+bool DualPoint::bring_in() {
   constexpr int most_steps = 20;
-  constexpr size_t most_free = 64;
-  if (free.size() > most_free) return std::nullopt;
+  constexpr size_t most_held = 3000;
+  if (set_.size() > most_held) return false;
+  double previous = std::numeric_limits<double>::infinity();
   for (int step = 0; step < most_steps; ++step) {
-    if (centred(x, free, point.slope.data<double>())) return point;
-    std::vector<double> hessian, move;
-    for (const int64_t a : free) {
-      std::vector<double> weighted(static_cast<size_t>(x.rows));
-      for (int64_t k = x.starts[a]; k < x.starts[a + 1]; ++k)
-        weighted[x.entry_rows[k]] = x.values[k] * point.curvature.data<double>()[x.entry_rows[k]];
-      for (const int64_t b : free) hessian.push_back(x.dot(b, weighted.data()));
-      move.push_back(-x.dot(a, point.slope.data<double>()));
-    }
-    if (!solve_small(std::move(hessian), move)) return std::nullopt;
-    for (size_t i = 0; i < free.size(); ++i) x.add_column(free[i], move[i], z.data<double>());
-    point = loss.at(z);
+    const double worst = worst_deviation();
+    if (worst <= 2 * rounding_ || (step > 2 && worst > previous / 2)) break;
+    previous = worst;
+    std::vector<double> move;
+    for (size_t k = 0; k < set_.size(); ++k) move.push_back(-g_[set_[k]] - wanted_[k]);
+    if (!solve_held(move)) return false;
+    for (size_t k = 0; k < set_.size(); ++k)
+      conditioned_.model().matrix.add_column(set_[k], move[k], z_.data<double>());
+    std::optional<RowLoss::Point> at = loss_.at_if_finite(z_);
+    if (!at) return false;
+    at_ = std::move(*at);
+    measure();
   }
-  return std::nullopt;
+  return worst_deviation() <= 100 * rounding_;
 }
 
-// The largest c in [0, 1] with −c·g_j in the domain of every h_j*.
-double feasible_scale(const SeparablePenalty& penalty, std::span<const int64_t> among,
-                      std::span<const double> g) {
-  double scale = 1;
-  for (const int64_t j : among) {
-    const Interval domain = penalty.conjugate_domain(j);
-    if (domain.low == 0 && domain.high == 0) continue;
-    if (-g[j] > domain.high) scale = std::min(scale, domain.high / -g[j]);
-    if (-g[j] < domain.low) scale = std::min(scale, domain.low / -g[j]);
+// Scales the slopes until those that are not held are inside, a little more than needed, for they are only
+// reached to rounding.
+bool DualPoint::scale_in() {
+  constexpr int most_attempts = 5;
+  double margin = std::max(margin_ / 10, 1e-14);
+  for (int attempt = 0; attempt < most_attempts; ++attempt, margin *= 10) {
+    const double feasible = feasible_scale(g_, rounding_, false);
+    if (feasible >= 1) return true;
+    const double scale = feasible * (1 - margin);
+    const auto slopes = at_.slope.values<double>();
+    std::vector<double> wanted(slopes.begin(), slopes.end());
+    for (double& slope : wanted) slope *= scale;
+    for (double& slope : wanted_) slope *= scale;
+    std::optional<RowLoss::Point> at = loss_.with_slopes(z_, std::move(at_), wanted);
+    if (!at) return false;
+    at_ = std::move(*at);
+    measure();
   }
-  return scale;
+  return false;
+}
+
+double DualPoint::gap(std::span<const double> v, const Tensor& z, const RowLoss::Point& at, double objective,
+                      double tolerance, bool even_far) {
+  constexpr double none = std::numeric_limits<double>::infinity();
+  // A deviation of this share of the slopes belongs to a point far from the optimum.
+  constexpr double near = 1e-3;
+  z_ = z.clone();
+  at_ = at;
+  measure();
+  const double negligible =
+      1e-3 * tolerance * std::abs(objective) / static_cast<double>(std::max<int64_t>(1, columns_));
+  constexpr int most_rounds = 4;
+  for (int round = 0; hold(v, negligible) && round < most_rounds; ++round) {
+    if (!even_far && worst_deviation() > near * length(at_.slope)) return none;
+    if (!bring_in()) return none;
+  }
+  if (!scale_in()) return none;
+  std::vector<double> remainder(set_.size());
+  std::vector<double> slopes(g_.size());
+  for (size_t j = 0; j < slopes.size(); ++j) slopes[j] = -g_[j];
+  for (size_t k = 0; k < set_.size(); ++k) {
+    const double off = slopes[set_[k]] - wanted_[k];
+    if (std::abs(off) > 20 * rounding_ && is_inside(set_[k], slopes[set_[k]])) continue;
+    remainder[k] = off;
+    slopes[set_[k]] = wanted_[k];
+  }
+  const double *from = z.data<double>(), *to = z_.data<double>(), *u = at_.slope.data<double>();
+  double gap = at.value - at_.value;
+  for (int64_t i = 0; i < z.count(); ++i) gap -= u[i] * (from[i] - to[i]);
+  for (int64_t j = 0; j < columns_; ++j)
+    if (!penalty_.is_free(j)) gap += cost(j, v[j], slopes[j]);
+  if (std::any_of(remainder.begin(), remainder.end(), [](double x) { return x != 0; })) {
+    std::vector<double> move = remainder;
+    if (!solve_held(move)) return none;
+    double tilt = 0;
+    for (size_t k = 0; k < move.size(); ++k) tilt += move[k] * remainder[k];
+    // Where c² = δᵀH⁻¹δ, the excess e is at most gap + c·√(2e), for e is at least half the square of the way
+    // to the optimum in the norm of H.
+    const double root = std::sqrt(tilt / 2) + std::sqrt(tilt / 2 + std::max(gap, 0.0));
+    gap = root * root;
+  }
+  // No difference of objectives is known better than to their rounding.
+  const double least = std::numeric_limits<double>::epsilon() * std::abs(objective);
+  return std::isnan(gap) ? none : std::max(gap, 0.0) + least;
 }
 
 }  // namespace
@@ -100,44 +251,36 @@ Tensor prediction_of(const LinearModel& model, std::span<const double> w, const 
   return z;
 }
 
-std::optional<double> duality_gap(const LinearModel& model, RowLoss& loss, const SeparablePenalty& penalty,
-                                  std::span<const int64_t> all, std::span<const double> w, const Tensor& z,
-                                  const RowLoss::Point& at, std::span<const double> gradient, bool even_far,
-                                  const ParallelFor& parallel) {
-  // A slope that has to be scaled by less belongs to a gap of some percent.
+double slope_rounding(const Tensor& z, const RowLoss::Point& at) {
+  const double *x = z.data<double>(), *u = at.slope.data<double>(), *d = at.curvature.data<double>();
+  double squares = 0;
+  for (int64_t i = 0; i < z.count(); ++i) {
+    const double uncertain = std::abs(u[i]) + std::abs(d[i] * x[i]);
+    squares += uncertain * uncertain;
+  }
+  return 8 * std::numeric_limits<double>::epsilon() / 2 * std::sqrt(squares);
+}
+
+std::optional<Bound> DualityGap::at(const SeparablePenalty& penalty, std::span<const double> w,
+                                    double tolerance, const Glance& glance, bool even_far) const {
+  // Slopes that have to be scaled by less belong to a gap of some percent.
   constexpr double near = 0.97;
-  const ColumnMatrix& x = model.matrix;
-  std::vector<int64_t> free;
-  for (const int64_t j : all)
-    if (penalty.is_free(j) && x.entries(j) > 0) free.push_back(j);
-  if (!even_far && feasible_scale(penalty, all, gradient) < near) return std::nullopt;
-  Tensor dual_z = z.clone();
-  std::optional<RowLoss::Point> dual = at;
-  std::vector<double> g(gradient.begin(), gradient.end());
-  if (!centred(x, free, at.slope.data<double>())) {
-    dual = centre(x, loss, free, dual_z, at);
-    if (!dual) return std::nullopt;
-    products(x, dual->slope.data<double>(), all, g, parallel);
-  }
-  // A little inside, for the slopes are only reached to rounding; further where that does not do.
-  double margin = 0.1 * rounding;
-  for (int attempt = 0;; ++attempt, margin *= 100) {
-    const double feasible = feasible_scale(penalty, all, g);
-    if (feasible > 1 - (attempt > 0 ? rounding : 0)) break;
-    if (attempt == 3) return std::nullopt;
-    const double scale = feasible * (1 - margin);
-    std::vector<double> wanted(dual->slope.data<double>(), dual->slope.data<double>() + z.count());
-    for (double& slope : wanted) slope *= scale;
-    dual = loss.with_slopes(dual_z, std::move(*dual), wanted);
-    if (!dual) return std::nullopt;
-    products(x, dual->slope.data<double>(), all, g, parallel);
-  }
-  const double *from = z.data<double>(), *to = dual_z.data<double>(), *u = dual->slope.data<double>();
-  double gap = at.value - dual->value;
-  for (int64_t i = 0; i < z.count(); ++i) gap -= u[i] * (from[i] - to[i]);
-  for (const int64_t j : all)
-    if (!penalty.is_free(j)) gap += penalty.value(j, w[j]) + penalty.conjugate(j, -g[j]) + w[j] * g[j];
-  return std::max(gap, 0.0);
+  const double margin = std::clamp(tolerance / 100, 1e-13, 1e-10);
+  DualPoint dual(conditioned_, loss_, penalty, parallel_, margin);
+  if (!even_far && dual.feasible_scale(glance.gradient, glance.rounding, true) < near) return std::nullopt;
+  Tensor z = loss_.zeros();
+  conditioned_.predict(w, z.data<double>());
+  const std::optional<RowLoss::Point> at = loss_.at_if_finite(z);
+  if (!at) return even_far ? std::optional(Bound{}) : std::nullopt;
+  const std::vector<double> v = conditioned_.conditioned(w);
+  Bound bound{.objective = at->value + penalty.total(v)};
+  bound.gap = dual.gap(v, z, *at, bound.objective, tolerance, even_far);
+  constexpr double nearly = 1e-6;
+  if (!even_far || bound.relative() <= tolerance || bound.relative() > nearly) return bound;
+  // Near the optimum a dual point with every slope in its place is better than a scaled one.
+  DualPoint exact(conditioned_, loss_, penalty, parallel_, 0);
+  bound.gap = std::min(bound.gap, exact.gap(v, z, *at, bound.objective, tolerance, false));
+  return bound;
 }
 
 }  // namespace lariat::convex

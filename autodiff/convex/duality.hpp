@@ -2,7 +2,8 @@
 
 #include <optional>
 
-#include "autodiff/convex/linear_model.hpp"
+#include "autodiff/convex/conditioning.hpp"
+#include "autodiff/convex/method.hpp"
 #include "autodiff/convex/row_loss.hpp"
 
 namespace lariat::convex {
@@ -14,15 +15,40 @@ void products(const ColumnMatrix& matrix, const double* d, std::span<const int64
 /// z = X·w + offset.
 Tensor prediction_of(const LinearModel& model, std::span<const double> w, const RowLoss& loss);
 
-/// The duality gap of Σ_i ℓ_i(z_i) + h(w) at w, for any convex ℓ and h: the dual point is the slope ℓ'(z),
-/// scaled until h* is finite, and where coordinates are free of penalty moved along them until their gradient
-/// is zero. The primal exceeds the optimum by at most the gap. `all` lists the coordinates, and `gradient` is
-/// Xᵀℓ'(z). Nothing where no dual point was found, or, unless `even_far`, where the gap is certain to be
-/// large. With u = ℓ'(z°) the gap is a sum of terms that are 0 or more, so it stays exact when it is small:
-///   Σ_i ℓ_i(z_i) − ℓ_i(z°_i) − u_i(z_i − z°_i)  +  Σ_j h_j(w_j) + h_j*(−X_jᵀu) + w_j X_jᵀu.
-std::optional<double> duality_gap(const LinearModel& model, RowLoss& loss, const SeparablePenalty& penalty,
-                                  std::span<const int64_t> all, std::span<const double> w, const Tensor& z,
-                                  const RowLoss::Point& at, std::span<const double> gradient, bool even_far,
-                                  const ParallelFor& parallel);
+/// What a slope X̃_jᵀ·ℓ'(z) is off by at least, for z and ℓ' are rounded to doubles.
+double slope_rounding(const Tensor& z, const RowLoss::Point& at);
+
+/// What a method has of X̃ᵀℓ'(z), and how much rounding is in it.
+struct Glance {
+  std::span<const double> gradient;
+  double rounding = 0;
+};
+
+/// The duality gap of Σ_i ℓ_i(z_i) + h(w) at weights as written, for any convex ℓ and h. It rests on the
+/// matrix as written, by sums of 106 bits: nothing that the method computed enters it. `penalty` is h in the
+/// conditioned coordinates.
+///
+/// The dual point is the slope u = ℓ'(z°): that at z, moved along the columns whose h_j* is narrower than
+/// rounding or steep (coordinates without penalty among them) until their slope is where it should be, and
+/// scaled until every other h_j* is finite. With such a u the gap is a sum of terms that are 0 or more, so it
+/// stays exact when it is small:
+///   Σ_i ℓ_i(z_i) − ℓ_i(z°_i) − u_i(z_i − z°_i)  +  Σ_j h_j(v_j) + h_j*(−g_j) + v_j g_j,   g = X̃ᵀu.
+/// What rounding leaves of the narrow columns' slopes, δ, is no more than a tilt of the problem by δᵀv; it is
+/// counted by δᵀH⁻¹δ, twice the decrement of Newton's method.
+///
+/// Nothing where a glance tells that the gap is large, unless `even_far`.
+class DualityGap {
+ public:
+  DualityGap(const ConditionedModel& conditioned, RowLoss& loss, const ParallelFor& parallel)
+      : conditioned_(conditioned), loss_(loss), parallel_(parallel) {}
+
+  std::optional<Bound> at(const SeparablePenalty& penalty, std::span<const double> w, double tolerance,
+                          const Glance& glance, bool even_far) const;
+
+ private:
+  const ConditionedModel& conditioned_;
+  RowLoss& loss_;
+  const ParallelFor& parallel_;
+};
 
 }  // namespace lariat::convex

@@ -12,8 +12,8 @@
 
 namespace lariat::convex {
 
-SmoothFunction::SmoothFunction(Value loss, const Coordinates& coordinates, std::span<const Value> zeroed,
-                               Executor& executor)
+GraphFunction::GraphFunction(Value loss, const Coordinates& coordinates, std::span<const Value> zeroed,
+                             Executor& executor)
     : executor_(executor) {
   Graph graph;
   const Value value = copy_without(loss, zeroed, {}, graph);
@@ -32,7 +32,7 @@ SmoothFunction::SmoothFunction(Value loss, const Coordinates& coordinates, std::
   program_ = std::make_unique<Program>(graph);
 }
 
-double SmoothFunction::at(std::span<const double> w, std::span<double> gradient) {
+double GraphFunction::operator()(std::span<const double> w, std::span<double> gradient) {
   size_t next = 0;
   for (const std::string& name : names_) {
     const std::span<double> tensor = store_.get(name).values<double>();
@@ -43,10 +43,30 @@ double SmoothFunction::at(std::span<const double> w, std::span<double> gradient)
   next = 0;
   for (size_t i = 1; i < results.size(); ++i)
     for (const double value : results[i].values<double>()) gradient[next++] = value;
-  const double value = results[0].item();
-  if (!std::isfinite(value))
-    throw JobError(fmt::format("the loss is {}; look for data far from 1, or scale them", value));
-  return value;
+  return results[0].item();
+}
+
+RowFunction::RowFunction(const LinearModel& model, RowLoss& loss, const ParallelFor& parallel)
+    : model_(model), loss_(loss), parallel_(parallel), all_(static_cast<size_t>(model.matrix.columns())) {
+  std::iota(all_.begin(), all_.end(), int64_t{0});
+}
+
+double RowFunction::operator()(std::span<const double> v, std::span<double> gradient) {
+  const Tensor z = prediction_of(model_, v, loss_);
+  const std::optional<RowLoss::Point> at = loss_.at_if_finite(z);
+  if (!at) return std::numeric_limits<double>::infinity();
+  products(model_.matrix, at->slope.data<double>(), all_, gradient, parallel_);
+  rounding_ = slope_rounding(z, *at);
+  return at->value;
+}
+
+void SeparableProx::prox(std::span<const double> v, double step, std::span<double> to) {
+  for (size_t j = 0; j < v.size(); ++j) to[j] = penalty_.prox(static_cast<int64_t>(j), v[j], step);
+}
+
+void SeparableProx::distances(std::span<const double> w, std::span<const double> g, double,
+                              std::span<double> to) {
+  for (size_t j = 0; j < w.size(); ++j) to[j] = penalty_.distance(static_cast<int64_t>(j), w[j], -g[j]);
 }
 
 namespace {
@@ -67,72 +87,103 @@ bool bounded(double value, double at_next, std::span<const double> g, std::span<
 
 }  // namespace
 
-Result proximal_gradient(SmoothFunction& f, const SeparablePenalty& penalty, std::vector<double> start,
-                         bool accelerated, const StoppingRule& rule, const Certifier& certifier) {
+Result proximal_gradient(const SmoothFunction& f, ProxFunction& penalty, std::vector<double> start,
+                         bool accelerated, const StoppingRule& rule, const Judge& judge) {
   // A constant that was once needed is not needed everywhere, so it is let down slowly.
   constexpr double decay = 0.98;
-  constexpr int64_t iterations_per_gap = 10;
+  constexpr int64_t iterations_per_gap = 10, most_idle = 5000;
   constexpr double largest_constant = 1e300;
+  // Coordinates whose gradients are smaller than this beside the largest are not told apart.
+  constexpr double least_scale = 1e-12;
+  constexpr double vanished = 1e-30;
   const size_t count = start.size();
   std::vector<double> w = std::move(start), y = w, next(count), move(count), g(count), g_next(count);
-  double constant = 1, momentum = 1, scale = 1e-300;
-  double value = f.at(y, g), at_w = value;
+  double constant = 1, momentum = 1;
+  double value = f(y, g), at_w = value;
+  if (!std::isfinite(value))
+    throw JobError(fmt::format("the loss is {}; look for data far from 1, or scale them", value));
   Result result;
-  std::vector<double> g_w = g;
-  for (const double slope : g) scale = std::max(scale, std::abs(slope));
-  std::vector<int64_t> all(count);
-  std::iota(all.begin(), all.end(), int64_t{0});
+  std::vector<double> g_w = g, scale(count), distance(count), ahead(count);
+  const double at_start = std::abs(value);
+  double best_objective = std::numeric_limits<double>::infinity(), best_gap = best_objective;
+  double objective = 0;
+  int64_t idle = 0;
+  bool stuck = false;
   for (int64_t iteration = 0;; ++iteration) {
-    double stationarity = 0;
+    double stationarity = 0, largest = 0;
     int64_t nonzeros = 0;
     for (size_t j = 0; j < count; ++j) {
-      stationarity = std::max(stationarity, penalty.distance(static_cast<int64_t>(j), w[j], -g_w[j]));
+      scale[j] = std::max(scale[j], std::abs(g_w[j]));
+      largest = std::max(largest, scale[j]);
+    }
+    bool settled = true;
+    penalty.distances(w, g_w, 1 / constant, distance);
+    for (size_t j = 0; j < count; ++j) {
+      stationarity = std::max(stationarity, distance[j]);
+      settled &= distance[j] <= rule.tolerance * std::max(scale[j], least_scale * largest);
       nonzeros += w[j] != 0;
     }
-    const double objective = at_w + penalty.total(w);
+    if (iteration % iterations_per_gap == 0 || iteration == rule.most_iterations || settled || stuck)
+      objective = at_w + penalty.total(w);
     result.reached = {iteration, objective, std::numeric_limits<double>::infinity(), stationarity, nonzeros};
-    const bool last = iteration == rule.most_iterations || stationarity == 0;
-    if (certifier.model && (last || iteration % iterations_per_gap == 0)) {
-      const Tensor z = prediction_of(*certifier.model, w, *certifier.loss);
-      const RowLoss::Point at = certifier.loss->at(z);
-      result.gap = duality_gap(*certifier.model, *certifier.loss, penalty, all, w, z, at, g_w, true,
-                               *certifier.parallel)
-                       .value_or(std::numeric_limits<double>::infinity());
-      result.reached.relative_gap = result.gap / std::max(std::abs(objective), 1e-300);
+    const bool vanishes = judge && std::abs(objective) < vanished * at_start;
+    const bool last = iteration == rule.most_iterations || stationarity == 0 || stuck || vanishes;
+    if (judge && (last || iteration % iterations_per_gap == 0)) {
+      if (const std::optional<Bound> bound = judge(w, g_w, last)) {
+        result.bound = *bound;
+        result.reached.relative_gap = bound->relative();
+      }
     }
     if (rule.progress) rule.progress(result.reached);
-    result.converged = certifier.model ? result.reached.relative_gap <= rule.tolerance
-                                       : stationarity <= rule.tolerance * scale;
-    if (result.converged || last) break;
+    result.converged = judge ? result.reached.relative_gap <= rule.tolerance : settled;
+    if (result.converged || last) {
+      result.ending = vanishes                            ? Ending::vanishing
+                      : iteration == rule.most_iterations ? Ending::iterations
+                                                          : Ending::stagnation;
+      break;
+    }
+    const bool gained = objective < best_objective - 1e-15 * std::abs(best_objective) ||
+                        result.reached.relative_gap < 0.99 * best_gap;
+    idle = gained ? 0 : idle + 1;
+    best_objective = std::min(best_objective, objective);
+    best_gap = std::min(best_gap, result.reached.relative_gap);
 
     double at_next = 0;
     for (;; constant *= 2) {
-      for (size_t j = 0; j < count; ++j) {
-        next[j] = penalty.prox(static_cast<int64_t>(j), y[j] - g[j] / constant, 1 / constant);
-        move[j] = next[j] - y[j];
-      }
-      at_next = f.at(next, g_next);
+      for (size_t j = 0; j < count; ++j) ahead[j] = y[j] - g[j] / constant;
+      penalty.prox(ahead, 1 / constant, next);
+      for (size_t j = 0; j < count; ++j) move[j] = next[j] - y[j];
+      at_next = f(next, g_next);
       if (bounded(value, at_next, g, g_next, move, constant) || constant > largest_constant) break;
+    }
+    if (!std::isfinite(at_next) || idle >= most_idle || (next == w && y == w)) {
+      stuck = true;
+      continue;
     }
     constant *= decay;
     double against = 0;
     for (size_t j = 0; j < count; ++j) against += (y[j] - next[j]) * (next[j] - w[j]);
     if (against > 0) momentum = 1;
     const double momentum_next = (1 + std::sqrt(1 + 4 * momentum * momentum)) / 2;
-    const double ahead = accelerated && against <= 0 ? (momentum - 1) / momentum_next : 0;
+    const double further = accelerated && against <= 0 ? (momentum - 1) / momentum_next : 0;
     momentum = momentum_next;
-    for (size_t j = 0; j < count; ++j) y[j] = next[j] + ahead * (next[j] - w[j]);
+    for (size_t j = 0; j < count; ++j) y[j] = next[j] + further * (next[j] - w[j]);
     std::swap(w, next);
     std::swap(g_w, g_next);
     at_w = at_next;
-    if (ahead == 0) {
-      value = at_w;
-      g = g_w;
-    } else {
-      value = f.at(y, g);
+    value = at_w;
+    g = g_w;
+    if (further != 0) {
+      value = f(y, g);
+      // Beyond the domain of f there is no going ahead.
+      if (!std::isfinite(value)) {
+        y = w;
+        value = at_w;
+        g = g_w;
+        momentum = 1;
+      }
     }
   }
-  result.prox_residual = penalty.prox_residual(w, g_w);
   result.weights = std::move(w);
   return result;
 }

@@ -185,13 +185,13 @@ Gram GramCache::get(const ColumnMatrix& matrix, std::span<const int64_t> set,
   return Gram(gram_, places);
 }
 
-bool solve_positive(std::vector<double>& a, std::vector<double>& b) {
+bool solve_positive(std::vector<double>& a, std::vector<double>& b, int count) {
   use_one_blas_thread();
-  const int n = static_cast<int>(b.size()), one = 1;
+  const int n = static_cast<int>(b.size()) / count;
   int info = 0;
   dpotrf_("L", &n, a.data(), &n, &info);
   if (info != 0) return false;
-  dpotrs_("L", &n, &one, a.data(), &n, b.data(), &n, &info);
+  dpotrs_("L", &n, &count, a.data(), &n, b.data(), &n, &info);
   return info == 0;
 }
 

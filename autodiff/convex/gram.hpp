@@ -40,8 +40,8 @@ class GramCache {
   Gram gram_;
 };
 
-/// Solves the symmetric positive definite a·x = b, a row-major [n, n] and overwritten, by Cholesky's method.
-/// False where a is not positive definite.
-bool solve_positive(std::vector<double>& a, std::vector<double>& b);
+/// Solves the symmetric positive definite a·x = b by Cholesky's method; a is row-major [n, n] and
+/// overwritten, b holds `count` right-hand sides one after the other. False where a is not positive definite.
+bool solve_positive(std::vector<double>& a, std::vector<double>& b, int count = 1);
 
 }  // namespace lariat::convex

@@ -4,8 +4,6 @@
 #include <iterator>
 #include <numeric>
 
-#include "autodiff/convex/coordinate_descent.hpp"
-
 namespace lariat::convex {
 
 namespace {
@@ -17,6 +15,8 @@ constexpr double sufficient_decrease = 0.01;
 constexpr int most_halvings = 30;
 // The objective's own rounding error, relative.
 constexpr double rounding = 1e-14;
+// A loss that has fallen by as much is 0 for all that doubles can tell.
+constexpr double vanished = 1e-30;
 
 int64_t count_nonzeros(std::span<const double> w) {
   return std::count_if(w.begin(), w.end(), [](double x) { return x != 0; });
@@ -24,15 +24,20 @@ int64_t count_nonzeros(std::span<const double> w) {
 
 }  // namespace
 
-Newton::Newton(const LinearModel& model, RowLoss& loss, SeparablePenalty& penalty,
+Newton::Newton(const ConditionedModel& conditioned, RowLoss& loss, SeparablePenalty& penalty,
                const ParallelFor& parallel)
-    : model_(model), loss_(loss), penalty_(penalty), parallel_(parallel) {
-  const auto count = static_cast<size_t>(model.matrix.columns());
+    : conditioned_(conditioned),
+      model_(conditioned.model()),
+      loss_(loss),
+      penalty_(penalty),
+      parallel_(parallel) {
+  const auto count = static_cast<size_t>(model_.matrix.columns());
   gradient_.resize(count);
   violation_.resize(count);
   all_.resize(count);
   std::iota(all_.begin(), all_.end(), int64_t{0});
   set_weights(std::vector<double>(count));
+  value_at_zero_ = at_.value;
 }
 
 void Newton::set_weights(std::vector<double> weights) {
@@ -111,18 +116,18 @@ std::vector<int64_t> Newton::working_set() const {
   return set;
 }
 
-bool Newton::step(const std::vector<int64_t>& set, double tolerance) {
-  const auto rows = static_cast<size_t>(z_.count());
-  const QuadraticModel quadratic{
-      model_.matrix, penalty_, set, gradient_, {at_.curvature.data<double>(), rows}, weights_};
-  const std::vector<double> goal = descend(quadratic, tolerance, most_sweeps, cache_, parallel_);
-  double expected = 0;
-  for (size_t k = 0; k < set.size(); ++k) {
-    const int64_t j = set[k];
-    const double by = goal[k] - weights_[j];
-    if (by == 0) continue;
-    expected += gradient_[j] * by + penalty_.value(j, goal[k]) - penalty_.value(j, weights_[j]);
-  }
+double Newton::natural_curvature() const {
+  double squares = 0;
+  for (const double slope : at_.slope.values<double>()) squares += slope * slope;
+  // ℓ'²/(2ℓ) of a parabola is its curvature.
+  return squares / (2 * std::max(std::abs(at_.value), 1e-300));
+}
+
+bool Newton::has_vanished() const {
+  return std::abs(at_.value + penalty_.total(weights_)) < vanished * std::abs(value_at_zero_);
+}
+
+double Newton::search(const std::vector<int64_t>& set, std::span<const double> goal, double expected) {
   const double before = at_.value + penalty_.total(weights_);
   std::vector<double> tried = weights_;
   double length = 1;
@@ -133,74 +138,170 @@ bool Newton::step(const std::vector<int64_t>& set, double tolerance) {
     }
     // From the weights, so that rounding does not pile up from step to step.
     Tensor z = prediction_of(model_, tried, loss_);
-    RowLoss::Point at = loss_.at(z);
-    const double after = at.value + penalty_.total(tried);
-    if (after - before > sufficient_decrease * length * expected + rounding * std::abs(before)) continue;
+    std::optional<RowLoss::Point> at = loss_.at_if_finite(z);
+    if (!at) continue;
+    const double after = at->value + penalty_.total(tried);
+    if (!(after - before <= sufficient_decrease * length * expected + rounding * std::abs(before))) continue;
     weights_ = std::move(tried);
     z_ = std::move(z);
-    at_ = std::move(at);
-    return expected < 0;
+    at_ = std::move(*at);
+    return length;
+  }
+  return 0;
+}
+
+bool Newton::polish(const std::vector<int64_t>& set, std::span<const double> goal) {
+  std::vector<double> tried = weights_, gradient(weights_.size());
+  for (size_t k = 0; k < set.size(); ++k) tried[set[k]] = goal[k];
+  Tensor z = prediction_of(model_, tried, loss_);
+  std::optional<RowLoss::Point> at = loss_.at_if_finite(z);
+  if (!at) return false;
+  products(model_.matrix, at->slope.data<double>(), set, gradient, parallel_);
+  double before = 0, after = 0;
+  for (const int64_t j : set) {
+    before = std::max(before, violation_[j]);
+    after = std::max(after, penalty_.distance(j, tried[j], -gradient[j]));
+  }
+  if (!(after < before)) return false;
+  weights_ = std::move(tried);
+  z_ = std::move(z);
+  at_ = std::move(*at);
+  return true;
+}
+
+bool Newton::step(const std::vector<int64_t>& set, double tolerance) {
+  constexpr int most_attempts = 40;
+  constexpr double flat = 1e-12, growth = 10, short_length = 1.0 / 16;
+  const double natural = natural_curvature();
+  const double* own = at_.curvature.data<double>();
+  const auto rows = static_cast<size_t>(z_.count());
+  const double steepest = rows == 0 ? 0 : *std::max_element(own, own + rows);
+  if (steepest <= flat * natural) damping_ = std::max(damping_, natural);
+  for (int attempt = 0; attempt < most_attempts; ++attempt) {
+    std::vector<double> curvature(own, own + rows);
+    for (double& d : curvature) d = std::max(d, 0.0) + damping_;
+    const QuadraticModel quadratic{model_.matrix, penalty_, set, gradient_, at_.slope.values<double>(),
+                                   curvature,     weights_};
+    const std::vector<double> goal = descend(quadratic, tolerance, most_sweeps, cache_, parallel_);
+    double expected = 0;
+    for (size_t k = 0; k < set.size(); ++k) {
+      const int64_t j = set[k];
+      const double by = goal[k] - weights_[j];
+      if (by == 0) continue;
+      expected += gradient_[j] * by + penalty_.value(j, goal[k]) - penalty_.value(j, weights_[j]);
+    }
+    if (-expected <= rounding * std::abs(at_.value + penalty_.total(weights_))) return polish(set, goal);
+    const double length = search(set, goal, expected);
+    if (length == 1) damping_ = damping_ > 1e-6 * steepest ? damping_ / growth : 0;
+    if (length > 0 && length < short_length) damping_ = std::max(growth * damping_, 1e-3 * natural);
+    if (length > 0) return true;
+    damping_ = std::max(growth * damping_, 1e-3 * natural);
   }
   return false;
 }
 
+double Newton::factor_of_zeros() const {
+  const double noise = 100 * slope_rounding(z_, at_);
+  double largest = 0;
+  for (const int64_t j : all_) {
+    const Interval slopes = penalty_.kink(j);
+    if (penalty_.selects(j) && std::abs(gradient_[j]) > noise)
+      largest = std::max(largest, -gradient_[j] / (gradient_[j] < 0 ? slopes.high : slopes.low));
+  }
+  return penalty_.factor * largest;
+}
+
+// Where there are more columns than rows, a small penalty alone does not tell which of them to take: steps
+// from zero take far too many, and have to drop them one by one.
+void Newton::approach(const StoppingRule& rule) {
+  constexpr double fall = 0.2, loose = 1e-2;
+  constexpr int64_t few_iterations = 10;
+  const double target = penalty_.factor;
+  measure(all_);
+  const double largest = factor_of_zeros();
+  if (!std::isfinite(largest)) return;
+  for (double factor = fall * largest; factor * fall > target; factor *= fall) {
+    penalty_.factor = factor;
+    minimise({std::max(loose, rule.tolerance), std::min(few_iterations, rule.most_iterations), {}});
+  }
+  penalty_.factor = target;
+}
+
 Result Newton::run(const StoppingRule& rule) {
+  const bool cold = gradient_factor_ == 0 && count_nonzeros(weights_) == 0;
+  if (cold && model_.matrix.columns() > model_.matrix.rows && penalty_.factor > 0) approach(rule);
+  return minimise(rule);
+}
+
+Result Newton::minimise(const StoppingRule& rule) {
+  // Rounding makes the last steps wander; so many without a gain are the end.
+  constexpr int most_idle = 6;
   screen();
   measure(candidates_);
-  double scale = 1e-300;
-  for (const int64_t j : candidates_) scale = std::max(scale, std::abs(gradient_[j]));
+  const DualityGap judge(conditioned_, loss_, parallel_);
   Result result;
   bool stuck = false;
+  int idle = 0;
+  double best_objective = std::numeric_limits<double>::infinity(), best_stationarity = best_objective,
+         best_gap = best_objective;
   for (int64_t iteration = 0;; ++iteration) {
     const double objective = at_.value + penalty_.total(weights_);
-    const bool last = iteration == rule.most_iterations;
-    bool settled = stationarity_ <= rule.tolerance * scale;
+    const double noise = slope_rounding(z_, at_);
+    const bool last = iteration == rule.most_iterations, vanishes = has_vanished();
+    const bool settled = stationarity_ <= noise;
+    const bool end = stuck || last || vanishes || settled;
     if (candidates_.size() < all_.size() &&
-        (stuck || last || settled || estimated_gap() <= rule.tolerance * std::abs(objective))) {
+        (end || estimated_gap() <= rule.tolerance * std::abs(objective))) {
       look_at_all();
       stuck = false;
-      settled = stationarity_ <= rule.tolerance * scale;
     }
-    std::optional<double> gap;
-    if (candidates_.size() == all_.size())
-      gap = duality_gap(model_, loss_, penalty_, all_, weights_, z_, at_, gradient_, stuck || last || settled,
-                        parallel_);
-    result.gap = gap.value_or(std::numeric_limits<double>::infinity());
-    result.reached = {iteration, objective, result.gap / std::max(std::abs(objective), 1e-300), stationarity_,
+    const bool all = candidates_.size() == all_.size();
+    std::optional<Bound> bound;
+    if (all)
+      bound = judge.at(penalty_, conditioned_.as_written(weights_), rule.tolerance, {gradient_, noise}, end);
+    if (bound) result.bound = *bound;
+    result.reached = {iteration, objective,
+                      bound ? bound->relative() : std::numeric_limits<double>::infinity(), stationarity_,
                       count_nonzeros(weights_)};
     if (rule.progress) rule.progress(result.reached);
-    result.converged = gap ? result.reached.relative_gap <= rule.tolerance : settled;
-    if (result.converged || stuck || last) break;
-    stuck = !step(working_set(), inner_tolerance * stationarity_);
+    result.converged = bound && bound->relative() <= rule.tolerance;
+    const bool gained = objective < best_objective - 10 * rounding * std::abs(best_objective) ||
+                        stationarity_ < 0.7 * best_stationarity ||
+                        result.reached.relative_gap < 0.7 * best_gap;
+    idle = gained ? 0 : idle + 1;
+    best_objective = std::min(best_objective, objective);
+    best_stationarity = std::min(best_stationarity, stationarity_);
+    best_gap = std::min(best_gap, result.reached.relative_gap);
+    if (result.converged || (all && (stuck || last || vanishes))) {
+      result.ending = vanishes ? Ending::vanishing : stuck ? Ending::stagnation : Ending::iterations;
+      break;
+    }
+    stuck = !step(working_set(), inner_tolerance * stationarity_) || idle >= most_idle;
     measure(candidates_);
   }
   gradient_factor_ = penalty_.factor;
-  result.weights = weights_;
-  result.prox_residual = penalty_.prox_residual(weights_, gradient_);
+  result.weights = conditioned_.as_written(weights_);
   return result;
 }
 
 double Newton::largest_factor() {
+  constexpr int most_steps = 100;
   std::vector<int64_t> free;
   for (const int64_t j : all_)
     if (!penalty_.selects(j)) free.push_back(j);
   set_weights(std::vector<double>(weights_.size()));
   measure(all_);
   double previous = std::numeric_limits<double>::infinity();
-  for (int i = 0; !free.empty() && i < 100; ++i) {
+  for (int i = 0; !free.empty() && i < most_steps; ++i) {
     measure(free);
+    if (has_vanished()) break;
     if (stationarity_ >= previous && i > 3) break;
     previous = stationarity_;
     if (!step(free, 1e-6 * stationarity_)) break;
   }
   measure(all_);
-  double largest = 0;
-  for (const int64_t j : all_) {
-    const Interval slopes = penalty_.kink(j);
-    if (penalty_.selects(j))
-      largest = std::max(largest, -gradient_[j] / (gradient_[j] < 0 ? slopes.high : slopes.low));
-  }
-  return penalty_.factor * largest;
+  // What fits every row leaves nothing to do.
+  return has_vanished() ? 0 : factor_of_zeros();
 }
 
 }  // namespace lariat::convex

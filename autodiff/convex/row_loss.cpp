@@ -28,11 +28,16 @@ RowLoss::RowLoss(Value loss, Value prediction, std::span<const Value> zeroed, Ex
 }
 
 RowLoss::Point RowLoss::at(const Tensor& z) {
+  std::optional<Point> point = at_if_finite(z);
+  if (!point) throw JobError("the loss is not finite; look for data far from 1, or scale them");
+  return std::move(*point);
+}
+
+std::optional<RowLoss::Point> RowLoss::at_if_finite(const Tensor& z) {
   Store none;
   std::vector<Tensor> results = program_->run({{"z", z}}, none, executor_);
   Point point{results[0].item(), results[1], results[2]};
-  if (!std::isfinite(point.value))
-    throw JobError(fmt::format("the loss is {}; look for data far from 1, or scale them", point.value));
+  if (!std::isfinite(point.value)) return std::nullopt;
   const double* curvature = point.curvature.data<double>();
   double lowest = 0, highest = 0;
   for (int64_t i = 0; i < z.count(); ++i) {
@@ -60,7 +65,7 @@ std::optional<RowLoss::Point> RowLoss::with_slopes(Tensor& z, Point point, std::
     bool done = true;
     for (size_t i = 0; i < count; ++i) {
       const double off = reached[i] - slope[i];
-      if (std::abs(off) <= 1e-13 * std::abs(slope[i]) + 1e-15 * largest) continue;
+      if (std::abs(off) <= 4e-16 * std::abs(slope[i]) + 1e-16 * largest) continue;
       (off < 0 ? low : high)[i] = x[i];
       double next = x[i] - off / curvature[i];
       if (!(next > low[i] && next < high[i])) {
@@ -73,7 +78,9 @@ std::optional<RowLoss::Point> RowLoss::with_slopes(Tensor& z, Point point, std::
       done = false;
     }
     if (done) return point;
-    point = at(z);
+    std::optional<Point> next = at_if_finite(z);
+    if (!next) return std::nullopt;
+    point = std::move(*next);
   }
   return std::nullopt;
 }

@@ -48,6 +48,15 @@ class KinkAtZero final : public SeparablePenalty {
     return squared_[j] > 0 ? Interval{-everywhere, everywhere} : kink(j);
   }
   Interval kink(int64_t j) const override { return {factor * below_[j], factor * above_[j]}; }
+  std::unique_ptr<SeparablePenalty> in_units(std::span<const double> units) const override {
+    auto scaled = std::make_unique<KinkAtZero>(*this);
+    for (size_t j = 0; j < units.size(); ++j) {
+      scaled->below_[j] *= units[j];
+      scaled->above_[j] *= units[j];
+      scaled->squared_[j] *= units[j] * units[j];
+    }
+    return scaled;
+  }
 
  private:
   std::vector<double> below_, above_, squared_;
@@ -87,20 +96,19 @@ Coordinates coordinates_of(const std::vector<Value>& parameters) {
   return result;
 }
 
+bool has_separable_form(const PenaltyTerm& term) {
+  const auto elsewhere = [](const ScalarTerm::Kink& kink) {
+    return kink.at && uniform_value(kink.at) != 0.0;
+  };
+  return term.scalar && !term.scalar->low && !term.scalar->high &&
+         std::none_of(term.scalar->kinks.begin(), term.scalar->kinks.end(), elsewhere);
+}
+
 std::unique_ptr<SeparablePenalty> separable_penalty(const std::vector<PenaltyTerm>& terms,
                                                     const Coordinates& coordinates) {
   auto penalty = std::make_unique<KinkAtZero>(coordinates.count());
   for (const PenaltyTerm& term : terms) {
-    const auto elsewhere = [](const ScalarTerm::Kink& kink) {
-      return kink.at && uniform_value(kink.at) != 0.0;
-    };
-    const bool has_form = term.scalar && !term.scalar->low && !term.scalar->high &&
-                          std::none_of(term.scalar->kinks.begin(), term.scalar->kinks.end(), elsewhere);
-    if (!has_form)
-      throw UserError(
-          fmt::format("L110: the penalty {} has no form that can be solved for; train the model "
-                      "with an optimizer instead",
-                      term.text));
+    require(has_separable_form(term), "a separable penalty is made of separable terms");
     for (size_t i = 0; i < coordinates.parameters.size(); ++i) {
       if (!term.is_of(coordinates.parameters[i].name())) continue;
       const int64_t begin = coordinates.starts[i], end = coordinates.starts[i + 1];

@@ -39,6 +39,9 @@ class SeparablePenalty {
   virtual Derivatives derivatives(int64_t j, double w) const = 0;
   /// The subdifferential ∂h_j(0): the slopes of f for which the coordinate stays at zero.
   virtual Interval kink(int64_t j) const = 0;
+  /// The penalty as a function of v, where w_j = units_j·v_j and the units are powers of two: its values are
+  /// the same numbers.
+  virtual std::unique_ptr<SeparablePenalty> in_units(std::span<const double> units) const = 0;
 
   /// Whether the coordinate can be exactly zero.
   bool selects(int64_t j) const {
@@ -66,7 +69,9 @@ struct Coordinates {
 };
 Coordinates coordinates_of(const std::vector<Value>& parameters);
 
-/// The sum of `terms`, whose weights are constants. Throws UserError for a penalty that has no form here.
+/// Whether a term is a function of single weights that a SeparablePenalty can be.
+bool has_separable_form(const PenaltyTerm& term);
+/// The sum of `terms`, which have such a form and constant weights.
 std::unique_ptr<SeparablePenalty> separable_penalty(const std::vector<PenaltyTerm>& terms,
                                                     const Coordinates& coordinates);
 

@@ -9,7 +9,9 @@
 
 #include "autodiff/convex/double_graph.hpp"
 #include "autodiff/convex/fista.hpp"
+#include "autodiff/convex/graph_penalty.hpp"
 #include "autodiff/convex/newton.hpp"
+#include "autodiff/convex/row_kinks.hpp"
 #include "autodiff/proximal.hpp"
 #include "autodiff/trained_parameters.hpp"
 #include "graph/error.hpp"
@@ -37,6 +39,14 @@ std::string Solution::certificate() const {
   return fmt::format("stationary to {:.1e}, not globally certified: {}", stationarity, not_certified);
 }
 
+namespace {
+
+bool is_same(const std::source_location& a, const std::source_location& b) {
+  return a.line() == b.line() && a.column() == b.column() && std::string_view(a.file_name()) == b.file_name();
+}
+
+}  // namespace
+
 struct Solver::Implementation {
   SolveOptions options;
   RewriteReport report;
@@ -47,16 +57,32 @@ struct Solver::Implementation {
   convex::Coordinates coordinates;
   std::vector<Value> cut;
   std::unique_ptr<Executor> executor;
-  std::unique_ptr<convex::SeparablePenalty> penalty;
+  std::vector<PenaltyTerm> terms;
+  std::unique_ptr<convex::SeparablePenalty> penalty;  // where all terms are of single weights
+  std::unique_ptr<convex::GraphPenalty> graph_penalty;
+  std::string no_form;  // of which term there is no such penalty
   convex::LinearModelSearch search;
   std::unique_ptr<convex::RowLoss> row_loss;
+  std::optional<convex::ConditionedModel> conditioned;
+  std::unique_ptr<convex::SeparablePenalty> conditioned_penalty;
   std::unique_ptr<convex::Newton> newton;
-  std::unique_ptr<convex::SmoothFunction> function;
+  std::unique_ptr<convex::GraphFunction> function;
   std::vector<double> weights;
   SolveMethod method = SolveMethod::newton;
 
   void read(Value written);
+  void check_kinks(const PenaltySplit& split);
+  void check_forms();
+  /// Whether there is a duality gap to judge by.
+  bool judges() const { return search.model && penalty; }
+  double penalty_at(std::span<const double> w) const {
+    return penalty ? penalty->total(w) : graph_penalty->total(w);
+  }
+  double factor_of_graph_penalty();
   void choose_method();
+  convex::Result run(const convex::StoppingRule& rule);
+  std::optional<convex::Bound> judged(std::span<const double> w) const;
+  void measure(Solution& solution, std::span<const double> w);
   Solution finished(const convex::Result& result);
 };
 
@@ -85,59 +111,249 @@ void Solver::Implementation::read(Value written) {
   }
   const PenaltySplit split = split_penalties(loss, parameters, SmoothTerms::all);
   report = make_report(split, "exact");
+  for (const PenaltyTerm& term : split.terms)
+    if (std::find(cut.begin(), cut.end(), term.node) == cut.end()) cut.push_back(term.node);
+  search = convex::find_linear_model(loss, coordinates, cut);
+  check_kinks(split);
+  terms = split.terms;
+  check_forms();
+}
+
+// Throws UserError for a penalty that is not convex.
+void Solver::Implementation::check_forms() {
+  for (const PenaltyTerm& term : terms) {
+    if (!term.penalty->convex)
+      throw UserError(
+          fmt::format("L110: the penalty {} has no form that can be solved for; train the model "
+                      "with an optimizer instead",
+                      term.text));
+    if (!convex::has_separable_form(term)) no_form = term.text;
+  }
+  if (no_form.empty()) penalty = convex::separable_penalty(terms, coordinates);
+}
+
+// Throws UserError for a kink that is no penalty's. Of the loss of a row it is seen by its slope, however it
+// is written.
+void Solver::Implementation::check_kinks(const PenaltySplit& split) {
+  const auto refuse = [](const Refusal& refusal) {
+    throw UserError(fmt::format("{}: {} has a kink and no prox here: {}; {}, or train with an optimizer",
+                                refusal.code, refusal.term, refusal.reason, refusal.advice));
+  };
+  std::vector<bool> behind(graph.size());
+  if (search.model) {
+    const int32_t prediction = search.model->prediction.node();
+    behind = dependents(graph, {&prediction, 1});
+  }
+  const auto is_behind = [&](const Refusal& refusal) {
+    for (int32_t id = 0; id < static_cast<int32_t>(behind.size()); ++id)
+      if (behind[id] && graph.node(id).op->name == refusal.term &&
+          is_same(graph.node(id).where, refusal.where))
+        return true;
+    return false;
+  };
+  const auto at_place = [](const convex::RowKink& kink, const Refusal& refusal) {
+    return kink.op == refusal.term && is_same(kink.where, refusal.where);
+  };
   for (const Refusal& refusal : split.refusals) {
     // Parts of the smooth loss: a relu under a square is how the squared hinge loss is written.
     const auto& record = registry().get(refusal.term).penalty;
     if (refusal.code == "L107" || (refusal.code == "L105" && record && record->everyday)) continue;
-    throw UserError(fmt::format("{}: {} has a kink and no prox here: {}; {}, or train with an optimizer",
-                                refusal.code, refusal.term, refusal.reason, refusal.advice));
+    if (!is_behind(refusal)) refuse(refusal);
   }
-  for (const PenaltyTerm& term : split.terms)
-    if (std::find(cut.begin(), cut.end(), term.node) == cut.end()) cut.push_back(term.node);
-  penalty = convex::separable_penalty(split.terms, coordinates);
+  if (!search.model) return;
+  const auto kink = convex::find_row_kink(loss, search.model->prediction, cut, *executor);
+  if (!kink) return;
+  for (const Refusal& refusal : split.refusals)
+    if (at_place(*kink, refusal)) refuse(refusal);
+  refuse({"L102", kink->op,
+          fmt::format("its argument mixes elements of parameters, and the slope of the loss jumps where the "
+                      "prediction is {:.6g}",
+                      kink->prediction),
+          "write a loss that is smooth there", kink->where});
 }
 
 void Solver::Implementation::choose_method() {
-  search = convex::find_linear_model(loss, coordinates, cut);
   method = options.method;
-  if (method == SolveMethod::automatic) method = search.model ? SolveMethod::newton : SolveMethod::fista;
+  if (method == SolveMethod::automatic) method = judges() ? SolveMethod::newton : SolveMethod::fista;
+  if (method == SolveMethod::newton && !penalty)
+    throw UserError(
+        fmt::format("L110: the method newton has no form for the penalty {}, which is not one of single "
+                    "weights; use fista",
+                    no_form));
   if (method == SolveMethod::newton && !search.model)
     throw UserError(fmt::format("the method newton takes a linear model: {}; use fista", search.reason));
-  if (search.model)
+  if (judges()) {
     row_loss = std::make_unique<convex::RowLoss>(loss, search.model->prediction, cut, *executor);
-  if (method == SolveMethod::newton) {
-    newton = std::make_unique<convex::Newton>(*search.model, *row_loss, *penalty, *executor);
+    conditioned.emplace(*search.model, *penalty);
+    conditioned_penalty = penalty->in_units(conditioned->units());
   } else {
-    function = std::make_unique<convex::SmoothFunction>(loss, coordinates, cut, *executor);
+    function = std::make_unique<convex::GraphFunction>(loss, coordinates, cut, *executor);
+    if (!penalty)
+      graph_penalty = std::make_unique<convex::GraphPenalty>(loss, terms, cut, coordinates, *executor);
+  }
+  if (method == SolveMethod::newton)
+    newton = std::make_unique<convex::Newton>(*conditioned, *row_loss, *conditioned_penalty, *executor);
+}
+
+convex::Result Solver::Implementation::run(const convex::StoppingRule& rule) {
+  if (newton) return newton->run(rule);
+  const bool accelerated = method == SolveMethod::fista;
+  if (graph_penalty)
+    return convex::proximal_gradient(std::ref(*function), *graph_penalty, weights, accelerated, rule, {});
+  if (function) {
+    convex::SeparableProx prox(*penalty);
+    return convex::proximal_gradient(std::ref(*function), prox, weights, accelerated, rule, {});
+  }
+  const convex::DualityGap gap(*conditioned, *row_loss, *executor);
+  convex::RowFunction rows(conditioned->model(), *row_loss, *executor);
+  const convex::Judge judge = [&](std::span<const double> v, std::span<const double> gradient,
+                                  bool even_far) {
+    return gap.at(*conditioned_penalty, conditioned->as_written(v), rule.tolerance,
+                  {gradient, rows.rounding()}, even_far);
+  };
+  convex::SeparableProx prox(*conditioned_penalty);
+  convex::Result result = convex::proximal_gradient(std::ref(rows), prox, conditioned->conditioned(weights),
+                                                    accelerated, rule, judge);
+  result.weights = conditioned->as_written(result.weights);
+  return result;
+}
+
+std::optional<convex::Bound> Solver::Implementation::judged(std::span<const double> w) const {
+  const convex::DualityGap gap(*conditioned, *row_loss, *executor);
+  return gap.at(*conditioned_penalty, w, options.tolerance, {}, true);
+}
+
+// How far the weights are from stationary, in the coordinates as written.
+void Solver::Implementation::measure(Solution& solution, std::span<const double> w) {
+  std::vector<double> gradient(w.size()), distance(w.size());
+  if (function) {
+    (*function)(w, gradient);
+  } else {
+    Tensor z = row_loss->zeros();
+    conditioned->predict(w, z.data<double>());
+    const std::optional<convex::RowLoss::Point> at = row_loss->at_if_finite(z);
+    for (size_t j = 0; at && j < w.size(); ++j)
+      gradient[j] = conditioned->written_slope(static_cast<int64_t>(j), at->slope.data<double>());
+  }
+  if (penalty) {
+    convex::SeparableProx(*penalty).distances(w, gradient, 1, distance);
+    solution.prox_residual = penalty->prox_residual(w, gradient);
+  } else {
+    graph_penalty->distances(w, gradient, 1, distance);
+    solution.prox_residual = distance.empty() ? 0 : *std::max_element(distance.begin(), distance.end());
+  }
+  solution.stationarity = distance.empty() ? 0 : *std::max_element(distance.begin(), distance.end());
+}
+
+// The smallest factor for which penalised weights stay at zero: a prox step with it from there leads nowhere.
+// NaN where even a large one does not make them zero.
+double Solver::Implementation::factor_of_graph_penalty() {
+  constexpr double large = 1e30;
+  graph_penalty->factor = large;
+  const convex::Result zero = convex::proximal_gradient(
+      std::ref(*function), *graph_penalty, std::vector<double>(weights.size()), true, {1e-8, 100000, {}}, {});
+  std::vector<double> gradient(weights.size()), ahead(weights.size()), next(weights.size());
+  (*function)(zero.weights, gradient);
+  std::vector<size_t> penalised;
+  for (size_t i = 0; i < coordinates.parameters.size(); ++i)
+    for (const PenaltyTerm& term : terms)
+      if (term.is_of(coordinates.parameters[i].name()))
+        for (int64_t j = coordinates.starts[i]; j < coordinates.starts[i + 1]; ++j)
+          penalised.push_back(static_cast<size_t>(j));
+  const auto stays = [&](double factor) {
+    graph_penalty->factor = factor;
+    for (size_t j = 0; j < ahead.size(); ++j) ahead[j] = zero.weights[j] - gradient[j];
+    graph_penalty->prox(ahead, 1, next);
+    return std::all_of(penalised.begin(), penalised.end(), [&](size_t j) { return next[j] == 0; });
+  };
+  if (!std::all_of(penalised.begin(), penalised.end(), [&](size_t j) { return zero.weights[j] == 0; }) ||
+      !stays(large))
+    return std::numeric_limits<double>::quiet_NaN();
+  double low = 1 / large, high = large;
+  if (stays(low)) return 0;
+  while (high / low > 1 + 1e-12) {
+    const double middle = std::sqrt(low) * std::sqrt(high);
+    if (middle <= low || middle >= high) break;
+    (stays(middle) ? high : low) = middle;
+  }
+  return high;
+}
+
+namespace {
+
+// Why the tolerance is not met, and what may help.
+std::string shortfall_of(const Solution& solution, double tolerance, bool rounded) {
+  const std::string reached = std::isfinite(solution.relative_gap)
+                                  ? fmt::format("a relative gap of {:.1e}", solution.relative_gap)
+                                  : fmt::format("a stationarity of {:.1e}", solution.stationarity);
+  const std::string missed = fmt::format("{} was reached where {:.1e} was asked for", reached, tolerance);
+  switch (solution.ending) {
+    case convex::Ending::vanishing:
+      return fmt::format(
+          "the loss falls to {:.1e}, which is 0 beside what it was at zero, for the weights fit every row: "
+          "there "
+          "is no best solution, or none that a relative gap of {:.1e} tells from others; add a penalty, or "
+          "raise "
+          "its coefficient",
+          solution.smooth, tolerance);
+    case convex::Ending::stagnation:
+      if (rounded)
+        return fmt::format("{}: parameters of f32 hold the solution no better; make them f64", missed);
+      return fmt::format(
+          "{}: in double no step lowers the objective any further after {} iterations, so more will not "
+          "help; "
+          "take a larger tolerance, a larger penalty, or leave out columns that nearly repeat others",
+          missed, solution.iterations);
+    default:
+      return fmt::format("{}: the {} iterations allowed were used up; allow more, or a larger tolerance",
+                         missed, solution.iterations);
   }
 }
+
+}  // namespace
 
 Solution Solver::Implementation::finished(const convex::Result& result) {
   Solution solution;
   solution.method = method;
-  if (options.method == SolveMethod::automatic && method != SolveMethod::newton)
-    solution.note = search.reason;
+  const std::string reason =
+      penalty ? search.reason : fmt::format("the penalty {} has no conjugate here", no_form);
+  if (options.method == SolveMethod::automatic && method != SolveMethod::newton) solution.note = reason;
   weights = result.weights;
-  solution.gap = result.gap;
-  solution.relative_gap = result.reached.relative_gap;
-  solution.stationarity = result.reached.stationarity;
-  solution.prox_residual = result.prox_residual;
-  solution.iterations = result.reached.iteration;
-  solution.nonzeros = result.reached.nonzeros;
-  solution.coordinates = coordinates.count();
-  solution.converged = result.converged;
-  solution.penalty = penalty->total(weights);
-  solution.objective = result.reached.objective;
-  solution.smooth = solution.objective - solution.penalty;
-  if (!search.model) solution.not_certified = search.reason;
-  if (search.model && !std::isfinite(result.gap)) solution.not_certified = "no dual point was found";
   solution.store = fixed;
+  std::vector<double> kept;
   for (size_t i = 0; i < types.size(); ++i) {
     Tensor tensor(f64, evaluate(types[i].second.shape, {}));
     std::copy(weights.begin() + coordinates.starts[i], weights.begin() + coordinates.starts[i + 1],
               tensor.data<double>());
-    solution.store.set(types[i].first, tensor.cast(types[i].second.dtype));
+    tensor = tensor.cast(types[i].second.dtype);
+    for (int64_t k = 0; k < tensor.count(); ++k) kept.push_back(tensor.at(k));
+    solution.store.set(types[i].first, tensor);
   }
+  convex::Bound bound = result.bound;
+  solution.converged = result.converged;
+  solution.ending = result.ending;
+  // What is vouched for is what is given.
+  const bool rounded = kept != weights;
+  if (rounded && judges()) {
+    bound = judged(kept).value_or(convex::Bound{});
+    if (solution.converged && bound.relative() > options.tolerance) {
+      solution.converged = false;
+      solution.ending = convex::Ending::stagnation;
+    }
+  }
+  measure(solution, kept);
+  solution.gap = bound.gap;
+  solution.relative_gap = bound.relative();
+  solution.iterations = result.reached.iteration;
+  solution.nonzeros = std::count_if(kept.begin(), kept.end(), [](double w) { return w != 0; });
+  solution.coordinates = coordinates.count();
+  solution.penalty = penalty_at(kept);
+  solution.objective =
+      judges() && std::isfinite(bound.objective) ? bound.objective : result.reached.objective;
+  solution.smooth = solution.objective - solution.penalty;
+  if (!judges()) solution.not_certified = reason;
+  if (judges() && !std::isfinite(bound.gap)) solution.not_certified = "no dual point was found";
+  if (!solution.converged) solution.shortfall = shortfall_of(solution, options.tolerance, rounded);
   return solution;
 }
 
@@ -153,24 +369,22 @@ Solver::~Solver() = default;
 
 Solution Solver::solve(double factor) {
   Implementation& self = *self_;
-  self.penalty->factor = factor;
-  const bool newton = self.method == SolveMethod::newton;
+  if (self.penalty) self.penalty->factor = factor;
+  if (self.graph_penalty) self.graph_penalty->factor = factor;
+  if (self.conditioned_penalty) self.conditioned_penalty->factor = factor;
   const int64_t most = self.options.most_iterations > 0 ? self.options.most_iterations
-                       : newton                         ? 1000
+                       : self.newton                    ? 1000
                                                         : 100000;
-  const convex::StoppingRule rule{self.options.tolerance, most, self.options.progress};
-  if (newton) return self.finished(self.newton->run(rule));
-  convex::Certifier certifier;
-  if (self.search.model) certifier = {&*self.search.model, self.row_loss.get(), self.executor.get()};
-  return self.finished(convex::proximal_gradient(*self.function, *self.penalty, self.weights,
-                                                 self.method == SolveMethod::fista, rule, certifier));
+  return self.finished(self.run({self.options.tolerance, most, self.options.progress}));
 }
 
 double Solver::largest_factor() {
-  if (!self_->search.model) return std::numeric_limits<double>::quiet_NaN();
-  self_->penalty->factor = 1;
-  if (self_->newton) return self_->newton->largest_factor();
-  return convex::Newton(*self_->search.model, *self_->row_loss, *self_->penalty, *self_->executor)
+  Implementation& self = *self_;
+  if (self.graph_penalty) return self.factor_of_graph_penalty();
+  if (!self.judges()) return std::numeric_limits<double>::quiet_NaN();
+  self.conditioned_penalty->factor = 1;
+  if (self.newton) return self.newton->largest_factor();
+  return convex::Newton(*self.conditioned, *self.row_loss, *self.conditioned_penalty, *self.executor)
       .largest_factor();
 }
 

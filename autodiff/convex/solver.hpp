@@ -23,8 +23,8 @@ std::string_view name_of(SolveMethod method);
 
 struct SolveOptions {
   SolveMethod method = SolveMethod::automatic;
-  /// The relative duality gap to reach; where no gap can be had, the largest distance of −∇f to ∂h relative
-  /// to that at the start.
+  /// The relative duality gap to reach; where no gap can be had, the distance of each −∂f/∂w_j to ∂h_j,
+  /// relative to the largest |∂f/∂w_j| that was seen.
   double tolerance = 1e-8;
   /// 0: 1000 Newton steps, 100000 gradient steps.
   int64_t most_iterations = 0;
@@ -51,7 +51,11 @@ struct Solution {
   /// max_j of the distance of −∂f/∂w_j to ∂h_j(w_j), and of |w_j − prox_h(w_j − ∂f/∂w_j)|.
   double stationarity = 0, prox_residual = 0;
   int64_t nonzeros = 0, coordinates = 0, iterations = 0;
+  /// Whether the tolerance is met, by the values in the store.
   bool converged = false;
+  convex::Ending ending = convex::Ending::iterations;
+  /// Why it is not converged, and what to do about it; empty where it is.
+  std::string shortfall;
   /// The values of all parameters, in their own dtypes.
   Store store;
 
@@ -62,14 +66,16 @@ struct Solution {
 };
 
 /// Minimises a loss over its parameters to high accuracy on the whole data, in double. The loss is written as
-/// for the Trainer: a smooth part, plus convex penalties of single weights, which are found by
-/// split_penalties(). Where the smooth part is a sum over rows of functions of X·w (+ b), found by looking at
-/// the graph, the method is proximal Newton and the result carries a duality gap. That supposes that the loss
-/// is convex, which is checked at the points that are visited.
+/// for the Trainer: a smooth part, plus convex penalties, which are found by split_penalties(). Where the
+/// smooth part is a sum over rows of functions of X·w (+ b), found by looking at the graph, and the penalties
+/// are of single weights, the method is proximal Newton and the result carries a duality gap. That supposes
+/// that the loss is convex, which is checked at the points that are visited. Columns of X may differ by many
+/// orders of magnitude, and have means far from 0 behind a bias: methods compute in coordinates where they do
+/// not.
 class Solver {
  public:
-  /// Throws UserError where the loss is no scalar, keeps a term with a kink that has no prox here, or
-  /// `method` is newton and the loss is no linear model.
+  /// Throws UserError where the loss is no scalar, keeps a term with a kink that has no prox here, or has one
+  /// in a row's loss, or `method` is newton and the loss is no linear model.
   explicit Solver(Value loss, SolveOptions options = {});
   Solver(Solver&&) noexcept;
   ~Solver();

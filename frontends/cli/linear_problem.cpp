@@ -2,13 +2,17 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <functional>
 
 #include "frontends/cli/console.hpp"
 #include "frontends/data/libsvm.hpp"
 #include "frontends/data/npy.hpp"
 #include "frontends/data/option_table.hpp"
+#include "frontends/sequential/weight_penalty.hpp"
+#include "graph/builder.hpp"
 #include "graph/error.hpp"
 #include "ops/ops.hpp"
 
@@ -22,6 +26,32 @@ const Strings method_names{"auto", "newton", "fista", "proximal-gradient"};
 
 constexpr const char* penalty_form = "write coefficient*name, such as 1.0*l1 + 0.5*l2";
 
+// The labels of the two classes become -1 and 1.
+void rename_classes(data::LabelledRows& rows, std::pair<double, double> classes) {
+  for (int64_t row = 0; row < rows.rows; ++row) {
+    double& label = rows.labels[static_cast<size_t>(row)];
+    if (label != classes.first && label != classes.second)
+      throw UserError(fmt::format("{}: the label is {}, which is none of --classes {},{}", rows.place(row),
+                                  label, classes.first, classes.second));
+    label = label == classes.second ? 1 : -1;
+  }
+}
+
+// "1,2".
+std::pair<double, double> parse_classes(const std::string& text) {
+  std::pair<double, double> classes;
+  const char* const end = text.data() + text.size();
+  const auto [comma, error] = std::from_chars(text.data(), end, classes.first);
+  if (error == std::errc{} && comma != end && *comma == ',') {
+    const auto [rest, second] = std::from_chars(comma + 1, end, classes.second);
+    if (second == std::errc{} && rest == end && std::isfinite(classes.first) &&
+        std::isfinite(classes.second) && classes.first != classes.second)
+      return classes;
+  }
+  throw UserError(
+      fmt::format("--classes = {}: must be two different labels, such as 1,2", data::shortened(text)));
+}
+
 // Classes are -1 and 1, or 0 and 1; never both kinds in one file.
 void make_signs(data::LabelledRows& rows, const std::string& loss) {
   bool zeros = false, negatives = false;
@@ -32,7 +62,7 @@ void make_signs(data::LabelledRows& rows, const std::string& loss) {
     if ((label != 0 && label != 1 && label != -1) || (zeros && negatives))
       throw UserError(
           fmt::format("{}: the label is {}, which the loss {} does not take; labels must be -1 and 1, or 0 "
-                      "and 1",
+                      "and 1; for others say --classes, such as --classes 1,2",
                       rows.place(row), label, loss));
   }
   if (zeros)
@@ -68,11 +98,12 @@ std::vector<PenaltySpec> parse_penalty(const std::string& text) {
       skip();
     }
     while (at < end && *at != ' ' && *at != '+') term.name += *at++;
-    if (std::find(penalty_names.begin(), penalty_names.end(), term.name) == penalty_names.end())
-      throw UserError(term.name.empty()
-                          ? fmt::format("'{}' cannot be read: {}", text, penalty_form)
-                          : fmt::format("there is no penalty '{}'.{}", data::shortened(term.name),
-                                        did_you_mean(term.name, penalty_names)));
+    if (term.name.empty()) throw UserError(fmt::format("'{}' cannot be read: {}", text, penalty_form));
+    Strings known = penalty_names;
+    for (const std::string& op : penalty_ops()) known.push_back(op);
+    if (std::find(known.begin(), known.end(), term.name) == known.end())
+      throw UserError(fmt::format("there is no penalty '{}'.{}", data::shortened(term.name),
+                                  did_you_mean(term.name, known)));
     terms.push_back(term);
   }
   if (terms.empty()) throw UserError(fmt::format("it is empty: {}", penalty_form));
@@ -86,8 +117,15 @@ void LinearProblem::declare(Arguments& arguments) {
       "--loss", "NAME", [this](const std::string& text) { loss = choice("--loss", text, loss_names); },
       "logistic (the default): Σ log(1 + exp(-y·xw)); squared: Σ ½(xw - y)²; hinge-squared: Σ max(0, 1 - "
       "y·xw)²");
-  arguments.repeated("--penalty", "TERMS", penalty_texts,
-                     "such as \"1.0*l1 + 0.5*l2\": l1 is Σ|w|, l2 is Σw²; 1.0*l1 where it is not given");
+  arguments.repeated(
+      "--penalty", "TERMS", penalty_texts,
+      "such as \"1.0*l1 + 0.5*l2\": l1 is Σ|w|, l2 is Σw², and any op that is a convex penalty can be named, "
+      "one of a plugin too; 1.0*l1 where it is not given");
+  arguments.flag("--zero-based", zero_based,
+                 "indices of LIBSVM text begin at 0, as scikit-learn writes them");
+  arguments.option(
+      "--classes", "A,B", [this](const std::string& text) { classes = parse_classes(text); },
+      "the labels of the two classes where they are not -1 and 1, or 0 and 1; B counts as 1");
   arguments.flag("--bias", bias, "add a bias, which is not penalised");
   arguments.option(
       "--tolerance", "T",
@@ -96,14 +134,16 @@ void LinearProblem::declare(Arguments& arguments) {
             "--tolerance", {}, "number", "a number above 0, at most 1", {}};
         options.tolerance = data::parse_number(description, text, 1e-300, 1);
       },
-      "the relative duality gap to reach; 1e-8 where it is not given");
+      "the relative duality gap to reach, or relative stationarity for penalties not of single weights; 1e-8 "
+      "where it is not given");
   arguments.option(
       "--method", "NAME",
       [this](const std::string& text) {
         const data::OptionDescription description{"--method", {}, "choice", data::range_of(method_names), {}};
         options.method = static_cast<SolveMethod>(data::parse_choice(description, text, method_names));
       },
-      "auto (the default, which is newton here), newton, fista or proximal-gradient");
+      "auto (the default: newton, or fista for penalties not of single weights), newton, fista or "
+      "proximal-gradient");
   arguments.integer("--iterations", iterations, 1, 1000000000, "stop after so many, converged or not");
   arguments.seed(seed);
   arguments.threads(threads);
@@ -139,11 +179,41 @@ data::LabelledRows LinearProblem::read() const {
   if (!dense && !labels.empty())
     throw UserError(
         fmt::format("--labels {}: the labels of LIBSVM text stand in the text; leave --labels out", labels));
-  data::LabelledRows rows = dense ? data::read_npy(data, labels) : data::read_libsvm(data);
+  if (dense && zero_based)
+    throw UserError(
+        fmt::format("--zero-based is about the indices of LIBSVM text, but {} is a matrix", data));
+  if (classes && !classifies())
+    throw UserError(
+        fmt::format("--classes is about the labels of two classes, but the loss {} takes numbers", loss));
+  data::LabelledRows rows = dense ? data::read_npy(data, labels) : data::read_libsvm(data, zero_based);
   if (rows.columns == 0)
     throw UserError(fmt::format("{}: no row has an entry; each line should be 'label index:value …'", data));
+  data::drop_empty_columns(rows);
+  if (classes) rename_classes(rows, *classes);
   if (classifies()) make_signs(rows, loss);
+  check_classes(rows, "every row");
   return rows;
+}
+
+void LinearProblem::check_classes(const data::LabelledRows& rows, const std::string& which) const {
+  if (!classifies() || !bias) return;
+  if (std::adjacent_find(rows.labels.begin(), rows.labels.end(), std::not_equal_to<>()) != rows.labels.end())
+    return;
+  throw UserError(
+      fmt::format("{}: {} is of the class {}, so the loss falls for ever as the bias grows, and no solution "
+                  "is best; leave "
+                  "--bias out, or give rows of both classes",
+                  rows.file, which, rows.labels.front()));
+}
+
+Store LinearProblem::with_all_columns(const Store& store, const data::LabelledRows& rows) const {
+  Store result = store;
+  if (rows.column_numbers.empty()) return result;
+  Tensor all(f64, {rows.total_columns()});
+  const Tensor& some = store.get("w");
+  for (int64_t j = 0; j < rows.columns; ++j) all.data<double>()[rows.number_of(j)] = some.at(j);
+  result.set("w", all);
+  return result;
 }
 
 Value LinearProblem::prediction(Graph& graph, const data::LabelledRows& rows) const {
@@ -170,7 +240,9 @@ Value LinearProblem::build(Graph& graph, const data::LabelledRows& rows) const {
                 : loss == "squared" ? 0.5 * sum(square(z - y))
                                     : sum(square(relu(1 - y * z)));
   for (const PenaltySpec& term : penalty)
-    total = total + term.coefficient * (term.name == "l1" ? sum(abs(w)) : sum(square(w)));
+    total = total + term.coefficient * (term.name == "l1"   ? sum(abs(w))
+                                        : term.name == "l2" ? sum(square(w))
+                                                            : sum(lariat::build(term.name, {w})));
   return total;
 }
 
@@ -184,6 +256,12 @@ double LinearProblem::l1() const {
   double total = 0;
   for (const PenaltySpec& term : penalty) total += term.name == "l1" ? term.coefficient : 0;
   return total;
+}
+
+bool LinearProblem::makes_zeros() const {
+  return std::any_of(penalty.begin(), penalty.end(), [](const PenaltySpec& term) {
+    return term.name != "l2" && term.name != "square_penalty" && term.coefficient != 0;
+  });
 }
 
 void SolveProgress::operator()(const convex::Progress& progress) {

@@ -12,7 +12,8 @@
 
 namespace lariat::cli {
 
-/// One term of --penalty: coefficient·Σ|w| or coefficient·Σw².
+/// One term of --penalty: coefficient·Σ|w| (l1), coefficient·Σw² (l2), or the coefficient times the sum of
+/// what an op that is a penalty gives.
 struct PenaltySpec {
   double coefficient = 1;
   std::string name;
@@ -38,7 +39,8 @@ struct LinearProblem {
   std::string data, labels, loss = "logistic";
   Strings penalty_texts;
   std::vector<PenaltySpec> penalty;
-  bool bias = false, quiet = false;
+  std::optional<std::pair<double, double>> classes;  // the labels of the two, the second one being 1
+  bool bias = false, quiet = false, zero_based = false;
   SolveOptions options;
   std::optional<int64_t> seed, threads, iterations;
 
@@ -49,9 +51,14 @@ struct LinearProblem {
   SolveOptions solve_options(int with_threads, SolveProgress& progress) const;
   /// The files that are read.
   Strings inputs() const { return {data, labels}; }
-  /// Reads the data and checks that the loss takes the labels, which are then -1 and 1 for classes. Throws
-  /// UserError.
+  /// Reads the data and checks that the loss takes the labels, which are then -1 and 1 for classes. Columns
+  /// without entries may be left out. Throws UserError.
   data::LabelledRows read() const;
+  /// Throws UserError where all rows are of one class, and a bias would grow without end; `which` says of
+  /// which rows.
+  void check_classes(const data::LabelledRows& rows, const std::string& which) const;
+  /// The parameters with a weight for every column of the data.
+  Store with_all_columns(const Store& store, const data::LabelledRows& rows) const;
   /// The loss of `rows` as an ordinary graph with the parameter "w" and, where asked for, "b".
   Value build(Graph& graph, const data::LabelledRows& rows) const;
   /// X·w + b of those rows.
@@ -61,6 +68,8 @@ struct LinearProblem {
   std::string title() const;
   /// The coefficient of Σ|w|.
   double l1() const;
+  /// Whether a term other than squares has a coefficient.
+  bool makes_zeros() const;
 };
 
 }  // namespace lariat::cli

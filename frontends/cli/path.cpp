@@ -78,19 +78,20 @@ std::string table_csv(const RegularisationPath& path) {
   return text;
 }
 
-std::string coefficients_csv(const RegularisationPath& path, bool bias) {
+std::string coefficients_csv(const RegularisationPath& path, const data::LabelledRows& rows, bool bias) {
   std::string text = "lambda,index,weight\n";
   for (const PathPoint& point : path.points) {
     if (bias) text += fmt::format("{},0,{}\n", point.lambda, point.solution.store.get("b").item());
     const auto w = point.solution.store.get("w").values<double>();
     for (size_t j = 0; j < w.size(); ++j)
-      if (w[j] != 0) text += fmt::format("{},{},{}\n", point.lambda, j + 1, w[j]);
+      if (w[j] != 0)
+        text += fmt::format("{},{},{}\n", point.lambda, rows.number_of(static_cast<int64_t>(j)) + 1, w[j]);
   }
   return text;
 }
 
 // The weights that are largest at the last λ; those that are not labelled are drawn as well, up to a limit.
-std::string weight_chart(const RegularisationPath& path) {
+std::string weight_chart(const RegularisationPath& path, const data::LabelledRows& rows) {
   constexpr size_t most_lines = 60, most_names = 8;
   constexpr int colors = 3;
   const auto last = path.points.back().solution.store.get("w").values<double>();
@@ -103,8 +104,9 @@ std::string weight_chart(const RegularisationPath& path) {
   LineChart chart{.label = "Weights against lambda", .unit = "weight", .series = {}, .across = "λ"};
   for (const PathPoint& point : path.points) chart.places.push_back(point.lambda);
   for (size_t i = 0; i < order.size(); ++i) {
-    Series series{
-        i < most_names ? fmt::format("{}", order[i] + 1) : "", {}, static_cast<int>(i) % colors + 1};
+    Series series{i < most_names ? fmt::format("{}", rows.number_of(static_cast<int64_t>(order[i])) + 1) : "",
+                  {},
+                  static_cast<int>(i) % colors + 1};
     for (const PathPoint& point : path.points)
       series.values.push_back(point.solution.store.get("w").values<double>()[order[i]]);
     chart.series.push_back(std::move(series));
@@ -142,7 +144,8 @@ std::string nonzero_chart(const RegularisationPath& path) {
   return line_chart(chart);
 }
 
-void write_page(const Options& options, const RegularisationPath& path, const Strings& words) {
+void write_page(const Options& options, const RegularisationPath& path, const data::LabelledRows& rows,
+                const Strings& words) {
   if (options.report.empty()) return;
   ReportData data;
   data.title = "Regularisation path of " + options.problem.data;
@@ -156,7 +159,7 @@ void write_page(const Options& options, const RegularisationPath& path, const St
                               fmt::format("{} {:.4g}, {} weights", path.score, path.points[at].score,
                                           nonzeros(path.points[at].solution))});
   data.pictures.push_back(
-      {"Weights", weight_chart(path),
+      {"Weights", weight_chart(path, rows),
        "Each line is a weight, from the smallest λ that makes all zero on the left; the largest carry "
        "their index."});
   if (!path.score.empty())
@@ -166,11 +169,15 @@ void write_page(const Options& options, const RegularisationPath& path, const St
   write_report(options.report, data);
 }
 
+nlohmann::ordered_json finite_or_null(double value) {
+  return std::isfinite(value) ? nlohmann::ordered_json(value) : nlohmann::ordered_json(nullptr);
+}
+
 nlohmann::ordered_json point_json(const RegularisationPath& path, size_t index) {
   const PathPoint& point = path.points[index];
   nlohmann::ordered_json json{{"lambda", point.lambda},
                               {"objective", point.solution.objective},
-                              {"relative_gap", point.solution.relative_gap},
+                              {"relative_gap", finite_or_null(point.solution.relative_gap)},
                               {"nonzeros", nonzeros(point.solution)},
                               {"iterations", point.solution.iterations}};
   if (!path.score.empty()) {
@@ -233,12 +240,13 @@ void path(const Strings& words) {
   progress.finish();
 
   const size_t chosen = path.score.empty() ? path.points.size() - 1 : path.one_standard_error;
-  if (!options.out.empty()) path.points[chosen].solution.store.save(options.out);
+  if (!options.out.empty())
+    problem.with_all_columns(path.points[chosen].solution.store, rows).save(options.out);
   write_text(options.table, table_csv(path));
-  write_text(options.coefficients, coefficients_csv(path, problem.bias));
-  write_page(options, path, words);
+  write_text(options.coefficients, coefficients_csv(path, rows, problem.bias));
+  write_page(options, path, rows, words);
   print(fmt::format("{}: {} rows, {} columns; {}\n\n{}", problem.data, grouped(rows.rows),
-                    grouped(rows.columns), problem.title(), summary(path)));
+                    grouped(rows.total_columns()), problem.title(), summary(path)));
   if (!path.score.empty())
     print(fmt::format("\nbest {} at λ = {:.6g}; the sparsest within one standard error at λ = {:.6g}\n",
                       path.score, path.points[path.best].lambda,
@@ -252,10 +260,14 @@ void path(const Strings& words) {
     points.push_back(point_json(path, i));
     worst = std::max(worst, path.points[i].solution.relative_gap);
   }
-  nlohmann::ordered_json figures{
-      {"data", problem.data},          {"problem", problem.title()}, {"largest_lambda", path.largest_lambda},
-      {"largest_relative_gap", worst}, {"seconds", seconds},         {"read_seconds", read_seconds},
-      {"threads", limit.threads()},    {"seed", options.path.seed}};
+  nlohmann::ordered_json figures{{"data", problem.data},
+                                 {"problem", problem.title()},
+                                 {"largest_lambda", path.largest_lambda},
+                                 {"largest_relative_gap", finite_or_null(worst)},
+                                 {"seconds", seconds},
+                                 {"read_seconds", read_seconds},
+                                 {"threads", limit.threads()},
+                                 {"seed", options.path.seed}};
   if (!path.score.empty()) {
     figures["score"] = path.score;
     figures["best"] = point_json(path, path.best);
@@ -265,10 +277,7 @@ void path(const Strings& words) {
   json.write(figures);
   for (const PathPoint& point : path.points)
     if (!point.solution.converged)
-      throw JobError(fmt::format(
-          "at λ = {:.6g} only a relative gap of {:.1e} was reached; allow more --iterations, or a "
-          "larger --tolerance",
-          point.lambda, point.solution.relative_gap));
+      throw JobError(fmt::format("at λ = {:.6g} {}", point.lambda, point.solution.shortfall));
 }
 
 }  // namespace lariat::cli

@@ -107,7 +107,7 @@ RegularisationPath regularisation_path(const LinearProblem& problem, const data:
     Solver solver(problem.build(graph, some), solve_options);
     const double largest = at.empty() ? solver.largest_factor() : at.front();
     if (at.empty() && !(largest > 0 && std::isfinite(largest)))
-      throw UserError(problem.l1() > 0
+      throw UserError(problem.makes_zeros() && largest == 0
                           ? "no column has anything to do with the labels, so every weight is zero at any λ"
                           : "a path needs a penalty that makes weights zero; add l1 to --penalty");
     if (at.empty()) at = lambdas(largest, options);
@@ -135,7 +135,10 @@ RegularisationPath regularisation_path(const LinearProblem& problem, const data:
     std::vector<int64_t> fitted, held_out;
     for (size_t i = 0; i < order.size(); ++i)
       (static_cast<int64_t>(i) % options.folds == fold ? held_out : fitted).push_back(order[i]);
-    const auto [same, found] = solve_along(data::chosen_rows(rows, fitted), at);
+    const data::LabelledRows fitted_rows = data::chosen_rows(rows, fitted);
+    problem.check_classes(fitted_rows,
+                          fmt::format("without fold {} of {} every row", fold + 1, options.folds));
+    const auto [same, found] = solve_along(fitted_rows, at);
     by_fold.push_back(scores_on(problem, data::chosen_rows(rows, held_out), score, found));
   }
   const auto folds = static_cast<double>(options.folds);

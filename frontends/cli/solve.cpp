@@ -66,18 +66,19 @@ void solve(const Strings& words) {
   const std::string notice = all_zero_notice(problem, solution, solver);
   if (!notice.empty()) report(notice);
   const Sparsity zeros = sparsity(solution.store.get("w"));
-  if (!out.empty()) solution.store.save(out);
+  const int64_t weights = rows.total_columns();
+  if (!out.empty()) problem.with_all_columns(solution.store, rows).save(out);
   print(fmt::format("{}: {} rows, {} columns, {} entries, read in {}\n", problem.data, grouped(rows.rows),
-                    grouped(rows.columns), grouped(static_cast<int64_t>(rows.values.size())),
+                    grouped(rows.total_columns()), grouped(static_cast<int64_t>(rows.values.size())),
                     duration(read_seconds)));
   print(fmt::format("{}: objective {:.12g} = {:.12g} + penalty {:.12g}\n", problem.title(),
                     solution.objective, solution.smooth, solution.penalty));
   print(fmt::format("{} of {} weights are not zero; {} in {} iterations of {}, {}\n",
-                    grouped(zeros.count - zeros.zeros), grouped(zeros.count), solution.certificate(),
+                    grouped(zeros.count - zeros.zeros), grouped(weights), solution.certificate(),
                     solution.iterations, name_of(solution.method), duration(seconds)));
   json.write({{"data", problem.data},
               {"rows", rows.rows},
-              {"columns", rows.columns},
+              {"columns", rows.total_columns()},
               {"entries", rows.values.size()},
               {"problem", problem.title()},
               {"objective", solution.objective},
@@ -89,6 +90,7 @@ void solve(const Strings& words) {
               {"prox_residual", solution.prox_residual},
               {"certificate", solution.certificate()},
               {"converged", solution.converged},
+              {"shortfall", solution.shortfall},
               {"nonzeros", zeros.count - zeros.zeros},
               {"bias", problem.bias ? nlohmann::ordered_json(solution.store.get("b").item()) : nullptr},
               {"iterations", solution.iterations},
@@ -99,11 +101,7 @@ void solve(const Strings& words) {
               {"threads", limit.threads()},
               {"seed", problem.seed.value_or(0)},
               {"notice", notice}});
-  if (!solution.converged)
-    throw JobError(
-        fmt::format("stopped after {} iterations, {}; the tolerance is {:.1e}: allow more --iterations, or a "
-                    "larger --tolerance",
-                    solution.iterations, solution.certificate(), problem.options.tolerance));
+  if (!solution.converged) throw JobError(solution.shortfall);
 }
 
 }  // namespace lariat::cli

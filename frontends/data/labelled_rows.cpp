@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <memory>
@@ -17,6 +18,8 @@ std::string LabelledRows::place(int64_t row) const {
 LabelledRows chosen_rows(const LabelledRows& all, const std::vector<int64_t>& rows) {
   LabelledRows chosen;
   chosen.rows = static_cast<int64_t>(rows.size()), chosen.columns = all.columns;
+  chosen.column_numbers = all.column_numbers;
+  chosen.all_columns = all.all_columns;
   chosen.file = all.file;
   chosen.unit = all.unit;
   if (all.sparse()) chosen.row_starts.push_back(0);
@@ -34,6 +37,18 @@ LabelledRows chosen_rows(const LabelledRows& all, const std::vector<int64_t>& ro
     chosen.places.push_back(all.places[at]);
   }
   return chosen;
+}
+
+void drop_empty_columns(LabelledRows& rows) {
+  if (!rows.sparse() || rows.columns <= static_cast<int64_t>(rows.values.size())) return;
+  std::vector<int64_t> used(rows.entry_columns.begin(), rows.entry_columns.end());
+  std::sort(used.begin(), used.end());
+  used.erase(std::unique(used.begin(), used.end()), used.end());
+  for (int32_t& column : rows.entry_columns)
+    column = static_cast<int32_t>(std::lower_bound(used.begin(), used.end(), column) - used.begin());
+  rows.all_columns = rows.columns;
+  rows.columns = static_cast<int64_t>(used.size());
+  rows.column_numbers = std::move(used);
 }
 
 std::string read_whole_file(const std::string& file) {

@@ -19,6 +19,15 @@ struct LabelledRows {
   std::string file;           ///< the one that holds the labels
   const char* unit = "line";  ///< what `places` count
 
+  /// Where columns without entries are left out: the number of each column among all. Else empty.
+  std::vector<int64_t> column_numbers;
+  int64_t all_columns = 0;  ///< with those left out; 0 where none is
+
+  /// How many columns the data have, and the number of column j among them.
+  int64_t total_columns() const { return column_numbers.empty() ? columns : all_columns; }
+  int64_t number_of(int64_t j) const {
+    return column_numbers.empty() ? j : column_numbers[static_cast<size_t>(j)];
+  }
   bool sparse() const { return !row_starts.empty(); }
   /// "a9a: line 12".
   std::string place(int64_t row) const;
@@ -26,6 +35,9 @@ struct LabelledRows {
 
 /// The rows whose numbers are listed, in that order.
 LabelledRows chosen_rows(const LabelledRows& all, const std::vector<int64_t>& rows);
+
+/// Leaves out columns without entries where there are more columns than entries, as with hashed features.
+void drop_empty_columns(LabelledRows& rows);
 
 /// The bytes of a file. Throws UserError naming the file where it cannot be read.
 std::string read_whole_file(const std::string& file);

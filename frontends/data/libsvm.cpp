@@ -15,14 +15,16 @@ namespace lariat::data {
 namespace {
 
 constexpr int64_t most_entries = std::numeric_limits<int32_t>::max();
+constexpr std::string_view byte_order_mark = "\xef\xbb\xbf";
 
 bool ends_token(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n' || c == '#'; }
 
 class Reader {
  public:
-  explicit Reader(const std::string& file) : file_(file), text_(read_whole_file(file)) {
-    at_ = text_.data();
-    end_ = at_ + text_.size();
+  Reader(const std::string& file, bool zero_based)
+      : file_(file), text_(read_whole_file(file)), first_index_(zero_based ? 0 : 1) {
+    at_ = text_.data() + (text_.starts_with(byte_order_mark) ? byte_order_mark.size() : 0);
+    end_ = text_.data() + text_.size();
   }
 
   LabelledRows read() {
@@ -55,23 +57,24 @@ class Reader {
   }
 
   void read_entries(LabelledRows& rows) {
-    int64_t last = 0;
+    int64_t last = first_index_ - 1;
     for (skip_blanks(); at_ < end_ && *at_ != '\n' && *at_ != '#'; skip_blanks()) {
       const char* const token = at_;
       int64_t index = 0;
       for (; at_ < end_ && *at_ >= '0' && *at_ <= '9'; ++at_)
         index = std::min(10 * index + (*at_ - '0'), most_entries + 1);
       if (at_ == token || at_ == end_ || *at_ != ':') fail(token, "is not index:value");
-      if (index == 0) fail(token, "has the index 0, but indices begin at 1");
+      if (index < first_index_)
+        fail(token, "has the index 0, but indices begin at 1; where they begin at 0, say --zero-based");
       if (index > most_entries) fail(token, fmt::format("has an index above {}", most_entries));
       if (index <= last)
         fail(token, fmt::format("comes after index {}, but indices must ascend within a line", last));
       ++at_;
       last = index;
-      rows.entry_columns.push_back(static_cast<int32_t>(index - 1));
+      rows.entry_columns.push_back(static_cast<int32_t>(index - first_index_));
       rows.values.push_back(number(token, "value"));
     }
-    rows.columns = std::max(rows.columns, last);
+    rows.columns = std::max(rows.columns, last + 1 - first_index_);
     if (static_cast<int64_t>(rows.values.size()) > most_entries)
       throw UserError(fmt::format("{}: holds more than {} entries, which is the most that can be read", file_,
                                   most_entries));
@@ -103,12 +106,13 @@ class Reader {
 
   const std::string& file_;
   std::string text_;
+  const int64_t first_index_;
   const char *at_ = nullptr, *end_ = nullptr;
   int64_t line_ = 1;
 };
 
 }  // namespace
 
-LabelledRows read_libsvm(const std::string& file) { return Reader(file).read(); }
+LabelledRows read_libsvm(const std::string& file, bool zero_based) { return Reader(file, zero_based).read(); }
 
 }  // namespace lariat::data

@@ -86,6 +86,13 @@ std::optional<double> number_of(std::string_view text) {
 
 }  // namespace
 
+std::vector<std::string> penalty_ops() {
+  std::vector<std::string> names;
+  for (const OpDef* op : registry().all())
+    if (penalty_op(op->name)) names.push_back(op->name);
+  return names;
+}
+
 bool operator==(const WeightPenalty& a, const WeightPenalty& b) {
   return std::all_of(terms().begin(), terms().end(),
                      [&](const Term& term) {
@@ -161,8 +168,7 @@ WeightPenalty parse_weight_penalty(std::string_view name, std::string_view text)
   if (words.empty()) out_of_range();
   std::vector<std::string> known, seen;
   for (const Term& term : terms()) known.push_back(term.name);
-  for (const OpDef* op : registry().all())
-    if (penalty_op(op->name)) known.push_back(op->name);
+  for (const std::string& op : penalty_ops()) known.push_back(op);
   for (const std::string& word : words) {
     const size_t equals = word.find('=');
     if (equals == word.npos) out_of_range();

@@ -56,6 +56,9 @@ inline WeightPenalty count_nonzero(double lambda) { return {.count = lambda}; }
 /// that has no rows and columns, and for ops that are no penalty.
 Value penalty_of(Value w, const WeightPenalty& penalty);
 
+/// The ops that take a tensor of weights alone and are penalties, those of plugins among them.
+std::vector<std::string> penalty_ops();
+
 /// "none", "l1=0.0001", "l1=0.0001,l2=1e-05" or "log_sum=0.001:0.01", and back: terms with their λ, and
 /// behind a colon ε or γ, which may be left out. Throws UserError "name = text: …".
 std::string to_text(const WeightPenalty& penalty);

@@ -1,0 +1,43 @@
+#pragma once
+
+#include "autodiff/convex/linear_model.hpp"
+#include "autodiff/convex/twofold.hpp"
+
+namespace lariat::convex {
+
+/// A linear model in coordinates v that are good to compute with, beside the model as written:
+///   w_j = unit_j·v_j,   X̃_j = unit_j·(X_j − shift_j·1),
+/// where the unit is the power of two with which the column's length lies in [1, 2). Where a coordinate
+/// without penalty has a constant column (a bias), it takes up the shifts, and a column with entries in more
+/// than half of the rows is shifted by its mean. One with k entries in n rows stands at an angle of 45° or
+/// more to a constant column where k <= n/2, for (Σx)² <= k·Σx², and stays sparse.
+class ConditionedModel {
+ public:
+  ConditionedModel(const LinearModel& written, const SeparablePenalty& penalty);
+
+  const LinearModel& written() const { return written_; }
+  /// The model in v: z = X̃·v + offset is the same z.
+  const LinearModel& model() const { return model_; }
+  const std::vector<double>& units() const { return units_; }
+
+  std::vector<double> as_written(std::span<const double> v) const;
+  std::vector<double> conditioned(std::span<const double> w) const;
+
+  /// z = X·w + offset as written, rounded once.
+  void predict(std::span<const double> w, double* z) const;
+  /// X̃_jᵀ·u, rounded once; `sum` is Σu.
+  double slope(int64_t j, const double* u, const Twofold& sum) const;
+  /// X_jᵀ·u, rounded once.
+  double written_slope(int64_t j, const double* u) const;
+
+ private:
+  double bias_shift(std::span<const double> w, double bias) const;
+
+  const LinearModel& written_;
+  LinearModel model_;
+  std::vector<double> units_, shifts_;
+  int64_t bias_ = -1;
+  double bias_entry_ = 1;
+};
+
+}  // namespace lariat::convex
