@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "graph/op_def.hpp"
+#include "graph/sample.hpp"
 
 namespace lariat {
 
@@ -19,6 +20,8 @@ struct GradcheckResult {
   bool passed = false;
   /// What failed first, or "".
   std::string detail = {};
+  /// What is missing where nothing could be compared, or no derivative of an op that has a gradient; or "".
+  std::string not_run = {};
 };
 
 /// Builds the outputs of a function from its inputs.
@@ -34,8 +37,5 @@ GradcheckResult gradcheck(const GraphFunction& function, std::span<const SampleI
 /// All samples of an op's record, its expected values, float against double, and for element-wise ops random
 /// shapes of rank 0 to 5 with broadcasting.
 GradcheckResult gradcheck(const OpDef& op, uint64_t seed = 0);
-
-/// The data that a sample input describes, as `dtype` where it is not i32.
-Tensor sample_tensor(const SampleInput& input, DType dtype, uint64_t seed, uint64_t stream);
 
 }  // namespace lariat

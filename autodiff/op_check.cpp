@@ -1,8 +1,6 @@
 #include "autodiff/op_check.hpp"
 
 #include <fmt/format.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include <clocale>
 #include <csignal>
@@ -11,52 +9,15 @@
 #include <thread>
 
 #include "autodiff/gradcheck.hpp"
-#include "autodiff/gradient.hpp"
+#include "autodiff/op_cases.hpp"
+#include "autodiff/op_claims.hpp"
 #include "graph/error.hpp"
 #include "graph/exec/executor.hpp"
-#include "graph/exec/program.hpp"
-#include "ops/ops.hpp"
+#include "ops/plugin/loader.hpp"
 
 namespace lariat {
 
 namespace {
-
-constexpr size_t guard_bytes = 256, untouchable_bytes = size_t{1} << 20;
-constexpr auto canary = std::byte{0xa5};
-
-// Memory with a megabyte on both sides that cannot be touched, and bytes whose change is seen around what is
-// asked for. It is never given back: once retired, touching it ends the process.
-class GuardedBuffer {
- public:
-  explicit GuardedBuffer(size_t bytes) : bytes_(bytes) {
-    const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
-    inner_ = (bytes + 2 * guard_bytes + page - 1) / page * page;
-    void* mapped =
-        mmap(nullptr, inner_ + 2 * untouchable_bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (mapped == MAP_FAILED) throw UserError("there is not enough memory to check this op");
-    start_ = static_cast<std::byte*>(mapped) + untouchable_bytes;
-    mprotect(start_, inner_, PROT_READ | PROT_WRITE);
-    std::memset(start_, static_cast<int>(canary), inner_);
-  }
-  GuardedBuffer(GuardedBuffer&& other) noexcept
-      : bytes_(other.bytes_), inner_(other.inner_), start_(std::exchange(other.start_, nullptr)) {}
-  GuardedBuffer& operator=(GuardedBuffer&&) = delete;
-  ~GuardedBuffer() {
-    if (start_) mprotect(start_, inner_, PROT_NONE);
-  }
-  std::byte* data() const { return start_ + guard_bytes; }
-  size_t size() const { return bytes_; }
-  bool is_intact() const {
-    const auto whole = [](const std::byte* begin, const std::byte* end) {
-      return std::all_of(begin, end, [](std::byte b) { return b == canary; });
-    };
-    return whole(start_, data()) && whole(data() + bytes_, start_ + inner_);
-  }
-
- private:
-  size_t bytes_, inner_ = 0;
-  std::byte* start_ = nullptr;
-};
 
 struct Reversed final : ParallelFor {
   void run(int64_t count, int64_t grain, const std::function<void(int64_t, int64_t)>& body) const override {
@@ -65,155 +26,9 @@ struct Reversed final : ParallelFor {
   }
 };
 
-// One node with data for its inputs.
-struct Case {
-  const Node* node;
-  std::vector<Tensor> inputs;
-  std::string name;
-};
-
-using Results = std::vector<std::vector<std::byte>>;
-
-// Runs the node's kernel in guarded memory that is `filled` before. What was written outside is named in
-// `fault`.
-Results run_guarded(const Case& c, std::byte filled, const ParallelFor& parallel,
-                    std::string* fault = nullptr) {
-  const OpDef& op = *c.node->op;
-  std::vector<GuardedBuffer> buffers;
-  std::vector<TensorView> inputs, outputs;
-  for (const Tensor& input : c.inputs) {
-    buffers.emplace_back(input.bytes());
-    std::memcpy(buffers.back().data(), input.view().data, input.bytes());
-    inputs.push_back({buffers.back().data(), input.dtype(), input.extents()});
-  }
-  for (const TensorType& type : c.node->outputs) {
-    outputs.push_back({nullptr, type.dtype, evaluate(type.shape, {})});
-    buffers.emplace_back(outputs.back().bytes());
-    std::memset(buffers.back().data(), static_cast<int>(filled), buffers.back().size());
-    outputs.back().data = buffers.back().data();
-  }
-  const Kernel kernel = op.kernel.get(outputs[0].dtype);
-  if (op.traits.alias || !kernel) return {};
-  KernelContext context{op, inputs, outputs, c.node->attributes, parallel};
-  const std::shared_ptr<const void> prepared = op.prepare ? op.prepare(context) : nullptr;
-  context.prepared = prepared.get();
-  if (op.workspace) {
-    const Workspace workspace = op.workspace(context);
-    buffers.emplace_back(workspace.shared);
-    context.scratch.shared = buffers.back().data();
-    buffers.emplace_back(workspace.per_thread * static_cast<size_t>(parallel.threads()));
-    context.scratch.first = buffers.back().data();
-    context.scratch.stride = workspace.per_thread;
-  }
-  kernel(context);
-  Results results;
-  for (const TensorView& output : outputs) {
-    const auto* data = static_cast<const std::byte*>(output.data);
-    results.emplace_back(data, data + output.bytes());
-  }
-  if (fault == nullptr) return results;
-  for (size_t i = 0; i < buffers.size(); ++i) {
-    const std::string what = i < inputs.size() ? fmt::format("input {}", i)
-                             : i < inputs.size() + outputs.size()
-                                 ? fmt::format("output {}", i - inputs.size())
-                                 : std::string("its scratch");
-    if (!buffers[i].is_intact() && fault->empty()) *fault = fmt::format("it writes outside of {}", what);
-    if (i < inputs.size() && fault->empty() &&
-        std::memcmp(buffers[i].data(), c.inputs[i].view().data, buffers[i].size()) != 0)
-      *fault = fmt::format("it writes into {}", what);
-  }
-  return results;
-}
-
-// The element of the first output that differs, or "".
-std::string difference(const Case& c, const Results& a, const Results& b) {
-  for (size_t o = 0; o < a.size(); ++o)
-    for (size_t i = 0; i < a[o].size(); ++i)
-      if (a[o][i] != b[o][i])
-        return fmt::format("element {} of output {}", i / size_of(c.node->outputs[o].dtype), o);
-  return {};
-}
-
-// The nodes of the op in its samples, and of the ops that its gradient needs beside it, each with its data.
-class Cases {
- public:
-  explicit Cases(const OpDef& op) {
-    for (const Sample& sample : op.samples)
-      for (const DType dtype : {f32, f64}) {
-        std::vector<Tensor> data;
-        for (size_t i = 0; i < sample.inputs.size(); ++i)
-          data.push_back(sample_tensor(sample.inputs[i], dtype, 0, i));
-        if (dtype == f64 &&
-            std::all_of(data.begin(), data.end(), [](const Tensor& t) { return t.dtype() == i32; }))
-          continue;
-        add(op, sample, data, fmt::format("sample '{}' in {}", sample.name, name_of(dtype)));
-      }
-  }
-  const std::vector<Case>& of_op() const { return of_op_; }
-  const std::vector<Case>& of_gradient() const { return of_gradient_; }
-
- private:
-  void add(const OpDef& op, const Sample& sample, const std::vector<Tensor>& data, const std::string& name) {
-    graphs_.push_back(std::make_unique<Graph>());
-    Graph& graph = *graphs_.back();
-    std::vector<Value> inputs, floats;
-    Feeds feeds;
-    for (size_t i = 0; i < data.size(); ++i) {
-      inputs.push_back(graph.input(fmt::format("x{}", i), to_shape(data[i].extents()), data[i].dtype()));
-      feeds.emplace(inputs.back().name(), data[i]);
-      if (is_float(data[i].dtype())) floats.push_back(inputs.back());
-    }
-    const Value first = graph.add(op, inputs, sample.attributes, {}, {});
-    const int32_t end = graph.size();
-    nodes_.push_back(std::make_unique<Node>(graph.node(first.node())));
-    if (!op.kernel.get(nodes_.back()->outputs[0].dtype)) return;
-    of_op_.push_back({nodes_.back().get(), data, name});
-    if (!op.vjp || op.traits.stops_gradient || floats.empty() || !is_float(first.dtype())) return;
-    try {
-      gradient(sum(first), floats);
-    } catch (const UserError&) {
-      return;  // gradcheck will say why
-    }
-    // Only a plugin brings ops for its gradient alone; others have samples of their own.
-    for (int32_t id = end; id < graph.size(); ++id) {
-      const Node& node = graph.node(id);
-      if (node.op->plugin != op.plugin || !op.plugin || node.op == &op) continue;
-      for (size_t i = 0; i < node.inputs.size(); ++i)
-        graph.output(fmt::format("{}.{}", id, i), graph.value(node.inputs[i]));
-      nodes_.push_back(std::make_unique<Node>(node));
-      Program program(graph);
-      Store store;
-      const std::vector<Tensor> values = program.run(feeds, store, *make_serial_executor());
-      of_gradient_.push_back({nodes_.back().get(),
-                              {values.end() - static_cast<int64_t>(node.inputs.size()), values.end()},
-                              name + ", gradient"});
-      return;
-    }
-  }
-
-  std::vector<std::unique_ptr<Graph>> graphs_;
-  std::vector<std::unique_ptr<Node>> nodes_;
-  std::vector<Case> of_op_, of_gradient_;
-};
-
-// A fault of the first case that has one.
-template <class Check>
-std::string first_fault(const std::vector<Case>& cases, const Check& check) {
-  for (const Case& c : cases) {
-    std::string fault;
-    try {
-      fault = check(c);
-    } catch (const Error& error) {
-      fault = error.what();
-    }
-    if (!fault.empty()) return fmt::format("{}: {}", c.name, fault);
-  }
-  return {};
-}
-
 const auto nan_bytes = std::byte{0xff}, other_bytes = std::byte{0x7b};
 
-std::string check_shapes(const Case& c) {
+std::string check_shapes(const OpCase& c) {
   const OpDef& op = *c.node->op;
   std::vector<TensorType> known, symbolic;
   const int64_t batch = c.inputs.empty() || c.inputs[0].extents().empty() ? 0 : c.inputs[0].extents()[0];
@@ -242,22 +57,38 @@ std::string check_shapes(const Case& c) {
   return {};
 }
 
-std::string check_values(const Case& c) {
+// Floats are compared by gradcheck.
+std::string unexpected_integer(const OpCase& c, const OpResults& results) {
+  const std::vector<double>& expected = c.sample->expected;
+  if (results.empty() || expected.empty() || c.node->outputs[0].dtype != i32) return {};
+  const size_t count = results[0].size() / sizeof(int32_t);
+  if (expected.size() != count)
+    return fmt::format("{} values are expected of {} that it gives", expected.size(), count);
+  for (size_t i = 0; i < count; ++i) {
+    int32_t value = 0;
+    std::memcpy(&value, results[0].data() + i * sizeof value, sizeof value);
+    if (value != expected[i]) return fmt::format("element {} is {}; {} is expected", i, value, expected[i]);
+  }
+  return {};
+}
+
+std::string check_values(const OpCase& c) {
   const auto serial = make_serial_executor();
   std::string fault;
-  const Results first = run_guarded(c, nan_bytes, *serial, &fault);
+  const OpResults first = run_guarded(c, nan_bytes, *serial, &fault);
   if (!fault.empty()) return fault;
+  if (const std::string wrong = unexpected_integer(c, first); !wrong.empty()) return wrong;
   // The memory of the first run is out of reach now.
-  const Results again = run_guarded(c, nan_bytes, *serial, &fault);
+  const OpResults again = run_guarded(c, nan_bytes, *serial, &fault);
   if (difference(c, first, again).empty())
     if (const std::string where = difference(c, first, run_guarded(c, other_bytes, *serial)); !where.empty())
       return fmt::format("{} is what its memory held before: not written, or read", where);
   return fault;
 }
 
-std::string check_repeats(const Case& c) {
+std::string check_repeats(const OpCase& c) {
   const auto serial = make_serial_executor(), threads = make_tbb_executor(4);
-  const Results first = run_guarded(c, nan_bytes, *serial);
+  const OpResults first = run_guarded(c, nan_bytes, *serial);
   const auto compare = [&](const ParallelFor& parallel, const char* how) -> std::string {
     const std::string where = difference(c, first, run_guarded(c, nan_bytes, parallel));
     return where.empty() ? "" : fmt::format("{} has other bits {}", where, how);
@@ -270,11 +101,11 @@ std::string check_repeats(const Case& c) {
 }
 
 // Every thread meets the cases in another order, so that calls at one time have different data.
-std::string check_concurrent(const std::vector<Case>& cases) {
+std::string check_concurrent(const std::vector<OpCase>& cases) {
   constexpr size_t rounds = 20;
   const auto serial = make_serial_executor();
-  std::vector<Results> expected;
-  for (const Case& c : cases) expected.push_back(run_guarded(c, nan_bytes, *serial));
+  std::vector<OpResults> expected;
+  for (const OpCase& c : cases) expected.push_back(run_guarded(c, nan_bytes, *serial));
   std::vector<std::string> faults(4);
   {
     std::vector<std::jthread> threads;
@@ -282,7 +113,7 @@ std::string check_concurrent(const std::vector<Case>& cases) {
       threads.emplace_back([&, t] {
         for (size_t i = 0; i < rounds * cases.size() && faults[t].empty(); ++i) {
           const size_t chosen = (i + t) % cases.size();
-          const Case& c = cases[chosen];
+          const OpCase& c = cases[chosen];
           try {
             const std::string where = difference(c, expected[chosen], run_guarded(c, nan_bytes, *serial));
             if (!where.empty())
@@ -296,6 +127,27 @@ std::string check_concurrent(const std::vector<Case>& cases) {
   const auto fault =
       std::find_if(faults.begin(), faults.end(), [](const auto& text) { return !text.empty(); });
   return fault == faults.end() ? std::string() : *fault;
+}
+
+bool is_deterministic(const OpDef& op) { return !op.plugin || plugin_origin(op).deterministic; }
+
+std::string missing(const OpCases& cases) {
+  return cases.of_op().empty() ? "nothing was run; add a sample" : cases.gap();
+}
+
+// Which outputs may be written over which inputs, as the record or the plugin says: an element-wise op over
+// any.
+std::vector<Traits::InPlace> in_place_pairs(const OpDef& op) {
+  std::vector<Traits::InPlace> pairs = op.traits.in_place;
+  if (op.traits.elementwise && !op.variadic && !op.variadic_outputs)
+    for (size_t i = 0; i < op.inputs.size(); ++i) pairs.push_back({0, i});
+  if (pairs.empty() && op.plugin && plugin_origin(op).in_place) pairs.push_back({0, 0});
+  return pairs;
+}
+
+// Whether more than one element shows what an order of writing does.
+bool fits(const OpCase& c, const Traits::InPlace& pair) {
+  return c.inputs[pair.input].type() == c.node->outputs[pair.output] && c.inputs[pair.input].count() > 1;
 }
 
 std::string text_of_locale() { return std::setlocale(LC_ALL, nullptr); }
@@ -336,6 +188,22 @@ std::string check_rejects(const OpDef& op) {
   return {};
 }
 
+// Over each memory that the record allows, with all else as it was.
+std::string check_in_place(const OpCase& c, const std::vector<Traits::InPlace>& pairs) {
+  const auto serial = make_serial_executor();
+  const OpResults expected = run_guarded(c, nan_bytes, *serial);
+  for (const Traits::InPlace& pair : pairs) {
+    if (!fits(c, pair)) continue;
+    std::string fault;
+    const OpResults results = run_guarded(c, nan_bytes, *serial, &fault, pair);
+    if (!fault.empty()) return fault;
+    if (const std::string where = difference(c, expected, results); !where.empty())
+      return fmt::format("{} is another one where output {} lies over input {}", where, pair.output,
+                         pair.input);
+  }
+  return {};
+}
+
 }  // namespace
 
 std::vector<OpFinding> check_op(const OpDef& op, const std::function<void(const std::string&)>& begins,
@@ -344,40 +212,61 @@ std::vector<OpFinding> check_op(const OpDef& op, const std::function<void(const 
   const ProcessState before;
   const auto check = [&](const std::string& name, const auto& run) {
     if (begins) begins(name);
-    std::string fault;
+    OpFinding finding{name};
     try {
-      fault = run();
+      run(finding);
     } catch (const Error& error) {
-      fault = error.what();
+      finding.fault = error.what();
     }
-    findings.push_back({name, fault});
-    if (ends) ends(findings.back());
+    findings.push_back(finding);
+    if (ends) ends(finding);
   };
-  std::optional<Cases> cases;
-  check("shapes", [&] {
+  std::optional<OpCases> cases;
+  check("shapes", [&](OpFinding& finding) {
     cases.emplace(op);
-    return first_fault(cases->of_op(), check_shapes);
+    finding.fault = first_fault(cases->of_op(), check_shapes);
+    finding.not_run = missing(*cases);
   });
   if (!cases) return findings;
-  const auto of_both = [&](const auto& run) {
-    const std::string fault = first_fault(cases->of_op(), run);
-    return fault.empty() ? first_fault(cases->of_gradient(), run) : fault;
+  const auto over_all = [&](const char* name, const auto& run) {
+    check(name, [&](OpFinding& finding) {
+      finding.not_run = missing(*cases);
+      finding.fault = run(cases->of_op());
+      if (finding.fault.empty()) finding.fault = run(cases->of_gradient());
+    });
   };
-  check("values", [&] { return of_both(check_values); });
-  check("repeats", [&] { return of_both(check_repeats); });
-  check("concurrent", [&] {
-    const std::string fault = check_concurrent(cases->of_op());
-    return fault.empty() ? check_concurrent(cases->of_gradient()) : fault;
-  });
-  check("gradcheck", [&] {
+  const auto by_case = [](const auto& run) {
+    return [run](const std::vector<OpCase>& list) { return first_fault(list, run); };
+  };
+  over_all("values", by_case(check_values));
+  if (is_deterministic(op)) {
+    over_all("repeats", by_case(check_repeats));
+    over_all("concurrent", check_concurrent);
+  }
+  if (const std::vector<Traits::InPlace> pairs = in_place_pairs(op); !pairs.empty())
+    check("in place", [&](OpFinding& finding) {
+      const std::vector<OpCase>& list = cases->of_op();
+      finding.fault = first_fault(list, [&](const OpCase& c) { return check_in_place(c, pairs); });
+      const auto is_shown = [&](const Traits::InPlace& pair) {
+        return std::any_of(list.begin(), list.end(), [&](const OpCase& c) { return fits(c, pair); });
+      };
+      // An element-wise op treats all inputs alike.
+      const auto shown = std::count_if(pairs.begin(), pairs.end(), is_shown);
+      if (op.traits.elementwise ? shown == 0 : shown < std::ssize(pairs))
+        finding.not_run =
+            "add a sample with several elements in which the output has the type of the input that it may "
+            "be written over";
+    });
+  check("gradcheck", [&](OpFinding& finding) {
     const GradcheckResult result = gradcheck(op);
-    return result.passed ? std::string()
-           : result.detail.empty()
-               ? fmt::format("only {} of {} comparisons ran", result.checks, result.expected_checks)
-               : result.detail;
+    finding.not_run = result.not_run;
+    finding.fault = result.detail;
+    if (finding.is_good() && !result.passed)
+      finding.fault = fmt::format("only {} of {} comparisons ran", result.checks, result.expected_checks);
   });
-  check("rejects", [&] { return check_rejects(op); });
-  check("process", [&] { return before.difference(ProcessState()); });
+  for (const OpClaim& claim : claims_of(op, *cases)) check(claim.name, claim.check);
+  check("rejects", [&](OpFinding& finding) { finding.fault = check_rejects(op); });
+  check("process", [&](OpFinding& finding) { finding.fault = before.difference(ProcessState()); });
   return findings;
 }
 

@@ -151,6 +151,41 @@ TEST_CASE(
   CHECK(run.out.find("FAULT") == std::string::npos);
 }
 
+TEST_CASE(
+    "installed: every kind of template builds for any machine and passes its check, and so do the examples") {
+  if (!have_tools()) return;
+  const testing::TemporaryFolder folder;
+  const auto run =
+      shell("cd '" + folder.text() +
+                "'\n"
+                "for kind in op kernel penalty c; do\n"
+                "  lariat plugin new my_$kind $kind --kind $kind\n"
+                "  grep -q 'march=native$' $kind/Makefile $kind/meson.build && exit 1\n"
+                "  make -C $kind CXX=g++ CC=gcc CXXFLAGS='-O2 -Werror' CFLAGS='-O2 -Werror'\n"
+                "  lariat plugin check $kind/my_$kind.so\n"
+                "  make -C $kind clean\n"
+                "  make -C $kind CXX=clang++ CC=clang CXXFLAGS='-O2 -Werror' CFLAGS='-O2 -Werror'\n"
+                "  lariat plugin check $kind/my_$kind.so\n"
+                "done\n"
+                "meson setup --werror c/build c >/dev/null && ninja --quiet -C c/build\n"
+                "lariat plugin check c/build/my_c.so\n"
+                "share=$(dirname \"$(dirname \"$(command -v lariat)\")\")/share\n"
+                "test -f \"$share/doc/lariat/write_an_op.md\"\n"
+                "test -f \"$share/lariat/examples/demo.toml\"\n"
+                "for source in \"$share\"/lariat/examples/plugins/*.cpp; do\n"
+                "  g++ -std=c++20 -O1 -fPIC -fvisibility=hidden $(pkg-config --cflags lariat-op) -shared -o "
+                "example.so "
+                "\"$source\" $(pkg-config --libs lariat-op)\n"
+                "  lariat plugin check example.so\n"
+                "done\n",
+            installation().environment);
+  CAPTURE(run.out);
+  CAPTURE(run.err);
+  CHECK(run.status == 0);
+  CHECK(run.out.find("FAULT") == std::string::npos);
+  CHECK(run.out.find("not run") == std::string::npos);
+}
+
 TEST_CASE("installed: plugin new refuses names and folders") {
   if (!testing::have_lariat()) return;
   const testing::TemporaryFolder folder;
@@ -162,6 +197,9 @@ TEST_CASE("installed: plugin new refuses names and folders") {
   };
   CHECK(error("My-Op", folder / "new") ==
         "lariat: 'My-Op' is no name of an op: it is a letter from a to z, then a to z, 0 to 9 or _\n");
+  const auto kind = testing::run_lariat({"plugin", "new", "my_op", folder / "new", "--kind", "penalti"});
+  CHECK(kind.status == 2);
+  CHECK(kind.err.ends_with("there is no kind 'penalti' of plugins. Did you mean 'penalty'?\n"));
   CHECK(error("my_op", folder.text()) ==
         "lariat: '" + folder.text() + "' is there already; name a folder that is not\n");
   CHECK(error("my_op", folder / "taken") ==

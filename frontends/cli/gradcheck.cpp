@@ -51,7 +51,9 @@ void gradcheck(const Strings& words) {
                     result.expected_checks, result.worst_error, passed ? "passed" : "FAILED");
     if (!passed) {
       failures.push_back(op->name);
-      line += result.detail.empty() ? ": fewer checks ran than should have" : ": " + result.detail;
+      line += ": " + (!result.detail.empty()    ? result.detail
+                      : !result.not_run.empty() ? result.not_run
+                                                : "fewer checks ran than should have");
     }
     print(line + "\n");
     results.push_back({{"op", op->name},
@@ -59,7 +61,8 @@ void gradcheck(const Strings& words) {
                        {"expected_checks", result.expected_checks},
                        {"worst_error", result.worst_error},
                        {"passed", passed},
-                       {"detail", result.detail}});
+                       {"detail", result.detail},
+                       {"not_run", result.not_run}});
   }
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   print(fmt::format("{} of {} ops passed, {} checks, {}\n", chosen.size() - failures.size(), chosen.size(),

@@ -1,13 +1,5 @@
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <poll.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include <chrono>
-#include <csignal>
-#include <cstring>
 #include <functional>
 #include <nlohmann/json.hpp>
 
@@ -19,6 +11,7 @@
 #include "frontends/cli/table.hpp"
 #include "graph/error.hpp"
 #include "graph/registry.hpp"
+#include "ops/plugin/child_process.hpp"
 #include "ops/plugin/loader.hpp"
 
 namespace lariat::cli {
@@ -26,89 +19,38 @@ namespace lariat::cli {
 namespace {
 
 using Json = nlohmann::ordered_json;
-using Clock = std::chrono::steady_clock;
 
-// What a child sends: one line of JSON each.
+// What a child sends: one line of JSON each. What a plugin says need not be UTF-8.
 class Reports {
  public:
-  explicit Reports(int descriptor) : descriptor_(descriptor) {}
+  explicit Reports(const ChildLines& lines) : lines_(lines) {}
   void send(const Json& message) const {
-    // What a plugin says need not be UTF-8.
-    const std::string line = message.dump(-1, ' ', false, Json::error_handler_t::replace) + "\n";
-    for (size_t sent = 0; sent < line.size();) {
-      const ssize_t count = write(descriptor_, line.data() + sent, line.size() - sent);
-      if (count < 0 && errno != EINTR) _exit(125);
-      if (count > 0) sent += static_cast<size_t>(count);
-    }
+    lines_.send(message.dump(-1, ' ', false, Json::error_handler_t::replace));
   }
 
  private:
-  int descriptor_;
+  const ChildLines& lines_;
 };
 
-std::string ending(int status) {
-  if (WIFSIGNALED(status)) {
-    const char* what = strsignal(WTERMSIG(status));
-    return fmt::format("ended the process by signal {} ({})", WTERMSIG(status), what ? what : "unknown");
-  }
-  return fmt::format("ended the process with exit status {}", WEXITSTATUS(status));
-}
-
-// Runs `work` in a child process, and hands over what it sends. Returns how it failed: it ended before it had
-// sent
-// {"done": true}, or said nothing for `seconds`.
+// Runs `work` in a child process, and hands over what it sends. Returns how it failed.
 std::string run_child(const std::function<void(const Reports&)>& work, int64_t seconds,
                       const std::function<void(const Json&)>& receive) {
-  int ends[2];
-  if (pipe2(ends, O_CLOEXEC) != 0) throw JobError("plugin check: no pipe can be made");
   flush_output();
-  const pid_t child = fork();
-  if (child < 0) throw JobError("plugin check: no process can be started");
-  if (child == 0) {
-    close(ends[0]);
-    const rlimit no_core{0, 0};
-    setrlimit(RLIMIT_CORE, &no_core);
-    const Reports reports(ends[1]);
-    try {
-      work(reports);
-      reports.send({{"done", true}});
-    } catch (const std::exception& error) {
-      reports.send({{"error", error.what()}, {"done", true}});
-    }
-    _exit(0);
-  }
-  close(ends[1]);
-  std::string received, failure;
-  bool done = false;
-  auto heard = Clock::now();
-  while (true) {
-    pollfd ready{ends[0], POLLIN, 0};
-    const auto left = std::chrono::seconds(seconds) - (Clock::now() - heard);
-    const auto wait = std::chrono::duration_cast<std::chrono::milliseconds>(left).count();
-    if (wait <= 0) {
-      failure = fmt::format("did not end within {} s", seconds);
-      break;
-    }
-    poll(&ready, 1, static_cast<int>(std::min<int64_t>(wait, 1000)));
-    if ((ready.revents & (POLLIN | POLLHUP)) == 0) continue;
-    char block[4096];
-    const ssize_t count = read(ends[0], block, sizeof block);
-    if (count <= 0) break;
-    heard = Clock::now();
-    received.append(block, static_cast<size_t>(count));
-    for (size_t end; (end = received.find('\n')) != std::string::npos; received.erase(0, end + 1)) {
-      const Json message = Json::parse(received.substr(0, end), nullptr, false);
-      if (message.is_discarded()) continue;
-      done |= message.contains("done");
-      receive(message);
-    }
-  }
-  close(ends[0]);
-  if (!failure.empty()) kill(child, SIGKILL);
-  int status = 0;
-  while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
-  }
-  return !failure.empty() ? failure : done ? std::string() : ending(status);
+  const ChildEnd end = run_in_child(
+      [&](const ChildLines& lines) {
+        const Reports reports(lines);
+        try {
+          work(reports);
+        } catch (const std::exception& error) {
+          reports.send({{"error", error.what()}});
+        }
+      },
+      {.seconds = seconds},
+      [&](const std::string& line) {
+        if (const Json message = Json::parse(line, nullptr, false); !message.is_discarded()) receive(message);
+      });
+  if (!end.started) throw JobError("plugin check: no process can be started");
+  return end.failure;
 }
 
 struct Options {
@@ -130,7 +72,10 @@ void send_findings(const OpDef& op, const Reports& reports) {
         reports.send({{"begins", check}, {"op", op.name}});
       },
       [&](const OpFinding& finding) {
-        reports.send({{"op", op.name}, {"check", finding.check}, {"fault", finding.fault}});
+        reports.send({{"op", op.name},
+                      {"check", finding.check},
+                      {"fault", finding.fault},
+                      {"not_run", finding.not_run}});
       });
 }
 
@@ -148,7 +93,9 @@ struct Outcome {
     }
     if (message.contains("check")) findings.push_back(message);
   }
-  void died(const std::string& how) { findings.push_back({{"op", op}, {"check", check}, {"fault", how}}); }
+  void died(const std::string& how) {
+    findings.push_back({{"op", op}, {"check", check}, {"fault", how}, {"not_run", ""}});
+  }
 };
 
 Strings op_names(const Json& plugin) {
@@ -209,13 +156,18 @@ void plugin_check(const Strings& words) {
                     outcome.plugin["version"].get<std::string>(),
                     one_line(outcome.plugin["doc"].get<std::string>())));
   std::vector<Strings> rows;
-  Strings faults;
+  Strings faults, gaps;
   for (const Json& finding : outcome.findings) {
     const std::string fault = one_line(finding["fault"].get<std::string>());
-    rows.push_back({finding["op"], finding["check"], fault.empty() ? "good" : "FAULT: " + fault});
-    if (!fault.empty())
-      faults.push_back(fmt::format("'{}': {}: {}", finding["op"].get<std::string>(),
-                                   finding["check"].get<std::string>(), fault));
+    const std::string not_run = one_line(finding["not_run"].get<std::string>());
+    const std::string verdict = !fault.empty()     ? "FAULT: " + fault
+                                : !not_run.empty() ? "not run: " + not_run
+                                                   : "good";
+    rows.push_back({finding["op"], finding["check"], verdict});
+    if (verdict != "good")
+      (fault.empty() ? gaps : faults)
+          .push_back(fmt::format("'{}': {}: {}", finding["op"].get<std::string>(),
+                                 finding["check"].get<std::string>(), fault.empty() ? not_run : fault));
   }
   print(columns(rows, 0));
   json.write({{"file", options.file},
@@ -223,10 +175,14 @@ void plugin_check(const Strings& words) {
               {"version", outcome.plugin["version"]},
               {"ops", outcome.plugin["ops"]},
               {"checks", outcome.findings},
-              {"faults", faults.size()}});
+              {"faults", faults.size()},
+              {"not_run", gaps.size()}});
   if (!faults.empty())
     throw JobError(fmt::format("plugin check: {} of {} checks failed; the first: {}", faults.size(),
                                rows.size(), faults.front()));
+  if (!gaps.empty())
+    throw JobError(fmt::format("plugin check: {} of {} checks did not run; the first: {}", gaps.size(),
+                               rows.size(), gaps.front()));
 }
 
 }  // namespace lariat::cli

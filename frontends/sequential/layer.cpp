@@ -15,7 +15,11 @@ Value LayerContext::parameter(const std::string& what, Extents extents, const In
                               const WeightPenalty& penalty) {
   const Value parameter = graph.parameter(name + "/" + what, std::move(extents), initializer);
   if (penalty) {
-    penalties_.values.push_back(penalty_of(parameter, penalty));
+    if (const std::string op = unknown_op(penalty); op.empty()) {
+      penalties_.values.push_back(penalty_of(parameter, penalty));
+    } else {
+      penalties_.unknown_op = op;
+    }
     penalties_.by_parameter[parameter.name()] = penalty;
   }
   return parameter;

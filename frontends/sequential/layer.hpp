@@ -27,6 +27,8 @@ struct Penalties {
   /// One scalar for each penalised parameter.
   std::vector<Value> values;
   std::map<std::string, WeightPenalty> by_parameter;
+  /// A penalty that only training needs is not among the values where its op is not known: its name, or "".
+  std::string unknown_op = {};
 };
 
 /// What a layer may ask for while it is built.

@@ -112,10 +112,19 @@ struct LayerNorm : LayerSpec {
 struct Activation : LayerSpec {
   explicit Activation(ActivationFunction function);
 };
-/// An op of one input, a plugin's for instance; frames behind a sequence's end are 0 for it. `attributes` as
-/// "beta = 2, axes = 0 1".
+struct OpLayerOptions {
+  /// The op's inputs behind the first, as "gamma = channels : 1, kernel = channels 32": sizes, of which
+  /// `channels` is the input's, and behind a colon the first value, or glorot, as matrices have it by
+  /// default.
+  std::string weights = {};
+  /// Of each of them.
+  WeightPenalty weight_penalty = {};
+};
+/// An op, a plugin's for instance, of the layer's input and of weights; frames behind a sequence's end are 0
+/// for it. `attributes` as "beta = 2, axes = 0 1".
 struct OpLayer : LayerSpec {
-  explicit OpLayer(const std::string& op, const std::string& attributes = {});
+  explicit OpLayer(const std::string& op, const std::string& attributes = {},
+                   const OpLayerOptions& options = {});
 };
 /// Zeros a share `rate` of the values in training and scales the others by 1/(1 - rate). Srivastava et al.
 /// (2014).

@@ -2,9 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <map>
 #include <nlohmann/json.hpp>
-#include <set>
 
+#include "frontends/sequential/op_fingerprint.hpp"
 #include "graph/error.hpp"
 #include "graph/op_def.hpp"
 #include "graph/registry.hpp"
@@ -34,54 +35,85 @@ bool is_deep(const std::string& note) {
   return deep;
 }
 
-// The ops that a layer names, as itself or as a penalty of its weights.
-std::vector<std::string> ops_of(const LayerSpec& layer) {
-  std::vector<std::string> names;
-  for (const auto& [key, text] : layer.options) {
-    if (layer.kind == "op" && key == "op") names.push_back(text);
-    if (!key.ends_with("_penalty")) continue;
-    for (const auto& [op, lambda] : parse_weight_penalty(key, text).by_op) names.push_back(op);
-  }
+// The ops that layers name, with whether a layer computes with them; others are penalties, for training
+// alone.
+std::map<std::string, bool> ops_of(const std::vector<LayerSpec>& layers) {
+  std::map<std::string, bool> names;
+  for (const LayerSpec& layer : layers)
+    for (const auto& [key, text] : layer.options) {
+      if (layer.kind == "op" && key == "op") names[text] = true;
+      if (!key.ends_with("_penalty")) continue;
+      for (const auto& [op, term] : parse_weight_penalty(key, text).by_op) names.emplace(op, false);
+    }
   return names;
 }
 
 // The ops of plugins that the layers name, with where they come from.
 ordered_json plugins_of(const std::vector<LayerSpec>& layers) {
   ordered_json result = ordered_json::array();
-  std::set<std::string> names;
-  for (const LayerSpec& layer : layers)
-    for (std::string& name : ops_of(layer)) names.insert(std::move(name));
-  for (const std::string& name : names) {
+  for (const auto& [name, computes] : ops_of(layers)) {
     const OpDef* op = registry().find(name);
     if (op == nullptr || !op->plugin) continue;
     const PluginOrigin origin = plugin_origin(*op);
     result.push_back({{"op", op->name},
                       {"op_version", origin.op_version},
                       {"plugin", origin.plugin},
-                      {"version", origin.version}});
+                      {"version", origin.version},
+                      {"domain", origin.domain},
+                      {"penalty", !computes},
+                      {"samples", origin.deterministic ? fingerprint_of(*op) : ordered_json::array()}});
   }
   return result;
 }
 
-// Nothing is loaded because a file names it.
-void check_plugins(const Store& store, const std::string& file) {
+// What an op is called in a message: "of the plugin 'name', domain 'of.it'".
+std::string whose(const std::string& plugin, const std::string& domain) {
+  return fmt::format("of the plugin '{}'{}", plugin,
+                     domain.empty() ? "" : fmt::format(", domain '{}',", domain));
+}
+
+// How the loaded op differs from the one that an entry of the note names, or "". Files of earlier versions
+// have neither domain nor samples.
+std::string difference_from_saved(const OpDef& op, const ordered_json& entry) {
+  const PluginOrigin origin = op.plugin ? plugin_origin(op) : PluginOrigin{};
+  const auto plugin = entry.at("plugin").get<std::string>();
+  const auto domain = entry.value("domain", origin.domain);
+  if (!op.plugin) return "is Lariat's own";
+  if (origin.plugin != plugin || origin.domain != domain)
+    return fmt::format("is one {}", whose(origin.plugin, origin.domain));
+  if (const auto version = entry.at("op_version").get<uint32_t>(); origin.op_version != version)
+    return fmt::format("is version {} of it, not {}", origin.op_version, version);
+  return entry.contains("samples") ? difference_from(op, entry.at("samples")) : "";
+}
+
+// Nothing is loaded because a file names it. What is missing for inference is thrown, or said in `missing`.
+void check_plugins(const Store& store, const std::string& file, std::vector<std::string>* missing) {
   if (!store.metadata().contains("plugins")) return;
   const auto list = ordered_json::parse(note_of(store, "plugins", file), nullptr, false);
   try {
     for (const auto& entry : list) {
-      const auto name = entry.at("op").get<std::string>();
-      const auto version = entry.at("op_version").get<uint32_t>();
+      const auto name = entry.at("op").get<std::string>(), plugin = entry.at("plugin").get<std::string>();
       const OpDef* op = registry().find(name);
-      if (op == nullptr)
-        throw UserError(
+      std::string message;
+      if (op == nullptr && entry.value("penalty", false)) {
+        expect_penalty(name);
+        continue;
+      }
+      if (op == nullptr) {
+        message =
             fmt::format("'{}' needs the op '{}' of the plugin '{}' version {}, which is not loaded; {}", file,
-                        name, entry.at("plugin").get<std::string>(), entry.at("version").get<std::string>(),
-                        how_to_load_plugins));
-      const uint32_t loaded = op->plugin ? plugin_origin(*op).op_version : 0;
-      if (loaded != version)
-        throw UserError(fmt::format("'{}' needs version {} of the op '{}'; version {} is loaded, from {}",
-                                    file, version, name, loaded,
-                                    op->plugin ? origin_of(*op) : "Lariat itself"));
+                        name, plugin, entry.at("version").get<std::string>(), how_to_load_plugins);
+      } else if (const std::string difference = difference_from_saved(*op, entry); !difference.empty()) {
+        message = fmt::format(
+            "'{}' needs the op '{}' {} version {}; the one that is loaded, from {}, {}; load that "
+            "plugin instead",
+            file, name, whose(plugin, entry.value("domain", "")), entry.at("version").get<std::string>(),
+            op->plugin ? origin_of(*op) : "Lariat itself", difference);
+      }
+      if (message.empty()) continue;
+      if (missing == nullptr) throw UserError(message);
+      missing->push_back(message);
+      expect_penalty(name);
     }
   } catch (const nlohmann::json::exception&) {
     throw UserError(fmt::format("'{}': its note 'plugins' is damaged; save it again", file));
@@ -141,9 +173,9 @@ void write_header(Store& store, const ModelHeader& header) {
   notes["classes"] = ordered_json(header.shape.classes).dump();
 }
 
-ModelHeader read_header(const Store& store, const std::string& file) {
+ModelHeader read_header(const Store& store, const std::string& file, std::vector<std::string>* missing) {
   check_format(store, model_format, file);
-  check_plugins(store, file);
+  check_plugins(store, file, missing);
   ModelHeader header;
   const std::string& layers = note_of(store, "layers", file);
   at_place(fmt::format("'{}': ", file), [&] { header.layers = layers_from_json(layers); });

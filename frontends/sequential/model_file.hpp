@@ -25,7 +25,10 @@ void check_format(const Store& store, const char* format, const std::string& fil
 const std::string& note_of(const Store& store, const std::string& name, const std::string& file);
 
 void write_header(Store& store, const ModelHeader& header);
-ModelHeader read_header(const Store& store, const std::string& file);
+/// Throws UserError where an op of a plugin that a layer computes with is not loaded, or is another one of
+/// that name; with `missing` that is only said there, a line each.
+ModelHeader read_header(const Store& store, const std::string& file,
+                        std::vector<std::string>* missing = nullptr);
 
 /// Throws UserError naming file and tensor where one holds NaN or infinity.
 void check_finite(const Store& store, const std::string& file);

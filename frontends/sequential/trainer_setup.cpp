@@ -8,6 +8,7 @@
 
 #include "graph/error.hpp"
 #include "ops/ops.hpp"
+#include "ops/plugin/loader.hpp"
 
 namespace lariat {
 
@@ -48,6 +49,10 @@ TrainerSetup trainer_setup(Network& network, const std::vector<Metric>& metrics,
   const auto from_first = [first = state.first_step](const Schedule& schedule) -> Schedule {
     return [=](int64_t step) { return schedule(step - first); };
   };
+  if (const std::string& op = network.penalties.unknown_op; !op.empty())
+    throw UserError(
+        fmt::format("the model's penalty '{}' is needed for training, and is no op that is known; {}", op,
+                    how_to_load_plugins));
   TrainerSetup setup{network.loss, {}, {}};
   TrainerOptions& trainer = setup.options;
   trainer.seed = options.seed;

@@ -5,7 +5,10 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <mutex>
+#include <set>
 
+#include "frontends/sequential/op_attributes.hpp"
 #include "frontends/sequential/spec.hpp"
 #include "graph/builder.hpp"
 #include "graph/error.hpp"
@@ -61,18 +64,36 @@ const std::vector<Term>& terms() {
   return table;
 }
 
-// The record of an op that takes w alone, is a penalty, and needs to be told nothing else; or nullptr.
+// The record of an op that takes w alone and is a penalty; or nullptr.
 const OpDef* penalty_op(const std::string& name) {
   const OpDef* op = registry().find(name);
-  const bool fits = op != nullptr && op->penalty && op->inputs.size() == 1 &&
-                    std::all_of(op->attributes.begin(), op->attributes.end(),
-                                [](const AttributeSpec& spec) { return spec.otherwise.has_value(); });
-  return fits ? op : nullptr;
+  return op != nullptr && op->penalty && op->inputs.size() == 1 ? op : nullptr;
 }
 
+// What is not known is taken for a penalty as most are.
 bool has_kink(const std::string& name) {
   const OpDef* op = penalty_op(name);
-  return op != nullptr && op->penalty->nonsmooth;
+  return op == nullptr || op->penalty->nonsmooth;
+}
+
+// Names of ops that saved models need for training alone.
+struct Expected {
+  std::mutex mutex;
+  std::set<std::string> names;
+};
+Expected& expected() {
+  static Expected instance;
+  return instance;
+}
+bool is_expected(const std::string& name) {
+  const std::lock_guard lock(expected().mutex);
+  return expected().names.contains(name);
+}
+
+std::vector<std::string> entries_of(const std::map<std::string, std::string>& attributes) {
+  std::vector<std::string> entries;
+  for (const auto& [name, value] : attributes) entries.push_back(name + "=" + value);
+  return entries;
 }
 
 // The number that all of `text` is.
@@ -114,7 +135,7 @@ WeightPenalty WeightPenalty::at(double lambda) const {
   for (const Term& term : terms())
     if (term.makes_zeros && result.*term.lambda != 0) result.*term.lambda = lambda;
   for (auto& [op, coefficient] : result.by_op)
-    if (has_kink(op)) coefficient = lambda;
+    if (has_kink(op)) coefficient.lambda = lambda;
   return result;
 }
 
@@ -135,14 +156,27 @@ Value penalty_of(Value w, const WeightPenalty& penalty) {
     const Value part = term.build(w, lambda, term.shape == nullptr ? 0 : penalty.*term.shape);
     total = total ? total + part : part;
   }
-  for (const auto& [name, lambda] : penalty.by_op) {
-    if (penalty_op(name) == nullptr)
+  for (const auto& [name, term] : penalty.by_op) {
+    const OpDef* op = penalty_op(name);
+    if (op == nullptr)
       throw UserError(fmt::format("'{}' is no op of one input that is a penalty; if it is a plugin's, {}",
                                   name, how_to_load_plugins));
-    const Value part = lambda * sum(build(name, {w}));
+    const Value part =
+        term.lambda * sum(build(name, {w}, attributes_from_text(*op, entries_of(term.attributes))));
     total = total ? total + part : part;
   }
   return total;
+}
+
+std::string unknown_op(const WeightPenalty& penalty) {
+  for (const auto& [name, term] : penalty.by_op)
+    if (penalty_op(name) == nullptr) return name;
+  return {};
+}
+
+void expect_penalty(const std::string& op) {
+  const std::lock_guard lock(expected().mutex);
+  expected().names.insert(op);
 }
 
 std::string to_text(const WeightPenalty& penalty) {
@@ -152,8 +186,10 @@ std::string to_text(const WeightPenalty& penalty) {
     result += fmt::format("{}{}={}", result.empty() ? "" : ",", term.name, penalty.*term.lambda);
     if (term.shape != nullptr) result += fmt::format(":{}", penalty.*term.shape);
   }
-  for (const auto& [op, lambda] : penalty.by_op)
-    result += fmt::format("{}{}={}", result.empty() ? "" : ",", op, lambda);
+  for (const auto& [op, term] : penalty.by_op) {
+    result += fmt::format("{}{}={}", result.empty() ? "" : ",", op, term.lambda);
+    for (const std::string& entry : entries_of(term.attributes)) result += ":" + entry;
+  }
   return result.empty() ? "none" : result;
 }
 
@@ -175,7 +211,8 @@ WeightPenalty parse_weight_penalty(std::string_view name, std::string_view text)
     const std::string which = word.substr(0, equals);
     const auto term =
         std::find_if(terms().begin(), terms().end(), [&](const Term& t) { return t.name == which; });
-    const bool is_op = term == terms().end() && penalty_op(which) != nullptr;
+    const OpDef* op = penalty_op(which);
+    const bool is_op = term == terms().end() && (op != nullptr || is_expected(which));
     if (term == terms().end() && !is_op)
       refuse(fmt::format("there is no penalty '{}'.{}", data::shortened(which), did_you_mean(which, known)));
     if (std::find(seen.begin(), seen.end(), which) != seen.end())
@@ -185,10 +222,24 @@ WeightPenalty parse_weight_penalty(std::string_view name, std::string_view text)
     const size_t colon = std::min(numbers.find(':'), numbers.size());
     const std::optional<double> lambda = number_of(numbers.substr(0, colon));
     if (!lambda || *lambda < 0) out_of_range();
-    if (is_op && *lambda > 0) penalty.by_op[which] = *lambda;
-    if (!is_op) penalty.*term->lambda = *lambda;
+    if (is_op) {
+      OpPenalty by_op{*lambda};
+      std::vector<std::string> entries;
+      for (std::string_view rest = numbers.substr(colon); !rest.empty();) {
+        const size_t next = std::min(rest.find(':', 1), rest.size());
+        const auto [key, value] = sides_of(rest.substr(1, next - 1));
+        if (!by_op.attributes.emplace(key, value).second) refuse(fmt::format("'{}' is there twice", key));
+        rest.remove_prefix(next);
+      }
+      if (op != nullptr)
+        at_place(fmt::format("{} = {}: ", name, data::shortened(text)),
+                 [&] { attributes_from_text(*op, entries_of(by_op.attributes)); });
+      if (*lambda > 0) penalty.by_op[which] = std::move(by_op);
+      continue;
+    }
+    penalty.*term->lambda = *lambda;
     if (colon == numbers.size()) continue;
-    if (is_op || term->shape == nullptr) refuse(fmt::format("{} takes one number, its coefficient", which));
+    if (term->shape == nullptr) refuse(fmt::format("{} takes one number, its coefficient", which));
     const std::optional<double> shape = number_of(numbers.substr(colon + 1));
     if (!shape || !(*shape > 0))
       refuse(fmt::format("the {} of {} must be a number above 0", term->shape_name, which));

@@ -8,6 +8,15 @@
 
 namespace lariat {
 
+/// λ, and the op's attributes as text where they are not their defaults: {"axes", "0 1"}.
+struct OpPenalty {
+  double lambda = 0;
+  std::map<std::string, std::string> attributes = {};
+  OpPenalty(double lambda = 0, std::map<std::string, std::string> attributes = {})
+      : lambda(lambda), attributes(std::move(attributes)) {}
+  friend bool operator==(const OpPenalty&, const OpPenalty&) = default;
+};
+
 /// A sum of penalties of one weight w, added to the loss as it stands here; the trainer's rewrite turns it
 /// into a proximal update. Rows and columns are those of a kernel [inputs, units]: row i is what input i
 /// sends out, column j what comes into unit j. Of kernels with more axes, the last one are the units and the
@@ -25,9 +34,8 @@ struct WeightPenalty {
   double mcp = 0, mcp_gamma = 3;
   /// count times the number of weights that are not 0.
   double count = 0;
-  /// λ Σ op(w) by the name of an op of one input that is a penalty, a plugin's for instance; its attributes
-  /// are their defaults.
-  std::map<std::string, double> by_op = {};
+  /// λ Σ op(w) by the name of an op of one input that is a penalty, a plugin's for instance.
+  std::map<std::string, OpPenalty> by_op = {};
 
   explicit operator bool() const { return *this != WeightPenalty(); }
   /// Whether it has a term that makes weights exactly zero.
@@ -58,13 +66,19 @@ Value penalty_of(Value w, const WeightPenalty& penalty);
 
 /// The ops that take a tensor of weights alone and are penalties, those of plugins among them.
 std::vector<std::string> penalty_ops();
+/// The name of an op in `penalty` that is not known, or is no penalty of one input; "" where there is none.
+std::string unknown_op(const WeightPenalty& penalty);
+/// Lets parse_weight_penalty() take the name of an op that is not known: layers of a saved model name it,
+/// which only training needs.
+void expect_penalty(const std::string& op);
 
 /// "none", "l1=0.0001", "l1=0.0001,l2=1e-05" or "log_sum=0.001:0.01", and back: terms with their λ, and
-/// behind a colon ε or γ, which may be left out. Throws UserError "name = text: …".
+/// behind a colon ε or γ, which may be left out; of an op its attributes, "ordered_l1=0.001:spread=3". Throws
+/// UserError "name = text: …".
 std::string to_text(const WeightPenalty& penalty);
 WeightPenalty parse_weight_penalty(std::string_view name, std::string_view text);
 inline constexpr const char* weight_penalty_range =
     "none, or l1, l2, group_rows, group_columns, log_sum, mcp, count and ops that are penalties with numbers "
-    "from 0, such as l1=1e-4,l2=1e-5 or log_sum=1e-3:0.01";
+    "from 0, such as l1=1e-4,l2=1e-5, log_sum=1e-3:0.01 or norm2=1e-3:axes=1";
 
 }  // namespace lariat

@@ -23,6 +23,17 @@ Attributes own_attributes(const Attributes& attributes) {
   return own;
 }
 
+// Element-wise functions read each input at the place of the element that they write.
+void check_elementwise(const InferContext& c, const TensorType& result, const PluginOp& op) {
+  const TensorType expected = infer_elementwise(c)[0];
+  if (result != expected)
+    throw UserError(
+        fmt::format("its plugin '{}' infers {} for an element-wise function, whose inputs broadcast to {}; "
+                    "infer that, or "
+                    "give a forward function",
+                    op.plugin->file, text(result), text(expected)));
+}
+
 // A prox takes one number for all elements, or one for each.
 Value one_or_each(Value value, const Shape& shape) {
   return value.shape() == shape || element_count(value.shape()) == Dim(1) ? value
@@ -65,6 +76,7 @@ std::vector<TensorType> infer(const InferContext& c) {
           fmt::format("its plugin '{}' gave output {} a wrong type: {}", op.plugin->file, o, error.what()));
     }
   }
+  if (op_of(c.attributes()).traits.elementwise) check_elementwise(c, types[0], op);
   return types;
 }
 

@@ -5,6 +5,7 @@
 #include "graph/graph.hpp"
 #include "graph/registry.hpp"
 #include "ops/elementwise.hpp"
+#include "ops/gemm.hpp"
 #include "ops/plugin/guard.hpp"
 #include "ops/plugin/structs.hpp"
 #include "ops/plugin/version.hpp"
@@ -14,6 +15,8 @@ namespace lariat::plugin {
 namespace {
 
 thread_local std::string message;
+// Whether this thread runs the body of a parallel_for, from which other work is not started.
+thread_local bool inside_body = false;
 
 void fail(const char* text) { message = text_of(text); }
 
@@ -33,25 +36,30 @@ lariat_status guarded(const Body& body) {
   }
 }
 
-// Symbolic dimensions get numbers below 0, in the order they are met. There are only as many as graphs have.
+// Symbolic dimensions get numbers far below 0 and far from each other, in the order they are met: neither -1
+// nor what is calculated with a symbol as if it were a size is another one. There are only as many as graphs
+// have.
 class Symbols {
  public:
   lariat_dim number_of(const Dim& dim) {
     if (dim.known()) return dim.size();
     const std::lock_guard lock(mutex_);
-    const auto [known, fresh] = numbers_.try_emplace(dim.text(), -1 - static_cast<int64_t>(dims_.size()));
+    const auto [known, fresh] =
+        numbers_.try_emplace(dim.text(), first_ - distance_ * static_cast<int64_t>(dims_.size()));
     if (fresh) dims_.push_back(dim);
     return known->second;
   }
   Dim dim_of(lariat_dim number) {
     if (number >= 0) return Dim(number);
     const std::lock_guard lock(mutex_);
-    if (number < -static_cast<int64_t>(dims_.size()))
+    const int64_t index = number > first_ ? -1 : (first_ - number) / distance_;
+    if (index < 0 || index >= static_cast<int64_t>(dims_.size()) || (first_ - number) % distance_ != 0)
       throw UserError(fmt::format("{} is no size and no symbol that the host gave", number));
-    return dims_[static_cast<size_t>(-1 - number)];
+    return dims_[static_cast<size_t>(index)];
   }
 
  private:
+  static constexpr int64_t first_ = -(int64_t{1} << 60), distance_ = 1'000'003;
   std::mutex mutex_;
   std::unordered_map<std::string, lariat_dim> numbers_;
   std::deque<Dim> dims_;
@@ -112,7 +120,9 @@ lariat_status parallel_for(const lariat_run* run, int64_t count, int64_t grain, 
   std::string first_message;
   int64_t first_begin = count;
   const auto chunk = [&](int64_t begin, int64_t end) {
+    const bool outside = std::exchange(inside_body, true);
     const Failure failure = attempt([&] { return body(data, begin, end); });
+    inside_body = outside;
     if (!failure) return;
     const std::lock_guard lock(mutex);
     if (begin >= first_begin) return;
@@ -129,6 +139,43 @@ lariat_status parallel_for(const lariat_run* run, int64_t count, int64_t grain, 
   run->failure = first;
   run->message = message = first_message;
   return first.status == LARIAT_OK ? LARIAT_FAULT : first.status;
+}
+
+template <class T>
+void multiply(const lariat_run& run, const lariat_product& p) {
+  const auto* a = static_cast<const T*>(p.a);
+  const auto* b = static_cast<const T*>(p.b);
+  auto* result = static_cast<T*>(p.result);
+  const Addend<T> addend = p.adds ? Addend<T>{result, p.result_stride} : Addend<T>{};
+  const bool of_a = p.transpose_a != 0, of_b = p.transpose_b != 0;
+  if (inside_body || !run.op.is_thread_safe()) {
+    gemm_tile<T>(of_a, of_b, p.rows, p.columns, p.inner, a, p.a_stride, b, p.b_stride, addend, result,
+                 p.result_stride);
+  } else {
+    gemm<T>(run.parallel, of_a, of_b, p.rows, p.columns, p.inner, a, p.a_stride, b, p.b_stride, addend,
+            result, p.result_stride);
+  }
+}
+
+lariat_status product(const lariat_run* run, const lariat_product* call) {
+  const lariat_status status = guarded([&] {
+    if (run == nullptr) throw UserError("host->product needs the kernel's run");
+    const auto p = read_struct<lariat_product>(call, first::product, "the call of host->product");
+    if (p.dtype != LARIAT_F32 && p.dtype != LARIAT_F64)
+      throw UserError("host->product multiplies f32 or f64");
+    const int64_t a_columns = p.transpose_a ? p.rows : p.inner,
+                  b_columns = p.transpose_b ? p.inner : p.columns;
+    if (p.rows < 0 || p.columns < 0 || p.inner < 0 || p.a_stride < a_columns || p.b_stride < b_columns ||
+        p.result_stride < p.columns)
+      throw UserError(fmt::format("host->product got a product [{}, {}]·[{}, {}] with strides {}, {} and {}",
+                                  p.rows, p.inner, p.inner, p.columns, p.a_stride, p.b_stride,
+                                  p.result_stride));
+    if (p.rows == 0 || p.columns == 0) return;
+    if (p.result == nullptr || (p.inner > 0 && (p.a == nullptr || p.b == nullptr)))
+      throw UserError("host->product got NULL for a matrix that has elements");
+    p.dtype == LARIAT_F32 ? multiply<float>(*run, p) : multiply<double>(*run, p);
+  });
+  return status == LARIAT_OK ? LARIAT_OK : LARIAT_FAULT;
 }
 
 lariat_status dim(char operation, lariat_dim a, lariat_dim b, lariat_dim* result) {
@@ -222,7 +269,8 @@ const lariat_host& host() {
                                     build_node,
                                     constant,
                                     output_of_node,
-                                    type_of};
+                                    type_of,
+                                    product};
   return instance;
 }
 

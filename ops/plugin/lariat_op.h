@@ -24,7 +24,7 @@ extern "C" {
 
 #define LARIAT_OP_MAGIC UINT32_C(0x4c617231)
 #define LARIAT_OP_MAJOR 1
-#define LARIAT_OP_MINOR 0
+#define LARIAT_OP_MINOR 1
 #define LARIAT_MAX_RANK 16
 
 #define LARIAT_EXPORT __attribute__((visibility("default")))
@@ -104,6 +104,20 @@ typedef struct lariat_argument_spec {
 /* Runs over [begin, end). */
 typedef lariat_status (*lariat_range)(void *data, int64_t begin, int64_t end);
 
+/* result = op(a) * op(b), or more to what is there: row-major matrices, op(a) [rows, inner], op(b)
+ * [inner, columns], result [rows, columns]. A matrix that is transposed lies in memory as [inner, rows] or
+ * [columns, inner]. Strides are the elements from row to row in memory. The result overlaps with none. */
+typedef struct lariat_product {
+  uint64_t size;
+  const void *a, *b;
+  void *result;
+  int64_t rows, columns, inner;
+  int64_t a_stride, b_stride, result_stride;
+  lariat_dtype dtype; /* f32 or f64, of all three */
+  int32_t transpose_a, transpose_b;
+  int32_t adds; /* whether it is added to what the result holds */
+} lariat_product;
+
 /* What the host offers. Its functions may be called from callbacks only, in the same call. */
 typedef struct lariat_host {
   uint64_t size;
@@ -134,6 +148,11 @@ typedef struct lariat_host {
   lariat_status (*output_of)(lariat_graph *graph, lariat_value value, int32_t index, lariat_value *result);
   /* Fills *type, whose size must be set. */
   lariat_status (*type_of)(lariat_graph *graph, lariat_value value, lariat_type *type);
+
+  /* From version 1.1 on, which host->minor tells. */
+
+  /* For kernels: on the host's threads, or, in the body of a parallel_for, on the body's own. */
+  lariat_status (*product)(const lariat_run *run, const lariat_product *call);
 } lariat_host;
 
 typedef struct lariat_infer {

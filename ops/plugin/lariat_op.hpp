@@ -1,14 +1,15 @@
 #pragma once
 
 // Plugins in C++20: an op reads like a built-in one. Header-only; nothing of the standard library and no
-// exception crosses the boundary, which is lariat_op.h beside this file.
+// exception crosses the boundary, which is lariat_op.h beside this file. Functions for fast element-wise
+// lambdas are in lariat_op_math.hpp.
 //
 //     #include <lariat/lariat_op.hpp>
 //     using namespace lariat::op;
 //
 //     // y = x·σ(x):  dx = dy·(σ + y·(1 − σ))
 //     Op swish() {
-//       Op op = elementwise<1>("swish", "x·σ(x).", {{"x"}}, [](auto x) { return x / (1 + std::exp(-x)); });
+//       Op op = elementwise<1>("swish", "x·σ(x).", {{"x"}}, [](auto x) { return x * fast::sigmoid(x); });
 //       op.gradient = [](const Gradient& g) -> Adjoints {
 //         const Value s = sigmoid(g.in(0));
 //         return {g.adjoint(0) * (s + g.out(0) * (1 - s))};
@@ -33,6 +34,7 @@
 #include <vector>
 
 #include "lariat_op.h"
+#include "lariat_op_math.hpp"
 
 namespace lariat::op {
 
@@ -115,11 +117,36 @@ class Attributes {
   const lariat_attributes* handle_;
 };
 
-/// Dense, row-major elements. Behind the end of the arrays is other memory.
+namespace detail {
+
+template <class T>
+constexpr lariat_dtype dtype_of = std::is_same_v<T, double>  ? LARIAT_F64
+                                  : std::is_same_v<T, float> ? LARIAT_F32
+                                                             : LARIAT_I32;
+
+inline const char* name_of(lariat_dtype dtype) {
+  return dtype == LARIAT_F32 ? "f32" : dtype == LARIAT_F64 ? "f64" : "i32";
+}
+
+}  // namespace detail
+
+/// Dense, row-major elements. Behind the end of the arrays is other memory. A tensor that is read as what it
+/// is not is refused.
 template <class T>
 class Tensor {
  public:
-  explicit Tensor(const lariat_tensor* tensor) : tensor_(tensor) {}
+  explicit Tensor(const lariat_tensor* tensor) : tensor_(tensor) {
+    using Element = std::remove_const_t<T>;
+    static_assert(
+        std::is_same_v<Element, float> || std::is_same_v<Element, double> || std::is_same_v<Element, int32_t>,
+        "elements are float, double or int32_t");
+    if (tensor != nullptr && tensor->dtype != detail::dtype_of<Element>) {
+      host->fail((std::string("a tensor of ") + detail::name_of(tensor->dtype) + " is taken for one of " +
+                  detail::name_of(detail::dtype_of<Element>) + "; see integers() and out_as()")
+                     .c_str());
+      throw detail::HostRefuses{LARIAT_FAULT};
+    }
+  }
   explicit operator bool() const { return tensor_ != nullptr; }
   T* data() const { return static_cast<T*>(tensor_->data); }
   T& operator[](int64_t index) const { return data()[index]; }
@@ -132,7 +159,36 @@ class Tensor {
   const lariat_tensor* tensor_;
 };
 
+/// A row-major matrix of a product, `stride` elements from row to row in memory; one that is transposed has
+/// `columns` rows there.
+template <class T>
+struct Matrix {
+  T* data;
+  int64_t rows, columns, stride;
+  bool is_transposed = false;
+};
+template <class T>
+Matrix<T> matrix(T* data, int64_t rows, int64_t columns) {
+  return {data, rows, columns, columns};
+}
+template <class T>
+Matrix<T> transposed(Matrix<T> of) {
+  return {of.data, of.columns, of.rows, of.stride, !of.is_transposed};
+}
+
 namespace detail {
+
+// The dtype that a kernel is made for: that of the first tensor of floats; an op of integers alone has none.
+template <class... Lists>
+lariat_dtype working_dtype(std::pair<const lariat_tensor* const*, int32_t> first, Lists... more) {
+  for (int32_t i = 0; i < first.second; ++i)
+    if (first.first[i] != nullptr && first.first[i]->dtype != LARIAT_I32) return first.first[i]->dtype;
+  if constexpr (sizeof...(more) == 0) {
+    return LARIAT_F32;
+  } else {
+    return working_dtype(more...);
+  }
+}
 
 // Common to the calls of kernels.
 template <class Call>
@@ -148,6 +204,33 @@ class KernelBase {
     };
     require(host->parallel_for(call_->run, count, grain, chunk, const_cast<Body*>(&body)));
   }
+  /// result = a·b, or more to what it holds where it `adds`: the host's own product, on its threads, or, in
+  /// the body of a parallel_for, on the body's own.
+  ///     k.product(matrix(x.data(), m, n), transposed(matrix(w.data(), p, n)), matrix(y.data(), m, p));
+  template <class A, class B, class R>
+  void product(const Matrix<A>& a, const Matrix<B>& b, const Matrix<R>& result, bool adds = false) const {
+    static_assert(std::is_same_v<std::remove_const_t<A>, R> && std::is_same_v<std::remove_const_t<B>, R>,
+                  "the matrices of a product are of one type");
+    static_assert(std::is_floating_point_v<R>, "a product is one of floats or doubles");
+    if (a.columns != b.rows || result.rows != a.rows || result.columns != b.columns || result.is_transposed)
+      throw BadInput("a product's matrices do not fit each other");
+    if (host->minor < 1) throw BadInput("products need a Lariat with version 1.1 of lariat_op.h");
+    const lariat_product call{sizeof(lariat_product),
+                              a.data,
+                              b.data,
+                              result.data,
+                              result.rows,
+                              result.columns,
+                              a.columns,
+                              a.stride,
+                              b.stride,
+                              result.stride,
+                              dtype_of<R>,
+                              a.is_transposed,
+                              b.is_transposed,
+                              adds};
+    require(host->product(call_->run, &call));
+  }
 
  protected:
   const Call* call_;
@@ -155,7 +238,7 @@ class KernelBase {
 
 }  // namespace detail
 
-/// A forward kernel for results of type T.
+/// A forward kernel for results of type T; for results of integers, T is that of the first input of floats.
 template <class T>
 class Kernel : public detail::KernelBase<lariat_kernel> {
  public:
@@ -166,7 +249,7 @@ class Kernel : public detail::KernelBase<lariat_kernel> {
   Tensor<const int32_t> integers(int index) const { return Tensor<const int32_t>(call_->inputs[index]); }
   int inputs() const { return call_->input_count; }
   Tensor<T> out(int index) const { return Tensor<T>(call_->outputs[index]); }
-  /// An output of another type than output 0.
+  /// An output of another type than T, such as int32_t.
   template <class U>
   Tensor<U> out_as(int index) const {
     return Tensor<U>(call_->outputs[index]);
@@ -187,6 +270,12 @@ class Backward : public detail::KernelBase<lariat_backward> {
   Tensor<const T> in(int index) const { return Tensor<const T>(call_->inputs[index]); }
   Tensor<const int32_t> integers(int index) const { return Tensor<const int32_t>(call_->inputs[index]); }
   Tensor<const T> out(int index) const { return Tensor<const T>(call_->outputs[index]); }
+  /// An output of another type than T, such as int32_t.
+  template <class U>
+  Tensor<const U> out_as(int index) const {
+    return Tensor<const U>(call_->outputs[index]);
+  }
+  int inputs() const { return call_->input_count; }
   Tensor<const T> adjoint(int index) const { return Tensor<const T>(call_->adjoints[index]); }
   /// Converts to false where nobody needs it.
   Tensor<T> gradient(int index) const { return Tensor<T>(call_->gradients[index]); }
@@ -226,28 +315,95 @@ class Residual : public detail::KernelBase<lariat_residual> {
   Tensor<T> result() const { return Tensor<T>(call_->result); }
 };
 
+/// A size from 0, or a symbol such as the batch, which stands for a size that is not known yet. It can be
+/// copied, compared and calculated with; a symbol divides by a known size above 0 only, rounded down.
+class Dim {
+ public:
+  Dim() = default;
+  template <class T, class = std::enable_if_t<std::is_integral_v<T>>>
+  Dim(T value) : value_(static_cast<lariat_dim>(value)) {}
+  operator lariat_dim() const { return value_; }
+  bool known() const { return value_ >= 0; }
+
+ private:
+  lariat_dim value_ = 0;
+};
+
+namespace detail {
+
+template <class A, class B>
+using IfDims = std::enable_if_t<(std::is_same_v<A, Dim> ||
+                                 std::is_same_v<B, Dim>)&&std::is_convertible_v<A, lariat_dim> &&
+                                    std::is_convertible_v<B, lariat_dim>,
+                                Dim>;
+
+inline Dim calculated(char operation, lariat_dim a, lariat_dim b) {
+  lariat_dim result = 0;
+  require(host->dim(operation, a, b, &result));
+  return result;
+}
+
+}  // namespace detail
+
+template <class A, class B>
+detail::IfDims<A, B> operator+(const A& a, const B& b) {
+  return detail::calculated('+', a, b);
+}
+template <class A, class B>
+detail::IfDims<A, B> operator-(const A& a, const B& b) {
+  return detail::calculated('-', a, b);
+}
+template <class A, class B>
+detail::IfDims<A, B> operator*(const A& a, const B& b) {
+  return detail::calculated('*', a, b);
+}
+template <class A, class B>
+detail::IfDims<A, B> operator/(const A& a, const B& b) {
+  return detail::calculated('/', a, b);
+}
+
 /// What is known of a tensor before it has data.
 struct Type {
   lariat_dtype dtype = LARIAT_F32;
-  /// A size from 0, or a symbol below 0, which can be copied and compared.
-  std::vector<lariat_dim> shape;
+  std::vector<Dim> shape;
 };
+
+namespace detail {
+
+inline lariat_type to_c(const Type& type) {
+  if (type.shape.size() > LARIAT_MAX_RANK) throw BadInput("the result has too many dimensions");
+  lariat_type result{};
+  result.size = sizeof result;
+  result.dtype = type.dtype;
+  result.rank = static_cast<int32_t>(type.shape.size());
+  for (size_t i = 0; i < type.shape.size(); ++i) result.dims[i] = type.shape[i];
+  return result;
+}
+inline Type from_c(const lariat_type& type) { return {type.dtype, {type.dims, type.dims + type.rank}}; }
+
+}  // namespace detail
+
+/// a's dtype with the shape that a and b broadcast to by numpy's rule. Refuses shapes that do not.
+inline Type broadcast(const Type& a, const Type& b) {
+  const lariat_type left = detail::to_c(a), right = detail::to_c(b);
+  lariat_type result{};
+  result.size = sizeof result;
+  detail::require(host->broadcast(&left, &right, &result));
+  return detail::from_c(result);
+}
 
 class Infer {
  public:
   explicit Infer(const lariat_infer* call) : call_(call) {}
   int inputs() const { return call_->input_count; }
-  Type in(int index) const {
-    const lariat_type* type = call_->inputs[index];
-    return {type->dtype, {type->dims, type->dims + type->rank}};
-  }
+  Type in(int index) const { return detail::from_c(*call_->inputs[index]); }
   Attributes attributes() const { return Attributes(call_->attributes); }
   void out(int index, const Type& type) const {
-    if (type.shape.size() > LARIAT_MAX_RANK) fail("the result has too many dimensions");
+    const lariat_type filled = detail::to_c(type);
     lariat_type* result = call_->outputs[index];
-    result->dtype = type.dtype;
-    result->rank = static_cast<int32_t>(type.shape.size());
-    for (size_t i = 0; i < type.shape.size(); ++i) result->dims[i] = type.shape[i];
+    result->dtype = filled.dtype;
+    result->rank = filled.rank;
+    for (int32_t i = 0; i < filled.rank; ++i) result->dims[i] = filled.dims[i];
   }
   /// Refuses the inputs; the host puts op, node and source line before the message.
   [[noreturn]] static void fail(const std::string& message) { throw BadInput(message); }
@@ -326,6 +482,15 @@ inline Value output_of(const Value& value, int index) {
   lariat_value result = 0;
   detail::require(host->output_of(value.graph(), value.handle(), index, &result));
   return {value.graph(), result};
+}
+
+/// Dtype and shape of a value of the graph.
+inline Type type_of(const Value& value) {
+  if (!value) throw BadInput("the type of a number or of no value is asked for");
+  lariat_type type{};
+  type.size = sizeof type;
+  detail::require(host->type_of(value.graph(), value.handle(), &type));
+  return detail::from_c(type);
 }
 
 inline Value operator+(const Value& a, const Value& b) { return build("add", {a, b}); }
@@ -502,8 +667,8 @@ namespace detail {
 
 // Where every input has the stride 1, the loop becomes one of vectors.
 template <class T, class F, size_t... I>
-void loop(const F& function, const void* const* inputs, const int64_t* strides, void* output, int64_t count,
-          std::index_sequence<I...>) {
+inline void loop(const F& function, const void* const* inputs, const int64_t* strides, void* output,
+                 int64_t count, std::index_sequence<I...>) {
   T* out = static_cast<T*>(output);
   const T* in[] = {static_cast<const T*>(inputs[I])...};
   if (((strides[I] == 1) && ...)) {
@@ -515,33 +680,91 @@ void loop(const F& function, const void* const* inputs, const int64_t* strides, 
   }
 }
 
+// The same loop for the vectors of several processors, one of which is chosen when it runs: a plugin need not
+// be compiled for the machine that it runs on. Everything that it calls goes into it.
+#if defined(__x86_64__) && !defined(__AVX512F__) && defined(__GNUC__)
+#define LARIAT_FOR_PROCESSORS
 #if defined(__clang__)
-#pragma clang diagnostic pop
+#define LARIAT_512_BITS "avx512f,avx512dq,avx512vl,avx512bw,avx2,fma"
+#else
+#define LARIAT_512_BITS "avx512f,avx512dq,avx512vl,avx512bw,avx2,fma,prefer-vector-width=512"
 #endif
-#undef LARIAT_INDEPENDENT
+template <class T, class F, size_t... I>
+__attribute__((target("avx2,fma"), flatten)) void loop_avx2(const F& function, const void* const* inputs,
+                                                            const int64_t* strides, void* output,
+                                                            int64_t count, std::index_sequence<I...> places) {
+  loop<T>(function, inputs, strides, output, count, places);
+}
+template <class T, class F, size_t... I>
+__attribute__((target(LARIAT_512_BITS), flatten)) void loop_avx512(const F& function,
+                                                                   const void* const* inputs,
+                                                                   const int64_t* strides, void* output,
+                                                                   int64_t count,
+                                                                   std::index_sequence<I...> places) {
+  loop<T>(function, inputs, strides, output, count, places);
+}
+#endif
+
+template <class T, class F, class Places>
+void best_loop(const F& function, const void* const* inputs, const int64_t* strides, void* output,
+               int64_t count, Places places) {
+#ifdef LARIAT_FOR_PROCESSORS
+  static const int width = !__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma") ? 128
+                           : __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+                                   __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw")
+                               ? 512
+                               : 256;
+  if (width == 512) return loop_avx512<T>(function, inputs, strides, output, count, places);
+  if (width == 256) return loop_avx2<T>(function, inputs, strides, output, count, places);
+#endif
+  loop<T>(function, inputs, strides, output, count, places);
+}
 
 template <class T, size_t inputs, class F>
 lariat_status block(void*, const void* const* in, const int64_t* strides, void* out, int64_t count,
                     const lariat_attributes*) {
-  return guarded([&] { loop<T>(F{}, in, strides, out, count, std::make_index_sequence<inputs>()); });
+  return guarded([&] { best_loop<T>(F{}, in, strides, out, count, std::make_index_sequence<inputs>()); });
 }
 
 template <class T, size_t inputs, class Make>
 lariat_status block_with(void*, const void* const* in, const int64_t* strides, void* out, int64_t count,
                          const lariat_attributes* attributes) {
   return guarded([&] {
-    loop<T>(Make{}(Attributes(attributes)), in, strides, out, count, std::make_index_sequence<inputs>());
+    best_loop<T>(Make{}(Attributes(attributes)), in, strides, out, count, std::make_index_sequence<inputs>());
   });
+}
+
+#if defined(__clang__)
+#pragma clang diagnostic pop
+#endif
+#undef LARIAT_INDEPENDENT
+#undef LARIAT_FOR_PROCESSORS
+#undef LARIAT_512_BITS
+
+template <class T, size_t>
+using Repeat = T;
+template <class F, class T, size_t... I>
+constexpr bool takes(std::index_sequence<I...>) {
+  return std::is_invocable_r_v<T, F, Repeat<T, I>...>;
+}
+
+template <size_t inputs, size_t given, class F>
+constexpr void check_elementwise() {
+  static_assert(inputs == given, "elementwise<N> is given another number of arguments than N");
+  static_assert(takes<F, float>(std::make_index_sequence<inputs>()) &&
+                    takes<F, double>(std::make_index_sequence<inputs>()),
+                "the function of elementwise<N> takes N floats or N doubles and gives one");
 }
 
 }  // namespace detail
 
 /// An op whose elements follow from the inputs' elements at the same place, broadcast together: `function`
 /// takes `inputs` numbers of one type, float or double, and gives one. Passes fuse it with others.
-template <size_t inputs, class F>
-Op elementwise(std::string name, std::string doc, std::vector<Argument> arguments, F) {
+template <size_t inputs, size_t given, class F>
+Op elementwise(std::string name, std::string doc, const Argument (&arguments)[given], F) {
   static_assert(std::is_empty_v<F>, "the function captures nothing; use elementwise_with for attributes");
-  Op op{std::move(name), std::move(doc), std::move(arguments)};
+  detail::check_elementwise<inputs, given, F>();
+  Op op{std::move(name), std::move(doc), {arguments, arguments + given}};
   op.block[LARIAT_F32] = detail::block<float, inputs, F>;
   op.block[LARIAT_F64] = detail::block<double, inputs, F>;
   return op;
@@ -550,10 +773,11 @@ Op elementwise(std::string name, std::string doc, std::vector<Argument> argument
 /// The same for a function that attributes decide: `make` is given them and returns it.
 ///     [](const Attributes& a) { return [b = a.real("beta")](auto x) { return x *
 ///     static_cast<decltype(x)>(b); }; }
-template <size_t inputs, class Make>
-Op elementwise_with(std::string name, std::string doc, std::vector<Argument> arguments, Make) {
+template <size_t inputs, size_t given, class Make>
+Op elementwise_with(std::string name, std::string doc, const Argument (&arguments)[given], Make) {
   static_assert(std::is_empty_v<Make>, "the function captures nothing: its attributes are its argument");
-  Op op{std::move(name), std::move(doc), std::move(arguments)};
+  detail::check_elementwise<inputs, given, std::invoke_result_t<Make, Attributes>>();
+  Op op{std::move(name), std::move(doc), {arguments, arguments + given}};
   op.block[LARIAT_F32] = detail::block_with<float, inputs, Make>;
   op.block[LARIAT_F64] = detail::block_with<double, inputs, Make>;
   return op;
@@ -609,10 +833,14 @@ class Description {
     });
   }
   const lariat_attribute* given(const std::vector<AttributeEntry>& list) {
-    return keep(attributes_, list, to_c);
+    return keep(attributes_, list, [](const AttributeEntry& entry) { return to_c(entry); });
   }
   const lariat_sample_input* inputs(const std::vector<SampleInput>& list) {
     return keep(sample_inputs_, list, [](const SampleInput& input) {
+      int64_t elements = 1;
+      for (const int64_t extent : input.shape) elements *= extent;
+      if (!input.values.empty() && static_cast<int64_t>(input.values.size()) != elements)
+        throw BadInput("a sample gives another number of values than its input's shape holds");
       auto result = sized<lariat_sample_input>();
       result.shape = input.shape.data();
       result.rank = count(input.shape);
@@ -667,9 +895,13 @@ class Description {
         return guarded([&] { op_of(call->user).infer(Infer(call)); });
       };
     if (op.forward) {
-      result.dtypes = 1u << LARIAT_F32 | 1u << LARIAT_F64;
+      result.dtypes = 1u << LARIAT_F32 | 1u << LARIAT_F64 | 1u << LARIAT_I32;
       result.forward = [](const lariat_kernel* call) {
-        return guarded([&] { op_of(call->user).forward(call, call->outputs[0]->dtype); });
+        return guarded([&] {
+          op_of(call->user)
+              .forward(call, working_dtype(std::pair{call->outputs, 1},
+                                           std::pair{call->inputs, call->input_count}));
+        });
       };
     }
     if (op.scratch)
@@ -693,7 +925,11 @@ class Description {
       result.gradient_inputs = op.gradient_inputs;
       result.gradient_outputs = op.gradient_outputs;
       result.backward = [](const lariat_backward* call) {
-        return guarded([&] { op_of(call->user).backward(call, call->adjoints[0]->dtype); });
+        return guarded([&] {
+          op_of(call->user)
+              .backward(call, working_dtype(std::pair{call->adjoints, call->output_count},
+                                            std::pair{call->gradients, call->input_count}));
+        });
       };
     }
     if (op.backward_scratch)

@@ -9,10 +9,14 @@
 #include <filesystem>
 #include <map>
 #include <mutex>
+#include <set>
 
 #include "graph/error.hpp"
 #include "graph/registry.hpp"
+#include "ops/plugin/child_process.hpp"
 #include "ops/plugin/guard.hpp"
+#include "ops/plugin/in_place.hpp"
+#include "ops/plugin/object_file.hpp"
 #include "ops/plugin/structs.hpp"
 
 namespace lariat {
@@ -60,13 +64,13 @@ Loaded& loaded() {
   return instance;
 }
 
-// The description that the file's entry returns. A library that is refused stays mapped all the same: it may
-// have left addresses of its code anywhere.
+// The description that the file's entry returns. The library stays mapped, whatever is done to its handle and
+// whether or not it is refused: it may have left addresses of its code anywhere.
 const void* enter(const std::string& file) {
   void* library = nullptr;
   const lariat_plugin* description = nullptr;
   const auto opening = attempt([&] {
-    library = dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL);
+    library = dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
     return lariat_status{LARIAT_OK};
   });
   if (opening.threw)
@@ -113,12 +117,62 @@ lariat_plugin checked(const void* description) {
   return entry;
 }
 
-void register_ops(const lariat_plugin& entry, const std::shared_ptr<Plugin>& plugin) {
+std::vector<OpDef> all_records(const lariat_plugin& entry, const std::shared_ptr<Plugin>& plugin) {
   std::vector<OpDef> records;
   if (entry.op_count < 1) throw UserError("it has no ops");
   for_each(entry.ops, entry.op_count, first::op, "ops", [&](const lariat_op& op, int64_t) {
     for (OpDef& record : records_of(op, plugin)) records.push_back(std::move(record));
   });
+  return records;
+}
+
+struct Description {
+  std::shared_ptr<Plugin> plugin;
+  std::vector<OpDef> records;
+};
+
+Description describe(const std::string& file) {
+  const lariat_plugin entry = checked(enter(file));
+  const auto plugin =
+      std::make_shared<Plugin>(Plugin{file, text_of(entry.name), text_of(entry.version), text_of(entry.doc)});
+  return {plugin, all_records(entry, plugin)};
+}
+
+// What a process of its own, which loads the file first, finds out.
+struct Trial {
+  bool loaded = false;
+  std::set<std::string> in_place;
+};
+
+// A global object that throws, crashes, exits or waits for ever does so in a process that nobody needs. So
+// does a kernel that is tried for what it claims, which only makes programs faster: it is not taken on trust.
+Trial try_to_load(const std::string& file) {
+  constexpr int64_t seconds = 10;
+  Trial trial;
+  const ChildEnd end = run_in_child(
+      [&](const ChildLines& lines) {
+        try {
+          const Description description = describe(file);
+          lines.send("loaded");
+          for (const OpDef& op : description.records)
+            if (!op.traits.in_place.empty() && is_in_place(op)) lines.send(op.name);
+        } catch (const std::exception&) {
+          // Loading it in this process says the same.
+          lines.send("loaded");
+        }
+      },
+      {.seconds = seconds, .is_silent = true},
+      [&](const std::string& line) {
+        line == "loaded" ? void(trial.loaded = true) : void(trial.in_place.insert(line));
+      });
+  if (end.started && !trial.loaded)
+    throw UserError(
+        fmt::format("it was tried in a process of its own: it {} while it was loaded", end.failure));
+  return trial;
+}
+
+void register_ops(Description& description, const Trial& trial) {
+  std::vector<OpDef>& records = description.records;
   // All or none of them.
   for (size_t i = 0; i < records.size(); ++i) {
     const std::string& name = records[i].name;
@@ -130,7 +184,10 @@ void register_ops(const lariat_plugin& entry, const std::shared_ptr<Plugin>& plu
         "its op '{}' is known already from {}; load one of the two, or rename it", name,
         known->plugin ? fmt::format("'{}'", known->plugin->plugin->file) : std::string("Lariat itself")));
   }
-  for (OpDef& record : records) plugin->ops.push_back(&registry().add(std::move(record)));
+  for (OpDef& record : records) {
+    if (!trial.in_place.contains(record.name)) record.traits.in_place.clear();
+    description.plugin->ops.push_back(&registry().add(std::move(record)));
+  }
 }
 
 std::vector<std::string> shared_objects(const std::string& folder) {
@@ -154,13 +211,13 @@ const Plugin& load_plugin(const std::string& file) {
   for (const auto& known : loaded().plugins)
     if (known->file == path) return *known;
   try {
+    if (const std::string why = cut_off(path.string()); !why.empty()) throw UserError(why);
+    const Trial trial = try_to_load(path.string());
     const ProcessState before;
-    const lariat_plugin entry = checked(enter(path.string()));
-    const auto plugin = std::make_shared<Plugin>(
-        Plugin{path.string(), text_of(entry.name), text_of(entry.version), text_of(entry.doc)});
-    register_ops(entry, plugin);
-    loaded().plugins.push_back(plugin);
-    return *plugin;
+    Description description = describe(path.string());
+    register_ops(description, trial);
+    loaded().plugins.push_back(description.plugin);
+    return *description.plugin;
   } catch (const UserError& error) {
     throw UserError(fmt::format("plugin '{}': {}", file, error.what()));
   }
@@ -211,7 +268,8 @@ PluginOrigin plugin_origin(const OpDef& op) {
           text_of(functions.domain),
           functions.version,
           op.plugin->is_thread_safe(),
-          (functions.flags & LARIAT_DETERMINISTIC) != 0};
+          (functions.flags & LARIAT_DETERMINISTIC) != 0,
+          (functions.flags & LARIAT_IN_PLACE) != 0};
 }
 
 bool is_op_name(const std::string& name) {

@@ -34,7 +34,7 @@ std::vector<std::shared_ptr<const Plugin>> loaded_plugins();
 struct PluginOrigin {
   std::string plugin, version, file, domain;
   uint32_t op_version = 0;
-  bool thread_safe = true, deterministic = true;
+  bool thread_safe = true, deterministic = true, in_place = false;
 };
 PluginOrigin plugin_origin(const OpDef& op);
 

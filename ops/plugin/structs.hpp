@@ -46,7 +46,7 @@ void for_each(const T* first, int64_t count, uint64_t first_size, const std::str
 /// Sizes in the first release of version 1.
 namespace first {
 inline constexpr uint64_t type = 144, attribute = 56, attribute_spec = 56, argument_spec = 24, penalty = 48,
-                          sample_input = 72, sample = 56, reject = 40, op = 232, plugin = 64;
+                          sample_input = 72, sample = 56, reject = 40, op = 232, plugin = 64, product = 96;
 }
 
 static_assert(sizeof(lariat_type) >= first::type && sizeof(lariat_attribute) >= first::attribute &&

@@ -1,10 +1,12 @@
 #include <fmt/format.h>
 
 #include <charconv>
+#include <cmath>
+#include <sstream>
 
 #include "frontends/sequential/layers.hpp"
 #include "frontends/sequential/layers/records.hpp"
-#include "graph/builder.hpp"
+#include "frontends/sequential/op_attributes.hpp"
 #include "graph/error.hpp"
 #include "graph/op_def.hpp"
 #include "graph/registry.hpp"
@@ -15,7 +17,8 @@ namespace lariat {
 namespace {
 
 struct Options {
-  std::string op, attributes;
+  std::string op, attributes, weights;
+  WeightPenalty weight_penalty;
 };
 
 std::string as_it_is(const std::string& text) { return text; }
@@ -28,73 +31,87 @@ std::string parse_op(std::string_view name, std::string_view text) {
 const Fields<Options>& fields() {
   static const Fields<Options> list =
       Fields<Options>()
-          .parsed("op", &Options::op, "the name of an op", "an op of one input, as lariat ops list names it",
-                  as_it_is, parse_op)
-          .text("attributes", &Options::attributes, "its attributes, such as beta = 2, axes = 0 1");
+          .parsed("op", &Options::op, "the name of an op", "an op, as lariat ops list names it", as_it_is,
+                  parse_op)
+          .text("attributes", &Options::attributes, "its attributes, such as beta = 2, axes = 0 1")
+          .text("weights", &Options::weights,
+                "its inputs behind the first as weights, such as gamma = channels : 1, kernel = channels 32")
+          .parsed("weight_penalty", &Options::weight_penalty, weight_penalty_range,
+                  "penalties of each weight", to_text, parse_weight_penalty);
   return list;
 }
 
-template <class T>
-std::optional<T> number_of(std::string_view text) {
-  T number{};
+std::optional<int64_t> whole_number(std::string_view text) {
+  int64_t number = 0;
   const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc{} || rest != text.data() + text.size()) return std::nullopt;
-  return number;
+  return error == std::errc{} && rest == text.data() + text.size() ? std::optional(number) : std::nullopt;
 }
 
-std::optional<Attribute> attribute_of(AttributeKind kind, std::string_view text) {
-  switch (kind) {
-    case AttributeKind::boolean:
-      return text == "true" || text == "false" ? std::optional<Attribute>(text == "true") : std::nullopt;
-    case AttributeKind::integer:
-      return number_of<int64_t>(text);
-    case AttributeKind::real:
-      return number_of<double>(text);
-    case AttributeKind::string:
-      return std::string(text);
-    case AttributeKind::integers: {
-      std::vector<int64_t> numbers;
-      for (size_t begin = 0; begin < text.size();) {
-        const size_t end = std::min(text.find(' ', begin), text.size());
-        const auto number = number_of<int64_t>(text.substr(begin, end - begin));
-        if (!number) return std::nullopt;
-        numbers.push_back(*number);
-        begin = end + 1;
-      }
-      return numbers;
-    }
-    default:
-      return std::nullopt;
-  }
+std::optional<double> real_number(std::string_view text) {
+  double number = 0;
+  const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  const bool all = error == std::errc{} && rest == text.data() + text.size() && std::isfinite(number);
+  return all ? std::optional(number) : std::nullopt;
 }
 
-std::string_view trimmed(std::string_view text) {
-  while (!text.empty() && text.front() == ' ') text.remove_prefix(1);
-  while (!text.empty() && text.back() == ' ') text.remove_suffix(1);
-  return text;
-}
+struct Weight {
+  std::string name;
+  Extents extents;
+  Initializer initializer;
+};
 
-Attributes attributes_of(const OpDef& op, const std::string& text) {
-  Attributes result;
+// "gamma = channels : 1, kernel = channels 32": sizes, of which `channels` is the input's, and behind a colon
+// the first value, or glorot; without one vectors begin at 0.
+std::vector<Weight> weights_of(const OpDef& op, const std::string& text, int64_t channels) {
+  std::vector<Weight> weights;
   for (const std::string& entry : split_words(text)) {
-    const size_t equals = std::min(entry.find('='), entry.size());
-    const std::string name(trimmed(std::string_view(entry).substr(0, equals)));
-    const std::string_view value =
-        equals == entry.size() ? "" : trimmed(std::string_view(entry).substr(equals + 1));
-    const auto spec = std::find_if(op.attributes.begin(), op.attributes.end(),
-                                   [&](const AttributeSpec& known) { return known.name == name; });
-    if (spec == op.attributes.end()) {
-      std::vector<std::string> known;
-      for (const AttributeSpec& other : op.attributes) known.push_back(other.name);
-      throw UserError(fmt::format("attributes = {}: '{}' has no attribute '{}'.{}", text, op.name, name,
-                                  known.empty() ? " It has none." : did_you_mean(name, known)));
+    const auto [name, rest] = sides_of(entry);
+    const auto [sizes, first] = sides_of(rest, ':');
+    const auto refuse = [&, name = name](const std::string& why) {
+      throw UserError(fmt::format("weights = {}: '{}' {}", text, name, why));
+    };
+    std::vector<std::string> known;
+    for (size_t i = 1; i < op.inputs.size(); ++i) known.push_back(op.inputs[i].name);
+    if (std::find(known.begin(), known.end(), name) == known.end())
+      refuse(fmt::format("is no input of '{}' behind its first.{}", op.name, did_you_mean(name, known)));
+    Weight weight{name, {}, {}};
+    std::string size;
+    for (std::istringstream words(sizes); words >> size;) {
+      const auto number = size == "channels" ? channels : whole_number(size).value_or(0);
+      if (number < 1) refuse("needs sizes from 1 up, or channels, such as channels 32");
+      weight.extents.push_back(number);
     }
-    const auto attribute = attribute_of(spec->kind, value);
-    if (!attribute)
-      throw UserError(fmt::format("attributes = {}: '{}' must be {}", text, name, name_of(spec->kind)));
-    result.set(name, *attribute);
+    const bool is_matrix = weight.extents.size() > 1;
+    if (first == "glorot" || (first.empty() && is_matrix)) {
+      if (!is_matrix) refuse("is no matrix, which glorot is for");
+      weight.initializer = init::glorot_uniform();
+    } else {
+      const auto value = first.empty() ? 0 : real_number(first);
+      if (!value) refuse(fmt::format("begins at '{}'; it must be a number or glorot", first));
+      weight.initializer = init::constant(*value);
+    }
+    weights.push_back(weight);
   }
-  return result;
+  return weights;
+}
+
+// The signal, and the weights in the order of the op's inputs.
+std::vector<Value> inputs_of(LayerContext& context, const Signal& input, const OpDef& op,
+                             const Options& options) {
+  const std::vector<Weight> weights = weights_of(op, options.weights, input.channels());
+  std::vector<Value> inputs{masked(input)};
+  for (size_t i = 1; i < op.inputs.size(); ++i) {
+    const auto named = [&](const Weight& weight) { return weight.name == op.inputs[i].name; };
+    const auto found = std::find_if(weights.begin(), weights.end(), named);
+    if (std::count_if(weights.begin(), weights.end(), named) != 1)
+      throw UserError(
+          fmt::format("'{}' takes {} inputs, the layer's and weights; say once what '{}' is: weights = {} = "
+                      "channels",
+                      op.name, op.inputs.size(), op.inputs[i].name, op.inputs[i].name));
+    inputs.push_back(
+        context.parameter(found->name, found->extents, found->initializer, options.weight_penalty));
+  }
+  return inputs;
 }
 
 Signal build(LayerContext& context, const Signal& input, const Options& options) {
@@ -107,11 +124,15 @@ Signal build(LayerContext& context, const Signal& input, const Options& options)
                              nearest.empty() ? "" : fmt::format(" (nearest: '{}')", nearest),
                              how_to_load_plugins));
   }
-  if (op->inputs.size() != 1 || op->traits.source != SourceKind::none)
-    context.fail(fmt::format("'{}' takes {} inputs; a layer's op takes one", op->name, op->inputs.size()));
+  if (op->traits.source != SourceKind::none || op->variadic)
+    context.fail(fmt::format("'{}' is no op of a layer; name one of a known number of inputs", op->name));
   Value result;
   try {
-    result = lariat::build(op->name, {masked(input)}, attributes_of(*op, options.attributes), context.name);
+    const std::vector<std::string> entries = split_words(options.attributes);
+    Attributes attributes;
+    at_place(fmt::format("attributes = {}: ", options.attributes),
+             [&] { attributes = attributes_from_text(*op, entries); });
+    result = context.graph.add(*op, inputs_of(context, input, *op, options), attributes, context.name);
   } catch (const UserError& error) {
     context.fail(error.what());
   }
@@ -128,11 +149,9 @@ Signal build(LayerContext& context, const Signal& input, const Options& options)
 
 }  // namespace
 
-LayerKind layer_records::op() {
-  return layer_kind("op", "any op of one input, a plugin's for instance", fields(), build);
-}
+LayerKind layer_records::op() { return layer_kind("op", "any op, a plugin's for instance", fields(), build); }
 
-OpLayer::OpLayer(const std::string& op, const std::string& attributes)
-    : LayerSpec(fields().write("op", {op, attributes})) {}
+OpLayer::OpLayer(const std::string& op, const std::string& attributes, const OpLayerOptions& options)
+    : LayerSpec(fields().write("op", {op, attributes, options.weights, options.weight_penalty})) {}
 
 }  // namespace lariat
