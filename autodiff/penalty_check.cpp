@@ -123,13 +123,22 @@ class Use {
   double phi(double x) const { return run_op_kernel(op, attributes_, {tensor_of({x}, {1})})[0].at(0); }
 
   Point prox(const Point& v, const Point& step, const Point& weight, DType dtype = f64) const {
-    return computed(dtype, [&](Graph& graph) {
+    return computed([&](Graph& graph) {
       return penalty.prox({constant(graph, v, shape_, dtype), constant(graph, step, shape_, dtype)},
                           constant(graph, weight, result_, dtype), attributes_);
     });
   }
+  Point prox_beside_kinks(const Point& v, const Point& step, const Point& weight, const Kinked& kink) const {
+    return computed([&](Graph& graph) {
+      std::vector<Value> kinks;
+      for (const double number : {kink.low, kink.high, kink.at, kink.below, kink.above})
+        kinks.push_back(graph.constant(number, f64));
+      return penalty.prox_beside_kinks({constant(graph, v, shape_, f64), constant(graph, step, shape_, f64)},
+                                       constant(graph, weight, result_, f64), kinks, attributes_);
+    });
+  }
   Point residual(const Point& x, const Point& gradient, const Point& weight, DType dtype = f64) const {
-    return computed(dtype, [&](Graph& graph) {
+    return computed([&](Graph& graph) {
       return penalty.residual(constant(graph, x, shape_, dtype), constant(graph, gradient, shape_, dtype),
                               constant(graph, weight, result_, dtype), attributes_);
     });
@@ -157,7 +166,7 @@ class Use {
     return numbers.size() == 1 ? graph.constant(numbers[0], dtype)
                                : graph.constant(tensor_of(numbers, extents).cast(dtype));
   }
-  Point computed(DType, const std::function<Value(Graph&)>& build) const {
+  Point computed(const std::function<Value(Graph&)>& build) const {
     Graph graph;
     graph.output("result", build(graph));
     return point_of(evaluate_constant(graph)[0]);
@@ -540,6 +549,21 @@ std::string check_combination(Use& use) {
   return {};
 }
 
+std::string check_beside_kinks(Use& use) {
+  for (const Point& weight : weights_of(use))
+    for (const Point& step : steps_of(use))
+      for (size_t p : {0, 1, 3, 5, 7})
+        for (const Kinked& kink : {Kinked{0, -0.4, 0.4}, Kinked{0.5, -0.4, 0.4}, Kinked{-0.25, -0.2, 0.7},
+                                   Kinked{0, 0, 0, -0.6, 0.8}}) {
+          const Point& v = use.points()[p];
+          const Point at = use.prox_beside_kinks(v, step, weight, kink);
+          if (const std::string fault = not_least({use, v, step, weight, {kink}}, at); !fault.empty())
+            return fmt::format("beside a kink at {:.3g} with slopes {:.3g} and {:.3g}: {}", kink.at,
+                               kink.below, kink.above, fault);
+        }
+  return {};
+}
+
 }  // namespace
 
 std::vector<OpClaim> penalty_claims(const OpDef& op, const OpCases& cases) {
@@ -566,6 +590,7 @@ std::vector<OpClaim> penalty_claims(const OpDef& op, const OpCases& cases) {
   if (op.penalty->convex) claim("convex", check_convex);
   if (!op.penalty->nonsmooth) claim("smooth", check_smooth);
   if (op.penalty->combination != Combination::alone) claim("combination", check_combination);
+  if (op.penalty->prox_beside_kinks) claim("beside kinks", check_beside_kinks);
   return claims;
 }
 

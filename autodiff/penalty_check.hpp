@@ -20,6 +20,7 @@ namespace lariat {
 ///   combination  with kinks at 0 before it (last), or with equal kinks and bounds behind it (first): a
 ///   minimum of
 ///                the sum
+///   beside kinks the prox of the sum with a piecewise linear function of each element: a minimum of it
 std::vector<OpClaim> penalty_claims(const OpDef& op, const OpCases& cases);
 
 }  // namespace lariat

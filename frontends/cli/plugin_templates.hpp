@@ -5,7 +5,8 @@
 
 namespace lariat::cli {
 
-/// A project that builds at once and passes `lariat plugin check`. In its texts and names NAME stands for the op's.
+/// A project that builds at once and passes `lariat plugin check`. In its texts and names NAME stands for the
+/// op's.
 struct PluginTemplate {
   std::string kind, doc;
   std::vector<std::pair<std::string, std::string>> files;
