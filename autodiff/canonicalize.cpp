@@ -1,9 +1,11 @@
 #include <algorithm>
 #include <cmath>
+#include <set>
 
+#include "autodiff/loss_terms.hpp"
 #include "autodiff/penalty.hpp"
 #include "autodiff/penalty_view.hpp"
-#include "graph/passes/rewrite.hpp"
+#include "autodiff/spellings/spellings.hpp"
 #include "ops/axes.hpp"
 #include "ops/ops.hpp"
 
@@ -11,115 +13,47 @@ namespace lariat {
 
 namespace {
 
-const Pattern x = Pattern::variable(0), y = Pattern::variable(1);
+const Pattern x = Pattern::variable(0), y = Pattern::variable(1), z = Pattern::variable(2);
 
 Pattern op(std::string name, std::vector<Pattern> inputs) {
   return Pattern::op(std::move(name), std::move(inputs));
 }
 Pattern absolute(Pattern of) { return op("abs", {of}); }
-Pattern where_(Pattern condition, Pattern yes, Pattern no) { return op("select", {condition, yes, no}); }
-
-// The node behind a value of the graph that is being built, its i-th input, and the place to name.
-const Node& node_of(Value value) { return value.graph().node(value.node()); }
-Value input_of(Value value, size_t index) { return value.graph().value(node_of(value).inputs[index]); }
-bool is_op(Value value, std::string_view name) { return node_of(value).op->name == name; }
-Operand at(Value value, const Match& match) { return {value, node_of(match.root).where}; }
 
 bool of_floats(const Match& match) { return is_float(match.root.dtype()); }
 
-// op(x) with the attributes of a node.
-Value with_attributes_of(Value node, std::string_view op, Value of, const Match& match) {
-  const Attributes attributes = node_of(node).attributes;
-  return build(op, {at(of, match)}, attributes);
-}
-
-std::vector<Rule> spellings_of_abs() {
+// What the other rules then need not know: signs are outside, so that equal values look equal.
+std::vector<Rule> first_rules(Spellings&) {
   return {
-      {"max(x, -x) → |x|", op("maximum", {x, -x}), absolute(x)},
-      {"min(x, -x) → -|x|", op("minimum", {x, -x}), -absolute(x)},
-      {"max(x - y, y - x) → |x - y|", op("maximum", {x - y, y - x}), absolute(x - y)},
-      {"relu(x) + relu(-x) → |x|", op("relu", {x}) + op("relu", {-x}), absolute(x)},
-      {"where(x > 0, x, -x) → |x|", where_(op("greater", {x, 0}), x, -x), absolute(x)},
-      {"where(x ≥ 0, x, -x) → |x|", where_(op("greater_equal", {x, 0}), x, -x), absolute(x)},
-      {"where(x < 0, -x, x) → |x|", where_(op("less", {x, 0}), -x, x), absolute(x)},
-      {"where(x ≤ 0, -x, x) → |x|", where_(op("less_equal", {x, 0}), -x, x), absolute(x)},
-      {"√(x·x) → |x|", op("sqrt", {x * x}), absolute(x)},
-      {"√(x²) → |x|", op("sqrt", {op("square", {x})}), absolute(x)},
-      {"x·sign(x) → |x|", x * op("sign", {x}), absolute(x)},
-      {"||x|| → |x|", absolute(absolute(x)), absolute(x)},
-      {"|-x| → |x|", absolute(-x), absolute(x)},
+      {"Σ|x| → sum of |x|", op("abs_penalty", {x}),
+       [](const Match& match) { return sum(at(abs(at(match.variables[0], match.root)), match.root)); }},
+      {"x·y + z → (x·y) + z", op("multiply_add", {x, y, z}), x * y + z},
+      {"cast(x) → x", op("cast", {x}), x},
+      {"-x·y → -(x·y)", (-x) * y, -(x * y)},
+      {"-x / y → -(x / y)", (-x) / y, -(x / y)},
+      {"x / -y → -(x / y)", x / (-y), -(x / y)},
+      {"-(-x) → x", -(-x), x},
   };
 }
 
 std::vector<Rule> spellings_of_powers() {
   return {
+      {"√(x·x) → |x|", op("sqrt", {x * x}), absolute(x)},
+      {"√(x²) → |x|", op("sqrt", {op("square", {x})}), absolute(x)},
+      {"|-x| → |x|", absolute(-x), absolute(x)},
+      {"|x|·|x| → x²", absolute(x) * absolute(x), op("square", {x})},
       {"x·x → x²", x * x, op("square", {x})},
       {"pow(x, 2) → x²", op("power", {x, 2}), op("square", {x})},
       {"|x|² → x²", op("square", {absolute(x)}), op("square", {x})},
+      {"(-x)² → x²", op("square", {-x}), op("square", {x})},
       {"pow(x, 1/2) → √x", op("power", {x, 0.5}), op("sqrt", {x})},
       {"pow(x, 1) → x", op("power", {x, 1}), x},
   };
 }
 
-std::vector<Rule> spellings_of_relu() {
-  const Pattern relu = op("relu", {x});
-  return {
-      {"max(x, 0) → relu(x)", op("maximum", {x, 0}), relu, of_floats},
-      {"min(x, 0) → -relu(-x)", op("minimum", {x, 0}), -op("relu", {-x}), of_floats},
-      {"where(x > 0, x, 0) → relu(x)", where_(op("greater", {x, 0}), x, 0), relu, of_floats},
-      {"where(x ≥ 0, x, 0) → relu(x)", where_(op("greater_equal", {x, 0}), x, 0), relu, of_floats},
-      {"where(x < 0, 0, x) → relu(x)", where_(op("less", {x, 0}), 0, x), relu, of_floats},
-      {"where(x ≤ 0, 0, x) → relu(x)", where_(op("less_equal", {x, 0}), 0, x), relu, of_floats},
-  };
-}
-
 std::vector<Rule> spellings_of_count() {
   const Pattern count = op("count_nonzero", {x}), is_zero = op("equal", {x, 0});
-  return {
-      {"1 - [x = 0] → [x ≠ 0]", 1 - is_zero, count, of_floats},
-      {"where(x = 0, 0, 1) → [x ≠ 0]", where_(is_zero, 0, 1), count, of_floats},
-      {"|x| > 0 → [x ≠ 0]", op("greater", {absolute(x), 0}), count, of_floats},
-      {"0 < |x| → [x ≠ 0]", op("less", {0, absolute(x)}), count, of_floats},
-      {"|sign(x)| → [x ≠ 0]", absolute(op("sign", {x})), count, of_floats},
-      {"sign(x)·sign(x) → [x ≠ 0]", op("sign", {x}) * op("sign", {x}), count, of_floats},
-      {"sign(x)² → [x ≠ 0]", op("square", {op("sign", {x})}), count, of_floats},
-  };
-}
-
-// √Σx², whose sum says the axes. Between the two the result may have been reshaped.
-Value to_norm2(const Match& match) {
-  Value total = input_of(match.root, 0);
-  const bool reshaped = is_op(total, "reshape");
-  if (reshaped) total = input_of(total, 0);
-  const Value norm = with_attributes_of(total, "norm2", match.variables[0], match);
-  return reshaped ? reshape(at(norm, match), match.root.shape()) : norm;
-}
-
-// √(Σx²/n) = ‖x‖/√n
-Value to_scaled_norm2(const Match& match) {
-  const Value mean = input_of(match.root, 0),
-              norm = with_attributes_of(mean, "norm2", match.variables[0], match);
-  const Shape &from = match.variables[0].shape(), &to = norm.shape();
-  if (!is_known(from) || element_count(to).size() == 0) return {};
-  const double count =
-      static_cast<double>(element_count(from).size()) / static_cast<double>(element_count(to).size());
-  return at(norm, match) * (1 / std::sqrt(count));
-}
-
-std::vector<Rule> spellings_of_norms() {
-  const Pattern square = op("square", {x}), sum = op("sum", {square});
-  return {
-      {"√Σx² → ‖x‖₂", op("sqrt", {sum}), to_norm2},
-      {"√reshape(Σx²) → reshape(‖x‖₂)", op("sqrt", {op("reshape", {sum})}), to_norm2},
-      {"√(ridge penalty of x) → ‖x‖₂", op("sqrt", {op("square_penalty", {x})}),
-       [](const Match& match) { return norm2(at(match.variables[0], match)); }},
-      {"√mean(x²) → ‖x‖₂/√n", op("sqrt", {op("mean", {square})}), to_scaled_norm2},
-      {"max |x| → ‖x‖∞", op("reduce_max", {absolute(x)}),
-       [](const Match& match) {
-         if (!of_floats(match)) return Value();
-         return with_attributes_of(match.root, "norm_inf", match.variables[0], match);
-       }},
-  };
+  return {{"1 - [x = 0] → [x ≠ 0]", 1 - is_zero, count, of_floats}};
 }
 
 // The axis of a slice that leaves out only its first (or last) element along it.
@@ -137,36 +71,17 @@ Value to_absolute_differences(const Match& match) {
   for (bool rising : {true, false}) {
     const auto later = axis_without(a, rising), earlier = axis_without(b, !rising);
     if (later && later == earlier && of_floats(match))
-      return absolute_differences(at(match.variables[0], match), *later);
+      return absolute_differences(at(match.variables[0], match.root), *later);
   }
   return {};
-}
-
-// |x| times a number above 0.
-struct ScaledAbs {
-  Value x;
-  double factor;
-};
-std::optional<ScaledAbs> scaled_abs(Value value) {
-  if (is_op(value, "abs")) return ScaledAbs{input_of(value, 0), 1};
-  const bool divided = is_op(value, "divide");
-  if (!divided && !is_op(value, "multiply")) return std::nullopt;
-  for (size_t which : {0, 1}) {
-    const Value size = input_of(value, which);
-    if (!is_op(size, "abs") || (divided && which == 1)) continue;
-    const std::optional<double> number = uniform_value(input_of(value, 1 - which));
-    if (number && *number > 0 && std::isfinite(*number))
-      return ScaledAbs{input_of(size, 0), divided ? 1 / *number : *number};
-  }
-  return std::nullopt;
 }
 
 // ln(n + f|x|) = ln n + ln(1 + |x|f/n)
 Value to_log_sum(const Match& match, std::optional<double> constant, Value scaled) {
   const std::optional<ScaledAbs> size = scaled_abs(scaled);
   if (!size || !constant || !(*constant > 0) || !std::isfinite(*constant)) return {};
-  const Value result = log_sum(at(size->x, match), *constant / size->factor);
-  return *constant == 1 ? result : at(result, match) + std::log(*constant);
+  const Value result = log_sum(at(size->x, match.root), *constant / size->factor);
+  return *constant == 1 ? result : at(result, match.root) + std::log(*constant);
 }
 
 std::vector<Rule> other_spellings() {
@@ -183,53 +98,69 @@ std::vector<Rule> other_spellings() {
   };
 }
 
-// The diagonal of a constant matrix that has nothing else, as a column or a row.
-std::optional<Tensor> diagonal_of(Value value, bool as_column) {
-  if (node_of(value).op->traits.source != SourceKind::constant || value.rank() != 2) return std::nullopt;
-  const Tensor matrix = node_of(value).attributes.get<Tensor>("value");
-  const int64_t size = matrix.extents()[0];
-  if (matrix.extents()[1] != size) return std::nullopt;
-  Tensor diagonal(f64, as_column ? Extents{size, 1} : Extents{1, size});
-  for (int64_t i = 0; i < matrix.count(); ++i) {
-    if (i % (size + 1) == 0)
-      diagonal.data<double>()[i / (size + 1)] = matrix.at(i);
-    else if (matrix.at(i) != 0)
-      return std::nullopt;
-  }
-  return diagonal.cast(matrix.dtype());
+// max(x, y) = y + relu(x − y) where nothing is trained in y: a kink at y.
+Value to_kink_at_fixed(const Match& match, Spellings& spellings, bool is_maximum) {
+  Value moving = match.variables[0], fixed = match.variables[1];
+  const Graph& graph = match.root.graph();
+  const auto is_fixed = [&](Value value) {
+    std::vector<int32_t> pending{value.node()};
+    std::set<int32_t> seen;
+    while (!pending.empty()) {
+      const Node& node = graph.node(pending.back());
+      const bool fresh = seen.insert(pending.back()).second;
+      pending.pop_back();
+      if (node.op->traits.source == SourceKind::parameter) return false;
+      if (!fresh || node.op->traits.stops_gradient) continue;
+      for (const Edge& edge : node.inputs) pending.push_back(edge.node);
+    }
+    return true;
+  };
+  if (!of_floats(match)) return {};
+  if (is_fixed(moving)) std::swap(moving, fixed);
+  if (is_fixed(moving) || !is_fixed(fixed) || spellings.functions.is_constant(fixed.node())) return {};
+  const auto here = [&](Value value) { return at(value, match.root); };
+  const Value above = relu(here(is_maximum ? here(moving) - here(fixed) : here(fixed) - here(moving)));
+  return is_maximum ? here(fixed) + here(above) : here(fixed) - here(above);
 }
 
-// diag(d)·x has x's rows times d, x·diag(d) its columns.
-Value to_scaled_matrix(const Match& match) {
-  const Attributes attributes = node_of(match.root).attributes;
-  for (size_t which : {0, 1}) {
-    Value other = match.variables[1 - which];
-    const auto diagonal = diagonal_of(match.variables[which], which == 0);
-    if (!diagonal || other.rank() != 2) continue;
-    if (attributes.get<bool>(which == 0 ? "transpose_b" : "transpose_a")) other = transpose(at(other, match));
-    return at(other, match) * at(other.graph().constant(*diagonal), match);
-  }
-  return {};
-}
-
-std::vector<Rule> spellings() {
-  std::vector<Rule> all{{"diag(d)·x → d·x", op("matmul", {x, y}), to_scaled_matrix}};
-  for (std::vector<Rule> (*more)() : {spellings_of_abs, spellings_of_powers, spellings_of_relu,
-                                      spellings_of_count, spellings_of_norms, other_spellings})
-    for (Rule& rule : more()) all.push_back(std::move(rule));
+std::vector<Rule> main_rules(Spellings& spellings) {
+  const auto kinks = [&spellings](const Match& match) {
+    return as_kinks(match.root, spellings.functions, spellings.signs, spellings.in_plain_term);
+  };
+  std::vector<Rule> all;
+  for (std::vector<Rule> more :
+       {spellings_of_powers(), spellings_of_count(), norm_rules(spellings), other_spellings()})
+    all.insert(all.end(), more.begin(), more.end());
+  all.push_back({"piecewise linear functions → kinks", x, kinks});
+  all.push_back({"max(x, y) → y + relu(x - y), y fixed", op("maximum", {x, y}),
+                 [&spellings](const Match& match) { return to_kink_at_fixed(match, spellings, true); }});
+  all.push_back({"min(x, y) → y - relu(y - x), y fixed", op("minimum", {x, y}),
+                 [&spellings](const Match& match) { return to_kink_at_fixed(match, spellings, false); }});
   return all;
+}
+
+// The loss once more in `to`, by rules for what no data enter.
+Value respelled(Value loss, Graph& to, std::vector<Rule> (*rules)(Spellings&)) {
+  const Graph& from = loss.graph();
+  std::vector<int32_t> inputs;
+  for (int32_t id = 0; id < from.size(); ++id)
+    if (from.node(id).op->traits.source == SourceKind::input && !from.node(id).outputs[0].shape.empty())
+      inputs.push_back(id);
+  const std::vector<bool> on_data = dependents(from, inputs);
+  const std::vector<bool> plain = in_plain_terms(loss, on_data);
+  Spellings spellings(to);
+  return rewrite(from, to, rules(spellings), [&](int32_t id) {
+    spellings.in_plain_term = plain[id];
+    return !on_data[id];
+  })(loss);
 }
 
 }  // namespace
 
 Value canonicalize_penalties(Value loss, Graph& to) {
-  const Graph& from = loss.graph();
-  std::vector<int32_t> inputs;
-  for (int32_t id = 0; id < from.size(); ++id)
-    if (from.node(id).op->traits.source == SourceKind::input) inputs.push_back(id);
-  const std::vector<bool> on_data = dependents(from, inputs);
-  static const std::vector<Rule> rules = spellings();
-  return rewrite(from, to, rules, [&](int32_t id) { return !on_data[id]; })(loss);
+  Graph prepared;
+  const Value first = respelled(loss, prepared, first_rules);
+  return with_plain_arguments(respelled(first, to, main_rules));
 }
 
 }  // namespace lariat

@@ -3,10 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
 #include <set>
 
 #include "autodiff/combination.hpp"
 #include "autodiff/gradient.hpp"
+#include "autodiff/left_terms.hpp"
+#include "autodiff/loss_terms.hpp"
 #include "autodiff/penalty_view.hpp"
 #include "graph/error.hpp"
 #include "ops/ops.hpp"
@@ -14,51 +17,6 @@
 namespace lariat {
 
 namespace {
-
-struct Paths {
-  // reached: by paths that gradients take back from the loss; linear: the loss depends linearly on the node
-  // along every such path, or along every path at all where there is none.
-  std::vector<bool> reached, linear;
-};
-
-// Where the loss depends linearly on a node whose adjoint is free of the parameters, that adjoint is the
-// term's exact coefficient.
-Paths paths_to(Value loss) {
-  const Graph& graph = loss.graph();
-  const size_t size = static_cast<size_t>(graph.size());
-  Paths paths{std::vector<bool>(size), std::vector<bool>(size)};
-  std::vector<bool> used(size), detached(size, true), attached(size, true);
-  used[loss.node()] = paths.reached[loss.node()] = true;
-  for (int32_t id = loss.node(); id >= 0; --id) {
-    if (!used[id]) continue;
-    const Node& node = graph.node(id);
-    const bool passes = paths.reached[id] && !node.op->traits.stops_gradient;
-    for (size_t i = 0; i < node.inputs.size(); ++i) {
-      const int32_t input = node.inputs[i].node;
-      used[input] = true;
-      if (!detached[id] || !node.op->traits.is_linear(i)) detached[input] = false;
-      if (!passes) continue;
-      paths.reached[input] = true;
-      if (!attached[id] || !node.op->traits.is_linear(i)) attached[input] = false;
-    }
-  }
-  for (size_t id = 0; id < size; ++id)
-    paths.linear[id] = used[id] && (paths.reached[id] ? attached[id] : detached[id]);
-  return paths;
-}
-
-// Whether each node is part of a term of the loss that no data enter: where an op that is common in models
-// stands there, it is meant as a penalty.
-std::vector<bool> in_plain_terms(Value loss, const Dependence& depends, const std::vector<bool>& linear) {
-  const Graph& graph = loss.graph();
-  std::vector<bool> result(graph.size());
-  for (int32_t id = loss.node(); id >= 0; --id) {
-    if (linear[id] && !depends.on_data[id] && depends.on_parameters[id]) result[id] = true;
-    if (!result[id]) continue;
-    for (const Edge& edge : graph.node(id).inputs) result[edge.node] = true;
-  }
-  return result;
-}
 
 // Whether a penalty on parameters is among each node's ancestors.
 std::vector<bool> over_penalties(const Graph& graph, const Dependence& depends) {
@@ -68,30 +26,6 @@ std::vector<bool> over_penalties(const Graph& graph, const Dependence& depends) 
       if (result[edge.node] || (graph.node(edge.node).op->penalty && depends.on_parameters[edge.node]))
         result[id] = true;
   return result;
-}
-
-// Refuses (L107) what is smooth by construction, and says which nodes belong to nothing else.
-std::vector<bool> refuse_smooth(Graph& graph, const std::vector<bool>& plain, const Dependence& depends,
-                                std::vector<Refusal>& refusals) {
-  std::vector<bool> eligible(plain.size()), covered(plain.size());
-  for (size_t id = 0; id < plain.size(); ++id) eligible[id] = plain[id] && depends.on_trained[id];
-  const auto readers = users(graph);
-  for (const SmoothSpelling& spelling : smooth_spellings(graph, eligible)) {
-    const Node& node = graph.node(spelling.node);
-    refusals.push_back(
-        {"L107", node.op->name,
-         fmt::format("{} is smooth by construction, so that it makes no weight exactly zero", spelling.what),
-         "write sum(abs(w)), or for groups sqrt(sum(square(w), axes)) without a constant", node.where});
-    covered[spelling.node] = true;
-    for (int32_t id = spelling.node; id >= 0; --id) {
-      if (!covered[id]) continue;
-      for (const Edge& edge : graph.node(id).inputs)
-        covered[edge.node] =
-            covered[edge.node] || std::all_of(readers[edge.node].begin(), readers[edge.node].end(),
-                                              [&](int32_t reader) { return covered[reader]; });
-    }
-  }
-  return covered;
 }
 
 struct Refused {
@@ -136,22 +70,20 @@ std::string with_names(const Penalty& penalty, const std::string& name, const At
   return formula;
 }
 
-void check_sign(Value weight, const Penalty& penalty, const Attributes& attributes,
-                const std::string& parameter) {
+// The least of a constant's elements, where it is below 0.
+std::optional<double> negative_element(Value weight) {
   const std::optional<Tensor> constant = constant_value(weight);
-  if (!constant) return;
-  for (int64_t i = 0; i < constant->count(); ++i)
-    if (constant->at(i) < 0)
-      throw UserError(fmt::format(
-          "L104: the coefficient of {} on '{}' is {:.6g}; a penalty needs a coefficient of 0 or more",
-          with_names(penalty, "x", attributes), parameter, constant->at(i)));
+  double least = 0;
+  for (int64_t i = 0; constant && i < constant->count(); ++i) least = std::min(least, constant->at(i));
+  return least < 0 ? std::optional(least) : std::nullopt;
 }
 
-bool is_negative_somewhere(Value weight) {
-  const std::optional<Tensor> constant = constant_value(weight);
-  for (int64_t i = 0; constant && i < constant->count(); ++i)
-    if (constant->at(i) < 0) return true;
-  return false;
+void check_sign(Value weight, const Penalty& penalty, const Attributes& attributes,
+                const std::string& parameter) {
+  if (const std::optional<double> negative = negative_element(weight))
+    throw UserError(fmt::format(
+        "L104: the coefficient of {} on '{}' is {:.6g}; a penalty needs a coefficient of 0 or more",
+        with_names(penalty, "x", attributes), parameter, *negative));
 }
 
 std::optional<double> number_of(const std::optional<Coefficient>& coefficient) {
@@ -255,17 +187,20 @@ Value checked_weight(Value weight, std::source_location where) {
   return checked;
 }
 
-// The terms that the node is for the parameters it shows. Throws NotAView.
+// The terms that the node is for the parameters it shows. Throws NotAView. `alone` says that the coefficient
+// must be 0 or more by itself, not only in a sum with those of other terms.
 std::vector<PenaltyTerm> terms_of(Value node, Value adjoint, const Dependence& depends,
-                                  const std::vector<Value>& trained) {
+                                  const std::vector<Value>& trained, bool alone) {
   Graph& graph = node.graph();
   const Node written = graph.node(node.node());
   const Penalty& penalty = *written.op->penalty;
   const Value argument = graph.value(written.inputs[0]);
   const std::vector<int32_t> shown = shown_parameters(argument, depends, trained);
   if (shown.empty()) return {};
-  check_sign(adjoint, penalty, written.attributes, graph.node(shown.front()).name);
-  adjoint = checked_weight(adjoint, written.where);
+  if (alone) {
+    check_sign(adjoint, penalty, written.attributes, graph.node(shown.front()).name);
+    adjoint = checked_weight(adjoint, written.where);
+  }
   std::vector<PenaltyTerm> terms;
   PenaltyTerm common;
   common.node = node;
@@ -306,27 +241,155 @@ bool PenaltySplit::has_term_of(const std::string& parameter) const {
                      [&](const PenaltyTerm& term) { return term.is_of(parameter); });
 }
 
+namespace {
+
+// A penalty node that nothing speaks against so far.
+struct Candidate {
+  Value node, adjoint;
+  std::vector<PenaltyTerm> terms;
+  bool alone = true;
+};
+
+const char* const concave_reason = "its coefficient is negative, so that it is concave";
+const char* const concave_advice = "nothing to do where that is meant; its subgradient is taken";
+
+bool has_weights(const PenaltyTerm& term) {
+  return term.scalar && (term.scalar->quadratic || !term.scalar->kinks.empty());
+}
+
+// By how much each kink bends the sum, and the coefficient of its square: what must be 0 or more.
+std::vector<Value*> bends(ScalarTerm& sum) {
+  std::vector<Value*> result;
+  if (sum.quadratic) result.push_back(&sum.quadratic);
+  for (ScalarTerm::Kink& kink : sum.kinks) {
+    if (kink.below) kink.below = settled(kink.above - kink.below);
+    result.push_back(kink.below ? &kink.below : &kink.above);
+  }
+  return result;
+}
+
+// Sums up to rounding.
+bool is_rounding(double negative, const ScalarTerm& sum) {
+  double largest = 0;
+  for (const ScalarTerm::Kink& kink : sum.kinks)
+    if (const auto above = constant_value(kink.above))
+      for (int64_t i = 0; i < above->count(); ++i) largest = std::max(largest, std::abs(above->at(i)));
+  return -negative <= 1e-6 * largest;
+}
+
+// The candidates whose coefficients on a parameter can be judged as a sum only: one is a negative constant,
+// or is read at each step, and another one is at the same place.
+void mark_sums(std::vector<Candidate>& candidates, const std::string& parameter) {
+  const auto needs_sum = [](const Candidate& c) {
+    return !constant_value(c.adjoint) || negative_element(c.adjoint);
+  };
+  std::vector<std::pair<Candidate*, PenaltyTerm*>> own;
+  for (Candidate& candidate : candidates)
+    for (PenaltyTerm& term : candidate.terms)
+      if (has_weights(term) && term.is_of(parameter)) own.emplace_back(&candidate, &term);
+  for (size_t i = 0; i < own.size(); ++i)
+    for (size_t j = 0; j < own.size(); ++j) {
+      if (i == j || !(needs_sum(*own[i].first) || needs_sum(*own[j].first))) continue;
+      ScalarTerm both = *own[i].second->scalar;
+      const size_t parts = both.kinks.size() + own[j].second->scalar->kinks.size();
+      const bool squares = both.quadratic && own[j].second->scalar->quadratic;
+      add_to(both, *own[j].second->scalar);
+      if (both.kinks.size() < parts || squares) own[i].first->alone = own[j].first->alone = false;
+    }
+}
+
+// Gives the first of the parameter's terms that count as a sum all of it. Returns false, and what is
+// negative, where it is not 0 or more.
+std::optional<double> take_sum(std::vector<Candidate>& candidates, const std::string& parameter) {
+  std::vector<PenaltyTerm*> members;
+  for (Candidate& candidate : candidates)
+    for (PenaltyTerm& term : candidate.terms)
+      if (!candidate.alone && has_weights(term) && term.is_of(parameter)) members.push_back(&term);
+  if (members.empty()) return std::nullopt;
+  ScalarTerm sum;
+  for (const PenaltyTerm* member : members) add_to(sum, *member->scalar);
+  sum = settled_term(sum);
+  ScalarTerm bent = sum;
+  bool constant = true;
+  const std::vector<Value*> all = bends(bent);
+  for (Value* bend : all) {
+    const std::optional<double> negative = negative_element(*bend);
+    if (negative && !is_rounding(*negative, sum)) return negative;
+    if (negative) *bend = settled(maximum(*bend, 0));
+    constant = constant && constant_value(*bend);
+    if (!constant_value(*bend)) *bend = build("require_nonnegative", {Operand(*bend, members[0]->where)});
+  }
+  for (ScalarTerm::Kink& kink : bent.kinks)
+    if (kink.below) kink.below = kink.above - kink.below;
+  for (PenaltyTerm* member : members) member->scalar = ScalarTerm{};
+  members[0]->scalar = settled_term(bent);
+  const bool one_place = bent.kinks.size() + (bent.quadratic ? 1 : 0) == 1;
+  if (!constant || !one_place) return std::nullopt;
+  for (PenaltyTerm* member : members) member->text.clear();
+  describe(*members[0], parameter);
+  return std::nullopt;
+}
+
+// Checks the candidates' coefficients, those that count as a sum together. What is concave by itself, and an
+// op that is common in models, is refused.
+void check_coefficients(std::vector<Candidate>& candidates, const Dependence& depends,
+                        const std::vector<Value>& parameters,
+                        const std::function<void(const Candidate&)>& refuse_concave) {
+  for (Value parameter : parameters) mark_sums(candidates, parameter.name());
+  const auto is_concave = [&](const Candidate& candidate) {
+    return negative_element(candidate.adjoint) &&
+           candidate.node.graph().node(candidate.node.node()).op->penalty->everyday;
+  };
+  std::erase_if(candidates, [&](const Candidate& candidate) {
+    const bool concave = candidate.alone && is_concave(candidate);
+    if (concave) refuse_concave(candidate);
+    return concave;
+  });
+  for (Candidate& candidate : candidates) {
+    const bool judged = !candidate.alone || candidate.terms.empty() || !candidate.terms[0].scalar;
+    if (!judged) candidate.terms = terms_of(candidate.node, candidate.adjoint, depends, parameters, true);
+  }
+  for (Value parameter : parameters)
+    while (const std::optional<double> negative = take_sum(candidates, parameter.name())) {
+      const auto concave =
+          std::find_if(candidates.begin(), candidates.end(), [&](const Candidate& candidate) {
+            return !candidate.alone && is_concave(candidate) &&
+                   std::any_of(candidate.terms.begin(), candidate.terms.end(),
+                               [&](const PenaltyTerm& term) { return term.is_of(parameter.name()); });
+          });
+      if (concave == candidates.end())
+        throw UserError(fmt::format(
+            "L104: the coefficients on '{}' add up to a bend of {:.6g}; penalties need sums of 0 or more",
+            parameter.name(), *negative));
+      refuse_concave(*concave);
+      candidates.erase(concave);
+    }
+}
+
+}  // namespace
+
 PenaltySplit split_penalties(Value loss, const std::vector<Value>& parameters, SmoothTerms smooth_terms,
                              Sums sums) {
   Graph& graph = loss.graph();
-  const Dependence depends = dependence(graph, parameters);
+  const Dependence depends = dependence(loss, parameters);
   const Paths paths = paths_to(loss);
-  const std::vector<bool> plain = in_plain_terms(loss, depends, paths.linear);
-
+  const std::vector<bool> plain = in_plain_terms(loss, depends.on_data);
   const std::vector<bool> holds_penalty = over_penalties(graph, depends);
 
   PenaltySplit split;
+  LeftTerms left(loss, depends, paths, plain);
   const auto refuse = [&](int32_t id, const std::string& code, const std::string& reason,
                           const std::string& advice) {
     const Node& node = graph.node(id);
     const bool silent = node.op->penalty->everyday && (!plain[id] || holds_penalty[id]);
-    if (node.op->penalty->nonsmooth && !silent && !code.empty())
-      split.refusals.push_back({code, node.op->name, reason, advice, node.where});
+    if (!node.op->penalty->nonsmooth || silent || code.empty()) return;
+    split.refusals.push_back({code, node.op->name, reason, advice, node.where});
+    left.name(id);
   };
   std::vector<Value> nodes;
   const Edge root{loss.node(), loss.output()};
   const std::vector<bool> used = ancestors(graph, {&root, 1});
-  const std::vector<bool> smooth = refuse_smooth(graph, plain, depends, split.refusals);
+  const std::vector<bool> smooth = left.refuse_smooth(split.refusals);
   for (int32_t id = 0; id <= loss.node(); ++id) {
     if (smooth[id]) continue;
     if (!used[id] || !graph.node(id).op->penalty || !depends.on_parameters[id]) continue;
@@ -336,12 +399,13 @@ PenaltySplit split_penalties(Value loss, const std::vector<Value>& parameters, S
       nodes.push_back({&graph, id});
     }
   }
-  if (nodes.empty()) return split;
 
   const std::vector<Value> adjoints = gradient(loss, nodes, nodes);
-  const Dependence after = dependence(graph, parameters);  // the adjoints' nodes are there as well
+  const Dependence after = dependence(loss, parameters);  // the adjoints' nodes are there as well
+  std::vector<Candidate> candidates;
   for (size_t i = 0; i < nodes.size(); ++i) {
     const int32_t id = nodes[i].node(), adjoint = adjoints[i].node();
+    const Penalty& penalty = *graph.node(id).op->penalty;
     if (after.on_random[adjoint]) {
       refuse(id, "L111", "it is masked at random, so that the prox would be biased",
              "penalise every element at every step");
@@ -354,20 +418,32 @@ PenaltySplit split_penalties(Value loss, const std::vector<Value>& parameters, S
     } else if (after.varying[adjoint]) {
       refuse(id, "L105", "a comparison with parameters switches it on and off",
              "add the penalty to the loss itself, or wrap the condition in stop_gradient");
-    } else if (graph.node(id).op->penalty->everyday && is_negative_somewhere(adjoints[i])) {
-      continue;  // a concave part of the loss, which nobody calls a penalty
+    } else if (penalty.everyday && !penalty.scalar && negative_element(adjoints[i])) {
+      refuse(id, "L112", concave_reason, concave_advice);
     } else {
       try {
-        std::vector<PenaltyTerm> terms = terms_of(nodes[i], adjoints[i], after, parameters);
-        split.terms.insert(split.terms.end(), terms.begin(), terms.end());
+        candidates.push_back({nodes[i], adjoints[i], {}});
+        candidates.back().terms = terms_of(nodes[i], adjoints[i], after, parameters, !penalty.scalar);
       } catch (const NotAView& why) {
+        candidates.pop_back();
         refuse(id, why.code, why.reason, why.advice);
       }
     }
   }
+  // An op that is common in models and concave by itself is no penalty.
+  check_coefficients(candidates, after, parameters, [&](const Candidate& candidate) {
+    refuse(candidate.node.node(), "L112", concave_reason, concave_advice);
+  });
+  for (const Candidate& candidate : candidates) {
+    left.name(candidate.node.node());
+    split.terms.insert(split.terms.end(), candidate.terms.begin(), candidate.terms.end());
+  }
   if (sums == Sums::exact) refuse_inexact_sums(split);
 
-  if (smooth_terms == SmoothTerms::all) return split;
+  if (smooth_terms == SmoothTerms::all) {
+    left.refuse_kinks(split.refusals);
+    return split;
+  }
   // A node cut for one parameter is cut for all it shows, so smooth terms stay only where every parameter
   // they show has a kink from another term.
   std::set<std::string> kinked;
@@ -376,10 +452,13 @@ PenaltySplit split_penalties(Value loss, const std::vector<Value>& parameters, S
   std::set<int32_t> keep_gradient;
   for (const PenaltyTerm& term : split.terms)
     if (!std::all_of(term.parameters.begin(), term.parameters.end(),
-                     [&](const std::string& parameter) { return kinked.contains(parameter); }))
+                     [&](const std::string& parameter) { return kinked.contains(parameter); })) {
       keep_gradient.insert(term.node.node());
+      if (!term.text.empty()) split.smooth.push_back({term.parameters.front(), term.text, term.where});
+    }
   std::erase_if(split.terms,
                 [&](const PenaltyTerm& term) { return keep_gradient.contains(term.node.node()); });
+  left.report(split);
   return split;
 }
 

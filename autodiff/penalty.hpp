@@ -29,7 +29,8 @@ struct PenaltyTerm {
   const Penalty* penalty = nullptr;
   /// One for a scalar term; a structured one may span several.
   std::vector<std::string> parameters;
-  /// For penalties that are functions of single elements.
+  /// For penalties that are functions of single elements. Where coefficients count as a sum only, the first
+  /// term on a parameter has it, and the others are empty.
   std::optional<ScalarTerm> scalar;
   /// For structured penalties: what φ is applied to, and the adjoint of its result.
   Value argument, weight;
@@ -37,7 +38,7 @@ struct PenaltyTerm {
   bool meets_kinks = false, takes_kinks = false;
   /// Where one number is the coefficient of all elements, but for a scheduled factor that `text` names.
   std::optional<double> coefficient;
-  /// "0.01 * |w|".
+  /// "0.01 * |w|"; empty where another term's says it.
   std::string text;
   std::source_location where;
 
@@ -47,6 +48,8 @@ struct PenaltyTerm {
 struct PenaltySplit {
   std::vector<PenaltyTerm> terms;
   std::vector<Refusal> refusals;
+  /// The terms of parameters alone that are smooth and stay in the smooth loss.
+  std::vector<RewriteReport::Smooth> smooth;
   /// Whether one of the terms is of this parameter.
   bool has_term_of(const std::string& parameter) const;
 };
@@ -59,8 +62,9 @@ enum class SmoothTerms { beside_kinks, all };
 enum class Sums { exact, all };
 
 /// Finds the penalty terms of `loss`: nodes whose record is a penalty, on which the loss depends linearly,
-/// and whose argument is a scaled and shifted view of `parameters`. Adds nodes for the weights. Throws
-/// UserError (L104) for a constant negative weight.
+/// and whose argument is a scaled and shifted view of `parameters`. Every other term of parameters alone is
+/// named: as refused where it has a kink, else as smooth (only in a search for terms beside kinks). Adds
+/// nodes for the weights. Throws UserError (L104) where constant weights add up to less than 0.
 PenaltySplit split_penalties(Value loss, const std::vector<Value>& parameters,
                              SmoothTerms smooth = SmoothTerms::beside_kinks, Sums sums = Sums::exact);
 
@@ -72,8 +76,9 @@ struct SmoothSpelling {
 /// The smooth spellings among the nodes that `eligible` allows, each at its last node.
 std::vector<SmoothSpelling> smooth_spellings(Graph& graph, const std::vector<bool>& eligible);
 
-/// Copies the graph of `loss` into `to` with every listed spelling of a penalty turned into its op; only
-/// values that depend on no input are touched. Returns the loss in `to`.
+/// Copies the graph of `loss` into `to` with spellings of a penalty turned into its op, and arguments of
+/// penalties into views of parameters where they come to one; only values that no data enter are touched.
+/// Returns the loss in `to`, which has the same values and, away from kinks, gradients.
 Value canonicalize_penalties(Value loss, Graph& to);
 
 }  // namespace lariat

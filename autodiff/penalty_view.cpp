@@ -7,6 +7,7 @@
 #include <unordered_set>
 
 #include "autodiff/gradient.hpp"
+#include "autodiff/loss_terms.hpp"
 #include "graph/error.hpp"
 #include "graph/exec/program.hpp"
 #include "ops/ops.hpp"
@@ -171,34 +172,41 @@ ScalarTerm through_scale(const ScalarTerm& term, Value factor, Value shift) {
   return result;
 }
 
+// Whether kinks stand at the same place.
+bool is_same_place(Value a, Value b) {
+  const auto is_zero = [](Value value) { return !value || uniform_value(value) == 0.0; };
+  if (is_zero(a) || is_zero(b)) return is_zero(a) && is_zero(b);
+  if (a == b) return true;
+  const std::optional<Tensor> one = constant_value(a), other = constant_value(b);
+  return one && other && same_bits(*one, *other);
+}
+
+}  // namespace
+
 void add_to(ScalarTerm& sum, const ScalarTerm& more) {
-  const auto same = [](Value a, Value b) {
-    return (!a && !b) || (a && b && (a == b || (uniform_value(a) && uniform_value(a) == uniform_value(b))));
-  };
   if (more.quadratic) sum.quadratic = sum.quadratic ? sum.quadratic + more.quadratic : more.quadratic;
   for (const ScalarTerm::Kink& kink : more.kinks) {
     const auto known = std::find_if(sum.kinks.begin(), sum.kinks.end(), [&](const ScalarTerm::Kink& other) {
-      return same(other.at, kink.at) && !other.below == !kink.below;
+      return is_same_place(other.at, kink.at);
     });
     if (known == sum.kinks.end()) {
       sum.kinks.push_back(kink);
-    } else {
-      known->above = known->above + kink.above;
-      if (kink.below) known->below = known->below + kink.below;
+      continue;
     }
+    if (known->below || kink.below)
+      known->below = (known->below ? known->below : -known->above) + (kink.below ? kink.below : -kink.above);
+    known->above = known->above + kink.above;
   }
   if (more.low) sum.low = sum.low ? maximum(sum.low, more.low) : more.low;
   if (more.high) sum.high = sum.high ? minimum(sum.high, more.high) : more.high;
 }
 
-}  // namespace
-
-Dependence dependence(const Graph& graph, const std::vector<Value>& parameters) {
-  std::vector<int32_t> data, random, all, trained;
+Dependence dependence(Value loss, const std::vector<Value>& parameters) {
+  const Graph& graph = loss.graph();
+  const std::vector<int32_t> data = data_inputs(loss);
+  std::vector<int32_t> random, all, trained;
   for (int32_t id = 0; id < graph.size(); ++id) {
     const Node& node = graph.node(id);
-    // A scalar input is a coefficient that the host schedules, not data.
-    if (node.op->traits.source == SourceKind::input && !node.outputs[0].shape.empty()) data.push_back(id);
     if (node.op->traits.source == SourceKind::state && node.name == random_state_name) random.push_back(id);
     if (node.op->traits.source == SourceKind::parameter) all.push_back(id);
   }
@@ -284,11 +292,14 @@ std::map<int32_t, ScalarTerm> carry_to_parameters(Value argument, const ScalarTe
     const Value input = graph.value(node.inputs[link.input]);
     const Value factor = vjp(ones_like(value))[link.input];
     Value shift;
-    if (node.op->traits.additive && node.inputs.size() > 1) {
+    // a·w + b is linear in all of its inputs, but not without them.
+    const bool shifts = node.op->traits.additive || (node.inputs.size() > 2 && node.op->traits.is_linear(0));
+    if (shifts && node.inputs.size() > 1) {
       std::vector<Value> others;
       for (const Edge& edge : node.inputs) others.push_back(graph.value(edge));
       others[link.input] = zeros_like(input);
       shift = settled(rebuilt(graph, node, others, value.output()));
+      if (uniform_value(shift) == 0.0) shift = {};
     }
     ScalarTerm scaled = through_scale(carried, settled(factor), shift);
     if (input.type() != value.type())
@@ -451,6 +462,8 @@ std::vector<int64_t> shown_elements(Value argument, std::span<const int32_t> par
       copy.replace(id, {made[id]});
     } else if (!shows[id]) {
       copy.copy(id);
+    } else if (node.op->name == "cast") {
+      copy.replace(id, copy.inputs(id));  // f32 has too few numbers
     } else if (node.op->traits.selection) {
       std::vector<Value> inputs = copy.inputs(id);
       for (size_t i = 0; i < inputs.size(); ++i)

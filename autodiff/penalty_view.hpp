@@ -23,7 +23,10 @@ struct Dependence {
   /// they give still changes with the parameter.
   std::vector<bool> varying;
 };
-Dependence dependence(const Graph& graph, const std::vector<Value>& trained);
+Dependence dependence(Value loss, const std::vector<Value>& trained);
+
+/// sum + more: kinks at the same place become one.
+void add_to(ScalarTerm& sum, const ScalarTerm& more);
 
 /// Carries a term on the elements of `argument` back to the parameters it shows: selections by their vjp, so
 /// that what overlaps adds up, and factors and shifts into slopes and kinks. By parameter's node. Throws

@@ -185,11 +185,13 @@ std::map<std::string, Value> proximal_updates(const ProxPoints& proposals,
 RewriteReport make_report(const PenaltySplit& split, const std::string& metric) {
   RewriteReport report;
   report.refused = split.refusals;
+  report.smooth = split.smooth;
   std::map<std::string, std::vector<std::string>> used;
   std::map<std::string, size_t> places;
   const bool structured = std::any_of(split.terms.begin(), split.terms.end(),
                                       [](const PenaltyTerm& term) { return !term.scalar; });
   for (const PenaltyTerm& term : split.terms) {
+    if (term.text.empty()) continue;
     std::string names = term.parameters.front();
     for (size_t i = 1; i < term.parameters.size(); ++i) names += ", " + term.parameters[i];
     const auto [place, fresh] = places.emplace(names, report.rewritten.size());

@@ -26,13 +26,18 @@ std::string RewriteReport::text() const {
   for (const Refusal& refusal : refused)
     result += fmt::format("{}: {}{} keeps its subgradient: {}; {}\n", refusal.code, refusal.term,
                           place(refusal.where), refusal.reason, refusal.advice);
+  for (const Smooth& term : smooth)
+    result +=
+        fmt::format("{}: {}{}: smooth, taken as a gradient\n", term.parameters, term.term, place(term.where));
   if (!note.empty()) result += note + "\n";
   if (result.empty()) result = "no penalty terms: nothing to rewrite\n";
   return result;
 }
 
 std::string RewriteReport::json() const {
-  nlohmann::json all{{"rewritten", nlohmann::json::array()}, {"refused", nlohmann::json::array()}};
+  nlohmann::json all{{"rewritten", nlohmann::json::array()},
+                     {"refused", nlohmann::json::array()},
+                     {"smooth", nlohmann::json::array()}};
   for (const Entry& entry : rewritten) {
     nlohmann::json coefficients = nlohmann::json::array();
     for (const auto& coefficient : entry.coefficients)
@@ -50,6 +55,11 @@ std::string RewriteReport::json() const {
                               {"advice", refusal.advice},
                               {"file", refusal.where.file_name()},
                               {"line", refusal.where.line()}});
+  for (const Smooth& term : smooth)
+    all["smooth"].push_back({{"parameters", term.parameters},
+                             {"term", term.term},
+                             {"file", term.where.file_name()},
+                             {"line", term.where.line()}});
   if (!note.empty()) all["note"] = note;
   return all.dump();
 }

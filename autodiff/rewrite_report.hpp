@@ -10,7 +10,7 @@ namespace lariat {
 
 /// A term that looks like a penalty and keeps its subgradient.
 struct Refusal {
-  /// L101 … L111, as the documentation lists them.
+  /// L101 … L112, as the documentation lists them.
   std::string code;
   std::string term;
   std::string reason;
@@ -30,14 +30,22 @@ struct RewriteReport {
     std::string operator_name;
     std::string metric;
   };
+  /// A term of parameters alone that is smooth: it shrinks weights, and makes none exactly zero.
+  struct Smooth {
+    std::string parameters;
+    /// "0.01 * w^2", or the name of its outermost op.
+    std::string term;
+    std::source_location where;
+  };
   std::vector<Entry> rewritten;
   std::vector<Refusal> refused;
+  std::vector<Smooth> smooth;
   /// Why nothing was looked for, where that is so.
   std::string note;
 
-  /// For people: one line a parameter, one a refusal.
+  /// For people: one line a parameter, one a refusal, one a smooth term.
   std::string text() const;
-  /// {"rewritten": […], "refused": […]}.
+  /// {"rewritten": […], "refused": […], "smooth": […]}.
   std::string json() const;
 };
 

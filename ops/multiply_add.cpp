@@ -13,6 +13,7 @@ OpDef records::multiply_add() {
       elementwise_op("multiply_add", "a * b + c, element by element and rounded once, with broadcasting.",
                      {{"a", ""}, {"b", ""}, {"c", ""}},
                      float_blocks<3>([](auto a, auto b, auto c) { return lariat::multiply_add(a, b, c); }));
+  def.traits.linear = {true};
   def.vjp = [](const GradContext& g) -> Adjoints {
     return {g.needs(0) ? g.adjoint(0) * g.in(1) : Value(), g.needs(1) ? g.adjoint(0) * g.in(0) : Value(),
             g.adjoint(0)};

@@ -8,12 +8,9 @@
 
 namespace lariat {
 
-namespace {
-
-// Equal keys mean equal nodes. Large constants take part by their bits' hash and size.
-std::string key_of(const Node& node, const std::vector<Value>& inputs) {
+std::string node_key(const Node& node, std::span<const Edge> inputs) {
   std::string key = node.op->name;
-  for (Value input : inputs) key += " " + std::to_string(input.node()) + "." + std::to_string(input.output());
+  for (const Edge& edge : inputs) key += " " + std::to_string(edge.node) + "." + std::to_string(edge.output);
   for (const auto& [name, value] : node.attributes) {
     key += " " + name + "=";
     const Tensor* tensor = std::get_if<Tensor>(&value);
@@ -27,8 +24,6 @@ std::string key_of(const Node& node, const std::vector<Value>& inputs) {
   return key;
 }
 
-}  // namespace
-
 void merge_common(const Graph& from, Graph& to) {
   GraphCopy copy(from, to);
   std::unordered_map<std::string, int32_t> seen;
@@ -39,7 +34,9 @@ void merge_common(const Graph& from, Graph& to) {
       copy.copy(id);
       continue;
     }
-    const auto [known, fresh] = seen.try_emplace(key_of(node, copy.inputs(id)), id);
+    std::vector<Edge> inputs;
+    for (Value input : copy.inputs(id)) inputs.push_back({input.node(), input.output()});
+    const auto [known, fresh] = seen.try_emplace(node_key(node, inputs), id);
     if (fresh) {
       copy.copy(id);
     } else {
