@@ -15,6 +15,7 @@
 #include "graph/error.hpp"
 #include "graph/exec/executor.hpp"
 #include "graph/exec/program.hpp"
+#include "ops/gemm.hpp"
 #include "ops/ops.hpp"
 
 namespace lariat {
@@ -205,14 +206,18 @@ OpResults run_guarded(const OpCase& c, std::byte filled, const ParallelFor& para
   if (in_place) outputs[in_place->output].data = inputs[in_place->input].data;
   const Kernel kernel = op.kernel.get(outputs[0].dtype);
   if (op.traits.alias || !kernel) return {};
-  std::byte* scratch = nullptr;
+  KernelContext context{op, inputs, outputs, c.node->attributes, parallel};
+  const std::shared_ptr<const void> prepared = op.prepare ? op.prepare(context) : nullptr;
+  context.prepared = prepared.get();
   if (op.workspace) {
-    buffers.emplace_back(op.workspace(inputs, outputs, c.node->attributes));
-    scratch = buffers.back().data();
+    const Workspace workspace = op.workspace(context);
+    buffers.emplace_back(workspace.shared);
+    context.scratch.shared = buffers.back().data();
+    buffers.emplace_back(workspace.per_thread * static_cast<size_t>(parallel.threads()));
+    context.scratch.first = buffers.back().data();
+    context.scratch.stride = workspace.per_thread;
   }
-  const std::shared_ptr<const void> prepared =
-      op.prepare ? op.prepare({op, inputs, outputs, c.node->attributes, parallel}) : nullptr;
-  kernel({op, inputs, outputs, c.node->attributes, parallel, scratch, prepared.get()});
+  kernel(context);
   OpResults results;
   for (const TensorView& output : outputs) {
     const auto* data = static_cast<const std::byte*>(output.data);
@@ -259,10 +264,12 @@ std::vector<Tensor> run_op_kernel(const OpDef& op, const Attributes& attributes,
   const Kernel kernel = op.kernel.get(out[0].dtype);
   if (!kernel) throw UserError(fmt::format("it has no kernel for {}", text(outputs[0].type())));
   const auto serial = make_serial_executor();
-  std::vector<std::byte> scratch(op.workspace ? op.workspace(in, out, attributes) : 0);
-  const std::shared_ptr<const void> prepared =
-      op.prepare ? op.prepare({op, in, out, attributes, *serial}) : nullptr;
-  kernel({op, in, out, attributes, *serial, scratch.data(), prepared.get()});
+  KernelContext context{op, in, out, attributes, *serial};
+  const std::shared_ptr<const void> prepared = op.prepare ? op.prepare(context) : nullptr;
+  context.prepared = prepared.get();
+  const OwnScratch scratch(op.workspace ? op.workspace(context) : Workspace{}, 1);
+  context.scratch = scratch;
+  kernel(context);
   return outputs;
 }
 

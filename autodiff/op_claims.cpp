@@ -10,6 +10,7 @@
 #include "graph/error.hpp"
 #include "graph/exec/executor.hpp"
 #include "graph/registry.hpp"
+#include "ops/gemm.hpp"
 
 namespace lariat {
 
@@ -324,12 +325,14 @@ std::string check_packed(const OpCase& c) {
       out.push_back(outputs[packs].back().view());
     }
     const Attributes& attributes = c.node->attributes;
-    std::vector<std::byte> scratch(op.workspace ? op.workspace(in, out, attributes) : 0);
-    const std::shared_ptr<const void> prepared =
-        op.prepare ? op.prepare({op, in, out, attributes, *serial}) : nullptr;
-    const std::shared_ptr<const void> packed = packs ? op.pack({op, in, out, attributes, *serial}) : nullptr;
-    op.kernel.get(out[0].dtype)(
-        {op, in, out, attributes, *serial, scratch.data(), prepared.get(), packed.get()});
+    KernelContext context{op, in, out, attributes, *serial};
+    const std::shared_ptr<const void> prepared = op.prepare ? op.prepare(context) : nullptr,
+                                      packed = packs ? op.pack(context) : nullptr;
+    context.prepared = prepared.get();
+    context.packed = packed.get();
+    const OwnScratch scratch(op.workspace ? op.workspace(context) : Workspace{}, 1);
+    context.scratch = scratch;
+    op.kernel.get(out[0].dtype)(context);
   }
   const std::string where = difference(outputs[0], outputs[1], 0);
   return where.empty() ? where : where + " from packed constants";

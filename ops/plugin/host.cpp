@@ -147,13 +147,14 @@ void multiply(const lariat_run& run, const lariat_product& p) {
   const auto* b = static_cast<const T*>(p.b);
   auto* result = static_cast<T*>(p.result);
   const Addend<T> addend = p.adds ? Addend<T>{result, p.result_stride} : Addend<T>{};
-  const bool of_a = p.transpose_a != 0, of_b = p.transpose_b != 0;
+  const Product call{p.transpose_a != 0, p.transpose_b != 0, p.rows, p.columns, p.inner,
+                     p.a_stride,         p.b_stride};
   if (inside_body || !run.op.is_thread_safe()) {
-    gemm_tile<T>(of_a, of_b, p.rows, p.columns, p.inner, a, p.a_stride, b, p.b_stride, addend, result,
-                 p.result_stride);
+    const OwnScratch scratch({0, gemm_tile_bytes<T>(call)}, 1);
+    gemm_tile<T>(call, a, b, addend, result, p.result_stride, static_cast<Scratch>(scratch).first);
   } else {
-    gemm<T>(run.parallel, of_a, of_b, p.rows, p.columns, p.inner, a, p.a_stride, b, p.b_stride, addend,
-            result, p.result_stride);
+    const OwnScratch scratch(gemm_workspace<T>(call), run.parallel.threads());
+    gemm<T>(run.parallel, call, a, b, addend, result, p.result_stride, scratch);
   }
 }
 

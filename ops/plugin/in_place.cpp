@@ -7,6 +7,7 @@
 #include "graph/error.hpp"
 #include "graph/graph.hpp"
 #include "graph/sample.hpp"
+#include "ops/gemm.hpp"
 
 namespace lariat::plugin {
 
@@ -31,11 +32,12 @@ std::vector<Tensor> run(const Node& node, const std::vector<Tensor>& data, bool 
     inputs[0] = results[0].view();
   }
   for (const Tensor& result : results) outputs.push_back(result.view());
-  std::vector<std::byte> scratch(op.workspace ? op.workspace(inputs, outputs, node.attributes) : 0);
-  const std::shared_ptr<const void> prepared =
-      op.prepare ? op.prepare({op, inputs, outputs, node.attributes, serial}) : nullptr;
-  op.kernel.get(outputs[0].dtype)(
-      {op, inputs, outputs, node.attributes, serial, scratch.data(), prepared.get()});
+  KernelContext context{op, inputs, outputs, node.attributes, serial};
+  const std::shared_ptr<const void> prepared = op.prepare ? op.prepare(context) : nullptr;
+  context.prepared = prepared.get();
+  const OwnScratch scratch(op.workspace ? op.workspace(context) : Workspace{}, 1);
+  context.scratch = scratch;
+  op.kernel.get(outputs[0].dtype)(context);
   return results;
 }
 
