@@ -218,6 +218,13 @@ std::vector<PenaltyTerm> terms_of(Value node, Value adjoint, const Dependence& d
     }
     return terms;
   }
+  if (!is_known(argument.shape()))
+    throw NotAView{
+        "L108",
+        fmt::format("its argument is {}: it repeats elements as often as the data say, and the prox "
+                    "of such a sum is not known",
+                    text(argument.shape())),
+        "penalise the parameter before it is repeated"};
   for (int32_t id : shown) common.parameters.push_back(graph.node(id).name);
   common.argument = argument;
   common.weight = settled(adjoint);

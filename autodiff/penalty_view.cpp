@@ -96,6 +96,13 @@ ScalarTerm through_selection(const ScalarTerm& term, const std::function<Value(V
   const auto shown = [&]() -> const Tensor& {
     if (!times) {
       const std::optional<Tensor> counted = constant_value(back(ones_like(argument)));
+      if (!counted && !is_known(argument.shape()))
+        throw NotAView{
+            "L102",
+            fmt::format("its argument is {}: it shifts or bounds elements that it repeats as often "
+                        "as the data say",
+                        text(argument.shape())),
+            "shift and bound the parameter before it is repeated"};
       if (!counted)
         throw NotAView{"L102", "its argument picks elements of parameters by numbers that are not constants",
                        "pick them by constants"};

@@ -60,6 +60,8 @@ Program::Program(const Graph& graph) : graph_(optimize(graph)) {
     if (graph.node(id).op->traits.source == SourceKind::input) input_names_.push_back(graph.node(id).name);
   for (int32_t id = 0; id < graph_->size(); ++id)
     if (graph_->node(id).op->traits.source == SourceKind::input) inputs_.push_back(id);
+  for (const std::string& name : input_names_)
+    if (graph_->source_id(name) < 0) unread_[name] = graph.node(graph.source_id(name)).outputs[0].shape;
 }
 
 Plan& Program::find_plan(const Feeds& feeds) {
@@ -74,6 +76,10 @@ Plan& Program::find_plan(const Feeds& feeds) {
                                   text(graph_->node(id).outputs[0])));
     extents.push_back(fed->second.extents());
   }
+  for (const auto& [name, shape] : unread_) {
+    const auto fed = feeds.find(name);
+    extents.push_back(fed == feeds.end() ? Extents() : fed->second.extents());
+  }
   const auto known = std::find_if(plans_.begin(), plans_.end(),
                                   [&](const Cached& cached) { return cached.extents == extents; });
   if (known != plans_.end()) {
@@ -84,6 +90,12 @@ Plan& Program::find_plan(const Feeds& feeds) {
   for (int32_t id : inputs_) bind_feed(graph_->node(id), feeds.find(graph_->node(id).name)->second, bindings);
   for (int32_t id : inputs_)
     check_feed(graph_->node(id), feeds.find(graph_->node(id).name)->second, bindings);
+  // A value may be sized by data whose elements it does not read.
+  for (const auto& [name, shape] : unread_)
+    if (const auto fed = feeds.find(name); fed != feeds.end() && fed->second.extents().size() == shape.size())
+      for (size_t i = 0; i < shape.size(); ++i)
+        if (const std::string symbol = shape[i].symbol_name(); !symbol.empty())
+          bindings.emplace(symbol, fed->second.extents()[i]);
   if (!order_) order_ = std::make_unique<ExecutionOrder>(*graph_);
   const auto pack = [this](const Node& node, const Step& step) { return pack_constants(node, step); };
   plans_.push_front({std::move(extents), std::make_unique<Plan>(*order_, bindings, pack)});

@@ -31,8 +31,9 @@ class Program {
   std::shared_ptr<const void> pack_constants(const Node& node, const Step& step);
 
   std::unique_ptr<Graph> graph_;
-  std::vector<std::string> input_names_;  // of the graph as it was given
-  std::vector<int32_t> inputs_;           // live input nodes
+  std::vector<std::string> input_names_;              // of the graph as it was given
+  std::vector<int32_t> inputs_;                       // live input nodes
+  std::map<std::string, Shape, std::less<>> unread_;  // the other inputs, which may size symbols all the same
   std::unique_ptr<ExecutionOrder> order_;
   std::list<Cached> plans_;                                // latest first
   std::map<int32_t, std::shared_ptr<const void>> packed_;  // by node

@@ -85,11 +85,13 @@ Value past_moves(Value value) {
   return broadcast_like(number, value);
 }
 
-// Σ s·f(x) = s·Σ f(x) by the op `sum` for one number s: the sum of a penalty as it stands in the loss.
+// Σ s·f(x) = s·Σ f(x) by the op `sum` for one number s, over all elements: the sum of a penalty as it stands
+// in the loss.
 std::function<Value(const Match&)> scaled_sum(std::string sum) {
   return [sum = std::move(sum)](const Match& match) -> Value {
     const auto [x, s] = std::tie(match.variables[0], match.variables[1]);
     if (element_count(s.shape()) != Dim(1) || x.rank() == 0) return {};
+    if (element_count(match.root.shape()) != Dim(1)) return {};
     return build("reshape", {s}, {{"shape", match.root.shape()}}) * build(sum, {x});
   };
 }
