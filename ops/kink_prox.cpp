@@ -1,8 +1,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <limits>
+#include <vector>
 
 #include "graph/error.hpp"
 #include "ops/elementwise.hpp"
@@ -12,8 +12,6 @@
 namespace lariat {
 
 namespace {
-
-constexpr int64_t most_kinks = 16;
 
 int64_t kinks_of(const Attributes& attributes) { return attributes.get<int64_t>("kinks"); }
 
@@ -29,17 +27,22 @@ std::vector<TensorType> infer(const InferContext& c) {
 // σ₀ ≤ … ≤ σₘ, and v − s·σⱼ solves (w − v)/s + σⱼ = 0. These fall while the kinks rise, and the minimiser is
 // where they meet:  w = maxⱼ min(v − s·σⱼ, bⱼ₊₁), with bₘ₊₁ = ∞.
 template <class T>
-T prox(T v, T step, std::array<std::array<T, 3>, most_kinks>& kinks, int64_t count) {
-  std::sort(kinks.begin(), kinks.begin() + count, [](const auto& a, const auto& b) { return a[0] < b[0]; });
+struct Kink {
+  T at, below, above;
+};
+
+template <class T>
+T prox(T v, T step, std::vector<Kink<T>>& kinks) {
+  std::sort(kinks.begin(), kinks.end(), [](const auto& a, const auto& b) { return a.at < b.at; });
   T slope = 0, check = v + step;
-  for (int64_t k = 0; k < count; ++k) {
-    slope += kinks[k][1];
-    check += kinks[k][0] + kinks[k][2];
+  for (const Kink<T>& kink : kinks) {
+    slope += kink.below;
+    check += kink.at + kink.above;
   }
   T result = -std::numeric_limits<T>::infinity();
-  for (int64_t k = 0; k < count; ++k) {
-    result = std::max(result, std::min(v - step * slope, kinks[k][0]));
-    slope += kinks[k][2] - kinks[k][1];
+  for (const Kink<T>& kink : kinks) {
+    result = std::max(result, std::min(v - step * slope, kink.at));
+    slope += kink.above - kink.below;
   }
   result = std::max(result, v - step * slope);
   // Comparisons hide a NaN; adding 0 makes a zero +0.
@@ -49,12 +52,13 @@ T prox(T v, T step, std::array<std::array<T, 3>, most_kinks>& kinks, int64_t cou
 template <class T>
 void block(const void* const* inputs, const int64_t* strides, void* output, int64_t count,
            const Attributes& attributes) {
-  const int64_t kinks = kinks_of(attributes);
-  std::array<std::array<T, 3>, most_kinks> list{};
+  const auto kinks = static_cast<size_t>(kinks_of(attributes));
+  thread_local std::vector<Kink<T>> list;  // kept, so that a step allocates nothing
+  list.resize(kinks);
   for (int64_t i = 0; i < count; ++i) {
-    const auto input = [&](int64_t k) { return static_cast<const T*>(inputs[k])[i * strides[k]]; };
-    for (int64_t k = 0; k < kinks; ++k) list[k] = {input(2 + 3 * k), input(3 + 3 * k), input(4 + 3 * k)};
-    static_cast<T*>(output)[i] = prox(input(0), input(1), list, kinks);
+    const auto input = [&](size_t k) { return static_cast<const T*>(inputs[k])[i * strides[k]]; };
+    for (size_t k = 0; k < kinks; ++k) list[k] = {input(2 + 3 * k), input(3 + 3 * k), input(4 + 3 * k)};
+    static_cast<T*>(output)[i] = prox(input(0), input(1), list);
   }
 }
 
@@ -70,8 +74,7 @@ OpDef records::kink_prox() {
                       {"above", "the slope above it; then place and slopes of the others"}},
                      {block<float>, block<double>, nullptr});
   def.variadic = true;
-  def.attributes = {
-      {"kinks", AttributeKind::integer, "how many kinks", Attribute(int64_t{1}), 1, most_kinks}};
+  def.attributes = {{"kinks", AttributeKind::integer, "how many kinks", Attribute(int64_t{1}), 1, 1e9}};
   def.infer = infer;
   def.samples = {{"soft threshold",
                   {{{4}, {-2, -0.25, 0.25, 3}}, {{}, {0.5}}, {{}, {0}}, {{}, {-1}}, {{}, {1}}},

@@ -28,6 +28,7 @@ const std::vector<Family> families{{"soft threshold", false, 1, true, true},
                                    {"shifted", false, 1, true, false},
                                    {"one kink", false, 1, false, false},
                                    {"two kinks", false, 2, false, false},
+                                   {"forty kinks", false, 40, false, false},
                                    {"five kinks, a square and bounds", true, 5, false, false, true},
                                    {"bounds", false, 0, false, false, true},
                                    {"soft threshold within bounds", false, 1, true, true, true}};

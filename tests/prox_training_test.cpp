@@ -211,3 +211,29 @@ TEST_CASE("units of an LSTM go as a whole, across three tensors, and nothing rea
     }
   CHECK(same_bits(before, predictions()));
 }
+
+TEST_CASE("any number of kinks on one parameter has its exact prox") {
+  for (const int kinks : {16, 17, 64, 150}) {
+    CAPTURE(kinks);
+    Graph graph;
+    const Value w = graph.parameter("w", {2}, init::constant(0.3), f64);
+    const Value a = graph.constant(Tensor::of<double>({2}, {0.5, 0.2}));
+    Value loss = 0.5 * sum(square(w - a));
+    for (int k = 1; k <= kinks; ++k) loss = loss + 0.4 / kinks * sum(abs(w - 0.3 * k / kinks));
+    Trainer trainer(loss, Sgd{.learning_rate = 0.5}, {.threads = 1});
+    CHECK(trainer.report().refused.empty());
+    for (int i = 0; i < 100; ++i) trainer.step(Feeds{});
+    for (int64_t i = 0; i < 2; ++i) {
+      // The slope on either side of w has the gradient between.
+      const double x = trainer.value(w).at(i), gradient = x - (i == 0 ? 0.5 : 0.2);
+      double below = gradient, above = gradient;
+      for (int k = 1; k <= kinks; ++k) {
+        const double at = 0.3 * k / kinks, slope = 0.4 / kinks;
+        below += x > at + 1e-12 ? slope : -slope;
+        above += x < at - 1e-12 ? -slope : slope;
+      }
+      CHECK(below <= 1e-9);
+      CHECK(above >= -1e-9);
+    }
+  }
+}
