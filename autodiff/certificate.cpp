@@ -9,6 +9,7 @@
 
 #include "autodiff/loss_parts.hpp"
 #include "autodiff/proximal.hpp"
+#include "autodiff/settling.hpp"
 #include "autodiff/stationarity.hpp"
 #include "autodiff/subgradient_search.hpp"
 #include "graph/error.hpp"
@@ -45,13 +46,14 @@ std::unique_ptr<Program> prox_program(Graph& written, const std::vector<std::str
     gradients[parameter.name()] = gradient;
     points[parameter.name()] = {parameter - gradient, graph.constant(1.0, parameter.dtype())};
   }
+  const auto zeros = kept_zeros(parts.parameters, parts.split.terms);
   const auto moved = proximal_updates(points, parts.split.terms);
   const Value kept = graph.input(zeros_kept_input, {}, f64);
   for (Value parameter : parts.parameters) {
     const std::string& name = parameter.name();
     Value change = parameter - moved.at(name);
-    if (parts.split.has_term_of(name))
-      change = where(held_zeros(parameter, kept, parts.split.terms), 0, change);
+    if (const auto own = zeros.find(name); own != zeros.end())
+      change = where(cast(kept, change.dtype()) * own->second, 0, change);
     graph.output(name + "/residual", reduce_max(abs(change)));
     graph.output(name + "/gradient", reduce_max(abs(gradients.at(name))));
   }
@@ -173,25 +175,6 @@ Certificate Certifier::certify(const FeedsList& batches, Store& store, Executor&
   certificate.at_least = found.at_least;
   certificate.other_kinks = self_->search->other_kinks();
   return certificate;
-}
-
-std::vector<std::string> Certifier::stationary_at_zero(const FeedsList& batches, Store& store,
-                                                       Executor& executor) {
-  std::vector<std::string> lines;
-  const LossParts parts(self_->written, self_->names, Sums::exact);
-  for (const std::string& name : self_->names) {
-    if (!parts.split.has_term_of(name)) continue;
-    Store without = store;
-    without.set(name, Tensor(store.get(name).dtype(), store.get(name).extents()));
-    for (const Certificate::Entry& entry :
-         self_->prox_residuals(self_->totals(batches, without, executor, {}), batches[0], without, executor))
-      if (entry.parameter == name && entry.gradient > 0 && entry.prox_residual == 0)
-        lines.push_back(fmt::format(
-            "L201: '{}' is stationary where all of it is zero: the penalty outweighs its gradient, "
-            "at most {:.3g}; lower the coefficient if that is not meant",
-            name, entry.gradient));
-  }
-  return lines;
 }
 
 double Certificate::prox_residual() const {

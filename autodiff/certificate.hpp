@@ -32,7 +32,7 @@ struct Certificate {
   /// The loss as written, and what is left of it without the rewritten penalties.
   double loss = 0, smooth = 0;
   /// Whether the exact zeros of penalised parameters are taken as given, as a training takes them whose
-  /// zeros have settled: elements that are zero count for nothing then. Of terms that tie elements together
+  /// zeros have settled (see kept_zeros()): those elements count for nothing then. Of terms that tie elements together
   /// beyond groups (L∞, total variation, nuclear norm) the distance is an upper bound then.
   bool zeros_kept = false;
 
@@ -82,9 +82,6 @@ class Certifier {
   /// Without weights, in proportion to their examples: right for a loss that is a mean over examples.
   Certificate certify(const FeedsList& batches, Store& store, Executor& executor,
                       std::span<const double> weights = {}, bool zeros_kept = false);
-  /// L201: the parameters for which all zeros, the others being as they are, is stationary on these data
-  /// already, though the loss depends on them: a line for each.
-  std::vector<std::string> stationary_at_zero(const FeedsList& batches, Store& store, Executor& executor);
 
  private:
   struct Implementation;

@@ -243,11 +243,6 @@ bool PenaltyTerm::is_of(std::string_view parameter) const {
   return std::find(parameters.begin(), parameters.end(), parameter) != parameters.end();
 }
 
-bool PenaltySplit::has_term_of(const std::string& parameter) const {
-  return std::any_of(terms.begin(), terms.end(),
-                     [&](const PenaltyTerm& term) { return term.is_of(parameter); });
-}
-
 namespace {
 
 // A penalty node that nothing speaks against so far.

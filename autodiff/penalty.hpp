@@ -50,8 +50,6 @@ struct PenaltySplit {
   std::vector<Refusal> refusals;
   /// The terms of parameters alone that are smooth and stay in the smooth loss.
   std::vector<RewriteReport::Smooth> smooth;
-  /// Whether one of the terms is of this parameter.
-  bool has_term_of(const std::string& parameter) const;
 };
 
 /// Which smooth terms, such as x², are penalty terms: those of a parameter with a kink from another term, or

@@ -125,21 +125,4 @@ std::map<std::string, Value> gradients_of_squares(const std::vector<PenaltyTerm>
   return result;
 }
 
-Value allows_zero(Value parameter, const std::vector<PenaltyTerm>& terms) {
-  Value result;
-  const auto demand = [&](Value holds) { result = result ? result * holds : holds; };
-  for (const PenaltyTerm& term : terms) {
-    if (!term.scalar || !term.is_of(parameter.name())) continue;
-    if (term.scalar->low) demand(less_equal(term.scalar->low, 0));
-    if (term.scalar->high) demand(greater_equal(term.scalar->high, 0));
-  }
-  return result;
-}
-
-Value held_zeros(Value parameter, Value on, const std::vector<PenaltyTerm>& terms) {
-  const Value zeros = cast(on, parameter.dtype()) * equal(parameter, 0),
-              allowed = allows_zero(parameter, terms);
-  return allowed ? zeros * allowed : zeros;
-}
-
 }  // namespace lariat

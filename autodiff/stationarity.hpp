@@ -45,9 +45,4 @@ SubgradientSweep subgradient_sweep(const SweepInputs& inputs, const std::vector<
 /// The gradient of the squares among `terms`, by parameter.
 std::map<std::string, Value> gradients_of_squares(const std::vector<PenaltyTerm>& terms);
 
-/// Where 0 is within the bounds that `terms` put on a parameter: 1, else 0; empty without bounds.
-Value allows_zero(Value parameter, const std::vector<PenaltyTerm>& terms);
-/// Where `on` is not 0: 1 at the zeros of a parameter that its bounds allow.
-Value held_zeros(Value parameter, Value on, const std::vector<PenaltyTerm>& terms);
-
 }  // namespace lariat

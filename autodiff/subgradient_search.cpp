@@ -8,6 +8,7 @@
 
 #include "autodiff/convex/double_graph.hpp"
 #include "autodiff/loss_parts.hpp"
+#include "autodiff/settling.hpp"
 #include "autodiff/stationarity.hpp"
 #include "graph/op_def.hpp"
 #include "ops/ops.hpp"
@@ -109,8 +110,15 @@ SubgradientSearch::SubgradientSearch(Graph& written, std::vector<std::string> pa
     if (unknown_.contains(name)) continue;
     Value& sum = inputs.sums[name] = graph.input(sum_input(name), parameter.shape(), parameter.dtype());
     if (squares.contains(name)) sum = sum + first * squares.at(name);
-    if (exact.split.has_term_of(name)) inputs.held[name] = held_zeros(parameter, kept, known);
   }
+  // Zeros that settle are those of the terms that are rewritten.
+  std::vector<PenaltyTerm> rewritten;
+  for (const PenaltyTerm& term : known)
+    if (std::any_of(exact.split.terms.begin(), exact.split.terms.end(),
+                    [&](const PenaltyTerm& other) { return other.node.node() == term.node.node(); }))
+      rewritten.push_back(term);
+  for (const auto& [name, zeros] : kept_zeros(parts.parameters, rewritten))
+    inputs.held[name] = cast(kept, zeros.dtype()) * zeros;
   int made = 0;
   inputs.input = [&](const TensorType& type) {
     return graph.input(fmt::format("certificate/{}", made++), type.shape, type.dtype);

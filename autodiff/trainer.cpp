@@ -4,17 +4,20 @@
 
 #include <algorithm>
 #include <cmath>
-#include <ostream>
+#include <iostream>
 #include <set>
 
 #include "autodiff/clipping.hpp"
+#include "autodiff/collapse.hpp"
 #include "autodiff/combination.hpp"
 #include "autodiff/gradient.hpp"
 #include "autodiff/proximal.hpp"
+#include "autodiff/settling.hpp"
 #include "autodiff/trained_parameters.hpp"
 #include "graph/error.hpp"
 #include "graph/exec/program.hpp"
 #include "graph/passes/fuse_recurrent.hpp"
+#include "graph/passes/to_inference.hpp"
 #include "ops/ops.hpp"
 
 namespace lariat {
@@ -24,13 +27,18 @@ namespace {
 constexpr const char* learning_rate_input = "trainer/learning_rate";
 constexpr const char* settle_input = "trainer/settle";
 
-// Where it is switched on: w⁺ where its sign is that of w, else 0.
-Value settled_support(Value weights, Value next) {
-  Graph& graph = weights.graph();
-  Value on = graph.find_source(settle_input);
-  if (!on) on = graph.input(settle_input, {}, f64);
-  const Value leaves = cast(on, weights.dtype()) * less_equal(sign(weights) * sign(next), 0);
-  return where(leaves, 0, next);
+// Where it is switched on, zeros settle.
+void settle(std::map<std::string, Value>& updates, const std::vector<Value>& parameters,
+            const std::vector<PenaltyTerm>& terms) {
+  std::map<std::string, Value> present;
+  for (const Value parameter : parameters) present[parameter.name()] = parameter;
+  for (const auto& [name, elements] : settling_zeros(present, updates, terms)) {
+    Graph& graph = elements.graph();
+    Value on = graph.find_source(settle_input);
+    if (!on) on = graph.input(settle_input, {}, f64);
+    Value& next = updates.at(name);
+    next = where(cast(on, next.dtype()) * elements, 0, next);
+  }
 }
 
 // The graph of loss, metrics and updates with its recurrences joined: the backward pass follows the form of
@@ -55,9 +63,16 @@ std::unique_ptr<Graph> joined_recurrences(Value loss, const TrainerOptions& opti
   return joined;
 }
 
-// Loss and metrics as they are written, then everything that moves the state.
+// What is known of a loss once it is split.
+struct Analysis {
+  RewriteReport report;
+  std::vector<PenalisedParameter> made_zero;
+};
+
+// Loss and metrics as they are written, then everything that moves the state. For a rehearsal, penalties that
+// make zeros are times a factor, and the sizes of gradients are put out.
 std::unique_ptr<Graph> training_step(Value written, const Optimizer& optimizer, const TrainerOptions& options,
-                                     RewriteReport& report) {
+                                     Analysis& analysis, bool rehearsal = false) {
   auto step = std::make_unique<Graph>();
   GraphCopy copy(written.graph(), *step);
   for (int32_t id = 0; id < written.graph().size(); ++id) copy.copy(id);
@@ -70,17 +85,16 @@ std::unique_ptr<Graph> training_step(Value written, const Optimizer& optimizer, 
   if (options.rewrite) {
     loss = canonicalize_penalties(written, *step);
     split = split_penalties(loss, parameters);
-    report = make_report(split, optimizer.metric);
+    analysis.report = make_report(split, optimizer.metric);
+    analysis.made_zero = parameters_made_zero(parameters, split.terms);
   } else {
-    report.note = "the proximal rewrite is switched off: penalties keep their subgradients";
+    analysis.report.note = "the proximal rewrite is switched off: penalties keep their subgradients";
   }
   std::vector<Value> cut;
-  std::set<std::string> penalised;
   std::set<int32_t> seen;
   bool structured = false;
   for (const PenaltyTerm& term : split.terms) {
     if (seen.insert(term.node.node()).second) cut.push_back(term.node);
-    penalised.insert(term.parameters.begin(), term.parameters.end());
     structured = structured || !term.scalar;
   }
 
@@ -93,6 +107,12 @@ std::unique_ptr<Graph> training_step(Value written, const Optimizer& optimizer, 
     penalty = penalty ? penalty + part : part;
   }
   if (penalty) step->output("penalty", penalty);
+
+  if (rehearsal) {
+    scale_kinks(split.terms, step->input(Rehearsal::factor, {}, f64));
+    for (size_t i = 0; i < parameters.size(); ++i)
+      step->output(Rehearsal::gradient_output(parameters[i].name()), norm_inf(gradients[i]));
+  }
 
   std::vector<bool> scalar_metric;
   for (Value parameter : parameters)
@@ -112,19 +132,29 @@ std::unique_ptr<Graph> training_step(Value written, const Optimizer& optimizer, 
     if (smooth[i].factor) proposal.step = proposal.step * smooth[i].factor;
     proposals.emplace(parameters[i].name(), proposal);
   }
-  for (auto [name, next] : proximal_updates(proposals, split.terms)) {
-    if (options.settle_from && penalised.contains(name))
-      next = settled_support(step->find_source(name), next);
-    step->update(name, next);
-  }
+  std::map<std::string, Value> updates = proximal_updates(proposals, split.terms);
+  if (options.settle_from) settle(updates, parameters, split.terms);
+  for (const auto& [name, next] : updates) step->update(name, next);
   if (const Value random = step->find_source(random_state_name))
     step->update(std::string(random_state_name),
                  random + step->constant(Tensor::of<int32_t>({3}, {0, 0, 1})));
   for (const Output& output : written.graph().outputs()) {
     if (output.is_update) step->update(output.name, copy(output.value));
-    if (!output.is_update && output.name != "loss") step->output(output.name, copy(output.value));
+    if (!output.is_update && output.name != "loss" && !rehearsal)
+      step->output(output.name, copy(output.value));
   }
   return step;
+}
+
+// Sources that options name are taken from the trainer's own graph: the user's may be gone when they are next
+// needed.
+void rebind(TrainerOptions& options, Graph& own) {
+  const auto bind = [&](Value& value) {
+    if (const Value found = own.find_source(value.name())) value = found;
+  };
+  for (Value& parameter : options.parameters) bind(parameter);
+  for (auto& [input, schedule] : options.scheduled) bind(input);
+  for (auto& [input, value] : options.full_strength) bind(input);
 }
 
 Feeds named(std::initializer_list<std::pair<Value, Tensor>> feeds) {
@@ -138,7 +168,8 @@ Feeds named(std::initializer_list<std::pair<Value, Tensor>> feeds) {
 struct Trainer::Implementation {
   Optimizer optimizer;
   TrainerOptions options;
-  RewriteReport report;
+  Analysis analysis;
+  std::unique_ptr<Graph> joined;
   Value written;  // in the user's graph, which only evaluate() and certify() read again
   std::unique_ptr<Graph> graph;
   std::unique_ptr<Program> program;
@@ -146,6 +177,8 @@ struct Trainer::Implementation {
   Store store;
   std::map<std::vector<std::pair<int32_t, int32_t>>, std::unique_ptr<Program>> evaluations;
   std::unique_ptr<Certifier> certifier;
+  std::optional<CollapseWatch> watch;
+  std::optional<int64_t> first_step;  // that was taken here
 
   Certifier& certifying() {
     if (!certifier)
@@ -169,24 +202,61 @@ struct Trainer::Implementation {
       all.emplace(settle_input, Tensor::scalar(step >= *options.settle_from ? 1 : 0, f64));
     return all;
   }
+
+  // What a rehearsal is fed at each of its steps: the largest learning rate that was taken so far, or the
+  // optimizer's own, and penalties at full strength.
+  Feeds rehearsal_feeds(const Feeds& feeds) const {
+    const auto now = static_cast<int64_t>(store.get("step").item());
+    Feeds all = feeds;
+    for (const auto& [input, value] : options.full_strength)
+      all.emplace(input.name(), Tensor::scalar(value, input.dtype()));
+    all = with_scheduled(all, now);
+    double factor = 0;
+    constexpr int64_t looks = 64;
+    for (int64_t i = 0; first_step && i < looks; ++i)
+      factor = std::max(factor, options.schedule(*first_step + (now - *first_step) * i / looks));
+    if (factor == 0) factor = 1;
+    all.emplace(learning_rate_input, Tensor::scalar(optimizer.learning_rate * factor, f64));
+    return all;
+  }
+
+  Rehearsal rehearsal() {
+    const auto step = [this] {
+      auto inference = std::make_unique<Graph>();
+      to_inference(*joined, *inference);
+      TrainerOptions plain = options;
+      plain.settle_from.reset();
+      plain.metrics.clear();
+      Analysis again;
+      return training_step(inference->find_output("loss"), optimizer, plain, again, true);
+    };
+    return {step, [this](const Feeds& feeds) { return rehearsal_feeds(feeds); }, options.seed,
+            executor.get()};
+  }
 };
+
+void print_warning(const std::string& warning) { std::cerr << "lariat: " + warning + "\n"; }
 
 Trainer::Trainer(Value loss, const Optimizer& optimizer, TrainerOptions options)
     : self_(std::make_unique<Implementation>()) {
   self_->optimizer = optimizer;
   self_->written = loss;
   self_->options = std::move(options);
-  const auto joined = joined_recurrences(loss, self_->options);
-  self_->graph = training_step(joined->find_output("loss"), optimizer, self_->options, self_->report);
+  self_->joined = joined_recurrences(loss, self_->options);
+  rebind(self_->options, *self_->joined);
+  self_->graph =
+      training_step(self_->joined->find_output("loss"), optimizer, self_->options, self_->analysis);
   self_->program = std::make_unique<Program>(*self_->graph);
   self_->executor = make_tbb_executor(self_->options.threads);
   initialize_store(*self_->graph, self_->store, self_->options.seed);
+  self_->watch.emplace(self_->analysis.made_zero, self_->rehearsal(), self_->options.warn);
 }
 
 Trainer::Trainer(Trainer&&) noexcept = default;
 Trainer::~Trainer() = default;
 
 StepResult Trainer::step(const Feeds& feeds) {
+  if (!self_->first_step) self_->first_step = steps();
   const Feeds all = self_->step_feeds(feeds, steps());
   const std::vector<Tensor> results = self_->program->run(all, self_->store, *self_->executor);
   StepResult result;
@@ -209,6 +279,10 @@ StepResult Trainer::step(const Feeds& feeds) {
     throw JobError(
         fmt::format("diverged: the loss is {} at step {}; lower the learning rate or clip the gradient",
                     result.loss, steps()));
+  const int64_t done = steps() - 1;
+  self_->watch->step_done(feeds, self_->store,
+                          self_->optimizer.learning_rate * self_->options.schedule(done) != 0,
+                          self_->options.settle_from && done >= *self_->options.settle_from);
   return result;
 }
 
@@ -235,11 +309,12 @@ Certificate Trainer::certify(const FeedsList& batches, std::span<const double> w
 }
 
 std::vector<std::string> Trainer::stationary_at_zero(const Feeds& feeds) {
-  const Feeds all = self_->with_scheduled(feeds, steps());
-  return self_->certifying().stationary_at_zero(std::span(&all, 1), self_->store, *self_->executor);
+  return self_->watch->stationary_at_zero(feeds, self_->store);
 }
 
-const RewriteReport& Trainer::report() const { return self_->report; }
+void Trainer::look_for_zeros() { self_->watch->look(self_->store); }
+
+const RewriteReport& Trainer::report() const { return self_->analysis.report; }
 Tensor Trainer::value(Value parameter) const { return self_->store.get(parameter.name()).clone(); }
 Store& Trainer::store() { return self_->store; }
 int64_t Trainer::steps() const { return static_cast<int64_t>(self_->store.get("step").item()); }

@@ -11,6 +11,9 @@ namespace lariat {
 class Executor;
 class Plan;
 
+/// "lariat: …" as a line on standard error.
+void print_warning(const std::string& warning);
+
 struct TrainerOptions {
   uint64_t seed = 0;
   /// 0: what the machine allows. Results are the same for every number.
@@ -29,13 +32,21 @@ struct TrainerOptions {
   std::vector<Value> parameters = {};
   /// Scalar inputs of the loss that the trainer feeds by step: coefficients that follow a schedule.
   std::vector<std::pair<Value, Schedule>> scheduled = {};
-  /// From this step on zeros stay zero, and a weight that would change its sign becomes zero, in every
-  /// parameter with a rewritten penalty. Proximal steps on noisy gradients alone never settle which weights
-  /// are zero. After the orthant phase of Chen et al. (2020), "Orthant Based Proximal Stochastic Gradient
-  /// Method for l1-Regularized Optimization".
+  /// From this step on what rewritten penalties have made zero stays zero: weights with a kink at 0, which
+  /// become zero too where they would change their sign, and groups as a whole, which become zero where they
+  /// would leave the half-space they point into; see settling_zeros(). Proximal steps on noisy gradients
+  /// alone never settle which weights are zero. After the orthant phase of Chen et al. (2020), "Orthant Based
+  /// Proximal Stochastic Gradient Method for l1-Regularized Optimization".
   std::optional<int64_t> settle_from = std::nullopt;
   /// More values to report at each step, by name.
   std::vector<std::pair<std::string, Value>> metrics = {};
+  /// Told, once for each, of parameters of which penalties have left nothing (L201): which ones, what they
+  /// starve, and coefficients that would not, found by trials on copies with the first batches, of which up
+  /// to 64 MB are kept for it. Empty: nobody looks.
+  std::function<void(const std::string&)> warn = print_warning;
+  /// What those trials take scheduled inputs to be, where that is not their value at the step: the full
+  /// strength of a penalty that grows, say.
+  std::vector<std::pair<Value, double>> full_strength = {};
 };
 
 struct StepResult {
@@ -68,9 +79,12 @@ class Trainer {
   /// see Certifier. Zeros that have settled are kept.
   Certificate certify(const FeedsList& batches, std::span<const double> weights = {});
   Certificate certify(const Feeds& feeds) { return certify(std::span(&feeds, 1)); }
-  /// L201: a line for each parameter that its penalty keeps at zero once it is there, judged on these data.
-  /// Scheduled inputs that are fed keep what was fed.
+  /// L201: a line for each parameter that its penalty keeps at zero once it is there, judged on these data,
+  /// and one for what that starves. Scheduled inputs that are fed keep what was fed.
   std::vector<std::string> stationary_at_zero(const Feeds& feeds);
+  /// Warns of parameters that are zero by now, for which step() would wait some steps more: at a training's
+  /// end.
+  void look_for_zeros();
   /// A copy of the present value of a parameter or state.
   Tensor value(Value parameter) const;
   Store& store();

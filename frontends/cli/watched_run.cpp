@@ -14,6 +14,10 @@ WatchedRun::WatchedRun(const Recipe& recipe, RunOptions options, bool quiet)
     flush_output();
     for (const std::string& warning : warnings) report(warning);
   };
+  options.on_warning = [this](const std::string& warning) {
+    progress_.finish();
+    report(warning);
+  };
   options.on_step = [this](const StepReport& step) { progress_.step(step); };
   options.on_epoch_end = [this](const EpochReport& epoch) { progress_.epoch(epoch); };
   training_.emplace(recipe, std::move(options));

@@ -112,6 +112,10 @@ FitOptions TrainingRun::Implementation::fit_options() {
     notices.insert(notices.end(), warnings.begin(), warnings.end());
     if (options.on_start) options.on_start(report, warnings);
   };
+  fit.on_warning = [this](const std::string& warning) {
+    notices.push_back(warning);
+    (options.on_warning ? options.on_warning : print_warning)(warning);
+  };
   fit.on_step = options.on_step;
   fit.on_epoch_end = options.on_epoch_end;
   fit.on_checkpoint = [this](const FitState& state, const std::vector<EpochReport>& epochs) {

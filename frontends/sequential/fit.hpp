@@ -120,8 +120,10 @@ struct FitOptions {
   int stop_when_settled = 0;
 
   /// Called before the first step with what the rewrite did, and with warnings: L201, judged on the first
-  /// batch at full strength of the penalties.
+  /// batch at full strength of the penalties. Where it is empty, the warnings go to on_warning.
   std::function<void(const RewriteReport&, const std::vector<std::string>& warnings)> on_start = {};
+  /// Called between two steps with a warning of what happens, such as L201; empty: a line on standard error.
+  std::function<void(const std::string&)> on_warning = {};
   std::function<void(const StepReport&)> on_step = {};
   std::function<void(const EpochReport&)> on_epoch_end = {};
   /// Called before on_epoch_end, and where `stop` ends the fit, with what a checkpoint needs beside the

@@ -148,6 +148,7 @@ FitResult run_fit(const FitModel& model, TrainingData& data, const FitOptions& o
       options.on_checkpoint(at, result.epochs);
     }
   }
+  model.trainer.look_for_zeros();
   return result;
 }
 

@@ -172,8 +172,13 @@ FitResult Sequential::fit(TrainingData data, const FitOptions& options) {
   const auto end_training = [](Implementation* model) { model->set_training(false); };
   const std::unique_ptr<Implementation, decltype(end_training)> training(&self, end_training);
   self.make_trainer(options, state);
-  if (options.on_start)
-    options.on_start(self.trainer->report(), self.warnings(training_batches(first, options)[0]));
+  const std::vector<std::string> warnings = self.warnings(training_batches(first, options)[0]);
+  if (options.on_start) {
+    options.on_start(self.trainer->report(), warnings);
+  } else {
+    const auto warn = options.on_warning ? options.on_warning : print_warning;
+    for (const std::string& warning : warnings) warn(warning);
+  }
 
   FitModel model{.trainer = *self.trainer,
                  .metrics = {},

@@ -60,6 +60,7 @@ TrainerSetup trainer_setup(Network& network, const std::vector<Metric>& metrics,
   trainer.clip_norm = options.clip_norm;
   trainer.clip_value = options.clip_value;
   trainer.rewrite = options.rewrite;
+  if (options.on_warning) trainer.warn = options.on_warning;
   if (options.schedule) trainer.schedule = from_first(options.schedule(state.total_steps));
   const PenaltySchedule penalties = penalty_schedule(options, state.total_steps);
   if (penalties.settle_from) trainer.settle_from = state.first_step + *penalties.settle_from;
@@ -67,6 +68,7 @@ TrainerSetup trainer_setup(Network& network, const std::vector<Metric>& metrics,
     setup.loss = scheduled_loss(network);
     setup.strength = from_first(penalties.strength);
     trainer.scheduled = {{network.strength, setup.strength}};
+    trainer.full_strength = {{network.strength, 1}};
   }
   // The trainer wants scalars.
   for (size_t i = 0; i < metrics.size(); ++i)
