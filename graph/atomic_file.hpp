@@ -7,8 +7,11 @@
 namespace lariat {
 
 /// A file that appears complete or not at all: what is written goes to a temporary file in the same folder,
-/// and commit() puts that in the place of `path`. A symbolic link is followed. A device or pipe (/dev/stdout)
-/// is written in place. Every failure throws UserError naming the file, the reason and the way out.
+/// without a name where the file system can do that, and commit() puts it in the place of `path`. It has
+/// permissions and owner of what it replaces, as far as the process may give them. A symbolic link is
+/// followed. A device, a pipe or what this process has open (/dev/stdout, /dev/fd/63) is written in place.
+/// Every failure throws UserError naming the file, the reason and the way out; only a reader of standard
+/// output that goes away is none.
 class AtomicFile {
  public:
   explicit AtomicFile(std::string path);
@@ -23,15 +26,26 @@ class AtomicFile {
   /// Writes what is buffered, syncs the file, renames it to `path` and syncs the folder.
   void commit();
 
+  /// Throws as the constructor would, and changes nothing; it does not wait for the reader of a pipe.
+  static void check(const std::string& path);
+
  private:
+  void open_temporary();
+  /// Gives the temporary file, which is complete, a name.
+  void name_temporary();
   void flush();
   [[noreturn]] void fail(int error_number) const;
 
-  std::string path_;       // as the caller named it, for messages
-  std::string target_;     // the regular file behind path_
-  std::string temporary_;  // empty where the target is written in place
+  std::string path_;    // as the caller named it, for messages
+  std::string target_;  // the regular file behind path_
+  bool in_place_ = false;
+  std::string temporary_;  // empty where it has no name
   std::string buffer_;
   int descriptor_ = -1;
 };
+
+/// Whether `path` is no regular file that could be replaced, but a device, a pipe, or "/dev/stdout" and the
+/// like, whatever they lead to.
+bool is_written_in_place(const std::string& path);
 
 }  // namespace lariat

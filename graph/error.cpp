@@ -45,6 +45,8 @@ std::string nearest_name(std::string_view wanted, std::span<const std::string> k
   std::string nearest;
   size_t best = std::max<size_t>(2, wanted.size() / 3) + 1;
   for (const std::string& name : known) {
+    // No closer than the lengths are apart; a name out of a damaged file may be very long.
+    if (std::max(wanted.size(), name.size()) - std::min(wanted.size(), name.size()) > best) continue;
     const size_t distance = edit_distance(wanted, name);
     const bool tie =
         distance == best && !nearest.empty() && shared_ends(wanted, name) > shared_ends(wanted, nearest);

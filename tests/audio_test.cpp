@@ -1,6 +1,7 @@
 #include "frontends/speech/audio.hpp"
 
 #include <sndfile.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <cmath>
@@ -9,6 +10,7 @@
 #include <iterator>
 #include <limits>
 #include <numbers>
+#include <thread>
 
 #include "graph/error.hpp"
 #include "tests/files.hpp"
@@ -188,4 +190,84 @@ TEST_CASE("audio: a file that was cut short is damaged, not shorter") {
   write_file(file, read_file(file).substr(0, 20000));
   CHECK(message_of<UserError>([&] { read_audio(file); }) ==
         file + ": damaged: 9488 of 20000 samples can be read; copy it again or leave it out");
+}
+
+namespace {
+
+std::string little(uint64_t value, int bytes) {
+  std::string text;
+  for (int i = 0; i < bytes; ++i) text += static_cast<char>(value >> (8 * i));
+  return text;
+}
+
+std::string chunk(const std::string& name, const std::string& body) {
+  return name + little(body.size(), 4) + body + std::string(body.size() % 2, '\0');
+}
+
+std::string group(const std::string& name, const std::string& chunks) {
+  return name + little(4 + chunks.size(), 4) + "WAVE" + chunks;
+}
+
+}  // namespace
+
+TEST_CASE("audio: whether a WAV is whole is read from its chunks, wherever and however many they are") {
+  const TemporaryFolder folder;
+  const std::string file = folder / "a.wav", samples(8000, '\7');
+  const std::string plain = chunk("fmt ", little(1, 2) + little(1, 2) + little(8000, 4) + little(16000, 4) +
+                                              little(2, 2) + little(16, 2));
+  // An extensible format names PCM by a GUID.
+  const std::string extensible =
+      chunk("fmt ", little(0xfffe, 2) + little(1, 2) + little(8000, 4) + little(16000, 4) + little(2, 2) +
+                        little(16, 2) + little(22, 2) + little(16, 2) + little(4, 4) + little(1, 2) +
+                        std::string("\0\0\0\0\x10\0\x80\0\0\xaa\0\x38\x9b\x71", 14));
+  std::string comments = "INFO", many;
+  for (int i = 0; i < 60; ++i) comments += chunk("ICMT", std::string(113 + i % 2, 'c'));
+  for (int i = 0; i < 99; ++i) many += chunk("xx" + std::to_string(10 + i % 90), std::string(15, 'x'));
+  const std::string misleading = chunk("LIST", "INFO" + chunk("ICMT", "data : 9999 (should be 100)"));
+  const auto refusal = [&](const std::string& bytes) -> std::string {
+    write_file(file, bytes);
+    try {
+      CHECK(read_audio(file).samples.size() == 4000);
+      return "";
+    } catch (const UserError& error) {
+      return error.what();
+    }
+  };
+  const auto damaged = [&](size_t present) {
+    return file + ": damaged: " + std::to_string(present) +
+           " of 8000 bytes are there; copy it again or leave it out";
+  };
+  for (const std::string& format : {plain, extensible})
+    for (const std::string& before : {std::string(), chunk("LIST", comments), many, misleading}) {
+      const std::string whole = group("RIFF", format + before + chunk("data", samples));
+      CHECK(refusal(whole) == "");
+      CHECK(refusal(whole + chunk("LIST", comments)) == "");
+      CHECK(refusal(whole.substr(0, whole.size() - 4000)) == damaged(4000));
+      CHECK(refusal(whole.substr(0, whole.size() - 1)) == damaged(7999));
+    }
+  // The same with lengths of 64 bits.
+  const std::string lengths =
+                        chunk("ds64", little(9000, 8) + little(8000, 8) + little(4000, 8) + little(0, 4)),
+                    data = "data" + little(0xffffffff, 4) + samples;
+  const std::string wide = "RF64" + little(0xffffffff, 4) + "WAVE" + lengths + plain + data;
+  CHECK(refusal(wide) == "");
+  CHECK(refusal(wide.substr(0, wide.size() - 4000)) == damaged(4000));
+  // A program that writes to a pipe cannot know the length.
+  for (const uint64_t unknown : {0x7ffff000u, 0xffffffffu})
+    CHECK(refusal("RIFF" + little(unknown, 4) + "WAVE" + plain + "data" + little(unknown, 4) + samples) ==
+          "");
+  // Cut within its comments: there are no samples at all.
+  const std::string whole = group("RIFF", plain + chunk("LIST", comments) + chunk("data", samples));
+  CHECK(refusal(whole.substr(0, 1000)).starts_with(file + ": "));
+}
+
+TEST_CASE("audio: a pipe is read as a file is") {
+  const TemporaryFolder folder;
+  Audio tone{std::vector<float>(4000, 100.0f), 8000};
+  write_wav(folder / "a.wav", tone);
+  const std::string whole = read_file(folder / "a.wav"), pipe = folder / "pipe";
+  REQUIRE(mkfifo(pipe.c_str(), 0600) == 0);
+  std::thread writer([&] { write_file(pipe, whole); });
+  CHECK(read_audio(pipe).samples == tone.samples);
+  writer.join();
 }

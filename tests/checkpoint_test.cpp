@@ -1,10 +1,14 @@
 // Checkpoints that were tampered with, or cut by an older program.
 #include "frontends/recipe/checkpoint.hpp"
 
+#include <fmt/format.h>
+
 #include <cmath>
+#include <functional>
 #include <limits>
 #include <nlohmann/json.hpp>
 
+#include "frontends/sequential/model_file.hpp"
 #include "graph/error.hpp"
 #include "tests/files.hpp"
 #include "tests/testing.hpp"
@@ -31,6 +35,7 @@ std::string refused(const std::string& file, const std::string& note, const std:
   checkpoint().save(file);
   Store store = Store::load(file);
   store.metadata()[note] = text;
+  seal(store, checkpoint_format);
   store.save(file);
   return message_of<UserError>([&] { Checkpoint::load(file); });
 }
@@ -86,5 +91,37 @@ TEST_CASE("checkpoint: notes that nest deeply, and tensors that changed, are ref
   store.set("x", Tensor::scalar(1));
   store.save(file);
   CHECK(message_of<UserError>([&] { Checkpoint::load(file); }) ==
-        "'" + file + "' is damaged: its tensors are not those that were saved; copy it again");
+        "'" + file + "' is damaged: it does not hold what was saved; copy it again");
+}
+
+TEST_CASE("checkpoint: notes count as much as tensors; files of version 1 vouch for their tensors alone") {
+  const TemporaryFolder folder;
+  const std::string file = folder / "c",
+                    damaged = "'" + file + "' is damaged: it does not hold what was saved";
+  checkpoint().save(file);
+  const Store saved = Store::load(file);
+  const auto refused_after = [&](const std::function<void(Store&)>& change) {
+    Store store = saved;
+    change(store);
+    store.save(file);
+    return message_of<UserError>([&] { Checkpoint::load(file); }).starts_with(damaged);
+  };
+  for (const auto& [name, text] : saved.metadata()) {
+    if (name == "format" || name == "format_version") continue;
+    CHECK(refused_after([&](Store& store) { store.metadata()[name] += " "; }));
+    CHECK(refused_after([&](Store& store) { store.metadata().erase(name); }));
+  }
+  CHECK(refused_after([](Store& store) { store.metadata()["more"] = "x"; }));
+
+  Store old = saved;
+  old.set("x", Tensor::scalar(1));
+  old.metadata()["format_version"] = "1";
+  old.metadata().erase("hash");
+  old.metadata()["tensor_hash"] = "f9e6e6ef197c2b25";
+  old.save(file);
+  CHECK(message_of<UserError>([&] { Checkpoint::load(file); }).starts_with(damaged));
+  old.metadata()["tensor_hash"] = fmt::format("{:016x}", old.hash());
+  old.metadata()["more"] = "x";
+  old.save(file);
+  CHECK(Checkpoint::load(file).train_examples == 40);
 }

@@ -7,6 +7,7 @@
 #include "frontends/recipe/checkpoint.hpp"
 #include "frontends/recipe/run.hpp"
 #include "frontends/recipe/saved_model.hpp"
+#include "frontends/sequential/model_file.hpp"
 #include "graph/error.hpp"
 #include "tests/testing.hpp"
 #include "tests/toy_runs.hpp"
@@ -66,15 +67,19 @@ TEST_CASE("run: checkpoints of something else are refused") {
   CHECK(refused(recipe, file) ==
         "'" + file + "' has no tensor 'dense_1/bias' of type f32[12]; start the training again");
   Store store = Store::load(file);
+  const auto save = [&] {
+    seal(store, checkpoint_format);
+    store.save(file);
+  };
   store.metadata()["history"] = "{";
-  store.save(file);
+  save();
   CHECK(refused(recipe, file) == "'" + file + "': its notes are damaged; start the training again");
   store.metadata()["progress"] = "{}";
-  store.save(file);
+  save();
   CHECK(refused(recipe, file) ==
         "'" + file + "': the checkpoint's progress lacks a member or has one of another type; it is damaged");
   store.metadata().erase("recipe");
-  store.save(file);
+  save();
   CHECK(refused(recipe, file) == "'" + file + "' has no note 'recipe'; save it again");
 }
 
@@ -88,7 +93,7 @@ TEST_CASE("run: model files that do not hold together are refused") {
   const auto load_changed = [&](const std::function<void(Store&)>& change) {
     Store store = good;
     change(store);
-    store.metadata().erase("tensor_hash");
+    if (!store.metadata().empty()) seal(store, model_format);
     store.save(out);
     return message_of<UserError>([&] { SavedModel::load(out); });
   };
@@ -123,6 +128,39 @@ TEST_CASE("run: model files that do not hold together are refused") {
   CHECK_FALSE(saved.is_audio());
   CHECK(message_of<UserError>([&] { saved.recipe(); }) ==
         quoted + " has no recipe: Sequential::save wrote it; give data in code, or train it by a recipe");
+}
+
+TEST_CASE("run: a bit that flips anywhere in a model or a checkpoint is found") {
+  const TemporaryFolder folder;
+  const std::string data = write_digits(folder, 6), out = folder / "m.safetensors";
+  Recipe recipe = recipe_of(speech_recipe);
+  recipe.set({{"training.epochs", "1"}, {"features.num_mel_bins", "4"}, {"layers.1.units", "1"}});
+  TrainingRun(recipe, {.data = data, .out = out}).run();
+  int64_t found = 0, irrelevant = 0, missed = 0;
+  const auto flip_all = [&](const std::string& file, const auto& load) {
+    const Store saved = Store::load(file);
+    const std::string whole = testing::read_file(file), damaged = file + ".damaged";
+    load(file);
+    for (size_t bit = 0; bit < 8 * whole.size(); ++bit) {
+      std::string bytes = whole;
+      bytes[bit / 8] = static_cast<char>(bytes[bit / 8] ^ (1 << bit % 8));
+      testing::write_file(damaged, bytes);
+      try {
+        load(damaged);
+        const Store same = Store::load(damaged);
+        const bool equal = same.hash() == saved.hash() && same.metadata() == saved.metadata();
+        ++(equal ? irrelevant : missed);
+      } catch (const UserError&) {
+        ++found;
+      }
+    }
+  };
+  flip_all(out, [](const std::string& file) { SavedModel::load(file); });
+  flip_all(checkpoint_of(out), [](const std::string& file) { Checkpoint::load(file); });
+  MESSAGE(found << " flips found, " << irrelevant << " that change nothing");
+  CHECK(missed == 0);
+  CHECK(irrelevant == 0);
+  CHECK(found > 60000);
 }
 
 TEST_CASE("run: a run that diverges says so, and its last checkpoint stays") {

@@ -1,8 +1,12 @@
 #include "graph/store.hpp"
 
+#include <sys/stat.h>
+
 #include <bit>
+#include <chrono>
 #include <cmath>
 #include <cstring>
+#include <thread>
 
 #include "graph/error.hpp"
 #include "tests/files.hpp"
@@ -143,7 +147,7 @@ TEST_CASE("store: a file that cannot be opened") {
   CHECK(message_of<UserError>([&] { Store::load(folder.text()); }) ==
         "cannot load '" + folder.text() + "': it is a folder; name a file in it");
   CHECK(message_of<UserError>([] { Store::load("/dev/null"); }) ==
-        "cannot load '/dev/null': it is not a regular file; copy it to one first");
+        "cannot load '/dev/null': it is empty; save the model again");
   folder.write("x");
   CHECK(message_of<UserError>([&] { Store::load(folder.file + "/m"); }) ==
         "cannot load '" + folder.file + "/m': there is no such file");
@@ -167,9 +171,11 @@ TEST_CASE("store: foreign, empty and damaged files each get their own message") 
         "its header claims 18446744073709551615 bytes, the format allows 100000000" + again);
   CHECK(folder.refusal(std::string("\0\0\0\0\0\0\0\0{}", 10)) == "its header claims 0 bytes" + again);
   CHECK(with_header("{\"a\":}") == "its header is not valid JSON at byte 6" + again);
+  CHECK(with_header(std::string("{}  \0 {", 7)) == "its header is not valid JSON at byte 5" + again);
   CHECK(with_header("{}}") == "its header is not valid JSON at byte 3" + again);
   CHECK(with_header("{\"a\xff\":1}") == "its header is not valid JSON at byte 4" + again);
-  CHECK(with_header("{\"a\":" + std::string(100000, '[')) == "its header is nested too deeply" + again);
+  CHECK(with_header("{\"a\":{\"shape\":" + std::string(100000, '[')) ==
+        "its header is nested too deeply" + again);
   CHECK(with_header("{\"a\":1}") == "tensor 'a' is described by 1, not by an object" + again);
 }
 
@@ -265,4 +271,67 @@ TEST_CASE("store: what cannot be saved leaves the old file") {
         "cannot save '" + folder.file + "': a name or note in it is not valid UTF-8: \"a\xef\xbf\xbd\"");
   CHECK(folder.read() == before);
   CHECK(folder.entries() == 1);
+}
+
+TEST_CASE("store: a header's numbers, depth, counts and lengths are bounded, and so are messages") {
+  const StoreFolder folder;
+  const auto refusal = [&](const std::string& header) {
+    const std::string message = folder.refusal(file_of(header, 0));
+    CHECK(message.size() < 500);
+    return message;
+  };
+  const std::string again = "; save the model again";
+  // No double holds these.
+  CHECK(refusal(R"({"a":1e999})") == "its header has '1e999', which is no number, before byte 10" + again);
+  CHECK(refusal(R"({"a":{"shape":[-1e400]}})") ==
+        "its header has '-1e400', which is no number, before byte 21" + again);
+  CHECK(refusal(R"({"a":{"dtype":"F32","shape":[18446744073709551616],"data_offsets":[0,0]}})") ==
+        "tensor 'a' has 'shape' [18446744073709551616], not whole numbers" + again);
+  CHECK(refusal("{\"a\":" + std::string(5000, '9') + "}").starts_with("its header has '9999"));
+  const std::string name(100000, 'n');
+  CHECK(refusal("{\"" + name + "\":1}").find("nnn…' is described by 1") != std::string::npos);
+  CHECK(refusal("{\"" + name + "\":1,\"" + name + "\":1}").find("nnn…' is described") != std::string::npos);
+  std::string ones = "0";
+  for (int i = 0; i < 100000; ++i) ones += ",1";
+  CHECK(refusal(R"({"a":{"dtype":"F32","data_offsets":[0,0],"shape":[)" + ones + "]}}") ==
+        "tensor 'a' has more than 64 dimensions" + again);
+  CHECK(refusal(R"({"a":{"dtype":"F32","shape":[0],"data_offsets":[)" + ones + "]}}")
+            .find("1,1,1…, not [begin, end]") != std::string::npos);
+  CHECK(refusal(R"({"a":{"dtype":")" + name + R"(","shape":[0],"data_offsets":[0,0]}})")
+            .find("n…; Lariat reads") != std::string::npos);
+  CHECK(refusal(R"({"__metadata__":{"k":[]}})") ==
+        "'__metadata__' is not a map of strings: 'k' is a list" + again);
+  CHECK(refusal(R"({"__metadata__":{"k":"a","k":"b"}})") == "its header names 'k' twice" + again);
+  CHECK(refusal(R"({"a":[]})") == "tensor 'a' is described by a list, not by an object" + again);
+  CHECK(refusal(R"({"a":{"dtype":{"x":[[]]}}})") == "its header is nested too deeply" + again);
+  CHECK(refusal("{\"a\":\"" + name + "\"}").find("n…, not by an object") != std::string::npos);
+}
+
+TEST_CASE("store: the time of loading is linear in the tensors") {
+  const StoreFolder folder;
+  const auto seconds = [&](int tensors) {
+    std::string header = "{";
+    for (int i = 0; i < tensors; ++i)
+      header += (i > 0 ? ",\"t" : "\"t") + std::to_string(i) +
+                R"(":{"dtype":"F32","shape":[0],"data_offsets":[0,0]})";
+    folder.write(file_of(header + "}", 0));
+    const auto start = std::chrono::steady_clock::now();
+    CHECK(Store::load(folder.file).size() == static_cast<size_t>(tensors));
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  };
+  seconds(1000);
+  const double few = seconds(10000), many = seconds(100000);
+  MESSAGE("100000 tensors in " << many << " s");
+  CHECK(many < 60 * few);  // quadratic would be a hundred times
+}
+
+TEST_CASE("store: a pipe is read as a file is") {
+  const StoreFolder folder;
+  small_store().save(folder.file);
+  const std::string whole = folder.read(), pipe = folder / "pipe";
+  REQUIRE(mkfifo(pipe.c_str(), 0600) == 0);
+  std::thread writer([&] { write_file(pipe, whole); });
+  const Store loaded = Store::load(pipe);
+  writer.join();
+  CHECK(loaded.hash() == small_store().hash());
 }

@@ -1,6 +1,7 @@
 #include "frontends/cli/arguments.hpp"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -11,6 +12,7 @@
 #include "frontends/cli/embedded.hpp"
 #include "frontends/data/option_table.hpp"
 #include "graph/error.hpp"
+#include "graph/input_file.hpp"
 #include "ops/plugin/loader.hpp"
 
 namespace lariat::cli {
@@ -43,6 +45,45 @@ void Arguments::words(std::string name, Strings& target, std::string doc, bool r
        }});
 }
 
+namespace {
+
+std::string input_named(const std::string& name) { return name == "-" ? "/dev/stdin" : name; }
+
+}  // namespace
+
+void Arguments::input_word(std::string name, std::string& target, std::string doc, bool required) {
+  entries_.push_back({std::move(name),
+                      {},
+                      std::move(doc) + "; - is standard input",
+                      true,
+                      required,
+                      false,
+                      [&target](const Strings& given) { target = input_named(given.front()); }});
+  inputs_.emplace_back([&target] { return Strings{target}; });
+}
+
+void Arguments::input_words(std::string name, Strings& target, std::string doc) {
+  entries_.push_back({std::move(name),
+                      {},
+                      std::move(doc) + "; - is standard input",
+                      true,
+                      true,
+                      true,
+                      [&target](const Strings& given) {
+                        target = given;
+                        std::transform(target.begin(), target.end(), target.begin(), input_named);
+                      }});
+  inputs_.emplace_back([&target] { return target; });
+}
+
+void Arguments::input(std::string flag, std::string value_name, std::string& target, std::string doc) {
+  option(
+      std::move(flag), std::move(value_name),
+      [&target](const std::string& name) { target = input_named(name); },
+      std::move(doc) + "; - is standard input");
+  inputs_.emplace_back([&target] { return Strings{target}; });
+}
+
 void Arguments::option(std::string flag, std::string value_name, std::string& target, std::string doc) {
   entries_.push_back({std::move(flag), std::move(value_name), std::move(doc), false, false, false,
                       [&target](const Strings& given) { target = given.front(); }});
@@ -61,13 +102,23 @@ void Arguments::option(std::string flag, std::string value_name,
 
 void Arguments::output(std::string flag, std::string value_name, std::string& target, std::string doc) {
   option(
-      flag, std::move(value_name),
-      [&target, flag](const std::string& name) {
-        if (name == "-")
-          throw UserError(fmt::format("{} -: standard output cannot take this; name a file", flag));
-        target = name;
-      },
-      std::move(doc));
+      std::move(flag), std::move(value_name),
+      [&target](const std::string& name) { target = name == "-" ? "/dev/stdout" : name; },
+      std::move(doc) + "; - is standard output, where nothing else is then");
+  outputs_.emplace_back([&target] { return Strings{target}; });
+}
+
+void Arguments::check_standard_streams() const {
+  const auto count = [](const auto& all, int descriptor) {
+    int64_t found = 0;
+    for (const auto& names : all)
+      for (const std::string& name : names()) found += named_descriptor(name) == descriptor ? 1 : 0;
+    return found;
+  };
+  if (count(inputs_, STDIN_FILENO) > 1) fail("standard input is named twice; it can be read once");
+  const int64_t outputs = count(outputs_, STDOUT_FILENO);
+  if (outputs > 1) fail("standard output is asked for twice; give each output its own name");
+  if (outputs == 1) silence_results();
 }
 
 void Arguments::integer(std::string flag, std::optional<int64_t>& target, int64_t lowest, int64_t highest,
@@ -105,8 +156,7 @@ void Arguments::plugins() {
 }
 
 void Arguments::json(std::string& target) {
-  option("--json", "FILE", target,
-         "write the figures as JSON too; - is standard output, where nothing else is then");
+  output("--json", "FILE", target, "write the figures as JSON too");
 }
 
 Strings Arguments::flags() const {
@@ -219,6 +269,7 @@ bool Arguments::read(const Strings& words) const {
     }
   }
   if (next < rest.size()) unexpected(rest[next]);
+  check_standard_streams();
   if (takes_plugins_)
     for (const std::string& notice : load_plugins(installed_plugins())) report(notice);
   return true;

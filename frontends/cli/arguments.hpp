@@ -28,7 +28,12 @@ class Arguments {
   void words(std::string name, Strings& target, std::string doc, bool required = true);
   /// --flag VALUE.
   void option(std::string flag, std::string value_name, std::string& target, std::string doc);
-  /// --flag FILE, where "-" is refused: it would be no file, and standard output takes only text.
+  /// Words and --flag FILE that name files to read, where "-" is standard input; at most one may be.
+  void input_word(std::string name, std::string& target, std::string doc, bool required = true);
+  void input_words(std::string name, Strings& target, std::string doc);
+  void input(std::string flag, std::string value_name, std::string& target, std::string doc);
+  /// --flag FILE, a file to write, where "-" is standard output; at most one may be, and print() is silenced
+  /// then.
   void output(std::string flag, std::string value_name, std::string& target, std::string doc);
   /// --flag VALUE, as often as one likes.
   void repeated(std::string flag, std::string value_name, Strings& target, std::string doc);
@@ -63,11 +68,14 @@ class Arguments {
   std::string help() const;
   [[noreturn]] void fail(const std::string& message) const;
   [[noreturn]] void unexpected(const std::string& word) const;
+  void check_standard_streams() const;
   Strings flags() const;
 
   std::string command_, doc_, example_;
   std::vector<Entry> entries_;
   bool takes_plugins_ = false;
+  // What the inputs and outputs were given as.
+  std::vector<std::function<Strings()>> inputs_, outputs_;
 };
 
 }  // namespace lariat::cli

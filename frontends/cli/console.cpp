@@ -22,41 +22,54 @@ namespace {
 bool silenced = false;
 int output_error = 0;  // errno of the first write that failed
 
-void write_output(std::string_view text) {
-  if (output_error == 0 && std::fwrite(text.data(), 1, text.size(), stdout) != text.size())
-    output_error = errno;
+// "\\n" and "\\xNN" in place of what would move or colour what a terminal shows: control characters of ASCII,
+// and those of Latin-1, alone or as UTF-8 writes them.
+std::string harmless(std::string_view text, bool keep_lines) {
+  std::string result;
+  int following = 0;  // bytes of a character of UTF-8 that are to come
+  for (size_t i = 0; i < text.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(text[i]);
+    const bool second = byte == 0xC2 && i + 1 < text.size() && (text[i + 1] & 0xE0) == 0x80;
+    const bool alone = (byte & 0xE0) == 0x80 && following == 0;
+    following = byte >= 0xF0                    ? 3
+                : byte >= 0xE0                  ? 2
+                : byte >= 0xC0                  ? 1
+                : byte >= 0x80 && following > 0 ? following - 1
+                                                : 0;
+    if (byte == '\n' && !keep_lines) {
+      result += "\\n";
+    } else if (byte == '\n' || (byte == '\t' && keep_lines) ||
+               (byte >= 0x20 && byte != 0x7f && !second && !alone)) {
+      result += text[i];
+    } else {
+      result += fmt::format("\\x{:02x}", second ? static_cast<unsigned char>(text[++i]) : byte);
+      following = 0;
+    }
+  }
+  return result;
 }
 
 }  // namespace
 
 void print(std::string_view text) {
-  if (!silenced) write_output(text);
+  if (silenced || output_error != 0) return;
+  const std::string shown = harmless(text, true);
+  if (std::fwrite(shown.data(), 1, shown.size(), stdout) != shown.size()) output_error = errno;
 }
 
-std::string one_line(std::string_view text) {
-  std::string line;
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte >= 0x20 && byte != 0x7f) {
-      line += c;
-    } else {
-      line += c == '\n' ? "\\n" : fmt::format("\\x{:02x}", byte);
-    }
-  }
-  return line;
-}
+std::string one_line(std::string_view text) { return harmless(text, false); }
 
 void report(std::string_view message) { note(fmt::format("lariat: {}\n", one_line(message))); }
 
-void note(std::string_view text) {
+void note(std::string_view text) { draw(harmless(text, true)); }
+
+void draw(std::string_view text) {
   flush_output();  // what was printed before stands before, where both go to one terminal
   std::fwrite(text.data(), 1, text.size(), stderr);
   std::fflush(stderr);
 }
 
 void silence_results() { silenced = true; }
-
-void print_json(std::string_view text) { write_output(text); }
 
 void flush_output() {
   if (output_error == 0 && std::fflush(stdout) != 0) output_error = errno;

@@ -6,20 +6,20 @@
 
 namespace lariat::cli {
 
-/// Results, to standard output. A closed pipe (`lariat … | head`) is no failure: what nobody reads is
-/// dropped.
+/// Results, to standard output, with "\xNN" in place of what would move or colour what a terminal shows:
+/// names come out of files. A closed pipe (`lariat … | head`) is no failure: what nobody reads is dropped.
 void print(std::string_view text);
 /// The text with "\n" and "\xNN" in place of bytes that would move or colour what a terminal shows.
 std::string one_line(std::string_view text);
 /// One line to standard error: "lariat: …" with a line feed.
 void report(std::string_view message);
-/// Notices and progress, to standard error, as they are.
+/// Notices and progress, to standard error, with "\xNN" as print() has it.
 void note(std::string_view text);
+/// What moves the cursor, to standard error, as it is.
+void draw(std::string_view text);
 
-/// From here on print() drops its text: standard output belongs to --json -.
+/// From here on print() drops its text: standard output belongs to a file that was asked for.
 void silence_results();
-/// Writes JSON to standard output, past silence_results().
-void print_json(std::string_view text);
 
 /// What was printed goes out now, before a long silence.
 void flush_output();

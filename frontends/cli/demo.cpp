@@ -29,6 +29,27 @@ speech::DemoCorpus make_corpus(const std::string& folder) {
   return corpus;
 }
 
+// Folders on the way to `path` that are not there yet; at its end those that were made and stayed empty are
+// removed.
+class NewFolders {
+ public:
+  explicit NewFolders(const std::filesystem::path& path) {
+    std::error_code none;
+    for (std::filesystem::path at = path; !at.empty() && !std::filesystem::exists(at, none);
+         at = at.parent_path())
+      missing_.push_back(at);
+  }
+  NewFolders(const NewFolders&) = delete;
+  NewFolders& operator=(const NewFolders&) = delete;
+  ~NewFolders() {
+    std::error_code none;
+    for (const std::filesystem::path& folder : missing_) std::filesystem::remove(folder, none);
+  }
+
+ private:
+  std::vector<std::filesystem::path> missing_;  // the deepest first
+};
+
 ReportData demo_report(const RunResult& result, const Store& weights, const speech::DemoCorpus& corpus,
                        const std::string& example) {
   ReportData data = report_data(result, weights, std::string(demo_recipe));
@@ -55,7 +76,7 @@ void demo(const Strings& words) {
       "lariat demo --out build/demo");
   std::string folder = "lariat-demo", json_name;
   std::optional<int64_t> seed, threads;
-  arguments.output("--out", "DIR", folder,
+  arguments.option("--out", "DIR", folder,
                    "the folder for corpus, model and report; lariat-demo where it is not given");
   arguments.seed(seed);
   arguments.threads(threads);
@@ -63,6 +84,7 @@ void demo(const Strings& words) {
   if (!arguments.read(words)) return;
   const std::filesystem::path path = folder;
   std::error_code failure;
+  const NewFolders made(path);
   std::filesystem::create_directories(path, failure);
   if (failure)
     throw UserError(

@@ -45,8 +45,8 @@ void evaluate(const Strings& words) {
   Strings held_out;
   std::optional<int64_t> threads;
   data::Split split = data::Split::test;
-  arguments.word("MODEL", file, "what lariat train wrote");
-  arguments.option("--data", "DIR", data_folder, "the folder of the data, instead of the recipe's");
+  arguments.input_word("MODEL", file, "what lariat train wrote");
+  arguments.option("--data", "DIR", data_folder, "the folder of the data");
   arguments.option(
       "--split", "NAME", [&](const std::string& name) { split = split_named(name); },
       "train, validation or test (the default)");

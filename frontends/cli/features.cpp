@@ -10,6 +10,7 @@
 #include "frontends/cli/console.hpp"
 #include "frontends/cli/outputs.hpp"
 #include "frontends/speech/feature_files.hpp"
+#include "graph/atomic_file.hpp"
 #include "graph/error.hpp"
 
 namespace lariat::cli {
@@ -19,11 +20,14 @@ using namespace speech;
 namespace {
 
 enum class Format { csv, npy };
+const Strings format_names{"csv", "npy"};
 
+// A pipe has no name that would tell.
 Format format_of(const std::string& file) {
   const std::string ending = std::filesystem::path(file).extension().string();
   if (ending == ".csv") return Format::csv;
   if (ending == ".npy") return Format::npy;
+  if (is_written_in_place(file)) return Format::csv;
   throw UsageError(fmt::format("lariat features: --out {}: the name must end in .csv or .npy", file));
 }
 
@@ -47,9 +51,17 @@ void features(const Strings& words) {
                       "lariat features 7_jackson_32.wav --kind mfcc --num-ceps 13 --out mfcc.csv");
   std::string audio_name, out, json_name;
   std::optional<int64_t> seed, threads;
+  std::optional<Format> asked_format;
   FeatureOptions options;
-  arguments.word("FILE", audio_name, "WAV, FLAC, AIFF or SPHERE");
+  arguments.input_word("FILE", audio_name, "WAV, FLAC, AIFF or SPHERE");
   arguments.output("--out", "FILE", out, "where the features go: .csv, or .npy for NumPy");
+  arguments.option(
+      "--format", "NAME",
+      [&](const std::string& text) {
+        const data::OptionDescription description{"--format", {}, "choice", data::range_of(format_names), {}};
+        asked_format = static_cast<Format>(data::parse_choice(description, text, format_names));
+      },
+      "csv or npy, whatever the file is called");
   arguments.seed(seed);
   arguments.threads(threads);
   arguments.json(json_name);
@@ -57,7 +69,7 @@ void features(const Strings& words) {
   if (!arguments.read(words)) return;
   if (out.empty())
     throw UsageError("lariat features: --out FILE.csv or FILE.npy is missing. See lariat features --help");
-  const Format format = format_of(out);
+  const Format format = asked_format ? *asked_format : format_of(out);
   if (options.cmvn == Cmvn::global)
     throw UsageError(
         "lariat features: cmvn = global: one file has no statistics of a training set; give --cmvn "

@@ -32,7 +32,7 @@ void graph(const Strings& words) {
   std::string dot, after;
   bool text = false, show_passes = false;
   recipe_arguments.declare(arguments, false);
-  arguments.option("--dot", "FILE", dot, "write Graphviz's format; - is standard output");
+  arguments.output("--dot", "FILE", dot, "write Graphviz's format");
   arguments.flag("--text", text, "print the graph as text; the default unless --dot is given");
   arguments.option("--after", "PASS", after, "stop after this pass of the list; none: before the first");
   arguments.plugins();
@@ -49,9 +49,7 @@ void graph(const Strings& words) {
   if (!notice.empty()) report(notice + "; name their folder with --data");
   const TrainingStep step = make_training_step(recipe, shape, 1);
   const std::unique_ptr<Graph> shown = optimize(*step.written, after);
-  if (dot == "-") {
-    print(to_dot(*shown));
-  } else if (!dot.empty()) {
+  if (!dot.empty()) {
     AtomicFile out(dot);
     out.write(to_dot(*shown));
     out.commit();

@@ -128,7 +128,7 @@ void inspect(const Strings& words) {
   Arguments arguments("lariat inspect", "Shows what a saved model consists of: layers, zeros, features.",
                       "lariat inspect digits.safetensors");
   std::string file, json_name;
-  arguments.word("MODEL", file, "what lariat train wrote");
+  arguments.input_word("MODEL", file, "what lariat train wrote");
   arguments.plugins();
   arguments.json(json_name);
   if (!arguments.read(words)) return;

@@ -4,7 +4,8 @@
 
 namespace lariat::cli {
 
-/// While it lives, the first SIGINT or SIGTERM only sets a flag; a second one ends the process as usual.
+/// While it lives, the first SIGINT, SIGTERM or SIGHUP only sets a flag; a second one ends the process as
+/// usual.
 class Interruption {
  public:
   Interruption();

@@ -13,6 +13,7 @@
 #include "frontends/data/option_table.hpp"
 #include "frontends/sequential/weight_penalty.hpp"
 #include "graph/builder.hpp"
+#include "graph/atomic_file.hpp"
 #include "graph/error.hpp"
 #include "ops/ops.hpp"
 
@@ -111,8 +112,8 @@ std::vector<PenaltySpec> parse_penalty(const std::string& text) {
 }
 
 void LinearProblem::declare(Arguments& arguments) {
-  arguments.option("--data", "FILE", data, "the rows: LIBSVM text, or a matrix X.npy");
-  arguments.option("--labels", "FILE.npy", labels, "the labels of X.npy");
+  arguments.input("--data", "FILE", data, "the rows: LIBSVM text, a matrix X.npy, or X.npz with X and y");
+  arguments.input("--labels", "FILE.npy", labels, "the labels of X.npy");
   arguments.option(
       "--loss", "NAME", [this](const std::string& text) { loss = choice("--loss", text, loss_names); },
       "logistic (the default): Σ log(1 + exp(-y·xw)); squared: Σ ½(xw - y)²; hinge-squared: Σ max(0, 1 - "
@@ -173,9 +174,9 @@ SolveOptions LinearProblem::solve_options(int with_threads, SolveProgress& progr
 }
 
 data::LabelledRows LinearProblem::read() const {
-  const bool dense = data.ends_with(".npy");
-  if (dense && labels.empty())
-    throw UserError(fmt::format("{}: a matrix has no labels; name their file with --labels FILE.npy", data));
+  // A pipe has no name that would tell; only a matrix has labels of its own.
+  const bool dense =
+      data.ends_with(".npy") || data.ends_with(".npz") || (is_written_in_place(data) && !labels.empty());
   if (!dense && !labels.empty())
     throw UserError(
         fmt::format("--labels {}: the labels of LIBSVM text stand in the text; leave --labels out", labels));

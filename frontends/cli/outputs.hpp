@@ -11,7 +11,7 @@ class Recipe;
 namespace lariat::cli {
 
 /// Throws UserError where one of `outputs` cannot be written, or is also an input or another output. Called
-/// before any long work; what is there stays as it is. "" and "-" are no files.
+/// before any long work; what is there stays as it is, and no reader of a pipe is waited for. "" is no file.
 void check_outputs(const std::vector<std::string>& outputs, const std::vector<std::string>& inputs = {});
 
 /// Throws UserError where writing one of `outputs` would replace one of the recipe's data; `folder` stands in
@@ -22,11 +22,10 @@ void check_outputs(const std::vector<std::string>& outputs, const Recipe& recipe
 /// twice.
 bool same_file(const std::string& a, const std::string& b);
 
-/// Where --json goes: a file, "-" for standard output, or nowhere ("").
+/// Where --json goes: a file, or nowhere ("").
 class JsonFile {
  public:
-  /// For "-" print() is silenced.
-  explicit JsonFile(std::string file);
+  explicit JsonFile(std::string file) : file_(std::move(file)) {}
   void write(const nlohmann::ordered_json& figures) const;
 
  private:

@@ -2,21 +2,19 @@
 
 #include <fmt/format.h>
 
-#include <fstream>
-#include <iterator>
-
 namespace lariat::cli {
 
 void RecipeArguments::declare(Arguments& arguments, bool required) {
-  arguments.word("RECIPE.toml", file, "data, features, layers, optimizer and training", required);
+  arguments.input_word("RECIPE.toml", file, "data, features, layers, optimizer and training", required);
   arguments.option("--data", "DIR", data, "the folder of the data, instead of the recipe's");
   arguments.repeated("--set", "KEY=VALUE", settings, "change a key of the recipe, such as training.epochs=5");
 }
 
-Recipe RecipeArguments::recipe(const std::string& command) const {
+Recipe RecipeArguments::recipe(const std::string& command) {
   if (file.empty())
     throw UsageError(fmt::format("{}: RECIPE.toml is missing. See {} --help", command, command));
-  Recipe recipe = Recipe::load(file);
+  written_ = Recipe::read(file);
+  Recipe recipe = Recipe::parse(written_, file);
   std::vector<std::pair<std::string, std::string>> keys;
   for (const std::string& setting : settings) {
     const size_t equals = setting.find('=');
@@ -30,8 +28,7 @@ Recipe RecipeArguments::recipe(const std::string& command) const {
 }
 
 std::string RecipeArguments::text() const {
-  std::ifstream stream(file, std::ios::binary);
-  std::string text{std::istreambuf_iterator<char>(stream), {}};
+  std::string text = written_;
   for (const std::string& setting : settings) text += fmt::format("\n# --set {}", setting);
   return text;
 }

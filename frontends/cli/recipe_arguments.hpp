@@ -13,9 +13,12 @@ struct RecipeArguments {
   void declare(Arguments& arguments, bool required = true);
   /// The recipe with its settings. Throws UsageError for a missing recipe or malformed setting; `command` is
   /// named then.
-  Recipe recipe(const std::string& command) const;
-  /// The file as it is, with the settings as comments behind it.
+  Recipe recipe(const std::string& command);
+  /// The file as recipe() read it, with the settings as comments behind it.
   std::string text() const;
+
+ private:
+  std::string written_;
 };
 
 }  // namespace lariat::cli

@@ -18,8 +18,8 @@ void recognize(const Strings& words) {
   std::string file, json_name;
   Strings audio;
   std::optional<int64_t> threads;
-  arguments.word("MODEL", file, "what lariat train wrote");
-  arguments.words("FILE", audio, "WAV, FLAC, AIFF or SPHERE");
+  arguments.input_word("MODEL", file, "what lariat train wrote");
+  arguments.input_words("FILE", audio, "WAV, FLAC, AIFF or SPHERE");
   arguments.threads(threads);
   arguments.plugins();
   arguments.json(json_name);

@@ -38,8 +38,7 @@ bool read_options(const Strings& words, Options& options) {
   arguments.threads(options.threads);
   arguments.plugins();
   arguments.json(options.json);
-  arguments.option("--resume", "CHECKPOINT", options.resume,
-                   "go on where a run with the same recipe stopped");
+  arguments.input("--resume", "CHECKPOINT", options.resume, "go on where a run with the same recipe stopped");
   arguments.output("--profile", "FILE", options.profile, "first write a Perfetto trace of a few steps");
   arguments.output("--report", "FILE.html", options.report, "write a page with curves, confusions and zeros");
   arguments.flag("--no-test", options.no_test, "leave the test data alone, as a search for settings should");

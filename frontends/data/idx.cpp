@@ -85,11 +85,15 @@ IdxArray read_idx(const std::string& file) {
 
 namespace {
 
+// Both spellings are about: "train-images-idx3-ubyte" and "train-images.idx3-ubyte".
 std::string find_file(const std::string& folder, const std::string& name) {
-  for (const char* ending : {"", ".gz"}) {
-    const std::string file = (std::filesystem::path(folder) / (name + ending)).string();
-    if (std::filesystem::exists(file)) return file;
-  }
+  std::string dotted = name;
+  dotted.replace(name.rfind("-idx"), 1, ".");
+  for (const std::string& spelling : {name, dotted})
+    for (const char* ending : {"", ".gz"}) {
+      const std::string file = (std::filesystem::path(folder) / (spelling + ending)).string();
+      if (std::filesystem::exists(file)) return file;
+    }
   throw UserError(
       fmt::format("'{}' holds no {} (plain or .gz); it should hold the four files of MNIST", folder, name));
 }

@@ -3,11 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstdio>
-#include <filesystem>
-#include <memory>
+#include <system_error>
 
 #include "graph/error.hpp"
+#include "graph/input_file.hpp"
 
 namespace lariat::data {
 
@@ -52,27 +51,21 @@ void drop_empty_columns(LabelledRows& rows) {
 }
 
 std::string read_whole_file(const std::string& file) {
-  std::error_code failure;
-  if (std::filesystem::is_directory(file, failure))
-    throw UserError(fmt::format("{}: is a folder; name a file", file));
-  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> stream(std::fopen(file.c_str(), "rb"), std::fclose);
-  if (!stream)
-    throw UserError(std::filesystem::exists(file, failure)
-                        ? fmt::format("{}: cannot be opened; check its permissions", file)
-                        : fmt::format("{}: there is no such file; check the path", file));
-  // A pipe has no size, so the size is a first guess only.
-  const uintmax_t size = std::filesystem::file_size(file, failure);
-  std::string bytes;
-  size_t filled = 0;
-  for (size_t room = failure ? size_t{1} << 16 : static_cast<size_t>(size) + 1;; room *= 2) {
-    bytes.resize(room);
-    filled += std::fread(bytes.data() + filled, 1, room - filled, stream.get());
-    if (std::ferror(stream.get()))
-      throw UserError(fmt::format("{}: cannot be read to its end; copy it again", file));
-    if (filled < room) break;
+  try {
+    return InputFile(file).rest();
+  } catch (const std::system_error& error) {
+    switch (error.code().value()) {
+      case ENOENT:
+      case ENOTDIR:
+        throw UserError(fmt::format("{}: there is no such file; check the path", file));
+      case EISDIR:
+        throw UserError(fmt::format("{}: is a folder; name a file", file));
+      case EIO:
+        throw UserError(fmt::format("{}: cannot be read to its end; copy it again", file));
+      default:
+        throw UserError(fmt::format("{}: cannot be opened; check its permissions", file));
+    }
   }
-  bytes.resize(filled);
-  return bytes;
 }
 
 }  // namespace lariat::data

@@ -1,11 +1,20 @@
 #include "frontends/data/npy.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
+#include <algorithm>
+#include <array>
+#include <bit>
 #include <charconv>
 #include <cmath>
 #include <cstring>
+#include <limits>
+#include <map>
+#include <optional>
 
+#include "frontends/data/option_table.hpp"
+#include "frontends/data/zip.hpp"
 #include "graph/error.hpp"
 
 namespace lariat::data {
@@ -33,39 +42,177 @@ Extents shape_of(const std::string& file, std::string_view text) {
     const auto [rest, error] = std::from_chars(at, end, extent);
     if (error == std::errc{}) {
       extents.push_back(extent);
-    } else if (*at != '(' && *at != ',' && *at != ' ') {
-      damaged(file, fmt::format("its shape '{}' is none", inside));
+    } else if (*at != '(' && *at != ',' && *at != ' ' && *at != 'L') {
+      damaged(file, fmt::format("its shape '{}' is none", shortened(inside)));
     }
     at = error == std::errc{} ? rest : at + 1;
   }
   return extents;
 }
 
-template <class T>
-void convert(const char* bytes, int64_t count, double* to) {
+// IEEE 754 binary16.
+double half(uint16_t bits) {
+  const int exponent = bits >> 10 & 31, fraction = bits & 1023;
+  const double size = exponent == 0   ? std::ldexp(fraction, -24)
+                      : exponent < 31 ? std::ldexp(1024 + fraction, exponent - 25)
+                      : fraction == 0 ? std::numeric_limits<double>::infinity()
+                                      : std::numeric_limits<double>::quiet_NaN();
+  return (bits & 0x8000) != 0 ? -size : size;
+}
+
+template <class T, double (*to_double)(T) = nullptr>
+void convert(const char* bytes, int64_t count, bool swapped, double* to) {
   for (int64_t i = 0; i < count; ++i) {
-    T value;
-    std::memcpy(&value, bytes + i * static_cast<int64_t>(sizeof value), sizeof value);
-    to[i] = static_cast<double>(value);
+    std::array<char, sizeof(T)> raw;
+    std::memcpy(raw.data(), bytes + i * static_cast<int64_t>(sizeof(T)), sizeof(T));
+    if (swapped) std::reverse(raw.begin(), raw.end());
+    const T value = std::bit_cast<T>(raw);
+    if constexpr (to_double != nullptr) {
+      to[i] = to_double(value);
+    } else {
+      to[i] = static_cast<double>(value);
+    }
   }
 }
 
 struct ElementType {
-  std::string_view code;
-  size_t size;
-  void (*convert)(const char*, int64_t, double*);
+  std::string_view code;  // kind and bytes, behind the byte order
+  void (*convert)(const char*, int64_t, bool, double*);
+  size_t size() const { return static_cast<size_t>(code[1] - '0'); }
 };
-constexpr ElementType element_types[] = {{"'<f8'", 8, convert<double>},  {"'<f4'", 4, convert<float>},
-                                         {"'<i8'", 8, convert<int64_t>}, {"'<i4'", 4, convert<int32_t>},
-                                         {"'<i2'", 2, convert<int16_t>}, {"'|i1'", 1, convert<int8_t>},
-                                         {"'|u1'", 1, convert<uint8_t>}, {"'|b1'", 1, convert<uint8_t>}};
+constexpr ElementType element_types[] = {
+    {"f2", convert<uint16_t, half>}, {"f4", convert<float>},    {"f8", convert<double>},
+    {"i1", convert<int8_t>},         {"i2", convert<int16_t>},  {"i4", convert<int32_t>},
+    {"i8", convert<int64_t>},        {"u1", convert<uint8_t>},  {"u2", convert<uint16_t>},
+    {"u4", convert<uint32_t>},       {"u8", convert<uint64_t>}, {"b1", convert<uint8_t>}};
+
+// The same elements by rows, from a tensor whose first index runs fastest.
+Tensor by_rows(const Tensor& columns) {
+  const Extents& extents = columns.extents();
+  if (extents.size() < 2) return columns;
+  Tensor result(f64, extents);
+  const double* const from = columns.data<double>();
+  Extents index(extents.size(), 0);
+  std::vector<int64_t> strides(extents.size(), 1);
+  for (size_t axis = 1; axis < extents.size(); ++axis) strides[axis] = strides[axis - 1] * extents[axis - 1];
+  int64_t place = 0;
+  for (double& element : result.values<double>()) {
+    element = from[place];
+    for (size_t axis = extents.size(); axis-- > 0;) {
+      place += strides[axis];
+      if (++index[axis] < extents[axis]) break;
+      place -= strides[axis] * extents[axis];
+      index[axis] = 0;
+    }
+  }
+  return result;
+}
+
+// What an archive holds, by name and without ".npy".
+using Members = std::map<std::string, std::string>;
+
+Members members_of(std::string_view bytes, const std::string& file) {
+  Members members;
+  for (auto& [name, content] : read_zip(bytes, file))
+    members.emplace(name.ends_with(".npy") ? name.substr(0, name.size() - 4) : name, std::move(content));
+  return members;
+}
+
+std::string member_name(const std::string& file, const std::string& member) {
+  return fmt::format("{} ({})", file, shortened(member));
+}
+
+// The array of the first of these names that is there, or the only array of so many dimensions.
+Tensor array_of(const Members& members, const std::string& file, std::initializer_list<const char*> names,
+                size_t dimensions, const char* what) {
+  for (const char* name : names)
+    if (const auto found = members.find(name); found != members.end())
+      return parse_npy(found->second, member_name(file, name));
+  std::vector<std::string> known, fitting;
+  std::optional<Tensor> array;
+  for (const auto& [name, bytes] : members) {
+    known.push_back(shortened(name));
+    try {
+      Tensor read = parse_npy(bytes, member_name(file, name));
+      if (read.extents().size() != dimensions) continue;
+      fitting.push_back(name);
+      array = std::move(read);
+    } catch (const UserError&) {
+      continue;  // not of numbers
+    }
+  }
+  if (fitting.size() == 1) return *array;
+  throw UserError(
+      fmt::format("{}: holds no array '{}' and {} of {} dimension{} that could be the {}; it holds {}", file,
+                  *names.begin(), fitting.empty() ? "none" : "several", dimensions,
+                  dimensions == 1 ? "" : "s", what, fmt::join(known, ", ")));
+}
+
+void check_finite(const Tensor& tensor, const std::string& file, int64_t columns) {
+  for (int64_t i = 0; i < tensor.count(); ++i)
+    if (!std::isfinite(tensor.at(i)))
+      throw UserError(fmt::format("{}: row {}, column {} is {}; every number must be finite", file,
+                                  i / columns, i % columns, tensor.at(i)));
+}
+
+// What scipy.sparse.save_npz wrote.
+void read_sparse(const Members& members, const std::string& file, LabelledRows& rows) {
+  if (members.at("format").find("csr") == std::string::npos)
+    throw UserError(fmt::format("{}: is a sparse matrix, but no CSR matrix; save matrix.tocsr()", file));
+  const auto array = [&](const char* name) {
+    const auto found = members.find(name);
+    if (found == members.end())
+      throw UserError(
+          fmt::format("{}: has no array '{}'; save it again with scipy.sparse.save_npz", file, name));
+    return parse_npy(found->second, member_name(file, name));
+  };
+  const Tensor values = array("data"), columns = array("indices"), starts = array("indptr"),
+               shape = array("shape");
+  const auto damaged = [&](bool wrong) {
+    if (wrong)
+      throw UserError(fmt::format("{}: contradicts itself; save it again with scipy.sparse.save_npz", file));
+  };
+  constexpr double most = std::numeric_limits<int32_t>::max();
+  damaged(shape.count() != 2 || !(shape.at(0) >= 1 && shape.at(0) < most) ||
+          !(shape.at(1) >= 1 && shape.at(1) <= most) || values.count() != columns.count() ||
+          starts.count() != static_cast<int64_t>(shape.at(0)) + 1 || starts.at(0) != 0 ||
+          starts.at(starts.count() - 1) != static_cast<double>(values.count()) ||
+          static_cast<double>(values.count()) > most);
+  check_finite(values, member_name(file, "data"), std::max<int64_t>(1, values.count()));
+  rows.rows = static_cast<int64_t>(shape.at(0));
+  rows.columns = static_cast<int64_t>(shape.at(1));
+  rows.row_starts.push_back(0);
+  std::vector<std::pair<int32_t, double>> row;
+  for (int64_t i = 0; i < rows.rows; ++i) {
+    damaged(!(starts.at(i + 1) >= starts.at(i)) || starts.at(i + 1) > static_cast<double>(values.count()));
+    row.clear();
+    for (auto at = static_cast<int64_t>(starts.at(i)); at < static_cast<int64_t>(starts.at(i + 1)); ++at) {
+      damaged(!(columns.at(at) >= 0 && columns.at(at) < static_cast<double>(rows.columns)));
+      row.emplace_back(static_cast<int32_t>(columns.at(at)), values.at(at));
+    }
+    std::sort(row.begin(), row.end());
+    for (size_t k = 0; k < row.size(); ++k) {
+      damaged(k > 0 && row[k].first == row[k - 1].first);
+      rows.entry_columns.push_back(row[k].first);
+      rows.values.push_back(row[k].second);
+    }
+    rows.row_starts.push_back(static_cast<int32_t>(rows.values.size()));
+  }
+}
 
 }  // namespace
 
-Tensor read_npy(const std::string& file) {
-  const std::string bytes = read_whole_file(file);
+bool is_numpy(std::string_view bytes) {
+  return bytes.starts_with("\x93NUMPY") || bytes.starts_with("PK\3\4");
+}
+
+Tensor read_npy(const std::string& file) { return parse_npy(read_whole_file(file), file); }
+
+Tensor parse_npy(std::string_view bytes, const std::string& file) {
   // Magic, version, the header's length in two bytes (version 1) or four, the header, the elements.
   if (!bytes.starts_with("\x93NUMPY") || bytes.size() < 12) damaged(file, "is no .npy file");
+  if (bytes[6] < 1 || bytes[6] > 3)
+    damaged(file, fmt::format("has format version {}, but 1 to 3 are known", static_cast<int>(bytes[6])));
   const size_t wide = bytes[6] > 1 ? 4 : 2;
   uint32_t length = 0;
   std::memcpy(&length, bytes.data() + 8, wide);
@@ -75,47 +222,72 @@ Tensor read_npy(const std::string& file) {
   const std::string_view type = entry(file, header, "descr");
   const bool by_columns = entry(file, header, "fortran_order").starts_with("True");
   const Extents extents = shape_of(file, entry(file, header, "shape"));
+  // "'<f8'": byte order, kind, bytes.
+  const std::string_view code =
+      type.size() >= 5 && type[0] == '\'' && type[4] == '\'' ? type.substr(2, 2) : "";
   for (const ElementType& known : element_types) {
-    if (!type.starts_with(known.code)) continue;
-    const int64_t count = element_count(extents);
-    if (bytes.size() - start != static_cast<size_t>(count) * known.size)
+    if (known.code != code || (type[1] == '|' ? known.size() != 1 : type[1] != '<' && type[1] != '>'))
+      continue;
+    int64_t count = 0;
+    try {
+      count = element_count(extents);
+    } catch (const UserError& error) {
+      damaged(file, error.what());
+    }
+    if ((bytes.size() - start) / known.size() != static_cast<size_t>(count) ||
+        (bytes.size() - start) % known.size() != 0)
       damaged(file, fmt::format("its header promises {} elements of {} bytes, and {} bytes follow", count,
-                                known.size, bytes.size() - start));
+                                known.size(), bytes.size() - start));
     Tensor result(f64, extents);
-    known.convert(bytes.data() + start, count, result.data<double>());
-    if (!by_columns || extents.size() < 2) return result;
-    if (extents.size() > 2) damaged(file, "it is no matrix, and column by column");
-    Tensor rows(f64, extents);
-    for (int64_t i = 0; i < extents[0]; ++i)
-      for (int64_t j = 0; j < extents[1]; ++j)
-        rows.data<double>()[i * extents[1] + j] = result.data<double>()[j * extents[0] + i];
-    return rows;
+    known.convert(bytes.data() + start, count, type[1] == '>', result.data<double>());
+    return by_columns ? by_rows(result) : result;
   }
-  damaged(file, fmt::format("it holds elements of type {}, which are no numbers in this machine's order",
-                            type.substr(0, type.find(','))));
+  damaged(file, fmt::format("it holds elements of type {}, which are no numbers that can be read",
+                            shortened(type.substr(0, type.find(',')))));
 }
 
 LabelledRows read_npy(const std::string& matrix, const std::string& labels) {
-  const Tensor x = read_npy(matrix), y = read_npy(labels);
-  if (x.extents().size() != 2 || x.count() == 0)
-    throw UserError(fmt::format("{}: is {}; it must be a matrix [rows, columns]", matrix, text(x.extents())));
-  const int64_t rows = x.extents()[0], columns = x.extents()[1];
+  LabelledRows result;
+  const std::string bytes = read_whole_file(matrix);
+  const bool archive = !bytes.starts_with("\x93NUMPY") && is_numpy(bytes);
+  const Members members = archive ? members_of(bytes, matrix) : Members{};
+  if (members.contains("indptr") && members.contains("format")) {
+    read_sparse(members, matrix, result);
+  } else {
+    const Tensor x =
+        archive ? array_of(members, matrix, {"X", "x", "data"}, 2, "matrix") : parse_npy(bytes, matrix);
+    if (x.extents().size() != 2 || x.count() == 0)
+      throw UserError(
+          fmt::format("{}: is {}; it must be a matrix [rows, columns]", matrix, text(x.extents())));
+    result.rows = x.extents()[0], result.columns = x.extents()[1];
+    check_finite(x, matrix, result.columns);
+    result.values.assign(x.data<double>(), x.data<double>() + x.count());
+  }
+  result.file = labels.empty() ? matrix : labels;
+  const auto labels_of = [&](const Members& of) {
+    return array_of(of, result.file, {"y", "labels", "target"}, 1, "labels");
+  };
+  Tensor y;
+  if (!labels.empty()) {
+    const std::string content = read_whole_file(labels);
+    const bool packed = !content.starts_with("\x93NUMPY") && is_numpy(content);
+    y = packed ? labels_of(members_of(content, labels)) : parse_npy(content, labels);
+  } else if (archive && !members.contains("indptr")) {
+    y = labels_of(members);
+  } else {
+    throw UserError(
+        fmt::format("{}: a matrix has no labels; name their file with --labels FILE.npy", matrix));
+  }
+  const int64_t rows = result.rows;
   if (y.count() != rows || y.extents().empty() || y.extents()[0] != rows)
-    throw UserError(fmt::format("{}: is {}, but {} has {} rows; there must be one label a row", labels,
+    throw UserError(fmt::format("{}: is {}, but {} has {} rows; there must be one label a row", result.file,
                                 text(y.extents()), matrix, rows));
-  for (int64_t i = 0; i < x.count(); ++i)
-    if (!std::isfinite(x.at(i)))
-      throw UserError(fmt::format("{}: row {}, column {} is {}; every number must be finite", matrix,
-                                  i / columns, i % columns, x.at(i)));
   for (int64_t i = 0; i < rows; ++i)
     if (!std::isfinite(y.at(i)))
-      throw UserError(fmt::format("{}: the label of row {} is {}; it must be finite", labels, i, y.at(i)));
-  LabelledRows result;
-  result.rows = rows, result.columns = columns;
-  result.values.assign(x.data<double>(), x.data<double>() + x.count());
+      throw UserError(
+          fmt::format("{}: the label of row {} is {}; it must be finite", result.file, i, y.at(i)));
   result.labels.assign(y.data<double>(), y.data<double>() + rows);
   for (int64_t i = 0; i < rows; ++i) result.places.push_back(i);
-  result.file = labels;
   result.unit = "row";
   return result;
 }

@@ -14,7 +14,6 @@ using nlohmann::ordered_json;
 
 void Checkpoint::save(const std::string& file) const {
   Store out = store;
-  write_format(out, checkpoint_format);
   ordered_json epochs = ordered_json::array();
   for (const EpochReport& epoch : history) epochs.push_back(ordered_json::parse(to_json(epoch)));
   auto& notes = out.metadata();
@@ -22,6 +21,7 @@ void Checkpoint::save(const std::string& file) const {
   notes["progress"] = to_json(state);
   notes["history"] = epochs.dump();
   notes["train_examples"] = fmt::format("{}", train_examples);
+  seal(out, checkpoint_format);
   out.save(file);
 }
 

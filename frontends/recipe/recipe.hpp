@@ -24,6 +24,8 @@ class Recipe {
  public:
   /// Throws UserError with file, line, key and range for what is not as it should be.
   static Recipe load(const std::string& file);
+  /// The text of such a file.
+  static std::string read(const std::string& file);
   /// `name` stands for the file in messages.
   static Recipe parse(std::string_view toml, const std::string& name);
   /// What to_json wrote.

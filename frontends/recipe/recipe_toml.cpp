@@ -1,12 +1,11 @@
 #include <fmt/format.h>
 
 #include <toml++/toml.h>
-#include <filesystem>
-#include <fstream>
-#include <sstream>
+#include <system_error>
 
 #include "frontends/recipe/recipe.hpp"
 #include "graph/error.hpp"
+#include "graph/input_file.hpp"
 
 namespace lariat {
 
@@ -180,17 +179,22 @@ class TomlReader {
 
 Recipe Recipe::parse(std::string_view toml, const std::string& name) { return TomlReader(name).read(toml); }
 
-Recipe Recipe::load(const std::string& file) {
-  std::error_code none;
-  if (std::filesystem::is_directory(file, none))
-    throw UserError(fmt::format("'{}': is a folder; name a recipe in it", file));
-  if (!std::filesystem::is_regular_file(file, none))
-    throw UserError(fmt::format("'{}': there is no such recipe; check the path", file));
-  std::ifstream stream(file, std::ios::binary);
-  std::ostringstream text;
-  text << stream.rdbuf();
-  if (!stream) throw UserError(fmt::format("'{}': cannot be read; check its permissions", file));
-  return parse(text.str(), file);
+std::string Recipe::read(const std::string& file) {
+  try {
+    return InputFile(file).rest();
+  } catch (const std::system_error& error) {
+    switch (error.code().value()) {
+      case ENOENT:
+      case ENOTDIR:
+        throw UserError(fmt::format("'{}': there is no such recipe; check the path", file));
+      case EISDIR:
+        throw UserError(fmt::format("'{}': is a folder; name a recipe in it", file));
+      default:
+        throw UserError(fmt::format("'{}': cannot be read; check its permissions", file));
+    }
+  }
 }
+
+Recipe Recipe::load(const std::string& file) { return parse(read(file), file); }
 
 }  // namespace lariat

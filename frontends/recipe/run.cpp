@@ -2,10 +2,9 @@
 
 #include <fmt/format.h>
 
-#include <filesystem>
-
 #include "frontends/recipe/checkpoint.hpp"
 #include "frontends/recipe/saved_model.hpp"
+#include "graph/atomic_file.hpp"
 #include "graph/error.hpp"
 
 namespace lariat {
@@ -143,8 +142,7 @@ void TrainingRun::Implementation::save_model() {
 }
 
 std::string checkpoint_of(const std::string& out) {
-  std::error_code none;
-  return out.empty() || std::filesystem::is_other(out, none) ? "" : out + ".checkpoint";
+  return out.empty() || is_written_in_place(out) ? "" : out + ".checkpoint";
 }
 
 TrainingRun::TrainingRun(Recipe recipe, RunOptions options) {

@@ -113,6 +113,10 @@ std::vector<Prediction> SavedModel::predict(const data::Dataset& dataset) {
 data::Dataset SavedModel::load_data(const std::string& folder, data::Split split,
                                     const std::vector<std::string>& held_out) const {
   Recipe with = recipe();
+  // Nothing is read because a file names it.
+  if (folder.empty())
+    throw UserError(
+        fmt::format("there are no data to measure '{}' on; give their folder with --data", file_));
   if (!held_out.empty()) with.set("data.held_out", join_words(held_out));
   const Corpus corpus(with.data(), with.table("data").kind, folder);
   if (split == data::Split::validation && !corpus.validates())

@@ -28,8 +28,8 @@ class SavedModel {
   Prediction recognize(const speech::Audio& audio);
   std::vector<Prediction> predict(const data::Dataset& dataset);
 
-  /// A split of the recipe's data, as the model takes it; `folder` stands in for the recipe's path where it
-  /// is not empty, and `held_out` for its speakers. Recordings too short for the model are skipped.
+  /// A split of the data in `folder`, of the kind that the recipe has, as the model takes it; `held_out`
+  /// stands in for the recipe's speakers. Recordings too short for the model are skipped.
   data::Dataset load_data(const std::string& folder, data::Split split = data::Split::test,
                           const std::vector<std::string>& held_out = {}) const;
   Evaluation evaluate(const data::Dataset& dataset, int threads = 0);

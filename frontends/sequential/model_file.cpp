@@ -8,6 +8,7 @@
 #include "frontends/sequential/op_fingerprint.hpp"
 #include "graph/error.hpp"
 #include "graph/op_def.hpp"
+#include "graph/random.hpp"
 #include "graph/registry.hpp"
 #include "ops/plugin/loader.hpp"
 
@@ -17,9 +18,25 @@ using nlohmann::ordered_json;
 
 namespace {
 
-constexpr const char* hash_note = "tensor_hash";
+// The hash of the tensors and of every other note, and that of the tensors alone in version 1.
+constexpr const char *hash_note = "hash", *tensor_hash_note = "tensor_hash";
 
-std::string hash_of(const Store& store) { return fmt::format("{:016x}", store.hash()); }
+uint64_t hash_of_all(const Store& store) {
+  uint64_t hash = store.hash();
+  const auto add = [&](const std::string& text) {
+    // The length keeps ("ab", "c") and ("a", "bc") apart.
+    const uint64_t length = text.size();
+    hash = hash_bytes(text.data(), text.size(), hash_bytes(&length, sizeof length, hash));
+  };
+  for (const auto& [name, note] : store.metadata()) {
+    if (name == hash_note) continue;
+    add(name);
+    add(note);
+  }
+  return hash;
+}
+
+std::string written(uint64_t hash) { return fmt::format("{:016x}", hash); }
 
 // What is written nests three deep: a recipe, its list of layers, a layer. The library that reads it writes
 // it again by recursion.
@@ -122,10 +139,10 @@ void check_plugins(const Store& store, const std::string& file, std::vector<std:
 
 }  // namespace
 
-void write_format(Store& store, const char* format) {
+void seal(Store& store, const char* format) {
   store.metadata()["format"] = format;
   store.metadata()["format_version"] = format_version;
-  store.metadata()[hash_note] = hash_of(store);
+  store.metadata()[hash_note] = written(hash_of_all(store));
 }
 
 void check_format(const Store& store, const char* format, const std::string& file) {
@@ -143,14 +160,16 @@ void check_format(const Store& store, const char* format, const std::string& fil
                                 model ? "model" : "checkpoint",
                                 model ? "lariat train or Sequential::save" : "an unfinished lariat train"));
   }
-  if (note("format_version") != format_version)
-    throw UserError(
-        fmt::format("'{}' has format version {}, this program reads version {}; use the Lariat that wrote it",
-                    file, note("format_version"), format_version));
-  // Files that other programs wrote have no hash.
-  if (const std::string hash = note(hash_note); !hash.empty() && hash != hash_of(store))
-    throw UserError(
-        fmt::format("'{}' is damaged: its tensors are not those that were saved; copy it again", file));
+  const std::string version = note("format_version");
+  if (version != format_version && version != "1")
+    throw UserError(fmt::format(
+        "'{}' has format version {}, this program reads versions 1 and {}; use the Lariat that wrote it",
+        file, version, format_version));
+  // Files of version 1 that other programs wrote have no hash.
+  const std::string noted = note(version == "1" ? tensor_hash_note : hash_note);
+  const bool unknown = version == "1" && noted.empty();
+  if (!unknown && noted != written(version == "1" ? store.hash() : hash_of_all(store)))
+    throw UserError(fmt::format("'{}' is damaged: it does not hold what was saved; copy it again", file));
 }
 
 const std::string& note_of(const Store& store, const std::string& name, const std::string& file) {
@@ -163,7 +182,6 @@ const std::string& note_of(const Store& store, const std::string& name, const st
 }
 
 void write_header(Store& store, const ModelHeader& header) {
-  write_format(store, model_format);
   auto& notes = store.metadata();
   notes["layers"] = to_json(header.layers);
   if (const ordered_json plugins = plugins_of(header.layers); !plugins.empty())

@@ -14,11 +14,12 @@ struct ModelHeader {
 /// The notes that make a store a model file or a checkpoint.
 inline constexpr const char* model_format = "lariat model";
 inline constexpr const char* checkpoint_format = "lariat checkpoint";
-inline constexpr const char* format_version = "1";
-/// Also notes the hash of the tensors, which must all be there.
-void write_format(Store& store, const char* format);
-/// Throws UserError naming the file where `store` is not of that format and version, or its tensors have
-/// another hash than was noted.
+inline constexpr const char* format_version = "2";
+/// Notes the format, and the hash of all tensors and notes: the last thing before `store` is saved.
+void seal(Store& store, const char* format);
+/// Throws UserError naming the file where `store` is not of that format and version, or holds anything else
+/// than what was sealed. Files of version 1 load too: their hash, where they have one, is of the tensors
+/// alone, so that damage to their notes may pass; saving them again mends that.
 void check_format(const Store& store, const char* format, const std::string& file);
 /// The note of that name. Throws UserError naming the file where it is missing or its JSON is nested deeper
 /// than any that is written.

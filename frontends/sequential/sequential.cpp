@@ -304,6 +304,7 @@ void Sequential::save(const std::string& file, const std::map<std::string, std::
   for (const auto& [name, tensor] : tensors) out.set(name, tensor);
   write_header(out, {self_->layers, self_->shape});
   check_finite(out, "the model");
+  seal(out, model_format);
   out.save(file);
 }
 

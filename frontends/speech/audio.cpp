@@ -10,12 +10,14 @@
 #include <cmath>
 #include <cstdio>
 #include <cstring>
-#include <filesystem>
-#include <fstream>
 #include <memory>
+#include <optional>
+#include <system_error>
 
+#include "frontends/speech/audio_chunks.hpp"
 #include "graph/atomic_file.hpp"
 #include "graph/error.hpp"
+#include "graph/input_file.hpp"
 
 namespace lariat::speech {
 
@@ -27,75 +29,108 @@ static_assert(std::endian::native == std::endian::little,
 constexpr float int16_scale = 32768;
 constexpr sf_count_t block_frames = 1 << 16;
 
-using SoundFile = std::unique_ptr<SNDFILE, int (*)(SNDFILE*)>;
+// An audio file in memory, as libsndfile reads it.
+struct Recording {
+  std::string bytes;
+  size_t at = 0;
+  SF_INFO info = {};
+  std::unique_ptr<SNDFILE, int (*)(SNDFILE*)> sound{nullptr, sf_close};
+};
 
-SoundFile open_audio(const std::string& file, SF_INFO& info) {
-  std::error_code none;
-  const auto status = std::filesystem::status(file, none);
-  if (!std::filesystem::exists(status)) {
-    throw UserError(fmt::format("{}: there is no such file; check the path", file));
+sf_count_t length_of(void* data) {
+  return static_cast<sf_count_t>(static_cast<Recording*>(data)->bytes.size());
+}
+sf_count_t position_of(void* data) { return static_cast<sf_count_t>(static_cast<Recording*>(data)->at); }
+sf_count_t seek(sf_count_t offset, int from, void* data) {
+  auto& recording = *static_cast<Recording*>(data);
+  const sf_count_t start = from == SEEK_SET ? 0 : from == SEEK_CUR ? position_of(data) : length_of(data);
+  recording.at = static_cast<size_t>(std::clamp<sf_count_t>(start + offset, 0, length_of(data)));
+  return position_of(data);
+}
+sf_count_t read(void* to, sf_count_t count, void* data) {
+  auto& recording = *static_cast<Recording*>(data);
+  count = std::clamp<sf_count_t>(length_of(data) - position_of(data), 0, count);
+  std::memcpy(to, recording.bytes.data() + recording.at, static_cast<size_t>(count));
+  recording.at += static_cast<size_t>(count);
+  return count;
+}
+sf_count_t write_nothing(const void*, sf_count_t, void*) { return 0; }
+
+std::string bytes_of(const std::string& file) {
+  try {
+    return InputFile(file).rest();
+  } catch (const std::system_error& error) {
+    switch (error.code().value()) {
+      case ENOENT:
+      case ENOTDIR:
+        throw UserError(fmt::format("{}: there is no such file; check the path", file));
+      case EISDIR:
+        throw UserError(fmt::format("{}: is a folder; name an audio file in it", file));
+      default:
+        throw UserError(
+            fmt::format("{}: cannot be read ({}); check its permissions", file, error.code().message()));
+    }
   }
-  if (std::filesystem::is_directory(status)) {
-    throw UserError(fmt::format("{}: is a folder; name an audio file in it", file));
-  }
-  if (std::filesystem::file_size(file, none) == 0 && !none) {
+}
+
+// `file` names it in messages.
+std::unique_ptr<Recording> open_audio(std::string bytes, const std::string& file) {
+  if (bytes.empty())
     throw UserError(fmt::format("{}: the file is empty; record it again or leave it out", file));
-  }
-  SoundFile sound(sf_open(file.c_str(), SFM_READ, &info), sf_close);
-  if (!sound) {
+  auto recording = std::make_unique<Recording>();
+  recording->bytes = std::move(bytes);
+  SF_VIRTUAL_IO access{length_of, seek, read, write_nothing, position_of};
+  recording->sound.reset(sf_open_virtual(&access, SFM_READ, &recording->info, recording.get()));
+  if (!recording->sound) {
     std::string reason = sf_strerror(nullptr);
     while (!reason.empty() && (reason.back() == '.' || reason.back() == '\n')) reason.pop_back();
     throw UserError(
         fmt::format("{}: cannot be read as audio ({}); give WAV, FLAC, AIFF or SPHERE", file, reason));
   }
-  if (info.samplerate > highest_sample_rate) {
+  if (recording->info.samplerate > highest_sample_rate) {
     throw UserError(
         fmt::format("{}: says {} Hz, but audio has at most {} Hz; repair the file or leave it out", file,
-                    info.samplerate, highest_sample_rate));
+                    recording->info.samplerate, highest_sample_rate));
   }
-  return sound;
+  return recording;
 }
 
-// libsndfile quietly shortens a WAV or AIFF file that holds less data than its header promises; its log
-// tells, as "data : 8000 (should be 4000)". A length of 0 or near 2³¹ is what programs write that cannot know
-// it.
-void check_complete(SNDFILE* sound, const std::string& file) {
-  char log[4096] = {};
-  sf_command(sound, SFC_GET_LOG_INFO, log, sizeof log);
-  for (const char* chunk : {"data : ", "SSND : "}) {
-    const char* line = std::strstr(log, chunk);
-    unsigned promised = 0, present = 0;
-    if (line == nullptr || std::sscanf(line + 7, "%u (should be %u)", &promised, &present) != 2) continue;
-    if (promised > present && promised < 0x7f000000) {
-      throw UserError(fmt::format("{}: damaged: {} of {} bytes are there; copy it again or leave it out",
-                                  file, present, promised));
-    }
-  }
+// libsndfile quietly shortens a WAV or AIFF file that holds less data than its header promises.
+void check_complete(const Recording& recording, const std::string& file) {
+  const std::optional<SampleBytes> bytes = sample_bytes(recording.bytes);
+  if (bytes && bytes->present < bytes->promised)
+    throw UserError(fmt::format("{}: damaged: {} of {} bytes are there; copy it again or leave it out", file,
+                                bytes->present, bytes->promised));
 }
 
 // How many frames the header promises. A SPHERE header is text that libsndfile does not hold against the
 // file's size.
-sf_count_t promised_frames(const std::string& file, const SF_INFO& info) {
-  if ((info.format & SF_FORMAT_TYPEMASK) != SF_FORMAT_NIST) return info.frames;
-  std::string header(1024, '\0');
-  std::ifstream(file, std::ios::binary).read(header.data(), static_cast<std::streamsize>(header.size()));
+sf_count_t promised_frames(const Recording& recording) {
+  if ((recording.info.format & SF_FORMAT_TYPEMASK) != SF_FORMAT_NIST) return recording.info.frames;
+  const std::string header = recording.bytes.substr(0, 1024);
   const size_t field = header.find("sample_count -i ");
   sf_count_t count = 0;
   if (field == header.npos || std::sscanf(header.c_str() + field + 16, "%" SCNd64, &count) != 1)
-    return info.frames;
-  return std::max(count, info.frames);
+    return recording.info.frames;
+  return std::max(count, recording.info.frames);
 }
 
 }  // namespace
 
 Audio read_audio(const std::string& file, int sample_rate, std::vector<std::string>* notices) {
-  SF_INFO info = {};
-  const SoundFile sound = open_audio(file, info);
-  check_complete(sound.get(), file);
+  return decode_audio(bytes_of(file), file, sample_rate, notices);
+}
+
+Audio decode_audio(std::string bytes, const std::string& file, int sample_rate,
+                   std::vector<std::string>* notices) {
+  const std::unique_ptr<Recording> recording = open_audio(std::move(bytes), file);
+  check_complete(*recording, file);
+  const SF_INFO& info = recording->info;
+  SNDFILE* const sound = recording->sound.get();
   Audio audio{{}, info.samplerate, file};
   // Block by block, because a damaged header can promise more frames than memory holds.
   std::vector<float> block(static_cast<size_t>(block_frames * info.channels));
-  while (const sf_count_t frames = sf_readf_float(sound.get(), block.data(), block_frames)) {
+  while (const sf_count_t frames = sf_readf_float(sound, block.data(), block_frames)) {
     for (sf_count_t frame = 0; frame < frames; ++frame) {
       double sum = 0;
       for (int channel = 0; channel < info.channels; ++channel) sum += block[frame * info.channels + channel];
@@ -103,8 +138,8 @@ Audio read_audio(const std::string& file, int sample_rate, std::vector<std::stri
     }
   }
   const auto count = static_cast<sf_count_t>(audio.samples.size());
-  const sf_count_t promised = promised_frames(file, info);
-  if (sf_error(sound.get()) != SF_ERR_NO_ERROR || (promised != SF_COUNT_MAX && count < promised)) {
+  const sf_count_t promised = promised_frames(*recording);
+  if (sf_error(sound) != SF_ERR_NO_ERROR || (promised != SF_COUNT_MAX && count < promised)) {
     throw UserError(fmt::format("{}: damaged: {} of {} samples can be read; copy it again or leave it out",
                                 file, count, promised));
   }
@@ -137,11 +172,7 @@ Audio read_audio(const std::string& file, int sample_rate, std::vector<std::stri
   return audio;
 }
 
-int sample_rate_of(const std::string& file) {
-  SF_INFO info = {};
-  open_audio(file, info);
-  return info.samplerate;
-}
+int sample_rate_of(const std::string& file) { return open_audio(bytes_of(file), file)->info.samplerate; }
 
 std::vector<float> resample(const std::vector<float>& samples, double ratio, bool best) {
   const auto count = std::max<size_t>(1, std::llround(static_cast<double>(samples.size()) * ratio));

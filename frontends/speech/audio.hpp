@@ -21,6 +21,10 @@ inline constexpr int highest_sample_rate = 768000;
 /// or infinite samples.
 Audio read_audio(const std::string& file, int sample_rate = 0, std::vector<std::string>* notices = nullptr);
 
+/// The same of what `bytes` hold; `file` stands for it in messages.
+Audio decode_audio(std::string bytes, const std::string& file, int sample_rate = 0,
+                   std::vector<std::string>* notices = nullptr);
+
 /// The sample rate in the header of an audio file, in Hz; throws UserError where there is none.
 int sample_rate_of(const std::string& file);
 

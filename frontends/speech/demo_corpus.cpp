@@ -2,10 +2,8 @@
 
 #include <fmt/format.h>
 #include <tbb/parallel_for.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cmath>
 #include <filesystem>
 #include <fstream>
@@ -52,34 +50,14 @@ struct Clip {
   int voice = 0, digit = 0, variation = 0;
 };
 
-// A folder for what espeak-ng writes, gone with the object.
-struct Workspace {
-  fs::path path;
-  Workspace() {
-    static std::atomic<unsigned> counter{0};
-    path = fs::temp_directory_path() / fmt::format("lariat-demo-{}-{}", getpid(), counter++);
-    std::error_code failure;
-    fs::create_directories(path, failure);
-    if (failure)
-      throw UserError(fmt::format("cannot create '{}': {}; set TMPDIR", path.string(), failure.message()));
-  }
-  Workspace(const Workspace&) = delete;
-  Workspace& operator=(const Workspace&) = delete;
-  ~Workspace() {
-    std::error_code none;
-    fs::remove_all(path, none);
-  }
-};
-
 std::string read_text(const fs::path& file) {
   std::ifstream stream(file, std::ios::binary);
   return {std::istreambuf_iterator<char>(stream), {}};
 }
 
-int run_espeak(const DemoCorpusOptions& options, Names arguments, const fs::path& output) {
+Ran run_espeak(const DemoCorpusOptions& options, Names arguments) {
   arguments.insert(arguments.begin(), options.program);
-  return run_program(arguments, output.string(),
-                     "install it (apt-get install espeak-ng) or train on real recordings");
+  return run_program(arguments, "install it (apt-get install espeak-ng) or train on real recordings");
 }
 
 // Those of `wanted` that this espeak-ng has: it speaks an unknown variant with its plain voice, without a
@@ -122,7 +100,7 @@ void trim_ends(Audio& audio) {
   audio.samples = std::vector<float>(begin, end);
 }
 
-void make_clip(const fs::path& folder, const fs::path& scratch, const Voice& voice, const Clip& clip,
+void make_clip(const fs::path& folder, const Voice& voice, const Clip& clip,
                const DemoCorpusOptions& options) {
   const int index = clip.variation + (voice.test ? 0 : first_train_index);
   const std::string name = fmt::format("{}_{}_{}.wav", clip.digit, voice.speaker(), index);
@@ -130,19 +108,19 @@ void make_clip(const fs::path& folder, const fs::path& scratch, const Voice& voi
                             static_cast<uint32_t>(clip.variation * 10 + clip.digit));
   const int pitch = 30 + static_cast<int>(random.below(41)), speed = 120 + static_cast<int>(random.below(81));
   const std::string& word = words[static_cast<size_t>(clip.digit)];
-  const std::string spoken = (scratch / name).string(), accented = voice.accent + "+" + voice.variant;
-  const Names arguments = {"-v", accented, "-p", fmt::format("{}", pitch), "-s", fmt::format("{}", speed),
-                           "-w", spoken,   word};
-  if (const int status = run_espeak(options, arguments, "/dev/null"); status != 0) {
+  const std::string accented = voice.accent + "+" + voice.variant;
+  const Names arguments = {
+      "-v", accented, "-p", fmt::format("{}", pitch), "-s", fmt::format("{}", speed), "--stdout", word};
+  Ran spoken = run_espeak(options, arguments);
+  if (spoken.status != 0) {
     throw JobError(
         fmt::format("{} ended with status {} while saying '{}' as {}; check that it works on its own",
-                    options.program, status, word, accented));
+                    options.program, spoken.status, word, accented));
   }
-  Audio audio = read_audio(spoken, options.sample_rate);
+  Audio audio = decode_audio(std::move(spoken.output), name, options.sample_rate);
   trim_ends(audio);
   add_noise(audio, options.noise_snr, random);
   write_wav((folder / name).string(), audio);
-  fs::remove(spoken);
 }
 
 std::string describe(const DemoCorpusOptions& options, const std::vector<Voice>& voices, bool complete) {
@@ -184,10 +162,7 @@ DemoCorpus generate_demo_corpus(const std::string& folder, const DemoCorpusOptio
   check_range("variations", options.variations, 1, 1000);
   check_range("sample_rate", options.sample_rate, 4000, 48000);
   check_range("noise_snr", options.noise_snr, 0, 100);
-  const Workspace scratch;
-  const fs::path voice_file = scratch.path / "voices.txt";
-  run_espeak(options, {"--voices=variant"}, voice_file);
-  const std::string voice_list = read_text(voice_file);
+  const std::string voice_list = run_espeak(options, {"--voices=variant"}).output;
   const Names for_training = available(train_variants, voice_list),
               for_test = available(test_variants, voice_list);
   if (for_training.empty() || for_test.empty()) {
@@ -217,7 +192,7 @@ DemoCorpus generate_demo_corpus(const std::string& folder, const DemoCorpusOptio
   std::mutex mutex;
   size_t done = 0;
   tbb::parallel_for(size_t{0}, clips.size(), [&](size_t i) {
-    make_clip(folder, scratch.path, voices[static_cast<size_t>(clips[i].voice)], clips[i], options);
+    make_clip(folder, voices[static_cast<size_t>(clips[i].voice)], clips[i], options);
     const std::lock_guard lock(mutex);
     ++done;
     if (progress) progress(done, clips.size());
