@@ -227,7 +227,8 @@ TEST_CASE("audio: whether a WAV is whole is read from its chunks, wherever and h
   const auto refusal = [&](const std::string& bytes) -> std::string {
     write_file(file, bytes);
     try {
-      CHECK(read_audio(file).samples.size() == 4000);
+      const size_t count = read_audio(file).samples.size();
+      CHECK(count == 4000);
       return "";
     } catch (const UserError& error) {
       return error.what();

@@ -168,3 +168,30 @@ TEST_CASE("idx: the real MNIST") {
   CHECK(test.classes.size() == 10);
   CHECK(load_idx(std::string(data) + "/mnist", Split::train, 5000).examples.size() == 55000);
 }
+
+TEST_CASE("idx: both spellings of the four files, each plain or packed") {
+  for (const char* ending : {"", ".gz"}) {
+    const TemporaryFolder folder;
+    write_mnist(folder);
+    const Dataset written = load_idx(folder.text(), Split::test);
+    std::vector<fs::path> files;
+    for (const auto& entry : fs::directory_iterator(folder.path())) files.push_back(entry.path());
+    for (const fs::path& file : files) {
+      std::string name = file.filename().string();
+      name = name.substr(0, name.find(".gz"));
+      name.replace(name.rfind("-idx"), 1, ".");
+      const IdxArray array = read_idx(file.string());
+      std::vector<uint32_t> extents(array.extents.begin(), array.extents.end());
+      const std::string bytes = idx_bytes(extents, std::string(array.bytes.begin(), array.bytes.end()));
+      fs::remove(file);
+      *ending == '\0' ? write_file(folder / name, bytes) : write_gz(folder / (name + ending), bytes);
+    }
+    CHECK(fs::exists(folder / ("t10k-images.idx3-ubyte" + std::string(ending))));
+    const Dataset dotted = load_idx(folder.text(), Split::test);
+    REQUIRE(dotted.examples.size() == written.examples.size());
+    for (size_t i = 0; i < dotted.examples.size(); ++i) {
+      CHECK(dotted.examples[i].values == written.examples[i].values);
+      CHECK(dotted.examples[i].label == written.examples[i].label);
+    }
+  }
+}

@@ -1,5 +1,6 @@
 // Lariat as it is installed, in another place than it was installed to: the page docs/write_an_op.md, as
 // printed, and what `lariat plugin new` writes, with each compiler.
+#include <algorithm>
 #include <sstream>
 
 #include "graph/registry.hpp"
@@ -184,6 +185,48 @@ TEST_CASE(
   CHECK(run.status == 0);
   CHECK(run.out.find("FAULT") == std::string::npos);
   CHECK(run.out.find("not run") == std::string::npos);
+}
+
+TEST_CASE("installed: programs link with what pkg-config says, and headers are in nobody's way") {
+  if (!have_tools()) return;
+  const testing::TemporaryFolder folder;
+  testing::write_file(folder / "recipe.cpp",
+                      "#include <cstdio>\n#include <frontends/recipe/recipe.hpp>\n"
+                      "int main(int, char** words) {"
+                      " std::puts(lariat::Recipe::load(words[1]).to_json().c_str()); }\n");
+  // A program with folders of its own that are called as Lariat's are.
+  fs::create_directories(folder.path() / "own/graph");
+  fs::create_directories(folder.path() / "own/ops");
+  testing::write_file(folder / "own/graph/graph.hpp", "inline int own_graph = 3;\n");
+  testing::write_file(folder / "own/ops/ops.hpp", "inline int own_ops = 4;\n");
+  testing::write_file(folder / "own.cpp",
+                      "#include <lariat/frontends/sequential/sequential.hpp>\n#include <lariat/lariat.hpp>\n"
+                      "#include <graph/graph.hpp>\n#include <ops/ops.hpp>\n"
+                      "int main() { lariat::Graph graph; return own_graph + own_ops - 7 + graph.size(); }\n");
+  const auto run =
+      shell("cd '" + folder.text() +
+                "'\n"
+                "for how in '' --static; do\n"
+                "  g++ -std=c++20 recipe.cpp $(pkg-config $how --cflags --libs lariat) -o recipe\n"
+                "  ./recipe '" LARIAT_SOURCE_ROOT
+                "/examples/demo.toml' | grep -q '\"kind\":\"demo\"'\n"
+                "done\n"
+                "g++ -std=c++20 own.cpp $(pkg-config --cflags lariat) -Iown $(pkg-config --libs lariat) -o "
+                "own\n./own\n"
+                "cd '" +
+                installation().prefix +
+                "/include'\nls\n"
+                "find . -name '*.hpp' | while read -r header; do\n"
+                "  if grep -nE '#include \"(graph|ops|autodiff|frontends)/' \"$header\"; then exit 1; fi\n"
+                "done\n"
+                "test ! -e lariat/frontends/cli && test ! -e lariat/graph/passes/rewrite.hpp\n"
+                "pkg-config --cflags lariat | tr ' ' '\\n' | grep '^-I'\n",
+            installation().environment);
+  CAPTURE(run.out);
+  CAPTURE(run.err);
+  CHECK(run.status == 0);
+  CHECK(run.out.starts_with("lariat\n-I"));  // one folder, and one -I
+  CHECK(std::count(run.out.begin(), run.out.end(), '\n') == 2);
 }
 
 TEST_CASE("installed: plugin new refuses names and folders") {

@@ -69,6 +69,7 @@ class ZipReader {
   std::pair<uint64_t, uint64_t> directory() const {
     const size_t end = bytes_.rfind("PK\5\6");
     if (end == bytes_.npos) damaged();
+    part(end, 22);
     uint64_t count = number(end + 10, 2), at = number(end + 16, 4);
     if ((count == 0xffff || at == 0xffffffff) && end >= 20 && number(end - 20, 4) == 0x07064b50) {
       const uint64_t wide = number(end - 12, 8);

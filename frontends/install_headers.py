@@ -1,0 +1,39 @@
+#!/usr/bin/env python3
+"""Installs the headers that programs include, and those that these include, below lariat/ alone: in the sources
+they include each other as "graph/graph.hpp", when installed as "lariat/graph/graph.hpp".
+
+install_headers.py SOURCE_ROOT INCLUDE_FOLDER HEADER…; of a folder, its headers are meant.
+"""
+import os
+import re
+import sys
+
+INCLUDE = re.compile(r'^#include "((?:graph|ops|autodiff|frontends)/[^"]+)"', re.MULTILINE)
+
+
+def main(root, folder, names):
+    if not os.path.isabs(folder):
+        folder = os.path.join(os.environ['MESON_INSTALL_DESTDIR_PREFIX'], folder)
+    waiting = []
+    for name in names:
+        path = os.path.join(root, name)
+        found = sorted(os.listdir(path)) if os.path.isdir(path) else [None]
+        waiting += [os.path.join(name, file) if file else name for file in found
+                    if not file or file.endswith('.hpp')]
+    done = set()
+    while waiting:
+        name = waiting.pop()
+        if name in done:
+            continue
+        done.add(name)
+        with open(os.path.join(root, name), encoding='utf-8') as file:
+            text = file.read()
+        waiting += INCLUDE.findall(text)
+        # What stands in examples/include/lariat is lariat/ itself.
+        target = os.path.join(folder, 'lariat', name.removeprefix('examples/include/lariat/'))
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        with open(target, 'w', encoding='utf-8') as file:
+            file.write(INCLUDE.sub(r'#include "lariat/\1"', text))
+
+
+main(sys.argv[1], sys.argv[2], sys.argv[3:])

@@ -1,0 +1,107 @@
+// What reads files and texts that anybody may have written, a few lines each.
+#include "frontends/data/idx.hpp"
+#include "frontends/data/libsvm.hpp"
+#include "frontends/data/npy.hpp"
+#include "frontends/data/zip.hpp"
+#include "frontends/recipe/checkpoint.hpp"
+#include "frontends/recipe/run.hpp"
+#include "frontends/recipe/saved_model.hpp"
+#include "frontends/sequential/model_file.hpp"
+#include "graph/error.hpp"
+#include "graph/graph.hpp"
+#include "graph/parse.hpp"
+#include "graph/print.hpp"
+#include "ops/ops.hpp"
+#include "tests/files.hpp"
+#include "tests/fuzz/fuzz.hpp"
+#include "tests/toy_runs.hpp"
+
+namespace lariat::testing {
+
+namespace {
+
+using Seeds = std::vector<std::string>;
+
+// A small model and the checkpoint of its training.
+const Seeds& trained_files() {
+  static const Seeds files = [] {
+    const TemporaryFolder folder;
+    const std::string out = folder / "m";
+    Recipe recipe = recipe_of(speech_recipe);
+    recipe.set({{"training.epochs", "1"}, {"features.num_mel_bins", "4"}, {"layers.1.units", "1"}});
+    TrainingRun(recipe, {.data = write_digits(folder, 6), .out = out}).run();
+    return Seeds{read_file(out), read_file(checkpoint_of(out))};
+  }();
+  return files;
+}
+
+// The same tensors and notes with the hash that they should have: what is behind it is to be reached.
+std::string sealed(const std::string& input, const char* format) {
+  Store store = Store::load(file_with(input));
+  seal(store, format);
+  const TemporaryFolder folder;
+  store.save(folder / "s");
+  return read_file(folder / "s");
+}
+
+std::string wave() {
+  const TemporaryFolder folder;
+  speech::write_wav(folder / "a.wav", noisy_tone(1, 1, 300));
+  return read_file(folder / "a.wav");
+}
+
+std::string npy() {
+  return std::string("\x93NUMPY\x01\0\x46\0", 10) +
+         "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }           \n" + std::string(24, '\1');
+}
+
+std::string graph_text() {
+  Graph graph;
+  const Value x = graph.input("x", {dim::batch, 4}), w = graph.parameter("w", {4, 3});
+  graph.output("loss", mean(softplus(matmul(x, w))) + 0.1 * sum(abs(w)));
+  return to_text(graph);
+}
+
+}  // namespace
+
+const std::vector<FuzzTarget>& fuzz_targets() {
+  static const std::vector<FuzzTarget> targets = {
+      {"safetensors", [](const std::string& input) { Store::load(file_with(input)); },
+       [] { return trained_files(); }},
+      {"model", [](const std::string& input) { SavedModel::load(file_with(sealed(input, model_format))); },
+       [] { return Seeds{trained_files()[0]}; }},
+      {"checkpoint",
+       [](const std::string& input) { Checkpoint::load(file_with(sealed(input, checkpoint_format))); },
+       [] { return Seeds{trained_files()[1]}; }},
+      {"recipe",
+       [](const std::string& input) { Recipe::from_json(Recipe::parse(input, "recipe").to_json()); },
+       [] {
+         return Seeds{speech_recipe, image_recipe};
+       }},
+      {"graph",
+       [](const std::string& input) {
+         Graph graph;
+         parse_graph(input, graph);
+       },
+       [] { return Seeds{graph_text()}; }},
+      {"npy", [](const std::string& input) { data::parse_npy(input, "a.npy"); }, [] { return Seeds{npy()}; }},
+      {"npz", [](const std::string& input) { data::read_zip(input, "a.npz"); },
+       [] {
+         // The one member 'a', stored.
+         return Seeds{std::string(
+             "PK\3\4\x14\0\0\0\0\0\0\0\0\0\xb7\xef\xdc\x83\1\0\0\0\1\0\0\0\1\0\0\0aaPK\1\2\x14\0\x14\0\0"
+             "\0\0\0\0\0\0\0\xb7\xef\xdc\x83\1\0\0\0\1\0\0\0\1\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0aPK\5\6\0\0\0"
+             "\0\1\0\1\0\x2f\0\0\0\x20\0\0\0\0\0",
+             101)};
+       }},
+      {"libsvm", [](const std::string& input) { data::read_libsvm(file_with(input)); },
+       [] { return Seeds{"1 1:0.5 3:2e-1\n-1 2:1 # a comment\n\n0 10:7\n"}; }},
+      {"idx", [](const std::string& input) { data::read_idx(file_with(input)); },
+       [] { return Seeds{std::string("\0\0\x08\x02\0\0\0\2\0\0\0\3abcdef", 18)}; }},
+      {"audio", [](const std::string& input) { speech::decode_audio(input, "a.wav"); },
+       [] { return Seeds{wave()}; }},
+  };
+  return targets;
+}
+
+}  // namespace lariat::testing
