@@ -113,20 +113,21 @@ TEST_CASE(
   if (!have_lariat()) return;
   const Trained& made = trained();
   const TemporaryFolder folder;
-  const ProgramRun run =
-      shell("cd '" + folder.text() + "'\nlariat train '" + made.recipe + "' --data '" + made.tones +
-            "' --set training.epochs=100000 --out m 2>err >log & child=$!\n"
-            "while ! grep -q epoch err; do sleep .05; done\nkill -HUP $child\n"
-            "wait $child && exit 9\nls\nls | wc -l");
+  const ProgramRun run = shell("cd '" + folder.text() + "'\n\"$LARIAT_PROGRAM\" train '" + made.recipe +
+                               "' --data '" + made.tones +
+                               "' --set training.epochs=100000 --out m 2>err >log & child=$!\n"
+                               "while ! grep -qs epoch err; do sleep .05; done\nkill -HUP $child\n"
+                               "wait $child && exit 9\nls\nls | wc -l");
   CAPTURE(run.err);
   CHECK(run.status == 0);
   CHECK(run.out == "err\nlog\nm.checkpoint\n3\n");
   CHECK(read_file(folder / "err").find("to go on: lariat train") != std::string::npos);
-  const ProgramRun ignored = shell("cd '" + folder.text() + "'\ntrap '' HUP\nlariat train '" + made.recipe +
-                                   "' --data '" + made.tones +
-                                   "' --out n 2>err >log & child=$!\n"
-                                   "while ! grep -q epoch err; do sleep .05; done\nkill -HUP $child || true\n"
-                                   "wait $child\ntest -s n");
+  const ProgramRun ignored =
+      shell("cd '" + folder.text() + "'\ntrap '' HUP\n\"$LARIAT_PROGRAM\" train '" + made.recipe +
+            "' --data '" + made.tones +
+            "' --out n 2>err >log & child=$!\n"
+            "while ! grep -qs epoch err; do sleep .05; done\nkill -HUP $child || true\n"
+            "wait $child\ntest -s n");
   CHECK(ignored.status == 0);
   const ProgramRun demo =
       run_lariat({"demo", "--out", folder / "a/b"}, {.environment = {{"PATH", "/nowhere"}}});

@@ -48,8 +48,8 @@ TEST_CASE("cli: wrong usage gets one line with the nearest word, and status 2") 
     check_usage_error({"train", "r.toml", option, ""},
                       "lariat train: '" + option + "' needs a value that is not empty");
   for (const std::string option : {"--out", "--report", "--profile"})
-    check_usage_error({"train", "r.toml", option, "-"},
-                      "lariat train: " + option + " -: standard output cannot take this; name a file");
+    check_usage_error({"train", "r.toml", option, "-", "--json", "-"},
+                      "lariat train: standard output is asked for twice; give each output its own name");
   check_usage_error({"xyz\n\x1b[31m\x7f"},
                     "lariat: there is no command 'xyz\\n\\x1b[31m\\x7f'. Known: " + all + ".");
   check_usage_error(

@@ -163,6 +163,35 @@ TEST_CASE("run: a bit that flips anywhere in a model or a checkpoint is found") 
   CHECK(found > 60000);
 }
 
+TEST_CASE("run: checkpoints within epochs, of which the last stay, go on to the same bits") {
+  const TemporaryFolder folder;
+  const std::string data = write_images(folder), out = folder / "m";
+  Recipe recipe = recipe_of(image_recipe);
+  recipe.set("training.epochs", "2");
+  const RunResult whole = TrainingRun(recipe, {.data = data, .out = folder / "whole"}).run();
+  Recipe often = recipe;
+  often.set({{"training.checkpoint_steps", "3"}, {"training.checkpoint_keep", "4"}});
+  TrainingRun(often, {.data = data, .out = out}).run();
+  // 120 examples in batches of 16: 8 steps an epoch. The last: after the second epoch, its steps 6 and 3,
+  // after the first epoch.
+  const std::pair<int64_t, int64_t> places[] = {{2, 0}, {1, 6}, {1, 3}, {1, 0}};
+  for (int number = 0; number < 4; ++number) {
+    const std::string file = checkpoint_of(out) + (number == 0 ? "" : "-" + std::to_string(number));
+    const Checkpoint checkpoint = Checkpoint::load(file);
+    CHECK(checkpoint.state.epoch == places[number].first);
+    CHECK(checkpoint.state.step == places[number].second);
+    // How often it is saved makes no other recipe.
+    TrainingRun again(recipe, {.data = data});
+    again.resume(file);
+    CHECK(again.run().state_hash == whole.state_hash);
+  }
+  CHECK_FALSE(fs::exists(checkpoint_of(out) + "-4"));
+  CHECK_FALSE(fs::exists(checkpoint_of(folder / "whole") + "-1"));
+  often.set({{"training.checkpoint_steps", "0"}, {"training.checkpoint_minutes", "1e-9"}});
+  TrainingRun(often, {.data = data, .out = out}).run();
+  CHECK(Checkpoint::load(checkpoint_of(out) + "-1").state.step == 7);
+}
+
 TEST_CASE("run: a run that diverges says so, and its last checkpoint stays") {
   const TemporaryFolder folder;
   const std::string data = write_images(folder), out = folder / "m.safetensors";

@@ -12,6 +12,7 @@
 #include <cstdlib>
 #include <system_error>
 
+#include "frontends/cli/little_memory.hpp"
 #include "graph/error.hpp"
 #include "graph/exec/executor.hpp"
 
@@ -61,9 +62,9 @@ std::string one_line(std::string_view text) { return harmless(text, false); }
 
 void report(std::string_view message) { note(fmt::format("lariat: {}\n", one_line(message))); }
 
-void note(std::string_view text) { draw(harmless(text, true)); }
+void note(std::string_view text) { note_unchanged(harmless(text, true)); }
 
-void draw(std::string_view text) {
+void note_unchanged(std::string_view text) {
   flush_output();  // what was printed before stands before, where both go to one terminal
   std::fwrite(text.data(), 1, text.size(), stderr);
   std::fflush(stderr);
@@ -133,7 +134,7 @@ std::string percent(double fraction) { return fmt::format("{:.1f}%", 100 * fract
 std::string small_percent(double fraction) { return fmt::format("{:.2g}%", 100 * fraction); }
 
 ThreadLimit::ThreadLimit(std::optional<int64_t> threads)
-    : threads_(threads ? static_cast<int>(*threads) : available_threads()),
+    : threads_(threads_within_limit(threads ? static_cast<int>(*threads) : available_threads())),
       control_(new tbb::global_control(tbb::global_control::max_allowed_parallelism,
                                        static_cast<size_t>(threads_))) {}
 

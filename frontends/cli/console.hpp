@@ -16,7 +16,7 @@ void report(std::string_view message);
 /// Notices and progress, to standard error, with "\xNN" as print() has it.
 void note(std::string_view text);
 /// What moves the cursor, to standard error, as it is.
-void draw(std::string_view text);
+void note_unchanged(std::string_view text);
 
 /// From here on print() drops its text: standard output belongs to a file that was asked for.
 void silence_results();

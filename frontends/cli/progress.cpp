@@ -42,13 +42,13 @@ bool LiveLine::due() const { return on_terminal() && (!drawn_ || Clock::now() - 
 
 void LiveLine::draw(const std::string& text) {
   if (!due()) return;
-  draw("\r" + fitted(one_line(text), static_cast<size_t>(terminal_width() - 1)) + "\x1b[K");
+  note_unchanged("\r" + fitted(one_line(text), static_cast<size_t>(terminal_width() - 1)) + "\x1b[K");
   last_ = Clock::now();
   drawn_ = true;
 }
 
 void LiveLine::clear() {
-  if (drawn_) draw("\r\x1b[K");
+  if (drawn_) note_unchanged("\r\x1b[K");
   drawn_ = false;
 }
 

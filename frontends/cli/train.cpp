@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "frontends/cli/console.hpp"
@@ -21,7 +22,8 @@ struct Options {
   RecipeArguments recipe;
   std::string out, json, resume, profile, report;
   Strings held_out;
-  std::optional<int64_t> seed, threads;
+  std::optional<int64_t> seed, threads, checkpoint_steps, keep_checkpoints;
+  std::string checkpoint_minutes;
   bool no_test = false, quiet = false, certificate = false;
 };
 
@@ -39,6 +41,12 @@ bool read_options(const Strings& words, Options& options) {
   arguments.plugins();
   arguments.json(options.json);
   arguments.input("--resume", "CHECKPOINT", options.resume, "go on where a run with the same recipe stopped");
+  arguments.integer("--checkpoint-steps", options.checkpoint_steps, 0, std::numeric_limits<int64_t>::max(),
+                    "write a checkpoint after so many steps too, and not only after epochs");
+  arguments.option("--checkpoint-minutes", "N", options.checkpoint_minutes,
+                   "write a checkpoint after so many minutes too");
+  arguments.integer("--keep-checkpoints", options.keep_checkpoints, 1, 1000,
+                    "keep the last so many: MODEL.checkpoint, MODEL.checkpoint-1, …");
   arguments.output("--profile", "FILE", options.profile, "first write a Perfetto trace of a few steps");
   arguments.output("--report", "FILE.html", options.report, "write a page with curves, confusions and zeros");
   arguments.flag("--no-test", options.no_test, "leave the test data alone, as a search for settings should");
@@ -71,6 +79,15 @@ std::string resuming(const Strings& words, const std::string& checkpoint) {
   return fmt::format("{} --resume {}", command, quoted(checkpoint));
 }
 
+void set_checkpoints(Recipe& recipe, const Options& options) {
+  if (options.checkpoint_steps)
+    recipe.set("training.checkpoint_steps", fmt::format("{}", *options.checkpoint_steps));
+  if (!options.checkpoint_minutes.empty())
+    recipe.set("training.checkpoint_minutes", options.checkpoint_minutes);
+  if (options.keep_checkpoints)
+    recipe.set("training.checkpoint_keep", fmt::format("{}", *options.keep_checkpoints));
+}
+
 RunOptions run_options(const Options& options) {
   RunOptions run;
   run.data = options.recipe.data;
@@ -88,7 +105,8 @@ RunOptions run_options(const Options& options) {
 void train(const Strings& words) {
   Options options;
   if (!read_options(words, options)) return;
-  const Recipe recipe = options.recipe.recipe("lariat train");
+  Recipe recipe = options.recipe.recipe("lariat train");
+  set_checkpoints(recipe, options);
   const std::string checkpoint = checkpoint_of(options.out);
   Strings inputs{options.recipe.file};
   // What a run goes on from may be what it goes on writing.

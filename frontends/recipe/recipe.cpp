@@ -150,7 +150,8 @@ std::string Recipe::first_difference(const Recipe& there) const {
     if (here.kind != other.kind)
       return fmt::format("{}.kind is {} there and {} here", place, other.kind, here.kind);
     for (const auto& [option, text] : here.options) {
-      const bool counts = place != "data" || option != "path";
+      // Where data lie and how often a run is saved changes nothing that it computes.
+      const bool counts = !(place == "data" && option == "path") && !option.starts_with("checkpoint_");
       if (counts && other.at(option) != text)
         return fmt::format("{}.{} is {} there and {} here", place, option,
                            other.at(option).empty() ? "empty" : other.at(option),
@@ -209,6 +210,8 @@ FitOptions Recipe::fit() const {
   fit.time_multiple = static_cast<int>(from.time_multiple);
   fit.stop_when_stationary = from.stop_when_stationary;
   fit.stop_when_settled = static_cast<int>(from.stop_when_settled);
+  fit.checkpoint_steps = from.checkpoint_steps;
+  fit.checkpoint_minutes = from.checkpoint_minutes;
   return fit;
 }
 

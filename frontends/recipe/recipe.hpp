@@ -40,7 +40,7 @@ class Recipe {
   /// The value of such a key as text.
   std::string get(std::string_view key) const;
   /// "optimizer.learning_rate is 0.01 there and 0.001 here", or "" where both say the same; the data's path
-  /// does not count.
+  /// and how often a checkpoint is written do not count.
   std::string first_difference(const Recipe& there) const;
 
   const Spec& table(std::string_view name) const;

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <filesystem>
+
 #include "frontends/recipe/checkpoint.hpp"
 #include "frontends/recipe/saved_model.hpp"
 #include "graph/atomic_file.hpp"
@@ -41,6 +43,21 @@ struct TrainingRun::Implementation {
 };
 
 namespace {
+
+// Moves FILE-1 to FILE-2 and so on, and gives what FILE is a second name, FILE-1: FILE itself is there at any
+// time.
+void keep_earlier(const std::string& file, int64_t keep) {
+  namespace fs = std::filesystem;
+  std::error_code none;
+  if (keep < 2 || !fs::exists(file, none)) return;
+  const auto earlier = [&](int64_t number) { return fmt::format("{}-{}", file, number); };
+  for (int64_t number = keep - 1; number > 1; --number)
+    fs::rename(earlier(number - 1), earlier(number), none);
+  fs::remove(earlier(1), none);
+  fs::create_hard_link(file, earlier(1), none);
+  // Some file systems have no such links.
+  if (none) fs::copy_file(file, earlier(1), none);
+}
 
 Recipe adjusted(Recipe recipe, const RunOptions& options) {
   if (options.seed) recipe.set("training.seed", fmt::format("{}", *options.seed));
@@ -130,8 +147,10 @@ void TrainingRun::Implementation::save_checkpoint(const FitState& state,
                                                   const std::vector<EpochReport>& epochs) {
   from = state;
   history = epochs;
-  if (const std::string file = checkpoint_of(options.out); !file.empty())
-    Checkpoint{model.store(), recipe, state, epochs, train.examples.size()}.save(file);
+  const std::string file = checkpoint_of(options.out);
+  if (file.empty()) return;
+  keep_earlier(file, recipe.training().checkpoint_keep);
+  Checkpoint{model.store(), recipe, state, epochs, train.examples.size()}.save(file);
 }
 
 void TrainingRun::Implementation::save_model() {

@@ -29,7 +29,8 @@ struct RunOptions {
   const std::atomic<bool>* stop = nullptr;
 };
 
-/// "model.safetensors.checkpoint": written after each epoch, and where a run is stopped. "" where `out` is
+/// "model.safetensors.checkpoint": written after each epoch, where a run is stopped, and as often
+/// as [training] says; as many earlier ones as that keeps have -1, -2, … behind. "" where `out` is
 /// empty or a device.
 std::string checkpoint_of(const std::string& out);
 

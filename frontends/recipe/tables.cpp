@@ -208,7 +208,13 @@ const Fields<TrainingOptions>& training_fields() {
           .number("stop_when_stationary", &T::stop_when_stationary, 0, any,
                   "end after an epoch with a prox residual of at most this; 0: not")
           .integer("stop_when_settled", &T::stop_when_settled, 0, 1000000,
-                   "end after so many epochs in which the zeros stayed where they were; 0: not");
+                   "end after so many epochs in which the zeros stayed where they were; 0: not")
+          .integer("checkpoint_steps", &T::checkpoint_steps, 0, any_integer,
+                   "write a checkpoint after so many steps too; 0: after epochs only")
+          .number("checkpoint_minutes", &T::checkpoint_minutes, 0, any,
+                  "write a checkpoint after so many minutes too; 0: after epochs only")
+          .integer("checkpoint_keep", &T::checkpoint_keep, 1, 1000,
+                   "the last so many checkpoints stay: MODEL.checkpoint, before it MODEL.checkpoint-1, …");
   return fields;
 }
 

@@ -48,6 +48,9 @@ struct TrainingOptions {
   int64_t bucket_batches = 16, time_multiple = 8;
   double stop_when_stationary = 0;
   int64_t stop_when_settled = 0;
+  int64_t checkpoint_steps = 0;
+  double checkpoint_minutes = 0;
+  int64_t checkpoint_keep = 1;
 };
 const Fields<TrainingOptions>& training_fields();
 

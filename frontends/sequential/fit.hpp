@@ -126,9 +126,12 @@ struct FitOptions {
   std::function<void(const std::string&)> on_warning = {};
   std::function<void(const StepReport&)> on_step = {};
   std::function<void(const EpochReport&)> on_epoch_end = {};
-  /// Called before on_epoch_end, and where `stop` ends the fit, with what a checkpoint needs beside the
-  /// store.
+  /// Called before on_epoch_end, where `stop` ends the fit, and within epochs as the next two say, with what
+  /// a checkpoint needs beside the store.
   std::function<void(const FitState&, const std::vector<EpochReport>&)> on_checkpoint = {};
+  /// Checkpoints within epochs too: after so many steps, or minutes, since the last one; 0: not.
+  int64_t checkpoint_steps = 0;
+  double checkpoint_minutes = 0;
   /// Looked at after each step; the fit ends where it is true.
   const std::atomic<bool>* stop = nullptr;
   /// Where to go on, with the store as it was then, and the epochs that had ended.

@@ -108,6 +108,17 @@ FitResult run_fit(const FitModel& model, TrainingData& data, const FitOptions& o
   if (at.epoch < options.epochs) result.ended = early_end(result.epochs, options);
   const auto stopped = [&] { return options.stop != nullptr && options.stop->load(); };
   at.support = first_support(model, at);
+  int64_t unsaved_steps = 0;
+  auto last_saved = std::chrono::steady_clock::now();
+  const auto checkpoint = [&] {
+    if (options.on_checkpoint) options.on_checkpoint(at, result.epochs);
+    unsaved_steps = 0;
+    last_saved = std::chrono::steady_clock::now();
+  };
+  const auto checkpoint_due = [&] {
+    return (options.checkpoint_steps > 0 && unsaved_steps >= options.checkpoint_steps) ||
+           (options.checkpoint_minutes > 0 && seconds_since(last_saved) >= 60 * options.checkpoint_minutes);
+  };
   while (at.epoch < options.epochs && !result.stopped && result.ended.empty()) {
     const double earlier_seconds = at.seconds;
     const auto start = std::chrono::steady_clock::now();
@@ -125,7 +136,13 @@ FitResult run_fit(const FitModel& model, TrainingData& data, const FitOptions& o
       add(at, step, batch.indices.size());
       ++at.step;
       if (options.on_step) options.on_step({at.epoch + 1, options.epochs, at.step, steps, step});
+      ++unsaved_steps;
       result.stopped = stopped() && at.step < steps;
+      if (!result.stopped && at.step < steps && checkpoint_due()) {
+        check_state(model.trainer);
+        at.seconds = earlier_seconds + seconds_since(start);
+        checkpoint();
+      }
     }
     check_state(model.trainer);
     at.seconds = earlier_seconds + seconds_since(start);
@@ -142,10 +159,10 @@ FitResult run_fit(const FitModel& model, TrainingData& data, const FitOptions& o
             .support = std::move(support)};
       if (at.epoch < options.epochs) result.ended = early_end(result.epochs, options);
       result.stopped = stopped() && at.epoch < options.epochs && result.ended.empty();
-      if (options.on_checkpoint) options.on_checkpoint(at, result.epochs);
+      checkpoint();
       if (options.on_epoch_end) options.on_epoch_end(result.epochs.back());
-    } else if (options.on_checkpoint) {
-      options.on_checkpoint(at, result.epochs);
+    } else {
+      checkpoint();
     }
   }
   model.trainer.look_for_zeros();
