@@ -25,8 +25,8 @@ namespace {
 constexpr size_t megabyte = size_t{1} << 20;
 // OpenBLAS 0.3.21 sets 64 MB aside when it is loaded; the rest is what the program itself starts with.
 constexpr size_t to_start = 128 * megabyte;
-// A buffer of OpenBLAS, a stack and some heap for each thread.
-constexpr size_t for_a_thread = (64 + 16) * megabyte;
+// A buffer of OpenBLAS, a stack and a heap for each thread.
+constexpr size_t for_a_thread = (64 + 8 + 64) * megabyte;
 
 // The bytes of address space that are left, or the largest number where there is no limit. System calls
 // alone: it runs before anything has been set up.
