@@ -10,9 +10,10 @@ namespace lariat {
 
 /// What flows between layers: data [batch, channels], images [batch, height, width, channels], or sequences
 /// [batch, time, channels] with the number of valid frames of each, i32 [batch]; time is the height of
-/// sequences that are images, [batch, time, width, channels]. What lies behind a sequence's end is arbitrary,
-/// and no layer lets it through: not its values, nor, on the way back, what is computed from them, for an
-/// adjoint of 0 times infinity is NaN. Layers therefore choose by masked() before they multiply.
+/// sequences that are images, [batch, time, width, channels]. What lies behind a sequence's end is finite but
+/// arbitrary, and no layer lets it through: not its values nor, on the way back, what is computed from them.
+/// A layer that may make something else of it, such as infinity, chooses it away by masked(): an adjoint of 0
+/// times infinity is NaN.
 struct Signal {
   Value value;
   Value lengths = {};

@@ -8,7 +8,7 @@ namespace {
 
 Signal build(LayerContext& context, const Signal& input, const LstmFields& options) {
   context.need_sequence(input);
-  const Value frames = masked(input), x = options.dropout > 0 ? dropout(frames, options.dropout) : frames;
+  const Value x = options.dropout > 0 ? dropout(input.value, options.dropout) : input.value;
   const Value forward = lstm_states(context, "forward/", x, options);
   // Each sequence is turned round within its own length, so its last frame comes first and padding stays
   // behind.

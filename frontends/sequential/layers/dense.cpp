@@ -30,7 +30,7 @@ Signal build(LayerContext& context, const Signal& input, const Options& options)
   const int64_t units = options.units == 0 ? context.classes : options.units;
   const Value kernel =
       context.parameter("kernel", {input.channels(), units}, init::glorot_uniform(), options.kernel_penalty);
-  Value y = matmul(masked(input), kernel);
+  Value y = matmul(input.value, kernel);
   if (options.use_bias) y = y + context.parameter("bias", {units}, init::zeros(), options.bias_penalty);
   return {options.activation(y), input.lengths};
 }

@@ -14,7 +14,7 @@ const Fields<LayerNormOptions>& fields() {
 
 // y = scale·(x - μ)/√(σ² + ε) + offset, μ and σ² over the channels
 Signal build(LayerContext& context, const Signal& input, const LayerNormOptions& options) {
-  const Value x = masked(input), centred = x - mean(x, {-1}, true);
+  const Value centred = input.value - mean(input.value, {-1}, true);
   const Value variance = mean(square(centred), {-1}, true);
   const Value scale = context.parameter("scale", {input.channels()}, init::constant(1));
   const Value offset = context.parameter("offset", {input.channels()}, init::zeros());

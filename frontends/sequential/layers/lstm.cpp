@@ -8,7 +8,7 @@ namespace {
 
 Signal build(LayerContext& context, const Signal& input, const LstmFields& options) {
   context.need_sequence(input);
-  const Value frames = masked(input), x = options.dropout > 0 ? dropout(frames, options.dropout) : frames;
+  const Value x = options.dropout > 0 ? dropout(input.value, options.dropout) : input.value;
   const Value states = lstm_states(context, "", x, options);
   if (options.return_sequences) return {states, input.lengths};
   return {last_step(states, input.lengths)};
