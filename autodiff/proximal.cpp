@@ -141,7 +141,11 @@ void apply(const PenaltyTerm& term, const ProxPoints& from, ProxPoints& points,
   std::map<std::string, Value> values;
   for (const std::string& name : term.parameters) values[name] = points.at(name).point;
   view.put_back(view.over_squared_factor(mapped), values);
-  for (const std::string& name : term.parameters) points.at(name).point = values.at(name);
+  // A negative factor makes -0 of 0.
+  for (const std::string& name : term.parameters) {
+    const Value value = values.at(name);
+    points.at(name).point = view.scaled ? where(equal(value, 0), 0, value) : value;
+  }
 }
 
 }  // namespace
