@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <cstring>
+
 #include "ops/ops.hpp"
 #include "ops/records.hpp"
 #include "ops/reduction.hpp"
@@ -23,6 +25,18 @@ std::vector<bool> stretched_axes(const TensorView& x, const TensorView& result, 
   return reduced;
 }
 
+// Where nothing is summed the elements are kept, -0 too: 0 + -0 would be 0.
+template <class T>
+void forward(const KernelContext& k) {
+  if (k.inputs[0].extents == k.outputs[0].extents) {
+    std::memcpy(k.outputs[0].data, k.inputs[0].data, k.outputs[0].bytes());
+  } else {
+    constexpr auto itself = [](auto x) { return x; };
+    reduction_detail::sum_kernel<std::remove_const_t<decltype(itself)>,
+                                 std::remove_const_t<decltype(as_it_is)>, T>(k);
+  }
+}
+
 }  // namespace
 
 // The adjoint of broadcasting: every element that a value was copied to adds its adjoint.
@@ -35,6 +49,7 @@ OpDef records::sum_to() {
   def.traits.linear = {true};
   def.infer = infer;
   plain_sum<stretched_axes>(def);
+  def.kernel = {forward<float>, forward<double>, forward<int32_t>};
   def.vjp = [](const GradContext& g) -> Adjoints { return {broadcast_to(g.adjoint(0), g.in(0).shape())}; };
   def.cost = streaming_cost<1>;
   const std::vector<double> six{1, 2, 3, 4, 5, 6};

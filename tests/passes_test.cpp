@@ -207,9 +207,9 @@ TEST_CASE("to_inference drops dropout") {
 TEST_CASE("optimize stops after the named pass and knows its passes") {
   Graph graph;
   graph.output("y", exp(graph.input("x", {3})));
-  CHECK(optimize(graph, "none")->size() == 2);
-  CHECK(optimize(graph, "remove_dead")->size() == 2);
-  CHECK(testing::message_of<UserError>([&] { optimize(graph, "simplfy"); }) ==
+  CHECK(optimize(graph, {.last = "none"})->size() == 2);
+  CHECK(optimize(graph, {.last = "remove_dead"})->size() == 2);
+  CHECK(testing::message_of<UserError>([&] { optimize(graph, {.last = "simplfy"}); }) ==
         "there is no pass 'simplfy'. Did you mean 'simplify'?");
 }
 

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdlib>
+#include <sstream>
 
 #include "graph/error.hpp"
 #include "graph/passes/fold_constants.hpp"
@@ -31,23 +33,49 @@ const std::vector<Pass>& passes() {
   return list;
 }
 
-std::unique_ptr<Graph> optimize(const Graph& graph, std::string_view last) {
-  if (!last.empty() && last != "none") {
-    std::vector<std::string> known{"none"};
-    for (const Pass& pass : passes()) known.push_back(pass.name);
-    if (std::find(known.begin(), known.end(), last) == known.end())
-      throw UserError(fmt::format("there is no pass '{}'.{}", last, did_you_mean(last, known)));
+namespace {
+
+constexpr const char* without_variable = "LARIAT_WITHOUT_PASSES";
+
+void check_name(const std::string& name, const char* also, const std::string& where) {
+  std::vector<std::string> known;
+  if (also) known.emplace_back(also);
+  for (const Pass& pass : passes()) known.push_back(pass.name);
+  if (std::find(known.begin(), known.end(), name) == known.end())
+    throw UserError(fmt::format("{}there is no pass '{}'.{}", where, name, did_you_mean(name, known)));
+}
+
+// Those of the options and of the environment.
+std::vector<std::string> passes_left_out(const PassOptions& options) {
+  std::vector<std::string> names = options.without;
+  for (const std::string& name : names) check_name(name, nullptr, "");
+  const char* variable = std::getenv(without_variable);
+  std::istringstream words(variable ? variable : "");
+  for (std::string name; std::getline(words, name, ',');) {
+    if (name.empty()) continue;
+    check_name(name, nullptr, fmt::format("{}: ", without_variable));
+    names.push_back(name);
   }
+  return names;
+}
+
+}  // namespace
+
+std::unique_ptr<Graph> optimize(const Graph& graph, const PassOptions& options) {
+  if (!options.last.empty()) check_name(options.last, "none", "");
+  const std::vector<std::string> without = passes_left_out(options);
   auto current = std::make_unique<Graph>();
   copy_graph(graph, *current);
   verify(*current);
-  if (last == "none") return current;
+  if (options.last == "none") return current;
   for (const Pass& pass : passes()) {
-    auto next = std::make_unique<Graph>();
-    pass.run(*current, *next);
-    verify(*next);
-    current = std::move(next);
-    if (pass.name == last) break;
+    if (std::find(without.begin(), without.end(), pass.name) == without.end()) {
+      auto next = std::make_unique<Graph>();
+      pass.run(*current, *next);
+      verify(*next);
+      current = std::move(next);
+    }
+    if (pass.name == options.last) break;
   }
   return current;
 }

@@ -16,8 +16,17 @@ struct Pass {
 /// All passes in the order in which they run.
 const std::vector<Pass>& passes();
 
-/// Runs the passes in order, verifying after each. With `last`, stops after the first pass of that name;
-/// throws UserError with the known names where there is none ("none" runs nothing).
-std::unique_ptr<Graph> optimize(const Graph& graph, std::string_view last = {});
+/// Which passes run.
+struct PassOptions {
+  /// The last one; "": all, "none": not one.
+  std::string last = {};
+  /// Passes that are left out, beside those that the environment variable LARIAT_WITHOUT_PASSES names,
+  /// separated by commas.
+  std::vector<std::string> without = {};
+};
+
+/// Runs the passes in order, verifying after each. Throws UserError with the nearest name for a pass that
+/// there is not.
+std::unique_ptr<Graph> optimize(const Graph& graph, const PassOptions& options = {});
 
 }  // namespace lariat

@@ -1,5 +1,7 @@
 #include "graph/passes/rewrite.hpp"
 
+#include <cmath>
+
 #include "graph/error.hpp"
 #include "graph/registry.hpp"
 
@@ -38,13 +40,14 @@ Pattern operator-(const Pattern& a) { return Pattern::op("negate", {a}); }
 
 namespace {
 
+// Of the two zeros, the one that is written: x - (-0) is no x where x is -0.
 bool is_number(Value value, double number) {
   const Node& node = value.graph().node(value.node());
   if (node.op->traits.source != SourceKind::constant) return false;
   const Tensor& tensor = node.attributes.get<Tensor>("value");
   if (tensor.count() == 0 || tensor.count() > 4096) return false;
   for (int64_t i = 0; i < tensor.count(); ++i)
-    if (tensor.at(i) != number) return false;
+    if (tensor.at(i) != number || std::signbit(tensor.at(i)) != std::signbit(number)) return false;
   return true;
 }
 
@@ -65,7 +68,7 @@ bool matches(const Pattern& pattern, Value value, std::vector<Value>& variables)
       if (variables.size() <= static_cast<size_t>(wanted.variable)) variables.resize(wanted.variable + 1);
       Value& slot = variables[wanted.variable];
       if (!slot) slot = value;
-      return slot == value || is_same_constant(slot, value);
+      return is_same(slot, value) || is_same_constant(slot, value);
     }
     case Pattern::Node::Kind::number:
       return is_number(value, wanted.number);
@@ -136,7 +139,7 @@ GraphCopy rewrite(const Graph& from, Graph& to, const std::vector<Rule>& rules,
         const std::optional<Match> found = match(rule.from, current);
         if (!found) continue;
         const Value next = rule.to(*found);
-        if (!next || next == current || next.type() != current.type()) continue;
+        if (!next || is_same(next, current) || next.type() != current.type()) continue;
         if (--steps_left < 0)
           throw InternalError("internal fault: the rewrite rule '" + rule.name + "' runs in circles");
         current = next;

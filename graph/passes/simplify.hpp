@@ -4,7 +4,8 @@
 
 namespace lariat {
 
-/// Rewrites by rules of algebra that keep every value's bits.
+/// Rewrites by rules of algebra that keep every value's bits; only products of transposed matrices may be
+/// summed in another order.
 void simplify(const Graph& from, Graph& to);
 
 }  // namespace lariat
