@@ -12,7 +12,7 @@ LossParts::LossParts(Graph& written, const std::vector<std::string>& names, Sums
   for (const std::string& name : names) parameters.push_back(graph->find_source(name));
   split = split_penalties(loss, parameters, SmoothTerms::beside_kinks, sums);
   for (const PenaltyTerm& term : split.terms)
-    if (std::find(cut.begin(), cut.end(), term.node) == cut.end()) cut.push_back(term.node);
+    if (!is_among(cut, term.node)) cut.push_back(term.node);
 }
 
 LossParts::Gradients LossParts::gradients() const {

@@ -183,7 +183,7 @@ ScalarTerm through_scale(const ScalarTerm& term, Value factor, Value shift) {
 bool is_same_place(Value a, Value b) {
   const auto is_zero = [](Value value) { return !value || uniform_value(value) == 0.0; };
   if (is_zero(a) || is_zero(b)) return is_zero(a) && is_zero(b);
-  if (a == b) return true;
+  if (is_same(a, b)) return true;
   const std::optional<Tensor> one = constant_value(a), other = constant_value(b);
   return one && other && same_bits(*one, *other);
 }

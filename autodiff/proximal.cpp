@@ -24,7 +24,8 @@ ProxPoint shrink(ProxPoint at, Value quadratic) {
 std::vector<ScalarTerm::Kink> merged(const std::vector<ScalarTerm::Kink>& kinks) {
   std::vector<ScalarTerm::Kink> result;
   const auto same = [](Value a, Value b) {
-    return (!a && !b) || (a && b && (a == b || (uniform_value(a) && uniform_value(a) == uniform_value(b))));
+    return (!a && !b) ||
+           (a && b && (is_same(a, b) || (uniform_value(a) && uniform_value(a) == uniform_value(b))));
   };
   for (ScalarTerm::Kink kink : kinks) {
     if (kink.at && uniform_value(kink.at) == 0.0) kink.at = {};
@@ -127,7 +128,7 @@ void apply(const PenaltyTerm& term, const ProxPoints& from, ProxPoints& points,
   const Attributes attributes = graph.node(term.node.node()).attributes;
   std::vector<Value> parameters;
   for (const std::string& name : term.parameters) parameters.push_back(graph.find_source(name));
-  if (term.argument == parameters.front() && !term.takes_kinks) {
+  if (is_same(term.argument, parameters.front()) && !term.takes_kinks) {
     ProxPoint& at = points.at(term.parameters.front());
     at.point = term.penalty->prox(at, term.weight, attributes);
     return;

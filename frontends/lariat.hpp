@@ -7,6 +7,7 @@
 #include "autodiff/trainer.hpp"
 #include "graph/builder.hpp"
 #include "graph/error.hpp"
+#include "graph/exec/evaluate.hpp"
 #include "graph/graph.hpp"
 #include "graph/store.hpp"
 #include "ops/ops.hpp"

@@ -32,7 +32,14 @@ Value build(std::string_view op, std::initializer_list<Operand> operands, Attrib
                std::move(name));
 }
 
-Value output_of(Value value, int32_t index) { return {&value.graph(), value.node(), index}; }
+Value output_of(Value value, int32_t index) {
+  if (!value) throw UserError("an output of an empty Value was asked for; build the value first");
+  const size_t outputs = value.graph().node(value.node()).outputs.size();
+  if (index < 0 || static_cast<size_t>(index) >= outputs)
+    throw UserError(text(value) + " has no output " + std::to_string(index) + "; it has " +
+                    std::to_string(outputs));
+  return {&value.graph(), value.node(), index};
+}
 
 Value operator+(Operand a, Operand b) { return build("add", {a, b}); }
 Value operator-(Operand a, Operand b) { return build("subtract", {a, b}); }

@@ -13,7 +13,7 @@ Value build(std::string_view op, std::initializer_list<Operand> operands, Attrib
 Value build(std::string_view op, std::span<const Operand> operands, Attributes attributes = {},
             std::string name = {});
 
-/// Output `index` of the node that `value` belongs to.
+/// Output `index` of the node that `value` belongs to. Throws UserError where it has none of that number.
 Value output_of(Value value, int32_t index);
 
 /// Element-wise arithmetic with numpy's broadcasting.

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <ostream>
 
 #include "graph/error.hpp"
 #include "graph/registry.hpp"
@@ -10,12 +11,12 @@
 namespace lariat {
 
 const TensorType& Value::type() const {
-  require(graph_ != nullptr, "the type of an empty Value was asked for");
+  if (!graph_) throw UserError("the type of an empty Value was asked for; build the value first");
   return graph_->type({node_, output_});
 }
 
 const std::string& Value::name() const {
-  require(graph_ != nullptr, "the name of an empty Value was asked for");
+  if (!graph_) throw UserError("the name of an empty Value was asked for; build the value first");
   return graph_->node(node_).name;
 }
 
@@ -104,6 +105,19 @@ Value Value::named(std::string name) const {
 
 std::string place_of(const Node& node) { return place_of(node.op->name, node.name, node.where); }
 
+std::string text(const Value& value) {
+  if (!value) return "an empty Value";
+  const Node& node = value.graph().node(value.node());
+  std::string result = fmt::format("[{}]", node.op->name);
+  if (!node.name.empty()) result += fmt::format(" '{}'", node.name);
+  result += " " + text(value.type());
+  if (node.outputs.size() > 1) result += fmt::format(" (output {})", value.output());
+  if (node.where.line() != 0) result += " built at " + text(node.where);
+  return result;
+}
+
+std::ostream& operator<<(std::ostream& out, const Value& value) { return out << text(value); }
+
 Value Graph::add(const OpDef& op, std::span<const Value> inputs, Attributes attributes, std::string name,
                  std::source_location where) {
   const auto place = [&] { return place_of(op.name, name, where); };
@@ -120,7 +134,8 @@ Value Graph::add(const OpDef& op, std::span<const Value> inputs, Attributes attr
   std::vector<TensorType> types;
   for (size_t i = 0; i < inputs.size(); ++i) {
     if (!inputs[i]) throw UserError(fmt::format("{}input {} is an empty Value", place(), i));
-    require(&inputs[i].graph() == this, "a node's input belongs to another graph");
+    if (&inputs[i].graph() != this)
+      throw UserError(fmt::format("{}input {} belongs to another graph; build both in one", place(), i));
     node.inputs.push_back({inputs[i].node(), inputs[i].output()});
     types.push_back(inputs[i].type());
   }
@@ -191,18 +206,32 @@ Value Graph::constant(double value, DType dtype, std::source_location where) {
 }
 
 void Graph::output(std::string name, Value value) {
-  require(value && &value.graph() == this, "an output is not a value of its graph");
+  if (!value) throw UserError(fmt::format("the output '{}' is an empty Value", name));
+  if (&value.graph() != this)
+    throw UserError(fmt::format("the output '{}' is a value of another graph; name it in its own", name));
   if (!output_names_.insert(name).second)
     throw UserError(fmt::format("the graph has an output '{}' already; choose another name", name));
   outputs_.push_back({std::move(name), {value.node(), value.output()}, false});
 }
 
 void Graph::update(std::string parameter, Value next) {
-  require(next && &next.graph() == this, "an update is not a value of its graph");
+  if (!next) throw UserError(fmt::format("the update of '{}' is an empty Value", parameter));
+  if (&next.graph() != this)
+    throw UserError(
+        fmt::format("the update of '{}' is a value of another graph; build it in its own", parameter));
   const int32_t target = source_id(parameter);
-  require(target >= 0 && node(target).op->traits.source != SourceKind::input,
-          "an update names no parameter or state");
-  require(node(target).outputs[0] == next.type(), "an update has another type than its parameter");
+  if (target < 0) {
+    std::vector<std::string> known;
+    for (const auto& [name, id] : sources_)
+      if (node(id).op->traits.source != SourceKind::input) known.push_back(name);
+    throw UserError(fmt::format("there is no parameter or state '{}' to update.{}", parameter,
+                                did_you_mean(parameter, known)));
+  }
+  if (node(target).op->traits.source == SourceKind::input)
+    throw UserError(fmt::format("'{}' is an input, which cannot be updated; make it a state", parameter));
+  if (node(target).outputs[0] != next.type())
+    throw UserError(fmt::format("'{}' is {}, but its update is {}; an update keeps the type", parameter,
+                                text(node(target).outputs[0]), text(next.type())));
   if (!updated_.insert(parameter).second)
     throw UserError(fmt::format("'{}' is updated twice; join the two updates into one", parameter));
   outputs_.push_back({std::move(parameter), {next.node(), next.output()}, true});

@@ -2,6 +2,7 @@
 
 #include <deque>
 #include <map>
+#include <memory>
 #include <source_location>
 #include <span>
 #include <unordered_set>
@@ -86,6 +87,10 @@ class Graph {
   Value value(Edge edge) { return {this, edge.node, edge.output}; }
   const TensorType& type(Edge edge) const { return nodes_[edge.node].outputs[edge.output]; }
   void rename(int32_t id, std::string name) { nodes_[id].name = std::move(name); }
+  /// Says on which line a node was built, where that is another one than the caller's.
+  void set_where(int32_t id, std::source_location where) { nodes_[id].where = where; }
+  /// Expires with the graph: tells whether its Values may still be asked.
+  std::weak_ptr<const void> lifetime() const { return alive_; }
 
  private:
   Value source(std::string_view op, std::string name, TensorType type, Attributes attributes,
@@ -95,6 +100,7 @@ class Graph {
   std::vector<Output> outputs_;
   std::unordered_set<std::string> output_names_, updated_;
   std::map<std::string, int32_t, std::less<>> sources_;
+  std::shared_ptr<const void> alive_ = std::make_shared<char>();
 };
 
 /// Edges of each node's outputs to their readers: for node n, users[n] lists the ids of nodes that read it,

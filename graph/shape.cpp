@@ -154,7 +154,9 @@ Dim Dim::symbol(std::string_view name) {
 }
 
 int64_t Dim::size() const {
-  require(known(), "the size of a symbolic dimension was asked for");
+  if (!known())
+    throw UserError(fmt::format(
+        "the size of the symbolic dimension '{}' was asked for; it is known when data are fed", text()));
   return size_;
 }
 
@@ -216,7 +218,9 @@ Dim operator*(Dim a, Dim b) {
 // Normal form of ⌊(Σ cᵢtᵢ)/d⌋: whole multiples of d come out, the greatest common factor of d and the
 // coefficients is cancelled, and a quotient of a quotient becomes one.
 Dim floor_divide(Dim a, int64_t divisor) {
-  require(divisor > 0, "a dimension is divided by a number that is not positive");
+  if (divisor <= 0)
+    throw UserError(
+        fmt::format("the dimension '{}' is divided by {}; divide by a number from 1", a.text(), divisor));
   if (a.known()) return floor_quotient(a.size_, divisor);
   Dim::Expression whole, rest;
   int64_t constant = 0, common = divisor;

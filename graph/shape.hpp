@@ -31,7 +31,7 @@ class Dim {
   static Dim symbol(std::string_view name);
 
   bool known() const { return expression_ == nullptr; }
-  /// The number; only for a known dimension.
+  /// The number. Throws UserError for a dimension that is not known.
   int64_t size() const;
   /// The symbol's name where the dimension is exactly one symbol, else "".
   std::string symbol_name() const;

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
+#include <ostream>
 
 #include "graph/error.hpp"
 
@@ -63,7 +64,8 @@ Tensor::Tensor(DType dtype, Extents extents) {
 
 void Tensor::check_type(DType asked) const {
   if (asked != dtype())
-    throw InternalError(fmt::format("a tensor of {} is read as {}", name_of(dtype()), name_of(asked)));
+    throw UserError(fmt::format("a tensor of {} is read as {}; use cast({}) or at(), which gives doubles",
+                                name_of(dtype()), name_of(asked), name_of(asked)));
 }
 
 void Tensor::check_count(size_t given) const {
@@ -91,7 +93,9 @@ Tensor Tensor::filled(DType dtype, Extents extents, double value) {
 Tensor Tensor::scalar(double value, DType dtype) { return filled(dtype, {}, value); }
 
 double Tensor::at(int64_t index) const {
-  require(index >= 0 && index < count(), "a tensor is read past its end");
+  if (index < 0 || index >= count())
+    throw UserError(fmt::format("element {} of a tensor of shape {} was asked for; it has {}", index,
+                                text(extents()), count()));
   return with_type(dtype(),
                    [&](auto zero) { return static_cast<double>(view_.as<decltype(zero)>()[index]); });
 }
@@ -120,6 +124,45 @@ Tensor Tensor::cast(DType dtype) const {
   });
   return result;
 }
+
+namespace {
+
+// The elements of one axis, `shown` of them where it is longer. One axis at a time, so as deep as the rank.
+void append_elements(std::string& out, const Tensor& tensor, size_t axis, int64_t offset, int64_t shown) {
+  if (axis == tensor.extents().size()) {
+    with_type(tensor.dtype(),
+              [&](auto zero) { out += fmt::format("{}", tensor.view().as<decltype(zero)>()[offset]); });
+    return;
+  }
+  const int64_t extent = tensor.extents()[axis];
+  const int64_t step = element_count(
+      Extents(tensor.extents().begin() + static_cast<std::ptrdiff_t>(axis) + 1, tensor.extents().end()));
+  out += '{';
+  for (int64_t i = 0; i < extent; ++i) {
+    if (i > 0) out += ", ";
+    if (extent > shown && i == std::max<int64_t>(shown - 1, 1)) {
+      out += "...";
+      if (shown == 1) break;
+      out += ", ";
+      i = extent - 1;
+    }
+    append_elements(out, tensor, axis + 1, offset + i * step, shown);
+  }
+  out += '}';
+}
+
+}  // namespace
+
+std::string text(const Tensor& tensor) {
+  constexpr double longest = 40;
+  const double rank = std::max<double>(1, static_cast<double>(tensor.extents().size()));
+  std::string result = text(tensor.type()) + " ";
+  append_elements(result, tensor, 0, 0,
+                  std::min<int64_t>(6, static_cast<int64_t>(std::pow(longest, 1 / rank))));
+  return result;
+}
+
+std::ostream& operator<<(std::ostream& out, const Tensor& tensor) { return out << text(tensor); }
 
 bool same_bits(const Tensor& a, const Tensor& b) {
   return a.dtype() == b.dtype() && a.extents() == b.extents() &&

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <initializer_list>
+#include <iosfwd>
 #include <memory>
 #include <span>
 
@@ -53,7 +54,7 @@ class Tensor {
   const TensorView& view() const { return view_; }
   TensorType type() const { return {view_.dtype, to_shape(view_.extents)}; }
 
-  /// The elements. Throws InternalError where T is not the tensor's type.
+  /// The elements. Throws UserError where T is not the tensor's type.
   template <class T>
   T* data() const {
     check_type(dtype_of<T>);
@@ -63,7 +64,7 @@ class Tensor {
   std::span<T> values() const {
     return {data<T>(), static_cast<size_t>(count())};
   }
-  /// Element `index` in row-major order, converted to double.
+  /// Element `index` in row-major order, converted to double. Throws UserError where there is none.
   double at(int64_t index) const;
   /// The one element of a tensor of count 1.
   double item() const;
@@ -90,6 +91,10 @@ Tensor Tensor::of(Extents extents, std::span<const T> values) {
 
 /// Equal dtype, extents and bits.
 bool same_bits(const Tensor& a, const Tensor& b);
+
+/// "f32[2, 2] {{1, 2}, {3, 4}}"; of a long axis the first elements and the last.
+std::string text(const Tensor& tensor);
+std::ostream& operator<<(std::ostream& out, const Tensor& tensor);
 
 /// Memory aligned to 64 bytes and freed with the last owner; its bytes are not set. Throws UserError where
 /// the system has not that much.

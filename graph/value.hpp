@@ -1,7 +1,11 @@
 #pragma once
 
+#include <algorithm>
+#include <iosfwd>
 #include <source_location>
+#include <span>
 #include <string>
+#include <type_traits>
 
 #include "graph/tensor.hpp"
 
@@ -29,7 +33,12 @@ class Value {
   const std::string& name() const;
   /// Names the node, for messages and pictures; returns the same value.
   Value named(std::string name) const;
-  friend bool operator==(const Value&, const Value&) = default;
+  /// Whether both are the same output of the same node. There is no ==, which would read like `equal`, the
+  /// comparison of elements.
+  friend bool is_same(const Value& a, const Value& b) {
+    return a.graph_ == b.graph_ && a.node_ == b.node_ && a.output_ == b.output_;
+  }
+  friend bool operator==(const Value&, const Value&) = delete;
 
  private:
   Graph* graph_ = nullptr;
@@ -37,16 +46,25 @@ class Value {
   int32_t output_ = 0;
 };
 
+/// Whether `value` is one of `values`.
+inline bool is_among(std::span<const Value> values, const Value& value) {
+  return std::any_of(values.begin(), values.end(), [&](const Value& other) { return is_same(other, value); });
+}
+
+/// "[matmul] 'fc1' f32[batch, 10] built at train.cpp:42", or "an empty Value".
+std::string text(const Value& value);
+std::ostream& operator<<(std::ostream& out, const Value& value);
+
 /// An argument of a building function: a value or a number, and the source line it was written on. A number
 /// takes the dtype of the other operands.
 class Operand {
  public:
   Operand(Value value, std::source_location where = std::source_location::current())
       : value(value), where(where) {}
-  Operand(double number, std::source_location where = std::source_location::current())
-      : number(number), where(where) {}
-  Operand(int number, std::source_location where = std::source_location::current())
-      : number(number), where(where) {}
+  template <class Number>
+  requires std::is_arithmetic_v<Number> Operand(Number number,
+                                                std::source_location where = std::source_location::current())
+      : number(static_cast<double>(number)), where(where) {}
 
   Value value;
   double number = 0;

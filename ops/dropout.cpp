@@ -68,7 +68,8 @@ void forward(const KernelContext& k) {
   // overlap.
   const uint64_t first = uint64_t{static_cast<uint32_t>(state[2])} << 32;
   const int64_t count = k.outputs[0].count();
-  require(count <= int64_t{1} << 34, "dropout takes at most 2^34 elements");
+  if (count > int64_t{1} << 34)
+    throw UserError("takes at most 2^34 elements, x has " + std::to_string(count) + "; use a smaller batch");
   const double rate = k.attributes.get<double>("rate");
   const auto threshold = static_cast<uint32_t>(std::ldexp(rate, 32));
   const T scale = static_cast<T>(1 / (1 - rate));

@@ -95,7 +95,7 @@ Value stack(const std::vector<Value>& values, int64_t axis, std::source_location
   const Value first = values.empty() ? Value() : sequence_of(values[0], axis, 0);
   bool is_whole = first && first.shape()[axis] == Dim(static_cast<int64_t>(values.size()));
   for (size_t i = 1; is_whole && i < values.size(); ++i)
-    is_whole = sequence_of(values[i], axis, static_cast<int64_t>(i)) == first;
+    is_whole = is_same(sequence_of(values[i], axis, static_cast<int64_t>(i)), first);
   return is_whole ? first : build("stack", operands, {{"axis", axis}});
 }
 

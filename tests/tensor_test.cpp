@@ -81,12 +81,12 @@ TEST_CASE("tensor: mistakes are named") {
         }) == "a tensor of shape [2, 2] takes 4 values, 3 given");
   CHECK(message_of<UserError>([] { (void)Tensor(f32, {2}).item(); }) ==
         "a tensor of shape [2] is not a single value");
-  CHECK(message_of<InternalError>([] { (void)Tensor(f32, {2}).data<double>(); }) ==
-        "a tensor of f32 is read as f64");
-  CHECK(message_of<InternalError>([] { (void)Tensor(f32, {2}).at(2); }) ==
-        "internal fault: a tensor is read past its end");
-  CHECK(message_of<InternalError>([] { (void)Tensor(f32, {2}).at(-1); }) ==
-        "internal fault: a tensor is read past its end");
+  CHECK(message_of<UserError>([] { (void)Tensor(f32, {2}).data<double>(); }) ==
+        "a tensor of f32 is read as f64; use cast(f64) or at(), which gives doubles");
+  CHECK(message_of<UserError>([] { (void)Tensor(f32, {2}).at(2); }) ==
+        "element 2 of a tensor of shape [2] was asked for; it has 2");
+  CHECK(message_of<UserError>([] { (void)Tensor(f32, {2}).at(-1); }) ==
+        "element -1 of a tensor of shape [2] was asked for; it has 2");
   CHECK(message_of<UserError>([] { Tensor(f32, {2, -1}); }) == "the shape [2, -1] has a negative dimension");
   for (const double bad : {0.5, 2147483648.0, -2147483649.0})
     CHECK(message_of<UserError>([&] { Tensor::scalar(bad, i32); })

@@ -209,7 +209,7 @@ TEST_CASE("graph: a source keeps its name, other nodes take one") {
         "[parameter] 'W': cannot be renamed to 'V': " + reason);
   CHECK(message_of<UserError>([&] { (void)s.named("r"); }) ==
         "[state] 's': cannot be renamed to 'r': " + reason);
-  CHECK(x.named("x") == x);
+  CHECK(is_same(x.named("x"), x));
   CHECK(build("relu", {x}).named("h").name() == "h");
   CHECK(graph.constant(1).named("one").name() == "one");
   CHECK(message_of<UserError>([] { (void)Value().named("h"); }) == "an empty Value cannot be named 'h'");
@@ -240,15 +240,31 @@ TEST_CASE("graph: names and shapes that cannot work are refused where they are w
   graph.output("s", s);  // an output and an update may share a name
   Graph other;
   const Value foreign = other.state("s", {2});
-  CHECK(message_of<InternalError>([&] { graph.update("s", foreign); }) ==
-        "internal fault: an update is not a value of its graph");
-  CHECK(message_of<InternalError>([&] { graph.update("x", x); }) ==
-        "internal fault: an update names no parameter or state");
+  CHECK(message_of<UserError>([&] { graph.update("s", foreign); }) ==
+        "the update of 's' is a value of another graph; build it in its own");
+  CHECK(message_of<UserError>([&] { graph.output("f", foreign); }) ==
+        "the output 'f' is a value of another graph; name it in its own");
+  CHECK(message_of<UserError>([&] { graph.update("s", Value()); }) == "the update of 's' is an empty Value");
+  CHECK(message_of<UserError>([&] { graph.output("e", Value()); }) == "the output 'e' is an empty Value");
+  CHECK(message_of<UserError>([&] { graph.update("st", s); }) ==
+        "there is no parameter or state 'st' to update. Did you mean 's'?");
+  const Value long_state = graph.state("long", {3});
+  CHECK(message_of<UserError>([&] { graph.update("long", s); }) ==
+        "'long' is f32[3], but its update is f32[2]; an update keeps the type");
+  const std::vector<Value> two{s, foreign};
+  CHECK(message_of<UserError>([&] { graph.add(registry().get("add"), two, {}, {}, {}); }) ==
+        "[add]: input 1 belongs to another graph; build both in one");
+  CHECK(message_of<UserError>([] { (void)Value().type(); }) ==
+        "the type of an empty Value was asked for; build the value first");
+  CHECK(message_of<UserError>([] { (void)Value().name(); }) ==
+        "the name of an empty Value was asked for; build the value first");
+  CHECK(message_of<UserError>([&] { graph.update("x", x); }) ==
+        "'x' is an input, which cannot be updated; make it a state");
 }
 
 TEST_CASE("graph: the random state is one, and its name is kept for it") {
   Graph graph, taken;
-  CHECK(graph.random_state() == graph.random_state());
+  CHECK(is_same(graph.random_state(), graph.random_state()));
   CHECK(message_of<UserError>([&] { taken.input("random", {3}, i32, {}); }) ==
         "[input] 'random': the name is kept for the state of random ops; choose another");
 }
