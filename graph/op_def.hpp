@@ -176,6 +176,8 @@ struct Traits {
   std::vector<InPlace> in_place = {};
   /// The vjp's own nodes can be differentiated again.
   bool second_order = true;
+  /// The kernel throws where a run must not go on: no update reaches the store before it has passed.
+  bool guard = false;
 
   bool is_linear(size_t input) const {
     return linear.empty() ? false : linear[std::min(input, linear.size() - 1)];

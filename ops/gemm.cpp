@@ -271,6 +271,7 @@ size_t gemm_tile_bytes(const Product& p, bool packed) {
 template <class T>
 void gemm(const ParallelFor& parallel, const Product& p, const T* a, const T* b, Addend<T> addend, T* c,
           int64_t ldc, const Scratch& scratch, const T* packed) {
+  if (p.m == 0 || p.n == 0) return;
   if (const auto row = addend_of_row(p, ldc, addend, c))
     return gemm<T>(parallel, as_row(p), b, a, *row, c, p.m, scratch);
   const Cut cut(p, sizeof(T));

@@ -1,3 +1,4 @@
+#include "ops/axes.hpp"
 #include "ops/lstm_gates.hpp"
 #include "ops/ops.hpp"
 #include "ops/product_kernel.hpp"
@@ -9,6 +10,19 @@ namespace {
 
 std::vector<TensorType> infer(const InferContext& c) {
   const Shape& states = c.shape(3);
+  const auto check = [&](size_t input, const char* name, const Shape& wanted) {
+    if (c.shape(input) != wanted)
+      c.fail(std::string(name) + " is " + text(c.shape(input)) + "; it must be " + text(wanted));
+  };
+  check_one_dtype(c);
+  if (states.size() != 3) c.fail("takes cells [batch, time, units]; got " + text(states));
+  check(0, "d_hidden", states);
+  if (!c.shape(1).empty()) check(1, "d_cells", states);
+  check(2, "recurrent_kernel", {states[2], states[2] * 4});
+  check(4, "gates", {states[0], states[1], states[2] * 4});
+  const Shape one_state{states[0], states[2]};
+  if (broadcast(c.shape(5), one_state) != one_state)
+    c.fail("initial_cell is " + text(c.shape(5)) + "; it must broadcast to " + text(one_state));
   return {c.in(4), {c.in(3).dtype, {states[0], states[2]}}, {c.in(3).dtype, {states[0], states[2]}}};
 }
 
@@ -161,6 +175,9 @@ OpDef records::lstm_sequence_gradient() {
                    {{}, {0}}},
                   {},
                   {0, 0, 0.5, 0}}};
+  def.rejects = {{{{f32, {1, 1, 2}}, {f32, {}}, {f32, {2, 8}}, {f32, {1, 1, 1}}, {f32, {1, 1, 8}}, {f32, {}}},
+                  {},
+                  "d_hidden is [1, 1, 2]; it must be [1, 1, 1]"}};
   return def;
 }
 

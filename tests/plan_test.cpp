@@ -344,6 +344,11 @@ TEST_CASE("a node refuses extents that its symbols did not show") {
   CHECK(refused(*padded, feed(5000)).starts_with("[pad] 'ten' built at plan_test.cpp:"));
   CHECK(refused(*padded, feed(5000))
             .ends_with("cannot pad axis 1 of [2, 5000] by 0 and -4990; use slice to shorten it"));
+  // A known shape that is made of symbolic ones: fewer elements than it says would be read beyond their end.
+  const auto flattened = with([](Value x) { return reshape(x, {12}); });
+  Program(*flattened).plan(feed(6));
+  CHECK(refused(*flattened, feed(5)).find("[2, 5]") != std::string::npos);
+  CHECK(refused(*flattened, feed(0)).find("[2, 0]") != std::string::npos);
   CHECK(refused(*with([](Value x) { return slice(x, 1, 0, 10); }), feed(5))
             .ends_with("[0, 10) does not lie within axis 1 of [2, 5]"));
   CHECK(refused(*with([](Value x) { return slice(x, 1, -3, dim::time); }), feed(2))

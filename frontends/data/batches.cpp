@@ -33,6 +33,7 @@ Batches::Batches(const Dataset& dataset, const BatchOptions& options, uint32_t e
                     "drop_last",
                     batch_size, count));
   }
+  for (const Example& example : dataset.examples) check_size(example, dataset);
   std::vector<int> order(count);
   std::iota(order.begin(), order.end(), 0);
   RandomStream random(options.seed, RandomPurpose::shuffle, epoch);
@@ -60,7 +61,6 @@ Batch Batches::operator[](size_t index) const {
   const int64_t dimensions = dataset_.examples[indices[0]].dimensions;
   int64_t time = 1;
   for (const int i : indices) {
-    require(dataset_.examples[i].dimensions == dimensions, "all examples have the same dimensions");
     time = std::max(time, dataset_.examples[i].frames);
   }
   if (dataset_.sequences) time = (time + time_multiple_ - 1) / time_multiple_ * time_multiple_;

@@ -13,6 +13,25 @@ std::string_view name_of(Split split) {
   return split == Split::train ? "train" : split == Split::validation ? "validation" : "test";
 }
 
+void check_size(const Example& example, const Dataset& dataset) {
+  const auto refuse = [&](const std::string& what) {
+    throw UserError(fmt::format("{}: {}", example.source.empty() ? "an example" : example.source, what));
+  };
+  const int64_t dimensions = dataset.examples.front().dimensions;
+  if (example.dimensions != dimensions)
+    refuse(fmt::format("is of {} dimensions, the first example of {}; all must have as many",
+                       example.dimensions, dimensions));
+  if (example.frames < 0 || example.dimensions < 0 || (!dataset.sequences && example.frames != 1))
+    refuse(fmt::format(
+        "is of {} frames of {} dimensions; {}", example.frames, example.dimensions,
+        dataset.sequences ? "neither can be negative" : "data without a time axis have one frame"));
+  int64_t size = 0;
+  if (__builtin_mul_overflow(example.frames, example.dimensions, &size) ||
+      static_cast<uint64_t>(size) != example.values.size())
+    refuse(fmt::format("holds {} values, but is of {} frames of {} dimensions; it must hold {}",
+                       example.values.size(), example.frames, example.dimensions, size));
+}
+
 CmvnStatistics compute_cmvn(const Dataset& dataset, bool means, bool variances) {
   if (dataset.examples.empty())
     throw UserError("cmvn = global: there is no training example to take statistics from");
@@ -21,7 +40,7 @@ CmvnStatistics compute_cmvn(const Dataset& dataset, bool means, bool variances) 
   double frames = 0;
   const auto for_each_value = [&](auto&& function) {
     for (const Example& example : dataset.examples) {
-      require(static_cast<size_t>(example.dimensions) == dimensions, "all examples have the same dimensions");
+      check_size(example, dataset);
       for (size_t i = 0; i < example.values.size(); ++i) function(i % dimensions, example.values[i]);
     }
   };

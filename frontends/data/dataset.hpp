@@ -30,6 +30,10 @@ struct Dataset {
   std::vector<std::string> notices;  ///< conversions, such as "300 files resampled from …"
 };
 
+/// Throws UserError, naming the example's source, where its values are not frames × dimensions of them, or
+/// its dimensions or number of frames are not what the dataset's first example or kind says.
+void check_size(const Example& example, const Dataset& dataset);
+
 /// Mean and 1/standard deviation of each dimension, over all frames of a training set.
 struct CmvnStatistics {
   std::vector<float> mean, inverse_std;

@@ -82,6 +82,12 @@ void Sequential::Implementation::check(const data::Dataset& dataset, bool labell
     throw UserError(
         fmt::format("the model knows the classes {}, but the data have {}; give data of the same classes",
                     fmt::join(shape.classes, ", "), fmt::join(given.classes, ", ")));
+  for (const data::Example& example : dataset.examples) {
+    data::check_size(example, dataset);
+    if (labelled && (example.label < 0 || example.label >= static_cast<int>(given.classes.size())))
+      throw UserError(fmt::format("{}: has the label {}, but the data have {} classes; labels count from 0",
+                                  example.source, example.label, given.classes.size()));
+  }
   for (const data::Example& example : dataset.examples)
     if (!std::all_of(example.values.begin(), example.values.end(), [](float x) { return std::isfinite(x); }))
       throw UserError(

@@ -48,11 +48,15 @@ void ExecutionOrder::find_order() {
   for (int32_t id = 0; id < graph_.size(); ++id)
     if (live[id] && !only_updates[id])
       for (const Edge& edge : graph_.node(id).inputs) last_reader[memory_of(edge).node] = id;
+  // What guards the run comes before every such update.
+  int32_t last_guard = 0;
+  for (int32_t id = 0; id < graph_.size(); ++id)
+    if (live[id] && graph_.node(id).op->traits.guard) last_guard = id;
   std::vector<int32_t> key(graph_.size());
   for (int32_t id = 0; id < graph_.size(); ++id) {
     key[id] = id;
     if (!only_updates[id]) continue;
-    int32_t earliest = 0;
+    int32_t earliest = last_guard;
     for (const Edge& edge : graph_.node(id).inputs) {
       earliest = std::max(earliest, edge.node);
       const Edge root = memory_of(edge);
@@ -80,6 +84,9 @@ void ExecutionOrder::find_overwrites() {
   overwrites_.assign(value_count(), -1);
   std::vector<int> position(graph_.size(), -1);
   for (size_t p = 0; p < nodes_.size(); ++p) position[nodes_[p]] = static_cast<int>(p);
+  int last_guard = -1;
+  for (size_t p = 0; p < nodes_.size(); ++p)
+    if (graph_.node(nodes_[p]).op->traits.guard) last_guard = static_cast<int>(p);
   std::vector<bool> is_read(value_count());
   for (int32_t id = 0; id < graph_.size(); ++id)
     for (const Edge& edge : graph_.node(id).inputs) is_read[index_of(edge)] = true;
@@ -90,7 +97,7 @@ void ExecutionOrder::find_overwrites() {
     const Edge target{graph_.source_id(output.name), 0};
     int32_t& overwritten = overwrites_[index_of(output.value)];
     const Reads& read = reads.try_emplace(maker, *this, graph_.node(maker)).first->second;
-    if (overwritten < 0 && last_read(target) <= position[maker] &&
+    if (overwritten < 0 && position[maker] > last_guard && last_read(target) <= position[maker] &&
         read.may_overwrite(output.value.output, target))
       overwritten = target.node;
   }

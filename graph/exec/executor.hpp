@@ -9,6 +9,7 @@ namespace lariat {
 class Trace;
 
 /// Runs the tasks of a bound plan. Results do not depend on the implementation or its number of threads.
+/// Several threads may use one executor at a time, each for a plan of its own.
 class Executor : public ParallelFor {
  public:
   /// Runs every step. An exception of a kernel is thrown on, with the node named, once all running work has

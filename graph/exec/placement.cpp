@@ -34,14 +34,17 @@ Cost cost_of(const Node& node, const Step& step) {
 
 // The outputs' extents. Shapes with symbols were inferred when the node was built; what depends on their
 // sizes is inferred again, so that a node refuses what it cannot take.
-std::vector<TensorView> concrete_outputs(const Node& node, std::span<const TensorView> inputs,
-                                         const Bindings& bindings) {
+std::vector<TensorView> concrete_outputs(const Graph& graph, const Node& node,
+                                         std::span<const TensorView> inputs, const Bindings& bindings) {
   const auto is_symbolic = [](const auto& attribute) {
     const auto* shape = std::get_if<Shape>(&attribute.second);
     return shape && !is_known(*shape);
   };
   const auto is_symbolic_type = [](const TensorType& type) { return !is_known(type.shape); };
-  const bool symbolic = std::any_of(node.attributes.begin(), node.attributes.end(), is_symbolic) ||
+  // A known shape may be made of a symbolic one, by reshape or slice.
+  const bool symbolic = std::any_of(node.inputs.begin(), node.inputs.end(),
+                                    [&](const Edge& edge) { return is_symbolic_type(graph.type(edge)); }) ||
+                        std::any_of(node.attributes.begin(), node.attributes.end(), is_symbolic) ||
                         std::any_of(node.outputs.begin(), node.outputs.end(), is_symbolic_type);
   std::vector<TensorView> outputs;
   try {
@@ -116,7 +119,7 @@ class Placer {
                          : kind == SourceKind::constant ? Location::Kind::constant
                                                         : Location::Kind::store,
                          static_cast<size_t>(id)};
-      source.view = concrete_outputs(node, {}, bindings_)[0];
+      source.view = concrete_outputs(graph_, node, {}, bindings_)[0];
     }
   }
 
@@ -125,7 +128,7 @@ class Placer {
     Step step;
     step.node = id;
     for (const Edge& edge : node.inputs) step.inputs.push_back(value(edge).view);
-    step.outputs = concrete_outputs(node, step.inputs, bindings_);
+    step.outputs = concrete_outputs(graph_, node, step.inputs, bindings_);
     for (size_t o = 0; o < node.outputs.size(); ++o)
       value({id, static_cast<int32_t>(o)}).view = step.outputs[o];
     if (node.op->traits.alias) {
@@ -134,6 +137,7 @@ class Placer {
     }
 
     const int at = static_cast<int>(placed_.steps.size());
+    if (node.op->traits.guard) guards_.push_back(at);
     std::vector<int> predecessors;
     for (const Edge& edge : node.inputs) {
       step.input_locations.push_back(value(edge).location);
@@ -205,6 +209,7 @@ class Placer {
       made.location = {Location::Kind::store, static_cast<size_t>(overwritten)};
       for (int reader : value({overwritten, 0}).readers)
         if (reader != at) predecessors.push_back(reader);
+      predecessors.insert(predecessors.end(), guards_.begin(), guards_.end());
       return;
     }
     if (const Edge memory = reused_by(node, edge, reusable); memory.node >= 0) {
@@ -257,6 +262,7 @@ class Placer {
   const PackConstants& pack_;
   std::vector<PlacedValue> values_;
   ArenaLayout arena_;
+  std::vector<int> guards_;  // steps
   int position_ = 0;
   Placement placed_;
 };

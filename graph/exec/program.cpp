@@ -7,7 +7,6 @@
 
 #include "graph/error.hpp"
 #include "graph/passes/freeze.hpp"
-#include "graph/passes/pass_list.hpp"
 #include "graph/passes/to_inference.hpp"
 
 namespace lariat {
@@ -55,11 +54,27 @@ void* constant_data(const Graph& graph, int32_t id) {
 
 }  // namespace
 
-Program::Program(const Graph& graph) : graph_(optimize(graph)) {
+Program::Program(const Graph& graph, const PassOptions& passes) : graph_(optimize(graph, passes)) {
   for (int32_t id = 0; id < graph.size(); ++id)
     if (graph.node(id).op->traits.source == SourceKind::input) input_names_.push_back(graph.node(id).name);
-  for (int32_t id = 0; id < graph_->size(); ++id)
-    if (graph_->node(id).op->traits.source == SourceKind::input) inputs_.push_back(id);
+  std::vector<bool> updated(graph_->size());
+  for (const Output& output : graph_->outputs())
+    if (output.is_update) updated[graph_->source_id(output.name)] = updates_ = true;
+  for (int32_t id = 0; id < graph_->size(); ++id) {
+    const Node& node = graph_->node(id);
+    switch (node.op->traits.source) {
+      case SourceKind::none:
+        break;
+      case SourceKind::input:
+        inputs_.push_back(id);
+        break;
+      case SourceKind::constant:
+        constants_.push_back(id);
+        break;
+      default:
+        sources_.push_back({id, evaluate(node.outputs[0].shape, {}), updated[id]});
+    }
+  }
   for (const std::string& name : input_names_)
     if (graph_->source_id(name) < 0) unread_[name] = graph.node(graph.source_id(name)).outputs[0].shape;
 }
@@ -115,32 +130,109 @@ std::shared_ptr<const void> Program::pack_constants(const Node& node, const Step
   return packed;
 }
 
-const Plan& Program::plan(const Feeds& feeds) { return find_plan(feeds); }
+const Plan& Program::plan(const Feeds& feeds) {
+  const std::lock_guard lock(mutex_);
+  return find_plan(feeds);
+}
 
-std::vector<Tensor> Program::run(const Feeds& feeds, Store& store, Executor& executor) {
-  Plan& plan = find_plan(feeds);
-  std::vector<void*> source_data(graph_->size());
-  for (int32_t id = 0; id < graph_->size(); ++id) {
+namespace {
+
+struct Memory {
+  const std::byte* begin;
+  const std::byte* end;
+  int32_t id;
+};
+
+Memory memory_of(const TensorView& view, int32_t id) {
+  const auto* begin = static_cast<const std::byte*>(view.data);
+  return {begin, begin + view.bytes(), id};
+}
+
+bool overlap(const Memory& a, const Memory& b) { return a.begin < b.end && b.begin < a.end; }
+
+}  // namespace
+
+// Updates may be written over the old values while other nodes still read what shares their memory.
+void Program::separate(Store& store, std::vector<void*>& data) {
+  std::vector<bool> in_store(graph_->size()), updated(graph_->size());
+  for (const StoreSource& source : sources_) {
+    in_store[source.id] = true;
+    updated[source.id] = source.updated;
+  }
+  const auto view_of = [&](int32_t id) -> const TensorView& {
     const Node& node = graph_->node(id);
-    switch (node.op->traits.source) {
-      case SourceKind::input: {
-        const Tensor& fed = feeds.find(node.name)->second;
-        if (fed.dtype() != node.outputs[0].dtype) {
-          Bindings bindings;
-          bind_feed(node, fed, bindings);
+    return in_store[id] ? store.find(node.name)->view() : node.attributes.get<Tensor>("value").view();
+  };
+  for (bool again = true; again;) {
+    again = false;
+    std::vector<Memory> all;
+    for (const StoreSource& source : sources_) all.push_back(memory_of(view_of(source.id), source.id));
+    for (int32_t id : constants_)
+      if (!own_constants_.contains(id)) all.push_back(memory_of(view_of(id), id));
+    std::erase_if(all, [](const Memory& memory) { return memory.begin == memory.end; });
+    std::sort(all.begin(), all.end(), [](const Memory& a, const Memory& b) { return a.begin < b.begin; });
+    Memory last{nullptr, nullptr, -1};  // the one that reaches farthest
+    for (const Memory& memory : all) {
+      if (last.id >= 0 && overlap(last, memory) && (updated[last.id] || updated[memory.id])) {
+        const int32_t id = in_store[last.id] ? memory.id : last.id;
+        if (in_store[id]) {
+          store.set(graph_->node(id).name, store.find(graph_->node(id).name)->clone());
+        } else {
+          own_constants_.emplace(id, graph_->node(id).attributes.get<Tensor>("value").clone());
         }
-        source_data[id] = fed.view().data;
+        data[id] = in_store[id] ? view_of(id).data : own_constants_.at(id).view().data;
+        again = true;
         break;
       }
-      case SourceKind::constant:
-        source_data[id] = constant_data(*graph_, id);
-        break;
-      case SourceKind::none:
-        break;
-      default:
-        source_data[id] = store.get(node.name).view().data;
+      if (memory.end > last.end) last = memory;
     }
   }
+}
+
+// The memory of every source by node. `copies` keeps what is not read where it was fed.
+std::vector<void*> Program::source_data(const Feeds& feeds, Store& store, Feeds& copies) {
+  std::vector<void*> data(graph_->size());
+  for (int32_t id : constants_) {
+    const auto own = own_constants_.find(id);
+    data[id] = own == own_constants_.end() ? constant_data(*graph_, id) : own->second.view().data;
+  }
+  for (const StoreSource& source : sources_) {
+    const Node& node = graph_->node(source.id);
+    const Tensor* tensor = store.find(node.name);
+    if (!tensor) store.get(node.name);  // throws, with the nearest name
+    if (tensor->dtype() != node.outputs[0].dtype || tensor->extents() != source.extents)
+      throw UserError(
+          fmt::format("'{}' is {} in the model but {} in the store; the two belong to different models",
+                      node.name, text(node.outputs[0]), text(tensor->type())));
+    data[source.id] = tensor->view().data;
+  }
+  // Tensors that stay keep their memory, so that this is done once.
+  if (updates_ && data != separate_data_) {
+    separate(store, data);
+    separate_data_ = data;
+  }
+  for (int32_t id : inputs_) {
+    const Node& node = graph_->node(id);
+    const Tensor& fed = feeds.find(node.name)->second;
+    if (fed.dtype() != node.outputs[0].dtype) {
+      Bindings bindings;
+      bind_feed(node, fed, bindings);
+    }
+    const Memory memory = memory_of(fed.view(), id);
+    const bool shared = std::any_of(sources_.begin(), sources_.end(), [&](const StoreSource& source) {
+      if (!source.updated) return false;
+      return overlap(memory, memory_of(store.find(graph_->node(source.id).name)->view(), source.id));
+    });
+    data[id] = shared ? copies.emplace(node.name, fed.clone()).first->second.view().data : fed.view().data;
+  }
+  return data;
+}
+
+std::vector<Tensor> Program::run(const Feeds& feeds, Store& store, Executor& executor) {
+  const std::lock_guard lock(mutex_);
+  Plan& plan = find_plan(feeds);
+  Feeds copies;
+  const std::vector<void*> source_data = this->source_data(feeds, store, copies);
   const size_t bytes = plan.arena_bytes(executor.threads());
   if (bytes > arena_bytes_) {
     arena_.reset();
@@ -161,7 +253,7 @@ std::vector<Tensor> Program::run(const Feeds& feeds, Store& store, Executor& exe
       results.push_back(copy_of(view));
       continue;
     }
-    void* target = store.get(outputs[i].name).view().data;
+    void* target = source_data[graph_->source_id(outputs[i].name)];
     if (target == view.data) continue;
     if (plan.result_location(i).kind == Location::Kind::store) {
       old_values.push_back(copy_of(view));

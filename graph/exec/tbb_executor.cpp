@@ -1,4 +1,5 @@
 #include <tbb/global_control.h>
+#include <tbb/info.h>
 #include <tbb/parallel_for.h>
 #include <tbb/task_arena.h>
 #include <tbb/task_group.h>
@@ -7,6 +8,7 @@
 #include <charconv>
 #include <exception>
 #include <fstream>
+#include <functional>
 #include <mutex>
 #include <optional>
 
@@ -31,29 +33,83 @@ int available_threads() {
 
 namespace {
 
+// Lets the process have so many threads, where that is more than the machine has. Of several controls oneTBB
+// takes the smallest, and says on standard error that it will not give more: so there is one, for the largest
+// number that was asked for.
+void allow_threads(int threads) {
+  static std::mutex mutex;
+  static int allowed = tbb::info::default_concurrency();
+  static auto& control = *new std::optional<tbb::global_control>;  // it may outlive what is destroyed at exit
+  const std::lock_guard lock(mutex);
+  if (threads <= allowed) return;
+  allowed = threads;
+  control.reset();
+  control.emplace(tbb::global_control::max_allowed_parallelism, static_cast<size_t>(threads));
+}
+
+// One run of a plan: what waits for what, and the first failure.
+class Run {
+ public:
+  using RunTask = std::function<void(const Task&)>;
+
+  Run(const Plan& plan, RunTask run_task)
+      : tasks_(plan.tasks()), run_task_(std::move(run_task)), waiting_(tasks_.size()) {
+    for (size_t i = 0; i < tasks_.size(); ++i)
+      waiting_[i].store(tasks_[i].predecessors, std::memory_order_relaxed);
+  }
+
+  void finish(const std::vector<int>& first) {
+    run_from(hand_out(first));
+    group_.wait();
+    if (failure_) std::rethrow_exception(failure_);
+  }
+
+ private:
+  // Of tasks that are ready, hands all but the first to other threads, and gives that one, -1 for none. What
+  // is handed out first is taken first.
+  int hand_out(const std::vector<int>& ready) {
+    for (size_t i = 1; i < ready.size(); ++i) group_.run([this, task = ready[i]] { run_from(task); });
+    return ready.empty() ? -1 : ready.front();
+  }
+
+  // Runs a task and then, on the same thread, the one with the longest path of those it made ready.
+  void run_from(int task) {
+    while (task >= 0) {
+      if (!failed_.load(std::memory_order_relaxed)) {
+        try {
+          run_task_(tasks_[task]);
+        } catch (...) {
+          const std::lock_guard lock(failure_mutex_);
+          if (!failure_) failure_ = std::current_exception();
+          failed_.store(true);
+        }
+      }
+      std::vector<int> ready;
+      for (int successor : tasks_[task].successors)
+        if (waiting_[successor].fetch_sub(1, std::memory_order_acq_rel) == 1) ready.push_back(successor);
+      task = hand_out(ready);
+    }
+  }
+
+  const std::vector<Task>& tasks_;
+  const RunTask run_task_;
+  std::vector<std::atomic<int>> waiting_;
+  tbb::task_group group_;
+  std::atomic<bool> failed_ = false;
+  std::mutex failure_mutex_;
+  std::exception_ptr failure_;
+};
+
 class TbbExecutor final : public Executor {
  public:
   explicit TbbExecutor(int threads)
       : threads_(threads > 0 ? threads : available_threads()), arena_(threads_) {
-    // The arena limits; the control only allows more threads than the machine has, for it acts on the whole
-    // process.
-    if (threads_ > tbb::this_task_arena::max_concurrency())
-      allowed_.emplace(tbb::global_control::max_allowed_parallelism, static_cast<size_t>(threads_));
+    allow_threads(threads_);
   }
 
   void run_plan(const Plan& plan) override {
-    const std::vector<Task>& tasks = plan.tasks();
-    if (waiting_.size() < tasks.size()) waiting_ = std::vector<std::atomic<int>>(tasks.size());
-    for (size_t i = 0; i < tasks.size(); ++i)
-      waiting_[i].store(tasks[i].predecessors, std::memory_order_relaxed);
-    failure_ = nullptr;
-    failed_.store(false);
-    arena_.execute([&] {
-      tbb::task_group group;
-      run_from(plan, group, hand_out(plan, group, plan.first_tasks()));
-      group.wait();
-    });
-    if (failure_) std::rethrow_exception(failure_);
+    arena_.execute(
+        [&] { Run(plan, [&](const Task& task) { run_task(plan, task); }).finish(plan.first_tasks()); });
   }
 
   void run(int64_t count, int64_t grain, const std::function<void(int64_t, int64_t)>& body) const override {
@@ -81,40 +137,8 @@ class TbbExecutor final : public Executor {
   }
 
  private:
-  // Of tasks that are ready, hands all but the first to other threads, and gives that one, -1 for none. What
-  // is handed out first is taken first.
-  int hand_out(const Plan& plan, tbb::task_group& group, const std::vector<int>& ready) {
-    for (size_t i = 1; i < ready.size(); ++i)
-      group.run([this, &plan, &group, task = ready[i]] { run_from(plan, group, task); });
-    return ready.empty() ? -1 : ready.front();
-  }
-
-  // Runs a task and then, on the same thread, the one with the longest path of those it made ready.
-  void run_from(const Plan& plan, tbb::task_group& group, int task) {
-    while (task >= 0) {
-      if (!failed_.load(std::memory_order_relaxed)) {
-        try {
-          run_task(plan, plan.tasks()[task]);
-        } catch (...) {
-          const std::lock_guard lock(failure_mutex_);
-          if (!failure_) failure_ = std::current_exception();
-          failed_.store(true);
-        }
-      }
-      std::vector<int> ready;
-      for (int successor : plan.tasks()[task].successors)
-        if (waiting_[successor].fetch_sub(1, std::memory_order_acq_rel) == 1) ready.push_back(successor);
-      task = hand_out(plan, group, ready);
-    }
-  }
-
   const int threads_;
-  std::optional<tbb::global_control> allowed_;
   mutable tbb::task_arena arena_;
-  std::vector<std::atomic<int>> waiting_;
-  std::atomic<bool> failed_ = false;
-  std::mutex failure_mutex_;
-  std::exception_ptr failure_;
 };
 
 }  // namespace
