@@ -28,7 +28,8 @@ std::vector<bool> carriers(const Graph& graph, std::span<const Value> wrt, int32
 
 }  // namespace
 
-std::vector<Value> gradient(Value loss, std::span<const Value> wrt, std::span<const Value> cut) {
+std::vector<Value> gradient(Value loss, std::span<const Value> wrt, std::span<const Value> cut,
+                            std::vector<int32_t>* gradient_of) {
   Graph& graph = loss.graph();
   if (!loss.shape().empty())
     throw UserError("the gradient of a value of shape " + text(loss.shape()) +
@@ -72,7 +73,14 @@ std::vector<Value> gradient(Value loss, std::span<const Value> wrt, std::span<co
     if (!op.vjp)
       throw UserError(place_of(graph.node(id)) +
                       "has no gradient; put stop_gradient around it or choose another op");
+    const int32_t first = graph.size();
     const Adjoints results = op.vjp(GradContext(graph, id, std::move(given), needed));
+    // The user knows the line of the node, not that of its record.
+    for (int32_t added = first; added < graph.size(); ++added) graph.set_where(added, graph.node(id).where);
+    if (gradient_of) {
+      gradient_of->resize(first, -1);
+      gradient_of->resize(graph.size(), id);
+    }
     require(results.size() == inputs.size(),
             "a vjp returns another number of adjoints than its op has inputs");
     for (size_t i = 0; i < inputs.size(); ++i) {

@@ -21,10 +21,19 @@ void check(const char* optimizer, const char* name, double value, double minimum
                                                  : fmt::format("lie in [{}, {})", minimum, below)));
 }
 
-// A gradient of zero divides by epsilon alone.
 void check_epsilon(const char* optimizer, double epsilon) {
   if (!(epsilon > 0 && epsilon < unlimited))
     throw UserError(fmt::format("{}: epsilon is {}; it must be a number above 0", optimizer, epsilon));
+}
+
+// A gradient of zero divides by epsilon alone, in the parameter's dtype.
+double epsilon_for(const UpdateContext& c, const char* optimizer, double epsilon) {
+  const double least =
+      c.parameter.dtype() == f32 ? std::numeric_limits<float>::min() : std::numeric_limits<double>::min();
+  if (epsilon < least)
+    throw UserError(fmt::format("{}: epsilon is {}, too small for '{}', which is {}; use at least {:.2g}",
+                                optimizer, epsilon, c.parameter.name(), text(c.parameter.type()), least));
+  return epsilon;
 }
 
 // 1 - βᵗ, without the cancellation that a float power would suffer for β near 1.
@@ -50,7 +59,8 @@ Optimizer momentum_like(const char* name, double learning_rate, double momentum,
 }
 
 // The common part of Adam and AdamW: the step from `start`.
-ProxPoint adam_step(UpdateContext& c, Value start, double beta1, double beta2, double epsilon) {
+ProxPoint adam_step(UpdateContext& c, Value start, const char* name, double beta1, double beta2,
+                    double epsilon) {
   const Value mean = moving_average(beta1, c.slot("mean"), c.gradient);
   const Value square_mean = moving_average(beta2, c.metric_slot("square_mean"), c.squared_gradient());
   c.set_slot("mean", mean);
@@ -58,7 +68,7 @@ ProxPoint adam_step(UpdateContext& c, Value start, double beta1, double beta2, d
   // η/(√(s/(1-β₂ᵗ)) + ε), and from the start −step·m/(1-β₁ᵗ); the scalars are inverted, not the tensors
   // divided.
   const Value unbiased = square_mean * reciprocal(bias_correction(beta2, c.count));
-  const Value step = c.learning_rate / (sqrt(unbiased) + epsilon);
+  const Value step = c.learning_rate / (sqrt(unbiased) + epsilon_for(c, name, epsilon));
   return {multiply_add(step, mean * -reciprocal(bias_correction(beta1, c.count)), start), step};
 }
 
@@ -108,7 +118,7 @@ AdaGrad::operator Optimizer() const {
           [epsilon = epsilon](UpdateContext& c) -> ProxPoint {
             const Value square_sum = c.metric_slot("square_sum") + c.squared_gradient();
             c.set_slot("square_sum", square_sum);
-            const Value step = c.learning_rate / (sqrt(square_sum) + epsilon);
+            const Value step = c.learning_rate / (sqrt(square_sum) + epsilon_for(c, "AdaGrad", epsilon));
             return {multiply_add(-step, c.gradient, c.parameter), step};
           }};
 }
@@ -122,7 +132,7 @@ RmsProp::operator Optimizer() const {
             const Value square_mean =
                 moving_average(decay, c.metric_slot("square_mean"), c.squared_gradient());
             c.set_slot("square_mean", square_mean);
-            const Value step = c.learning_rate / (sqrt(square_mean) + epsilon);
+            const Value step = c.learning_rate / (sqrt(square_mean) + epsilon_for(c, "RmsProp", epsilon));
             return {multiply_add(-step, c.gradient, c.parameter), step};
           }};
 }
@@ -130,7 +140,7 @@ RmsProp::operator Optimizer() const {
 Adam::operator Optimizer() const {
   check_adam("Adam", learning_rate, beta1, beta2, epsilon);
   return {"Adam", learning_rate, "Adam: learning_rate / (√v̂ + ε)", [copy = *this](UpdateContext& c) {
-            return adam_step(c, c.parameter, copy.beta1, copy.beta2, copy.epsilon);
+            return adam_step(c, c.parameter, "Adam", copy.beta1, copy.beta2, copy.epsilon);
           }};
 }
 
@@ -140,7 +150,7 @@ AdamW::operator Optimizer() const {
   return {"AdamW", learning_rate, "AdamW: learning_rate / (√v̂ + ε)", [copy = *this](UpdateContext& c) {
             const Value decayed =
                 multiply_add(-(c.learning_rate * copy.weight_decay), c.parameter, c.parameter);
-            return adam_step(c, decayed, copy.beta1, copy.beta2, copy.epsilon);
+            return adam_step(c, decayed, "AdamW", copy.beta1, copy.beta2, copy.epsilon);
           }};
 }
 

@@ -20,6 +20,9 @@ std::vector<Value> trained_parameters(Value loss, const std::vector<Value>& aske
   for (int32_t id = 0; id < graph.size(); ++id) {
     if (!used[id] || graph.node(id).op->traits.source != SourceKind::parameter) continue;
     if (!asked.empty() && !wanted.contains(graph.node(id).name)) continue;
+    if (!is_float(graph.node(id).outputs[0].dtype))
+      throw UserError(place_of(graph.node(id)) + "is " + text(graph.node(id).outputs[0]) +
+                      ", which cannot be trained; make it a state with Graph::state, or f32");
     names.insert(graph.node(id).name);
     found.push_back({&loss.graph(), id});
   }

@@ -4,12 +4,15 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <iostream>
+#include <ostream>
 #include <set>
 
 #include "autodiff/clipping.hpp"
 #include "autodiff/collapse.hpp"
 #include "autodiff/combination.hpp"
+#include "autodiff/divergence.hpp"
 #include "autodiff/gradient.hpp"
 #include "autodiff/proximal.hpp"
 #include "autodiff/settling.hpp"
@@ -67,17 +70,84 @@ std::unique_ptr<Graph> joined_recurrences(Value loss, const TrainerOptions& opti
 struct Analysis {
   RewriteReport report;
   std::vector<PenalisedParameter> made_zero;
+  StepParts parts;
 };
+
+// Σ weight·elements; one number that weighs all of them does so once, and the sum is the one that the loss
+// has.
+Value weighted_sum(Value weight, Value elements) {
+  Graph& graph = weight.graph();
+  const Node& node = graph.node(weight.node());
+  if (node.op->name == "broadcast_to")
+    if (const Value one = graph.value(node.inputs[0]); element_count(one.shape()) == Dim(1))
+      return reshape(one, {}) * sum(elements);
+  return sum(weight * elements);
+}
+
+// The trainer's own inputs and states stand beside those of the loss.
+void refuse_reserved_names(const Graph& graph) {
+  for (int32_t id = 0; id < graph.size(); ++id) {
+    const Node& node = graph.node(id);
+    const SourceKind kind = node.op->traits.source;
+    if (kind == SourceKind::none || kind == SourceKind::constant) continue;
+    const auto begins = [&](const char* start) { return node.name.starts_with(start); };
+    if (node.name == "step" || begins("trainer/") || begins("optimizer/") || begins("certificate/"))
+      throw UserError(place_of(node) +
+                      "the name is one that a trainer keeps for itself, as are 'step', 'trainer/…', "
+                      "'optimizer/…' and 'certificate/…'; choose another");
+  }
+}
+
+// The addends of the loss that must be finite before anything moves. Left out is what may be infinite while
+// weights are outside a bound, and what depends on parameters alone through a penalty: that is summed in the
+// loop that updates them.
+std::vector<Value> guarded_addends(Value loss) {
+  Graph& graph = loss.graph();
+  std::vector<int32_t> data;
+  for (int32_t id = 0; id < graph.size(); ++id)
+    if (graph.node(id).op->traits.source == SourceKind::input && !graph.node(id).outputs[0].shape.empty())
+      data.push_back(id);
+  const std::vector<bool> of_data = dependents(graph, data);
+  std::vector<Value> result, open{loss};
+  while (!open.empty()) {
+    const Value value = open.back();
+    open.pop_back();
+    const Node& node = graph.node(value.node());
+    if (node.op->traits.additive && node.op->traits.elementwise) {
+      for (const Edge& edge : node.inputs) open.push_back(graph.value(edge));
+      continue;
+    }
+    const Edge root{value.node(), value.output()};
+    const std::vector<bool> parts = ancestors(graph, {&root, 1});
+    bool left_out = false;
+    for (int32_t id = 0; id < graph.size() && !left_out; ++id) {
+      const auto& penalty = graph.node(id).op->penalty;
+      if (!parts[id] || of_data[id] || !penalty) continue;
+      const bool is_bound =
+          penalty->scalar && (std::isfinite(penalty->scalar(graph.node(id).attributes).low) ||
+                              std::isfinite(penalty->scalar(graph.node(id).attributes).high));
+      left_out = is_bound || !of_data[value.node()];
+    }
+    if (!left_out) result.push_back(value);
+  }
+  return result;
+}
 
 // Loss and metrics as they are written, then everything that moves the state. For a rehearsal, penalties that
 // make zeros are times a factor, and the sizes of gradients are put out.
 std::unique_ptr<Graph> training_step(Value written, const Optimizer& optimizer, const TrainerOptions& options,
                                      Analysis& analysis, bool rehearsal = false) {
+  StepParts& parts = analysis.parts;
   auto step = std::make_unique<Graph>();
   GraphCopy copy(written.graph(), *step);
   for (int32_t id = 0; id < written.graph().size(); ++id) copy.copy(id);
   const Value reported = copy(written);
   step->output("loss", reported);
+  std::vector<Operand> guarded{step->input(learning_rate_input, {}, f64)};
+  for (Value addend : guarded_addends(reported)) guarded.push_back(addend);
+  parts.loss_parts = guarded.size() - 1;
+  Value rate;
+  if (!options.check_finite) rate = guarded.size() > 1 ? build("guard", guarded) : guarded[0].value;
 
   std::vector<Value> parameters = trained_parameters(reported, options.parameters);
   Value loss = reported;
@@ -100,10 +170,12 @@ std::unique_ptr<Graph> training_step(Value written, const Optimizer& optimizer, 
 
   std::vector<Value> wanted = parameters;
   wanted.insert(wanted.end(), cut.begin(), cut.end());
-  const std::vector<Value> gradients = gradient(loss, wanted, cut);
+  parts.forward_end = step->size();
+  const std::vector<Value> gradients = gradient(loss, wanted, cut, &parts.gradient_of);
+  parts.backward_end = step->size();
   Value penalty;
   for (size_t i = 0; i < cut.size(); ++i) {
-    const Value part = sum(gradients[parameters.size() + i] * cut[i]);
+    const Value part = weighted_sum(gradients[parameters.size() + i], cut[i]);
     penalty = penalty ? penalty + part : part;
   }
   if (penalty) step->output("penalty", penalty);
@@ -120,7 +192,13 @@ std::unique_ptr<Graph> training_step(Value written, const Optimizer& optimizer, 
   const std::vector<ClippedGradient> smooth =
       clip_gradients({gradients.begin(), gradients.begin() + static_cast<int64_t>(parameters.size())},
                      scalar_metric, options);
-  const Value rate = step->input(learning_rate_input, {}, f64);
+  if (options.check_finite) {
+    for (size_t i = 0; i < parameters.size(); ++i) {
+      guarded.push_back(gradients[i]);
+      parts.guarded_gradients.push_back(parameters[i].name());
+    }
+    rate = build("guard", guarded);
+  }
   const Value count = step->state("step", {}, init::zeros(), i32) + step->constant(1, i32);
   step->update("step", count);
   ProxPoints proposals;
@@ -130,6 +208,7 @@ std::unique_ptr<Graph> training_step(Value written, const Optimizer& optimizer, 
                           scalar_metric[i]);
     ProxPoint proposal = optimizer.propose(context);
     if (smooth[i].factor) proposal.step = proposal.step * smooth[i].factor;
+    proposal.point = build("require_finite", {proposal.point}, {}, parameters[i].name());
     proposals.emplace(parameters[i].name(), proposal);
   }
   std::map<std::string, Value> updates = proximal_updates(proposals, split.terms);
@@ -157,20 +236,25 @@ void rebind(TrainerOptions& options, Graph& own) {
   for (auto& [input, value] : options.full_strength) bind(input);
 }
 
-Feeds named(std::initializer_list<std::pair<Value, Tensor>> feeds) {
-  Feeds result;
-  for (const auto& [value, tensor] : feeds) result.emplace(value.name(), tensor);
-  return result;
-}
-
 }  // namespace
 
 struct Trainer::Implementation {
+  // A scalar input of the loss that follows a schedule.
+  struct Scheduled {
+    std::string name;
+    DType dtype;
+    Schedule schedule;
+  };
+
   Optimizer optimizer;
   TrainerOptions options;
   Analysis analysis;
   std::unique_ptr<Graph> joined;
-  Value written;  // in the user's graph, which only evaluate() and certify() read again
+  // The user's graph, which may be gone, and a copy with the same ids.
+  Value loss;
+  std::weak_ptr<const void> users_graph;
+  std::unique_ptr<Graph> written;
+  std::vector<Scheduled> scheduled;
   std::unique_ptr<Graph> graph;
   std::unique_ptr<Program> program;
   std::unique_ptr<Executor> executor;
@@ -180,24 +264,66 @@ struct Trainer::Implementation {
   std::optional<CollapseWatch> watch;
   std::optional<int64_t> first_step;  // that was taken here
 
+  void copy_written() {
+    written = std::make_unique<Graph>();
+    copy_graph(loss.graph(), *written);
+  }
+
+  // A value of the user's graph in the copy. Nodes may have been added since that was made.
+  Value in_copy(Value value) {
+    if (!value) throw UserError("an empty Value was given to a trainer; build the value first");
+    if (&value.graph() != &loss.graph())
+      throw UserError("a value to evaluate belongs to another graph than the loss that is trained");
+    if (value.node() >= written->size() && !users_graph.expired()) copy_written();
+    if (value.node() >= written->size())
+      throw UserError("a value to evaluate was added to a graph that is gone; keep the graph");
+    return {written.get(), value.node(), value.output()};
+  }
+
+  // Names of sources do not change.
+  std::string name_of(Value value) {
+    return value && &value.graph() == &loss.graph() && users_graph.expired() ? in_copy(value).name()
+                                                                             : value.name();
+  }
+
+  Feeds named(std::initializer_list<std::pair<Value, Tensor>> feeds) {
+    Feeds result;
+    for (const auto& [value, tensor] : feeds) result.emplace(name_of(value), tensor);
+    return result;
+  }
+
   Certifier& certifying() {
-    if (!certifier)
-      certifier = std::make_unique<Certifier>(written, trained_parameters(written, options.parameters));
+    if (!certifier) {
+      const Value copied = in_copy(loss);
+      certifier = std::make_unique<Certifier>(copied, trained_parameters(copied, options.parameters));
+    }
     return *certifier;
   }
 
   // The feeds with the loss's scheduled scalars.
   Feeds with_scheduled(const Feeds& feeds, int64_t step) const {
     Feeds all = feeds;
-    for (const auto& [input, schedule] : options.scheduled)
-      all.emplace(input.name(), Tensor::scalar(schedule(step), input.dtype()));
+    for (const auto& [name, dtype, schedule] : scheduled) {
+      const double value = schedule(step);
+      if (!std::isfinite(value))
+        throw UserError(
+            fmt::format("the schedule of '{}' gives {} at step {}; it must give numbers", name, value, step));
+      all.emplace(name, Tensor::scalar(value, dtype));
+    }
     return all;
   }
 
   // The same with what a step takes besides.
   Feeds step_feeds(const Feeds& feeds, int64_t step) const {
     Feeds all = with_scheduled(feeds, step);
-    all.emplace(learning_rate_input, Tensor::scalar(optimizer.learning_rate * options.schedule(step), f64));
+    const double factor = options.schedule(step), rate = optimizer.learning_rate * factor;
+    if (!(rate >= 0 && std::isfinite(rate)))
+      throw UserError(
+          fmt::format("the learning rate is {} at step {}, where the schedule gives {} times {}; it must be "
+                      "a number of 0 or "
+                      "more",
+                      rate, step, factor, optimizer.learning_rate));
+    all.emplace(learning_rate_input, Tensor::scalar(rate, f64));
     if (graph->source_id(settle_input) >= 0)
       all.emplace(settle_input, Tensor::scalar(step >= *options.settle_from ? 1 : 0, f64));
     return all;
@@ -233,20 +359,50 @@ struct Trainer::Implementation {
     return {step, [this](const Feeds& feeds) { return rehearsal_feeds(feeds); }, options.seed,
             executor.get()};
   }
+
+  // The counters of steps and of random numbers: what a step that is ended may have moved on already, and its
+  // rerun needs as it was.
+  Store counters() const {
+    Store copy;
+    for (const std::string_view name : {std::string_view("step"), random_state_name})
+      if (const Tensor* tensor = store.find(name)) copy.set(std::string(name), tensor->clone());
+    return copy;
+  }
+
+  // What the checks within a step have found, in words.
+  std::string diverged(const Feeds& feeds, const Store& before, const std::string& seen) {
+    for (const auto& [name, tensor] : before)
+      std::memcpy(store.find(name)->view().data, tensor.view().data, tensor.bytes());
+    const int64_t step = static_cast<int64_t>(store.get("step").item()) + 1;
+    const std::string what = explain_divergence(*graph, analysis.parts, feeds, store);
+    if (!what.empty()) return fmt::format("diverged at step {}: {}", step, what);
+    return fmt::format(
+        "diverged at step {}: {}, which did not happen again with the weights that have not moved; train "
+        "with "
+        "check_finite (--check-finite) to see where",
+        step, seen);
+  }
 };
 
 void print_warning(const std::string& warning) { std::cerr << "lariat: " + warning + "\n"; }
 
 Trainer::Trainer(Value loss, const Optimizer& optimizer, TrainerOptions options)
     : self_(std::make_unique<Implementation>()) {
+  if (!loss) throw UserError("the loss is an empty Value; build the loss first");
+  refuse_reserved_names(loss.graph());
   self_->optimizer = optimizer;
-  self_->written = loss;
   self_->options = std::move(options);
+  self_->loss = loss;
+  self_->users_graph = loss.graph().lifetime();
+  self_->copy_written();
+  for (const auto& [input, schedule] : self_->options.scheduled)
+    self_->scheduled.push_back({input.name(), input.dtype(), schedule});
   self_->joined = joined_recurrences(loss, self_->options);
   rebind(self_->options, *self_->joined);
   self_->graph =
       training_step(self_->joined->find_output("loss"), optimizer, self_->options, self_->analysis);
-  self_->program = std::make_unique<Program>(*self_->graph);
+  self_->program = std::make_unique<Program>(
+      *self_->graph, PassOptions{.last = {}, .without = self_->options.without_passes});
   self_->executor = make_tbb_executor(self_->options.threads);
   initialize_store(*self_->graph, self_->store, self_->options.seed);
   self_->watch.emplace(self_->analysis.made_zero, self_->rehearsal(), self_->options.warn);
@@ -258,7 +414,13 @@ Trainer::~Trainer() = default;
 StepResult Trainer::step(const Feeds& feeds) {
   if (!self_->first_step) self_->first_step = steps();
   const Feeds all = self_->step_feeds(feeds, steps());
-  const std::vector<Tensor> results = self_->program->run(all, self_->store, *self_->executor);
+  const Store before = self_->counters();
+  std::vector<Tensor> results;
+  try {
+    results = self_->program->run(all, self_->store, *self_->executor);
+  } catch (const JobError& error) {
+    throw JobError(self_->diverged(all, before, error.what()));
+  }
   StepResult result;
   size_t next = 0;
   for (const Output& output : self_->graph->outputs()) {
@@ -277,8 +439,10 @@ StepResult Trainer::step(const Feeds& feeds) {
   const bool outside_bounds = result.loss == INFINITY && result.penalty == INFINITY;
   if (!std::isfinite(result.loss) && !outside_bounds)
     throw JobError(
-        fmt::format("diverged: the loss is {} at step {}; lower the learning rate or clip the gradient",
-                    result.loss, steps()));
+        fmt::format("diverged at step {}: the loss is {}, through its terms of parameters alone; lower the "
+                    "learning rate or "
+                    "the coefficients",
+                    steps(), result.loss));
   const int64_t done = steps() - 1;
   self_->watch->step_done(feeds, self_->store,
                           self_->optimizer.learning_rate * self_->options.schedule(done) != 0,
@@ -286,18 +450,23 @@ StepResult Trainer::step(const Feeds& feeds) {
   return result;
 }
 
-StepResult Trainer::step(std::initializer_list<std::pair<Value, Tensor>> feeds) { return step(named(feeds)); }
+StepResult Trainer::step(std::initializer_list<std::pair<Value, Tensor>> feeds) {
+  return step(self_->named(feeds));
+}
 
 std::vector<Tensor> Trainer::evaluate(const std::vector<Value>& values, const Feeds& feeds) {
   if (values.empty()) return {};
   std::vector<std::pair<int32_t, int32_t>> key;
   for (Value value : values) {
-    if (&value.graph() != &self_->written.graph())
-      throw UserError("a value to evaluate belongs to another graph than the loss that is trained");
+    self_->in_copy(value);
     key.emplace_back(value.node(), value.output());
   }
   auto& program = self_->evaluations[key];
-  if (!program) program = inference_program(self_->written.graph(), values);
+  if (!program) {
+    std::vector<Value> copies;
+    for (Value value : values) copies.push_back(self_->in_copy(value));
+    program = inference_program(*self_->written, copies);
+  }
   return program->run(self_->with_scheduled(feeds, steps()), self_->store, *self_->executor);
 }
 
@@ -315,7 +484,12 @@ std::vector<std::string> Trainer::stationary_at_zero(const Feeds& feeds) {
 void Trainer::look_for_zeros() { self_->watch->look(self_->store); }
 
 const RewriteReport& Trainer::report() const { return self_->analysis.report; }
-Tensor Trainer::value(Value parameter) const { return self_->store.get(parameter.name()).clone(); }
+Tensor Trainer::value(Value parameter) const {
+  const std::string name = self_->name_of(parameter);
+  if (name.empty())
+    throw UserError(fmt::format("{} is no parameter or state; evaluate() computes it", text(parameter)));
+  return self_->store.get(name).clone();
+}
 Store& Trainer::store() { return self_->store; }
 int64_t Trainer::steps() const { return static_cast<int64_t>(self_->store.get("step").item()); }
 const Graph& Trainer::graph() const { return self_->program->graph(); }

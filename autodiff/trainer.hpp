@@ -47,6 +47,11 @@ struct TrainerOptions {
   /// What those trials take scheduled inputs to be, where that is not their value at the step: the full
   /// strength of a penalty that grows, say.
   std::vector<std::pair<Value, double>> full_strength = {};
+  /// Whether a step looks at all gradients before it moves anything, which takes some time: one that fails
+  /// then leaves the whole state as it was, and the report names the op that failed in every case.
+  bool check_finite = false;
+  /// Optimisation passes that are left out, by name; see graph/passes/pass_list.hpp.
+  std::vector<std::string> without_passes = {};
 };
 
 struct StepResult {
@@ -60,18 +65,20 @@ struct StepResult {
 /// optimizer, prox), and runs it. The state lives in a Store and nowhere else.
 class Trainer {
  public:
-  /// Updates that the loss's graph has beside it are done at each step as well. Throws UserError where the
-  /// loss or a metric is not a scalar, or nothing is trained.
+  /// Updates that the loss's graph has beside it are done at each step as well. The graph is not needed
+  /// afterwards. Throws UserError where the loss or a metric is not a scalar, or nothing is trained.
   Trainer(Value loss, const Optimizer& optimizer, TrainerOptions options = {});
   Trainer(Trainer&&) noexcept;
   ~Trainer();
 
-  /// One step on one batch. Throws JobError where the loss is not finite; go on from a saved state then. It
-  /// may be infinite where the weights are outside a rewritten bound, into which the step moves them.
+  /// One step on one batch. Throws JobError where the loss is not finite, the state being as it was then, and
+  /// where a weight's next value would not be: that weight stays, others may have moved unless the options
+  /// say check_finite. The message names the op that made the first value that is not finite, with its name
+  /// and line. A loss may be infinite where the weights are outside a rewritten bound, into which the step
+  /// moves them.
   StepResult step(const Feeds& feeds);
   StepResult step(std::initializer_list<std::pair<Value, Tensor>> feeds);
-  /// Values of the loss's graph, which must still be there, at inference (dropout off) under the present
-  /// state.
+  /// Values of the loss's graph at inference (dropout off) under the present state.
   std::vector<Tensor> evaluate(const std::vector<Value>& values, const Feeds& feeds);
 
   const RewriteReport& report() const;

@@ -172,6 +172,39 @@ TEST_CASE("cli: graph shows the training step before and after passes") {
   CHECK(unknown.status == 2);
   CHECK(contains(unknown.err, "there is no pass 'fuse_elementwis'. Did you mean 'fuse_elementwise'?\n"));
   CHECK(contains(run_lariat({"graph", "--passes"}).out, "\nfuse_elementwise "));
+  const ProgramRun without =
+      run_lariat({"graph", made.recipe, "--data", made.tones, "--without", "fuse_elementwise"});
+  CHECK(without.status == 0);
+  CHECK_FALSE(contains(without.out, " = fused("));
+  CHECK(run_lariat({"graph", made.recipe, "--data", made.tones},
+                   {.environment = {{"LARIAT_WITHOUT_PASSES", "fuse_elementwise"}}})
+            .out == without.out);
+  const ProgramRun wrong =
+      run_lariat({"graph", made.recipe, "--data", folder / "none", "--without", "fuse_elementwis"});
+  CHECK(wrong.status == 2);
+  CHECK(contains(wrong.err, "there is no pass 'fuse_elementwis'. Did you mean 'fuse_elementwise'?\n"));
+}
+
+TEST_CASE("cli: a training that diverges names the op, the layer and what to do") {
+  if (!have_lariat()) return;
+  const Trained& made = trained();
+  for (const bool careful : {false, true}) {
+    std::vector<std::string> words{"train",     made.recipe,
+                                   "--data",    made.tones,
+                                   "--seed",    "1",
+                                   "--no-test", "--quiet",
+                                   "--set",     "optimizer.learning_rate=1000000",
+                                   "--set",     "optimizer.kind=sgd",
+                                   "--set",     "proximal.rewrite=false",
+                                   "--set",     "layers.1.kernel_penalty=l2=1e34"};
+    if (careful) words.push_back("--check-finite");
+    const ProgramRun run = run_lariat(words);
+    CAPTURE(run.err);
+    CHECK(run.status == 1);
+    CHECK(contains(run.err, "diverged at step "));
+    CHECK(contains(run.err, " makes "));
+    CHECK(contains(run.err, "; lower the learning rate"));
+  }
 }
 
 TEST_CASE("cli: an interrupted training says how to go on, and ends with the same bits") {

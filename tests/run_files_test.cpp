@@ -206,7 +206,7 @@ TEST_CASE("run: a run that diverges says so, and its last checkpoint stays") {
   const size_t epochs = Checkpoint::load(checkpoint_of(out)).history.size();
   CHECK(epochs >= 1);
   CHECK(epochs < 12);
-  CHECK(message.starts_with("diverged: the loss is "));
+  CHECK(message.starts_with("diverged at step "));
   CHECK(message.ends_with("; '" + checkpoint_of(out) + "' holds the state after epoch " +
                           std::to_string(epochs)));
   CHECK_FALSE(fs::exists(out));
@@ -225,8 +225,10 @@ TEST_CASE("run: weights that diverge in the last step replace nothing") {
               {"optimizer.kind", "sgd"},
               {"optimizer.learning_rate", "1e6"},
               {"training.batch_size", "120"}});
-  CHECK(message_of<JobError>([&] { TrainingRun(recipe, {.data = data, .out = out}).run(); }) ==
-        "diverged: dense_1/kernel is not finite after step 1; lower the learning rate or clip the gradient");
+  const std::string message =
+      message_of<JobError>([&] { TrainingRun(recipe, {.data = data, .out = out}).run(); });
+  CHECK(message.starts_with("diverged at step 1: the next value of 'dense_1/kernel' is "));
+  CHECK(message.ends_with("; lower the learning rate or clip the gradient"));
   const bool same = testing::read_file(out) == model && testing::read_file(checkpoint_of(out)) == checkpoint;
   CHECK(same);
 }

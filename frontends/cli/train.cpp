@@ -24,7 +24,7 @@ struct Options {
   Strings held_out;
   std::optional<int64_t> seed, threads, checkpoint_steps, keep_checkpoints;
   std::string checkpoint_minutes;
-  bool no_test = false, quiet = false, certificate = false;
+  bool no_test = false, quiet = false, certificate = false, check_finite = false;
 };
 
 bool read_options(const Strings& words, Options& options) {
@@ -52,6 +52,9 @@ bool read_options(const Strings& words, Options& options) {
   arguments.flag("--no-test", options.no_test, "leave the test data alone, as a search for settings should");
   arguments.flag("--certificate", options.certificate,
                  "after each epoch, and not only at the end, say how close the weights are to stationary");
+  arguments.flag(
+      "--check-finite", options.check_finite,
+      "look at all gradients before a step moves anything: one that fails is explained in every case");
   arguments.flag("--quiet", options.quiet, "no progress");
   return arguments.read(words);
 }
@@ -97,6 +100,7 @@ RunOptions run_options(const Options& options) {
   run.threads = static_cast<int>(options.threads.value_or(0));
   run.test = !options.no_test;
   run.certificate = options.certificate;
+  run.check_finite = options.check_finite;
   return run;
 }
 

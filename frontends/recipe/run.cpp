@@ -123,6 +123,7 @@ FitOptions TrainingRun::Implementation::fit_options() {
   FitOptions fit = recipe.fit();
   fit.threads = options.threads;
   if (validation) fit.validation = *validation;
+  fit.check_finite = options.check_finite;
   if (options.certificate || fit.stop_when_stationary > 0) fit.certificate = train;
   fit.on_start = [this](const RewriteReport& report, const std::vector<std::string>& warnings) {
     notices.insert(notices.end(), warnings.begin(), warnings.end());

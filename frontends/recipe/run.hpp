@@ -20,6 +20,8 @@ struct RunOptions {
   bool test = true;
   /// Whether the weights are certified after each epoch, and not only at the end.
   bool certificate = false;
+  /// As in TrainerOptions.
+  bool check_finite = false;
   /// As in FitOptions.
   std::function<void(const RewriteReport&, const std::vector<std::string>& warnings)> on_start = {};
   std::function<void(const std::string&)> on_warning = {};

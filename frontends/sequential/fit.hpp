@@ -102,6 +102,7 @@ struct FitOptions {
   /// As in TrainerOptions.
   double clip_norm = 0, clip_value = 0;
   bool rewrite = true;
+  bool check_finite = false;
   /// The share of the steps after which zeros stay zero, as TrainerOptions.settle_from has it; 1: never.
   double settle_from = 1;
   /// The share of the steps over which every penalty grows, in a straight line, to its coefficient.

@@ -61,6 +61,7 @@ TrainerSetup trainer_setup(Network& network, const std::vector<Metric>& metrics,
   trainer.clip_value = options.clip_value;
   trainer.rewrite = options.rewrite;
   if (options.on_warning) trainer.warn = options.on_warning;
+  trainer.check_finite = options.check_finite;
   if (options.schedule) trainer.schedule = from_first(options.schedule(state.total_steps));
   const PenaltySchedule penalties = penalty_schedule(options, state.total_steps);
   if (penalties.settle_from) trainer.settle_from = state.first_step + *penalties.settle_from;
