@@ -21,8 +21,8 @@ std::vector<TensorType> infer(const InferContext& c) {
   return {{c.in(0).dtype, shape}};
 }
 
-size_t workspace(std::span<const TensorView> inputs, std::span<const TensorView> outputs, const Attributes&) {
-  return static_cast<size_t>(outputs[0].extents[0] + 1 + inputs[1].count()) * sizeof(int64_t);
+Workspace workspace(const KernelContext& k) {
+  return {static_cast<size_t>(k.outputs[0].extents[0] + 1 + k.inputs[1].count()) * sizeof(int64_t), 0};
 }
 
 // The values of each row are listed first; a row then adds them up in the order of their indices.
@@ -35,7 +35,7 @@ void forward(const KernelContext& k) {
   const int32_t* indices = k.in<int32_t>(1);
   T* out = k.out<T>(0);
   // ends[r] is where the list of row r begins until it is filled, and ends after that.
-  int64_t* ends = reinterpret_cast<int64_t*>(k.workspace);
+  int64_t* ends = reinterpret_cast<int64_t*>(k.scratch.shared);
   int64_t* listed = ends + rows + 1;
   std::fill_n(ends, rows + 1, 0);
   for (int64_t i = 0; i < count; ++i) ++ends[indices[i] + 1];

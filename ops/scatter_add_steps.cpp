@@ -25,10 +25,10 @@ int64_t rows_of_a_task(const Extents& result) {
 }
 
 // A table for each task.
-size_t workspace(std::span<const TensorView>, std::span<const TensorView> outputs, const Attributes&) {
-  const Extents& result = outputs[0].extents;
+Workspace workspace(const KernelContext& k) {
+  const Extents& result = k.outputs[0].extents;
   const int64_t each = rows_of_a_task(result);
-  return static_cast<size_t>((result[0] + each - 1) / each * result[1] * result[2]) * sizeof(double);
+  return {static_cast<size_t>((result[0] + each - 1) / each * result[1] * result[2]) * sizeof(double), 0};
 }
 
 template <class T>
@@ -38,7 +38,7 @@ void forward(const KernelContext& k) {
                 channels = k.outputs[0].extents[2], each = rows_of_a_task(k.outputs[0].extents);
   check_indices(k.inputs[1], time, "index", "steps");
   k.parallel.run(k.outputs[0].extents[0], each, [&](int64_t begin, int64_t end) {
-    Accumulator* table = reinterpret_cast<Accumulator*>(k.workspace) + begin / each * time * channels;
+    Accumulator* table = reinterpret_cast<Accumulator*>(k.scratch.shared) + begin / each * time * channels;
     for (int64_t batch = begin; batch < end; ++batch) {
       std::fill_n(table, time * channels, Accumulator(0));
       for (int64_t row = batch * steps; row < (batch + 1) * steps; ++row) {

@@ -121,7 +121,7 @@ Value smooth_part(Value loss) {
     if (graph.node(id).op->traits.source == SourceKind::parameter) parameters.push_back({&graph, id});
   const PenaltySplit split = split_penalties(loss, parameters);
   for (const PenaltyTerm& term : split.terms)
-    if (std::find(cut.begin(), cut.end(), term.node) == cut.end()) cut.push_back(term.node);
+    if (!is_among(cut, term.node)) cut.push_back(term.node);
   const std::vector<Value> weights = gradient(loss, cut, cut);
   Value rest = loss;
   for (size_t i = 0; i < cut.size(); ++i) rest = rest - sum(weights[i] * cut[i]);

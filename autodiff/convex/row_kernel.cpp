@@ -41,8 +41,10 @@ void RowKernel::update(const ColumnMatrix& matrix, std::span<const int64_t> colu
       if (q[a] > 0)
         matrix.add_column(columns[a], 1 / std::sqrt(q[a]),
                           block.data() + static_cast<int64_t>(a - begin) * rows);
-    gemm<double>(parallel, true, false, rows, rows, static_cast<int64_t>(end - begin), block.data(), rows,
-                 block.data(), rows, {kernel_.data(), rows}, kernel_.data(), rows);
+    const Product product{true, false, rows, rows, static_cast<int64_t>(end - begin), rows, rows};
+    const OwnScratch scratch(gemm_workspace<double>(product), parallel.threads());
+    gemm<double>(parallel, product, block.data(), block.data(), {kernel_.data(), rows}, kernel_.data(), rows,
+                 scratch);
   }
 }
 

@@ -112,7 +112,7 @@ void Solver::Implementation::read(Value written) {
   const PenaltySplit split = split_penalties(loss, parameters, SmoothTerms::all);
   report = make_report(split, "exact");
   for (const PenaltyTerm& term : split.terms)
-    if (std::find(cut.begin(), cut.end(), term.node) == cut.end()) cut.push_back(term.node);
+    if (!is_among(cut, term.node)) cut.push_back(term.node);
   search = convex::find_linear_model(loss, coordinates, cut);
   check_kinks(split);
   terms = split.terms;

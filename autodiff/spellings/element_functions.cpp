@@ -425,7 +425,7 @@ Value as_kinks(Value root, ElementFunctions& functions, Signs& signs, bool compa
   const std::string& op = root.graph().node(root.node()).op->name;
   if (!applied().contains(op)) return {};
   ElementFunction function = functions(root);
-  if (!function.of || function.of == root) return {};
+  if (!function.of || is_same(function.of, root)) return {};
   bool straightened = false;
   // What is never 0 does not meet these kinks, and is left as it is written.
   if (signs.is_nonnegative(function.of) && !signs.is_positive(function.of)) {

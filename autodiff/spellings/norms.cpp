@@ -194,7 +194,7 @@ class SumsOfSquares {
     }
     if (op == "multiply" || op == "divide") {
       const Value factors =
-          op == "divide" || of == input_of(value, 0) ? input_of(value, 1) : input_of(value, 0);
+          op == "divide" || is_same(of, input_of(value, 0)) ? input_of(value, 1) : input_of(value, 0);
       if (of.shape() != value.shape()) return std::nullopt;
       return weighted(piece, factors, op == "divide", value);
     }
@@ -219,7 +219,7 @@ class SumsOfSquares {
   // A product with a row or a column of constants sums over the columns or rows.
   std::optional<Piece> summed_by_product(Piece piece, Value product, Value of) {
     if (!piece.is_whole() || of.rank() != 2 || product.rank() != 2) return std::nullopt;
-    const bool is_left = of == input_of(product, 0);
+    const bool is_left = is_same(of, input_of(product, 0));
     const Value factors = input_of(product, is_left ? 1 : 0);
     const Attributes& attributes = node_of(product).attributes;
     if (attributes.get<bool>(is_left ? "transpose_a" : "transpose_b") || factors.rank() != 2)

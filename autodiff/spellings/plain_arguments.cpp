@@ -94,7 +94,8 @@ std::optional<Variation> along_axis(const std::set<Pair>& pairs, const Parameter
       const auto [first, a] = elements.find(pair.first);
       const auto [second, b] = elements.find(pair.second);
       const int64_t along = a / blocks.inner % blocks.extent, outer = a / blocks.inner / blocks.extent;
-      if (first != parameter || second != parameter || b - a != blocks.inner || along + 1 == blocks.extent)
+      if (!is_same(first, parameter) || !is_same(second, parameter) || b - a != blocks.inner ||
+          along + 1 == blocks.extent)
         break;
       result.places[pair] = (outer * (blocks.extent - 1) + along) * blocks.inner + a % blocks.inner;
     }
@@ -152,7 +153,7 @@ bool are_neighbours(const Pair& pair, const ParameterElements& elements) {
   const auto [first, a] = elements.find(pair.first);
   const auto [second, b] = elements.find(pair.second);
   const Extents extents = evaluate(first.shape(), {});
-  for (size_t axis = 0; first == second && axis < extents.size(); ++axis) {
+  for (size_t axis = 0; is_same(first, second) && axis < extents.size(); ++axis) {
     const AxisBlocks blocks = blocks_around(extents, static_cast<int64_t>(axis));
     if (b - a == blocks.inner && a / blocks.inner % blocks.extent + 1 < blocks.extent) return true;
   }
