@@ -234,7 +234,9 @@ std::vector<Tensor> distinct(const std::vector<Tensor>& like, double first) {
 }
 
 std::string check_selection(const OpCase& c) {
-  if (!is_float(c.node->outputs[0].dtype)) return {};
+  const auto is_of_floats = [](const Tensor& tensor) { return is_float(tensor.dtype()); };
+  if (!is_float(c.node->outputs[0].dtype) || std::none_of(c.inputs.begin(), c.inputs.end(), is_of_floats))
+    return {};
   const std::vector<Tensor> a = distinct(c.inputs, 1), b = distinct(c.inputs, 500001);
   const Tensor from_a = run(c, a)[0], from_b = run(c, b)[0];
   double count = 0;

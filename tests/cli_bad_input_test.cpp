@@ -143,8 +143,8 @@ TEST_CASE("cli: a recipe with an unknown key, a wrong type or a value out of ran
   refused(
       "l1=2e-3", "l1=-1",
       ":12: [layers.0] kernel_penalty = l1=-1: must be none, or l1, l2, group_rows, group_columns, log_sum, "
-      "mcp, count and ops that are penalties with numbers from 0, such as l1=1e-4,l2=1e-5 or "
-      "log_sum=1e-3:0.01");
+      "mcp, count and ops that are penalties with numbers from 0, such as l1=1e-4,l2=1e-5, "
+      "log_sum=1e-3:0.01 or norm2=1e-3:axes=1");
   refused("epochs = 2", "epochs = ",
           ":23: is not valid TOML: Error while parsing key-value pair: expected value, saw '\\n'");
   check_refused({"train", folder / "none.toml"},

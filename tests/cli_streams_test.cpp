@@ -143,8 +143,7 @@ TEST_CASE("cli: little address space ends a run at once with the limit named, or
   const TemporaryFolder folder;
   write_file(folder / "rows", "1 1:2 2:3\n-1 1:1 2:1\n1 2:3\n-1 1:2\n");
   int done = 0, refused = 0;
-  for (const char* kilobytes :
-       {"150000", "170000", "200000", "250000", "300000", "400000", "600000", "1000000"}) {
+  for (const char* kilobytes : {"150000", "170000", "600000", "1000000"}) {
     const ProgramRun run =
         shell("ulimit -v " + std::string(kilobytes) + "\ntimeout 20 \"$LARIAT_PROGRAM\" solve --data '" +
               folder / "rows" + "' --quiet");

@@ -51,7 +51,7 @@ TEST_CASE("a record without samples fails: nothing was checked") {
   def.samples.clear();
   const GradcheckResult result = gradcheck(def);
   CHECK_FALSE(result.passed);
-  CHECK(result.detail == "the record has no samples");
+  CHECK_FALSE(result.not_run.empty());
 }
 
 TEST_CASE("a function of several ops is checked as a whole") {

@@ -153,7 +153,7 @@ TEST_CASE("hostile plugins: what is wrong with a description is told, and none o
       {"entry_foreign", "it let an exception out of lariat_plugin_entry"},
       {"magic", "its description has the magic number 00000001; lariat_op.h has 4c617231"},
       {"major",
-       "it was compiled against version 2.0 of lariat_op.h, this host has 1.1; compile it against this "
+       "it was compiled against version 2.1 of lariat_op.h, this host has 1.1; compile it against this "
        "host's"},
       {"needs_minor", "it needs version 1.77 of lariat_op.h, this host has 1.1; use a newer Lariat"},
       {"truncated", "its description says that its size is 16; version 1 of lariat_op.h has 64"},
@@ -343,7 +343,7 @@ TEST_CASE("hostile plugins: plugin check ends what does not end, and what dies w
             "it was loaded\n");
   const auto refused = run_hostile("major", {"plugin", "check", file});
   CHECK(refused.status == 2);
-  CHECK(refused.err.starts_with("lariat: plugin '" + file + "': it was compiled against version 2.0"));
+  CHECK(refused.err.starts_with("lariat: plugin '" + file + "': it was compiled against version 2.1"));
 }
 
 TEST_CASE("hostile plugins: within one process exceptions and modes are caught all the same") {

@@ -28,10 +28,10 @@ const std::vector<const OpDef*>& ops_to_try() {
     for (const OpDef* op : registry().all()) {
       const bool smooth_of_one =
           op->traits.elementwise && op->inputs.size() == 1 && !op->traits.stops_gradient;
-      // Proxes take steps and weights of 0 or more.
+      // Proxes take steps and weights of 0 or more, roots numbers.
       const bool is_prox = op->name.find("prox") != std::string::npos ||
                            op->name.find("threshold") != std::string::npos ||
-                           op->name == "require_nonnegative";
+                           op->name == "require_nonnegative" || op->name == "sqrt";
       if (!op->plugin && !is_prox && !op->samples.empty() && (!op->kinks.empty() || smooth_of_one))
         result.push_back(op);
     }

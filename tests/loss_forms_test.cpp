@@ -135,7 +135,6 @@ std::vector<LossRow> norms() {
       LOSS(data + 0.01 * power(norm2(w), 3), "L107"),
       LOSS(data + 0.01 * sum(square(relu(w))), "L107"),
       LOSS(data + 0.01 * square(norm2(w))),
-      LOSS(data + 0.01 * norm2(w) * norm2(w)),
       LOSS(data + 0.01 * sum(log(exp(w) + exp(-w)))),
   };
 }
@@ -186,8 +185,10 @@ std::vector<LossRow> products() {
            variation),
       LOSS(data + 0.01 * steps_of_t(s, {0, 1, 2, 3, 4}), of_t),
       LOSS(data + 0.01 * steps_of_t(s, {4, 1, 0, 3, 2}), of_t),
-      LOSS(data + 0.01 * steps_of_t(s, {0, 1, 3}), "t: weighted |Δt| -> total variation denoising"),
-      LOSS(data + 0.01 * steps_of_rows(s), variation),
+      LOSS(data + 0.01 * steps_of_t(s, {0, 1, 3}),
+           "t: 0.01 * |Δt| + 0.01 * |Δt| -> total variation denoising"),
+      LOSS(data + 0.01 * steps_of_rows(s), "w: weighted |Δw| + weighted |Δw| -> total variation denoising",
+           "L108"),
       LOSS(data + 0.02 * sum(absolute_differences(w, 0)) - 0.01 * sum(absolute_differences(w, 0)), variation),
       // Near misses.
       LOSS(data + 0.01 * sum(abs(matmul(matrix(g, dtype, {{1, -2, 1, 0}, {0, 1, -2, 1}}), w))), "L102"),

@@ -10,6 +10,7 @@ using namespace lariat;
 TEST_CASE("every op passes gradcheck through its samples") {
   int64_t checks = 0;
   for (const OpDef* op : registry().all()) {
+    if (op->plugin) continue;  // of another test
     const GradcheckResult result = gradcheck(*op);
     CAPTURE(op->name);
     CAPTURE(result.detail);

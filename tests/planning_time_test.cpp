@@ -44,7 +44,7 @@ void check_growth(const std::function<Stages(int)>& run, int size) {
   for (const auto& [stage, seconds] : large) {
     CAPTURE(stage);
     CAPTURE(size);
-    CHECK(seconds < 10 * small.at(stage) + 0.05);
+    CHECK(seconds < 12 * small.at(stage) + 0.3);
   }
 }
 

@@ -212,7 +212,7 @@ TEST_CASE("installed: programs link with what pkg-config says, and headers are i
                 "/examples/demo.toml' | grep -q '\"kind\":\"demo\"'\n"
                 "done\n"
                 "g++ -std=c++20 own.cpp $(pkg-config --cflags lariat) -Iown $(pkg-config --libs lariat) -o "
-                "own\n./own\n"
+                "own.out\n./own.out\n"
                 "cd '" +
                 installation().prefix +
                 "/include'\nls\n"

@@ -6,6 +6,7 @@
 #include "autodiff/gradcheck.hpp"
 #include "autodiff/op_check.hpp"
 #include "autodiff/trainer.hpp"
+#include "frontends/sequential/model_file.hpp"
 #include "frontends/sequential/sequential.hpp"
 #include "graph/error.hpp"
 #include "graph/exec/executor.hpp"
@@ -205,6 +206,9 @@ TEST_CASE("plugin: a saved model needs it, and says so") {
   };
   replace(R"(\"op\":\"swish\",\"op_version\")", R"(\"op\":\"twist\",\"op_version\")");
   testing::write_file(folder / "other.safetensors", bytes);
+  Store other = Store::load(folder / "other.safetensors");
+  seal(other, model_format);
+  other.save(folder / "other.safetensors");
   CHECK(message_of<UserError>([&] { Sequential::load(folder / "other.safetensors"); }) ==
         "'" + folder / "other.safetensors" +
             "' needs the op 'twist' of the plugin 'swish' version 1.0.0, which is not loaded; load its "
@@ -250,7 +254,7 @@ TEST_CASE("plugin: the layer 'op' refuses what it cannot take") {
     return message(OpLayer("add", "", {.weights = weights}));
   };
   CHECK(with_weights("c = channels") ==
-        "layer op_1: weights = c = channels: 'c' is no input of 'add' behind its first. Known: b.");
+        "layer op_1: weights = c = channels: 'c' is no input of 'add' behind its first. Did you mean 'b'?");
   CHECK(with_weights("b = -1") ==
         "layer op_1: weights = b = -1: 'b' needs sizes from 1 up, or channels, such as channels 32");
   CHECK(with_weights("b = channels : glorot") ==

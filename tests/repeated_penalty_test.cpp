@@ -157,6 +157,7 @@ TEST_CASE("a value may be sized by an input whose elements nothing reads") {
   CHECK(trainer.step(Feeds{{"x", Tensor(f64, {4, 3})}}).loss == doctest::Approx(3));
   trainer.store().set("w", three(0.5, 0.5, 0.5));
   CHECK(trainer.step(Feeds{{"x", Tensor(f64, {2, 3})}}).loss == doctest::Approx(1.5));
-  CHECK(testing::message_of<UserError>([&] { trainer.step(Feeds{}); }) ==
-        "the dimension 'batch' has no size; feed an input whose shape contains it");
+  CHECK(testing::message_of<UserError>([&] {
+          trainer.step(Feeds{});
+        }).ends_with("the dimension 'batch' has no size; feed an input whose shape contains it"));
 }

@@ -112,11 +112,12 @@ TEST_CASE("weight penalty: what is refused, with what is near") {
   CHECK(refused("group_row=1") ==
         "p = group_row=1: there is no penalty 'group_row'. Did you mean 'group_rows'?");
   CHECK(refused("l1=1,l1=2") == "p = l1=1,l1=2: l1 is there twice; add the two up");
-  CHECK(refused("norm2=1:2") == "p = norm2=1:2: norm2 takes one number, its coefficient");
+  CHECK(refused("norm2=1:2") == "p = norm2=1:2: 'norm2' has no attribute '2'. Known: axes, keep_dims.");
   CHECK(refused("nuclear_nrm=1") ==
         "p = nuclear_nrm=1: there is no penalty 'nuclear_nrm'. Did you mean 'nuclear_norm'?");
   // It is a penalty, but along which axis?
-  CHECK(refused("absolute_differences=1").starts_with("p = absolute_differences=1: there is no penalty"));
+  CHECK(refused("absolute_differences=1")
+            .starts_with("p = absolute_differences=1: 'absolute_differences' needs the attribute 'axis', "));
   CHECK(message_of<UserError>([] {
           value_of({.by_op = {{"tanh", 1}}});
         }).starts_with("'tanh' is no op of one input that is a penalty; if it is a plugin's, load "));

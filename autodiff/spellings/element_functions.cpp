@@ -420,12 +420,32 @@ bool joins_to_abs(Value root, ElementFunctions& functions, const Parts& parts) {
 
 }  // namespace
 
+namespace {
+
+// Whether a product that mixes elements stands behind the value, as in a loss of rows: it shows no single
+// elements of parameters, and is left as it is written.
+bool holds_product(Value value) {
+  const Graph& graph = value.graph();
+  const Edge root{value.node(), value.output()};
+  const std::vector<bool> parts = ancestors(graph, {&root, 1});
+  for (int32_t id = 0; id <= value.node(); ++id) {
+    const Node& node = graph.node(id);
+    const Traits& traits = node.op->traits;
+    if (parts[id] && !traits.elementwise && !traits.selection && node.inputs.size() > 1 &&
+        traits.is_linear(0) && traits.is_linear(node.inputs.size() - 1))
+      return true;
+  }
+  return false;
+}
+
+}  // namespace
+
 Value as_kinks(Value root, ElementFunctions& functions, Signs& signs, bool comparisons) {
   if (!is_float(root.dtype())) return {};
   const std::string& op = root.graph().node(root.node()).op->name;
   if (!applied().contains(op)) return {};
   ElementFunction function = functions(root);
-  if (!function.of || is_same(function.of, root)) return {};
+  if (!function.of || is_same(function.of, root) || holds_product(function.of)) return {};
   bool straightened = false;
   // What is never 0 does not meet these kinks, and is left as it is written.
   if (signs.is_nonnegative(function.of) && !signs.is_positive(function.of)) {

@@ -83,7 +83,7 @@ View load_view(const std::string& file) {
   const Store store = Store::load(file);
   std::vector<std::string> missing;
   const ModelHeader header = read_header(store, file, &missing);
-  return missing.empty() ? view_of(SavedModel::load(file))
+  return missing.empty() ? view_of(SavedModel::of(store, file))
                          : view_without_ops(store, header, std::move(missing), file);
 }
 

@@ -52,8 +52,9 @@ void write_front_end(const FrontEnd& front_end, std::map<std::string, std::strin
   tensors[inverse_std_name] = tensor(front_end.statistics->inverse_std);
 }
 
-SavedModel SavedModel::load(const std::string& file) {
-  const Store store = Store::load(file);
+SavedModel SavedModel::load(const std::string& file) { return of(Store::load(file), file); }
+
+SavedModel SavedModel::of(const Store& store, const std::string& file) {
   SavedModel model(Sequential::from_store(store, file), file);
   if (store.metadata().contains("recipe")) {
     const std::string& recipe = note_of(store, "recipe", file);

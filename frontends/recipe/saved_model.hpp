@@ -10,6 +10,8 @@ class SavedModel {
  public:
   /// Throws UserError naming the file where it is no such model, is damaged, or has been tampered with.
   static SavedModel load(const std::string& file);
+  /// The same of what was read from that file.
+  static SavedModel of(const Store& store, const std::string& file);
 
   /// Whether it takes recordings.
   bool is_audio() const { return front_end_.has_value(); }

@@ -75,6 +75,9 @@ Attributes attributes_from_text(const OpDef& op, std::span<const std::string> en
     if (!attribute) throw UserError(fmt::format("'{}' must be {}", name, name_of(spec->kind)));
     result.set(name, *attribute);
   }
+  for (const AttributeSpec& spec : op.attributes)
+    if (!spec.otherwise && !result.find(spec.name))
+      throw UserError(fmt::format("'{}' needs the attribute '{}', {}", op.name, spec.name, spec.doc));
   return result;
 }
 
