@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <map>
 
-#include "graph/error.hpp"
-#include "graph/graph.hpp"
-#include "graph/op_def.hpp"
+#include "graph/base/error.hpp"
+#include "graph/ir/graph.hpp"
+#include "graph/ir/op_def.hpp"
 #include "ops/ops.hpp"
 
 namespace lariat {

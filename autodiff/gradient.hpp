@@ -4,7 +4,7 @@
 #include <span>
 #include <vector>
 
-#include "graph/value.hpp"
+#include "graph/ir/value.hpp"
 
 namespace lariat {
 

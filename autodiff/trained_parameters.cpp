@@ -4,9 +4,9 @@
 
 #include <set>
 
-#include "graph/error.hpp"
-#include "graph/graph.hpp"
-#include "graph/op_def.hpp"
+#include "graph/base/error.hpp"
+#include "graph/ir/graph.hpp"
+#include "graph/ir/op_def.hpp"
 
 namespace lariat {
 

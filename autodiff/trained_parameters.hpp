@@ -2,7 +2,7 @@
 
 #include <vector>
 
-#include "graph/value.hpp"
+#include "graph/ir/value.hpp"
 
 namespace lariat {
 

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "graph/error.hpp"
+#include "graph/base/error.hpp"
 
 namespace lariat::benchmarks {
 

@@ -11,7 +11,7 @@
 #include <thread>
 
 #include "benchmarks/worker_process.hpp"
-#include "graph/error.hpp"
+#include "graph/base/error.hpp"
 
 namespace lariat::benchmarks {
 

@@ -9,7 +9,7 @@
 #include <numeric>
 #include <sstream>
 
-#include "graph/random.hpp"
+#include "graph/base/random.hpp"
 
 namespace lariat::benchmarks {
 

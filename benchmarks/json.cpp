@@ -1,14 +1,12 @@
 #include <cmath>
-#include <nlohmann/json.hpp>
 
 #include "benchmarks/fit.hpp"
 #include "benchmarks/results.hpp"
+#include "graph/base/json.hpp"
 
 namespace lariat::benchmarks {
 
 namespace {
-
-using nlohmann::json;
 
 json number_or_null(double value) { return std::isnan(value) ? json() : json(value); }
 

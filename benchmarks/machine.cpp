@@ -14,8 +14,8 @@
 #include <functional>
 #include <thread>
 
-#include "graph/blas.hpp"
-#include "ops/gemm.hpp"
+#include "graph/base/blas.hpp"
+#include "ops/kernels/gemm.hpp"
 
 extern "C" char* openblas_get_corename(void);
 

@@ -7,11 +7,11 @@
 #include <algorithm>
 #include <iostream>
 
-#include "autodiff/gradcheck.hpp"
-#include "graph/error.hpp"
+#include "autodiff/check/gradcheck.hpp"
+#include "graph/base/error.hpp"
 #include "graph/exec/executor.hpp"
-#include "graph/graph.hpp"
-#include "graph/registry.hpp"
+#include "graph/ir/graph.hpp"
+#include "graph/ir/registry.hpp"
 #include "ops/plugin/loader.hpp"
 
 namespace lariat {

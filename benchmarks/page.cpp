@@ -6,14 +6,14 @@
 
 #include "benchmarks/picture.hpp"
 #include "benchmarks/results.hpp"
-#include "frontends/cli/chart.hpp"
-#include "frontends/cli/report_style.hpp"
+#include "frontends/report/chart.hpp"
+#include "frontends/report/style.hpp"
 
 namespace lariat::benchmarks {
 
 namespace {
 
-using cli::escaped;
+using reports::escaped;
 using Row = BarChart::Row;
 
 std::string card(const std::string& body) { return "<div class=\"card scroll\">" + body + "</div>\n"; }
@@ -186,7 +186,7 @@ std::string page_html(const Results& results) {
              "content=\"width=device-width, initial-scale=1\">\n<title>{}</title>\n<style>{}\n"
              ".scroll > svg {{ min-width: 720px; }}\n</style>\n</head>\n<body>\n<main>\n<h1>{}</h1>\n"
              "<pre class=\"soft\">{}</pre>\n",
-             title, cli::report_style, title, escaped(describe(results))) +
+             title, reports::report_style, title, escaped(describe(results))) +
          headline(results) + ratios(results) + shares(results) + scaling(results) + memory(results) +
          costs(results) + table(results) + "</main>\n</body>\n</html>\n";
 }

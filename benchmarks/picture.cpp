@@ -6,13 +6,13 @@
 #include <cmath>
 #include <limits>
 
-#include "frontends/cli/chart.hpp"
+#include "frontends/report/chart.hpp"
 
 namespace lariat::benchmarks {
 
 namespace {
 
-using cli::escaped;
+using reports::escaped;
 
 // Where numbers lie along an axis, as a share of its length.
 struct Axis {

@@ -8,7 +8,7 @@
 
 #include "benchmarks/worker_process.hpp"
 #include "frontends/speech/subprocess.hpp"
-#include "graph/error.hpp"
+#include "graph/base/error.hpp"
 
 namespace lariat::benchmarks {
 

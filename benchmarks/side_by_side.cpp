@@ -9,9 +9,9 @@
 #include "benchmarks/data.hpp"
 #include "benchmarks/programs.hpp"
 #include "benchmarks/results.hpp"
-#include "graph/atomic_file.hpp"
-#include "graph/error.hpp"
+#include "graph/base/error.hpp"
 #include "graph/exec/executor.hpp"
+#include "graph/io/atomic_file.hpp"
 
 namespace lariat::benchmarks {
 

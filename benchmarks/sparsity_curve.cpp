@@ -8,20 +8,18 @@
 #include <algorithm>
 #include <cmath>
 #include <iostream>
-#include <nlohmann/json.hpp>
 #include <tuple>
 
 #include "benchmarks/picture.hpp"
-#include "frontends/cli/report_style.hpp"
 #include "frontends/recipe/run.hpp"
-#include "graph/atomic_file.hpp"
-#include "graph/error.hpp"
+#include "frontends/report/style.hpp"
+#include "graph/base/error.hpp"
+#include "graph/base/json.hpp"
+#include "graph/io/atomic_file.hpp"
 
 namespace lariat::benchmarks {
 
 namespace {
-
-using nlohmann::ordered_json;
 
 struct Options {
   std::string recipe, data, json, svg;
@@ -131,7 +129,7 @@ const Outcome& chosen(const std::vector<Outcome>& outcomes, double within) {
   return *found;
 }
 
-ordered_json json_of(const Outcome& o) {
+Json json_of(const Outcome& o) {
   return {{"lambda", o.lambda},
           {"zeros", o.zeros.zeros},
           {"penalised", o.zeros.count},
@@ -163,8 +161,8 @@ std::string picture(std::vector<Outcome> outcomes) {
   }
   // A picture by itself brings the style that pages have.
   std::string svg = point_chart(chart);
-  svg.insert(svg.find('>') + 1,
-             fmt::format("<style>{} svg {{ font: 13px system-ui, sans-serif; }}</style>", cli::report_style));
+  svg.insert(svg.find('>') + 1, fmt::format("<style>{} svg {{ font: 13px system-ui, sans-serif; }}</style>",
+                                            reports::report_style));
   return svg.insert(4, " xmlns=\"http://www.w3.org/2000/svg\"");
 }
 
@@ -195,12 +193,9 @@ void run(const Options& options) {
       best.lambda, options.within);
   const Outcome final = outcome(recipe, best.lambda, options, 0);
   print_row(final);
-  ordered_json json{{"recipe", ordered_json::parse(recipe.to_json())},
-                    {"validation_examples", options.validation},
-                    {"within_percent", options.within},
-                    {"validation", ordered_json::array()},
-                    {"chosen_lambda", best.lambda},
-                    {"test", json_of(final)}};
+  Json json{{"recipe", parse_json(recipe.to_json())}, {"validation_examples", options.validation},
+            {"within_percent", options.within},       {"validation", Json::array()},
+            {"chosen_lambda", best.lambda},           {"test", json_of(final)}};
   for (const Outcome& o : outcomes) json["validation"].push_back(json_of(o));
   if (!options.json.empty()) write_file(options.json, json.dump(2) + "\n");
   if (!options.svg.empty()) write_file(options.svg, picture(outcomes));

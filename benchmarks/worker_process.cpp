@@ -12,7 +12,7 @@
 #include <system_error>
 
 #include "benchmarks/cases.hpp"
-#include "graph/error.hpp"
+#include "graph/base/error.hpp"
 
 extern char** environ;
 

@@ -1,5 +1,5 @@
-#include "graph/registry.hpp"
-#include "graph/sources.hpp"
+#include "graph/ir/registry.hpp"
+#include "graph/ir/sources.hpp"
 #include "ops/records.hpp"
 
 namespace lariat {
@@ -9,7 +9,7 @@ Registry& registry() {
     static Registry instance;
     for (OpDef& def : source_ops()) instance.add(std::move(def));
 #define LARIAT_RECORD(name) instance.add(records::name());
-#include "ops/builtin.inc"
+#include "op_records.inc"
 #undef LARIAT_RECORD
     return instance;
   }();

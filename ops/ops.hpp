@@ -1,6 +1,6 @@
 #pragma once
 
-#include "graph/builder.hpp"
+#include "graph/ir/builder.hpp"
 
 // The functions that build nodes. Shapes broadcast by numpy's rule unless a line says otherwise; a number
 // stands for a constant. Every function throws UserError naming op, source line, shapes and the next step.

@@ -1,6 +1,6 @@
 // The test program's main: doctest, closed by the line "N passed, N failed" (", N skipped").
 #define DOCTEST_CONFIG_IMPLEMENT
-#include "tests/testing.hpp"
+#include "tests/support/testing.hpp"
 
 #include <cstdio>
 

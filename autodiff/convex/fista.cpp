@@ -6,9 +6,9 @@
 #include <cmath>
 #include <numeric>
 
-#include "autodiff/convex/double_graph.hpp"
+#include "autodiff/double_graph.hpp"
 #include "autodiff/gradient.hpp"
-#include "graph/error.hpp"
+#include "graph/base/error.hpp"
 
 namespace lariat::convex {
 

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <iterator>
 
-#include "graph/blas.hpp"
-#include "ops/gemm.hpp"
+#include "graph/base/blas.hpp"
+#include "ops/kernels/gemm.hpp"
 
 // LAPACK, which OpenBLAS holds.
 extern "C" {

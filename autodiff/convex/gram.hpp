@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "autodiff/convex/column_matrix.hpp"
-#include "graph/op_def.hpp"
+#include "graph/ir/op_def.hpp"
 
 namespace lariat::convex {
 

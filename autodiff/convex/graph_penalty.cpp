@@ -1,8 +1,8 @@
 #include "autodiff/convex/graph_penalty.hpp"
 
-#include "autodiff/combination.hpp"
-#include "autodiff/convex/double_graph.hpp"
-#include "autodiff/proximal.hpp"
+#include "autodiff/double_graph.hpp"
+#include "autodiff/penalty/combination.hpp"
+#include "autodiff/penalty/proximal.hpp"
 #include "ops/ops.hpp"
 
 namespace lariat::convex {

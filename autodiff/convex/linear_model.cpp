@@ -4,10 +4,11 @@
 
 #include <algorithm>
 
-#include "autodiff/penalty_view.hpp"
-#include "graph/error.hpp"
-#include "graph/exec/program.hpp"
-#include "graph/op_def.hpp"
+#include "autodiff/penalty/penalty_view.hpp"
+#include "graph/base/error.hpp"
+#include "graph/exec/constants.hpp"
+#include "graph/ir/op_def.hpp"
+#include "graph/program/program.hpp"
 #include "ops/ops.hpp"
 
 namespace lariat::convex {

@@ -4,7 +4,7 @@
 #include <cmath>
 
 #include "autodiff/convex/gram.hpp"
-#include "ops/gemm.hpp"
+#include "ops/kernels/gemm.hpp"
 
 namespace lariat::convex {
 

@@ -5,7 +5,7 @@
 
 #include "autodiff/convex/column_matrix.hpp"
 #include "autodiff/convex/separable_penalty.hpp"
-#include "graph/op_def.hpp"
+#include "graph/ir/op_def.hpp"
 
 namespace lariat::convex {
 

@@ -2,9 +2,9 @@
 
 #include <cmath>
 
-#include "autodiff/convex/double_graph.hpp"
+#include "autodiff/double_graph.hpp"
 #include "autodiff/gradient.hpp"
-#include "graph/op_def.hpp"
+#include "graph/ir/op_def.hpp"
 #include "ops/ops.hpp"
 
 namespace lariat::convex {

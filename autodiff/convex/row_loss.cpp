@@ -6,9 +6,9 @@
 #include <cmath>
 #include <limits>
 
-#include "autodiff/convex/double_graph.hpp"
+#include "autodiff/double_graph.hpp"
 #include "autodiff/gradient.hpp"
-#include "graph/error.hpp"
+#include "graph/base/error.hpp"
 #include "ops/ops.hpp"
 
 namespace lariat::convex {

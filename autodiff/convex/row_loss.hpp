@@ -4,7 +4,7 @@
 #include <optional>
 #include <span>
 
-#include "graph/exec/program.hpp"
+#include "graph/program/program.hpp"
 
 namespace lariat::convex {
 

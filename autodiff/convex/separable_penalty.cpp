@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <limits>
 
-#include "autodiff/penalty_view.hpp"
-#include "graph/error.hpp"
+#include "autodiff/penalty/penalty_view.hpp"
+#include "graph/base/error.hpp"
 
 namespace lariat::convex {
 

@@ -5,7 +5,7 @@
 #include <span>
 #include <vector>
 
-#include "autodiff/penalty.hpp"
+#include "autodiff/penalty/penalty.hpp"
 
 namespace lariat::convex {
 

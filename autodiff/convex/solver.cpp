@@ -7,16 +7,16 @@
 #include <numeric>
 #include <optional>
 
-#include "autodiff/convex/double_graph.hpp"
 #include "autodiff/convex/fista.hpp"
 #include "autodiff/convex/graph_penalty.hpp"
 #include "autodiff/convex/newton.hpp"
 #include "autodiff/convex/row_kinks.hpp"
-#include "autodiff/proximal.hpp"
+#include "autodiff/double_graph.hpp"
+#include "autodiff/penalty/proximal.hpp"
 #include "autodiff/trained_parameters.hpp"
-#include "graph/error.hpp"
-#include "graph/exec/program.hpp"
-#include "graph/registry.hpp"
+#include "graph/base/error.hpp"
+#include "graph/ir/registry.hpp"
+#include "graph/program/program.hpp"
 
 namespace lariat {
 

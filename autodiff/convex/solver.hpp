@@ -7,9 +7,9 @@
 #include <vector>
 
 #include "autodiff/convex/method.hpp"
-#include "autodiff/rewrite_report.hpp"
-#include "graph/store.hpp"
-#include "graph/value.hpp"
+#include "autodiff/penalty/rewrite_report.hpp"
+#include "graph/io/store.hpp"
+#include "graph/ir/value.hpp"
 
 namespace lariat {
 

@@ -8,11 +8,11 @@
 #include <filesystem>
 #include <limits>
 
+#include "embedded.hpp"
 #include "frontends/cli/console.hpp"
-#include "frontends/cli/embedded.hpp"
 #include "frontends/data/option_table.hpp"
-#include "graph/error.hpp"
-#include "graph/input_file.hpp"
+#include "graph/base/error.hpp"
+#include "graph/io/input_file.hpp"
 #include "ops/plugin/loader.hpp"
 
 namespace lariat::cli {

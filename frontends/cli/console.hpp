@@ -4,7 +4,11 @@
 #include <string>
 #include <string_view>
 
+#include "frontends/report/figures.hpp"
+
 namespace lariat::cli {
+
+using namespace reports;
 
 /// Results, to standard output, with "\xNN" in place of what would move or colour what a terminal shows:
 /// names come out of files. A closed pipe (`lariat … | head`) is no failure: what nobody reads is dropped.
@@ -29,20 +33,6 @@ void finish_output();
 /// Whether standard error is a terminal that can redraw a line, and its width in columns.
 bool on_terminal();
 int terminal_width();
-
-/// The text cut to `width` columns, "…" at the end of what was cut. UTF-8 sequences count as one column.
-std::string fitted(std::string_view text, size_t width);
-
-/// "1,234,567".
-std::string grouped(int64_t number);
-/// "1.2 kB", "3.4 MB".
-std::string bytes_text(double bytes);
-/// "850 ms", "12.3 s", "4 min 05 s".
-std::string duration(double seconds);
-/// "97.2%".
-std::string percent(double fraction);
-/// "12%", "0.3%", "0.00041%": two digits, wherever they are.
-std::string small_percent(double fraction);
 
 /// Limits TBB to `threads` while it lives; nothing: what the machine and its cgroup allow.
 class ThreadLimit {

@@ -12,9 +12,9 @@
 #include "frontends/data/npy.hpp"
 #include "frontends/data/option_table.hpp"
 #include "frontends/sequential/weight_penalty.hpp"
-#include "graph/builder.hpp"
-#include "graph/atomic_file.hpp"
-#include "graph/error.hpp"
+#include "graph/base/error.hpp"
+#include "graph/io/atomic_file.hpp"
+#include "graph/ir/builder.hpp"
 #include "ops/ops.hpp"
 
 namespace lariat::cli {

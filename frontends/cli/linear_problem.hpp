@@ -1,6 +1,5 @@
 #pragma once
 
-#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
 
@@ -8,7 +7,8 @@
 #include "frontends/cli/arguments.hpp"
 #include "frontends/cli/progress.hpp"
 #include "frontends/data/labelled_rows.hpp"
-#include "graph/graph.hpp"
+#include "graph/base/json.hpp"
+#include "graph/ir/graph.hpp"
 
 namespace lariat::cli {
 

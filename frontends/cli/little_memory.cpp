@@ -10,7 +10,7 @@
 #include <string_view>
 #include <vector>
 
-#include "graph/error.hpp"
+#include "graph/base/error.hpp"
 
 extern "C" {
 // Of OpenBLAS: one buffer for a thread that multiplies, kept and given again once it is freed.

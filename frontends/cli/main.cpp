@@ -4,11 +4,12 @@
 #include <exception>
 #include <new>
 
+#include "embedded.hpp"
 #include "frontends/cli/arguments.hpp"
 #include "frontends/cli/console.hpp"
-#include "frontends/cli/embedded.hpp"
 #include "frontends/data/option_table.hpp"
-#include "graph/error.hpp"
+#include "graph/base/error.hpp"
+#include "graph/base/version.hpp"
 
 namespace lariat::cli {
 

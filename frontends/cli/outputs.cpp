@@ -3,11 +3,11 @@
 #include <fmt/format.h>
 
 #include <filesystem>
-#include <nlohmann/json.hpp>
 
 #include "frontends/recipe/corpus.hpp"
-#include "graph/atomic_file.hpp"
-#include "graph/error.hpp"
+#include "graph/base/error.hpp"
+#include "graph/base/json.hpp"
+#include "graph/io/atomic_file.hpp"
 
 namespace lariat::cli {
 
@@ -42,11 +42,10 @@ void check_outputs(const std::vector<std::string>& outputs, const Recipe& recipe
           fmt::format("'{}' is one of the data, and would be overwritten; choose another name", output));
 }
 
-void JsonFile::write(const nlohmann::ordered_json& figures) const {
+void JsonFile::write(const Json& figures) const {
   if (file_.empty()) return;
   // File names need not be UTF-8, JSON must be.
-  const std::string text =
-      figures.dump(1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+  const std::string text = to_text(figures, 1) + "\n";
   AtomicFile out(file_);
   out.write(text);
   out.commit();

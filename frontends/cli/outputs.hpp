@@ -1,8 +1,9 @@
 #pragma once
 
-#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <vector>
+
+#include "graph/base/json.hpp"
 
 namespace lariat {
 class Recipe;
@@ -26,7 +27,7 @@ bool same_file(const std::string& a, const std::string& b);
 class JsonFile {
  public:
   explicit JsonFile(std::string file) : file_(std::move(file)) {}
-  void write(const nlohmann::ordered_json& figures) const;
+  void write(const Json& figures) const;
 
  private:
   std::string file_;

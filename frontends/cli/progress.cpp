@@ -5,19 +5,14 @@
 #include <algorithm>
 
 #include "frontends/cli/console.hpp"
+#include "graph/base/clock.hpp"
 
 namespace lariat::cli {
-
-using Clock = std::chrono::steady_clock;
 
 namespace {
 
 constexpr auto redraw_interval = std::chrono::milliseconds(100);
 constexpr int bar_width = 20;
-
-double seconds_since(Clock::time_point start) {
-  return std::chrono::duration<double>(Clock::now() - start).count();
-}
 
 std::string losses(double smooth, double penalty) {
   return penalty == 0

@@ -8,8 +8,8 @@
 #include <numeric>
 
 #include "frontends/data/random.hpp"
-#include "graph/error.hpp"
-#include "graph/exec/program.hpp"
+#include "graph/base/error.hpp"
+#include "graph/program/program.hpp"
 
 namespace lariat::cli {
 

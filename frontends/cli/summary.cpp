@@ -5,10 +5,10 @@
 #include <cmath>
 #include <filesystem>
 #include <limits>
-#include <nlohmann/json.hpp>
 
 #include "frontends/cli/console.hpp"
 #include "frontends/cli/table.hpp"
+#include "graph/base/json.hpp"
 
 namespace lariat::cli {
 
@@ -75,8 +75,8 @@ std::string tensor_table(const std::vector<TensorZeros>& tensors) {
   return columns(rows, 0);
 }
 
-nlohmann::ordered_json figures(const RunResult& result) {
-  nlohmann::ordered_json json = nlohmann::ordered_json::parse(result.json());
+Json figures(const RunResult& result) {
+  Json json = parse_json(result.json());
   json["model_bytes"] = static_cast<int64_t>(file_bytes(result.model));
   return json;
 }

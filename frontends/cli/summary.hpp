@@ -1,10 +1,10 @@
 #pragma once
 
-#include <nlohmann/json_fwd.hpp>
 #include <string>
 
-#include "frontends/cli/report.hpp"
 #include "frontends/recipe/result.hpp"
+#include "frontends/report/report.hpp"
+#include "graph/base/json.hpp"
 
 namespace lariat::cli {
 
@@ -15,10 +15,11 @@ std::string summary(const RunResult& result, const std::string& report_file = {}
 std::string tensor_table(const std::vector<TensorZeros>& tensors);
 
 /// result.json(), and the size of the model file.
-nlohmann::ordered_json figures(const RunResult& result);
+Json figures(const RunResult& result);
 
 /// A report's data but for title and summary; the recipe is shown as `recipe_text`.
-ReportData report_data(const RunResult& result, const Store& weights, const std::string& recipe_text);
+reports::ReportData report_data(const RunResult& result, const Store& weights,
+                                const std::string& recipe_text);
 
 /// The counts of all rows, one after the other.
 std::vector<int64_t> flattened(const std::vector<std::vector<int64_t>>& confusion);

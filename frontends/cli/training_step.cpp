@@ -9,7 +9,7 @@
 #include "frontends/recipe/corpus.hpp"
 #include "frontends/sequential/fit_loop.hpp"
 #include "frontends/sequential/trainer_setup.hpp"
-#include "graph/error.hpp"
+#include "graph/base/error.hpp"
 #include "graph/exec/trace.hpp"
 
 namespace lariat::cli {

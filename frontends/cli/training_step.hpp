@@ -3,7 +3,7 @@
 #include <memory>
 #include <string>
 
-#include "autodiff/trainer.hpp"
+#include "autodiff/training/trainer.hpp"
 #include "frontends/recipe/recipe.hpp"
 #include "frontends/sequential/network.hpp"
 

@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "frontends/data/random.hpp"
-#include "graph/error.hpp"
+#include "graph/base/error.hpp"
 
 namespace lariat::data {
 

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "frontends/data/dataset.hpp"
-#include "graph/tensor.hpp"
+#include "graph/base/tensor.hpp"
 
 namespace lariat::data {
 

@@ -7,7 +7,7 @@
 #include <filesystem>
 #include <memory>
 
-#include "graph/error.hpp"
+#include "graph/base/error.hpp"
 
 namespace lariat::data {
 

@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <system_error>
 
-#include "graph/error.hpp"
-#include "graph/input_file.hpp"
+#include "graph/base/error.hpp"
+#include "graph/io/input_file.hpp"
 
 namespace lariat::data {
 

@@ -8,7 +8,7 @@
 #include <limits>
 
 #include "frontends/data/option_table.hpp"
-#include "graph/error.hpp"
+#include "graph/base/error.hpp"
 
 namespace lariat::data {
 

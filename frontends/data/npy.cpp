@@ -15,7 +15,7 @@
 
 #include "frontends/data/option_table.hpp"
 #include "frontends/data/zip.hpp"
-#include "graph/error.hpp"
+#include "graph/base/error.hpp"
 
 namespace lariat::data {
 

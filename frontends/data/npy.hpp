@@ -4,7 +4,7 @@
 #include <string_view>
 
 #include "frontends/data/labelled_rows.hpp"
-#include "graph/tensor.hpp"
+#include "graph/base/tensor.hpp"
 
 namespace lariat::data {
 

@@ -7,9 +7,9 @@
 #include <charconv>
 #include <cmath>
 #include <limits>
-#include <nlohmann/json.hpp>
 
-#include "graph/error.hpp"
+#include "graph/base/error.hpp"
+#include "graph/base/json.hpp"
 
 namespace lariat::data {
 
@@ -107,16 +107,16 @@ std::string range_of(const std::vector<std::string>& choices) {
 }
 
 std::string json_object(const std::vector<std::pair<const OptionDescription*, std::string>>& entries) {
-  nlohmann::ordered_json object = nlohmann::ordered_json::object();
+  Json object = Json::object();
   for (const auto& [option, text] : entries) {
     const bool quoted = option->type == "choice";
-    object[option->name] = quoted ? nlohmann::ordered_json(text) : nlohmann::ordered_json::parse(text);
+    object[option->name] = quoted ? Json(text) : parse_json(text);
   }
   return object.dump();
 }
 
 std::vector<std::pair<std::string, std::string>> json_entries(std::string_view json) {
-  const auto object = nlohmann::ordered_json::parse(json, nullptr, false);
+  const auto object = parse_json(json);
   if (!object.is_object())
     throw UserError("the options are not a JSON object such as {\"num_mel_bins\": 40}");
   std::vector<std::pair<std::string, std::string>> entries;

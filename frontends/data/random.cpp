@@ -3,7 +3,7 @@
 #include <cmath>
 #include <numbers>
 
-#include "graph/random.hpp"
+#include "graph/base/random.hpp"
 
 namespace lariat::data {
 

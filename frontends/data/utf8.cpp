@@ -1,14 +1,14 @@
 #include "frontends/data/utf8.hpp"
 
-#include <nlohmann/json.hpp>
+#include "graph/base/json.hpp"
 
 namespace lariat::data {
 
 bool is_utf8(std::string_view text) {
   try {
-    static_cast<void>(nlohmann::json(text).dump());
+    static_cast<void>(Json(text).dump());
     return true;
-  } catch (const nlohmann::json::exception&) {
+  } catch (const Json::exception&) {
     return false;
   }
 }

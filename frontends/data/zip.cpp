@@ -7,7 +7,7 @@
 #include <cstdint>
 
 #include "frontends/data/option_table.hpp"
-#include "graph/error.hpp"
+#include "graph/base/error.hpp"
 
 namespace lariat::data {
 

@@ -2,20 +2,18 @@
 
 #include <fmt/format.h>
 
-#include <nlohmann/json.hpp>
 #include <optional>
 
 #include "frontends/sequential/model_file.hpp"
-#include "graph/error.hpp"
+#include "graph/base/error.hpp"
+#include "graph/base/json.hpp"
 
 namespace lariat {
 
-using nlohmann::ordered_json;
-
 void Checkpoint::save(const std::string& file) const {
   Store out = store;
-  ordered_json epochs = ordered_json::array();
-  for (const EpochReport& epoch : history) epochs.push_back(ordered_json::parse(to_json(epoch)));
+  Json epochs = Json::array();
+  for (const EpochReport& epoch : history) epochs.push_back(parse_json(to_json(epoch)));
   auto& notes = out.metadata();
   notes["recipe"] = recipe.to_json();
   notes["progress"] = to_json(state);
@@ -36,8 +34,8 @@ Checkpoint Checkpoint::load(const std::string& file) {
   const auto damaged = [&] {
     throw UserError(fmt::format("'{}': its notes are damaged; start the training again", file));
   };
-  const auto history = ordered_json::parse(note_of(store, "history", file), nullptr, false);
-  const auto examples = ordered_json::parse(note_of(store, "train_examples", file), nullptr, false);
+  const auto history = parse_json(note_of(store, "history", file));
+  const auto examples = parse_json(note_of(store, "train_examples", file));
   if (!history.is_array() || !examples.is_number_unsigned()) damaged();
   at_place(fmt::format("'{}': ", file), [&] {
     for (const auto& epoch : history) checkpoint->history.push_back(epoch_report_from_json(epoch.dump()));

@@ -2,7 +2,7 @@
 
 #include "frontends/recipe/recipe.hpp"
 #include "frontends/sequential/fit.hpp"
-#include "graph/store.hpp"
+#include "graph/io/store.hpp"
 
 namespace lariat {
 

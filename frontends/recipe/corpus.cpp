@@ -10,7 +10,7 @@
 #include "frontends/data/idx.hpp"
 #include "frontends/speech/digits.hpp"
 #include "frontends/speech/labelled_folders.hpp"
-#include "graph/error.hpp"
+#include "graph/base/error.hpp"
 #include "graph/exec/executor.hpp"
 
 namespace lariat {

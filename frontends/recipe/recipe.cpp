@@ -4,11 +4,11 @@
 
 #include <algorithm>
 #include <charconv>
-#include <nlohmann/json.hpp>
 #include <optional>
 
 #include "frontends/data/utf8.hpp"
-#include "graph/error.hpp"
+#include "graph/base/error.hpp"
+#include "graph/base/json.hpp"
 
 namespace lariat {
 
@@ -130,7 +130,7 @@ std::string Recipe::to_json() const {
 }
 
 Recipe Recipe::from_json(std::string_view json) {
-  const auto object = nlohmann::ordered_json::parse(json, nullptr, false);
+  const auto object = parse_json(json);
   if (!object.is_object()) throw UserError("the recipe is not a JSON object; it is damaged");
   Recipe recipe;
   for (const auto& [name, value] : object.items()) {

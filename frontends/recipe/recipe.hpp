@@ -5,8 +5,8 @@
 #include "frontends/recipe/tables.hpp"
 #include "frontends/sequential/fit.hpp"
 #include "frontends/sequential/layer.hpp"
+#include "frontends/speech/analysis/feature_options.hpp"
 #include "frontends/speech/augment.hpp"
-#include "frontends/speech/feature_options.hpp"
 
 namespace lariat {
 

@@ -4,8 +4,8 @@
 #include <system_error>
 
 #include "frontends/recipe/recipe.hpp"
-#include "graph/error.hpp"
-#include "graph/input_file.hpp"
+#include "graph/base/error.hpp"
+#include "graph/io/input_file.hpp"
 
 namespace lariat {
 

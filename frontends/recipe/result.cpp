@@ -1,15 +1,13 @@
 #include "frontends/recipe/result.hpp"
 
-#include <nlohmann/json.hpp>
+#include "graph/base/json.hpp"
 
 namespace lariat {
 
-using nlohmann::ordered_json;
-
 namespace {
 
-ordered_json json_of(const Evaluation& evaluation) {
-  ordered_json object{
+Json json_of(const Evaluation& evaluation) {
+  Json object{
       {"examples", evaluation.examples}, {"accuracy", evaluation.accuracy}, {"loss", evaluation.loss}};
   for (const auto& [name, value] : evaluation.metrics)
     if (name != "accuracy") object[name] = value;
@@ -20,9 +18,9 @@ ordered_json json_of(const Evaluation& evaluation) {
 }  // namespace
 
 std::string RunResult::json() const {
-  ordered_json object;
-  object["accuracy"] = test ? ordered_json(test->accuracy) : nullptr;
-  object["loss"] = test ? ordered_json(test->loss) : nullptr;
+  Json object;
+  object["accuracy"] = test ? Json(test->accuracy) : nullptr;
+  object["loss"] = test ? Json(test->loss) : nullptr;
   object["zero_fraction"] = penalised.fraction();
   object["zero_fraction_all"] = weights.fraction();
   object["parameters"] = parameters();
@@ -40,7 +38,7 @@ std::string RunResult::json() const {
   object["classes"] = classes;
   if (test) object["test"] = json_of(*test);
   if (validation) object["validation"] = json_of(*validation);
-  object["tensors"] = ordered_json::array();
+  object["tensors"] = Json::array();
   for (const TensorZeros& tensor : tensors)
     object["tensors"].push_back({{"name", tensor.name},
                                  {"shape", tensor.extents},
@@ -48,15 +46,15 @@ std::string RunResult::json() const {
                                  {"count", tensor.sparsity.count},
                                  {"penalised", tensor.penalised},
                                  {"penalty", tensor.penalty}});
-  object["rewrite"] = ordered_json::parse(report.json());
-  object["certificate"] = certificate ? ordered_json::parse(certificate->json()) : nullptr;
-  object["history"] = ordered_json::array();
-  for (const EpochReport& epoch : history) object["history"].push_back(ordered_json::parse(to_json(epoch)));
+  object["rewrite"] = parse_json(report.json());
+  object["certificate"] = certificate ? parse_json(certificate->json()) : nullptr;
+  object["history"] = Json::array();
+  for (const EpochReport& epoch : history) object["history"].push_back(parse_json(to_json(epoch)));
   object["skipped"] = skipped;
   object["notices"] = notices;
-  object["recipe"] = ordered_json::parse(recipe);
+  object["recipe"] = parse_json(recipe);
   // File names may hold any bytes.
-  return object.dump(2, ' ', false, ordered_json::error_handler_t::replace);
+  return to_text(object, 2);
 }
 
 }  // namespace lariat

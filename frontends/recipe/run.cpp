@@ -6,8 +6,8 @@
 
 #include "frontends/recipe/checkpoint.hpp"
 #include "frontends/recipe/saved_model.hpp"
-#include "graph/atomic_file.hpp"
-#include "graph/error.hpp"
+#include "graph/base/error.hpp"
+#include "graph/io/atomic_file.hpp"
 
 namespace lariat {
 

@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include "frontends/sequential/model_file.hpp"
-#include "graph/error.hpp"
+#include "graph/base/error.hpp"
 
 namespace lariat {
 

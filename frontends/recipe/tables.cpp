@@ -4,8 +4,8 @@
 #include <cmath>
 #include <limits>
 
+#include "frontends/speech/analysis/feature_options.hpp"
 #include "frontends/speech/augment.hpp"
-#include "frontends/speech/feature_options.hpp"
 
 namespace lariat {
 

@@ -1,7 +1,7 @@
 #pragma once
 
-#include "autodiff/optimizers.hpp"
-#include "autodiff/schedule.hpp"
+#include "autodiff/training/optimizers.hpp"
+#include "autodiff/training/schedule.hpp"
 #include "frontends/sequential/loss.hpp"
 #include "frontends/sequential/spec.hpp"
 

@@ -5,7 +5,7 @@
 
 #include <algorithm>
 
-#include "graph/error.hpp"
+#include "graph/base/error.hpp"
 #include "ops/ops.hpp"
 
 namespace lariat {

@@ -4,7 +4,7 @@
 #include <string_view>
 #include <vector>
 
-#include "graph/value.hpp"
+#include "graph/ir/value.hpp"
 
 namespace lariat {
 

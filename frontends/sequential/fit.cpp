@@ -3,18 +3,16 @@
 #include <fmt/format.h>
 
 #include <limits>
-#include <nlohmann/json.hpp>
 
-#include "graph/error.hpp"
+#include "graph/base/error.hpp"
+#include "graph/base/json.hpp"
 
 namespace lariat {
 
-using nlohmann::ordered_json;
-
 namespace {
 
-ordered_json parse(std::string_view json) {
-  ordered_json value = ordered_json::parse(json, nullptr, false);
+Json parse(std::string_view json) {
+  Json value = parse_json(json);
   if (!value.is_object()) throw UserError("the checkpoint's progress is not a JSON object; it is damaged");
   return value;
 }
@@ -24,25 +22,25 @@ template <class Read>
 auto read_members(Read&& read) {
   try {
     return read();
-  } catch (const nlohmann::json::exception&) {
+  } catch (const Json::exception&) {
     throw UserError("the checkpoint's progress lacks a member or has one of another type; it is damaged");
   }
 }
 
-ordered_json sparsity_json(const Sparsity& sparsity) {
+Json sparsity_json(const Sparsity& sparsity) {
   return {{"zeros", sparsity.zeros}, {"count", sparsity.count}};
 }
 // JSON has no NaN and no infinity, and writes null for them.
-double number_of(const ordered_json& value) {
+double number_of(const Json& value) {
   return value.is_null() ? std::numeric_limits<double>::quiet_NaN() : value.get<double>();
 }
 
-std::optional<double> optional_of(const ordered_json& object, const char* name) {
+std::optional<double> optional_of(const Json& object, const char* name) {
   return object.contains(name) ? std::optional(number_of(object.at(name))) : std::nullopt;
 }
 
-int64_t count_of(const ordered_json& object, const char* name) {
-  const ordered_json& value = object.at(name);
+int64_t count_of(const Json& object, const char* name) {
+  const Json& value = object.at(name);
   if (!value.is_number_integer() || value.get<int64_t>() < 0)
     throw UserError(
         fmt::format("the checkpoint's progress has {} = {}: must be an integer from 0; it is damaged", name,
@@ -50,25 +48,23 @@ int64_t count_of(const ordered_json& object, const char* name) {
   return value.get<int64_t>();
 }
 
-Sparsity sparsity_of(const ordered_json& value) {
-  return {count_of(value, "zeros"), count_of(value, "count")};
-}
+Sparsity sparsity_of(const Json& value) { return {count_of(value, "zeros"), count_of(value, "count")}; }
 
 }  // namespace
 
 std::string to_json(const EpochReport& report) {
-  ordered_json metrics = ordered_json::object();
+  Json metrics = Json::object();
   for (const auto& [name, value] : report.metrics) metrics[name] = value;
-  ordered_json object{{"epoch", report.epoch},
-                      {"loss", report.loss},
-                      {"smooth", report.smooth},
-                      {"penalty", report.penalty},
-                      {"metrics", metrics},
-                      {"penalised", sparsity_json(report.penalised)},
-                      {"weights", sparsity_json(report.weights)},
-                      {"seconds", report.seconds},
-                      {"learning_rate", report.learning_rate},
-                      {"penalty_strength", report.penalty_strength}};
+  Json object{{"epoch", report.epoch},
+              {"loss", report.loss},
+              {"smooth", report.smooth},
+              {"penalty", report.penalty},
+              {"metrics", metrics},
+              {"penalised", sparsity_json(report.penalised)},
+              {"weights", sparsity_json(report.weights)},
+              {"seconds", report.seconds},
+              {"learning_rate", report.learning_rate},
+              {"penalty_strength", report.penalty_strength}};
   const auto add = [&](const char* name, const std::optional<double>& value) {
     if (value) object[name] = *value;
   };
@@ -82,7 +78,7 @@ std::string to_json(const EpochReport& report) {
 }
 
 EpochReport epoch_report_from_json(std::string_view json) {
-  const ordered_json object = parse(json);
+  const Json object = parse(json);
   return read_members([&] {
     EpochReport report;
     report.epoch = count_of(object, "epoch");
@@ -107,17 +103,17 @@ EpochReport epoch_report_from_json(std::string_view json) {
 }
 
 std::string to_json(const FitState& state) {
-  ordered_json object{{"epoch", state.epoch},           {"step", state.step},
-                      {"first_step", state.first_step}, {"total_steps", state.total_steps},
-                      {"examples", state.examples},     {"loss", state.loss},
-                      {"penalty", state.penalty},       {"seconds", state.seconds},
-                      {"metrics", state.metrics}};
+  Json object{{"epoch", state.epoch},           {"step", state.step},
+              {"first_step", state.first_step}, {"total_steps", state.total_steps},
+              {"examples", state.examples},     {"loss", state.loss},
+              {"penalty", state.penalty},       {"seconds", state.seconds},
+              {"metrics", state.metrics}};
   if (state.step > 0) object["support"] = hexadecimal(state.support);
   return object.dump();
 }
 
 FitState fit_state_from_json(std::string_view json) {
-  const ordered_json object = parse(json);
+  const Json object = parse(json);
   return read_members([&] {
     FitState state;
     state.epoch = count_of(object, "epoch");
@@ -128,7 +124,7 @@ FitState fit_state_from_json(std::string_view json) {
     state.loss = number_of(object.at("loss"));
     state.penalty = number_of(object.at("penalty"));
     state.seconds = number_of(object.at("seconds"));
-    for (const ordered_json& value : object.at("metrics")) state.metrics.push_back(number_of(value));
+    for (const Json& value : object.at("metrics")) state.metrics.push_back(number_of(value));
     if (object.contains("support")) {
       const std::optional<Support> support = parse_support(object.at("support").get<std::string>());
       if (!support)

@@ -5,7 +5,7 @@
 #include <optional>
 #include <type_traits>
 
-#include "autodiff/trainer.hpp"
+#include "autodiff/training/trainer.hpp"
 #include "frontends/data/dataset.hpp"
 #include "frontends/sequential/support.hpp"
 

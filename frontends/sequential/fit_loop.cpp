@@ -6,7 +6,8 @@
 #include <chrono>
 
 #include "frontends/sequential/network.hpp"
-#include "graph/error.hpp"
+#include "graph/base/clock.hpp"
+#include "graph/base/error.hpp"
 
 namespace lariat {
 
@@ -45,10 +46,6 @@ void check_state(Trainer& trainer) {
       throw JobError(fmt::format(
           "diverged: {} is not finite after step {}; lower the learning rate or clip the gradient", name,
           trainer.steps()));
-}
-
-double seconds_since(std::chrono::steady_clock::time_point start) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
 // The support when the epoch began: that of the weights, or what was kept of it.

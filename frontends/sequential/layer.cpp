@@ -3,10 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 
-#include "frontends/sequential/layers/records.hpp"
-#include "graph/error.hpp"
+#include "frontends/sequential/layer_records.hpp"
+#include "graph/base/error.hpp"
+#include "graph/base/json.hpp"
 #include "ops/ops.hpp"
 
 namespace lariat {
@@ -47,7 +47,7 @@ Signal LayerContext::images(const Signal& input) const {
 const std::vector<LayerKind>& layer_kinds() {
   static const std::vector<LayerKind> kinds = {
 #define LARIAT_LAYER(name) layer_records::name(),
-#include "frontends/sequential/layers/layers.inc"
+#include "layer_records.inc"
 #undef LARIAT_LAYER
   };
   return kinds;
@@ -77,7 +77,7 @@ std::string to_json(const std::vector<LayerSpec>& layers) {
 }
 
 std::vector<LayerSpec> layers_from_json(std::string_view json) {
-  const auto array = nlohmann::ordered_json::parse(json, nullptr, false);
+  const auto array = parse_json(json);
   if (!array.is_array())
     throw UserError("the layers are not a JSON array such as [{\"kind\": \"dense\", \"units\": 10}]");
   std::vector<LayerSpec> layers;

@@ -4,7 +4,7 @@
 
 #include "frontends/sequential/spec.hpp"
 #include "frontends/sequential/weight_penalty.hpp"
-#include "graph/graph.hpp"
+#include "graph/ir/graph.hpp"
 
 namespace lariat {
 

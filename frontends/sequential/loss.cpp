@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "graph/error.hpp"
+#include "graph/base/error.hpp"
 #include "ops/ops.hpp"
 
 namespace lariat {

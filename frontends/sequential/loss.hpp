@@ -3,7 +3,7 @@
 #include <functional>
 #include <string>
 
-#include "graph/value.hpp"
+#include "graph/ir/value.hpp"
 
 namespace lariat {
 

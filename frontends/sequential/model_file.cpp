@@ -3,18 +3,16 @@
 #include <fmt/format.h>
 
 #include <map>
-#include <nlohmann/json.hpp>
 
 #include "frontends/sequential/op_fingerprint.hpp"
-#include "graph/error.hpp"
-#include "graph/op_def.hpp"
-#include "graph/random.hpp"
-#include "graph/registry.hpp"
+#include "graph/base/error.hpp"
+#include "graph/base/json.hpp"
+#include "graph/base/random.hpp"
+#include "graph/ir/op_def.hpp"
+#include "graph/ir/registry.hpp"
 #include "ops/plugin/loader.hpp"
 
 namespace lariat {
-
-using nlohmann::ordered_json;
 
 namespace {
 
@@ -44,11 +42,11 @@ constexpr int deepest_note = 8;
 
 bool is_deep(const std::string& note) {
   bool deep = false;
-  const auto watch = [&](int depth, nlohmann::json::parse_event_t, nlohmann::json&) {
+  const auto watch = [&](int depth, Json::parse_event_t, Json&) {
     deep |= depth > deepest_note;
     return !deep;
   };
-  [[maybe_unused]] const auto parsed = nlohmann::json::parse(note, watch, false);
+  [[maybe_unused]] const auto parsed = Json::parse(note, watch, false);
   return deep;
 }
 
@@ -66,8 +64,8 @@ std::map<std::string, bool> ops_of(const std::vector<LayerSpec>& layers) {
 }
 
 // The ops of plugins that the layers name, with where they come from.
-ordered_json plugins_of(const std::vector<LayerSpec>& layers) {
-  ordered_json result = ordered_json::array();
+Json plugins_of(const std::vector<LayerSpec>& layers) {
+  Json result = Json::array();
   for (const auto& [name, computes] : ops_of(layers)) {
     const OpDef* op = registry().find(name);
     if (op == nullptr || !op->plugin) continue;
@@ -78,7 +76,7 @@ ordered_json plugins_of(const std::vector<LayerSpec>& layers) {
                       {"version", origin.version},
                       {"domain", origin.domain},
                       {"penalty", !computes},
-                      {"samples", origin.deterministic ? fingerprint_of(*op) : ordered_json::array()}});
+                      {"samples", origin.deterministic ? fingerprint_of(*op) : Json::array()}});
   }
   return result;
 }
@@ -91,7 +89,7 @@ std::string whose(const std::string& plugin, const std::string& domain) {
 
 // How the loaded op differs from the one that an entry of the note names, or "". Files of earlier versions
 // have neither domain nor samples.
-std::string difference_from_saved(const OpDef& op, const ordered_json& entry) {
+std::string difference_from_saved(const OpDef& op, const Json& entry) {
   const PluginOrigin origin = op.plugin ? plugin_origin(op) : PluginOrigin{};
   const auto plugin = entry.at("plugin").get<std::string>();
   const auto domain = entry.value("domain", origin.domain);
@@ -106,7 +104,7 @@ std::string difference_from_saved(const OpDef& op, const ordered_json& entry) {
 // Nothing is loaded because a file names it. What is missing for inference is thrown, or said in `missing`.
 void check_plugins(const Store& store, const std::string& file, std::vector<std::string>* missing) {
   if (!store.metadata().contains("plugins")) return;
-  const auto list = ordered_json::parse(note_of(store, "plugins", file), nullptr, false);
+  const auto list = parse_json(note_of(store, "plugins", file));
   try {
     for (const auto& entry : list) {
       const auto name = entry.at("op").get<std::string>(), plugin = entry.at("plugin").get<std::string>();
@@ -132,7 +130,7 @@ void check_plugins(const Store& store, const std::string& file, std::vector<std:
       missing->push_back(message);
       expect_penalty(name);
     }
-  } catch (const nlohmann::json::exception&) {
+  } catch (const Json::exception&) {
     throw UserError(fmt::format("'{}': its note 'plugins' is damaged; save it again", file));
   }
 }
@@ -184,11 +182,10 @@ const std::string& note_of(const Store& store, const std::string& name, const st
 void write_header(Store& store, const ModelHeader& header) {
   auto& notes = store.metadata();
   notes["layers"] = to_json(header.layers);
-  if (const ordered_json plugins = plugins_of(header.layers); !plugins.empty())
-    notes["plugins"] = plugins.dump();
+  if (const Json plugins = plugins_of(header.layers); !plugins.empty()) notes["plugins"] = plugins.dump();
   notes["input"] =
-      ordered_json{{"sequences", header.shape.sequences}, {"dimensions", header.shape.dimensions}}.dump();
-  notes["classes"] = ordered_json(header.shape.classes).dump();
+      Json{{"sequences", header.shape.sequences}, {"dimensions", header.shape.dimensions}}.dump();
+  notes["classes"] = Json(header.shape.classes).dump();
 }
 
 ModelHeader read_header(const Store& store, const std::string& file, std::vector<std::string>* missing) {
@@ -198,12 +195,11 @@ ModelHeader read_header(const Store& store, const std::string& file, std::vector
   const std::string& layers = note_of(store, "layers", file);
   at_place(fmt::format("'{}': ", file), [&] { header.layers = layers_from_json(layers); });
   try {
-    const auto input = ordered_json::parse(note_of(store, "input", file));
+    const auto input = parse_json(note_of(store, "input", file));
     header.shape.sequences = input.at("sequences").get<bool>();
     header.shape.dimensions = input.at("dimensions").get<int64_t>();
-    header.shape.classes =
-        ordered_json::parse(note_of(store, "classes", file)).get<std::vector<std::string>>();
-  } catch (const nlohmann::json::exception&) {
+    header.shape.classes = parse_json(note_of(store, "classes", file)).get<std::vector<std::string>>();
+  } catch (const Json::exception&) {
     throw UserError(fmt::format("'{}': its note 'input' or 'classes' is damaged; save it again", file));
   }
   if (header.shape.dimensions < 1)

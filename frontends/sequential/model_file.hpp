@@ -1,7 +1,7 @@
 #pragma once
 
 #include "frontends/sequential/network.hpp"
-#include "graph/store.hpp"
+#include "graph/io/store.hpp"
 
 namespace lariat {
 

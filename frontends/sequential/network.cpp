@@ -7,7 +7,7 @@
 #include <cstring>
 #include <map>
 
-#include "graph/error.hpp"
+#include "graph/base/error.hpp"
 #include "ops/ops.hpp"
 
 namespace lariat {

@@ -6,7 +6,7 @@
 #include "frontends/data/batches.hpp"
 #include "frontends/sequential/layer.hpp"
 #include "frontends/sequential/loss.hpp"
-#include "graph/exec/program.hpp"
+#include "graph/program/program.hpp"
 
 namespace lariat {
 

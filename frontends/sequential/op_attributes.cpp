@@ -6,7 +6,7 @@
 #include <charconv>
 #include <optional>
 
-#include "graph/error.hpp"
+#include "graph/base/error.hpp"
 
 namespace lariat {
 

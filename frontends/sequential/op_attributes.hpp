@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "graph/op_def.hpp"
+#include "graph/ir/op_def.hpp"
 
 namespace lariat {
 

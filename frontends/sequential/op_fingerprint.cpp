@@ -5,23 +5,23 @@
 #include <algorithm>
 #include <cmath>
 
-#include "graph/error.hpp"
-#include "graph/exec/program.hpp"
-#include "graph/graph.hpp"
-#include "graph/sample.hpp"
+#include "graph/base/error.hpp"
+#include "graph/base/json.hpp"
+#include "graph/exec/constants.hpp"
+#include "graph/ir/graph.hpp"
+#include "graph/ir/sample.hpp"
+#include "graph/program/program.hpp"
 
 namespace lariat {
 
 namespace {
 
-using Json = nlohmann::ordered_json;
-
-constexpr size_t most_samples = 3;
-constexpr int64_t most_elements = 64;
+constexpr size_t most_uses = 3;
+constexpr int64_t largest_input = 64;
 // Of the largest element: floats on any processor are nearer, and another op is farther off.
-constexpr double tolerance = 1e-4;
+constexpr double rounding = 1e-4;
 
-struct Use {
+struct FingerprintUse {
   std::vector<Tensor> inputs;
   Attributes attributes;
 };
@@ -33,7 +33,7 @@ std::vector<double> numbers_of(const Tensor& tensor) {
 }
 
 // In f64, or in f32 where the op takes no other. Throws UserError where it takes neither.
-std::vector<double> result_of(const OpDef& op, const Use& use) {
+std::vector<double> result_of(const OpDef& op, const FingerprintUse& use) {
   const auto in = [&](DType dtype) {
     Graph graph;
     std::vector<Value> inputs;
@@ -73,17 +73,17 @@ Json inputs_json(const std::vector<Tensor>& inputs) {
   return result;
 }
 
-Use use_from_json(const Json& json) {
-  Use use;
+FingerprintUse use_from_json(const Json& json) {
+  FingerprintUse use;
   for (const Json& input : json.at("inputs")) {
     const auto values = input.at("values").get<std::vector<double>>();
     const auto shape = input.at("shape").get<Extents>();
     int64_t count = 1;
     for (const int64_t extent : shape) {
-      if (extent < 0 || extent > most_elements) throw UserError("has a sample of another size than any");
+      if (extent < 0 || extent > largest_input) throw UserError("has a sample of another size than any");
       count *= std::max<int64_t>(extent, 1);
     }
-    if (count > most_elements || Tensor(f64, shape).count() != static_cast<int64_t>(values.size()))
+    if (count > largest_input || Tensor(f64, shape).count() != static_cast<int64_t>(values.size()))
       throw UserError("has a sample of another size than any");
     const Tensor numbers = Tensor::of<double>(shape, std::span<const double>(values));
     use.inputs.push_back(input.at("integer").get<bool>() ? numbers.cast(i32) : numbers);
@@ -92,7 +92,7 @@ Use use_from_json(const Json& json) {
   return use;
 }
 
-bool is_finite(const std::vector<double>& numbers) {
+bool all_finite(const std::vector<double>& numbers) {
   return std::all_of(numbers.begin(), numbers.end(), [](double v) { return std::isfinite(v); });
 }
 
@@ -101,16 +101,16 @@ bool is_finite(const std::vector<double>& numbers) {
 Json fingerprint_of(const OpDef& op) {
   Json result = Json::array();
   for (const Sample& sample : op.samples) {
-    if (result.size() == most_samples) break;
-    Use use{{}, sample.attributes};
+    if (result.size() == most_uses) break;
+    FingerprintUse use{{}, sample.attributes};
     int64_t elements = 0;
     for (size_t i = 0; i < sample.inputs.size(); ++i) {
       use.inputs.push_back(sample_tensor(sample.inputs[i], f64, 0, i));
       elements += use.inputs.back().count();
     }
-    if (elements > most_elements) continue;
+    if (elements > largest_input) continue;
     const std::vector<double> values = result_of(op, use);
-    if (static_cast<int64_t>(values.size()) > most_elements || !is_finite(values)) continue;
+    if (static_cast<int64_t>(values.size()) > largest_input || !all_finite(values)) continue;
     Json attributes = Json::object();
     for (const auto& [name, value] : sample.attributes) attributes[name] = to_json(value);
     result.push_back({{"attributes", attributes}, {"inputs", inputs_json(use.inputs)}, {"result", values}});
@@ -132,7 +132,7 @@ std::string difference_from(const OpDef& op, const Json& fingerprint) {
     double largest = 0;
     for (const double v : expected) largest = std::max(largest, std::abs(v));
     for (size_t i = 0; i < result.size(); ++i)
-      if (!(std::abs(result[i] - expected[i]) <= tolerance * largest))
+      if (!(std::abs(result[i] - expected[i]) <= rounding * largest))
         return fmt::format("gives {:.6g} where that one gives {:.6g}", result[i], expected[i]);
   }
   return {};

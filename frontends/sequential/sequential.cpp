@@ -11,7 +11,7 @@
 #include "frontends/sequential/fit_loop.hpp"
 #include "frontends/sequential/model_file.hpp"
 #include "frontends/sequential/trainer_setup.hpp"
-#include "graph/error.hpp"
+#include "graph/base/error.hpp"
 #include "ops/ops.hpp"
 
 namespace lariat {
@@ -230,7 +230,7 @@ double mean_of(const Tensor& values) {
 }
 
 // The index of the largest of each row, the first of equals, or of NaN where there is one: as argmax.
-std::vector<int> largest(const Tensor& rows) {
+std::vector<int> most_likely(const Tensor& rows) {
   const int64_t count = rows.extents()[0], width = rows.extents()[1];
   std::vector<int> result;
   for (int64_t i = 0; i < count; ++i) {
@@ -261,7 +261,7 @@ Evaluation Sequential::evaluate(const data::Dataset& dataset, const EvaluateOpti
   for (size_t i = 0; i < self.metrics.size(); ++i)
     evaluation.metrics.emplace_back(self.metrics[i].name, mean_of(results[2 + i]));
   evaluation.confusion.assign(classes, std::vector<int64_t>(classes));
-  const std::vector<int> predicted = largest(results[0]);
+  const std::vector<int> predicted = most_likely(results[0]);
   int64_t right = 0;
   for (size_t i = 0; i < predicted.size(); ++i) {
     const int label = dataset.examples[i].label;
@@ -282,7 +282,7 @@ std::vector<Prediction> Sequential::predict(const data::Dataset& dataset, const 
                                 options.time_multiple)
                           .front();
   std::vector<Prediction> predictions;
-  for (const int index : largest(rows)) {
+  for (const int index : most_likely(rows)) {
     const float* row = rows.data<float>() + predictions.size() * self.shape.classes.size();
     predictions.push_back({self.shape.classes[static_cast<size_t>(index)],
                            index,

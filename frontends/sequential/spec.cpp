@@ -4,9 +4,9 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <nlohmann/json.hpp>
 
-#include "graph/error.hpp"
+#include "graph/base/error.hpp"
+#include "graph/base/json.hpp"
 
 namespace lariat {
 
@@ -55,12 +55,12 @@ void SpecKind::check_complete(const Spec& spec, std::string_view place) const {
 }
 
 std::string SpecKind::to_json(const Spec& spec) const {
-  nlohmann::ordered_json object = nlohmann::ordered_json::object();
+  Json object = Json::object();
   if (!name.empty()) object["kind"] = name;
   for (const SpecOption& option : options) {
     const std::string& text = spec.at(option.name);
     const bool quoted = option.type != "boolean" && option.type != "integer" && option.type != "number";
-    object[option.name] = quoted ? nlohmann::ordered_json(text) : nlohmann::ordered_json::parse(text);
+    object[option.name] = quoted ? Json(text) : parse_json(text);
   }
   return object.dump();
 }

@@ -1,6 +1,6 @@
 #include "frontends/sequential/support.hpp"
 
-#include "graph/error.hpp"
+#include "graph/base/error.hpp"
 
 namespace lariat {
 

@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-#include "graph/store.hpp"
+#include "graph/io/store.hpp"
 
 namespace lariat {
 

@@ -6,7 +6,7 @@
 #include <cmath>
 #include <limits>
 
-#include "graph/error.hpp"
+#include "graph/base/error.hpp"
 #include "ops/ops.hpp"
 #include "ops/plugin/loader.hpp"
 

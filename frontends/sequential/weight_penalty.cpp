@@ -10,10 +10,10 @@
 
 #include "frontends/sequential/op_attributes.hpp"
 #include "frontends/sequential/spec.hpp"
-#include "graph/builder.hpp"
-#include "graph/error.hpp"
-#include "graph/op_def.hpp"
-#include "graph/registry.hpp"
+#include "graph/base/error.hpp"
+#include "graph/ir/builder.hpp"
+#include "graph/ir/op_def.hpp"
+#include "graph/ir/registry.hpp"
 #include "ops/ops.hpp"
 #include "ops/plugin/loader.hpp"
 

@@ -4,7 +4,7 @@
 #include <string>
 #include <string_view>
 
-#include "graph/value.hpp"
+#include "graph/ir/value.hpp"
 
 namespace lariat {
 

@@ -15,9 +15,9 @@
 #include <system_error>
 
 #include "frontends/speech/audio_chunks.hpp"
-#include "graph/atomic_file.hpp"
-#include "graph/error.hpp"
-#include "graph/input_file.hpp"
+#include "graph/base/error.hpp"
+#include "graph/io/atomic_file.hpp"
+#include "graph/io/input_file.hpp"
 
 namespace lariat::speech {
 

@@ -3,6 +3,8 @@
 #include <string>
 #include <vector>
 
+#include "frontends/speech/analysis/feature_options.hpp"
+
 namespace lariat::speech {
 
 /// One channel of sound.
@@ -11,9 +13,6 @@ struct Audio {
   int sample_rate = 0;         ///< Hz
   std::string source = {};     ///< the file it came from, for messages; may be empty
 };
-
-/// In Hz; a header that says more is wrong.
-inline constexpr int highest_sample_rate = 768000;
 
 /// Reads a WAV, FLAC, AIFF or SPHERE file. With `sample_rate` ≠ 0 the audio is resampled to it, and several
 /// channels are mixed down to one; `notices`, where given, gets a line about each. Throws UserError naming

@@ -5,17 +5,17 @@
 #include <algorithm>
 #include <cmath>
 
-#include "graph/error.hpp"
+#include "graph/base/error.hpp"
 
 namespace lariat::speech {
 
 namespace {
 
-using O = AugmentOptions;
 using data::RandomPurpose;
 using data::RandomStream;
 
-data::OptionTable<AugmentOptions> make_table() {
+data::OptionTable<AugmentOptions> make_augment_table() {
+  using O = AugmentOptions;
   data::OptionTable<AugmentOptions> table;
   table.number("speed_min", &O::speed_min, 0.25, 4, "slowest speed, as a factor; pitch follows");
   table.number("speed_max", &O::speed_max, 0.25, 4, "fastest speed");
@@ -42,7 +42,7 @@ void check_order(const AugmentOptions& options, const char* lower, const char* u
 }  // namespace
 
 const data::OptionTable<AugmentOptions>& augment_option_table() {
-  static const data::OptionTable<AugmentOptions> table = make_table();
+  static const data::OptionTable<AugmentOptions> table = make_augment_table();
   return table;
 }
 

@@ -7,7 +7,7 @@
 #include <array>
 #include <filesystem>
 
-#include "graph/error.hpp"
+#include "graph/base/error.hpp"
 
 namespace lariat::speech {
 

@@ -9,14 +9,14 @@
 #include <fstream>
 #include <iterator>
 #include <mutex>
-#include <nlohmann/json.hpp>
 
 #include "frontends/data/random.hpp"
 #include "frontends/speech/audio.hpp"
 #include "frontends/speech/augment.hpp"
 #include "frontends/speech/subprocess.hpp"
-#include "graph/atomic_file.hpp"
-#include "graph/error.hpp"
+#include "graph/base/error.hpp"
+#include "graph/base/json.hpp"
+#include "graph/io/atomic_file.hpp"
 
 namespace lariat::speech {
 
@@ -124,10 +124,9 @@ void make_clip(const fs::path& folder, const Voice& voice, const Clip& clip,
 }
 
 std::string describe(const DemoCorpusOptions& options, const std::vector<Voice>& voices, bool complete) {
-  nlohmann::ordered_json json = {
-      {"format", "lariat demonstration corpus"}, {"complete", complete},
-      {"variations", options.variations},        {"sample_rate", options.sample_rate},
-      {"noise_snr", options.noise_snr},          {"seed", options.seed}};
+  Json json = {{"format", "lariat demonstration corpus"}, {"complete", complete},
+               {"variations", options.variations},        {"sample_rate", options.sample_rate},
+               {"noise_snr", options.noise_snr},          {"seed", options.seed}};
   for (const Voice& voice : voices)
     json[voice.test ? "test_speakers" : "train_speakers"].push_back(voice.speaker());
   return json.dump(1) + "\n";

@@ -9,7 +9,7 @@
 #include <optional>
 #include <tuple>
 
-#include "graph/error.hpp"
+#include "graph/base/error.hpp"
 
 namespace lariat::speech {
 

@@ -5,7 +5,7 @@
 #include <bit>
 #include <iterator>
 
-#include "graph/atomic_file.hpp"
+#include "graph/io/atomic_file.hpp"
 
 namespace lariat::speech {
 

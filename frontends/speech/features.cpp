@@ -6,9 +6,9 @@
 #include <cmath>
 #include <limits>
 
-#include "frontends/speech/deltas.hpp"
-#include "frontends/speech/frame_analysis.hpp"
-#include "graph/error.hpp"
+#include "frontends/speech/analysis/deltas.hpp"
+#include "frontends/speech/analysis/frame_analysis.hpp"
+#include "graph/base/error.hpp"
 
 namespace lariat::speech {
 

@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "frontends/speech/analysis/feature_options.hpp"
 #include "frontends/speech/audio.hpp"
-#include "frontends/speech/feature_options.hpp"
 
 namespace lariat::speech {
 

@@ -8,8 +8,8 @@
 #include <optional>
 #include <set>
 
-#include "graph/error.hpp"
-#include "graph/random.hpp"
+#include "graph/base/error.hpp"
+#include "graph/base/random.hpp"
 
 namespace lariat::speech {
 

@@ -10,8 +10,8 @@
 #include <cerrno>
 #include <system_error>
 
-#include "graph/error.hpp"
-#include "graph/system_call.hpp"
+#include "graph/base/error.hpp"
+#include "graph/io/system_call.hpp"
 
 extern char** environ;
 

@@ -2,8 +2,8 @@
 
 #include <map>
 
-#include "graph/graph.hpp"
-#include "graph/op_def.hpp"
+#include "graph/ir/graph.hpp"
+#include "graph/ir/op_def.hpp"
 
 namespace lariat {
 

@@ -1,6 +1,6 @@
 #include "graph/exec/executor.hpp"
 
-#include "graph/error.hpp"
+#include "graph/base/error.hpp"
 #include "graph/exec/trace.hpp"
 
 namespace lariat {

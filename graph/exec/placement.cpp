@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <set>
 
-#include "graph/error.hpp"
+#include "graph/base/error.hpp"
 #include "graph/exec/arena.hpp"
 
 namespace lariat {

@@ -12,7 +12,7 @@
 #include <mutex>
 #include <optional>
 
-#include "graph/error.hpp"
+#include "graph/base/error.hpp"
 #include "graph/exec/executor.hpp"
 
 namespace lariat {

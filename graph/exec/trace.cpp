@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <atomic>
 #include <map>
-#include <nlohmann/json.hpp>
 
-#include "graph/atomic_file.hpp"
+#include "graph/base/json.hpp"
+#include "graph/io/atomic_file.hpp"
 
 namespace lariat {
 
@@ -51,7 +51,7 @@ std::vector<Trace::OpTotal> Trace::totals() const {
 }
 
 void Trace::save(const std::string& file) const {
-  nlohmann::json events = nlohmann::json::array();
+  Json events = Json::array();
   for (const Event& event : events_)
     events.push_back({{"name", event.op},
                       {"ph", "X"},
@@ -60,7 +60,7 @@ void Trace::save(const std::string& file) const {
                       {"pid", 1},
                       {"tid", event.thread},
                       {"args", {{"node", event.node}, {"shapes", event.shapes}}}});
-  const std::string json = nlohmann::json{{"traceEvents", events}, {"displayTimeUnit", "ms"}}.dump();
+  const std::string json = Json{{"traceEvents", events}, {"displayTimeUnit", "ms"}}.dump();
   AtomicFile out(file);
   out.write(json.data(), json.size());
   out.commit();

@@ -2,9 +2,9 @@
 
 #include <algorithm>
 
-#include "graph/error.hpp"
-#include "graph/exec/program.hpp"
-#include "graph/op_def.hpp"
+#include "graph/base/error.hpp"
+#include "graph/exec/constants.hpp"
+#include "graph/ir/op_def.hpp"
 
 namespace lariat {
 

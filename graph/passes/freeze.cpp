@@ -2,8 +2,8 @@
 
 #include <fmt/format.h>
 
-#include "graph/error.hpp"
-#include "graph/op_def.hpp"
+#include "graph/base/error.hpp"
+#include "graph/ir/op_def.hpp"
 
 namespace lariat {
 

@@ -1,7 +1,7 @@
 #pragma once
 
-#include "graph/graph.hpp"
-#include "graph/store.hpp"
+#include "graph/io/store.hpp"
+#include "graph/ir/graph.hpp"
 
 namespace lariat {
 

@@ -1,7 +1,7 @@
 #include "graph/passes/fuse_addends.hpp"
 
-#include "graph/op_def.hpp"
-#include "graph/registry.hpp"
+#include "graph/ir/op_def.hpp"
+#include "graph/ir/registry.hpp"
 
 namespace lariat {
 

@@ -4,9 +4,9 @@
 #include <map>
 #include <unordered_map>
 
-#include "graph/op_def.hpp"
+#include "graph/ir/op_def.hpp"
+#include "graph/ir/registry.hpp"
 #include "graph/passes/loop_groups.hpp"
-#include "graph/registry.hpp"
 
 namespace lariat {
 

@@ -4,8 +4,8 @@
 #include <memory>
 #include <tuple>
 
-#include "graph/op_def.hpp"
-#include "graph/print.hpp"
+#include "graph/ir/op_def.hpp"
+#include "graph/ir/print.hpp"
 
 namespace lariat {
 

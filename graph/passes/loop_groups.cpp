@@ -5,7 +5,7 @@
 #include <map>
 #include <set>
 
-#include "graph/op_def.hpp"
+#include "graph/ir/op_def.hpp"
 
 namespace lariat {
 

@@ -2,9 +2,9 @@
 
 #include <unordered_map>
 
-#include "graph/op_def.hpp"
-#include "graph/print.hpp"
-#include "graph/random.hpp"
+#include "graph/base/random.hpp"
+#include "graph/ir/op_def.hpp"
+#include "graph/ir/print.hpp"
 
 namespace lariat {
 

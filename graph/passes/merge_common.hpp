@@ -3,7 +3,7 @@
 #include <span>
 #include <string>
 
-#include "graph/graph.hpp"
+#include "graph/ir/graph.hpp"
 
 namespace lariat {
 

@@ -6,7 +6,8 @@
 #include <cstdlib>
 #include <sstream>
 
-#include "graph/error.hpp"
+#include "graph/base/error.hpp"
+#include "graph/ir/verify.hpp"
 #include "graph/passes/fold_constants.hpp"
 #include "graph/passes/fuse_addends.hpp"
 #include "graph/passes/fuse_elementwise.hpp"
@@ -14,7 +15,6 @@
 #include "graph/passes/merge_common.hpp"
 #include "graph/passes/remove_dead.hpp"
 #include "graph/passes/simplify.hpp"
-#include "graph/verify.hpp"
 
 namespace lariat {
 

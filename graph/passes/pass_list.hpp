@@ -2,7 +2,7 @@
 
 #include <memory>
 
-#include "graph/graph.hpp"
+#include "graph/ir/graph.hpp"
 
 namespace lariat {
 

@@ -2,8 +2,8 @@
 
 #include <cmath>
 
-#include "graph/error.hpp"
-#include "graph/registry.hpp"
+#include "graph/base/error.hpp"
+#include "graph/ir/registry.hpp"
 
 namespace lariat {
 

@@ -3,7 +3,7 @@
 #include <functional>
 #include <optional>
 
-#include "graph/builder.hpp"
+#include "graph/ir/builder.hpp"
 
 namespace lariat {
 

@@ -2,14 +2,12 @@
 
 #include <algorithm>
 
-#include "graph/op_def.hpp"
+#include "graph/ir/op_def.hpp"
 #include "graph/passes/rewrite.hpp"
 
 namespace lariat {
 
 namespace {
-
-const Node& node_of(Value value) { return value.graph().node(value.node()); }
 
 std::vector<int64_t> permutation_of(Value transposed) {
   return node_of(transposed).attributes.get<std::vector<int64_t>>("permutation");

@@ -1,6 +1,6 @@
 #include "graph/passes/to_inference.hpp"
 
-#include "graph/op_def.hpp"
+#include "graph/ir/op_def.hpp"
 
 namespace lariat {
 

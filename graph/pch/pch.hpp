@@ -13,3 +13,8 @@
 #include <variant>
 #include <vector>
 #include <xsimd/xsimd.hpp>
+
+#include "graph/base/error.hpp"
+#include "graph/base/json.hpp"
+#include "graph/ir/builder.hpp"
+#include "graph/ir/op_def.hpp"

@@ -1,9 +1,9 @@
 // Shape inference and derivatives of records that call a plugin's.
 #include <fmt/format.h>
 
-#include "graph/error.hpp"
-#include "graph/registry.hpp"
-#include "ops/elementwise.hpp"
+#include "graph/base/error.hpp"
+#include "graph/ir/registry.hpp"
+#include "ops/elementwise/elementwise.hpp"
 #include "ops/ops.hpp"
 #include "ops/plugin/guard.hpp"
 

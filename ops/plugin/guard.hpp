@@ -64,20 +64,6 @@ Failure attempt(Function function) noexcept {
   return failure;
 }
 
-/// Runs host code that calls plugins' functions, whose exceptions pass; whether modes are others after it.
-/// They are put back either way.
-template <class Function>
-Failure attempt_with_modes(Function function) {
-  const FloatModes before;
-  try {
-    function();
-  } catch (...) {
-    before.restore();
-    throw;
-  }
-  return {.changed_modes = before.restore()};
-}
-
 /// "its plugin '…' …": why `failure` of the function `what` is one; takes the plugin's own message.
 std::string explain(const Failure& failure, const char* what, const std::string& file);
 /// Throws UserError.

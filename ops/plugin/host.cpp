@@ -2,13 +2,13 @@
 #include <deque>
 #include <unordered_map>
 
-#include "graph/graph.hpp"
-#include "graph/registry.hpp"
-#include "ops/elementwise.hpp"
-#include "ops/gemm.hpp"
+#include "graph/base/version.hpp"
+#include "graph/ir/graph.hpp"
+#include "graph/ir/registry.hpp"
+#include "ops/elementwise/elementwise.hpp"
+#include "ops/kernels/gemm.hpp"
 #include "ops/plugin/guard.hpp"
 #include "ops/plugin/structs.hpp"
-#include "ops/plugin/version.hpp"
 
 namespace lariat::plugin {
 
@@ -261,7 +261,7 @@ const lariat_host& host() {
                                     LARIAT_OP_MAJOR,
                                     LARIAT_OP_MINOR,
                                     0,
-                                    host_version,
+                                    version,
                                     fail,
                                     attribute,
                                     parallel_for,

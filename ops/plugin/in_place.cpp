@@ -4,10 +4,10 @@
 
 #include <cstring>
 
-#include "graph/error.hpp"
-#include "graph/graph.hpp"
-#include "graph/sample.hpp"
-#include "ops/gemm.hpp"
+#include "graph/base/error.hpp"
+#include "graph/ir/graph.hpp"
+#include "graph/ir/sample.hpp"
+#include "ops/kernels/gemm.hpp"
 
 namespace lariat::plugin {
 

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "graph/op_def.hpp"
+#include "graph/ir/op_def.hpp"
 
 namespace lariat::plugin {
 

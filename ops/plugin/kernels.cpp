@@ -1,7 +1,7 @@
 // Kernels of records that call a plugin's.
 #include <array>
 
-#include "graph/error.hpp"
+#include "graph/base/error.hpp"
 #include "ops/plugin/guard.hpp"
 
 namespace lariat::plugin {
@@ -81,26 +81,18 @@ void call_kernel(const KernelContext& k, const char* what, const lariat_run& run
   if (failure) refuse(failure, what, op);
 }
 
-// Called for every few kilobytes: ElementwiseProgram looks after floating-point modes, once for many.
+// Called for every few kilobytes.
 template <DType dtype>
 void block(const void* const* inputs, const int64_t* strides, void* output, int64_t count,
            const Attributes& attributes) {
   const PluginOp& op = *attributes.op()->plugin;
-  Failure failure;
-  const auto run = [&] {
-    try {
-      failure.status = op.functions.elementwise[static_cast<size_t>(dtype)](
-          op.functions.user, inputs, strides, output, count, to_c(attributes));
-    } catch (...) {
-      failure.threw = true;
-    }
-  };
-  if (op.is_thread_safe()) [[likely]] {
-    run();
-  } else {
-    const std::lock_guard lock(op.mutex);
-    run();
-  }
+  std::unique_lock lock(op.mutex, std::defer_lock);
+  if (!op.is_thread_safe()) [[unlikely]]
+    lock.lock();
+  const Failure failure = attempt([&] {
+    return op.functions.elementwise[static_cast<size_t>(dtype)](op.functions.user, inputs, strides, output,
+                                                                count, to_c(attributes));
+  });
   if (failure) [[unlikely]]
     refuse(failure, elementwise_function, op);
 }

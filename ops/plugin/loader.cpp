@@ -11,8 +11,8 @@
 #include <mutex>
 #include <set>
 
-#include "graph/error.hpp"
-#include "graph/registry.hpp"
+#include "graph/base/error.hpp"
+#include "graph/ir/registry.hpp"
 #include "ops/plugin/child_process.hpp"
 #include "ops/plugin/guard.hpp"
 #include "ops/plugin/in_place.hpp"
@@ -29,12 +29,13 @@ using namespace plugin;
 constexpr const char* entry_name = "lariat_plugin_entry";
 
 // What code that runs when a library is loaded may change for the whole process. -Ofast sets flush-to-zero.
-class ProcessState {
+class StateBeforeLoading {
  public:
-  ProcessState() : locale_(text_of(std::setlocale(LC_ALL, nullptr))), thread_locale_(uselocale(nullptr)) {
+  StateBeforeLoading()
+      : locale_(text_of(std::setlocale(LC_ALL, nullptr))), thread_locale_(uselocale(nullptr)) {
     for (int signal = 1; signal < NSIG; ++signal) sigaction(signal, nullptr, &actions_[signal]);
   }
-  ~ProcessState() {
+  ~StateBeforeLoading() {
     modes_.restore();
     uselocale(thread_locale_);
     if (locale_ != text_of(std::setlocale(LC_ALL, nullptr))) std::setlocale(LC_ALL, locale_.c_str());
@@ -44,8 +45,8 @@ class ProcessState {
         sigaction(signal, &actions_[signal], nullptr);
     }
   }
-  ProcessState(const ProcessState&) = delete;
-  ProcessState& operator=(const ProcessState&) = delete;
+  StateBeforeLoading(const StateBeforeLoading&) = delete;
+  StateBeforeLoading& operator=(const StateBeforeLoading&) = delete;
 
  private:
   FloatModes modes_;
@@ -213,7 +214,7 @@ const Plugin& load_plugin(const std::string& file) {
   try {
     if (const std::string why = cut_off(path.string()); !why.empty()) throw UserError(why);
     const Trial trial = try_to_load(path.string());
-    const ProcessState before;
+    const StateBeforeLoading before;
     Description description = describe(path.string());
     register_ops(description, trial);
     loaded().plugins.push_back(description.plugin);

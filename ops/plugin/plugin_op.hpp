@@ -2,7 +2,7 @@
 
 #include <mutex>
 
-#include "graph/op_def.hpp"
+#include "graph/ir/op_def.hpp"
 #include "ops/plugin/lariat_op.h"
 #include "ops/plugin/loader.hpp"
 

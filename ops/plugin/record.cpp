@@ -1,8 +1,8 @@
 // A plugin's description of an op becomes the records that the host keeps.
 #include <fmt/format.h>
 
-#include "graph/error.hpp"
-#include "ops/elementwise.hpp"
+#include "graph/base/error.hpp"
+#include "ops/elementwise/elementwise.hpp"
 #include "ops/plugin/plugin_op.hpp"
 #include "ops/plugin/structs.hpp"
 

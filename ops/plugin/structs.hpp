@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "graph/error.hpp"
+#include "graph/base/error.hpp"
 #include "ops/plugin/lariat_op.h"
 
 namespace lariat::plugin {

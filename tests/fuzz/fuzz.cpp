@@ -12,8 +12,8 @@
 #include <exception>
 #include <new>
 
-#include "graph/error.hpp"
-#include "graph/random.hpp"
+#include "graph/base/error.hpp"
+#include "graph/base/random.hpp"
 
 namespace lariat::testing {
 

@@ -5,8 +5,10 @@
 #include <map>
 #include <stdexcept>
 
-#include "graph/error.hpp"
-#include "tests/testing.hpp"
+#include "graph/base/error.hpp"
+#include "tests/support/testing.hpp"
+
+namespace lariat::fuzz_test {
 
 using namespace lariat::testing;
 
@@ -38,3 +40,5 @@ TEST_CASE("fuzz: a reader that lets another exception out is found, and its inpu
         std::string::npos);
   CHECK(fault == fuzz(faulty, 100000, 7));
 }
+
+}  // namespace lariat::fuzz_test

@@ -7,14 +7,14 @@
 #include "frontends/recipe/run.hpp"
 #include "frontends/recipe/saved_model.hpp"
 #include "frontends/sequential/model_file.hpp"
-#include "graph/error.hpp"
-#include "graph/graph.hpp"
-#include "graph/parse.hpp"
-#include "graph/print.hpp"
+#include "graph/base/error.hpp"
+#include "graph/ir/graph.hpp"
+#include "graph/ir/parse.hpp"
+#include "graph/ir/print.hpp"
 #include "ops/ops.hpp"
-#include "tests/files.hpp"
 #include "tests/fuzz/fuzz.hpp"
-#include "tests/toy_runs.hpp"
+#include "tests/support/files.hpp"
+#include "tests/support/toy_runs.hpp"
 
 namespace lariat::testing {
 

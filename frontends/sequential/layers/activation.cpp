@@ -1,32 +1,33 @@
 #include "frontends/sequential/activation.hpp"
 
+#include "frontends/sequential/layer_records.hpp"
 #include "frontends/sequential/layers.hpp"
-#include "frontends/sequential/layers/records.hpp"
 
 namespace lariat {
 
 namespace {
 
-struct Options {
+struct ActivationFields {
   ActivationFunction function = {};
 };
 
-const Fields<Options>& fields() {
-  static const Fields<Options> list =
-      Fields<Options>().choice("function", &Options::function, activation_names(), "the function");
+const Fields<ActivationFields>& activation_fields() {
+  static const Fields<ActivationFields> list = Fields<ActivationFields>().choice(
+      "function", &ActivationFields::function, activation_names(), "the function");
   return list;
 }
 
-Signal build(LayerContext&, const Signal& input, const Options& options) {
+Signal build_activation(LayerContext&, const Signal& input, const ActivationFields& options) {
   return {options.function(input.value), input.lengths};
 }
 
 }  // namespace
 
 LayerKind layer_records::activation() {
-  return layer_kind("activation", "a function of each element", fields(), build);
+  return layer_kind("activation", "a function of each element", activation_fields(), build_activation);
 }
 
-Activation::Activation(ActivationFunction function) : LayerSpec(fields().write("activation", {function})) {}
+Activation::Activation(ActivationFunction function)
+    : LayerSpec(activation_fields().write("activation", {function})) {}
 
 }  // namespace lariat

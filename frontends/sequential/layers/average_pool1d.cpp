@@ -1,12 +1,12 @@
+#include "frontends/sequential/layer_records.hpp"
 #include "frontends/sequential/layers/pooling.hpp"
-#include "frontends/sequential/layers/records.hpp"
 #include "ops/ops.hpp"
 
 namespace lariat {
 
 namespace {
 
-Signal build(LayerContext& context, const Signal& input, const PoolFields& options) {
+Signal build_average_pool1d(LayerContext& context, const Signal& input, const PoolFields& options) {
   context.need_sequence(input);
   const SequenceWindow window = options.window();
   const Value lengths = window.lengths(input.lengths);
@@ -21,8 +21,8 @@ Signal build(LayerContext& context, const Signal& input, const PoolFields& optio
 }  // namespace
 
 LayerKind layer_records::average_pool1d() {
-  return layer_kind("average_pool1d", "the mean of neighbouring frames, per channel", pool_fields(), build,
-                    frames_to_pool);
+  return layer_kind("average_pool1d", "the mean of neighbouring frames, per channel", pool_fields(),
+                    build_average_pool1d, frames_to_pool);
 }
 
 AveragePool1d::AveragePool1d(int64_t size, const PoolOptions& options)

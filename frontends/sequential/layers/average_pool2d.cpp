@@ -1,11 +1,11 @@
+#include "frontends/sequential/layer_records.hpp"
 #include "frontends/sequential/layers/pooling.hpp"
-#include "frontends/sequential/layers/records.hpp"
 
 namespace lariat {
 
 namespace {
 
-Signal build(LayerContext& context, const Signal& input, const Pool2dFields& options) {
+Signal build_average_pool2d(LayerContext& context, const Signal& input, const Pool2dFields& options) {
   const Signal images = context.images(input);
   const Value lengths = images.is_sequence() ? options.rows().lengths(images.lengths) : Value();
   if (options.padding == Padding::valid)
@@ -22,8 +22,8 @@ Signal build(LayerContext& context, const Signal& input, const Pool2dFields& opt
 }  // namespace
 
 LayerKind layer_records::average_pool2d() {
-  return layer_kind("average_pool2d", "the mean of neighbouring pixels, per channel", pool2d_fields(), build,
-                    frames_to_pool2d);
+  return layer_kind("average_pool2d", "the mean of neighbouring pixels, per channel", pool2d_fields(),
+                    build_average_pool2d, frames_to_pool2d);
 }
 
 AveragePool2d::AveragePool2d(int64_t height, int64_t width, const Pool2dOptions& options)

@@ -1,4 +1,4 @@
-#include "frontends/sequential/layers/records.hpp"
+#include "frontends/sequential/layer_records.hpp"
 #include "frontends/sequential/layers/recurrent.hpp"
 #include "ops/ops.hpp"
 
@@ -6,7 +6,7 @@ namespace lariat {
 
 namespace {
 
-Signal build(LayerContext& context, const Signal& input, const LstmFields& options) {
+Signal build_bidirectional_lstm(LayerContext& context, const Signal& input, const LstmFields& options) {
   context.need_sequence(input);
   const Value x = options.dropout > 0 ? dropout(input.value, options.dropout) : input.value;
   const Value forward = lstm_states(context, "forward/", x, options);
@@ -22,7 +22,7 @@ Signal build(LayerContext& context, const Signal& input, const LstmFields& optio
 
 LayerKind layer_records::bidirectional_lstm() {
   return layer_kind("bidirectional_lstm", "one LSTM forwards and one backwards, side by side", lstm_fields(),
-                    build);
+                    build_bidirectional_lstm);
 }
 
 Bidirectional::Bidirectional(const Lstm& lstm) : LayerSpec(lstm) { kind = "bidirectional_lstm"; }

@@ -1,5 +1,5 @@
+#include "frontends/sequential/layer_records.hpp"
 #include "frontends/sequential/layers.hpp"
-#include "frontends/sequential/layers/records.hpp"
 #include "frontends/sequential/layers/windows.hpp"
 #include "ops/ops.hpp"
 
@@ -7,30 +7,34 @@ namespace lariat {
 
 namespace {
 
-struct Options : Conv1dOptions {
+struct Conv1dFields : Conv1dOptions {
   int64_t filters = 0, kernel = 0;
   ActivationFunction activation = {};
 };
 
-const Fields<Options>& fields() {
-  static const Fields<Options> list =
-      Fields<Options>()
-          .integer("filters", &Options::filters, 1, most_units, "channels of the output")
-          .integer("kernel", &Options::kernel, 1, most_frames, "frames that one output frame sees")
-          .integer("stride", &Options::stride, 1, most_frames, "frames from one output frame to the next")
-          .choice("padding", &Options::padding, padding_names(), padding_doc)
-          .choice("activation", &Options::activation, activation_names(), "function applied to the output")
-          .boolean("use_bias", &Options::use_bias, "add a bias")
-          .parsed("kernel_penalty", &Options::kernel_penalty, weight_penalty_range, "penalties of the kernel",
-                  to_text, parse_weight_penalty)
-          .parsed("bias_penalty", &Options::bias_penalty, weight_penalty_range, "penalties of the bias",
+const Fields<Conv1dFields>& conv1d_fields() {
+  static const Fields<Conv1dFields> list =
+      Fields<Conv1dFields>()
+          .integer("filters", &Conv1dFields::filters, 1, most_units, "channels of the output")
+          .integer("kernel", &Conv1dFields::kernel, 1, most_frames, "frames that one output frame sees")
+          .integer("stride", &Conv1dFields::stride, 1, most_frames,
+                   "frames from one output frame to the next")
+          .choice("padding", &Conv1dFields::padding, padding_names(), padding_doc)
+          .choice("activation", &Conv1dFields::activation, activation_names(),
+                  "function applied to the output")
+          .boolean("use_bias", &Conv1dFields::use_bias, "add a bias")
+          .parsed("kernel_penalty", &Conv1dFields::kernel_penalty, weight_penalty_range,
+                  "penalties of the kernel", to_text, parse_weight_penalty)
+          .parsed("bias_penalty", &Conv1dFields::bias_penalty, weight_penalty_range, "penalties of the bias",
                   to_text, parse_weight_penalty);
   return list;
 }
 
-SequenceWindow window_of(const Options& options) { return {options.kernel, options.stride, options.padding}; }
+SequenceWindow window_of(const Conv1dFields& options) {
+  return {options.kernel, options.stride, options.padding};
+}
 
-Signal build(LayerContext& context, const Signal& input, const Options& options) {
+Signal build_conv1d(LayerContext& context, const Signal& input, const Conv1dFields& options) {
   context.need_sequence(input);
   const SequenceWindow window = window_of(options);
   const Value kernel = context.parameter("kernel", {options.kernel, input.channels(), options.filters},
@@ -46,11 +50,11 @@ Signal build(LayerContext& context, const Signal& input, const Options& options)
 
 LayerKind layer_records::conv1d() {
   return layer_kind(
-      "conv1d", "convolution over the time of sequences", fields(), build,
-      +[](const Options& options, int64_t frames) { return window_of(options).frames_needed(frames); });
+      "conv1d", "convolution over the time of sequences", conv1d_fields(), build_conv1d,
+      +[](const Conv1dFields& options, int64_t frames) { return window_of(options).frames_needed(frames); });
 }
 
 Conv1d::Conv1d(int64_t filters, int64_t kernel, ActivationFunction activation, const Conv1dOptions& options)
-    : LayerSpec(fields().write("conv1d", {options, filters, kernel, activation})) {}
+    : LayerSpec(conv1d_fields().write("conv1d", {options, filters, kernel, activation})) {}
 
 }  // namespace lariat

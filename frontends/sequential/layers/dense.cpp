@@ -1,32 +1,33 @@
+#include "frontends/sequential/layer_records.hpp"
 #include "frontends/sequential/layers.hpp"
 #include "frontends/sequential/layers/limits.hpp"
-#include "frontends/sequential/layers/records.hpp"
 #include "ops/ops.hpp"
 
 namespace lariat {
 
 namespace {
 
-struct Options : DenseOptions {
+struct DenseFields : DenseOptions {
   int64_t units = 0;
   ActivationFunction activation = {};
 };
 
-const Fields<Options>& fields() {
-  static const Fields<Options> list =
-      Fields<Options>()
-          .integer("units", &Options::units, 0, most_units, "size of the output; 0: one for each class")
-          .choice("activation", &Options::activation, activation_names(), "function applied to the output")
-          .boolean("use_bias", &Options::use_bias, "add a bias")
-          .parsed("kernel_penalty", &Options::kernel_penalty, weight_penalty_range, "penalties of the kernel",
-                  to_text, parse_weight_penalty)
-          .parsed("bias_penalty", &Options::bias_penalty, weight_penalty_range, "penalties of the bias",
+const Fields<DenseFields>& dense_fields() {
+  static const Fields<DenseFields> list =
+      Fields<DenseFields>()
+          .integer("units", &DenseFields::units, 0, most_units, "size of the output; 0: one for each class")
+          .choice("activation", &DenseFields::activation, activation_names(),
+                  "function applied to the output")
+          .boolean("use_bias", &DenseFields::use_bias, "add a bias")
+          .parsed("kernel_penalty", &DenseFields::kernel_penalty, weight_penalty_range,
+                  "penalties of the kernel", to_text, parse_weight_penalty)
+          .parsed("bias_penalty", &DenseFields::bias_penalty, weight_penalty_range, "penalties of the bias",
                   to_text, parse_weight_penalty);
   return list;
 }
 
 // y = activation(x·K + b)
-Signal build(LayerContext& context, const Signal& input, const Options& options) {
+Signal build_dense(LayerContext& context, const Signal& input, const DenseFields& options) {
   const int64_t units = options.units == 0 ? context.classes : options.units;
   const Value kernel =
       context.parameter("kernel", {input.channels(), units}, init::glorot_uniform(), options.kernel_penalty);
@@ -38,10 +39,11 @@ Signal build(LayerContext& context, const Signal& input, const Options& options)
 }  // namespace
 
 LayerKind layer_records::dense() {
-  return layer_kind("dense", "activation(x·kernel + bias), on each frame of a sequence", fields(), build);
+  return layer_kind("dense", "activation(x·kernel + bias), on each frame of a sequence", dense_fields(),
+                    build_dense);
 }
 
 Dense::Dense(int64_t units, ActivationFunction activation, const DenseOptions& options)
-    : LayerSpec(fields().write("dense", {options, units, activation})) {}
+    : LayerSpec(dense_fields().write("dense", {options, units, activation})) {}
 
 }  // namespace lariat

@@ -1,14 +1,14 @@
+#include "frontends/sequential/layer_records.hpp"
 #include "frontends/sequential/layers.hpp"
-#include "frontends/sequential/layers/records.hpp"
 #include "ops/ops.hpp"
 
 namespace lariat {
 
 namespace {
 
-struct Options {};
+struct FlattenFields {};
 
-Signal build(LayerContext& context, const Signal& input, const Options&) {
+Signal build_flatten(LayerContext& context, const Signal& input, const FlattenFields&) {
   const Shape& shape = input.value.shape();
   if (input.is_sequence() && shape.size() == 4)
     return {reshape(input.value, {shape[0], shape[1], shape[2] * shape[3]}), input.lengths};
@@ -23,7 +23,7 @@ Signal build(LayerContext& context, const Signal& input, const Options&) {
 LayerKind layer_records::flatten() {
   return layer_kind("flatten",
                     "all dimensions but the batch as one; of sequences that are images, width and channels",
-                    Fields<Options>(), build);
+                    Fields<FlattenFields>(), build_flatten);
 }
 
 Flatten::Flatten() : LayerSpec{"flatten", {}} {}

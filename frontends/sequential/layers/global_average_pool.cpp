@@ -1,14 +1,14 @@
+#include "frontends/sequential/layer_records.hpp"
 #include "frontends/sequential/layers.hpp"
-#include "frontends/sequential/layers/records.hpp"
 #include "ops/ops.hpp"
 
 namespace lariat {
 
 namespace {
 
-struct Options {};
+struct GlobalAveragePoolFields {};
 
-Signal build(LayerContext& context, const Signal& input, const Options&) {
+Signal build_global_average_pool(LayerContext& context, const Signal& input, const GlobalAveragePoolFields&) {
   context.need_sequence(input);
   return {masked_mean_time(input.value, input.lengths)};
 }
@@ -16,8 +16,8 @@ Signal build(LayerContext& context, const Signal& input, const Options&) {
 }  // namespace
 
 LayerKind layer_records::global_average_pool() {
-  return layer_kind("global_average_pool", "the mean over the frames of a sequence", Fields<Options>(),
-                    build);
+  return layer_kind("global_average_pool", "the mean over the frames of a sequence",
+                    Fields<GlobalAveragePoolFields>(), build_global_average_pool);
 }
 
 GlobalAveragePool::GlobalAveragePool() : LayerSpec{"global_average_pool", {}} {}

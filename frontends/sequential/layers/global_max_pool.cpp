@@ -1,14 +1,14 @@
+#include "frontends/sequential/layer_records.hpp"
 #include "frontends/sequential/layers.hpp"
-#include "frontends/sequential/layers/records.hpp"
 #include "ops/ops.hpp"
 
 namespace lariat {
 
 namespace {
 
-struct Options {};
+struct GlobalMaxPoolFields {};
 
-Signal build(LayerContext& context, const Signal& input, const Options&) {
+Signal build_global_max_pool(LayerContext& context, const Signal& input, const GlobalMaxPoolFields&) {
   context.need_sequence(input);
   const Value largest = masked_max_time(input.value, input.lengths);
   // Of no frames it is 0, as the mean is, rather than infinite.
@@ -19,8 +19,8 @@ Signal build(LayerContext& context, const Signal& input, const Options&) {
 }  // namespace
 
 LayerKind layer_records::global_max_pool() {
-  return layer_kind("global_max_pool", "the largest values among the frames of a sequence", Fields<Options>(),
-                    build);
+  return layer_kind("global_max_pool", "the largest values among the frames of a sequence",
+                    Fields<GlobalMaxPoolFields>(), build_global_max_pool);
 }
 
 GlobalMaxPool::GlobalMaxPool() : LayerSpec{"global_max_pool", {}} {}

@@ -1,27 +1,27 @@
 #include <fmt/format.h>
 
+#include "frontends/sequential/layer_records.hpp"
 #include "frontends/sequential/layers.hpp"
 #include "frontends/sequential/layers/limits.hpp"
-#include "frontends/sequential/layers/records.hpp"
 #include "ops/ops.hpp"
 
 namespace lariat {
 
 namespace {
 
-struct Options {
+struct ImageFields {
   int64_t height = 0, width = 0;
 };
 
-const Fields<Options>& fields() {
-  static const Fields<Options> list =
-      Fields<Options>()
-          .integer("height", &Options::height, 1, most_frames, "rows of pixels")
-          .integer("width", &Options::width, 1, most_frames, "columns of pixels");
+const Fields<ImageFields>& image_fields() {
+  static const Fields<ImageFields> list =
+      Fields<ImageFields>()
+          .integer("height", &ImageFields::height, 1, most_frames, "rows of pixels")
+          .integer("width", &ImageFields::width, 1, most_frames, "columns of pixels");
   return list;
 }
 
-Signal build(LayerContext& context, const Signal& input, const Options& options) {
+Signal build_image(LayerContext& context, const Signal& input, const ImageFields& options) {
   const Shape& shape = input.value.shape();
   const int64_t pixels = options.height * options.width;
   if (shape.size() != 2)
@@ -36,9 +36,10 @@ Signal build(LayerContext& context, const Signal& input, const Options& options)
 }  // namespace
 
 LayerKind layer_records::image() {
-  return layer_kind("image", "the values of an example as rows and columns of pixels", fields(), build);
+  return layer_kind("image", "the values of an example as rows and columns of pixels", image_fields(),
+                    build_image);
 }
 
-Image::Image(int64_t height, int64_t width) : LayerSpec(fields().write("image", {height, width})) {}
+Image::Image(int64_t height, int64_t width) : LayerSpec(image_fields().write("image", {height, width})) {}
 
 }  // namespace lariat

@@ -1,14 +1,14 @@
+#include "frontends/sequential/layer_records.hpp"
 #include "frontends/sequential/layers.hpp"
-#include "frontends/sequential/layers/records.hpp"
 #include "ops/ops.hpp"
 
 namespace lariat {
 
 namespace {
 
-struct Options {};
+struct LastStepFields {};
 
-Signal build(LayerContext& context, const Signal& input, const Options&) {
+Signal build_last_step(LayerContext& context, const Signal& input, const LastStepFields&) {
   context.need_sequence(input);
   return {lariat::last_step(input.value, input.lengths)};
 }
@@ -16,7 +16,7 @@ Signal build(LayerContext& context, const Signal& input, const Options&) {
 }  // namespace
 
 LayerKind layer_records::last_step() {
-  return layer_kind("last_step", "the last frame of a sequence", Fields<Options>(), build);
+  return layer_kind("last_step", "the last frame of a sequence", Fields<LastStepFields>(), build_last_step);
 }
 
 LastStep::LastStep() : LayerSpec{"last_step", {}} {}

@@ -1,19 +1,19 @@
+#include "frontends/sequential/layer_records.hpp"
 #include "frontends/sequential/layers.hpp"
-#include "frontends/sequential/layers/records.hpp"
 #include "ops/ops.hpp"
 
 namespace lariat {
 
 namespace {
 
-const Fields<LayerNormOptions>& fields() {
+const Fields<LayerNormOptions>& layer_norm_fields() {
   static const Fields<LayerNormOptions> list = Fields<LayerNormOptions>().number(
       "epsilon", &LayerNormOptions::epsilon, 1e-12, 1, "added to the variance");
   return list;
 }
 
 // y = scale·(x - μ)/√(σ² + ε) + offset, μ and σ² over the channels
-Signal build(LayerContext& context, const Signal& input, const LayerNormOptions& options) {
+Signal build_layer_norm(LayerContext& context, const Signal& input, const LayerNormOptions& options) {
   const Value centred = input.value - mean(input.value, {-1}, true);
   const Value variance = mean(square(centred), {-1}, true);
   const Value scale = context.parameter("scale", {input.channels()}, init::constant(1));
@@ -25,9 +25,10 @@ Signal build(LayerContext& context, const Signal& input, const LayerNormOptions&
 
 LayerKind layer_records::layer_norm() {
   return layer_kind("layer_norm", "each frame's channels to mean 0 and variance 1, then scaled and shifted",
-                    fields(), build);
+                    layer_norm_fields(), build_layer_norm);
 }
 
-LayerNorm::LayerNorm(const LayerNormOptions& options) : LayerSpec(fields().write("layer_norm", options)) {}
+LayerNorm::LayerNorm(const LayerNormOptions& options)
+    : LayerSpec(layer_norm_fields().write("layer_norm", options)) {}
 
 }  // namespace lariat

@@ -1,4 +1,4 @@
-#include "frontends/sequential/layers/records.hpp"
+#include "frontends/sequential/layer_records.hpp"
 #include "frontends/sequential/layers/recurrent.hpp"
 #include "ops/ops.hpp"
 
@@ -6,7 +6,7 @@ namespace lariat {
 
 namespace {
 
-Signal build(LayerContext& context, const Signal& input, const LstmFields& options) {
+Signal build_lstm(LayerContext& context, const Signal& input, const LstmFields& options) {
   context.need_sequence(input);
   const Value x = options.dropout > 0 ? dropout(input.value, options.dropout) : input.value;
   const Value states = lstm_states(context, "", x, options);
@@ -17,7 +17,7 @@ Signal build(LayerContext& context, const Signal& input, const LstmFields& optio
 }  // namespace
 
 LayerKind layer_records::lstm() {
-  return layer_kind("lstm", "long short-term memory over sequences", lstm_fields(), build);
+  return layer_kind("lstm", "long short-term memory over sequences", lstm_fields(), build_lstm);
 }
 
 Lstm::Lstm(int64_t units, const LstmOptions& options)

@@ -1,11 +1,11 @@
+#include "frontends/sequential/layer_records.hpp"
 #include "frontends/sequential/layers/pooling.hpp"
-#include "frontends/sequential/layers/records.hpp"
 
 namespace lariat {
 
 namespace {
 
-Signal build(LayerContext& context, const Signal& input, const Pool2dFields& options) {
+Signal build_max_pool2d(LayerContext& context, const Signal& input, const Pool2dFields& options) {
   const Signal images = context.images(input);
   Value x = images.value;
   if (options.padding == Padding::same) {
@@ -20,8 +20,8 @@ Signal build(LayerContext& context, const Signal& input, const Pool2dFields& opt
 }  // namespace
 
 LayerKind layer_records::max_pool2d() {
-  return layer_kind("max_pool2d", "the largest of neighbouring pixels, per channel", pool2d_fields(), build,
-                    frames_to_pool2d);
+  return layer_kind("max_pool2d", "the largest of neighbouring pixels, per channel", pool2d_fields(),
+                    build_max_pool2d, frames_to_pool2d);
 }
 
 MaxPool2d::MaxPool2d(int64_t height, int64_t width, const Pool2dOptions& options)

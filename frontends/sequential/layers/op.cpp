@@ -4,19 +4,19 @@
 #include <cmath>
 #include <sstream>
 
+#include "frontends/sequential/layer_records.hpp"
 #include "frontends/sequential/layers.hpp"
-#include "frontends/sequential/layers/records.hpp"
 #include "frontends/sequential/op_attributes.hpp"
-#include "graph/error.hpp"
-#include "graph/op_def.hpp"
-#include "graph/registry.hpp"
+#include "graph/base/error.hpp"
+#include "graph/ir/op_def.hpp"
+#include "graph/ir/registry.hpp"
 #include "ops/plugin/loader.hpp"
 
 namespace lariat {
 
 namespace {
 
-struct Options {
+struct OpFields {
   std::string op, attributes, weights;
   WeightPenalty weight_penalty;
 };
@@ -28,15 +28,15 @@ std::string parse_op(std::string_view name, std::string_view text) {
   return std::string(text);
 }
 
-const Fields<Options>& fields() {
-  static const Fields<Options> list =
-      Fields<Options>()
-          .parsed("op", &Options::op, "the name of an op", "an op, as lariat ops list names it", as_it_is,
+const Fields<OpFields>& op_fields() {
+  static const Fields<OpFields> list =
+      Fields<OpFields>()
+          .parsed("op", &OpFields::op, "the name of an op", "an op, as lariat ops list names it", as_it_is,
                   parse_op)
-          .text("attributes", &Options::attributes, "its attributes, such as beta = 2, axes = 0 1")
-          .text("weights", &Options::weights,
+          .text("attributes", &OpFields::attributes, "its attributes, such as beta = 2, axes = 0 1")
+          .text("weights", &OpFields::weights,
                 "its inputs behind the first as weights, such as gamma = channels : 1, kernel = channels 32")
-          .parsed("weight_penalty", &Options::weight_penalty, weight_penalty_range,
+          .parsed("weight_penalty", &OpFields::weight_penalty, weight_penalty_range,
                   "penalties of each weight", to_text, parse_weight_penalty);
   return list;
 }
@@ -97,7 +97,7 @@ std::vector<Weight> weights_of(const OpDef& op, const std::string& text, int64_t
 
 // The signal, and the weights in the order of the op's inputs.
 std::vector<Value> inputs_of(LayerContext& context, const Signal& input, const OpDef& op,
-                             const Options& options) {
+                             const OpFields& options) {
   const std::vector<Weight> weights = weights_of(op, options.weights, input.channels());
   std::vector<Value> inputs{masked(input)};
   for (size_t i = 1; i < op.inputs.size(); ++i) {
@@ -114,7 +114,7 @@ std::vector<Value> inputs_of(LayerContext& context, const Signal& input, const O
   return inputs;
 }
 
-Signal build(LayerContext& context, const Signal& input, const Options& options) {
+Signal build_op(LayerContext& context, const Signal& input, const OpFields& options) {
   const OpDef* op = registry().find(options.op);
   if (op == nullptr) {
     std::vector<std::string> names;
@@ -149,9 +149,11 @@ Signal build(LayerContext& context, const Signal& input, const Options& options)
 
 }  // namespace
 
-LayerKind layer_records::op() { return layer_kind("op", "any op, a plugin's for instance", fields(), build); }
+LayerKind layer_records::op() {
+  return layer_kind("op", "any op, a plugin's for instance", op_fields(), build_op);
+}
 
 OpLayer::OpLayer(const std::string& op, const std::string& attributes, const OpLayerOptions& options)
-    : LayerSpec(fields().write("op", {op, attributes, options.weights, options.weight_penalty})) {}
+    : LayerSpec(op_fields().write("op", {op, attributes, options.weights, options.weight_penalty})) {}
 
 }  // namespace lariat

@@ -1,25 +1,25 @@
 #include <algorithm>
 
+#include "frontends/sequential/layer_records.hpp"
 #include "frontends/sequential/layers.hpp"
 #include "frontends/sequential/layers/limits.hpp"
-#include "frontends/sequential/layers/records.hpp"
 #include "ops/ops.hpp"
 
 namespace lariat {
 
 namespace {
 
-struct Options {
+struct StackFramesFields {
   int64_t frames = 2;
 };
 
-const Fields<Options>& fields() {
-  static const Fields<Options> list = Fields<Options>().integer("frames", &Options::frames, 1, most_frames,
-                                                                "neighbouring frames that become one");
+const Fields<StackFramesFields>& stack_frames_fields() {
+  static const Fields<StackFramesFields> list = Fields<StackFramesFields>().integer(
+      "frames", &StackFramesFields::frames, 1, most_frames, "neighbouring frames that become one");
   return list;
 }
 
-Signal build(LayerContext& context, const Signal& input, const Options& options) {
+Signal build_stack_frames(LayerContext& context, const Signal& input, const StackFramesFields& options) {
   context.need_sequence(input);
   const int64_t n = options.frames;
   if (n == 1) return input;
@@ -34,12 +34,12 @@ Signal build(LayerContext& context, const Signal& input, const Options& options)
 
 LayerKind layer_records::stack_frames() {
   return layer_kind(
-      "stack_frames", "neighbouring frames as one frame of as many times the channels", fields(), build,
-      +[](const Options& options, int64_t frames) {
+      "stack_frames", "neighbouring frames as one frame of as many times the channels", stack_frames_fields(),
+      build_stack_frames, +[](const StackFramesFields& options, int64_t frames) {
         return std::min(endless_frames, (frames - 1) * options.frames + 1);
       });
 }
 
-StackFrames::StackFrames(int64_t frames) : LayerSpec(fields().write("stack_frames", {frames})) {}
+StackFrames::StackFrames(int64_t frames) : LayerSpec(stack_frames_fields().write("stack_frames", {frames})) {}
 
 }  // namespace lariat

@@ -1,0 +1,247 @@
+#include "autodiff/certificate/certificate.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <ostream>
+
+#include "autodiff/certificate/loss_parts.hpp"
+#include "autodiff/certificate/stationarity.hpp"
+#include "autodiff/certificate/subgradient_search.hpp"
+#include "autodiff/penalty/proximal.hpp"
+#include "autodiff/penalty/settling.hpp"
+#include "graph/base/error.hpp"
+#include "graph/base/json.hpp"
+#include "graph/passes/to_inference.hpp"
+#include "graph/program/program.hpp"
+#include "ops/ops.hpp"
+
+namespace lariat {
+
+namespace {
+
+// Outputs the loss, its rewritten penalties, and the gradient of the rest by each parameter.
+std::unique_ptr<Program> gradient_program(Graph& written, const std::vector<std::string>& names, Sums sums) {
+  const LossParts parts(written, names, sums);
+  const auto [gradients, penalty] = parts.gradients();
+  parts.graph->output("loss", parts.loss);
+  parts.graph->output("penalty", penalty);
+  for (size_t i = 0; i < names.size(); ++i) parts.graph->output(names[i], gradients[i]);
+  return std::make_unique<Program>(*parts.graph);
+}
+
+constexpr const char* gradient_prefix = "certificate/";
+constexpr const char* zeros_kept_input = "certificate/zeros_kept";
+
+// From the gradients as inputs: the prox residual and the gradient's size of each parameter.
+std::unique_ptr<Program> prox_program(Graph& written, const std::vector<std::string>& names) {
+  const LossParts parts(written, names, Sums::exact);
+  Graph& graph = *parts.graph;
+  ProxPoints points;
+  std::map<std::string, Value> gradients;
+  for (Value parameter : parts.parameters) {
+    const Value gradient =
+        graph.input(gradient_prefix + parameter.name(), parameter.shape(), parameter.dtype());
+    gradients[parameter.name()] = gradient;
+    points[parameter.name()] = {parameter - gradient, graph.constant(1.0, parameter.dtype())};
+  }
+  const auto zeros = kept_zeros(parts.parameters, parts.split.terms);
+  const auto moved = proximal_updates(points, parts.split.terms);
+  const Value kept = graph.input(zeros_kept_input, {}, f64);
+  for (Value parameter : parts.parameters) {
+    const std::string& name = parameter.name();
+    Value change = parameter - moved.at(name);
+    if (const auto own = zeros.find(name); own != zeros.end())
+      change = where(cast(kept, change.dtype()) * own->second, 0, change);
+    graph.output(name + "/residual", reduce_max(abs(change)));
+    graph.output(name + "/gradient", reduce_max(abs(gradients.at(name))));
+  }
+  return std::make_unique<Program>(graph);
+}
+
+// How many examples a batch holds: what its inputs say of the symbol `batch`.
+double examples_in(const Graph& graph, const Feeds& feeds) {
+  for (const auto& [name, tensor] : feeds) {
+    const int32_t id = graph.source_id(name);
+    if (id < 0) continue;
+    const Shape& shape = graph.node(id).outputs[0].shape;
+    for (size_t i = 0; i < shape.size() && i < tensor.extents().size(); ++i)
+      if (shape[i] == dim::batch) return static_cast<double>(tensor.extents()[i]);
+  }
+  return 1;
+}
+
+}  // namespace
+
+struct Certifier::Implementation {
+  Graph written;
+  std::vector<std::string> names;
+  std::unique_ptr<Program> gradients, prox;
+  // Of what is left without all terms whose subdifferential is known, where that are more than have a prox.
+  std::unique_ptr<Program> gradients_without_all;
+  std::optional<SubgradientSearch> search;
+
+  struct Totals {
+    double loss = 0, penalty = 0;
+    std::vector<Tensor> gradients, without_all;  // f64
+  };
+
+  // Adds weight·(the results from the first gradient on) to the sums.
+  static void add(std::vector<Tensor>& sums, double weight, std::span<const Tensor> parts) {
+    for (size_t i = 0; i < parts.size(); ++i) {
+      if (sums.size() == i) sums.push_back(Tensor(f64, parts[i].extents()));
+      double* sum = sums[i].data<double>();
+      with_type(parts[i].dtype(), [&](auto zero) {
+        for (const auto value : parts[i].values<decltype(zero)>())
+          *sum++ += weight * static_cast<double>(value);
+      });
+    }
+  }
+
+  Totals totals(const FeedsList& batches, Store& store, Executor& executor, std::span<const double> weights) {
+    if (batches.size() == 0) throw UserError("a certificate needs data; give at least one batch");
+    if (!weights.empty() && weights.size() != batches.size())
+      throw UserError(fmt::format("a certificate was given {} batches and {} weights; it needs one for each",
+                                  batches.size(), weights.size()));
+    Totals totals;
+    double examples = 0;
+    for (size_t b = 0; b < batches.size(); ++b) {
+      const Feeds feeds = batches[b];
+      const double weight = weights.empty() ? examples_in(written, feeds) : weights[b];
+      examples += weight;
+      const std::vector<Tensor> results = gradients->run(feeds, store, executor);
+      totals.loss += weight * results[0].item();
+      totals.penalty += weight * results[1].item();
+      add(totals.gradients, weight, std::span(results).subspan(2));
+      if (!gradients_without_all) continue;
+      const std::vector<Tensor> more = gradients_without_all->run(feeds, store, executor);
+      add(totals.without_all, weight, std::span(more).subspan(2));
+    }
+    if (weights.empty()) {
+      totals.loss /= examples;
+      totals.penalty /= examples;
+      for (const auto* all : {&totals.gradients, &totals.without_all})
+        for (const Tensor& gradient : *all)
+          for (double& value : gradient.values<double>()) value /= examples;
+    }
+    if (!gradients_without_all) totals.without_all = totals.gradients;
+    return totals;
+  }
+
+  std::vector<Certificate::Entry> prox_residuals(const Totals& totals, const Feeds& feeds, Store& store,
+                                                 Executor& executor, bool zeros_kept = false) {
+    Feeds all = feeds;
+    all.emplace(zeros_kept_input, Tensor::scalar(zeros_kept, f64));
+    for (size_t i = 0; i < names.size(); ++i) {
+      const DType dtype = written.node(written.source_id(names[i])).outputs[0].dtype;
+      all.emplace(gradient_prefix + names[i], totals.gradients[i].cast(dtype));
+    }
+    const std::vector<Tensor> results = prox->run(all, store, executor);
+    std::vector<Certificate::Entry> entries;
+    for (size_t i = 0; i < names.size(); ++i)
+      entries.push_back({names[i], results[2 * i].item(), {}, results[2 * i + 1].item()});
+    return entries;
+  }
+};
+
+Certifier::Certifier(Value loss, const std::vector<Value>& parameters)
+    : self_(std::make_unique<Implementation>()) {
+  Graph copied;
+  GraphCopy copy(loss.graph(), copied);
+  for (int32_t id = 0; id <= loss.node(); ++id) copy.copy(id);
+  copied.output("loss", copy(loss));
+  to_inference(copied, self_->written);
+  for (Value parameter : parameters) self_->names.push_back(parameter.name());
+  self_->gradients = gradient_program(self_->written, self_->names, Sums::exact);
+  self_->prox = prox_program(self_->written, self_->names);
+  self_->search.emplace(self_->written, self_->names);
+  if (self_->search->has_more_terms())
+    self_->gradients_without_all = gradient_program(self_->written, self_->names, Sums::all);
+}
+
+Certifier::~Certifier() = default;
+
+Certificate Certifier::certify(const FeedsList& batches, Store& store, Executor& executor,
+                               std::span<const double> weights, bool zeros_kept) {
+  const auto totals = self_->totals(batches, store, executor, weights);
+  Certificate certificate{self_->prox_residuals(totals, batches[0], store, executor, zeros_kept), totals.loss,
+                          totals.loss - totals.penalty, zeros_kept};
+  const SubgradientSearch::Result found =
+      self_->search->least(totals.without_all, batches[0], store, executor, zeros_kept);
+  for (Certificate::Entry& entry : certificate.entries)
+    if (const auto distance = found.distances.find(entry.parameter); distance != found.distances.end())
+      entry.distance = distance->second;
+  certificate.at_least = found.at_least;
+  certificate.other_kinks = self_->search->other_kinks();
+  return certificate;
+}
+
+double Certificate::prox_residual() const {
+  double largest = 0;
+  for (const Entry& entry : entries)
+    largest = std::isnan(entry.prox_residual) ? entry.prox_residual : std::max(largest, entry.prox_residual);
+  return largest;
+}
+
+std::optional<double> Certificate::distance() const {
+  double squares = 0;
+  for (const Entry& entry : entries) {
+    if (!entry.distance) return std::nullopt;
+    squares += *entry.distance * *entry.distance;
+  }
+  return std::sqrt(squares);
+}
+
+bool Certificate::is_contradicted() const {
+  const std::optional<double> far = distance();
+  double scale = 0;
+  for (const Entry& entry : entries) scale = std::max(scale, entry.gradient);
+  return far && at_least > *far * (1 + 1e-6) + 1e-9 * scale;
+}
+
+std::string Certificate::text() const {
+  const std::optional<double> far = distance();
+  std::string text;
+  if (!far) {
+    std::string names;
+    for (const Entry& entry : entries)
+      if (!entry.distance) names += (names.empty() ? "'" : ", '") + entry.parameter + "'";
+    text = fmt::format(
+        "prox residual {:.3g}, which rests on the prox that made the steps: no independent measure is "
+        "known for {}",
+        prox_residual(), names);
+  } else if (is_contradicted()) {
+    text = fmt::format(
+        "not stationary: the loss falls by {:.3g} per unit along a line, where its penalties' records "
+        "say that it is stationary to {:.3g}",
+        at_least, *far);
+  } else {
+    text = fmt::format("stationary to {:.3g} (distance from the subdifferential), prox residual {:.3g}", *far,
+                       prox_residual());
+  }
+  if (other_kinks > 0)
+    text += fmt::format(", with one subgradient for {} other non-smooth {}", other_kinks,
+                        other_kinks == 1 ? "term" : "terms");
+  if (zeros_kept) text += ", with its zeros kept";
+  return text + "; not globally certified";
+}
+
+std::string Certificate::json() const {
+  Json all{{"loss", loss},         {"smooth", smooth},           {"prox_residual", prox_residual()},
+           {"at_least", at_least}, {"other_kinks", other_kinks}, {"zeros_kept", zeros_kept}};
+  all["distance"] = distance() ? Json(*distance()) : Json();
+  all["parameters"] = Json::array();
+  for (const Entry& entry : entries)
+    all["parameters"].push_back({{"parameter", entry.parameter},
+                                 {"prox_residual", entry.prox_residual},
+                                 {"distance", entry.distance ? Json(*entry.distance) : Json()},
+                                 {"gradient", entry.gradient}});
+  return all.dump();
+}
+
+std::ostream& operator<<(std::ostream& out, const Certificate& certificate) {
+  return out << certificate.text();
+}
+
+}  // namespace lariat

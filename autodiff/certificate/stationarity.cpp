@@ -1,0 +1,126 @@
+#include "autodiff/certificate/stationarity.hpp"
+
+#include <limits>
+
+#include "autodiff/penalty/penalty_view.hpp"
+#include "ops/ops.hpp"
+
+namespace lariat {
+
+namespace {
+
+constexpr double infinity = std::numeric_limits<double>::infinity();
+
+// Where w is above or below a place by more than rounding. A prox puts weights at 0 exactly; elsewhere it may
+// round as the largest of them do.
+struct Side {
+  Value above, below;
+  Side(Value w, Value place, double tolerance) {
+    const Value rounding = tolerance * where(equal(place, 0), 0, maximum(abs(place), reduce_max(abs(w))));
+    above = greater(w - place, rounding);
+    below = greater(place - w, rounding);
+  }
+};
+
+struct Nearest {
+  Value sum;
+  /// Whether w is outside the bounds, where there is no subgradient; empty without bounds.
+  Value outside;
+};
+
+// g + ∂ of all kinks and bounds at w is an interval [low, high]; its element nearest to 0 is
+// max(low, 0) + min(high, 0).
+Nearest nearest_to_zero(Value w, Value gradient, const std::vector<const ScalarTerm*>& terms,
+                        double tolerance) {
+  Value low = gradient, high = gradient, outside;
+  for (const ScalarTerm* term : terms) {
+    for (const ScalarTerm::Kink& kink : term->kinks) {
+      const Side side(w, kink.at ? kink.at : zeros_like(w), tolerance);
+      const Value below = kink.below ? kink.below : -kink.above;
+      low = low + where(side.above, kink.above, below);
+      high = high + where(side.below, below, kink.above);
+    }
+  }
+  const auto bound = [&](Value limit, bool is_upper) {
+    const Side side(w, limit, tolerance);
+    Value& end = is_upper ? high : low;
+    end = where(is_upper ? side.below : side.above, end, is_upper ? infinity : -infinity);
+    const Value out = is_upper ? side.above : side.below;
+    outside = outside ? maximum(outside, out) : out;
+  };
+  for (const ScalarTerm* term : terms) {
+    if (term->low) bound(term->low, false);
+    if (term->high) bound(term->high, true);
+  }
+  return {maximum(low, 0) + minimum(high, 0), outside};
+}
+
+// 0 where an element is held, else the value.
+Value without_held(const std::map<std::string, Value>& held, const std::string& parameter, Value value) {
+  const auto found = held.find(parameter);
+  return found == held.end() ? value : where(found->second, 0, value);
+}
+
+}  // namespace
+
+SubgradientSweep subgradient_sweep(const SweepInputs& inputs, const std::vector<PenaltyTerm>& terms) {
+  SubgradientSweep sweep;
+  sweep.sums = inputs.sums;
+  for (auto& [name, sum] : sweep.sums) {
+    std::vector<const ScalarTerm*> own;
+    for (const PenaltyTerm& term : terms)
+      if (term.scalar && term.scalar->bends() && term.is_of(name)) own.push_back(&*term.scalar);
+    if (own.empty()) continue;
+    const Value before = inputs.input(sum.type()), rest = sum - before;
+    const Nearest nearest = nearest_to_zero(sum.graph().find_source(name), rest, own, inputs.tolerance);
+    sum = nearest.sum;
+    if (nearest.outside) sweep.outside[name] = reduce_max(nearest.outside);
+    sweep.blocks.push_back({before, sum - rest});
+  }
+  for (const PenaltyTerm& term : terms) {
+    if (term.scalar) continue;
+    Graph& graph = term.node.graph();
+    std::vector<Value> parameters;
+    std::map<std::string, Value> counted;
+    for (const std::string& name : term.parameters) {
+      parameters.push_back(graph.find_source(name));
+      counted[name] = without_held(inputs.held, name, sweep.sums.at(name));
+    }
+    const AffineView view(term.argument, parameters);
+    // ‖A‖² is at most its largest sum over a row times that over a column.
+    Value steepest = graph.constant(0.0, term.argument.dtype());
+    for (Value column : view.adjoint(sign(view.factor) * ones_like(term.argument)))
+      steepest = maximum(steepest, reduce_max(abs(column)));
+    steepest = settled(steepest * reduce_max(abs(view.factor)));
+    const Value before = inputs.input(term.argument.type()), argument = inputs.input(term.argument.type());
+    // P(y) = y + residual(−y) is the projection on the subdifferential.
+    const Value toward = before - view.linear_part(counted) / maximum(steepest, 1e-300);
+    const Attributes attributes = graph.node(term.node.node()).attributes;
+    const Value next = toward + term.penalty->residual(argument, -toward, term.weight, attributes);
+    const std::vector<Value> change = view.adjoint(next - before);
+    for (size_t i = 0; i < parameters.size(); ++i) {
+      Value& sum = sweep.sums.at(parameters[i].name());
+      sum = sum + change[i];
+    }
+    std::map<std::string, Value> values;
+    for (Value parameter : parameters) values[parameter.name()] = parameter;
+    const Value magnitude = abs(view.linear_part(values)) + abs(view.shift);
+    sweep.blocks.push_back({before, next, argument, term.argument, magnitude * ones_like(term.argument)});
+  }
+  for (auto& [name, sum] : sweep.sums) sum = without_held(inputs.held, name, sum);
+  return sweep;
+}
+
+std::map<std::string, Value> gradients_of_squares(const std::vector<PenaltyTerm>& terms) {
+  std::map<std::string, Value> result;
+  for (const PenaltyTerm& term : terms) {
+    if (!term.scalar || !term.scalar->quadratic) continue;
+    const std::string& name = term.parameters.front();
+    const Value parameter = term.node.graph().find_source(name),
+                part = 2 * term.scalar->quadratic * parameter;
+    result[name] = result.contains(name) ? result.at(name) + part : part;
+  }
+  return result;
+}
+
+}  // namespace lariat

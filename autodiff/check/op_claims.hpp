@@ -1,0 +1,34 @@
+#pragma once
+
+#include "autodiff/check/op_cases.hpp"
+#include "autodiff/check/op_check.hpp"
+
+namespace lariat {
+
+/// Something that a record says of its op, and what finds out whether that is so.
+struct OpClaim {
+  std::string name;
+  std::function<void(OpFinding&)> check;
+};
+
+/// What the record claims, beside what every op must hold; the cases are the op's. Kernels are run past every
+/// pass, for passes believe these claims.
+///
+///   linear        in each input that is said to be: f(αu + βv) = αf(u) + βf(v), up to a shift for built-in
+///                 ops, at several scales
+///   commutative   two inputs change places, and nothing else changes
+///   element-wise  an element's value follows from the elements at its place: alone, in another order, and
+///                 where one element stands for all
+///   selection     each element is one of the inputs' elements, or 0, and which one does not depend on them
+///   alias         output 0 has as many elements as input 0, of its dtype
+///   shape only    other elements change nothing
+///   additive      a number more in an input is that number more, or less, in the result
+///   summation     it gives what the kernel gives
+///   addend        so does the op that adds one more input
+///   packed        a kernel that is given constants as it likes them gives the same bits
+///   scalar penalty  φ is the function that its record describes
+///   prox, residual, convex, smooth, combination
+///                 of a penalty: autodiff/check/penalty_check.hpp
+std::vector<OpClaim> claims_of(const OpDef& op, const OpCases& cases);
+
+}  // namespace lariat

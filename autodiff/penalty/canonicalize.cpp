@@ -1,0 +1,166 @@
+#include <algorithm>
+#include <cmath>
+#include <set>
+
+#include "autodiff/penalty/loss_terms.hpp"
+#include "autodiff/penalty/penalty.hpp"
+#include "autodiff/penalty/penalty_view.hpp"
+#include "autodiff/penalty/spellings.hpp"
+#include "ops/kernels/axes.hpp"
+#include "ops/ops.hpp"
+
+namespace lariat {
+
+namespace {
+
+const Pattern x = Pattern::variable(0), y = Pattern::variable(1), z = Pattern::variable(2);
+
+Pattern op(std::string name, std::vector<Pattern> inputs) {
+  return Pattern::op(std::move(name), std::move(inputs));
+}
+Pattern absolute(Pattern of) { return op("abs", {of}); }
+
+bool of_floats(const Match& match) { return is_float(match.root.dtype()); }
+
+// What the other rules then need not know: signs are outside, so that equal values look equal.
+std::vector<Rule> first_rules(Spellings&) {
+  return {
+      {"Σ|x| → sum of |x|", op("abs_penalty", {x}),
+       [](const Match& match) { return sum(at(abs(at(match.variables[0], match.root)), match.root)); }},
+      {"x·y + z → (x·y) + z", op("multiply_add", {x, y, z}), x * y + z},
+      {"cast(x) → x", op("cast", {x}), x},
+      {"-x·y → -(x·y)", (-x) * y, -(x * y)},
+      {"-x / y → -(x / y)", (-x) / y, -(x / y)},
+      {"x / -y → -(x / y)", x / (-y), -(x / y)},
+      {"-(-x) → x", -(-x), x},
+  };
+}
+
+std::vector<Rule> spellings_of_powers() {
+  return {
+      {"√(x·x) → |x|", op("sqrt", {x * x}), absolute(x)},
+      {"√(x²) → |x|", op("sqrt", {op("square", {x})}), absolute(x)},
+      {"|-x| → |x|", absolute(-x), absolute(x)},
+      {"|x|·|x| → x²", absolute(x) * absolute(x), op("square", {x})},
+      {"x·x → x²", x * x, op("square", {x})},
+      {"pow(x, 2) → x²", op("power", {x, 2}), op("square", {x})},
+      {"|x|² → x²", op("square", {absolute(x)}), op("square", {x})},
+      {"(-x)² → x²", op("square", {-x}), op("square", {x})},
+      {"pow(x, 1/2) → √x", op("power", {x, 0.5}), op("sqrt", {x})},
+      {"pow(x, 1) → x", op("power", {x, 1}), x},
+  };
+}
+
+std::vector<Rule> spellings_of_count() {
+  const Pattern count = op("count_nonzero", {x}), is_zero = op("equal", {x, 0});
+  return {{"1 - [x = 0] → [x ≠ 0]", 1 - is_zero, count, of_floats}};
+}
+
+// The axis of a slice that leaves out only its first (or last) element along it.
+std::optional<int64_t> axis_without(Value slice, bool first) {
+  const Attributes& attributes = node_of(slice).attributes;
+  if (attributes.get<int64_t>("step") != 1) return std::nullopt;
+  if (attributes.get<Shape>("before")[0] != Dim(first ? 1 : 0)) return std::nullopt;
+  if (attributes.get<Shape>("after")[0] != Dim(first ? 0 : 1)) return std::nullopt;
+  return checked_axis(attributes.get<int64_t>("axis"), slice.shape());
+}
+
+Value to_absolute_differences(const Match& match) {
+  const Value difference = input_of(match.root, 0);
+  const Value a = input_of(difference, 0), b = input_of(difference, 1);
+  for (bool rising : {true, false}) {
+    const auto later = axis_without(a, rising), earlier = axis_without(b, !rising);
+    if (later && later == earlier && of_floats(match))
+      return absolute_differences(at(match.variables[0], match.root), *later);
+  }
+  return {};
+}
+
+// ln(n + f|x|) = ln n + ln(1 + |x|f/n)
+Value to_log_sum(const Match& match, std::optional<double> constant, Value scaled) {
+  const std::optional<ScaledAbs> size = scaled_abs(scaled);
+  if (!size || !constant || !(*constant > 0) || !std::isfinite(*constant)) return {};
+  const Value result = log_sum(at(size->x, match.root), *constant / size->factor);
+  return *constant == 1 ? result : at(result, match.root) + std::log(*constant);
+}
+
+std::vector<Rule> other_spellings() {
+  return {
+      {"|x[1:] - x[:-1]| → |Δx|", absolute(op("slice", {x}) - op("slice", {x})), to_absolute_differences},
+      {"ln1p(f|x|) → log_sum(x)", op("log1p", {x}),
+       [](const Match& match) { return to_log_sum(match, 1, match.variables[0]); }},
+      {"ln(n + f|x|) → log_sum(x) + ln n", op("log", {x + y}),
+       [](const Match& match) {
+         const Value a = match.variables[0], b = match.variables[1];
+         const Value result = to_log_sum(match, uniform_value(a), b);
+         return result ? result : to_log_sum(match, uniform_value(b), a);
+       }},
+  };
+}
+
+// max(x, y) = y + relu(x − y) where nothing is trained in y: a kink at y.
+Value to_kink_at_fixed(const Match& match, Spellings& spellings, bool is_maximum) {
+  Value moving = match.variables[0], fixed = match.variables[1];
+  const Graph& graph = match.root.graph();
+  const auto is_fixed = [&](Value value) {
+    std::vector<int32_t> pending{value.node()};
+    std::set<int32_t> seen;
+    while (!pending.empty()) {
+      const Node& node = graph.node(pending.back());
+      const bool fresh = seen.insert(pending.back()).second;
+      pending.pop_back();
+      if (node.op->traits.source == SourceKind::parameter) return false;
+      if (!fresh || node.op->traits.stops_gradient) continue;
+      for (const Edge& edge : node.inputs) pending.push_back(edge.node);
+    }
+    return true;
+  };
+  if (!of_floats(match)) return {};
+  if (is_fixed(moving)) std::swap(moving, fixed);
+  if (is_fixed(moving) || !is_fixed(fixed) || spellings.functions.is_constant(fixed.node())) return {};
+  const auto here = [&](Value value) { return at(value, match.root); };
+  const Value above = relu(here(is_maximum ? here(moving) - here(fixed) : here(fixed) - here(moving)));
+  return is_maximum ? here(fixed) + here(above) : here(fixed) - here(above);
+}
+
+std::vector<Rule> main_rules(Spellings& spellings) {
+  const auto kinks = [&spellings](const Match& match) {
+    return as_kinks(match.root, spellings.functions, spellings.signs, spellings.in_plain_term);
+  };
+  std::vector<Rule> all;
+  for (std::vector<Rule> more :
+       {spellings_of_powers(), spellings_of_count(), norm_rules(spellings), other_spellings()})
+    all.insert(all.end(), more.begin(), more.end());
+  all.push_back({"piecewise linear functions → kinks", x, kinks});
+  all.push_back({"max(x, y) → y + relu(x - y), y fixed", op("maximum", {x, y}),
+                 [&spellings](const Match& match) { return to_kink_at_fixed(match, spellings, true); }});
+  all.push_back({"min(x, y) → y - relu(y - x), y fixed", op("minimum", {x, y}),
+                 [&spellings](const Match& match) { return to_kink_at_fixed(match, spellings, false); }});
+  return all;
+}
+
+// The loss once more in `to`, by rules for what no data enter.
+Value respelled(Value loss, Graph& to, std::vector<Rule> (*rules)(Spellings&)) {
+  const Graph& from = loss.graph();
+  std::vector<int32_t> inputs;
+  for (int32_t id = 0; id < from.size(); ++id)
+    if (from.node(id).op->traits.source == SourceKind::input && !from.node(id).outputs[0].shape.empty())
+      inputs.push_back(id);
+  const std::vector<bool> on_data = dependents(from, inputs);
+  const std::vector<bool> plain = in_plain_terms(loss, on_data);
+  Spellings spellings(to);
+  return rewrite(from, to, rules(spellings), [&](int32_t id) {
+    spellings.in_plain_term = plain[id];
+    return !on_data[id];
+  })(loss);
+}
+
+}  // namespace
+
+Value canonicalize_penalties(Value loss, Graph& to) {
+  Graph prepared;
+  const Value first = respelled(loss, prepared, first_rules);
+  return with_plain_arguments(respelled(first, to, main_rules));
+}
+
+}  // namespace lariat

@@ -1,0 +1,264 @@
+#include "autodiff/penalty/combination.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <limits>
+#include <map>
+
+#include "autodiff/penalty/penalty_view.hpp"
+#include "graph/base/error.hpp"
+#include "ops/kernels/axes.hpp"
+#include "ops/ops.hpp"
+
+namespace lariat {
+
+namespace {
+
+// Which group each element of a structured term belongs to, by the element's number; numbers are by
+// parameter.
+struct TermGroups {
+  std::map<int64_t, int64_t> group_of;
+  int64_t count = 0;
+  bool repeats = false;
+};
+
+TermGroups groups_of(const PenaltyTerm& term) {
+  const Graph& graph = term.node.graph();
+  // Of all parameters of the graph, so that numbers of several terms can be compared.
+  std::vector<int32_t> parameters;
+  for (int32_t id = 0; id <= term.node.node(); ++id)
+    if (graph.node(id).op->traits.source == SourceKind::parameter) parameters.push_back(id);
+  const std::vector<int64_t> elements = shown_elements(term.argument, parameters);
+  const Attributes& attributes = graph.node(term.node.node()).attributes;
+  const Shape& shape = term.argument.shape();
+  std::vector<int64_t> axes;
+  if (const Attribute* found = attributes.find("axes")) axes = std::get<std::vector<int64_t>>(*found);
+  const std::vector<bool> reduced = checked_axes(axes, shape);
+  const Extents extents = evaluate(shape, {});
+  TermGroups groups;
+  for (size_t i = 0; i < elements.size(); ++i) {
+    int64_t rest = static_cast<int64_t>(i), group = 0, scale = 1;
+    for (size_t axis = extents.size(); axis-- > 0;) {
+      if (!reduced[axis]) {
+        group += rest % extents[axis] * scale;
+        scale *= extents[axis];
+      }
+      rest /= extents[axis];
+    }
+    groups.count = std::max(groups.count, group + 1);
+    if (elements[i] != 0) groups.repeats |= !groups.group_of.emplace(elements[i], group).second;
+  }
+  return groups;
+}
+
+enum class Relation { disjoint, nested, crossing };
+
+// Whether every group of one lies within one group of the other.
+bool lies_within(const TermGroups& inner, const TermGroups& outer) {
+  std::map<int64_t, int64_t> parent;  // by inner group; -1: outside
+  for (const auto& [element, group] : inner.group_of) {
+    const auto found = outer.group_of.find(element);
+    const int64_t in = found == outer.group_of.end() ? -1 : found->second;
+    const auto [known, fresh] = parent.emplace(group, in);
+    if (!fresh && known->second != in) return false;
+  }
+  return true;
+}
+
+Relation relation(const TermGroups& a, const TermGroups& b) {
+  const bool meet = std::any_of(a.group_of.begin(), a.group_of.end(),
+                                [&](const auto& entry) { return b.group_of.contains(entry.first); });
+  if (!meet) return Relation::disjoint;
+  return lies_within(a, b) || lies_within(b, a) ? Relation::nested : Relation::crossing;
+}
+
+bool is_number(Value value) { return !value || value.rank() == 0; }
+bool is_zero(Value value) { return !value || uniform_value(value) == 0.0; }
+
+AffineView view_of(const PenaltyTerm& term) {
+  std::vector<Value> parameters;
+  for (const std::string& name : term.parameters) parameters.push_back(term.node.graph().find_source(name));
+  return {term.argument, parameters};
+}
+
+// Whether some of the numbers, one for each element of a parameter, is not 0 at an element that a view shows.
+bool reaches(const AffineView& view, const std::string& parameter, Value numbers) {
+  return uniform_value(view.linear_part({{parameter, numbers}})) != 0.0;
+}
+
+// Whether a kink or bound of the scalar term is on an element that the structured one shows.
+bool meets(const PenaltyTerm& scalar, const AffineView& view) {
+  const std::string& name = scalar.parameters.front();
+  const auto limits = [&](Value limit, double none) {
+    return limit && reaches(view, name, 1 - equal(limit, none));
+  };
+  constexpr double infinity = std::numeric_limits<double>::infinity();
+  return std::any_of(scalar.scalar->kinks.begin(), scalar.scalar->kinks.end(),
+                     [&](const ScalarTerm::Kink& kink) {
+                       return reaches(view, name, kink.above) ||
+                              (kink.below && reaches(view, name, kink.below));
+                     }) ||
+         limits(scalar.scalar->low, -infinity) || limits(scalar.scalar->high, infinity);
+}
+
+// A group prox multiplies each element by a number from 0 to 1, and so keeps what is subdifferential to a
+// function with kinks at 0 alone.
+bool is_conic(const ScalarTerm& term) {
+  return std::all_of(term.kinks.begin(), term.kinks.end(),
+                     [](const ScalarTerm::Kink& kink) { return is_zero(kink.at); }) &&
+         is_zero(term.low) && is_zero(term.high);
+}
+
+// The same function for all elements keeps their order, and so the sign of each difference.
+bool is_the_same_everywhere(const ScalarTerm& term) {
+  return is_number(term.quadratic) && is_number(term.low) && is_number(term.high) &&
+         std::all_of(term.kinks.begin(), term.kinks.end(), [](const ScalarTerm::Kink& kink) {
+           return is_number(kink.at) && is_number(kink.below) && is_number(kink.above);
+         });
+}
+
+bool has_one_step(const AffineView& view) {
+  return view.parameters.size() == 1 && uniform_value(view.factor).has_value();
+}
+
+bool share(const PenaltyTerm& a, const PenaltyTerm& b) {
+  return std::any_of(a.parameters.begin(), a.parameters.end(),
+                     [&](const auto& name) { return b.is_of(name); });
+}
+
+// Why kinks and bounds cannot stand beside the structured term, or "". Sets whether its prox takes them in.
+std::string conflict_with_kinks(const std::vector<const PenaltyTerm*>& scalars, const AffineView& view,
+                                PenaltyTerm& structured) {
+  std::vector<const PenaltyTerm*> meeting;
+  for (const PenaltyTerm* scalar : scalars)
+    if (scalar->scalar->bends() && meets(*scalar, view)) meeting.push_back(scalar);
+  const auto all = [&](bool (*holds)(const ScalarTerm&)) {
+    return std::all_of(meeting.begin(), meeting.end(),
+                       [&](const PenaltyTerm* scalar) { return holds(*scalar->scalar); });
+  };
+  structured.meets_kinks = !meeting.empty();
+  if (meeting.empty()) return "";
+  const Combination combination = structured.penalty->combination;
+  if (combination == Combination::last && !view.shifted && all(is_conic)) return "";
+  if (combination == Combination::first && has_one_step(view) && uniform_value(view.shift) &&
+      all(is_the_same_everywhere))
+    return "";
+  structured.takes_kinks = structured.penalty->prox_beside_kinks != nullptr;
+  if (structured.takes_kinks) return "";
+  if (combination == Combination::alone)
+    return "another term with a kink is on the same elements, and the prox of the sum is not known";
+  if (combination == Combination::first)
+    return "another term is not the same for all of its elements, so that the prox of the sum is not known";
+  return "another term on the same elements has a kink or bound away from 0, so that the prox of the sum is "
+         "not "
+         "known";
+}
+
+// Why `term` cannot stand beside `other`, both structured, or "".
+std::string conflict(const PenaltyTerm& term, const AffineView& view, const PenaltyTerm& other) {
+  const Relation how = relation(groups_of(term), groups_of(other));
+  if (how == Relation::disjoint) return "";
+  const bool both_last =
+      term.penalty->combination == Combination::last && other.penalty->combination == Combination::last;
+  if (!both_last)
+    return "another structured term is on the same elements, and the prox of the sum is not known";
+  if (how == Relation::crossing) return "its groups overlap those of another term without lying within them";
+  if (term.parameters.size() > 1 || other.parameters.size() > 1)
+    return "its groups and those of another term are nested across several parameters, which have steps of "
+           "their own";
+  // The outer prox must keep the direction of an inner group.
+  const AffineView other_view = view_of(other);
+  for (const AffineView* one : {&view, &other_view})
+    if (one->shifted || !uniform_value(abs(one->factor)))
+      return "its groups and those of another term are nested and shifted or scaled differently, so that the "
+             "prox "
+             "of the sum is not known";
+  if (term.takes_kinks || other.takes_kinks)
+    return "its groups and those of another term are nested beside kinks or bounds away from 0, so that the "
+           "prox "
+           "of the sum is not known";
+  return "";
+}
+
+bool is_nested(const std::vector<PenaltyTerm>& terms, const PenaltyTerm& term) {
+  return std::any_of(terms.begin(), terms.end(), [&](const PenaltyTerm& other) {
+    return &other != &term && !other.scalar && share(term, other) &&
+           term.penalty->combination == Combination::last &&
+           other.penalty->combination == Combination::last &&
+           relation(groups_of(term), groups_of(other)) == Relation::nested;
+  });
+}
+
+// Why the squares on its parameters cannot stand beside a structured term whose prox needs one step for all
+// elements, or "".
+std::string conflict_with_squares(const std::vector<const PenaltyTerm*>& scalars) {
+  for (const PenaltyTerm* scalar : scalars)
+    if (!is_number(scalar->scalar->quadratic))
+      return "a square term weighs its elements differently, and its prox needs one step for all of them";
+  return "";
+}
+
+}  // namespace
+
+void refuse_inexact_sums(PenaltySplit& split) {
+  std::vector<PenaltyTerm> kept;
+  std::vector<const PenaltyTerm*> scalars;
+  for (const PenaltyTerm& term : split.terms)
+    if (term.scalar) scalars.push_back(&term);
+  for (PenaltyTerm& term : split.terms) {
+    if (term.scalar) continue;
+    const AffineView view = view_of(term);
+    std::vector<const PenaltyTerm*> own;
+    for (const PenaltyTerm* scalar : scalars)
+      if (share(*scalar, term)) own.push_back(scalar);
+    std::string why;
+    if (groups_of(term).repeats) why = "an element of a parameter is in it twice";
+    if (term.penalty->scalar_metric && !has_one_step(view))
+      why = "its prox needs one step for all its elements, but they have steps of their own";
+    if (why.empty() && term.penalty->scalar_metric) why = conflict_with_squares(own);
+    if (why.empty()) why = conflict_with_kinks(own, view, term);
+    for (const PenaltyTerm& other : kept) {
+      if (!why.empty() || !share(term, other)) continue;
+      why = conflict(term, view, other);
+      if (why.empty() && is_nested({term, other}, term)) why = conflict_with_squares(own);
+    }
+    if (why.empty()) {
+      kept.push_back(term);
+      continue;
+    }
+    split.refusals.push_back({"L108", term.node.graph().node(term.node.node()).op->name, why,
+                              "keep one of the terms, or put them on different parameters", term.where});
+  }
+  std::erase_if(split.terms, [](const PenaltyTerm& term) { return !term.scalar; });
+  split.terms.insert(split.terms.end(), kept.begin(), kept.end());
+}
+
+bool needs_scalar_metric(const std::vector<PenaltyTerm>& terms, std::string_view parameter) {
+  return std::any_of(terms.begin(), terms.end(), [&](const PenaltyTerm& term) {
+    if (term.scalar || !term.is_of(parameter)) return false;
+    // Thresholds that are equal keep the order of the elements.
+    const bool ordered =
+        term.penalty->combination == Combination::first && term.meets_kinks && !term.takes_kinks;
+    return ordered || term.penalty->scalar_metric || is_nested(terms, term);
+  });
+}
+
+std::vector<const PenaltyTerm*> in_order(const std::vector<PenaltyTerm>& terms, Combination combination) {
+  std::vector<const PenaltyTerm*> result;
+  for (const PenaltyTerm& term : terms)
+    if (!term.scalar && !term.takes_kinks && term.penalty->combination == combination)
+      result.push_back(&term);
+  if (result.size() < 2) return result;
+  std::map<const PenaltyTerm*, double> size;
+  for (const PenaltyTerm* term : result) {
+    const TermGroups groups = groups_of(*term);
+    size[term] =
+        static_cast<double>(groups.group_of.size()) / static_cast<double>(std::max<int64_t>(groups.count, 1));
+  }
+  std::stable_sort(result.begin(), result.end(),
+                   [&](const PenaltyTerm* a, const PenaltyTerm* b) { return size[a] < size[b]; });
+  return result;
+}
+
+}  // namespace lariat

@@ -1,0 +1,71 @@
+#pragma once
+
+#include <map>
+#include <string>
+#include <unordered_map>
+
+#include "autodiff/penalty/piecewise_linear.hpp"
+#include "autodiff/penalty/signs.hpp"
+#include "graph/ir/graph.hpp"
+
+namespace lariat {
+
+/// Which nodes of a growing graph compute the same: each node's first equal one.
+class EqualNodes {
+ public:
+  explicit EqualNodes(const Graph& graph) : graph_(graph) {}
+  int32_t first(int32_t node);
+  bool same(Value a, Value b) { return a.output() == b.output() && first(a.node()) == first(b.node()); }
+
+ private:
+  const Graph& graph_;
+  std::vector<int32_t> first_;
+  std::unordered_map<std::string, int32_t> seen_;
+};
+
+/// A value as piecewise linear functions of another one, element by element.
+struct ElementFunction {
+  /// Empty for a constant.
+  Value of;
+  /// Of the functions; they and `of` broadcast together to the value's shape.
+  Extents extents;
+  std::vector<PiecewiseLinear> functions;
+
+  template <class Predicate>
+  bool all(Predicate holds) const {
+    for (const PiecewiseLinear& function : functions)
+      if (!holds(function)) return false;
+    return true;
+  }
+  bool is_affine() const {
+    return all([](const PiecewiseLinear& f) { return f.is_affine(); });
+  }
+};
+
+/// Finds what values of a growing graph are as such functions, through arithmetic with constants, extrema,
+/// selections, comparisons and signs. Where these end, a value is the identity of itself.
+class ElementFunctions {
+ public:
+  explicit ElementFunctions(Graph& graph) : graph_(graph), equal_(graph) {}
+  const ElementFunction& operator()(Value value);
+  EqualNodes& equal() { return equal_; }
+  /// Whether it is made of constants.
+  bool is_constant(int32_t node);
+
+ private:
+  ElementFunction computed(Value value);
+  ElementFunction joined(Value value, const ElementFunction& a, const ElementFunction& b);
+
+  Graph& graph_;
+  EqualNodes equal_;
+  std::map<std::pair<int32_t, int32_t>, ElementFunction> known_;  // by node and output
+  std::vector<bool> constant_;
+};
+
+/// A kinked value once more as slope·x + shift + Σ weights·(|x - at|, max(x - at, 0), max(at - x, 0) or
+/// [x ≠ at]), times -1 where it is concave; kinks below 0 are left out of functions of what is 0 or more.
+/// Empty where it is neither convex nor concave, leaps, or is such a sum already. A bare comparison is left
+/// alone unless `comparisons`.
+Value as_kinks(Value root, ElementFunctions& functions, Signs& signs, bool comparisons);
+
+}  // namespace lariat

@@ -1,0 +1,120 @@
+#include "autodiff/penalty/left_terms.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cmath>
+#include <set>
+
+namespace lariat {
+
+LeftTerms::LeftTerms(Value loss, const Dependence& depends, const Paths& paths,
+                     const std::vector<bool>& plain)
+    : graph_(loss.graph()),
+      loss_(loss),
+      depends_(depends),
+      paths_(paths),
+      plain_(plain),
+      named_(plain.size()),
+      moves_(plain.size()),
+      signs_(loss.graph()) {
+  for (size_t id = 0; id < plain.size(); ++id) moves_[id] = depends.on_trained[id] || depends.varying[id];
+}
+
+std::vector<bool> LeftTerms::refuse_smooth(std::vector<Refusal>& refusals) {
+  std::vector<bool> eligible(plain_.size()), covered(plain_.size());
+  for (size_t id = 0; id < plain_.size(); ++id) eligible[id] = plain_[id] && depends_.on_trained[id];
+  const auto readers = users(graph_);
+  const std::vector<SmoothSpelling> found = smooth_spellings(graph_, eligible);
+  for (auto spelling = found.rbegin(); spelling != found.rend(); ++spelling) {
+    if (covered[spelling->node]) continue;  // part of a larger one
+    const Node& node = graph_.node(spelling->node);
+    refusals.push_back(
+        {"L107", node.op->name,
+         fmt::format("{} is smooth by construction, so that it makes no weight exactly zero", spelling->what),
+         "write sum(abs(w)), or for groups sqrt(sum(square(w), axes)) without a constant", node.where});
+    name(spelling->node);
+    covered[spelling->node] = true;
+    for (int32_t id = spelling->node; id >= 0; --id) {
+      if (!covered[id]) continue;
+      for (const Edge& edge : graph_.node(id).inputs)
+        covered[edge.node] =
+            covered[edge.node] || std::all_of(readers[edge.node].begin(), readers[edge.node].end(),
+                                              [&](int32_t reader) { return covered[reader]; });
+    }
+  }
+  return covered;
+}
+
+bool LeftTerms::bends(int32_t id) {
+  const Node& node = graph_.node(id);
+  const auto input = [&](size_t i) { return graph_.value(node.inputs[i]); };
+  if (node.op->penalty) return node.op->penalty->nonsmooth;
+  if (node.op->kinks.empty()) return false;
+  const std::string& op = node.op->name;
+  if (op == "sqrt") return !signs_.is_positive(input(0));
+  if (op == "select") return moves_[node.inputs[0].node];
+  if (op == "elu") return node.attributes.get<double>("alpha") != 1;
+  if (op == "leaky_relu") return node.attributes.get<double>("slope") != 1;
+  if (op == "power") {
+    const std::optional<double> exponent = uniform_value(input(1));
+    const bool whole = exponent && *exponent >= 0 && std::floor(*exponent) == *exponent;
+    return !whole && !signs_.is_positive(input(0));
+  }
+  return true;
+}
+
+std::vector<int32_t> LeftTerms::within(int32_t term) const {
+  std::set<int32_t, std::greater<>> found{term};
+  for (auto next = found.begin(); next != found.end(); ++next) {
+    const Traits& traits = graph_.node(*next).op->traits;
+    if (traits.stops_gradient && traits.is_linear(0)) continue;  // a constant to the gradient
+    for (const Edge& edge : graph_.node(*next).inputs)
+      if (moves_[edge.node]) found.insert(edge.node);
+  }
+  return {found.begin(), found.end()};
+}
+
+void LeftTerms::refuse_kink(int32_t node, int32_t term, std::vector<Refusal>& refusals) const {
+  const std::string& op = graph_.node(node).op->name;
+  if (!paths_.reached[term]) {
+    refusals.push_back({"L106", op, "it is under stop_gradient, so its gradient is zero by design",
+                        "take stop_gradient away, or drop the term", graph_.node(term).where});
+    return;
+  }
+  refusals.push_back({"L112", op, "it has a kink or a leap, and is no penalty whose prox is known",
+                      "write it as a sum of |x|, max(x, 0), norms or another op with a prox ('lariat ops')",
+                      graph_.node(node).where});
+}
+
+void LeftTerms::report(PenaltySplit& split) {
+  for (int32_t term : plain_terms(loss_, depends_.on_data, depends_.on_parameters)) {
+    if (!moves_[term]) continue;
+    const std::vector<int32_t> nodes = within(term);
+    if (std::any_of(nodes.begin(), nodes.end(), [&](int32_t id) { return named_[id]; })) continue;
+    const auto kink = std::find_if(nodes.begin(), nodes.end(), [&](int32_t id) { return bends(id); });
+    if (kink != nodes.end()) {
+      refuse_kink(*kink, term, split.refusals);
+      continue;
+    }
+    // Distances to constants are data losses whose data are constants.
+    const Node& node = graph_.node(term);
+    if (!paths_.reached[term] || (node.op->penalty && !node.op->penalty->nonsmooth)) continue;
+    std::vector<std::string> names;
+    for (auto id = nodes.rbegin(); id != nodes.rend(); ++id)
+      if (graph_.node(*id).op->traits.source == SourceKind::parameter) names.push_back(graph_.node(*id).name);
+    split.smooth.push_back({fmt::format("{}", fmt::join(names, ", ")), node.op->name, node.where});
+  }
+}
+
+void LeftTerms::refuse_kinks(std::vector<Refusal>& refusals) {
+  for (int32_t term : plain_terms(loss_, depends_.on_data, depends_.on_parameters)) {
+    const std::vector<int32_t> nodes = within(term);
+    if (moves_[term] && bends(term) &&
+        std::none_of(nodes.begin(), nodes.end(), [&](int32_t id) { return named_[id]; }))
+      refuse_kink(term, term, refusals);
+  }
+}
+
+}  // namespace lariat

@@ -1,0 +1,41 @@
+#pragma once
+
+#include "autodiff/penalty/element_functions.hpp"
+#include "autodiff/penalty/loss_terms.hpp"
+#include "autodiff/penalty/penalty.hpp"
+#include "autodiff/penalty/penalty_view.hpp"
+
+namespace lariat {
+
+/// Sees to it that every term of parameters alone is named in the report.
+class LeftTerms {
+ public:
+  LeftTerms(Value loss, const Dependence& depends, const Paths& paths, const std::vector<bool>& plain);
+
+  /// Refuses (L107) what looks kinked and is smooth by construction, and says which nodes belong to nothing
+  /// else.
+  std::vector<bool> refuse_smooth(std::vector<Refusal>& refusals);
+  /// The report has named this node; the terms that it is part of need no other line.
+  void name(int32_t node) { named_[node] = true; }
+  /// Refuses (L112) the terms that have a kink and no name yet, and lists the others as smooth.
+  void report(PenaltySplit& split);
+  /// Refuses (L112) those terms without a name whose own op has a kink.
+  void refuse_kinks(std::vector<Refusal>& refusals);
+
+ private:
+  /// Whether a node has a kink in what is trained, its inputs taken as smooth.
+  bool bends(int32_t node);
+  void refuse_kink(int32_t node, int32_t term, std::vector<Refusal>& refusals) const;
+  /// The nodes of a term that change with what is trained, the last first.
+  std::vector<int32_t> within(int32_t term) const;
+
+  Graph& graph_;
+  const Value loss_;
+  const Dependence& depends_;
+  const Paths& paths_;
+  const std::vector<bool>& plain_;
+  std::vector<bool> named_, moves_;
+  Signs signs_;
+};
+
+}  // namespace lariat

@@ -1,0 +1,34 @@
+#pragma once
+
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "graph/ir/graph.hpp"
+
+namespace lariat {
+
+/// factor·(element) + … + shift: one element of a value, by numbers of elements of parameters.
+struct LinearRow {
+  std::vector<std::pair<int64_t, double>> entries;  // by rising number
+  double shift = 0;
+};
+
+/// Numbers the elements of a graph's parameters, one parameter behind the other.
+class ParameterElements {
+ public:
+  explicit ParameterElements(Graph& graph);
+
+  /// The value's elements as sums of elements and a constant; nothing where it is none, or too large a one.
+  std::optional<std::vector<LinearRow>> rows_of(Value value) const;
+  /// A vector of these elements.
+  Value gathered(const std::vector<int64_t>& elements, DType dtype, std::source_location where) const;
+  /// The parameter that has the element, and its place there.
+  std::pair<Value, int64_t> find(int64_t element) const;
+
+ private:
+  std::vector<Value> parameters_;
+  std::vector<int64_t> starts_;
+};
+
+}  // namespace lariat

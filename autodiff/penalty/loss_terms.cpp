@@ -1,0 +1,125 @@
+#include "autodiff/penalty/loss_terms.hpp"
+
+#include <algorithm>
+
+#include "graph/ir/op_def.hpp"
+
+namespace lariat {
+
+namespace {
+
+std::vector<bool> on_parameters(const Graph& graph) {
+  std::vector<int32_t> parameters;
+  for (int32_t id = 0; id < graph.size(); ++id)
+    if (graph.node(id).op->traits.source == SourceKind::parameter) parameters.push_back(id);
+  return dependents(graph, parameters);
+}
+
+bool adds_up(const Traits& traits) { return traits.additive || traits.selection; }
+
+// Whether an input meets the parameters outside of penalties in sums only, and no penalty's argument.
+bool is_coefficient(const Graph& graph, int32_t input, const std::vector<bool>& live,
+                    const std::vector<bool>& with_parameters) {
+  const std::vector<bool> carries = dependents(graph, {&input, 1});
+  std::vector<bool> bare(graph.size());  // depends on parameters by a path around penalties
+  for (int32_t id = 0; id < graph.size(); ++id) {
+    if (!live[id]) continue;
+    const Node& node = graph.node(id);
+    const auto any = [&](const std::vector<bool>& flags) {
+      return std::any_of(node.inputs.begin(), node.inputs.end(),
+                         [&](const Edge& e) { return flags[e.node]; });
+    };
+    const bool is_penalty = node.op->penalty.has_value() && with_parameters[id];
+    bare[id] = node.op->traits.source == SourceKind::parameter || (any(bare) && !is_penalty);
+    if (is_penalty && carries[id]) return false;
+    if (!carries[id] || !bare[id]) continue;
+    // What carries the input must reach the result as it is, beside all others.
+    for (size_t i = 0; i < node.inputs.size(); ++i) {
+      if (!carries[node.inputs[i].node] && !bare[node.inputs[i].node]) continue;
+      const bool alone = std::none_of(node.inputs.begin(), node.inputs.end(), [&](const Edge& edge) {
+        return edge.node != node.inputs[i].node && (carries[edge.node] || bare[edge.node]);
+      });
+      if (!node.op->traits.is_linear(i) || (!alone && !adds_up(node.op->traits))) return false;
+    }
+  }
+  return true;
+}
+
+}  // namespace
+
+Paths paths_to(Value loss) {
+  const Graph& graph = loss.graph();
+  const size_t size = static_cast<size_t>(graph.size());
+  Paths paths{std::vector<bool>(size), std::vector<bool>(size)};
+  std::vector<bool> used(size), detached(size, true), attached(size, true);
+  used[loss.node()] = paths.reached[loss.node()] = true;
+  for (int32_t id = loss.node(); id >= 0; --id) {
+    if (!used[id]) continue;
+    const Node& node = graph.node(id);
+    const bool passes = paths.reached[id] && !node.op->traits.stops_gradient;
+    for (size_t i = 0; i < node.inputs.size(); ++i) {
+      const int32_t input = node.inputs[i].node;
+      used[input] = true;
+      if (!detached[id] || !node.op->traits.is_linear(i)) detached[input] = false;
+      if (!passes) continue;
+      paths.reached[input] = true;
+      if (!attached[id] || !node.op->traits.is_linear(i)) attached[input] = false;
+    }
+  }
+  for (size_t id = 0; id < size; ++id)
+    paths.linear[id] = used[id] && (paths.reached[id] ? attached[id] : detached[id]);
+  return paths;
+}
+
+std::vector<bool> in_plain_terms(Value loss, const std::vector<bool>& on_data) {
+  const Graph& graph = loss.graph();
+  const std::vector<bool> linear = paths_to(loss).linear, with_parameters = on_parameters(graph);
+  std::vector<bool> result(graph.size());
+  for (int32_t id = loss.node(); id >= 0; --id) {
+    if (linear[id] && !on_data[id] && with_parameters[id]) result[id] = true;
+    if (!result[id]) continue;
+    for (const Edge& edge : graph.node(id).inputs) result[edge.node] = true;
+  }
+  return result;
+}
+
+std::vector<int32_t> plain_terms(Value loss, const std::vector<bool>& on_data,
+                                 const std::vector<bool>& on_parameters) {
+  const Graph& graph = loss.graph();
+  std::vector<int32_t> terms;
+  std::vector<bool> open(graph.size());
+  open[loss.node()] = true;
+  for (int32_t id = loss.node(); id >= 0; --id) {
+    if (!open[id]) continue;
+    const Node& node = graph.node(id);
+    const auto moves = [&](const Edge& edge) { return on_data[edge.node] || on_parameters[edge.node]; };
+    const auto moving = std::count_if(node.inputs.begin(), node.inputs.end(), moves);
+    bool passes = moving == 1 || adds_up(node.op->traits);
+    for (size_t i = 0; i < node.inputs.size(); ++i)
+      passes = passes && (!moves(node.inputs[i]) || node.op->traits.is_linear(i));
+    if (passes) {
+      for (const Edge& edge : node.inputs)
+        if (moves(edge)) open[edge.node] = true;
+    } else if (!on_data[id] && node.op->traits.source == SourceKind::none) {
+      terms.push_back(id);
+    }
+  }
+  return terms;
+}
+
+std::vector<int32_t> data_inputs(Value loss) {
+  const Graph& graph = loss.graph();
+  const Edge root{loss.node(), loss.output()};
+  const std::vector<bool> live = ancestors(graph, {&root, 1});
+  const std::vector<bool> with_parameters = on_parameters(graph);
+  std::vector<int32_t> result;
+  for (int32_t id = 0; id < graph.size(); ++id) {
+    const Node& node = graph.node(id);
+    if (node.op->traits.source != SourceKind::input || node.outputs[0].shape.empty()) continue;
+    if (is_known(node.outputs[0].shape) && is_coefficient(graph, id, live, with_parameters)) continue;
+    result.push_back(id);
+  }
+  return result;
+}
+
+}  // namespace lariat

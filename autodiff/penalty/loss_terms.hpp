@@ -1,0 +1,31 @@
+#pragma once
+
+#include <vector>
+
+#include "graph/ir/graph.hpp"
+
+namespace lariat {
+
+struct Paths {
+  /// reached: by paths that gradients take back from the loss; linear: the loss depends linearly on the node
+  /// along every such path, or along every path at all where there is none.
+  std::vector<bool> reached, linear;
+};
+/// Where the loss depends linearly on a node whose adjoint is free of the parameters, that adjoint is the
+/// term's exact coefficient.
+Paths paths_to(Value loss);
+
+/// Whether each node is part of a term of the loss that no data enter: where an op that is common in models
+/// stands there, it is meant as a penalty.
+std::vector<bool> in_plain_terms(Value loss, const std::vector<bool>& on_data);
+
+/// The terms of parameters alone that a loss adds up: what stays when sums, selections and factors are taken
+/// off. Each is the outermost node of its term.
+std::vector<int32_t> plain_terms(Value loss, const std::vector<bool>& on_data,
+                                 const std::vector<bool>& on_parameters);
+
+/// The inputs that are data. A scalar is a coefficient that the host schedules; and so is an input of a known
+/// shape that the loss takes in only as a coefficient of penalties, outside of their arguments.
+std::vector<int32_t> data_inputs(Value loss);
+
+}  // namespace lariat

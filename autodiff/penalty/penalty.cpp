@@ -1,0 +1,467 @@
+#include "autodiff/penalty/penalty.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <functional>
+#include <set>
+
+#include "autodiff/gradient.hpp"
+#include "autodiff/penalty/combination.hpp"
+#include "autodiff/penalty/left_terms.hpp"
+#include "autodiff/penalty/loss_terms.hpp"
+#include "autodiff/penalty/penalty_view.hpp"
+#include "graph/base/error.hpp"
+#include "ops/ops.hpp"
+
+namespace lariat {
+
+namespace {
+
+// Whether a penalty on parameters is among each node's ancestors.
+std::vector<bool> over_penalties(const Graph& graph, const Dependence& depends) {
+  std::vector<bool> result(graph.size());
+  for (int32_t id = 0; id < graph.size(); ++id)
+    for (const Edge& edge : graph.node(id).inputs)
+      if (result[edge.node] || (graph.node(edge.node).op->penalty && depends.on_parameters[edge.node]))
+        result[id] = true;
+  return result;
+}
+
+struct Refused {
+  std::string code, reason, advice;
+};
+
+// Why a penalty node of the loss has no prox, so far as its place in the graph tells.
+std::optional<Refused> refused_by_place(int32_t id, const Dependence& depends, const Paths& paths) {
+  if (!paths.reached[id]) {
+    if (!paths.linear[id]) return Refused{};
+    return Refused{"L106", "it is under stop_gradient, so its gradient is zero by design",
+                   "take stop_gradient away, or drop the term"};
+  }
+  if (depends.on_data[id]) {
+    if (!paths.linear[id]) return Refused{};
+    return Refused{"L101", "its argument depends on the data",
+                   "only terms of parameters alone have a prox; nothing to do for a data loss"};
+  }
+  if (!paths.linear[id]) {
+    if (!depends.on_trained[id]) return Refused{};
+    return Refused{"L105", "the loss does not depend on it linearly: it sits under another function",
+                   "add the penalty to the loss itself"};
+  }
+  if (depends.on_random[id])
+    return Refused{"L111", "its argument is masked at random, so that the prox would be biased",
+                   "penalise the parameter itself, and drop out activations only"};
+  return std::nullopt;
+}
+
+// The formula with `name` for the x that stands alone, and numbers for attributes.
+std::string with_names(const Penalty& penalty, const std::string& name, const Attributes& attributes) {
+  std::string formula = penalty.formula;
+  for (const auto& [attribute, value] : attributes) {
+    const std::string braced = "{" + attribute + "}";
+    const size_t at = formula.find(braced);
+    if (const auto* number = std::get_if<double>(&value); number && at != std::string::npos)
+      formula.replace(at, braced.size(), fmt::format("{:.6g}", *number));
+  }
+  const auto is_letter = [&](size_t at) { return at < formula.size() && std::isalpha(formula[at] & 0xff); };
+  for (size_t x = 0; (x = formula.find('x', x)) != std::string::npos; ++x)
+    if (!is_letter(x - 1) && !is_letter(x + 1)) return formula.replace(x, 1, name);
+  return formula;
+}
+
+// The least of a constant's elements, where it is below 0.
+std::optional<double> negative_element(Value weight) {
+  const std::optional<Tensor> constant = constant_value(weight);
+  double least = 0;
+  for (int64_t i = 0; constant && i < constant->count(); ++i) least = std::min(least, constant->at(i));
+  return least < 0 ? std::optional(least) : std::nullopt;
+}
+
+void check_sign(Value weight, const Penalty& penalty, const Attributes& attributes,
+                const std::string& parameter) {
+  if (const std::optional<double> negative = negative_element(weight))
+    throw UserError(fmt::format(
+        "L104: the coefficient of {} on '{}' is {:.6g}; a penalty needs a coefficient of 0 or more",
+        with_names(penalty, "x", attributes), parameter, *negative));
+}
+
+std::optional<double> number_of(const std::optional<Coefficient>& coefficient) {
+  return coefficient ? std::optional(coefficient->number) : std::nullopt;
+}
+
+std::string factor_text(const std::optional<Coefficient>& coefficient) {
+  if (!coefficient) return "weighted ";
+  const bool one = coefficient->number == 1 && !coefficient->input.empty();
+  return (one ? "" : fmt::format("{:.6g} * ", coefficient->number)) +
+         (coefficient->input.empty() ? "" : coefficient->input + " * ");
+}
+
+// "0.01 * |w - 1|": what the term comes to on the parameter, all factors and shifts included.
+void describe(PenaltyTerm& term, const std::string& parameter) {
+  const ScalarTerm& scalar = *term.scalar;
+  std::optional<Coefficient> coefficient;
+  const auto shifted = [&](Value at) {
+    if (!at) return parameter;
+    const std::optional<double> number = uniform_value(at);
+    return number ? fmt::format("{} {} {:.6g}", parameter, *number < 0 ? "+" : "-", std::abs(*number))
+                  : parameter + " - (a tensor)";
+  };
+  if (scalar.quadratic) {
+    coefficient = coefficient_of(scalar.quadratic);
+    term.text = factor_text(coefficient) + parameter + "^2";
+  } else if (scalar.kinks.size() == 1) {
+    const ScalarTerm::Kink& kink = scalar.kinks.front();
+    const std::string inner = shifted(kink.at);
+    const bool flat_below = kink.below && uniform_value(kink.below) == 0.0,
+               flat_above = kink.below && uniform_value(kink.above) == 0.0;
+    coefficient = coefficient_of(flat_above ? kink.below : kink.above);
+    if (flat_above && coefficient) coefficient->number = -coefficient->number;
+    if (!kink.below) {
+      term.text = factor_text(coefficient) + "|" + inner + "|";
+    } else if (flat_below) {
+      term.text = fmt::format("{}max({}, 0)", factor_text(coefficient), inner);
+    } else if (flat_above) {
+      term.text = fmt::format("{}max(-{}, 0)", factor_text(coefficient), kink.at ? "(" + inner + ")" : inner);
+    } else {
+      coefficient.reset();
+      term.text = "weighted " + with_names(*term.penalty, inner, {});
+    }
+  } else {
+    const auto limit = [](Value value) {
+      const std::optional<double> number = value ? uniform_value(value) : std::nullopt;
+      return number ? fmt::format("{:.6g}", *number) : std::string("a tensor");
+    };
+    if (scalar.low) term.text = fmt::format("{} >= {}", parameter, limit(scalar.low));
+    if (scalar.high)
+      term.text += fmt::format("{}{} <= {}", scalar.low ? ", " : "", parameter, limit(scalar.high));
+  }
+  term.coefficient = number_of(coefficient);
+}
+
+// The φ of a record on each element of its argument, times the weight.
+ScalarTerm term_of(const ScalarPenalty& scalar, Value weight) {
+  Graph& graph = weight.graph();
+  const auto number = [&](double value) { return graph.constant(value, weight.dtype()); };
+  const auto place = [&](double at) { return at == 0 ? Value() : number(at); };
+  ScalarTerm term;
+  if (scalar.quadratic != 0) term.quadratic = scalar.quadratic == 1 ? weight : scalar.quadratic * weight;
+  for (const ScalarPenalty::Kink& kink : scalar.kinks) {
+    const bool symmetric = kink.slope_below == -kink.slope_above;
+    const auto slope = [&](double value) { return value == 1 ? weight : value * weight; };
+    term.kinks.push_back(
+        {place(kink.at), symmetric ? Value() : slope(kink.slope_below), slope(kink.slope_above)});
+  }
+  if (std::isfinite(scalar.low)) term.low = number(scalar.low);
+  if (std::isfinite(scalar.high)) term.high = number(scalar.high);
+  return term;
+}
+
+ScalarTerm settled_term(ScalarTerm term) {
+  const auto settle = [](Value& value) {
+    if (value) value = settled(value);
+  };
+  settle(term.quadratic), settle(term.low), settle(term.high);
+  for (ScalarTerm::Kink& kink : term.kinks) settle(kink.at), settle(kink.below), settle(kink.above);
+  return term;
+}
+
+// The weight, which is read and checked at each step: one number as one, before it is repeated.
+Value checked_weight(Value weight, std::source_location where) {
+  if (constant_value(weight)) return weight;
+  Graph& graph = weight.graph();
+  std::vector<int32_t> repeats;  // the selections from that number to the weight, last first
+  Value number = weight;
+  for (const Node* node = &graph.node(number.node());
+       number.rank() > 0 && node->op->traits.selection && node->inputs.size() == 1;
+       node = &graph.node(number.node())) {
+    repeats.push_back(number.node());
+    number = graph.value(node->inputs[0]);
+  }
+  if (number.rank() > 0) return build("require_nonnegative", {Operand(weight, where)});
+  Value checked = build("require_nonnegative", {Operand(number, where)});
+  for (auto id = repeats.rbegin(); id != repeats.rend(); ++id) {
+    const Node node = graph.node(*id);
+    checked = graph.add(*node.op, std::vector<Value>{checked}, node.attributes, node.name, node.where);
+  }
+  return checked;
+}
+
+// The terms that the node is for the parameters it shows. Throws NotAView. `alone` says that the coefficient
+// must be 0 or more by itself, not only in a sum with those of other terms.
+std::vector<PenaltyTerm> terms_of(Value node, Value adjoint, const Dependence& depends,
+                                  const std::vector<Value>& trained, bool alone) {
+  Graph& graph = node.graph();
+  const Node written = graph.node(node.node());
+  const Penalty& penalty = *written.op->penalty;
+  const Value argument = graph.value(written.inputs[0]);
+  const std::vector<int32_t> shown = shown_parameters(argument, depends, trained);
+  if (shown.empty()) return {};
+  if (alone) {
+    check_sign(adjoint, penalty, written.attributes, graph.node(shown.front()).name);
+    adjoint = checked_weight(adjoint, written.where);
+  }
+  std::vector<PenaltyTerm> terms;
+  PenaltyTerm common;
+  common.node = node;
+  common.penalty = &penalty;
+  common.where = written.where;
+  if (penalty.scalar) {
+    if (adjoint.shape() != argument.shape()) adjoint = broadcast_to(adjoint, argument.shape());
+    for (auto& [parameter, scalar] : carry_to_parameters(
+             argument, term_of(penalty.scalar(written.attributes), adjoint), depends, trained)) {
+      PenaltyTerm term = common;
+      term.parameters = {graph.node(parameter).name};
+      term.scalar = settled_term(std::move(scalar));
+      describe(term, term.parameters.front());
+      terms.push_back(std::move(term));
+    }
+    return terms;
+  }
+  if (!is_known(argument.shape()))
+    throw NotAView{
+        "L108",
+        fmt::format("its argument is {}: it repeats elements as often as the data say, and the prox "
+                    "of such a sum is not known",
+                    text(argument.shape())),
+        "penalise the parameter before it is repeated"};
+  for (int32_t id : shown) common.parameters.push_back(graph.node(id).name);
+  common.argument = argument;
+  common.weight = settled(adjoint);
+  const std::optional<Coefficient> coefficient = coefficient_of(common.weight);
+  common.coefficient = number_of(coefficient);
+  std::string names = common.parameters.front();
+  for (size_t i = 1; i < common.parameters.size(); ++i) names += ", " + common.parameters[i];
+  common.text = factor_text(coefficient) + with_names(penalty, names, written.attributes);
+  terms.push_back(std::move(common));
+  return terms;
+}
+
+}  // namespace
+
+bool PenaltyTerm::is_of(std::string_view parameter) const {
+  return std::find(parameters.begin(), parameters.end(), parameter) != parameters.end();
+}
+
+namespace {
+
+// A penalty node that nothing speaks against so far.
+struct Candidate {
+  Value node, adjoint;
+  std::vector<PenaltyTerm> terms;
+  bool alone = true;
+};
+
+const char* const concave_reason = "its coefficient is negative, so that it is concave";
+const char* const concave_advice = "nothing to do where that is meant; its subgradient is taken";
+
+bool has_weights(const PenaltyTerm& term) {
+  return term.scalar && (term.scalar->quadratic || !term.scalar->kinks.empty());
+}
+
+// By how much each kink bends the sum, and the coefficient of its square: what must be 0 or more.
+std::vector<Value*> bends(ScalarTerm& sum) {
+  std::vector<Value*> result;
+  if (sum.quadratic) result.push_back(&sum.quadratic);
+  for (ScalarTerm::Kink& kink : sum.kinks) {
+    if (kink.below) kink.below = settled(kink.above - kink.below);
+    result.push_back(kink.below ? &kink.below : &kink.above);
+  }
+  return result;
+}
+
+// Sums up to rounding.
+bool is_rounding(double negative, const ScalarTerm& sum) {
+  double largest = 0;
+  for (const ScalarTerm::Kink& kink : sum.kinks)
+    if (const auto above = constant_value(kink.above))
+      for (int64_t i = 0; i < above->count(); ++i) largest = std::max(largest, std::abs(above->at(i)));
+  return -negative <= 1e-6 * largest;
+}
+
+// The candidates whose coefficients on a parameter can be judged as a sum only: one is a negative constant,
+// or is read at each step, and another one is at the same place.
+void mark_sums(std::vector<Candidate>& candidates, const std::string& parameter) {
+  const auto needs_sum = [](const Candidate& c) {
+    return !constant_value(c.adjoint) || negative_element(c.adjoint);
+  };
+  std::vector<std::pair<Candidate*, PenaltyTerm*>> own;
+  for (Candidate& candidate : candidates)
+    for (PenaltyTerm& term : candidate.terms)
+      if (has_weights(term) && term.is_of(parameter)) own.emplace_back(&candidate, &term);
+  for (size_t i = 0; i < own.size(); ++i)
+    for (size_t j = 0; j < own.size(); ++j) {
+      if (i == j || !(needs_sum(*own[i].first) || needs_sum(*own[j].first))) continue;
+      ScalarTerm both = *own[i].second->scalar;
+      const size_t parts = both.kinks.size() + own[j].second->scalar->kinks.size();
+      const bool squares = both.quadratic && own[j].second->scalar->quadratic;
+      add_to(both, *own[j].second->scalar);
+      if (both.kinks.size() < parts || squares) own[i].first->alone = own[j].first->alone = false;
+    }
+}
+
+// Gives the first of the parameter's terms that count as a sum all of it. Returns false, and what is
+// negative, where it is not 0 or more.
+std::optional<double> take_sum(std::vector<Candidate>& candidates, const std::string& parameter) {
+  std::vector<PenaltyTerm*> members;
+  for (Candidate& candidate : candidates)
+    for (PenaltyTerm& term : candidate.terms)
+      if (!candidate.alone && has_weights(term) && term.is_of(parameter)) members.push_back(&term);
+  if (members.empty()) return std::nullopt;
+  ScalarTerm sum;
+  for (const PenaltyTerm* member : members) add_to(sum, *member->scalar);
+  sum = settled_term(sum);
+  ScalarTerm bent = sum;
+  bool constant = true;
+  const std::vector<Value*> all = bends(bent);
+  for (Value* bend : all) {
+    const std::optional<double> negative = negative_element(*bend);
+    if (negative && !is_rounding(*negative, sum)) return negative;
+    if (negative) *bend = settled(maximum(*bend, 0));
+    constant = constant && constant_value(*bend);
+    if (!constant_value(*bend)) *bend = build("require_nonnegative", {Operand(*bend, members[0]->where)});
+  }
+  for (ScalarTerm::Kink& kink : bent.kinks)
+    if (kink.below) kink.below = kink.above - kink.below;
+  for (PenaltyTerm* member : members) member->scalar = ScalarTerm{};
+  members[0]->scalar = settled_term(bent);
+  const bool one_place = bent.kinks.size() + (bent.quadratic ? 1 : 0) == 1;
+  if (!constant || !one_place) return std::nullopt;
+  for (PenaltyTerm* member : members) member->text.clear();
+  describe(*members[0], parameter);
+  return std::nullopt;
+}
+
+// Checks the candidates' coefficients, those that count as a sum together. What is concave by itself, and an
+// op that is common in models, is refused.
+void check_coefficients(std::vector<Candidate>& candidates, const Dependence& depends,
+                        const std::vector<Value>& parameters,
+                        const std::function<void(const Candidate&)>& refuse_concave) {
+  for (Value parameter : parameters) mark_sums(candidates, parameter.name());
+  const auto is_concave = [&](const Candidate& candidate) {
+    return negative_element(candidate.adjoint) &&
+           candidate.node.graph().node(candidate.node.node()).op->penalty->everyday;
+  };
+  std::erase_if(candidates, [&](const Candidate& candidate) {
+    const bool concave = candidate.alone && is_concave(candidate);
+    if (concave) refuse_concave(candidate);
+    return concave;
+  });
+  for (Candidate& candidate : candidates) {
+    const bool judged = !candidate.alone || candidate.terms.empty() || !candidate.terms[0].scalar;
+    if (!judged) candidate.terms = terms_of(candidate.node, candidate.adjoint, depends, parameters, true);
+  }
+  for (Value parameter : parameters)
+    while (const std::optional<double> negative = take_sum(candidates, parameter.name())) {
+      const auto concave =
+          std::find_if(candidates.begin(), candidates.end(), [&](const Candidate& candidate) {
+            return !candidate.alone && is_concave(candidate) &&
+                   std::any_of(candidate.terms.begin(), candidate.terms.end(),
+                               [&](const PenaltyTerm& term) { return term.is_of(parameter.name()); });
+          });
+      if (concave == candidates.end())
+        throw UserError(fmt::format(
+            "L104: the coefficients on '{}' add up to a bend of {:.6g}; penalties need sums of 0 or more",
+            parameter.name(), *negative));
+      refuse_concave(*concave);
+      candidates.erase(concave);
+    }
+}
+
+}  // namespace
+
+PenaltySplit split_penalties(Value loss, const std::vector<Value>& parameters, SmoothTerms smooth_terms,
+                             Sums sums) {
+  Graph& graph = loss.graph();
+  const Dependence depends = dependence(loss, parameters);
+  const Paths paths = paths_to(loss);
+  const std::vector<bool> plain = in_plain_terms(loss, depends.on_data);
+  const std::vector<bool> holds_penalty = over_penalties(graph, depends);
+
+  PenaltySplit split;
+  LeftTerms left(loss, depends, paths, plain);
+  const auto refuse = [&](int32_t id, const std::string& code, const std::string& reason,
+                          const std::string& advice) {
+    const Node& node = graph.node(id);
+    const bool silent = node.op->penalty->everyday && (!plain[id] || holds_penalty[id]);
+    if (!node.op->penalty->nonsmooth || silent || code.empty()) return;
+    split.refusals.push_back({code, node.op->name, reason, advice, node.where});
+    left.name(id);
+  };
+  std::vector<Value> nodes;
+  const Edge root{loss.node(), loss.output()};
+  const std::vector<bool> used = ancestors(graph, {&root, 1});
+  const std::vector<bool> smooth = left.refuse_smooth(split.refusals);
+  for (int32_t id = 0; id <= loss.node(); ++id) {
+    if (smooth[id]) continue;
+    if (!used[id] || !graph.node(id).op->penalty || !depends.on_parameters[id]) continue;
+    if (const auto refused = refused_by_place(id, depends, paths)) {
+      refuse(id, refused->code, refused->reason, refused->advice);
+    } else {
+      nodes.push_back({&graph, id});
+    }
+  }
+
+  const std::vector<Value> adjoints = gradient(loss, nodes, nodes);
+  const Dependence after = dependence(loss, parameters);  // the adjoints' nodes are there as well
+  std::vector<Candidate> candidates;
+  for (size_t i = 0; i < nodes.size(); ++i) {
+    const int32_t id = nodes[i].node(), adjoint = adjoints[i].node();
+    const Penalty& penalty = *graph.node(id).op->penalty;
+    if (after.on_random[adjoint]) {
+      refuse(id, "L111", "it is masked at random, so that the prox would be biased",
+             "penalise every element at every step");
+    } else if (after.on_trained[adjoint]) {
+      refuse(id, "L103", "its coefficient is itself trained, and would shrink to zero",
+             "make the coefficient a constant or a fed scalar, or wrap it in stop_gradient");
+    } else if (after.on_data[adjoint]) {
+      refuse(id, "L101", "its coefficient depends on the data",
+             "make the coefficient a constant or a fed scalar");
+    } else if (after.varying[adjoint]) {
+      refuse(id, "L105", "a comparison with parameters switches it on and off",
+             "add the penalty to the loss itself, or wrap the condition in stop_gradient");
+    } else if (penalty.everyday && !penalty.scalar && negative_element(adjoints[i])) {
+      refuse(id, "L112", concave_reason, concave_advice);
+    } else {
+      try {
+        candidates.push_back({nodes[i], adjoints[i], {}});
+        candidates.back().terms = terms_of(nodes[i], adjoints[i], after, parameters, !penalty.scalar);
+      } catch (const NotAView& why) {
+        candidates.pop_back();
+        refuse(id, why.code, why.reason, why.advice);
+      }
+    }
+  }
+  // An op that is common in models and concave by itself is no penalty.
+  check_coefficients(candidates, after, parameters, [&](const Candidate& candidate) {
+    refuse(candidate.node.node(), "L112", concave_reason, concave_advice);
+  });
+  for (const Candidate& candidate : candidates) {
+    left.name(candidate.node.node());
+    split.terms.insert(split.terms.end(), candidate.terms.begin(), candidate.terms.end());
+  }
+  if (sums == Sums::exact) refuse_inexact_sums(split);
+
+  if (smooth_terms == SmoothTerms::all) {
+    left.refuse_kinks(split.refusals);
+    return split;
+  }
+  // A node cut for one parameter is cut for all it shows, so smooth terms stay only where every parameter
+  // they show has a kink from another term.
+  std::set<std::string> kinked;
+  for (const PenaltyTerm& term : split.terms)
+    if (term.penalty->nonsmooth) kinked.insert(term.parameters.begin(), term.parameters.end());
+  std::set<int32_t> keep_gradient;
+  for (const PenaltyTerm& term : split.terms)
+    if (!std::all_of(term.parameters.begin(), term.parameters.end(),
+                     [&](const std::string& parameter) { return kinked.contains(parameter); })) {
+      keep_gradient.insert(term.node.node());
+      if (!term.text.empty()) split.smooth.push_back({term.parameters.front(), term.text, term.where});
+    }
+  std::erase_if(split.terms,
+                [&](const PenaltyTerm& term) { return keep_gradient.contains(term.node.node()); });
+  left.report(split);
+  return split;
+}
+
+}  // namespace lariat

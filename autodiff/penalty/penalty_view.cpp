@@ -1,0 +1,498 @@
+#include "autodiff/penalty/penalty_view.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <unordered_map>
+#include <unordered_set>
+
+#include "autodiff/gradient.hpp"
+#include "autodiff/penalty/loss_terms.hpp"
+#include "graph/base/error.hpp"
+#include "graph/exec/constants.hpp"
+#include "graph/program/program.hpp"
+#include "ops/ops.hpp"
+
+namespace lariat {
+
+namespace {
+
+// What `sources` reach without passing a node that `stops`.
+std::vector<bool> reached_past(const Graph& graph, const std::vector<int32_t>& sources,
+                               bool (*stops)(const Traits&)) {
+  std::vector<bool> reached(graph.size());
+  for (int32_t id : sources) reached[id] = true;
+  for (int32_t id = 0; id < graph.size(); ++id) {
+    const Node& node = graph.node(id);
+    if (stops(node.op->traits) || node.op->traits.shape_only) continue;
+    for (const Edge& edge : node.inputs)
+      if (reached[edge.node]) reached[id] = true;
+  }
+  return reached;
+}
+
+// The nodes that a value depends on, itself included, in the order of the graph. Only they are looked at:
+// there are as many calls as terms, in graphs of any size.
+std::vector<int32_t> nodes_behind(Value value) {
+  const Graph& graph = value.graph();
+  std::vector<int32_t> nodes{value.node()};
+  std::unordered_set<int32_t> seen{value.node()};
+  for (size_t i = 0; i < nodes.size(); ++i)
+    for (const Edge& edge : graph.node(nodes[i]).inputs)
+      if (seen.insert(edge.node).second) nodes.push_back(edge.node);
+  std::sort(nodes.begin(), nodes.end());
+  return nodes;
+}
+
+const NotAView detached{"L106", "its argument is under stop_gradient, so its gradient is zero by design",
+                        "penalise the parameter itself"};
+
+// How a node shows parameters: by a selection of its inputs' elements, or by one input, scaled and shifted.
+struct Link {
+  bool is_selection;
+  std::vector<bool> shows;  // which inputs
+  size_t input = 0;         // the one that is scaled
+};
+
+Link link_of(const Graph& graph, int32_t id, const Dependence& depends) {
+  const Node& node = graph.node(id);
+  Link link{node.op->traits.selection, {}};
+  for (const Edge& edge : node.inputs) link.shows.push_back(depends.attached[edge.node]);
+  if (std::none_of(link.shows.begin(), link.shows.end(), [](bool shows) { return shows; })) throw detached;
+  if (link.is_selection) return link;
+  link.input = std::find(link.shows.begin(), link.shows.end(), true) - link.shows.begin();
+  const Traits& traits = node.op->traits;
+  const bool scales = traits.elementwise && std::count(link.shows.begin(), link.shows.end(), true) == 1 &&
+                      traits.is_linear(link.input) && node.op->vjp;
+  if (!scales)
+    throw NotAView{"L102", fmt::format("its argument mixes elements of parameters ('{}')", node.op->name),
+                   "penalise each parameter element by element"};
+  return link;
+}
+
+// The parameters are where a view ends. Throws where it may not.
+bool ends_at(const Node& node, int32_t id, const std::vector<Value>& trained) {
+  if (node.op->traits.source == SourceKind::parameter) {
+    if (std::none_of(trained.begin(), trained.end(), [&](Value p) { return p.node() == id; }))
+      throw NotAView{"L109", fmt::format("'{}' is not trained by this optimizer", node.name),
+                     "drop the term, or train the parameter"};
+    return true;
+  }
+  if (node.op->traits.stops_gradient) throw detached;
+  return false;
+}
+
+// A node once more, with other inputs.
+Value rebuilt(Graph& graph, const Node& node, const std::vector<Value>& inputs, int32_t output) {
+  const Value again = graph.add(*node.op, inputs, node.attributes, node.name, node.where);
+  return {&graph, again.node(), output};
+}
+
+bool is_uniform(Value value) { return !value || value.rank() == 0; }
+
+// Weights add up where a selection shows an element twice; its places must then be the same.
+ScalarTerm through_selection(const ScalarTerm& term, const std::function<Value(Value)>& back,
+                             Value argument) {
+  std::optional<Tensor> times;
+  const auto shown = [&]() -> const Tensor& {
+    if (!times) {
+      const std::optional<Tensor> counted = constant_value(back(ones_like(argument)));
+      if (!counted && !is_known(argument.shape()))
+        throw NotAView{
+            "L102",
+            fmt::format("its argument is {}: it shifts or bounds elements that it repeats as often "
+                        "as the data say",
+                        text(argument.shape())),
+            "shift and bound the parameter before it is repeated"};
+      if (!counted)
+        throw NotAView{"L102", "its argument picks elements of parameters by numbers that are not constants",
+                       "pick them by constants"};
+      times = *counted;
+    }
+    return *times;
+  };
+  const auto place = [&](Value at) {
+    if (is_uniform(at)) return at;
+    for (int64_t i = 0; i < shown().count(); ++i)
+      if (shown().at(i) > 1)
+        throw NotAView{"L102", "its argument shows an element of a parameter twice, with different shifts",
+                       "write one term for each shift"};
+    return back(at);
+  };
+  const auto weight = [&](Value value) {
+    return value ? back(value.shape() == argument.shape() ? value : broadcast_to(value, argument.shape()))
+                 : value;
+  };
+  ScalarTerm result{weight(term.quadratic), {}, {}, {}};
+  for (const ScalarTerm::Kink& kink : term.kinks)
+    result.kinks.push_back({place(kink.at), weight(kink.below), weight(kink.above)});
+  if (term.low || term.high) {
+    const Value covered = argument.graph().constant(shown());
+    const auto limit = [&](Value value, double none) {
+      if (!value) return value;
+      const Value limit = is_uniform(value) ? value : place(value);
+      return where(greater(covered, 0), limit, none);
+    };
+    result.low = limit(term.low, -std::numeric_limits<double>::infinity());
+    result.high = limit(term.high, std::numeric_limits<double>::infinity());
+  }
+  return result;
+}
+
+// φ(c·w + s): places move by −s and are divided by c; slopes are multiplied by c, and change sides where c is
+// negative.
+ScalarTerm through_scale(const ScalarTerm& term, Value factor, Value shift) {
+  const std::optional<double> number = uniform_value(factor);
+  const bool negative = number && *number < 0, positive = number && *number > 0;
+  const auto place = [&](Value at, bool always) {
+    if (!at && !shift && !always) return Value();
+    Value moved = at ? at : zeros_like(factor);
+    if (shift) moved = moved - shift;
+    if (number && *number == 1) return moved;
+    return positive || negative ? moved / factor : where(equal(factor, 0), 0, moved / factor);
+  };
+  ScalarTerm result;
+  if (term.quadratic) {
+    if (shift)
+      throw NotAView{"L102", "a square around another point than 0 is part of the smooth loss", "leave it"};
+    result.quadratic = term.quadratic * square(factor);
+  }
+  for (const ScalarTerm::Kink& kink : term.kinks) {
+    ScalarTerm::Kink next{place(kink.at, false), {}, {}};
+    if (!kink.below) {
+      next.above = kink.above * abs(factor);
+    } else {
+      const Value one = kink.below * factor, other = kink.above * factor;
+      next.below = positive ? one : negative ? other : minimum(one, other);
+      next.above = positive ? other : negative ? one : maximum(one, other);
+    }
+    result.kinks.push_back(next);
+  }
+  if (term.low || term.high) {
+    if (!positive && !negative)
+      throw NotAView{"L102", "a bound holds for elements that are scaled by different numbers",
+                     "bound the parameter itself"};
+    result.low = negative ? term.high : term.low;
+    result.high = negative ? term.low : term.high;
+    if (result.low) result.low = place(result.low, true);
+    if (result.high) result.high = place(result.high, true);
+  }
+  return result;
+}
+
+// Whether kinks stand at the same place.
+bool is_same_place(Value a, Value b) {
+  const auto is_zero = [](Value value) { return !value || uniform_value(value) == 0.0; };
+  if (is_zero(a) || is_zero(b)) return is_zero(a) && is_zero(b);
+  if (is_same(a, b)) return true;
+  const std::optional<Tensor> one = constant_value(a), other = constant_value(b);
+  return one && other && same_bits(*one, *other);
+}
+
+}  // namespace
+
+void add_to(ScalarTerm& sum, const ScalarTerm& more) {
+  if (more.quadratic) sum.quadratic = sum.quadratic ? sum.quadratic + more.quadratic : more.quadratic;
+  for (const ScalarTerm::Kink& kink : more.kinks) {
+    const auto known = std::find_if(sum.kinks.begin(), sum.kinks.end(), [&](const ScalarTerm::Kink& other) {
+      return is_same_place(other.at, kink.at);
+    });
+    if (known == sum.kinks.end()) {
+      sum.kinks.push_back(kink);
+      continue;
+    }
+    if (known->below || kink.below)
+      known->below = (known->below ? known->below : -known->above) + (kink.below ? kink.below : -kink.above);
+    known->above = known->above + kink.above;
+  }
+  if (more.low) sum.low = sum.low ? maximum(sum.low, more.low) : more.low;
+  if (more.high) sum.high = sum.high ? minimum(sum.high, more.high) : more.high;
+}
+
+Dependence dependence(Value loss, const std::vector<Value>& parameters) {
+  const Graph& graph = loss.graph();
+  const std::vector<int32_t> data = data_inputs(loss);
+  std::vector<int32_t> random, all, trained;
+  for (int32_t id = 0; id < graph.size(); ++id) {
+    const Node& node = graph.node(id);
+    if (node.op->traits.source == SourceKind::state && node.name == random_state_name) random.push_back(id);
+    if (node.op->traits.source == SourceKind::parameter) all.push_back(id);
+  }
+  for (Value parameter : parameters) trained.push_back(parameter.node());
+  const auto stops = [](const Traits& traits) { return traits.stops_gradient; };
+  const auto detaches = [](const Traits& traits) { return traits.stops_gradient && traits.is_linear(0); };
+  return {dependents(graph, data),
+          dependents(graph, random),
+          dependents(graph, all),
+          reached_past(graph, all, stops),
+          reached_past(graph, trained, stops),
+          reached_past(graph, trained, detaches)};
+}
+
+std::optional<Tensor> constant_value(Value value) {
+  const Graph& graph = value.graph();
+  if (graph.node(value.node()).op->traits.source == SourceKind::constant)
+    return graph.node(value.node()).attributes.get<Tensor>("value");
+  const std::vector<int32_t> nodes = nodes_behind(value);
+  for (int32_t id : nodes) {
+    const Node& node = graph.node(id);
+    const SourceKind kind = node.op->traits.source;
+    if (kind != SourceKind::none && kind != SourceKind::constant) return std::nullopt;
+    for (const TensorType& type : node.outputs)
+      if (!is_known(type.shape)) return std::nullopt;  // it counts examples, say
+  }
+  Graph alone;
+  std::unordered_map<int32_t, int32_t> copies;
+  for (int32_t id : nodes) {
+    const Node& node = graph.node(id);
+    std::vector<Value> inputs;
+    for (const Edge& edge : node.inputs) inputs.push_back({&alone, copies.at(edge.node), edge.output});
+    copies[id] = alone.add(*node.op, inputs, node.attributes, node.name, node.where).node();
+  }
+  alone.output("value", {&alone, copies.at(value.node()), value.output()});
+  return evaluate_constant(alone)[0];
+}
+
+std::optional<double> uniform_value(Value value) {
+  const std::optional<Tensor> constant = constant_value(value);
+  if (!constant || constant->count() == 0) return std::nullopt;
+  for (int64_t i = 1; i < constant->count(); ++i)
+    if (constant->at(i) != constant->at(0)) return std::nullopt;
+  return constant->at(0);
+}
+
+Value settled(Value value) {
+  const std::optional<Tensor> constant = constant_value(value);
+  if (!constant) return value;
+  const std::optional<double> number = uniform_value(value);
+  return value.graph().constant(number ? Tensor::scalar(*number, constant->dtype()) : *constant);
+}
+
+std::map<int32_t, ScalarTerm> carry_to_parameters(Value argument, const ScalarTerm& term,
+                                                  const Dependence& depends,
+                                                  const std::vector<Value>& trained) {
+  Graph& graph = argument.graph();
+  std::map<int32_t, ScalarTerm> found;
+  std::vector<std::pair<Value, ScalarTerm>> pending{{argument, term}};
+  while (!pending.empty()) {
+    const auto [value, carried] = pending.back();
+    pending.pop_back();
+    const Node node = graph.node(value.node());
+    if (ends_at(node, value.node(), trained)) {
+      add_to(found[value.node()], carried);
+      continue;
+    }
+    const Link link = link_of(graph, value.node(), depends);
+    const auto vjp = [&, value = value](Value adjoint) {
+      std::vector<Value> adjoints(node.outputs.size());
+      adjoints[value.output()] = adjoint;
+      return node.op->vjp(GradContext(graph, value.node(), adjoints, link.shows));
+    };
+    if (link.is_selection) {
+      for (size_t i = 0; i < link.shows.size(); ++i) {
+        if (!link.shows[i] || !vjp(ones_like(value))[i]) continue;
+        pending.push_back(
+            {graph.value(node.inputs[i]), through_selection(
+                                              carried, [&](Value v) { return vjp(v)[i]; }, value)});
+      }
+      continue;
+    }
+    const Value input = graph.value(node.inputs[link.input]);
+    const Value factor = vjp(ones_like(value))[link.input];
+    Value shift;
+    // a·w + b is linear in all of its inputs, but not without them.
+    const bool shifts = node.op->traits.additive || (node.inputs.size() > 2 && node.op->traits.is_linear(0));
+    if (shifts && node.inputs.size() > 1) {
+      std::vector<Value> others;
+      for (const Edge& edge : node.inputs) others.push_back(graph.value(edge));
+      others[link.input] = zeros_like(input);
+      shift = settled(rebuilt(graph, node, others, value.output()));
+      if (uniform_value(shift) == 0.0) shift = {};
+    }
+    ScalarTerm scaled = through_scale(carried, settled(factor), shift);
+    if (input.type() != value.type())
+      scaled = through_selection(
+          scaled, [&](Value v) { return sum_to(v, input.shape()); }, value);
+    pending.push_back({input, scaled});
+  }
+  return found;
+}
+
+std::vector<int32_t> shown_parameters(Value argument, const Dependence& depends,
+                                      const std::vector<Value>& trained) {
+  const Graph& graph = argument.graph();
+  std::vector<int32_t> found, pending{argument.node()};
+  std::vector<bool> seen(graph.size());
+  while (!pending.empty()) {
+    const int32_t id = pending.back();
+    pending.pop_back();
+    if (seen[id]) continue;
+    seen[id] = true;
+    if (ends_at(graph.node(id), id, trained)) {
+      found.push_back(id);
+      continue;
+    }
+    const Link link = link_of(graph, id, depends);
+    for (size_t i = 0; i < link.shows.size(); ++i)
+      if (link.shows[i]) pending.push_back(graph.node(id).inputs[i].node);
+  }
+  std::sort(found.begin(), found.end());
+  return found;
+}
+
+Value substitute(Value value, const std::map<int32_t, Value>& replaced, Shifts shifts) {
+  Graph& graph = value.graph();
+  std::map<int32_t, Value> again = replaced;  // output 0 of each node that is built once more
+  const auto now = [&](Edge edge) {
+    const auto found = again.find(edge.node);
+    return found == again.end() ? graph.value(edge)
+                                : Value(&graph, found->second.node(),
+                                        replaced.contains(edge.node) ? found->second.output() : edge.output);
+  };
+  for (int32_t id : nodes_behind(value)) {
+    const Node node = graph.node(id);
+    if (replaced.contains(id) || node.op->traits.shape_only ||
+        std::none_of(node.inputs.begin(), node.inputs.end(),
+                     [&](const Edge& edge) { return again.contains(edge.node); }))
+      continue;
+    const bool shifting =
+        shifts == Shifts::dropped && (node.op->traits.additive || node.op->traits.selection);
+    std::vector<Value> inputs;
+    for (const Edge& edge : node.inputs) {
+      const Value input = now(edge);
+      inputs.push_back(shifting && !again.contains(edge.node) && is_float(input.dtype()) ? zeros_like(input)
+                                                                                         : input);
+    }
+    again[id] = rebuilt(graph, node, inputs, 0);
+  }
+  return now({value.node(), value.output()});
+}
+
+std::optional<Coefficient> coefficient_of(Value value) {
+  if (const std::optional<double> number = uniform_value(value)) return Coefficient{*number, ""};
+  Graph& graph = value.graph();
+  Value input;
+  for (int32_t id : nodes_behind(value)) {
+    const SourceKind kind = graph.node(id).op->traits.source;
+    if (kind == SourceKind::none || kind == SourceKind::constant) continue;
+    if (kind != SourceKind::input || input || !graph.node(id).outputs[0].shape.empty()) return std::nullopt;
+    input = {&graph, id};
+  }
+  if (!input) return std::nullopt;
+  const auto at = [&](double number) {
+    return uniform_value(substitute(value, {{input.node(), graph.constant(number, input.dtype())}}));
+  };
+  const std::optional<double> one = at(1), two = at(2);
+  if (!one || !two || *two != 2 * *one) return std::nullopt;
+  return Coefficient{*one, input.name()};
+}
+
+AffineView::AffineView(Value argument, std::vector<Value> shown)
+    : argument(argument), parameters(std::move(shown)) {
+  std::map<std::string, Value> zero, one;
+  for (Value parameter : parameters) {
+    zero[parameter.name()] = zeros_like(parameter);
+    one[parameter.name()] = ones_like(parameter);
+  }
+  shift = settled(at(zero));
+  shifted = uniform_value(shift) != 0.0;
+  factor = settled(linear_part(one));
+  scaled = uniform_value(factor) != 1.0;
+  const std::optional<Tensor> constant = constant_value(factor);
+  may_be_zero_ = !constant;
+  for (int64_t i = 0; constant && i < constant->count(); ++i) may_be_zero_ |= constant->at(i) == 0;
+}
+
+Value AffineView::at(const std::map<std::string, Value>& values) const {
+  std::map<int32_t, Value> replaced;
+  for (Value parameter : parameters) {
+    const Value value = values.at(parameter.name());
+    replaced[parameter.node()] = value.rank() == 0 ? broadcast_to(value, parameter.shape()) : value;
+  }
+  return substitute(argument, replaced);
+}
+
+Value AffineView::linear_part(const std::map<std::string, Value>& values) const {
+  std::map<int32_t, Value> replaced, zeros;
+  for (Value parameter : parameters) {
+    const auto found = values.find(parameter.name());
+    const Value zero = zeros_like(parameter);
+    const Value value = found == values.end() ? zero : found->second;
+    replaced[parameter.node()] = value.rank() == 0 ? broadcast_to(value, parameter.shape()) : value;
+    zeros[parameter.node()] = zero;
+  }
+  const Value linear = substitute(argument, replaced, Shifts::dropped);
+  // What a condition switches to, say, is a shift as well.
+  const Value rest = settled(substitute(argument, zeros, Shifts::dropped));
+  return uniform_value(rest) == 0.0 ? linear : linear - rest;
+}
+
+Value AffineView::over(Value x, Value divisor) const {
+  if (!scaled) return x;
+  return may_be_zero_ ? where(equal(factor, 0), 0, x / divisor) : x / divisor;
+}
+Value AffineView::over_factor(Value x) const { return over(x, factor); }
+Value AffineView::over_squared_factor(Value x) const { return over(x, square(factor)); }
+
+std::vector<Value> AffineView::adjoint(Value x) const {
+  return gradient(sum(argument * stop_gradient(x)), parameters);
+}
+
+void AffineView::put_back(Value of_argument, std::map<std::string, Value>& values) const {
+  const std::vector<Value> returned = adjoint(of_argument);
+  const std::vector<Value> covered = adjoint(over_factor(ones_like(argument)));
+  for (size_t i = 0; i < parameters.size(); ++i) {
+    Value& value = values.at(parameters[i].name());
+    const Value shows = settled(covered[i]);
+    value = uniform_value(shows) == 1.0 ? returned[i] : where(greater(shows, 0.5), returned[i], value);
+  }
+}
+
+std::vector<int64_t> shown_elements(Value argument, std::span<const int32_t> parameters) {
+  const Graph& graph = argument.graph();
+  // The same selections of numbers instead of elements; what scales and shifts leaves them as they are.
+  Graph numbers;
+  std::map<int32_t, Value> made;
+  int64_t next = 1;
+  for (int32_t id : parameters) {
+    Tensor own(f64, evaluate(graph.node(id).outputs[0].shape, {}));
+    for (double& number : own.values<double>()) number = static_cast<double>(next++);
+    made[id] = numbers.constant(own);
+  }
+  const std::vector<bool> shows = dependents(graph, {parameters.begin(), parameters.end()});
+  const Edge root{argument.node(), argument.output()};
+  const std::vector<bool> live = ancestors(graph, {&root, 1});
+  GraphCopy copy(graph, numbers);
+  for (int32_t id = 0; id <= root.node; ++id) {
+    if (!live[id]) continue;
+    const Node& node = graph.node(id);
+    if (made.contains(id)) {
+      copy.replace(id, {made[id]});
+    } else if (!shows[id]) {
+      copy.copy(id);
+    } else if (node.op->name == "cast") {
+      copy.replace(id, copy.inputs(id));  // f32 has too few numbers
+    } else if (node.op->traits.selection) {
+      std::vector<Value> inputs = copy.inputs(id);
+      for (size_t i = 0; i < inputs.size(); ++i)
+        if (!shows[node.inputs[i].node] && is_float(inputs[i].dtype()))
+          inputs[i] = cast(zeros_like(inputs[i]), f64);
+      const Value first = numbers.add(*node.op, inputs, node.attributes, node.name, node.where);
+      std::vector<Value> outputs;
+      for (size_t o = 0; o < node.outputs.size(); ++o)
+        outputs.push_back({&numbers, first.node(), static_cast<int32_t>(o)});
+      copy.replace(id, outputs);
+    } else {
+      for (size_t i = 0; i < node.inputs.size(); ++i)
+        if (shows[node.inputs[i].node])
+          copy.replace(id, {broadcast_to(copy.inputs(id)[i], node.outputs[0].shape)});
+    }
+  }
+  numbers.output("elements", copy(argument));
+  const Tensor result = evaluate_constant(numbers)[0];
+  std::vector<int64_t> elements;
+  for (double number : result.values<double>()) elements.push_back(static_cast<int64_t>(number));
+  return elements;
+}
+
+}  // namespace lariat

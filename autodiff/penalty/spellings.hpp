@@ -1,0 +1,38 @@
+#pragma once
+
+#include "autodiff/penalty/element_functions.hpp"
+#include "autodiff/penalty/signs.hpp"
+#include "graph/passes/rewrite.hpp"
+
+namespace lariat {
+
+/// What the rules know of the graph that they write to.
+struct Spellings {
+  explicit Spellings(Graph& graph) : functions(graph), signs(graph) {}
+
+  ElementFunctions functions;
+  Signs signs;
+  /// Whether the node that is looked at is part of a term of parameters alone that the loss adds up.
+  bool in_plain_term = false;
+};
+
+/// Roots of sums of squares, of their maxima, and norms of norms.
+std::vector<Rule> norm_rules(Spellings& spellings);
+
+/// x and a number above 0, where the value is |x| times it.
+struct ScaledAbs {
+  Value x;
+  double factor;
+};
+std::optional<ScaledAbs> scaled_abs(Value value);
+
+inline Value input_of(Value value, size_t index) { return value.graph().value(node_of(value).inputs[index]); }
+inline bool is_op(Value value, std::string_view name) { return node_of(value).op->name == name; }
+inline Operand at(Value value, Value root) { return {value, node_of(root).where}; }
+
+/// `loss` with the arguments of its penalties as views of parameters, where they are products with constant
+/// matrices or sums that come to one: one element of one parameter each. |differences| of elements become
+/// total variations, and total variations of the same elements one.
+Value with_plain_arguments(Value loss);
+
+}  // namespace lariat

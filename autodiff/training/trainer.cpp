@@ -1,0 +1,511 @@
+#include "autodiff/training/trainer.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <iostream>
+#include <ostream>
+#include <set>
+
+#include "autodiff/gradient.hpp"
+#include "autodiff/penalty/combination.hpp"
+#include "autodiff/penalty/proximal.hpp"
+#include "autodiff/penalty/settling.hpp"
+#include "autodiff/trained_parameters.hpp"
+#include "autodiff/training/clipping.hpp"
+#include "autodiff/training/collapse.hpp"
+#include "autodiff/training/divergence.hpp"
+#include "graph/base/error.hpp"
+#include "graph/passes/fuse_recurrent.hpp"
+#include "graph/passes/to_inference.hpp"
+#include "graph/program/program.hpp"
+#include "ops/ops.hpp"
+
+namespace lariat {
+
+// What is known of a loss once it is split.
+struct LossAnalysis {
+  RewriteReport report;
+  std::vector<PenalisedParameter> made_zero;
+  StepParts parts;
+};
+
+namespace {
+
+constexpr const char* learning_rate_input = "trainer/learning_rate";
+constexpr const char* settle_input = "trainer/settle";
+
+// Where it is switched on, zeros settle.
+void settle(std::map<std::string, Value>& updates, const std::vector<Value>& parameters,
+            const std::vector<PenaltyTerm>& terms) {
+  std::map<std::string, Value> present;
+  for (const Value parameter : parameters) present[parameter.name()] = parameter;
+  for (const auto& [name, elements] : settling_zeros(present, updates, terms)) {
+    Graph& graph = elements.graph();
+    Value on = graph.find_source(settle_input);
+    if (!on) on = graph.input(settle_input, {}, f64);
+    Value& next = updates.at(name);
+    next = where(cast(on, next.dtype()) * elements, 0, next);
+  }
+}
+
+// The graph of loss, metrics and updates with its recurrences joined: the backward pass follows the form of
+// the forward one.
+std::unique_ptr<Graph> joined_recurrences(Value loss, const TrainerOptions& options) {
+  Graph copied;
+  GraphCopy copy(loss.graph(), copied);
+  for (int32_t id = 0; id < loss.graph().size(); ++id) copy.copy(id);
+  copied.output("loss", copy(loss));
+  for (const auto& [name, value] : options.metrics) {
+    if (&value.graph() != &loss.graph())
+      throw UserError(fmt::format("the metric '{}' belongs to another graph than the loss", name));
+    if (value.rank() != 0)
+      throw UserError(fmt::format("the metric '{}' is {}; a metric is a scalar, such as a mean", name,
+                                  text(value.type())));
+    copied.output("metric/" + name, copy(value));
+  }
+  for (const Output& output : loss.graph().outputs())
+    if (output.is_update) copied.update(output.name, copy(output.value));
+  auto joined = std::make_unique<Graph>();
+  fuse_recurrent(copied, *joined);
+  return joined;
+}
+
+// Σ weight·elements; one number that weighs all of them does so once, and the sum is the one that the loss
+// has.
+Value weighted_sum(Value weight, Value elements) {
+  Graph& graph = weight.graph();
+  const Node& node = graph.node(weight.node());
+  if (node.op->name == "broadcast_to")
+    if (const Value one = graph.value(node.inputs[0]); element_count(one.shape()) == Dim(1))
+      return reshape(one, {}) * sum(elements);
+  return sum(weight * elements);
+}
+
+// The trainer's own inputs and states stand beside those of the loss.
+void refuse_reserved_names(const Graph& graph) {
+  for (int32_t id = 0; id < graph.size(); ++id) {
+    const Node& node = graph.node(id);
+    const SourceKind kind = node.op->traits.source;
+    if (kind == SourceKind::none || kind == SourceKind::constant) continue;
+    const auto begins = [&](const char* start) { return node.name.starts_with(start); };
+    if (node.name == "step" || begins("trainer/") || begins("optimizer/") || begins("certificate/"))
+      throw UserError(place_of(node) +
+                      "the name is one that a trainer keeps for itself, as are 'step', 'trainer/…', "
+                      "'optimizer/…' and 'certificate/…'; choose another");
+  }
+}
+
+// The addends of the loss that must be finite before anything moves. Left out is what may be infinite while
+// weights are outside a bound, and what depends on parameters alone through a penalty: that is summed in the
+// loop that updates them.
+std::vector<Value> guarded_addends(Value loss) {
+  Graph& graph = loss.graph();
+  std::vector<int32_t> data;
+  for (int32_t id = 0; id < graph.size(); ++id)
+    if (graph.node(id).op->traits.source == SourceKind::input && !graph.node(id).outputs[0].shape.empty())
+      data.push_back(id);
+  const std::vector<bool> of_data = dependents(graph, data);
+  std::vector<Value> result, open{loss};
+  while (!open.empty()) {
+    const Value value = open.back();
+    open.pop_back();
+    const Node& node = graph.node(value.node());
+    if (node.op->traits.additive && node.op->traits.elementwise) {
+      for (const Edge& edge : node.inputs) open.push_back(graph.value(edge));
+      continue;
+    }
+    const Edge root{value.node(), value.output()};
+    const std::vector<bool> parts = ancestors(graph, {&root, 1});
+    bool left_out = false;
+    for (int32_t id = 0; id < graph.size() && !left_out; ++id) {
+      const auto& penalty = graph.node(id).op->penalty;
+      if (!parts[id] || of_data[id] || !penalty) continue;
+      const bool is_bound =
+          penalty->scalar && (std::isfinite(penalty->scalar(graph.node(id).attributes).low) ||
+                              std::isfinite(penalty->scalar(graph.node(id).attributes).high));
+      left_out = is_bound || !of_data[value.node()];
+    }
+    if (!left_out) result.push_back(value);
+  }
+  return result;
+}
+
+// Loss and metrics as they are written, then everything that moves the state. For a rehearsal, penalties that
+// make zeros are times a factor, and the sizes of gradients are put out.
+std::unique_ptr<Graph> training_step(Value written, const Optimizer& optimizer, const TrainerOptions& options,
+                                     LossAnalysis& analysis, bool rehearsal = false) {
+  StepParts& parts = analysis.parts;
+  auto step = std::make_unique<Graph>();
+  GraphCopy copy(written.graph(), *step);
+  for (int32_t id = 0; id < written.graph().size(); ++id) copy.copy(id);
+  const Value reported = copy(written);
+  step->output("loss", reported);
+  std::vector<Operand> guarded{step->input(learning_rate_input, {}, f64)};
+  for (Value addend : guarded_addends(reported)) guarded.push_back(addend);
+  parts.loss_parts = guarded.size() - 1;
+  Value rate;
+  if (!options.check_finite) rate = guarded.size() > 1 ? build("guard", guarded) : guarded[0].value;
+
+  std::vector<Value> parameters = trained_parameters(reported, options.parameters);
+  Value loss = reported;
+  PenaltySplit split;
+  if (options.rewrite) {
+    loss = canonicalize_penalties(written, *step);
+    split = split_penalties(loss, parameters);
+    analysis.report = make_report(split, optimizer.metric);
+    analysis.made_zero = parameters_made_zero(parameters, split.terms);
+  } else {
+    analysis.report.note = "the proximal rewrite is switched off: penalties keep their subgradients";
+  }
+  std::vector<Value> cut;
+  std::set<int32_t> seen;
+  bool structured = false;
+  for (const PenaltyTerm& term : split.terms) {
+    if (seen.insert(term.node.node()).second) cut.push_back(term.node);
+    structured = structured || !term.scalar;
+  }
+
+  std::vector<Value> wanted = parameters;
+  wanted.insert(wanted.end(), cut.begin(), cut.end());
+  parts.forward_end = step->size();
+  const std::vector<Value> gradients = gradient(loss, wanted, cut, &parts.gradient_of);
+  parts.backward_end = step->size();
+  Value penalty;
+  for (size_t i = 0; i < cut.size(); ++i) {
+    const Value part = weighted_sum(gradients[parameters.size() + i], cut[i]);
+    penalty = penalty ? penalty + part : part;
+  }
+  if (penalty) step->output("penalty", penalty);
+
+  if (rehearsal) {
+    scale_kinks(split.terms, step->input(Rehearsal::factor, {}, f64));
+    for (size_t i = 0; i < parameters.size(); ++i)
+      step->output(Rehearsal::gradient_output(parameters[i].name()), norm_inf(gradients[i]));
+  }
+
+  std::vector<bool> scalar_metric;
+  for (Value parameter : parameters)
+    scalar_metric.push_back(structured && needs_scalar_metric(split.terms, parameter.name()));
+  const std::vector<ClippedGradient> smooth =
+      clip_gradients({gradients.begin(), gradients.begin() + static_cast<int64_t>(parameters.size())},
+                     scalar_metric, options);
+  if (options.check_finite) {
+    for (size_t i = 0; i < parameters.size(); ++i) {
+      guarded.push_back(gradients[i]);
+      parts.guarded_gradients.push_back(parameters[i].name());
+    }
+    rate = build("guard", guarded);
+  }
+  const Value count = step->state("step", {}, init::zeros(), i32) + step->constant(1, i32);
+  step->update("step", count);
+  ProxPoints proposals;
+  for (size_t i = 0; i < parameters.size(); ++i) {
+    const DType dtype = parameters[i].dtype();
+    UpdateContext context(*step, parameters[i], smooth[i].gradient, cast(rate, dtype), cast(count, dtype),
+                          scalar_metric[i]);
+    ProxPoint proposal = optimizer.propose(context);
+    if (smooth[i].factor) proposal.step = proposal.step * smooth[i].factor;
+    proposal.point = build("require_finite", {proposal.point}, {}, parameters[i].name());
+    proposals.emplace(parameters[i].name(), proposal);
+  }
+  std::map<std::string, Value> updates = proximal_updates(proposals, split.terms);
+  if (options.settle_from) settle(updates, parameters, split.terms);
+  for (const auto& [name, next] : updates) step->update(name, next);
+  if (const Value random = step->find_source(random_state_name))
+    step->update(std::string(random_state_name),
+                 random + step->constant(Tensor::of<int32_t>({3}, {0, 0, 1})));
+  for (const Output& output : written.graph().outputs()) {
+    if (output.is_update) step->update(output.name, copy(output.value));
+    if (!output.is_update && output.name != "loss" && !rehearsal)
+      step->output(output.name, copy(output.value));
+  }
+  return step;
+}
+
+// Sources that options name are taken from the trainer's own graph: the user's may be gone when they are next
+// needed.
+void rebind(TrainerOptions& options, Graph& own) {
+  const auto bind = [&](Value& value) {
+    if (const Value found = own.find_source(value.name())) value = found;
+  };
+  for (Value& parameter : options.parameters) bind(parameter);
+  for (auto& [input, schedule] : options.scheduled) bind(input);
+  for (auto& [input, value] : options.full_strength) bind(input);
+}
+
+}  // namespace
+
+struct Trainer::Implementation {
+  // A scalar input of the loss that follows a schedule.
+  struct Scheduled {
+    std::string name;
+    DType dtype;
+    Schedule schedule;
+  };
+
+  Optimizer optimizer;
+  TrainerOptions options;
+  LossAnalysis analysis;
+  std::unique_ptr<Graph> joined;
+  // The user's graph, which may be gone, and a copy with the same ids.
+  Value loss;
+  std::weak_ptr<const void> users_graph;
+  std::unique_ptr<Graph> written;
+  std::vector<Scheduled> scheduled;
+  std::unique_ptr<Graph> graph;
+  std::unique_ptr<Program> program;
+  std::unique_ptr<Executor> executor;
+  Store store;
+  std::map<std::vector<std::pair<int32_t, int32_t>>, std::unique_ptr<Program>> evaluations;
+  std::unique_ptr<Certifier> certifier;
+  std::optional<CollapseWatch> watch;
+  std::optional<int64_t> first_step;  // that was taken here
+
+  void copy_written() {
+    written = std::make_unique<Graph>();
+    copy_graph(loss.graph(), *written);
+  }
+
+  // A value of the user's graph in the copy. Nodes may have been added since that was made.
+  Value in_copy(Value value) {
+    if (!value) throw UserError("an empty Value was given to a trainer; build the value first");
+    if (&value.graph() != &loss.graph())
+      throw UserError("a value to evaluate belongs to another graph than the loss that is trained");
+    if (value.node() >= written->size() && !users_graph.expired()) copy_written();
+    if (value.node() >= written->size())
+      throw UserError("a value to evaluate was added to a graph that is gone; keep the graph");
+    return {written.get(), value.node(), value.output()};
+  }
+
+  // Names of sources do not change.
+  std::string name_of(Value value) {
+    return value && &value.graph() == &loss.graph() && users_graph.expired() ? in_copy(value).name()
+                                                                             : value.name();
+  }
+
+  Feeds named(std::initializer_list<std::pair<Value, Tensor>> feeds) {
+    Feeds result;
+    for (const auto& [value, tensor] : feeds) result.emplace(name_of(value), tensor);
+    return result;
+  }
+
+  Certifier& certifying() {
+    if (!certifier) {
+      const Value copied = in_copy(loss);
+      certifier = std::make_unique<Certifier>(copied, trained_parameters(copied, options.parameters));
+    }
+    return *certifier;
+  }
+
+  // The feeds with the loss's scheduled scalars.
+  Feeds with_scheduled(const Feeds& feeds, int64_t step) const {
+    Feeds all = feeds;
+    for (const auto& [name, dtype, schedule] : scheduled) {
+      const double value = schedule(step);
+      if (!std::isfinite(value))
+        throw UserError(
+            fmt::format("the schedule of '{}' gives {} at step {}; it must give numbers", name, value, step));
+      all.emplace(name, Tensor::scalar(value, dtype));
+    }
+    return all;
+  }
+
+  // The same with what a step takes besides.
+  Feeds step_feeds(const Feeds& feeds, int64_t step) const {
+    Feeds all = with_scheduled(feeds, step);
+    const double factor = options.schedule(step), rate = optimizer.learning_rate * factor;
+    if (!(rate >= 0 && std::isfinite(rate)))
+      throw UserError(
+          fmt::format("the learning rate is {} at step {}, where the schedule gives {} times {}; it must be "
+                      "a number of 0 or "
+                      "more",
+                      rate, step, factor, optimizer.learning_rate));
+    all.emplace(learning_rate_input, Tensor::scalar(rate, f64));
+    if (graph->source_id(settle_input) >= 0)
+      all.emplace(settle_input, Tensor::scalar(step >= *options.settle_from ? 1 : 0, f64));
+    return all;
+  }
+
+  // What a rehearsal is fed at each of its steps: the largest learning rate that was taken so far, or the
+  // optimizer's own, and penalties at full strength.
+  Feeds rehearsal_feeds(const Feeds& feeds) const {
+    const auto now = static_cast<int64_t>(store.get("step").item());
+    Feeds all = feeds;
+    for (const auto& [input, value] : options.full_strength)
+      all.emplace(input.name(), Tensor::scalar(value, input.dtype()));
+    all = with_scheduled(all, now);
+    double factor = 0;
+    constexpr int64_t looks = 64;
+    for (int64_t i = 0; first_step && i < looks; ++i)
+      factor = std::max(factor, options.schedule(*first_step + (now - *first_step) * i / looks));
+    if (factor == 0) factor = 1;
+    all.emplace(learning_rate_input, Tensor::scalar(optimizer.learning_rate * factor, f64));
+    return all;
+  }
+
+  Rehearsal rehearsal() {
+    const auto step = [this] {
+      auto inference = std::make_unique<Graph>();
+      to_inference(*joined, *inference);
+      TrainerOptions plain = options;
+      plain.settle_from.reset();
+      plain.metrics.clear();
+      LossAnalysis again;
+      return training_step(inference->find_output("loss"), optimizer, plain, again, true);
+    };
+    return {step, [this](const Feeds& feeds) { return rehearsal_feeds(feeds); }, options.seed,
+            executor.get()};
+  }
+
+  // The counters of steps and of random numbers: what a step that is ended may have moved on already, and its
+  // rerun needs as it was.
+  Store counters() const {
+    Store copy;
+    for (const std::string_view name : {std::string_view("step"), random_state_name})
+      if (const Tensor* tensor = store.find(name)) copy.set(std::string(name), tensor->clone());
+    return copy;
+  }
+
+  // What the checks within a step have found, in words.
+  std::string diverged(const Feeds& feeds, const Store& before, const std::string& seen) {
+    for (const auto& [name, tensor] : before)
+      std::memcpy(store.find(name)->view().data, tensor.view().data, tensor.bytes());
+    const int64_t step = static_cast<int64_t>(store.get("step").item()) + 1;
+    const std::string what = explain_divergence(*graph, analysis.parts, feeds, store);
+    if (!what.empty()) return fmt::format("diverged at step {}: {}", step, what);
+    return fmt::format(
+        "diverged at step {}: {}, which did not happen again with the weights that have not moved; train "
+        "with "
+        "check_finite (--check-finite) to see where",
+        step, seen);
+  }
+};
+
+void print_warning(const std::string& warning) { std::cerr << "lariat: " + warning + "\n"; }
+
+Trainer::Trainer(Value loss, const Optimizer& optimizer, TrainerOptions options)
+    : self_(std::make_unique<Implementation>()) {
+  if (!loss) throw UserError("the loss is an empty Value; build the loss first");
+  refuse_reserved_names(loss.graph());
+  self_->optimizer = optimizer;
+  self_->options = std::move(options);
+  self_->loss = loss;
+  self_->users_graph = loss.graph().lifetime();
+  self_->copy_written();
+  for (const auto& [input, schedule] : self_->options.scheduled)
+    self_->scheduled.push_back({input.name(), input.dtype(), schedule});
+  self_->joined = joined_recurrences(loss, self_->options);
+  rebind(self_->options, *self_->joined);
+  self_->graph =
+      training_step(self_->joined->find_output("loss"), optimizer, self_->options, self_->analysis);
+  self_->program = std::make_unique<Program>(
+      *self_->graph, PassOptions{.last = {}, .without = self_->options.without_passes});
+  self_->executor = make_tbb_executor(self_->options.threads);
+  initialize_store(*self_->graph, self_->store, self_->options.seed);
+  self_->watch.emplace(self_->analysis.made_zero, self_->rehearsal(), self_->options.warn);
+}
+
+Trainer::Trainer(Trainer&&) noexcept = default;
+Trainer::~Trainer() = default;
+
+StepResult Trainer::step(const Feeds& feeds) {
+  if (!self_->first_step) self_->first_step = steps();
+  const Feeds all = self_->step_feeds(feeds, steps());
+  const Store before = self_->counters();
+  std::vector<Tensor> results;
+  try {
+    results = self_->program->run(all, self_->store, *self_->executor);
+  } catch (const JobError& error) {
+    throw JobError(self_->diverged(all, before, error.what()));
+  }
+  StepResult result;
+  size_t next = 0;
+  for (const Output& output : self_->graph->outputs()) {
+    if (output.is_update) continue;
+    const double value = results[next++].item();
+    if (output.name == "loss") {
+      result.loss = value;
+    } else if (output.name == "penalty") {
+      result.penalty = value;
+    } else {
+      result.metrics.push_back(value);
+    }
+  }
+  result.smooth = result.loss - result.penalty;
+  // Bounds that the first weights are outside of make both infinite; this step has moved them inside.
+  const bool outside_bounds = result.loss == INFINITY && result.penalty == INFINITY;
+  if (!std::isfinite(result.loss) && !outside_bounds)
+    throw JobError(
+        fmt::format("diverged at step {}: the loss is {}, through its terms of parameters alone; lower the "
+                    "learning rate or "
+                    "the coefficients",
+                    steps(), result.loss));
+  const int64_t done = steps() - 1;
+  self_->watch->step_done(feeds, self_->store,
+                          self_->optimizer.learning_rate * self_->options.schedule(done) != 0,
+                          self_->options.settle_from && done >= *self_->options.settle_from);
+  return result;
+}
+
+StepResult Trainer::step(std::initializer_list<std::pair<Value, Tensor>> feeds) {
+  return step(self_->named(feeds));
+}
+
+std::vector<Tensor> Trainer::evaluate(const std::vector<Value>& values, const Feeds& feeds) {
+  if (values.empty()) return {};
+  std::vector<std::pair<int32_t, int32_t>> key;
+  for (Value value : values) {
+    self_->in_copy(value);
+    key.emplace_back(value.node(), value.output());
+  }
+  auto& program = self_->evaluations[key];
+  if (!program) {
+    std::vector<Value> copies;
+    for (Value value : values) copies.push_back(self_->in_copy(value));
+    program = inference_program(*self_->written, copies);
+  }
+  return program->run(self_->with_scheduled(feeds, steps()), self_->store, *self_->executor);
+}
+
+Certificate Trainer::certify(const FeedsList& batches, std::span<const double> weights) {
+  const FeedsList all(batches.size(),
+                      [&](size_t index) { return self_->with_scheduled(batches[index], steps()); });
+  const bool settled = self_->options.settle_from && steps() >= *self_->options.settle_from;
+  return self_->certifying().certify(all, self_->store, *self_->executor, weights, settled);
+}
+
+std::vector<std::string> Trainer::stationary_at_zero(const Feeds& feeds) {
+  return self_->watch->stationary_at_zero(feeds, self_->store);
+}
+
+void Trainer::look_for_zeros() { self_->watch->look(self_->store); }
+
+const RewriteReport& Trainer::report() const { return self_->analysis.report; }
+Tensor Trainer::value(Value parameter) const {
+  const std::string name = self_->name_of(parameter);
+  if (name.empty())
+    throw UserError(fmt::format("{} is no parameter or state; evaluate() computes it", text(parameter)));
+  return self_->store.get(name).clone();
+}
+Store& Trainer::store() { return self_->store; }
+int64_t Trainer::steps() const { return static_cast<int64_t>(self_->store.get("step").item()); }
+const Graph& Trainer::graph() const { return self_->program->graph(); }
+Executor& Trainer::executor() { return *self_->executor; }
+const Plan& Trainer::plan(const Feeds& feeds) { return self_->program->plan(self_->step_feeds(feeds, 0)); }
+
+Sparsity sparsity(const Tensor& tensor) {
+  Sparsity result{0, tensor.count()};
+  with_type(tensor.dtype(), [&](auto zero) {
+    for (auto value : tensor.values<decltype(zero)>()) result.zeros += value == decltype(zero)(0);
+  });
+  return result;
+}
+
+std::ostream& operator<<(std::ostream& out, const Sparsity& sparsity) {
+  return out << fmt::format("{:.1f}% exact zeros", 100 * sparsity.fraction());
+}
+
+}  // namespace lariat

@@ -1,0 +1,120 @@
+#pragma once
+
+#include "autodiff/certificate/certificate.hpp"
+#include "autodiff/penalty/rewrite_report.hpp"
+#include "autodiff/training/optimizers.hpp"
+#include "autodiff/training/schedule.hpp"
+#include "graph/io/store.hpp"
+
+namespace lariat {
+
+class Executor;
+class Plan;
+
+/// "lariat: …" as a line on standard error.
+void print_warning(const std::string& warning);
+
+struct TrainerOptions {
+  uint64_t seed = 0;
+  /// 0: what the machine allows. Results are the same for every number.
+  int threads = 0;
+  /// Factor on the optimizer's learning rate by step.
+  Schedule schedule = schedule::constant();
+  /// The smooth gradients of all parameters together are scaled down to this Euclidean norm; 0: not.
+  /// Pascanu et al. (2013), algorithm 1. A prox takes its step times the same factor.
+  double clip_norm = 0;
+  /// Each element of the smooth gradients is limited to ± this; 0: not. Where a prox needs one step for all
+  /// elements of a parameter, its whole gradient is scaled down instead.
+  double clip_value = 0;
+  /// Whether penalties become proximal updates; off, they keep their subgradients.
+  bool rewrite = true;
+  /// The parameters to train; empty: all that the loss depends on.
+  std::vector<Value> parameters = {};
+  /// Scalar inputs of the loss that the trainer feeds by step: coefficients that follow a schedule.
+  std::vector<std::pair<Value, Schedule>> scheduled = {};
+  /// From this step on what rewritten penalties have made zero stays zero: weights with a kink at 0, which
+  /// become zero too where they would change their sign, and groups as a whole, which become zero where they
+  /// would leave the half-space they point into; see settling_zeros(). Proximal steps on noisy gradients
+  /// alone never settle which weights are zero. After the orthant phase of Chen et al. (2020), "Orthant Based
+  /// Proximal Stochastic Gradient Method for l1-Regularized Optimization".
+  std::optional<int64_t> settle_from = std::nullopt;
+  /// More values to report at each step, by name.
+  std::vector<std::pair<std::string, Value>> metrics = {};
+  /// Told, once for each, of parameters of which penalties have left nothing (L201): which ones, what they
+  /// starve, and coefficients that would not, found by trials on copies with the first batches, of which up
+  /// to 64 MB are kept for it. Empty: nobody looks.
+  std::function<void(const std::string&)> warn = print_warning;
+  /// What those trials take scheduled inputs to be, where that is not their value at the step: the full
+  /// strength of a penalty that grows, say.
+  std::vector<std::pair<Value, double>> full_strength = {};
+  /// Whether a step looks at all gradients before it moves anything, which takes some time: one that fails
+  /// then leaves the whole state as it was, and the report names the op that failed in every case.
+  bool check_finite = false;
+  /// Optimisation passes that are left out, by name; see graph/passes/pass_list.hpp.
+  std::vector<std::string> without_passes = {};
+};
+
+struct StepResult {
+  /// The loss as written; what is left of it without the rewritten penalties; those penalties.
+  double loss = 0, smooth = 0, penalty = 0;
+  /// The metrics, in the order of the options.
+  std::vector<double> metrics;
+};
+
+/// Trains the parameters that a loss depends on: writes the training step as a graph (forward, backward,
+/// optimizer, prox), and runs it. The state lives in a Store and nowhere else.
+class Trainer {
+ public:
+  /// Updates that the loss's graph has beside it are done at each step as well. The graph is not needed
+  /// afterwards. Throws UserError where the loss or a metric is not a scalar, or nothing is trained.
+  Trainer(Value loss, const Optimizer& optimizer, TrainerOptions options = {});
+  Trainer(Trainer&&) noexcept;
+  ~Trainer();
+
+  /// One step on one batch. Throws JobError where the loss is not finite, the state being as it was then, and
+  /// where a weight's next value would not be: that weight stays, others may have moved unless the options
+  /// say check_finite. The message names the op that made the first value that is not finite, with its name
+  /// and line. A loss may be infinite where the weights are outside a rewritten bound, into which the step
+  /// moves them.
+  StepResult step(const Feeds& feeds);
+  StepResult step(std::initializer_list<std::pair<Value, Tensor>> feeds);
+  /// Values of the loss's graph at inference (dropout off) under the present state.
+  std::vector<Tensor> evaluate(const std::vector<Value>& values, const Feeds& feeds);
+
+  const RewriteReport& report() const;
+  /// How close the present weights are to a stationary point on all data, given as batches, without dropout;
+  /// see Certifier. Zeros that have settled are kept.
+  Certificate certify(const FeedsList& batches, std::span<const double> weights = {});
+  Certificate certify(const Feeds& feeds) { return certify(std::span(&feeds, 1)); }
+  /// L201: a line for each parameter that its penalty keeps at zero once it is there, judged on these data,
+  /// and one for what that starves. Scheduled inputs that are fed keep what was fed.
+  std::vector<std::string> stationary_at_zero(const Feeds& feeds);
+  /// Warns of parameters that are zero by now, for which step() would wait some steps more: at a training's
+  /// end.
+  void look_for_zeros();
+  /// A copy of the present value of a parameter or state.
+  Tensor value(Value parameter) const;
+  Store& store();
+  /// Steps done so far, by this trainer or the one whose state was loaded.
+  int64_t steps() const;
+  /// The training step as it will run, for pictures and tests.
+  const Graph& graph() const;
+  /// See graph/exec/plan.hpp and executor.hpp.
+  const Plan& plan(const Feeds& feeds);
+  Executor& executor();
+
+ private:
+  struct Implementation;
+  std::unique_ptr<Implementation> self_;
+};
+
+/// How many elements of `tensor` are exactly zero.
+struct Sparsity {
+  int64_t zeros = 0, count = 0;
+  double fraction() const { return count == 0 ? 0 : static_cast<double>(zeros) / static_cast<double>(count); }
+};
+Sparsity sparsity(const Tensor& tensor);
+/// "97.2% exact zeros".
+std::ostream& operator<<(std::ostream& out, const Sparsity& sparsity);
+
+}  // namespace lariat

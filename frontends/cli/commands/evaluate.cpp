@@ -1,0 +1,100 @@
+#include <fmt/format.h>
+
+#include <chrono>
+
+#include "frontends/cli/arguments.hpp"
+#include "frontends/cli/console.hpp"
+#include "frontends/cli/outputs.hpp"
+#include "frontends/cli/summary.hpp"
+#include "frontends/cli/table.hpp"
+#include "frontends/recipe/saved_model.hpp"
+#include "graph/base/error.hpp"
+#include "graph/base/json.hpp"
+
+namespace lariat::cli {
+
+namespace {
+
+data::Split split_named(const std::string& name) {
+  Strings known;
+  for (const data::Split split : {data::Split::train, data::Split::validation, data::Split::test}) {
+    if (data::name_of(split) == name) return split;
+    known.emplace_back(data::name_of(split));
+  }
+  throw UserError(
+      fmt::format("--split {}: must be train, validation or test.{}", name, did_you_mean(name, known)));
+}
+
+std::string confusion_table(const Strings& classes, const std::vector<std::vector<int64_t>>& confusion) {
+  std::vector<Strings> rows{{"said"}};
+  for (const std::string& name : classes) rows[0].push_back(name);
+  for (size_t i = 0; i < confusion.size(); ++i) {
+    rows.push_back({classes[i]});
+    for (const int64_t count : confusion[i])
+      rows.back().push_back(count == 0 ? "." : fmt::format("{}", count));
+  }
+  return columns(rows, 0);
+}
+
+}  // namespace
+
+void evaluate(const Strings& words) {
+  Arguments arguments("lariat evaluate", "Measures a saved model on a split of a data set.",
+                      "lariat evaluate digits.safetensors --data recordings --split test");
+  std::string file, data_folder, split_name = "test", json_name;
+  Strings held_out;
+  std::optional<int64_t> threads;
+  data::Split split = data::Split::test;
+  arguments.input_word("MODEL", file, "what lariat train wrote");
+  arguments.option("--data", "DIR", data_folder, "the folder of the data");
+  arguments.option(
+      "--split", "NAME", [&](const std::string& name) { split = split_named(name); },
+      "train, validation or test (the default)");
+  arguments.repeated("--held-out", "SPEAKER", held_out, "take this speaker's recordings as the test");
+  arguments.threads(threads);
+  arguments.plugins();
+  arguments.json(json_name);
+  if (!arguments.read(words)) return;
+  check_outputs({json_name}, {file});
+  const JsonFile json(json_name);
+  const ThreadLimit limit(threads);
+
+  SavedModel model = SavedModel::load(file);
+  const Recipe& recipe = model.recipe();
+  check_outputs({json_name}, recipe, data_folder);
+  const data::Dataset dataset = model.load_data(data_folder, split, held_out);
+  for (const std::string& notice : dataset.notices) report(notice);
+  const auto start = std::chrono::steady_clock::now();
+  const Evaluation evaluation = model.evaluate(dataset, limit.threads());
+  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  list_skipped(dataset.skipped);
+
+  const std::vector<TensorZeros> tensors = model.model().zeros();
+  const Sparsity penalised = total(tensors, true), all = total(tensors);
+  const std::string hash = fmt::format("{:016x}", model.model().parameter_hash());
+  print(columns({{"accuracy", percent(evaluation.accuracy)},
+                 {"loss", fmt::format("{:.4g}", evaluation.loss)},
+                 {"examples", grouped(evaluation.examples)},
+                 {"exact zeros", percent(penalised.fraction())},
+                 {"time", duration(seconds)}},
+                0));
+  if (evaluation.confusion.size() <= 20) print("\n" + confusion_table(model.classes(), evaluation.confusion));
+  json.write({{"accuracy", evaluation.accuracy},
+              {"loss", evaluation.loss},
+              {"examples", evaluation.examples},
+              {"split", data::name_of(split)},
+              {"zero_fraction", penalised.fraction()},
+              {"zero_fraction_all", all.fraction()},
+              {"parameters", all.count},
+              {"nonzeros", all.count - all.zeros},
+              {"seconds", seconds},
+              {"seed", recipe.training().seed},
+              {"threads", limit.threads()},
+              {"state_hash", hash},
+              {"classes", model.classes()},
+              {"confusion", evaluation.confusion},
+              {"skipped", dataset.skipped},
+              {"notices", dataset.notices}});
+}
+
+}  // namespace lariat::cli

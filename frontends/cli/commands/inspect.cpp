@@ -1,0 +1,187 @@
+#include <fmt/format.h>
+
+#include <map>
+
+#include "frontends/cli/arguments.hpp"
+#include "frontends/cli/console.hpp"
+#include "frontends/cli/outputs.hpp"
+#include "frontends/cli/summary.hpp"
+#include "frontends/cli/table.hpp"
+#include "frontends/recipe/saved_model.hpp"
+#include "frontends/sequential/model_file.hpp"
+#include "graph/base/json.hpp"
+#include "graph/io/store.hpp"
+
+namespace lariat::cli {
+
+namespace {
+
+/// One layer as it stands in the model.
+struct LayerLine {
+  std::string name, options, output;
+  int64_t parameters = 0;
+};
+
+// What the layer says beside its kind, where that is no default.
+std::string changed_options(const LayerSpec& layer) {
+  const Spec defaults = layer_kind_of(layer).spec.defaults();
+  std::string text;
+  for (const auto& [name, value] : layer.options)
+    if (defaults.at(name) != value) text += fmt::format("{}{}={}", text.empty() ? "" : ", ", name, value);
+  return text;
+}
+
+// What is known of a model, whether or not the ops of its layers are.
+struct View {
+  std::vector<LayerSpec> layers;
+  DataShape shape;
+  std::vector<TensorZeros> tensors;
+  uint64_t hash = 0;
+  std::optional<speech::FeatureOptions> features;
+  /// Which ops are not loaded; what lies behind one has no shape.
+  std::vector<std::string> missing;
+};
+
+View view_of(SavedModel model) {
+  Sequential& layers = model.model();
+  View view{layers.layers(), layers.shape(), layers.zeros(), layers.parameter_hash(), {}, {}};
+  if (model.is_audio()) view.features = model.features();
+  return view;
+}
+
+// Of a model whose layers cannot be built: tensors as they are stored, and penalties as the layers' options
+// name them: that of "lstm_1/recurrent_kernel" is "recurrent_penalty".
+View view_without_ops(const Store& store, const ModelHeader& header, std::vector<std::string> missing,
+                      const std::string& file) {
+  View view{header.layers, header.shape, {}, 0, {}, std::move(missing)};
+  std::map<std::string, const LayerSpec*> by_name;
+  std::map<std::string, int> counts;
+  for (const LayerSpec& layer : header.layers)
+    by_name[fmt::format("{}_{}", layer.kind, ++counts[layer.kind])] = &layer;
+  Store parameters;
+  for (const auto& [name, tensor] : store) {
+    const size_t slash = std::min(name.find('/'), name.size());
+    const auto layer = by_name.find(name.substr(0, slash));
+    if (layer == by_name.end()) continue;
+    parameters.set(name, tensor);
+    std::string what = name.substr(std::min(slash + 1, name.size()));
+    if (const size_t kernel = what.find("_kernel"); kernel != std::string::npos) what.erase(kernel);
+    WeightPenalty penalty;
+    for (const auto& [option, text] : layer->second->options)
+      if (option == what + "_penalty" || option == "weight_penalty")
+        penalty = parse_weight_penalty(option, text);
+    view.tensors.push_back(
+        {name, tensor.extents(), sparsity(tensor), to_text(penalty), penalty.makes_zeros()});
+  }
+  view.hash = parameters.hash();
+  if (store.metadata().contains("features"))
+    view.features = speech::feature_option_table().from_json(note_of(store, "features", file));
+  return view;
+}
+
+View load_view(const std::string& file) {
+  const Store store = Store::load(file);
+  std::vector<std::string> missing;
+  const ModelHeader header = read_header(store, file, &missing);
+  return missing.empty() ? view_of(SavedModel::of(store, file))
+                         : view_without_ops(store, header, std::move(missing), file);
+}
+
+std::vector<LayerLine> layer_lines(const View& view) {
+  Graph graph;
+  Signal signal;
+  const Shape input = view.shape.sequences ? Shape{dim::batch, dim::time, view.shape.dimensions}
+                                           : Shape{dim::batch, view.shape.dimensions};
+  signal.value = graph.input("features", input);
+  if (view.shape.sequences) signal.lengths = graph.input("lengths", {dim::batch}, i32);
+  std::vector<LayerLine> lines{{"features", "", text(input), 0}};
+  Penalties penalties;
+  std::map<std::string, int> counts;
+  bool is_known = true;
+  for (const LayerSpec& layer : view.layers) {
+    LayerContext context(graph, fmt::format("{}_{}", layer.kind, ++counts[layer.kind]),
+                         static_cast<int64_t>(view.shape.classes.size()), penalties);
+    if (is_known && !view.missing.empty() && layer.kind == "op") is_known = false;
+    if (is_known) signal = layer_kind_of(layer).build(context, signal, layer);
+    lines.push_back({context.name, changed_options(layer), is_known ? text(signal.value.shape()) : "?", 0});
+    for (const TensorZeros& tensor : view.tensors)
+      if (tensor.name.starts_with(context.name + "/")) lines.back().parameters += tensor.sparsity.count;
+  }
+  return lines;
+}
+
+Json tensor_json(const std::vector<TensorZeros>& tensors) {
+  Json array = Json::array();
+  for (const TensorZeros& tensor : tensors)
+    array.push_back({{"name", tensor.name},
+                     {"shape", tensor.extents},
+                     {"zeros", tensor.sparsity.zeros},
+                     {"count", tensor.sparsity.count},
+                     {"penalised", tensor.penalised},
+                     {"bytes", tensor.sparsity.count * static_cast<int64_t>(size_of(f32))}});
+  return array;
+}
+
+}  // namespace
+
+void inspect(const Strings& words) {
+  Arguments arguments("lariat inspect", "Shows what a saved model consists of: layers, zeros, features.",
+                      "lariat inspect digits.safetensors");
+  std::string file, json_name;
+  arguments.input_word("MODEL", file, "what lariat train wrote");
+  arguments.plugins();
+  arguments.json(json_name);
+  if (!arguments.read(words)) return;
+  check_outputs({json_name}, {file});
+  const JsonFile json(json_name);
+
+  const View model = load_view(file);
+  const std::vector<TensorZeros>& tensors = model.tensors;
+  const Sparsity penalised = total(tensors, true), all = total(tensors);
+  const std::vector<LayerLine> layers = layer_lines(model);
+  const double bytes = file_bytes(file);
+  const std::string hash = fmt::format("{:016x}", model.hash);
+  Json features = nullptr;
+  if (model.features) features = parse_json(speech::feature_option_table().to_json(*model.features));
+
+  std::vector<Strings> rows{{"layer", "output", "parameters", "options"}};
+  Json layer_json = Json::array();
+  for (const LayerLine& layer : layers) {
+    rows.push_back(
+        {layer.name, layer.output, layer.parameters == 0 ? "" : grouped(layer.parameters), layer.options});
+    layer_json.push_back({{"name", layer.name},
+                          {"output", layer.output},
+                          {"parameters", layer.parameters},
+                          {"options", layer.options}});
+  }
+  print(fmt::format("{}: {}, {} classes\n\n", file, bytes_text(bytes), model.shape.classes.size()));
+  print(columns(rows, 0) + "\n" + tensor_table(tensors));
+  print(fmt::format("\n{} parameters, {} of them not zero; {} of {} penalised weights are exactly zero\n",
+                    grouped(all.count), grouped(all.count - all.zeros), percent(penalised.fraction()),
+                    grouped(penalised.count)));
+  for (const std::string& line : model.missing) report(line);
+  if (model.features) {
+    std::vector<Strings> options;
+    const auto& table = speech::feature_option_table();
+    for (const auto& option : table.options()) {
+      const std::string value = option.get(*model.features);
+      options.push_back(
+          {option.name, value, value == option.default_value ? "" : "default " + option.default_value});
+    }
+    print("\nfeatures\n" + columns(options));
+  }
+  json.write({{"file", file},
+              {"bytes", static_cast<int64_t>(bytes)},
+              {"zero_fraction", penalised.fraction()},
+              {"zero_fraction_all", all.fraction()},
+              {"parameters", all.count},
+              {"nonzeros", all.count - all.zeros},
+              {"state_hash", hash},
+              {"classes", model.shape.classes},
+              {"layers", layer_json},
+              {"tensors", tensor_json(tensors)},
+              {"features", features},
+              {"missing", model.missing}});
+}
+
+}  // namespace lariat::cli

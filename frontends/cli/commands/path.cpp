@@ -1,0 +1,279 @@
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+
+#include "frontends/cli/console.hpp"
+#include "frontends/cli/outputs.hpp"
+#include "frontends/cli/regularisation_path.hpp"
+#include "frontends/cli/table.hpp"
+#include "frontends/data/option_table.hpp"
+#include "frontends/report/chart.hpp"
+#include "frontends/report/report.hpp"
+#include "graph/base/error.hpp"
+#include "graph/base/json.hpp"
+#include "graph/io/atomic_file.hpp"
+
+namespace lariat::cli {
+
+namespace {
+
+struct Options {
+  LinearProblem problem;
+  PathOptions path;
+  std::optional<int64_t> count, folds;
+  std::string table, coefficients, report, out, json;
+};
+
+void declare(Arguments& arguments, Options& options) {
+  options.problem.options.tolerance = 1e-6;
+  options.problem.declare(arguments);
+  arguments.integer("--lambdas", options.count, 1, 100000, "how many λ there are; 100 where it is not given");
+  arguments.option(
+      "--ratio", "R",
+      [&options](const std::string& text) {
+        const data::OptionDescription description{"--ratio", {}, "number", "a number above 0, below 1", {}};
+        options.path.ratio = data::parse_number(description, text, 1e-300, 1 - 1e-12);
+      },
+      "the last λ relative to the first, which is the smallest that makes every weight zero; 1e-3");
+  arguments.integer("--folds", options.folds, 2, 1000, "cross-validate with so many folds");
+  arguments.option(
+      "--score", "NAME", options.path.score,
+      "deviance or accuracy of logistic, accuracy of hinge-squared, mean-squared-error of squared");
+  arguments.output("--table", "FILE.csv", options.table, "write a line for each λ");
+  arguments.output("--coefficients", "FILE.csv", options.coefficients,
+                   "write the weights that are not zero: lambda, index from 1 (0 is the bias), weight");
+  arguments.output("--report", "FILE.html", options.report, "write a page with weights and score against λ");
+  arguments.output(
+      "--out", "FILE", options.out,
+      "write the weights as a safetensors file: of the λ that --folds chooses by one standard error, "
+      "else of the last");
+  arguments.json(options.json);
+}
+
+int64_t nonzeros(const Solution& solution) {
+  const auto values = solution.store.get("w").values<double>();
+  return std::count_if(values.begin(), values.end(), [](double w) { return w != 0; });
+}
+
+void write_text(const std::string& name, const std::string& text) {
+  if (name.empty()) return;
+  AtomicFile file(name);
+  file.write(text);
+  file.commit();
+}
+
+std::string table_csv(const RegularisationPath& path) {
+  std::string text = "lambda,objective,relative_gap,nonzeros,iterations";
+  if (!path.score.empty()) text += fmt::format(",{},standard_error", path.score);
+  text += "\n";
+  for (const PathPoint& point : path.points) {
+    text += fmt::format("{},{},{},{},{}", point.lambda, point.solution.objective, point.solution.relative_gap,
+                        nonzeros(point.solution), point.solution.iterations);
+    if (!path.score.empty()) text += fmt::format(",{},{}", point.score, point.standard_error);
+    text += "\n";
+  }
+  return text;
+}
+
+std::string coefficients_csv(const RegularisationPath& path, const data::LabelledRows& rows, bool bias) {
+  std::string text = "lambda,index,weight\n";
+  for (const PathPoint& point : path.points) {
+    if (bias) text += fmt::format("{},0,{}\n", point.lambda, point.solution.store.get("b").item());
+    const auto w = point.solution.store.get("w").values<double>();
+    for (size_t j = 0; j < w.size(); ++j)
+      if (w[j] != 0)
+        text += fmt::format("{},{},{}\n", point.lambda, rows.number_of(static_cast<int64_t>(j)) + 1, w[j]);
+  }
+  return text;
+}
+
+// The weights that are largest at the last λ; those that are not labelled are drawn as well, up to a limit.
+std::string weight_chart(const RegularisationPath& path, const data::LabelledRows& rows) {
+  constexpr size_t most_lines = 60, most_names = 8;
+  constexpr int colors = 3;
+  const auto last = path.points.back().solution.store.get("w").values<double>();
+  std::vector<size_t> order;
+  for (size_t j = 0; j < last.size(); ++j)
+    if (last[j] != 0) order.push_back(j);
+  std::stable_sort(order.begin(), order.end(),
+                   [&](size_t a, size_t b) { return std::abs(last[a]) > std::abs(last[b]); });
+  if (order.size() > most_lines) order.resize(most_lines);
+  LineChart chart{.label = "Weights against lambda", .unit = "weight", .series = {}, .across = "λ"};
+  for (const PathPoint& point : path.points) chart.places.push_back(point.lambda);
+  for (size_t i = 0; i < order.size(); ++i) {
+    Series series{i < most_names ? fmt::format("{}", rows.number_of(static_cast<int64_t>(order[i])) + 1) : "",
+                  {},
+                  static_cast<int>(i) % colors + 1};
+    for (const PathPoint& point : path.points)
+      series.values.push_back(point.solution.store.get("w").values<double>()[order[i]]);
+    chart.series.push_back(std::move(series));
+  }
+  return line_chart(chart);
+}
+
+std::string score_chart(const RegularisationPath& path) {
+  LineChart chart{.label = "Score against lambda", .unit = path.score, .series = {}, .across = "λ"};
+  Series mean{"mean", {}, 1}, low{"− s.e.", {}, 3}, high{"+ s.e.", {}, 3};
+  double lowest = 1e300, highest = -1e300;
+  for (const PathPoint& point : path.points) {
+    chart.places.push_back(point.lambda);
+    mean.values.push_back(point.score);
+    low.values.push_back(point.score - point.standard_error);
+    high.values.push_back(point.score + point.standard_error);
+    lowest = std::min(lowest, low.values.back());
+    highest = std::max(highest, high.values.back());
+  }
+  chart.minimum = lowest;
+  chart.maximum = highest;
+  chart.series = {high, mean, low};
+  return line_chart(chart);
+}
+
+std::string nonzero_chart(const RegularisationPath& path) {
+  LineChart chart{
+      .label = "Weights that are not zero against lambda", .unit = "weights", .series = {}, .across = "λ"};
+  Series series{"not zero", {}, 2};
+  for (const PathPoint& point : path.points) {
+    chart.places.push_back(point.lambda);
+    series.values.push_back(static_cast<double>(nonzeros(point.solution)));
+  }
+  chart.series = {series};
+  return line_chart(chart);
+}
+
+void write_page(const Options& options, const RegularisationPath& path, const data::LabelledRows& rows,
+                const Strings& words) {
+  if (options.report.empty()) return;
+  ReportData data;
+  data.title = "Regularisation path of " + options.problem.data;
+  data.summary = fmt::format("lariat path {}", fmt::join(words, " "));
+  data.figures = {{"largest λ", fmt::format("{:.4g}", path.largest_lambda), "every weight is zero"},
+                  {"λ", fmt::format("{}", path.points.size()), options.problem.title()}};
+  if (!path.score.empty())
+    for (const auto& [label, at] :
+         {std::pair{"best", path.best}, std::pair{"within one standard error", path.one_standard_error}})
+      data.figures.push_back({fmt::format("{} λ", label), fmt::format("{:.4g}", path.points[at].lambda),
+                              fmt::format("{} {:.4g}, {} weights", path.score, path.points[at].score,
+                                          nonzeros(path.points[at].solution))});
+  data.pictures.push_back(
+      {"Weights", weight_chart(path, rows),
+       "Each line is a weight, from the smallest λ that makes all zero on the left; the largest carry "
+       "their index."});
+  if (!path.score.empty())
+    data.pictures.push_back(
+        {"Score on rows left out", score_chart(path), "The mean over folds and its standard error."});
+  data.pictures.push_back({"How many weights are not zero", nonzero_chart(path), {}});
+  write_report(options.report, data);
+}
+
+Json point_json(const RegularisationPath& path, size_t index) {
+  const PathPoint& point = path.points[index];
+  Json json{{"lambda", point.lambda},
+            {"objective", point.solution.objective},
+            {"relative_gap", finite_or_null(point.solution.relative_gap)},
+            {"nonzeros", nonzeros(point.solution)},
+            {"iterations", point.solution.iterations}};
+  if (!path.score.empty()) {
+    json["score"] = point.score;
+    json["standard_error"] = point.standard_error;
+  }
+  return json;
+}
+
+std::string summary(const RegularisationPath& path) {
+  constexpr size_t lines = 12;
+  std::vector<Strings> rows{{"λ", "objective", "gap", "not zero", path.score}};
+  const size_t count = path.points.size(), every = std::max<size_t>(1, (count - 1) / (lines - 1));
+  for (size_t i = 0; i < count; ++i) {
+    if (i % every != 0 && i + 1 != count &&
+        (path.score.empty() || (i != path.best && i != path.one_standard_error)))
+      continue;
+    const PathPoint& point = path.points[i];
+    rows.push_back(
+        {fmt::format("{:.4g}", point.lambda), fmt::format("{:.8g}", point.solution.objective),
+         fmt::format("{:.0e}", point.solution.relative_gap), grouped(nonzeros(point.solution)),
+         path.score.empty() ? "" : fmt::format("{:.4g} ± {:.2g}", point.score, point.standard_error)});
+  }
+  return columns(rows, 0);
+}
+
+}  // namespace
+
+void path(const Strings& words) {
+  Arguments arguments(
+      "lariat path", "Fits a linear model for each of a falling sequence of λ, which multiplies the penalty.",
+      "lariat path --data a9a --loss logistic --folds 5 --report path.html");
+  Options options;
+  declare(arguments, options);
+  if (!arguments.read(words)) return;
+  LinearProblem& problem = options.problem;
+  problem.check("lariat path");
+  check_outputs({options.table, options.coefficients, options.report, options.out, options.json},
+                problem.inputs());
+  const JsonFile json(options.json);
+  const ThreadLimit limit(problem.threads);
+  options.path.count = options.count.value_or(100);
+  options.path.folds = options.folds.value_or(0);
+  options.path.seed = static_cast<uint64_t>(problem.seed.value_or(0));
+
+  using Clock = std::chrono::steady_clock;
+  const auto since = [](Clock::time_point start) {
+    return std::chrono::duration<double>(Clock::now() - start).count();
+  };
+  const auto start = Clock::now();
+  const data::LabelledRows rows = problem.read();
+  const double read_seconds = since(start);
+  SolveProgress silent(true);
+  CountedProgress progress("λ", problem.quiet);
+  const auto solve_start = Clock::now();
+  const RegularisationPath path =
+      regularisation_path(problem, rows, options.path, problem.solve_options(limit.threads(), silent),
+                          [&](size_t done, size_t total) { progress(done, total); });
+  const double seconds = since(solve_start);
+  progress.finish();
+
+  const size_t chosen = path.score.empty() ? path.points.size() - 1 : path.one_standard_error;
+  if (!options.out.empty())
+    problem.with_all_columns(path.points[chosen].solution.store, rows).save(options.out);
+  write_text(options.table, table_csv(path));
+  write_text(options.coefficients, coefficients_csv(path, rows, problem.bias));
+  write_page(options, path, rows, words);
+  print(fmt::format("{}: {} rows, {} columns; {}\n\n{}", problem.data, grouped(rows.rows),
+                    grouped(rows.total_columns()), problem.title(), summary(path)));
+  if (!path.score.empty())
+    print(fmt::format("\nbest {} at λ = {:.6g}; the sparsest within one standard error at λ = {:.6g}\n",
+                      path.score, path.points[path.best].lambda,
+                      path.points[path.one_standard_error].lambda));
+  print(fmt::format("{} solutions in {}\n", path.points.size() * static_cast<size_t>(1 + options.path.folds),
+                    duration(seconds)));
+
+  Json points = Json::array();
+  double worst = 0;
+  for (size_t i = 0; i < path.points.size(); ++i) {
+    points.push_back(point_json(path, i));
+    worst = std::max(worst, path.points[i].solution.relative_gap);
+  }
+  Json figures{{"data", problem.data},
+               {"problem", problem.title()},
+               {"largest_lambda", path.largest_lambda},
+               {"largest_relative_gap", finite_or_null(worst)},
+               {"seconds", seconds},
+               {"read_seconds", read_seconds},
+               {"threads", limit.threads()},
+               {"seed", options.path.seed}};
+  if (!path.score.empty()) {
+    figures["score"] = path.score;
+    figures["best"] = point_json(path, path.best);
+    figures["one_standard_error"] = point_json(path, path.one_standard_error);
+  }
+  figures["points"] = points;
+  json.write(figures);
+  for (const PathPoint& point : path.points)
+    if (!point.solution.converged)
+      throw JobError(fmt::format("at λ = {:.6g} {}", point.lambda, point.solution.shortfall));
+}
+
+}  // namespace lariat::cli

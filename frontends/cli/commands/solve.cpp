@@ -1,0 +1,98 @@
+#include <fmt/format.h>
+
+#include <chrono>
+#include <cmath>
+
+#include "autodiff/training/trainer.hpp"
+#include "frontends/cli/console.hpp"
+#include "frontends/cli/linear_problem.hpp"
+#include "frontends/cli/outputs.hpp"
+#include "graph/base/clock.hpp"
+#include "graph/base/error.hpp"
+#include "graph/base/json.hpp"
+
+namespace lariat::cli {
+
+namespace {
+
+// Zeros everywhere are no error, but rarely what was wanted.
+std::string all_zero_notice(const LinearProblem& problem, const Solution& solution, Solver& solver) {
+  if (problem.l1() <= 0 || sparsity(solution.store.get("w")).zeros != solution.store.get("w").count())
+    return {};
+  return fmt::format(
+      "L201: every weight is zero, for the coefficient of l1, {:.6g}, is λ_max = {:.6g} or more",
+      problem.l1(), problem.l1() * solver.largest_factor());
+}
+
+}  // namespace
+
+void solve(const Strings& words) {
+  Arguments arguments(
+      "lariat solve",
+      "Fits a linear model with a sparsity-inducing penalty to high accuracy, and proves it by a "
+      "duality gap.",
+      "lariat solve --data a9a --loss logistic --penalty \"1.0*l1\" --out weights.safetensors");
+  LinearProblem problem;
+  std::string out, json_name;
+  problem.declare(arguments);
+  arguments.output("--out", "FILE", out, "write the weights w (and b) as a safetensors file");
+  arguments.json(json_name);
+  if (!arguments.read(words)) return;
+  problem.check("lariat solve");
+  check_outputs({out, json_name}, problem.inputs());
+  const JsonFile json(json_name);
+  const ThreadLimit limit(problem.threads);
+
+  const auto start = Clock::now();
+  const data::LabelledRows rows = problem.read();
+  const double read_seconds = seconds_since(start);
+  const auto solve_start = Clock::now();
+  SolveProgress progress(problem.quiet);
+  Graph graph;
+  Solver solver(problem.build(graph, rows), problem.solve_options(limit.threads(), progress));
+  const Solution solution = solver.solve();
+  const double seconds = seconds_since(solve_start);
+  progress.finish();
+
+  const std::string notice = all_zero_notice(problem, solution, solver);
+  if (!notice.empty()) report(notice);
+  const Sparsity zeros = sparsity(solution.store.get("w"));
+  const int64_t weights = rows.total_columns();
+  if (!out.empty()) problem.with_all_columns(solution.store, rows).save(out);
+  print(fmt::format("{}: {} rows, {} columns, {} entries, read in {}\n", problem.data, grouped(rows.rows),
+                    grouped(rows.total_columns()), grouped(static_cast<int64_t>(rows.values.size())),
+                    duration(read_seconds)));
+  print(fmt::format("{}: objective {:.12g} = {:.12g} + penalty {:.12g}\n", problem.title(),
+                    solution.objective, solution.smooth, solution.penalty));
+  print(fmt::format("{} of {} weights are not zero; {} in {} iterations of {}, {}\n",
+                    grouped(zeros.count - zeros.zeros), grouped(weights), solution.certificate(),
+                    solution.iterations, name_of(solution.method), duration(seconds)));
+  json.write({{"data", problem.data},
+              {"rows", rows.rows},
+              {"columns", rows.total_columns()},
+              {"entries", rows.values.size()},
+              {"problem", problem.title()},
+              {"objective", solution.objective},
+              {"smooth", solution.smooth},
+              {"penalty", solution.penalty},
+              {"relative_gap", finite_or_null(solution.relative_gap)},
+              {"gap", finite_or_null(solution.gap)},
+              {"stationarity", solution.stationarity},
+              {"prox_residual", solution.prox_residual},
+              {"certificate", solution.certificate()},
+              {"converged", solution.converged},
+              {"shortfall", solution.shortfall},
+              {"nonzeros", zeros.count - zeros.zeros},
+              {"bias", problem.bias ? Json(solution.store.get("b").item()) : nullptr},
+              {"iterations", solution.iterations},
+              {"method", name_of(solution.method)},
+              {"tolerance", problem.options.tolerance},
+              {"seconds", seconds},
+              {"read_seconds", read_seconds},
+              {"threads", limit.threads()},
+              {"seed", problem.seed.value_or(0)},
+              {"notice", notice}});
+  if (!solution.converged) throw JobError(solution.shortfall);
+}
+
+}  // namespace lariat::cli

@@ -1,0 +1,174 @@
+#include "frontends/report/report.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "frontends/report/chart.hpp"
+#include "frontends/report/figures.hpp"
+#include "frontends/report/style.hpp"
+#include "graph/base/version.hpp"
+#include "graph/io/atomic_file.hpp"
+
+namespace lariat::reports {
+
+namespace {
+
+using Epoch = ReportData::Epoch;
+
+std::vector<double> column(const std::vector<Epoch>& history, double Epoch::*member, double factor = 1) {
+  std::vector<double> values;
+  for (const Epoch& epoch : history) values.push_back(factor * (epoch.*member));
+  return values;
+}
+
+std::string section(const std::string& title, const std::string& body) {
+  return body.empty() ? "" : fmt::format("<section><h2>{}</h2>{}</section>\n", title, body);
+}
+
+std::string card(const std::string& body, const std::string& caption = {}) {
+  return fmt::format("<div class=\"card\">{}{}</div>\n", body,
+                     caption.empty() ? "" : fmt::format("<p class=\"caption\">{}</p>", caption));
+}
+
+std::string preformatted(const std::string& text) {
+  return text.empty() ? "" : card(fmt::format("<pre>{}</pre>", escaped(text)));
+}
+
+std::string figures(const ReportData& data) {
+  std::string html;
+  for (const ReportData::Figure& figure : data.figures)
+    html += fmt::format("<div class=\"figure\"><span>{}</span><b>{}</b><span>{}</span></div>",
+                        escaped(figure.label), escaped(figure.value), escaped(figure.comment));
+  return html.empty() ? "" : "<div class=\"figures\">" + html + "</div>\n";
+}
+
+using Cells = std::vector<std::string>;
+
+std::string html_table(const Cells& heading, const std::vector<Cells>& rows) {
+  const auto line = [](const Cells& cells, const char* tag) {
+    std::string html;
+    for (const std::string& cell : cells) html += fmt::format("<{0}>{1}</{0}>", tag, escaped(cell));
+    return "<tr>" + html + "</tr>";
+  };
+  std::string body;
+  for (const Cells& row : rows) body += line(row, "td");
+  return fmt::format("<div class=\"scroll\"><table><thead>{}</thead><tbody>{}</tbody></table></div>",
+                     line(heading, "th"), body);
+}
+
+std::string history_table(const std::vector<Epoch>& history) {
+  const auto unless_nan = [](double value, const std::string& text) {
+    return std::isnan(value) ? std::string() : text;
+  };
+  std::vector<Cells> rows;
+  for (const Epoch& epoch : history)
+    rows.push_back({fmt::format("{}", rows.size() + 1), fmt::format("{:.5g}", epoch.smooth),
+                    fmt::format("{:.5g}", epoch.penalty), unless_nan(epoch.accuracy, percent(epoch.accuracy)),
+                    percent(epoch.zero_fraction),
+                    unless_nan(epoch.support_changes, small_percent(epoch.support_changes)),
+                    unless_nan(epoch.prox_residual, fmt::format("{:.3g}", epoch.prox_residual))});
+  return "<details><summary>The figures of each epoch</summary>" +
+         html_table({"epoch", "smooth loss", "penalty", "accuracy", "exact zeros", "support changes",
+                     "prox residual"},
+                    rows) +
+         "</details>";
+}
+
+std::string certificate(const ReportData& data) {
+  if (!data.certificate) return {};
+  std::vector<Cells> rows;
+  for (const Certificate::Entry& entry : data.certificate->entries)
+    rows.push_back({entry.parameter, fmt::format("{:.3g}", entry.prox_residual),
+                    entry.distance ? fmt::format("{:.3g}", *entry.distance) : "not known",
+                    fmt::format("{:.3g}", entry.gradient)});
+  return "<p class=\"soft\">" + escaped(data.certificate->text()) + "</p>" +
+         card(
+             html_table({"parameter", "prox residual", "distance to the subdifferential", "largest gradient"},
+                        rows),
+             "On all training examples, without dropout. Both are 0 where no small change of the weights "
+             "makes the loss with its penalties smaller to first order.");
+}
+
+std::string training(const ReportData& data) {
+  if (data.history.empty()) return {};
+  const std::vector<double> penalty = column(data.history, &Epoch::penalty);
+  const bool penalised = std::any_of(penalty.begin(), penalty.end(), [](double value) { return value > 0; });
+  LineChart loss{"Loss by epoch", "loss", {{"smooth part", column(data.history, &Epoch::smooth), 1}}, true};
+  if (penalised) loss.series.push_back({"penalty", penalty, 2});
+  LineChart shares{"Accuracy and exact zeros by epoch",
+                   "%",
+                   {{"accuracy", column(data.history, &Epoch::accuracy, 100), 3}},
+                   false,
+                   0,
+                   100};
+  if (penalised)
+    shares.series.insert(shares.series.end(),
+                         {{"exact zeros", column(data.history, &Epoch::zero_fraction, 100), 2},
+                          {"support changes", column(data.history, &Epoch::support_changes, 100), 1}});
+  const std::string of = data.accuracy_caption.empty() ? "" : " " + escaped(data.accuracy_caption);
+  return "<div class=\"pair\">" +
+         card(line_chart(loss),
+              penalised ? "The loss as it is minimised: the smooth part, and the penalty that the "
+                          "rewrite moved into the optimizer. Logarithmic axis, means over the epoch."
+                        : "The loss as it is minimised. Logarithmic axis, means over the epoch.") +
+         card(line_chart(shares),
+              fmt::format("Accuracy{}{}", of,
+                          penalised ? ", the share of penalised weights that are exactly zero, and the share "
+                                      "that became zero or ceased to be in the epoch."
+                                    : ".")) +
+         "</div>" + history_table(data.history);
+}
+
+std::string confusion(const ReportData& data) {
+  if (data.confusion.empty()) return {};
+  return card(confusion_chart(data.classes, data.confusion), escaped(data.confusion_caption));
+}
+
+std::string weights(const ReportData& data) {
+  std::string pictures;
+  for (const auto& [name, tensor] : data.weights) pictures += weight_picture(name, tensor);
+  if (pictures.empty()) return {};
+  return "<p class=\"soft\">Every penalised weight: <i class=\"key series-1\"></i> positive, <i class=\"key "
+         "series-2\"></i> negative, <i class=\"key open\"></i> exactly zero. Stronger is larger; the longer "
+         "side lies "
+         "across.</p>" +
+         card(pictures);
+}
+
+std::string notices(const ReportData& data) {
+  std::string items;
+  for (const std::string& notice : data.notices) items += fmt::format("<li>{}</li>", escaped(notice));
+  return items.empty() ? "" : card("<ul>" + items + "</ul>");
+}
+
+}  // namespace
+
+std::string report_html(const ReportData& data) {
+  std::string html = fmt::format(
+      "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
+      "<meta name=\"viewport\" content=\"width=device-width, "
+      "initial-scale=1\">\n<title>{}</title>\n<style>{}</style>\n"
+      "</head>\n<body>\n<main>\n<h1>{}</h1>\n<p class=\"soft\">{}</p>\n",
+      escaped(data.title), report_style, escaped(data.title), escaped(data.summary));
+  html += figures(data);
+  for (const ReportData::Picture& picture : data.pictures)
+    html += section(picture.title, card(picture.svg, escaped(picture.caption)));
+  html += section("Training", training(data));
+  html += section("What was confused with what", confusion(data));
+  html += section("Where the zeros are", weights(data));
+  html += section("How close to stationary", certificate(data));
+  html += section("What the rewrite did", preformatted(data.rewrite));
+  html += section("The recipe", preformatted(data.recipe));
+  html += section("Notices", notices(data));
+  return html + fmt::format("<footer>Written by lariat {}.</footer>\n</main>\n</body>\n</html>\n", version);
+}
+
+void write_report(const std::string& file, const ReportData& data) {
+  AtomicFile out(file);
+  out.write(report_html(data));
+  out.commit();
+}
+
+}  // namespace lariat::reports

@@ -1,0 +1,65 @@
+#pragma once
+
+#include <string_view>
+
+namespace lariat::reports {
+
+/// The style sheet of report.html. Pictures refer to colours by these variables only.
+inline constexpr std::string_view report_style = R"css(
+:root { color-scheme: light dark;
+  --paper: #fbfaf8; --card: #ffffff; --ink: #1d2127; --soft: #5d6570; --rule: #e3e1dc;
+  --series-1: #2867c4; --series-2: #c2540c; --series-3: #0d7d6c; }
+@media (prefers-color-scheme: dark) { :root {
+  --paper: #14171b; --card: #1c2026; --ink: #e8eaed; --soft: #a0a8b3; --rule: #30363e;
+  --series-1: #78aefc; --series-2: #f2985a; --series-3: #57c7b2; } }
+* { box-sizing: border-box; }
+body { margin: 0; background: var(--paper); color: var(--ink);
+  font: 16px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif; }
+main { max-width: 1080px; margin: 0 auto; padding: 32px 20px 64px; }
+h1 { font-size: 1.7rem; line-height: 1.25; margin: 0 0 6px; letter-spacing: -0.01em; }
+h2 { font-size: 1.1rem; margin: 40px 0 4px; }
+p { margin: 0 0 12px; max-width: 68ch; }
+.soft, figcaption, .caption { color: var(--soft); font-size: 0.9rem; }
+.figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); gap: 12px; margin: 24px 0 8px; }
+.figure { background: var(--card); border: 1px solid var(--rule); border-radius: 10px; padding: 12px 14px; }
+.figure b { display: block; font-size: 1.5rem; line-height: 1.3; font-weight: 650; font-variant-numeric: tabular-nums; }
+.figure span { display: block; color: var(--soft); font-size: 0.82rem; line-height: 1.35; }
+.pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 440px), 1fr)); gap: 16px; }
+.card { background: var(--card); border: 1px solid var(--rule); border-radius: 10px; padding: 16px; margin: 0; min-width: 0; }
+.card > .caption { margin: 8px 0 0; }
+svg { display: block; width: 100%; height: auto; }
+svg text { font-size: 13px; fill: var(--ink); font-family: inherit; }
+svg .tick, svg .unit { fill: var(--soft); font-variant-numeric: tabular-nums; }
+svg .grid { stroke: var(--rule); }
+svg .axis { stroke: var(--soft); }
+svg .line { fill: none; stroke: currentColor; stroke-width: 2.2; stroke-linejoin: round; stroke-linecap: round; }
+svg .point { fill: currentColor; fill-opacity: 0; }
+svg .point:hover { fill-opacity: 0.9; }
+svg .swatch, svg .cell { fill: currentColor; }
+svg .inverse { fill: var(--card); }
+.series-1 { color: var(--series-1); } .series-2 { color: var(--series-2); } .series-3 { color: var(--series-3); }
+.confusion { margin: 0 auto; }
+.weight { margin: 0 0 18px; }
+.weight:last-child { margin: 0; }
+.weight figcaption { display: flex; flex-wrap: wrap; gap: 0 10px; align-items: baseline; margin-bottom: 4px; }
+.weight b { color: var(--ink); font-weight: 600; }
+.weight span { margin-left: auto; font-variant-numeric: tabular-nums; }
+.weight img { display: block; width: 100%; height: auto; image-rendering: pixelated;
+  border: 1px solid var(--rule); border-radius: 4px; background: var(--paper); }
+.key { display: inline-block; width: 0.8em; height: 0.8em; border-radius: 2px; background: currentColor; vertical-align: -0.05em; }
+.key.open { background: var(--paper); border: 1px solid var(--soft); }
+.scroll { overflow-x: auto; }
+pre { margin: 0; font: 13px/1.5 ui-monospace, "SFMono-Regular", Menlo, Consolas, "DejaVu Sans Mono", monospace;
+  white-space: pre-wrap; overflow-wrap: anywhere; }
+table { border-collapse: collapse; font-size: 0.88rem; font-variant-numeric: tabular-nums; width: 100%; }
+th, td { text-align: right; padding: 3px 10px; border-bottom: 1px solid var(--rule); }
+th { color: var(--soft); font-weight: 500; }
+details { margin-top: 12px; }
+summary { cursor: pointer; color: var(--soft); }
+ul { margin: 0; padding-left: 20px; }
+li { overflow-wrap: anywhere; }
+footer { margin-top: 48px; color: var(--soft); font-size: 0.85rem; }
+@media print { body { background: #fff; } .card, .figure { break-inside: avoid; } }
+)css";
+
+}  // namespace lariat::reports

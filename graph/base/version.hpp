@@ -1,0 +1,8 @@
+#pragma once
+
+namespace lariat {
+
+/// "0.1.0", as semantic versioning has it.
+inline constexpr const char* version = "0.1.0";
+
+}  // namespace lariat

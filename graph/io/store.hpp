@@ -1,0 +1,55 @@
+#pragma once
+
+#include <map>
+#include <string>
+
+#include "graph/base/tensor.hpp"
+
+namespace lariat {
+
+/// Data for the inputs of a graph, by name.
+using Feeds = std::map<std::string, Tensor, std::less<>>;
+
+/// Named tensors and notes beside them: everything a checkpoint holds. Parameters, optimizer slots and
+/// random-number counters live here, outside the graph. A copy has tensors of its own; what set() takes and
+/// get() gives shares its memory with the store, so writing to one writes to the other.
+class Store {
+ public:
+  Store() = default;
+  Store(const Store& other);
+  Store& operator=(const Store& other) { return *this = Store(other); }
+  Store(Store&&) = default;
+  Store& operator=(Store&&) = default;
+
+  /// Adds the tensor or replaces the one of that name. Throws UserError for "__metadata__", which the file
+  /// format keeps for itself.
+  void set(std::string name, Tensor tensor);
+  /// Throws UserError with the nearest name.
+  Tensor get(std::string_view name) const;
+  /// nullptr where there is none.
+  const Tensor* find(std::string_view name) const;
+  size_t size() const { return tensors_.size(); }
+  bool empty() const { return tensors_.empty(); }
+  /// Pairs of name and tensor, by name.
+  auto begin() const { return tensors_.begin(); }
+  auto end() const { return tensors_.end(); }
+
+  std::map<std::string, std::string>& metadata() { return metadata_; }
+  const std::map<std::string, std::string>& metadata() const { return metadata_; }
+
+  /// Depends on names, types and bits of all tensors; not on metadata.
+  uint64_t hash() const;
+
+  /// Writes a safetensors file (https://github.com/huggingface/safetensors), which appears complete or not at
+  /// all. Throws UserError naming file and reason.
+  void save(const std::string& file) const;
+  /// Reads what save() wrote, or any safetensors file of F32, F64 and I32 tensors. Throws UserError naming
+  /// the file and what is wrong with it.
+  static Store load(const std::string& file);
+
+ private:
+  std::map<std::string, Tensor, std::less<>> tensors_;
+  std::map<std::string, std::string> metadata_;
+};
+
+}  // namespace lariat

@@ -1,0 +1,52 @@
+#include "graph/ir/attributes.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+#include "graph/base/error.hpp"
+
+namespace lariat {
+
+std::string_view name_of(AttributeKind kind) {
+  constexpr std::array<std::string_view, 9> names{"a boolean", "an integer",         "a number",
+                                                  "a string",  "a list of integers", "a shape",
+                                                  "a dtype",   "a tensor",           "a graph"};
+  return names[static_cast<size_t>(kind)];
+}
+
+// Here, so that not every file that includes the header compiles them.
+Attributes::Attributes() = default;
+Attributes::Attributes(const Attributes&) = default;
+Attributes::Attributes(Attributes&&) noexcept = default;
+Attributes& Attributes::operator=(const Attributes&) = default;
+Attributes& Attributes::operator=(Attributes&&) noexcept = default;
+Attributes::~Attributes() = default;
+
+Attributes::Attributes(std::initializer_list<std::pair<std::string, Attribute>> entries) {
+  for (const auto& [name, value] : entries) set(name, value);
+}
+
+void Attributes::set(std::string name, Attribute value) {
+  const auto place =
+      std::lower_bound(entries_.begin(), entries_.end(), name,
+                       [](const auto& entry, const std::string& wanted) { return entry.first < wanted; });
+  if (place != entries_.end() && place->first == name) {
+    place->second = std::move(value);
+  } else {
+    entries_.emplace(place, std::move(name), std::move(value));
+  }
+}
+
+const Attribute* Attributes::find(std::string_view name) const {
+  for (const auto& [known, value] : entries_)
+    if (known == name) return &value;
+  return nullptr;
+}
+
+void Attributes::missing(std::string_view name) {
+  throw InternalError(fmt::format("internal fault: attribute '{}' is missing or of another kind", name));
+}
+
+}  // namespace lariat

@@ -1,0 +1,146 @@
+#pragma once
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <source_location>
+#include <span>
+#include <unordered_set>
+
+#include "graph/ir/attributes.hpp"
+#include "graph/ir/initializer.hpp"
+#include "graph/ir/value.hpp"
+
+namespace lariat {
+
+struct OpDef;
+
+/// The state that random ops draw from; no other source may have the name.
+inline constexpr std::string_view random_state_name = "random";
+
+/// One output of a node within its graph.
+struct Edge {
+  int32_t node = -1;
+  int32_t output = 0;
+  friend bool operator==(const Edge&, const Edge&) = default;
+};
+
+struct Node {
+  const OpDef* op = nullptr;
+  std::vector<Edge> inputs;
+  Attributes attributes;
+  std::vector<TensorType> outputs;
+  std::string name;
+  std::source_location where;
+};
+
+/// "[matmul] 'fc1' built at train.cpp:42: ", to begin a message with.
+std::string place_of(const Node& node);
+
+/// A named result. An update gives the parameter of that name its next value.
+struct Output {
+  std::string name;
+  Edge value;
+  bool is_update = false;
+};
+
+/// A compute graph: nodes in one arena, in an order in which every node comes after its inputs. Nodes are
+/// only ever added, so a Value stays valid as long as its graph.
+class Graph {
+ public:
+  Graph();
+  Graph(const Graph&) = delete;
+  Graph& operator=(const Graph&) = delete;
+  ~Graph();
+
+  /// Data fed at each run. Throws UserError for a name already taken.
+  Value input(std::string name, Shape shape, DType dtype = f32,
+              std::source_location where = std::source_location::current());
+  /// A trained tensor; its data live in a Store under this name.
+  Value parameter(std::string name, Extents extents, const Initializer& initializer = init::glorot_uniform(),
+                  DType dtype = f32, std::source_location where = std::source_location::current());
+  /// A tensor kept in the Store that no optimizer trains: statistics, counters, optimizer slots.
+  Value state(std::string name, Extents extents, const Initializer& initializer = init::zeros(),
+              DType dtype = f32, std::source_location where = std::source_location::current());
+  /// The seed and step counter that random ops draw from: state "random", i32 [seed low, seed high, step].
+  Value random_state();
+  Value constant(Tensor value, std::source_location where = std::source_location::current());
+  Value constant(double value, DType dtype = f32,
+                 std::source_location where = std::source_location::current());
+
+  /// Adds a node: checks attributes, infers output types. Throws UserError that names op, node and source
+  /// line.
+  Value add(const OpDef& op, std::span<const Value> inputs, Attributes attributes = {}, std::string name = {},
+            std::source_location where = std::source_location::current());
+
+  void output(std::string name, Value value);
+  void update(std::string parameter, Value next);
+
+  int32_t size() const { return static_cast<int32_t>(nodes_.size()); }
+  const Node& node(int32_t id) const { return nodes_[id]; }
+  const std::vector<Output>& outputs() const { return outputs_; }
+  /// The value of output `name`. Throws UserError with the nearest known name.
+  Value find_output(std::string_view name);
+  /// The parameter, state or input node called `name`, or an empty Value.
+  Value find_source(std::string_view name);
+  /// The id of that node, or -1.
+  int32_t source_id(std::string_view name) const;
+  Value value(Edge edge) { return {this, edge.node, edge.output}; }
+  const TensorType& type(Edge edge) const { return nodes_[edge.node].outputs[edge.output]; }
+  void rename(int32_t id, std::string name) { nodes_[id].name = std::move(name); }
+  /// Says on which line a node was built, where that is another one than the caller's.
+  void set_where(int32_t id, std::source_location where) { nodes_[id].where = where; }
+  /// Expires with the graph: tells whether its Values may still be asked.
+  std::weak_ptr<const void> lifetime() const { return alive_; }
+
+ private:
+  Value source(std::string_view op, std::string name, TensorType type, Attributes attributes,
+               std::source_location where);
+
+  std::deque<Node> nodes_;  // they stay where they are when others are added
+  std::vector<Output> outputs_;
+  std::unordered_set<std::string> output_names_, updated_;
+  std::map<std::string, int32_t, std::less<>> sources_;
+  std::shared_ptr<const void> alive_ = std::make_shared<char>();
+};
+
+/// The node that a value is an output of.
+inline const Node& node_of(const Value& value) { return value.graph().node(value.node()); }
+
+/// Edges of each node's outputs to their readers: for node n, users[n] lists the ids of nodes that read it,
+/// ascending.
+std::vector<std::vector<int32_t>> users(const Graph& graph);
+
+/// Whether each node has a path to one of `roots`, so nodes without are dead for them.
+std::vector<bool> ancestors(const Graph& graph, std::span<const Edge> roots);
+/// Whether the elements of each node depend on those of one of `sources` (a source depends on itself).
+std::vector<bool> dependents(const Graph& graph, std::span<const int32_t> sources);
+
+/// Copies nodes from one graph into another, remembering where each went.
+class GraphCopy {
+ public:
+  GraphCopy(const Graph& from, Graph& to) : from_(from), to_(to), copies_(from.size()) {}
+  /// Copies node `id`, whose inputs must have been copied or replaced. An input, parameter or state that the
+  /// target has under the same name is taken as it is there.
+  void copy(int32_t id);
+  /// Lets `value` of the target graph stand for output 0.. of node `id`.
+  void replace(int32_t id, std::vector<Value> values) { copies_[id] = std::move(values); }
+  Value operator()(Edge edge) const {
+    return copies_[edge.node].empty() ? Value() : copies_[edge.node][edge.output];
+  }
+  Value operator()(Value value) const { return (*this)(Edge{value.node(), value.output()}); }
+  std::vector<Value> inputs(int32_t id) const;
+  const std::vector<Value>& values(int32_t id) const { return copies_[id]; }
+  /// Copies the outputs, whose nodes must have been copied.
+  void copy_outputs() const;
+
+ private:
+  const Graph& from_;
+  Graph& to_;
+  std::vector<std::vector<Value>> copies_;
+};
+
+/// Copies all nodes and outputs of `from` into the empty `to`; node ids stay the same.
+void copy_graph(const Graph& from, Graph& to);
+
+}  // namespace lariat

@@ -1,0 +1,295 @@
+#include "graph/program/program.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "graph/base/error.hpp"
+#include "graph/exec/constants.hpp"
+#include "graph/passes/freeze.hpp"
+#include "graph/passes/to_inference.hpp"
+
+namespace lariat {
+
+namespace {
+
+constexpr size_t kept_plans = 64;
+
+// Matches the declared shape of an input with what was fed, and gives its symbols their sizes.
+void bind_feed(const Node& input, const Tensor& fed, Bindings& bindings) {
+  const TensorType& type = input.outputs[0];
+  const auto refuse = [&](const std::string& why) {
+    throw UserError(fmt::format("the input '{}' is {}, but {}{} was fed; {}", input.name, text(type),
+                                name_of(fed.dtype()), text(fed.extents()), why));
+  };
+  if (fed.dtype() != type.dtype) refuse(fmt::format("convert it to {}", name_of(type.dtype)));
+  if (fed.extents().size() != type.shape.size()) refuse("the numbers of dimensions differ");
+  for (size_t i = 0; i < type.shape.size(); ++i) {
+    const std::string symbol = type.shape[i].symbol_name();
+    const int64_t extent = fed.extents()[i];
+    if (symbol.empty()) continue;
+    const auto [bound, fresh] = bindings.emplace(symbol, extent);
+    if (!fresh && bound->second != extent)
+      refuse(fmt::format("'{}' is {} in another input", symbol, bound->second));
+  }
+}
+
+void check_feed(const Node& input, const Tensor& fed, const Bindings& bindings) {
+  const Extents expected = evaluate(input.outputs[0].shape, bindings);
+  if (expected != fed.extents())
+    throw UserError(fmt::format("the input '{}' is {}, but {}{} was fed; it must be {}", input.name,
+                                text(input.outputs[0]), name_of(fed.dtype()), text(fed.extents()),
+                                text(expected)));
+}
+
+}  // namespace
+
+Program::Program(const Graph& graph, const PassOptions& passes) : graph_(optimize(graph, passes)) {
+  for (int32_t id = 0; id < graph.size(); ++id)
+    if (graph.node(id).op->traits.source == SourceKind::input) input_names_.push_back(graph.node(id).name);
+  std::vector<bool> updated(graph_->size());
+  for (const Output& output : graph_->outputs())
+    if (output.is_update) updated[graph_->source_id(output.name)] = updates_ = true;
+  for (int32_t id = 0; id < graph_->size(); ++id) {
+    const Node& node = graph_->node(id);
+    switch (node.op->traits.source) {
+      case SourceKind::none:
+        break;
+      case SourceKind::input:
+        inputs_.push_back(id);
+        break;
+      case SourceKind::constant:
+        constants_.push_back(id);
+        break;
+      default:
+        sources_.push_back({id, evaluate(node.outputs[0].shape, {}), updated[id]});
+    }
+  }
+  for (const std::string& name : input_names_)
+    if (graph_->source_id(name) < 0) unread_[name] = graph.node(graph.source_id(name)).outputs[0].shape;
+}
+
+Plan& Program::find_plan(const Feeds& feeds) {
+  for (const auto& [name, tensor] : feeds)
+    if (std::find(input_names_.begin(), input_names_.end(), name) == input_names_.end())
+      throw UserError(fmt::format("there is no input '{}'.{}", name, did_you_mean(name, input_names_)));
+  std::vector<Extents> extents;
+  for (int32_t id : inputs_) {
+    const auto fed = feeds.find(graph_->node(id).name);
+    if (fed == feeds.end())
+      throw UserError(fmt::format("the input '{}' {} was not fed", graph_->node(id).name,
+                                  text(graph_->node(id).outputs[0])));
+    extents.push_back(fed->second.extents());
+  }
+  for (const auto& [name, shape] : unread_) {
+    const auto fed = feeds.find(name);
+    extents.push_back(fed == feeds.end() ? Extents() : fed->second.extents());
+  }
+  const auto known = std::find_if(plans_.begin(), plans_.end(),
+                                  [&](const Cached& cached) { return cached.extents == extents; });
+  if (known != plans_.end()) {
+    plans_.splice(plans_.begin(), plans_, known);
+    return *plans_.front().plan;
+  }
+  Bindings bindings;
+  for (int32_t id : inputs_) bind_feed(graph_->node(id), feeds.find(graph_->node(id).name)->second, bindings);
+  for (int32_t id : inputs_)
+    check_feed(graph_->node(id), feeds.find(graph_->node(id).name)->second, bindings);
+  // A value may be sized by data whose elements it does not read.
+  for (const auto& [name, shape] : unread_)
+    if (const auto fed = feeds.find(name); fed != feeds.end() && fed->second.extents().size() == shape.size())
+      for (size_t i = 0; i < shape.size(); ++i)
+        if (const std::string symbol = shape[i].symbol_name(); !symbol.empty())
+          bindings.emplace(symbol, fed->second.extents()[i]);
+  if (!order_) order_ = std::make_unique<ExecutionOrder>(*graph_);
+  const auto pack = [this](const Node& node, const Step& step) { return pack_constants(node, step); };
+  plans_.push_front({std::move(extents), std::make_unique<Plan>(*order_, bindings, pack)});
+  if (plans_.size() > kept_plans) plans_.pop_back();
+  return *plans_.front().plan;
+}
+
+std::shared_ptr<const void> Program::pack_constants(const Node& node, const Step& step) {
+  std::shared_ptr<const void>& packed = packed_[step.node];
+  if (packed) return packed;
+  const std::unique_ptr<Executor> serial = make_serial_executor();
+  std::vector<TensorView> inputs = step.inputs;
+  for (size_t i = 0; i < inputs.size(); ++i)
+    if (const auto [kind, id] = step.input_locations[i]; kind == Location::Kind::constant)
+      inputs[i].data = constant_data(*graph_, static_cast<int32_t>(id));
+  packed = node.op->pack({*node.op, inputs, step.outputs, node.attributes, *serial});
+  return packed;
+}
+
+const Plan& Program::plan(const Feeds& feeds) {
+  const std::lock_guard lock(mutex_);
+  return find_plan(feeds);
+}
+
+namespace {
+
+struct Memory {
+  const std::byte* begin;
+  const std::byte* end;
+  int32_t id;
+};
+
+Memory memory_of(const TensorView& view, int32_t id) {
+  const auto* begin = static_cast<const std::byte*>(view.data);
+  return {begin, begin + view.bytes(), id};
+}
+
+bool overlap(const Memory& a, const Memory& b) { return a.begin < b.end && b.begin < a.end; }
+
+}  // namespace
+
+// Updates may be written over the old values while other nodes still read what shares their memory.
+void Program::separate(Store& store, std::vector<void*>& data) {
+  std::vector<bool> in_store(graph_->size()), updated(graph_->size());
+  for (const StoreSource& source : sources_) {
+    in_store[source.id] = true;
+    updated[source.id] = source.updated;
+  }
+  const auto view_of = [&](int32_t id) -> const TensorView& {
+    const Node& node = graph_->node(id);
+    return in_store[id] ? store.find(node.name)->view() : node.attributes.get<Tensor>("value").view();
+  };
+  for (bool again = true; again;) {
+    again = false;
+    std::vector<Memory> all;
+    for (const StoreSource& source : sources_) all.push_back(memory_of(view_of(source.id), source.id));
+    for (int32_t id : constants_)
+      if (!own_constants_.contains(id)) all.push_back(memory_of(view_of(id), id));
+    std::erase_if(all, [](const Memory& memory) { return memory.begin == memory.end; });
+    std::sort(all.begin(), all.end(), [](const Memory& a, const Memory& b) { return a.begin < b.begin; });
+    Memory last{nullptr, nullptr, -1};  // the one that reaches farthest
+    for (const Memory& memory : all) {
+      if (last.id >= 0 && overlap(last, memory) && (updated[last.id] || updated[memory.id])) {
+        const int32_t id = in_store[last.id] ? memory.id : last.id;
+        if (in_store[id]) {
+          store.set(graph_->node(id).name, store.find(graph_->node(id).name)->clone());
+        } else {
+          own_constants_.emplace(id, graph_->node(id).attributes.get<Tensor>("value").clone());
+        }
+        data[id] = in_store[id] ? view_of(id).data : own_constants_.at(id).view().data;
+        again = true;
+        break;
+      }
+      if (memory.end > last.end) last = memory;
+    }
+  }
+}
+
+// The memory of every source by node. `copies` keeps what is not read where it was fed.
+std::vector<void*> Program::source_data(const Feeds& feeds, Store& store, Feeds& copies) {
+  std::vector<void*> data(graph_->size());
+  for (int32_t id : constants_) {
+    const auto own = own_constants_.find(id);
+    data[id] = own == own_constants_.end() ? constant_data(*graph_, id) : own->second.view().data;
+  }
+  for (const StoreSource& source : sources_) {
+    const Node& node = graph_->node(source.id);
+    const Tensor* tensor = store.find(node.name);
+    if (!tensor) store.get(node.name);  // throws, with the nearest name
+    if (tensor->dtype() != node.outputs[0].dtype || tensor->extents() != source.extents)
+      throw UserError(
+          fmt::format("'{}' is {} in the model but {} in the store; the two belong to different models",
+                      node.name, text(node.outputs[0]), text(tensor->type())));
+    data[source.id] = tensor->view().data;
+  }
+  // Tensors that stay keep their memory, so that this is done once.
+  if (updates_ && data != separate_data_) {
+    separate(store, data);
+    separate_data_ = data;
+  }
+  for (int32_t id : inputs_) {
+    const Node& node = graph_->node(id);
+    const Tensor& fed = feeds.find(node.name)->second;
+    if (fed.dtype() != node.outputs[0].dtype) {
+      Bindings bindings;
+      bind_feed(node, fed, bindings);
+    }
+    const Memory memory = memory_of(fed.view(), id);
+    const bool shared = std::any_of(sources_.begin(), sources_.end(), [&](const StoreSource& source) {
+      if (!source.updated) return false;
+      return overlap(memory, memory_of(store.find(graph_->node(source.id).name)->view(), source.id));
+    });
+    data[id] = shared ? copies.emplace(node.name, fed.clone()).first->second.view().data : fed.view().data;
+  }
+  return data;
+}
+
+std::vector<Tensor> Program::run(const Feeds& feeds, Store& store, Executor& executor) {
+  const std::lock_guard lock(mutex_);
+  Plan& plan = find_plan(feeds);
+  Feeds copies;
+  const std::vector<void*> source_data = this->source_data(feeds, store, copies);
+  const size_t bytes = plan.arena_bytes(executor.threads());
+  if (bytes > arena_bytes_) {
+    arena_.reset();
+    arena_bytes_ = 0;
+    arena_ = allocate_bytes(bytes);
+    arena_bytes_ = bytes;
+  }
+  plan.bind(arena_.get(), source_data);
+  executor.run_plan(plan);
+
+  // All old values are taken before the first update replaces one of them.
+  std::vector<Tensor> results, old_values;
+  std::vector<std::pair<void*, TensorView>> moves;
+  const auto& outputs = graph_->outputs();
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    TensorView view = plan.result(i);
+    if (!outputs[i].is_update) {
+      results.push_back(copy_of(view));
+      continue;
+    }
+    void* target = source_data[graph_->source_id(outputs[i].name)];
+    if (target == view.data) continue;
+    if (plan.result_location(i).kind == Location::Kind::store) {
+      old_values.push_back(copy_of(view));
+      view = old_values.back().view();
+    }
+    moves.emplace_back(target, std::move(view));
+  }
+  for (const auto& [target, view] : moves) std::memcpy(target, view.data, view.bytes());
+  return results;
+}
+
+std::unique_ptr<Program> inference_program(const Graph& graph, std::span<const Value> values,
+                                           const Store* frozen) {
+  Graph copied, inference, constant;
+  GraphCopy copy(graph, copied);
+  for (int32_t id = 0; id < graph.size(); ++id) copy.copy(id);
+  for (size_t i = 0; i < values.size(); ++i) copied.output(fmt::format("{}", i), copy(values[i]));
+  to_inference(copied, inference);
+  if (!frozen) return std::make_unique<Program>(inference);
+  freeze(inference, *frozen, constant);
+  return std::make_unique<Program>(constant);
+}
+
+void initialize_store(const Graph& graph, Store& store, uint64_t seed) {
+  for (int32_t id = 0; id < graph.size(); ++id) {
+    const Node& node = graph.node(id);
+    const SourceKind kind = node.op->traits.source;
+    if (kind != SourceKind::parameter && kind != SourceKind::state) continue;
+    const Extents extents = evaluate(node.outputs[0].shape, {});
+    if (const Tensor* known = store.find(node.name)) {
+      if (known->dtype() != node.outputs[0].dtype || known->extents() != extents)
+        throw UserError(
+            fmt::format("'{}' is {} in the model but {} was loaded; the two belong to different models",
+                        node.name, text(node.outputs[0]), text(known->type())));
+      continue;
+    }
+    const Initializer initializer{node.attributes.get<std::string>("initializer"),
+                                  node.attributes.get<double>("scale")};
+    Tensor value = initialize(initializer, node.name, extents, node.outputs[0].dtype, seed);
+    if (node.name == random_state_name) {
+      value.data<int32_t>()[0] = static_cast<int32_t>(seed);
+      value.data<int32_t>()[1] = static_cast<int32_t>(seed >> 32);
+    }
+    store.set(node.name, std::move(value));
+  }
+}
+
+}  // namespace lariat

@@ -1,0 +1,494 @@
+#include "ops/convolution/convolution.hpp"
+
+#include "ops/kernels/axes.hpp"
+#include "ops/kernels/gemm.hpp"
+#include "ops/kernels/product_kernel.hpp"
+
+namespace lariat {
+
+// Cho and Brand (2017), "MEC: Memory-efficient Convolution": x is unfolded along the height only. A line of
+// scratch holds, for one row of y, the `slots` columns of x that its windows see, and in a slot the taps of
+// all kernel rows side by side. The window of one column of y is then a run of kernel-width slots within the
+// line, and the windows of the same column in all lines are a matrix whose rows are one line apart: a product
+// takes it as it is. Little more than kernel-height times x is copied, one tile of lines after the other.
+//
+// The windows of one line are a matrix as well, whose rows overlap: where one column would meet too few
+// lines, y is computed line by line. Where windows do not overlap along the width, or there are few columns
+// too, each column of y has a line of its own, which is the usual im2col.
+
+namespace convolution_detail {
+
+// Scratch of a tile: half of a core's second-level cache at most, unless that were too few lines for a
+// product.
+constexpr int64_t tile_bytes = 256 * 1024;
+constexpr int64_t fewest_lines = 64, most_lines = 1024, fewest_columns = 8;
+// Line by line: columns that make a product worth it, and pieces enough to share among threads.
+constexpr int64_t columns_of_line = 12, line_pieces = 32;
+// Pieces of a gradient that may run side by side, and the most that their partial results may take.
+constexpr int64_t most_pieces = 16, partial_bytes = 8 << 20, fewest_filters = 64;
+
+int64_t divide_up(int64_t a, int64_t b) { return a < 0 ? a / b : (a + b - 1) / b; }
+
+// The size of equal tiles of `count`, each of at least `wanted` and less than twice as many.
+int64_t even_tile(int64_t count, int64_t wanted) {
+  return std::max<int64_t>(1, divide_up(count, std::max<int64_t>(1, count / wanted)));
+}
+
+struct Lines {
+  int64_t per_row = 1;  // lines for one row of y
+  int64_t columns = 1;  // columns of y in a line
+  int64_t step = 1;     // columns of x from one slot to the next
+  int64_t slot = 0;     // elements of a slot
+  int64_t per_image = 0, count = 0;
+  int64_t tile_lines = 1, tile_columns = 1;
+  bool one_by_one = false;  // a tile is one line, and a product
+
+  Lines(const Convolution& c, size_t element, bool may_go_one_by_one = false)
+      : slot(c.window.down.kernel * c.channels) {
+    const Window& across = c.window.across;
+    const bool overlaps = across.dilation == 1 && across.stride < across.kernel;
+    one_by_one =
+        may_go_one_by_one && overlaps && c.batch * c.rows < fewest_lines && c.columns >= columns_of_line;
+    const bool slides = one_by_one || (overlaps && c.batch * c.rows >= fewest_lines);
+    per_row = slides ? 1 : c.columns;
+    columns = slides ? c.columns : 1;
+    step = across.dilation;
+    per_image = c.rows * per_row;
+    count = c.batch * per_image;
+    const int64_t slot_bytes = std::max<int64_t>(1, slot * static_cast<int64_t>(element));
+    const auto fitting_columns = [&](int64_t bytes, int64_t fewest, int64_t most) {
+      const int64_t fitting = (bytes / slot_bytes - across.kernel) / across.stride + 1;
+      return std::clamp(fitting, std::min(most, fewest), most);
+    };
+    if (one_by_one) {
+      const int64_t pieces =
+          std::clamp<int64_t>(line_pieces / std::max<int64_t>(1, count), 1, columns / columns_of_line);
+      tile_columns = fitting_columns(tile_bytes, columns_of_line, divide_up(columns, pieces));
+    } else {
+      tile_columns = fitting_columns(tile_bytes / fewest_lines, fewest_columns, columns);
+      const int64_t fitting = tile_bytes / (slots(c, tile_columns) * slot_bytes);
+      tile_lines = even_tile(count, std::clamp(fitting / 16 * 16, fewest_lines, most_lines));
+    }
+  }
+  static int64_t slots(const Convolution& c, int64_t columns) {
+    return (columns - 1) * c.window.across.stride + c.window.across.kernel;
+  }
+  int64_t scratch(const Convolution& c, int64_t lines) const { return lines * slots(c, tile_columns) * slot; }
+  int64_t tiles_across() const { return divide_up(columns, tile_columns); }
+  int64_t tiles() const { return divide_up(count, tile_lines) * tiles_across(); }
+};
+
+// Lines [begin, end), columns [first, last) of each.
+struct Tile {
+  int64_t begin, end, first, last;
+};
+
+Tile tile_at(const Lines& lines, int64_t index) {
+  const int64_t begin = index / lines.tiles_across() * lines.tile_lines,
+                first = index % lines.tiles_across() * lines.tile_columns;
+  return {begin, std::min(begin + lines.tile_lines, lines.count), first,
+          std::min(first + lines.tile_columns, lines.columns)};
+}
+
+// `runs` runs of `length` elements, each so many elements behind the one before it.
+template <bool add, class T>
+void move_runs(const T* from, int64_t from_step, T* to, int64_t to_step, int64_t runs, int64_t length) {
+  if (from_step == length && to_step == length) {
+    length *= runs;
+    runs = std::min<int64_t>(runs, 1);
+  }
+  if (length == 1) {
+    for (int64_t i = 0; i < runs; ++i)
+      to[i * to_step] = add ? to[i * to_step] + from[i * from_step] : from[i * from_step];
+    return;
+  }
+  for (int64_t i = 0; i < runs; ++i, from += from_step, to += to_step)
+    for (int64_t j = 0; j < length; ++j) to[j] = add ? to[j] + from[j] : from[j];
+}
+
+template <class T>
+void clear_runs(T* to, int64_t step, int64_t runs, int64_t length) {
+  for (int64_t i = 0; i < runs; ++i) std::fill_n(to + i * step, length, T(0));
+}
+
+// For each line of the tile and each kernel row: body(line's place in the tile, kernel row, image, row of x,
+// which may lie outside, [begin, end) of the slots that lie within x, column of x at slot 0).
+template <class Body>
+void for_each_tap_row(const Convolution& c, const Lines& lines, const Tile& tile, const Body& body) {
+  const Window &down = c.window.down, &across = c.window.across;
+  const int64_t slots = Lines::slots(c, tile.last - tile.first);
+  for (int64_t line = tile.begin; line < tile.end; ++line) {
+    const int64_t column = (line % lines.per_row + tile.first) * across.stride - across.before;
+    const int64_t begin = std::clamp<int64_t>(divide_up(-column, lines.step), 0, slots);
+    const int64_t end = std::clamp<int64_t>(divide_up(c.width - column, lines.step), begin, slots);
+    const int64_t row = line / lines.per_row;
+    const int64_t top = row % c.rows * down.stride - down.before;
+    for (int64_t k = 0; k < down.kernel; ++k)
+      body(line - tile.begin, k, row / c.rows, top + k * down.dilation, begin, end, column);
+  }
+}
+
+template <class T>
+void unfold(const Convolution& c, const Lines& lines, const Tile& tile, const T* x, T* out) {
+  const int64_t slots = Lines::slots(c, tile.last - tile.first), n = c.channels;
+  for_each_tap_row(
+      c, lines, tile,
+      [&](int64_t line, int64_t k, int64_t image, int64_t row, int64_t begin, int64_t end, int64_t column) {
+        T* to = out + line * slots * lines.slot + k * n;
+        if (row < 0 || row >= c.height) begin = end = slots;
+        clear_runs(to, lines.slot, begin, n);
+        clear_runs(to + end * lines.slot, lines.slot, slots - end, n);
+        if (begin == end) return;
+        const T* from = x + ((image * c.height + row) * c.width + column + begin * lines.step) * n;
+        move_runs<false>(from, lines.step * n, to + begin * lines.slot, lines.slot, end - begin, n);
+      });
+}
+
+// The adjoint of unfold, for the rows [top, bottom) of x.
+template <class T>
+void fold(const Convolution& c, const Lines& lines, const Tile& tile, const T* unfolded, int64_t top,
+          int64_t bottom, T* x) {
+  const int64_t slots = Lines::slots(c, tile.last - tile.first), n = c.channels;
+  for_each_tap_row(
+      c, lines, tile,
+      [&](int64_t line, int64_t k, int64_t image, int64_t row, int64_t begin, int64_t end, int64_t column) {
+        if (row < top || row >= bottom || begin == end) return;
+        const T* from = unfolded + (line * slots + begin) * lines.slot + k * n;
+        T* to = x + ((image * c.height + row) * c.width + column + begin * lines.step) * n;
+        move_runs<true>(from, lines.slot, to, lines.step * n, end - begin, n);
+      });
+}
+
+// A slot's taps are those of all kernel rows: a kernel [height, width, …] becomes [width, height, …].
+bool turns_kernel(const Convolution& c) { return c.window.down.kernel > 1 && c.window.across.kernel > 1; }
+
+template <class T>
+const T* turned_kernel(const ParallelFor& parallel, const Convolution& c, const T* w, std::byte* workspace) {
+  if (!turns_kernel(c)) return w;
+  T* turned = reinterpret_cast<T*>(workspace);
+  const int64_t size = c.channels * c.filters, height = c.window.down.kernel, width = c.window.across.kernel;
+  parallel.run(c.taps(), rows_per_task(size), [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i)
+      std::copy_n(w + (i % height * width + i / height) * size, size, turned + i * size);
+  });
+  return turned;
+}
+
+// Products of floats take the kernel as they read it.
+template <class T>
+bool packs_kernel(const Convolution& c) {
+  return std::is_same_v<T, float> && c.filters > 1;
+}
+
+// The turned kernel, packed.
+void pack_turned(const ParallelFor& parallel, const Convolution& c, const float* w, float* packed) {
+  const int64_t size = c.channels * c.filters, height = c.window.down.kernel, width = c.window.across.kernel;
+  parallel.run(c.taps(), rows_per_task(size), [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i)
+      pack_columns<float>({w + (i % height * width + i / height) * size, c.filters, 1}, i * c.channels,
+                          c.channels, c.depth(), 0, c.filters, packed);
+  });
+}
+
+// What one task of the input gradient owns: whole images, or the rows [top, bottom) of a single one. The
+// lines are those whose windows reach into it.
+struct InputPiece {
+  int64_t image, image_end, top, bottom, line, line_end;
+};
+
+struct InputPieces {
+  int64_t images = 1, groups = 0, bands = 1;
+
+  InputPieces(const Convolution& c, const Lines& lines) {
+    // An eighth of the batch, but neither fewer lines than a product wants nor more than it profits from.
+    images = std::clamp(c.batch / 8, divide_up(fewest_lines * 3 / 4, lines.per_image),
+                        divide_up(fewest_lines * 2, lines.per_image));
+    groups = divide_up(c.batch, images);
+    // What two bands both need is computed twice: at most a quarter of a band.
+    if (images == 1 && groups > 0 && groups < most_pieces)
+      bands = std::clamp<int64_t>(c.height / (4 * c.window.down.reach()), 1, most_pieces / groups);
+  }
+  int64_t count() const { return groups * bands; }
+  InputPiece at(const Convolution& c, const Lines& lines, int64_t index) const {
+    const Window& down = c.window.down;
+    const int64_t band = divide_up(c.height, bands), image = index / bands * images;
+    InputPiece piece{image, std::min(image + images, c.batch), std::min(index % bands * band, c.height),
+                     0,     image * lines.per_image,           0};
+    piece.bottom = std::min(piece.top + band, c.height);
+    piece.line_end = piece.image_end * lines.per_image;
+    if (bands == 1) return piece;
+    const int64_t first = divide_up(piece.top + down.before - down.reach() + 1, down.stride),
+                  last = (piece.bottom - 1 + down.before) / down.stride;
+    piece.line_end = piece.line + std::clamp<int64_t>(last + 1, 0, c.rows) * lines.per_row;
+    piece.line += std::clamp<int64_t>(first, 0, c.rows) * lines.per_row;
+    return piece;
+  }
+};
+
+// The partial results of the weight gradient, and the blocks of filters that each is computed in.
+struct KernelPieces {
+  int64_t partials, block, blocks;
+
+  KernelPieces(const Convolution& c, const Lines& lines, size_t element) {
+    const int64_t bytes = std::max<int64_t>(1, c.depth() * c.filters * static_cast<int64_t>(element));
+    partials =
+        std::clamp<int64_t>(partial_bytes / bytes, 1, std::clamp<int64_t>(lines.tiles(), 1, most_pieces));
+    block = std::max(fewest_filters, divide_up(c.filters * partials, most_pieces));
+    blocks = std::max<int64_t>(1, divide_up(c.filters, block));
+  }
+};
+
+}  // namespace convolution_detail
+
+Convolution convolution_of(const Extents& x, const Extents& w, const Extents& y, const Window2d& window) {
+  return {x[0], x[1], x[2], x[3], y[1], y[2], w[3], window};
+}
+
+namespace convolution_detail {
+
+size_t turned_bytes(const Convolution& c, size_t element) {
+  return turns_kernel(c) ? static_cast<size_t>(c.depth() * c.filters) * element : 0;
+}
+
+bool is_one_product(const Convolution& c) {
+  const Window &down = c.window.down, &across = c.window.across;
+  return c.taps() == 1 && down.stride * across.stride == 1 &&
+         down.before + down.after + across.before + across.after == 0;
+}
+// x [pixels, channels]·w
+Product one_product(const Convolution& c) {
+  return {false, false, c.batch * c.rows * c.columns, c.filters, c.channels, c.channels, c.filters};
+}
+
+template <class T>
+Lines forward_lines(const Convolution& c) {
+  // BLAS takes no matrix whose rows overlap.
+  return Lines(c, sizeof(T), packs_kernel<T>(c));
+}
+
+// `windows` windows that lie `lda` elements apart, times the kernel.
+Product of_windows(const Convolution& c, int64_t windows, int64_t lda) {
+  return {false, false, windows, c.filters, c.depth(), lda, c.filters};
+}
+// dy of a column times the transposed kernel.
+Product of_adjoints(const Convolution& c, const Lines& lines, int64_t count) {
+  return {false, true, count, c.depth(), c.filters, lines.columns * c.filters, c.filters};
+}
+// The transposed windows times dy, for some of the filters.
+Product of_kernel(const Convolution& c, const Lines& lines, int64_t filters, int64_t count, int64_t lda) {
+  return {true, false, c.depth(), filters, count, lda, lines.columns * c.filters};
+}
+
+// A thread's own scratch: lines, and behind them what their products need.
+template <class T>
+size_t line_bytes(const Convolution& c, const Lines& lines, int64_t count) {
+  return (static_cast<size_t>(lines.scratch(c, count)) * sizeof(T) + 63) / 64 * 64;
+}
+
+}  // namespace convolution_detail
+
+template <class T>
+Workspace convolve_workspace(const Convolution& c, bool packed) {
+  using namespace convolution_detail;
+  if (is_one_product(c)) return gemm_workspace<T>(one_product(c), packed);
+  const Lines lines = forward_lines<T>(c);
+  const bool packs = packs_kernel<T>(c);
+  Workspace result;
+  if (!packed)
+    result.shared = packs ? static_cast<size_t>(packed_count<T>(c.depth(), c.filters)) * sizeof(T)
+                          : turned_bytes(c, sizeof(T));
+  const int64_t windows = lines.one_by_one ? lines.tile_columns : lines.tile_lines;
+  // Where rows are apart by this, the most is packed.
+  const int64_t apart = 2;
+  result.per_thread = line_bytes<T>(c, lines, lines.tile_lines) +
+                      gemm_tile_bytes<T>(of_windows(c, windows, apart), packs || packed);
+  return result;
+}
+
+template <class T>
+Workspace input_gradient_workspace(const Convolution& c) {
+  using namespace convolution_detail;
+  const Lines lines(c, sizeof(T));
+  const InputPieces pieces(c, lines);
+  const size_t packed =
+      std::is_same_v<T, float> ? static_cast<size_t>(packed_count<T>(c.filters, c.depth())) * sizeof(T) : 0;
+  int64_t most_lines = 1;
+  for (int64_t i = 0; i < pieces.count(); ++i) {
+    const InputPiece piece = pieces.at(c, lines, i);
+    most_lines = std::max(most_lines, even_tile(piece.line_end - piece.line, lines.tile_lines));
+  }
+  return {packed + turned_bytes(c, sizeof(T)),
+          line_bytes<T>(c, lines, most_lines) +
+              gemm_tile_bytes<T>(of_adjoints(c, lines, most_lines), std::is_same_v<T, float>)};
+}
+
+template <class T>
+Workspace weight_gradient_workspace(const Convolution& c) {
+  using namespace convolution_detail;
+  const Lines lines(c, sizeof(T));
+  const KernelPieces pieces(c, lines, sizeof(T));
+  size_t products = 0;
+  for (const int64_t filters : {std::min(pieces.block, c.filters), c.filters % pieces.block})
+    products = std::max(products, gemm_tile_bytes<T>(of_kernel(c, lines, filters, lines.tile_lines, 2)));
+  return {static_cast<size_t>(pieces.partials * c.depth() * c.filters) * sizeof(T),
+          line_bytes<T>(c, lines, lines.tile_lines) + products};
+}
+
+std::shared_ptr<const void> pack_kernel(const KernelContext& k, const Convolution& c) {
+  using namespace convolution_detail;
+  const TensorView& w = k.inputs[1];
+  if (!w.data || w.dtype != f32 || !packs_kernel<float>(c)) return {};
+  auto packed =
+      allocate_bytes(static_cast<size_t>(packed_count<float>(c.depth(), c.filters)) * sizeof(float));
+  pack_turned(k.parallel, c, w.as<float>(), reinterpret_cast<float*>(packed.get()));
+  return packed;
+}
+
+// y[:, column] = unfolded[:, slots of column]·w, or y[line] = windows of the line·w
+template <class T>
+void convolve(const ParallelFor& parallel, const Convolution& c, const T* x, const T* w, T* y,
+              const Scratch& scratch, const T* packed) {
+  using namespace convolution_detail;
+  if (is_one_product(c)) return gemm<T>(parallel, one_product(c), x, w, {}, y, c.filters, scratch, packed);
+  const Lines lines = forward_lines<T>(c);
+  const T* kernel = nullptr;
+  if constexpr (std::is_same_v<T, float>) {
+    if (!packed && packs_kernel<T>(c)) {
+      T* own = reinterpret_cast<T*>(scratch.shared);
+      pack_turned(parallel, c, w, own);
+      packed = own;
+    }
+  }
+  if (!packed) kernel = turned_kernel(parallel, c, w, scratch.shared);
+  parallel.run(lines.tiles(), 1, [&](int64_t begin, int64_t end) {
+    std::byte* own = scratch.own(parallel);
+    T* unfolded = reinterpret_cast<T*>(own);
+    std::byte* rest = own + line_bytes<T>(c, lines, lines.tile_lines);
+    for (int64_t i = begin; i < end; ++i) {
+      const Tile tile = tile_at(lines, i);
+      const int64_t stride = c.window.across.stride * lines.slot,
+                    line = Lines::slots(c, tile.last - tile.first) * lines.slot;
+      unfold(c, lines, tile, x, unfolded);
+      if (lines.one_by_one) {
+        gemm_tile<T>(of_windows(c, tile.last - tile.first, stride), unfolded, kernel, {},
+                     y + (tile.begin * lines.columns + tile.first) * c.filters, c.filters, rest, packed);
+      } else {
+        for (int64_t j = tile.first; j < tile.last; ++j)
+          gemm_tile<T>(of_windows(c, tile.end - tile.begin, line), unfolded + (j - tile.first) * stride,
+                       kernel, {}, y + (tile.begin * lines.columns + j) * c.filters,
+                       lines.columns * c.filters, rest, packed);
+      }
+    }
+  });
+}
+
+// dx = fold(d unfolded), d unfolded[:, slots of column] += dy[:, column]·wᵀ, one piece of dx at a time.
+template <class T>
+void convolve_input_gradient(const ParallelFor& parallel, const Convolution& c, const T* d_y, const T* w,
+                             T* d_x, const Scratch& scratch) {
+  using namespace convolution_detail;
+  const Lines lines(c, sizeof(T));
+  const InputPieces pieces(c, lines);
+  const T *kernel = nullptr, *packed = nullptr;
+  if constexpr (std::is_same_v<T, float>) {
+    T* own = reinterpret_cast<T*>(scratch.shared);
+    kernel =
+        turned_kernel(parallel, c, w, scratch.shared + packed_count<T>(c.filters, c.depth()) * sizeof(T));
+    parallel.run(c.depth(), 4 * panel_columns<T>(), [&](int64_t begin, int64_t end) {
+      pack_columns<T>({kernel, 1, c.filters}, c.filters, begin, end, own);
+    });
+    packed = own;
+  } else {
+    kernel = turned_kernel(parallel, c, w, scratch.shared);
+  }
+  parallel.run(pieces.count(), 1, [&](int64_t first, int64_t last) {
+    std::byte* own = scratch.own(parallel);
+    T* unfolded = reinterpret_cast<T*>(own);
+    for (int64_t i = first; i < last; ++i) {
+      const InputPiece piece = pieces.at(c, lines, i);
+      for (int64_t image = piece.image; image < piece.image_end; ++image)
+        std::fill(d_x + (image * c.height + piece.top) * c.width * c.channels,
+                  d_x + (image * c.height + piece.bottom) * c.width * c.channels, T(0));
+      const int64_t tile_lines = even_tile(piece.line_end - piece.line, lines.tile_lines);
+      std::byte* rest = own + line_bytes<T>(c, lines, tile_lines);
+      Tile tile;
+      for (tile.begin = piece.line; tile.begin < piece.line_end; tile.begin = tile.end) {
+        tile.end = std::min(tile.begin + tile_lines, piece.line_end);
+        for (tile.first = 0; tile.first < lines.columns; tile.first = tile.last) {
+          tile.last = std::min(tile.first + lines.tile_columns, lines.columns);
+          const int64_t stride = c.window.across.stride * lines.slot,
+                        line = Lines::slots(c, tile.last - tile.first) * lines.slot;
+          std::fill_n(unfolded, (tile.end - tile.begin) * line, T(0));
+          for (int64_t j = tile.first; j < tile.last; ++j)
+            gemm_tile<T>(of_adjoints(c, lines, tile.end - tile.begin),
+                         d_y + (tile.begin * lines.columns + j) * c.filters, kernel,
+                         {unfolded + (j - tile.first) * stride, line}, unfolded + (j - tile.first) * stride,
+                         line, rest, packed);
+          fold(c, lines, tile, unfolded, piece.top, piece.bottom, d_x);
+        }
+      }
+    }
+  });
+}
+
+// dw = Σ over columns of unfolded[:, slots of column]ᵀ·dy[:, column], in partial results that are added in
+// their order. Where the kernel is so large that there are few, each is computed in blocks of filters.
+template <class T>
+void convolve_weight_gradient(const ParallelFor& parallel, const Convolution& c, const T* x, const T* d_y,
+                              T* d_w, const Scratch& scratch) {
+  using namespace convolution_detail;
+  const Lines lines(c, sizeof(T));
+  const auto [partials, block, blocks] = KernelPieces(c, lines, sizeof(T));
+  const int64_t tiles = lines.tiles();
+  const int64_t size = c.channels * c.filters, height = c.window.down.kernel, width = c.window.across.kernel;
+  T* partial = reinterpret_cast<T*>(scratch.shared);
+  parallel.run(partials * blocks, 1,
+               [&, partials = partials, block = block, blocks = blocks](int64_t begin, int64_t end) {
+                 std::byte* own = scratch.own(parallel);
+                 T* unfolded = reinterpret_cast<T*>(own);
+                 std::byte* rest = own + line_bytes<T>(c, lines, lines.tile_lines);
+                 for (int64_t piece = begin; piece < end; ++piece) {
+                   const int64_t p = piece / blocks, filter = piece % blocks * block,
+                                 filters = std::min(block, c.filters - filter);
+                   T* sum = partial + p * c.depth() * c.filters + filter;
+                   clear_runs(sum, c.filters, c.depth(), filters);
+                   for (int64_t i = p * tiles / partials; i < (p + 1) * tiles / partials; ++i) {
+                     const Tile tile = tile_at(lines, i);
+                     const int64_t stride = c.window.across.stride * lines.slot,
+                                   line = Lines::slots(c, tile.last - tile.first) * lines.slot;
+                     unfold(c, lines, tile, x, unfolded);
+                     for (int64_t j = tile.first; j < tile.last; ++j)
+                       gemm_tile<T>(of_kernel(c, lines, filters, tile.end - tile.begin, line),
+                                    unfolded + (j - tile.first) * stride,
+                                    d_y + (tile.begin * lines.columns + j) * c.filters + filter,
+                                    {sum, c.filters}, sum, c.filters, rest);
+                   }
+                 }
+               });
+  // Back from [width, height, …] to the kernel's own order.
+  parallel.run(c.taps(), rows_per_task(size * partials),
+               [&, partials = partials](int64_t begin, int64_t end) {
+                 for (int64_t i = begin; i < end; ++i) {
+                   const T* from = partial + (i % width * height + i / width) * size;
+                   std::copy_n(from, size, d_w + i * size);
+                   for (int64_t p = 1; p < partials; ++p)
+                     move_runs<true>(from + p * c.depth() * c.filters, size, d_w + i * size, size, 1, size);
+                 }
+               });
+}
+
+#define LARIAT_CONVOLUTION(T)                                                                               \
+  template Workspace convolve_workspace<T>(const Convolution&, bool);                                       \
+  template Workspace input_gradient_workspace<T>(const Convolution&);                                       \
+  template Workspace weight_gradient_workspace<T>(const Convolution&);                                      \
+  template void convolve<T>(const ParallelFor&, const Convolution&, const T*, const T*, T*, const Scratch&, \
+                            const T*);                                                                      \
+  template void convolve_input_gradient<T>(const ParallelFor&, const Convolution&, const T*, const T*, T*,  \
+                                           const Scratch&);                                                 \
+  template void convolve_weight_gradient<T>(const ParallelFor&, const Convolution&, const T*, const T*, T*, \
+                                            const Scratch&);
+LARIAT_CONVOLUTION(float)
+LARIAT_CONVOLUTION(double)
+#undef LARIAT_CONVOLUTION
+
+}  // namespace lariat

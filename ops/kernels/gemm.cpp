@@ -1,0 +1,357 @@
+#include "ops/kernels/gemm.hpp"
+
+#include <cblas.h>
+
+#include <algorithm>
+#include <optional>
+
+#include "graph/base/blas.hpp"
+#include "graph/base/tensor.hpp"
+#include "ops/kernels/product_kernel.hpp"
+
+namespace lariat {
+
+namespace gemm_detail {
+
+// About 60 microseconds of work at 130 GFLOP/s: large against a task, small against a layer.
+constexpr double flops_per_tile = 8e6;
+constexpr int64_t smallest_side = 64;
+// The same where b is read for a few rows only.
+constexpr double bytes_per_tile = 4e5;
+// With no more rows than this, packing b costs more than reading it where it lies.
+constexpr int64_t rows_in_place = 256;
+// The same of a's rows.
+constexpr int64_t columns_in_place = 128;
+constexpr int64_t tile_rows = 256;
+
+// The first column that a product packs; those before it are read in place.
+int64_t first_packed(bool transpose_b, int64_t m, int64_t n) {
+  if (transpose_b || m > rows_in_place) return 0;
+  const int64_t together = m <= few_rows ? vector_columns<float>() : panel_columns<float>();
+  return n / together * together;
+}
+
+int64_t tile_side(int64_t size, int64_t pieces) {
+  const int64_t side = std::max((size + pieces - 1) / pieces, smallest_side);
+  return (side + 31) / 32 * 32;
+}
+
+// By OpenBLAS, which is at its best with doubles and large tiles.
+void blas_tile(const Product& p, const double* a, const double* b, Addend<double> addend, double* c,
+               int64_t ldc) {
+  for (int64_t i = 0; i < p.m && addend.data != c; ++i) {
+    if (addend.data) {
+      std::copy_n(addend.data + i * addend.row, p.n, c + i * ldc);
+    } else {
+      std::fill_n(c + i * ldc, p.n, 0.0);
+    }
+  }
+  if (p.k == 0) return;
+  use_one_blas_thread();
+  const auto flag = [](bool transposed) { return transposed ? CblasTrans : CblasNoTrans; };
+  const auto size = [](int64_t value) { return static_cast<blasint>(value); };
+  cblas_dgemm(CblasRowMajor, flag(p.transpose_a), flag(p.transpose_b), size(p.m), size(p.n), size(p.k), 1, a,
+              size(p.lda), b, size(p.ldb), addend.data ? 1 : 0, c, size(ldc));
+}
+
+constexpr size_t cache_line = 64;
+
+size_t rounded_up(size_t bytes) { return (bytes + cache_line - 1) / cache_line * cache_line; }
+
+// What a product of floats packs: what lies badly in memory, and is used often enough.
+struct Packing {
+  bool is_row;  // a row times a transposed matrix: nothing
+  bool a;
+  // Columns of b from `from` on are packed, from `now` on at this call.
+  int64_t from, now;
+
+  Packing(const Product& p, bool packed_b)
+      : is_row(p.m == 1 && p.transpose_b && (!p.transpose_a || p.lda == 1)),
+        a(p.transpose_a && p.m >= block_height<float>() && p.n >= columns_in_place),
+        from(is_row     ? p.n
+             : packed_b ? 0
+                        : first_packed(p.transpose_b, p.m, p.n)),
+        now(packed_b ? p.n : from) {}
+
+  size_t bytes_of_a(const Product& p) const {
+    return a ? rounded_up(static_cast<size_t>(packed_rows_count<float>(p.m, p.k)) * sizeof(float)) : 0;
+  }
+  size_t bytes(const Product& p) const {
+    return bytes_of_a(p) +
+           rounded_up(static_cast<size_t>(packed_count<float>(p.k, p.n - now)) * sizeof(float));
+  }
+  // What each thread copies of b where it lies.
+  size_t bytes_in_place(const Product& p) const {
+    return from > 0 && !is_row
+               ? rounded_up(static_cast<size_t>(in_place_count<float>(p.m, p.k, p.ldb)) * sizeof(float))
+               : 0;
+  }
+};
+
+// Products of floats, packed once by all threads: b for many rows, and a where it is transposed.
+class FloatProduct {
+ public:
+  FloatProduct(const Product& p, const float* a, const float* b, Addend<float> addend, float* c, int64_t ldc,
+               std::byte* scratch, const float* packed_b)
+      : p_(p),
+        packing_(p, packed_b != nullptr),
+        a_(view(p.transpose_a, a, p.lda)),
+        b_(view(p.transpose_b, b, p.ldb)),
+        start_{addend.data, addend.row},
+        c_(c),
+        ldc_(ldc),
+        packed_a_(reinterpret_cast<float*>(scratch)),
+        own_b_(reinterpret_cast<float*>(scratch + packing_.bytes_of_a(p)) - packing_.now * p.k),
+        packed_b_(packed_b ? packed_b : own_b_) {}
+
+  void pack(const ParallelFor* parallel) const {
+    const int64_t rows = block_height<float>(), columns = panel_columns<float>();
+    if (packing_.a)
+      split(parallel, p_.m, 4 * rows,
+            [&](int64_t begin, int64_t end) { pack_rows(a_, p_.k, begin, end, packed_a_); });
+    split(parallel, p_.n - packing_.now, 4 * columns, [&](int64_t begin, int64_t end) {
+      pack_columns(b_, p_.k, packing_.now + begin, packing_.now + end, own_b_);
+    });
+  }
+
+  /// Rows must begin at a multiple of a block's height, columns at one of a panel's width. `copies` is memory
+  /// for bytes_in_place().
+  void tile(int64_t row, int64_t rows, int64_t begin, int64_t end, std::byte* copies) const {
+    float* c = c_ + row * ldc_;
+    const MatrixView<float> start = start_.data ? start_.at(row, 0) : start_;
+    const MatrixView<float> a = packing_.a ? packed_rows(packed_a_, p_.k, row) : a_.at(row, 0);
+    const int64_t middle = std::clamp(packing_.from, begin, end);
+    if (packing_.is_row)
+      return multiply_rows(end - begin, p_.k, a.data, b_.at(0, begin).data, b_.column,
+                           start.data ? start.data + begin : nullptr, c + begin);
+    if (begin < middle)
+      multiply_in_place(rows, p_.k, begin, middle, a, b_.data, b_.row, start, c, ldc_,
+                        reinterpret_cast<float*>(copies));
+    if (middle < end) multiply_packed(rows, p_.k, middle, end, a, packed_b_, start, c, ldc_);
+  }
+
+  static MatrixView<float> view(bool transpose, const float* data, int64_t stride) {
+    return transpose ? MatrixView<float>{data, 1, stride} : MatrixView<float>{data, stride, 1};
+  }
+
+ private:
+  template <class Body>
+  static void split(const ParallelFor* parallel, int64_t count, int64_t grain, const Body& body) {
+    if (count == 0) return;
+    if (parallel && count > grain) {
+      parallel->run(count, grain, body);
+    } else {
+      body(0, count);
+    }
+  }
+
+  const Product p_;
+  const Packing packing_;
+  const MatrixView<float> a_, b_;
+  const MatrixView<float> start_;
+  float* const c_;
+  const int64_t ldc_;
+  float *const packed_a_, *const own_b_;
+  const float* const packed_b_;
+};
+
+// A column is a row of the transposed product.
+Product as_row(const Product& p) { return {!p.transpose_b, !p.transpose_a, 1, p.m, p.k, p.ldb, p.lda}; }
+bool is_column(const Product& p) { return p.n == 1 && p.m != 1; }
+
+// What that row is added to; nothing where c is no column, or its elements do not lie together.
+template <class T>
+std::optional<Addend<T>> addend_of_row(const Product& p, int64_t ldc, Addend<T> addend, T* c) {
+  if (!is_column(p) || ldc != 1 || addend.row > 1) return std::nullopt;
+  if (!addend.data || addend.row == 1) return Addend<T>{addend.data, 0};
+  std::fill_n(c, p.m, *addend.data);
+  return Addend<T>{c, 0};
+}
+
+// How a product is cut among threads.
+struct Cut {
+  int64_t tiles = 1;              // those that pay
+  int64_t rows = 1, columns = 1;  // of one
+  int64_t across = 1, down = 1;
+  bool by_blocks = false;
+
+  Cut(const Product& p, size_t element) {
+    const double elements = static_cast<double>(p.n) * static_cast<double>(p.k);
+    const double work = std::max(2 * static_cast<double>(p.m) * elements / flops_per_tile,
+                                 elements * static_cast<double>(element) / bytes_per_tile);
+    tiles = static_cast<int64_t>(std::clamp(work, 1.0, 64.0));
+    if (tiles == 1 || p.m == 0 || p.n == 0) {
+      tiles = 1;
+      return;
+    }
+    // High tiles: the packed columns are read once for each.
+    rows = tile_side(p.m, (p.m + tile_rows - 1) / tile_rows);
+    columns = tile_side(p.n, std::max<int64_t>(1, tiles * rows / (p.m < smallest_side / 2 ? rows : p.m)));
+    across = (p.n + columns - 1) / columns;
+    down = (p.m + rows - 1) / rows;
+    // A row times a transposed matrix sums in another order.
+    by_blocks = across * down < tiles && p.k >= 4 * inner_block &&
+                p.m * p.n <= inner_block / 8 * (p.m + p.n) && !(p.m == 1 && p.transpose_b);
+  }
+};
+
+int64_t block_count(const Product& p) { return (p.k + inner_block - 1) / inner_block; }
+
+// The part of a product over so many elements of the inner dimension.
+Product of_depth(Product p, int64_t depth) {
+  p.k = depth;
+  return p;
+}
+
+// What all threads read and write of a product is in the scratch of the thread that calls, at its beginning,
+// where it is little: what is shared in the plan lets other products wait for this one.
+bool is_callers(size_t bytes) { return bytes <= size_t{1} << 20; }
+
+template <class T>
+size_t partial_bytes(const Product& p) {
+  return rounded_up(static_cast<size_t>(block_count(p) * p.m * p.n) * sizeof(T));
+}
+
+// Where the inner dimension is long beside the others, as in a gradient over all of the data, its blocks are
+// the tasks. Their sums are added in the order of the blocks, as within one tile.
+template <class T>
+void sum_over_blocks(const ParallelFor& parallel, const Product& p, const T* a, const T* b, Addend<T> addend,
+                     T* c, int64_t ldc, const Scratch& scratch) {
+  const size_t bytes = partial_bytes<T>(p);
+  T* const partial = reinterpret_cast<T*>(is_callers(bytes) ? scratch.own(parallel) : scratch.shared);
+  const size_t rest = is_callers(bytes) ? bytes : 0;
+  parallel.run(block_count(p), 1, [&](int64_t begin, int64_t end) {
+    for (int64_t block = begin; block < end; ++block) {
+      const int64_t first = block * inner_block;
+      gemm_tile<T>(of_depth(p, std::min(inner_block, p.k - first)),
+                   a + (p.transpose_a ? first * p.lda : first), b + (p.transpose_b ? first : first * p.ldb),
+                   {}, partial + block * p.m * p.n, p.n, scratch.own(parallel) + rest);
+    }
+  });
+  for (int64_t i = 0; i < p.m; ++i) {
+    T* to = c + i * ldc;
+    const T* from = partial + i * p.n;
+    if (addend.data) {
+      for (int64_t j = 0; j < p.n; ++j) to[j] = addend.data[i * addend.row + j] + from[j];
+    } else {
+      std::copy_n(from, p.n, to);
+    }
+    for (int64_t first = inner_block; first < p.k; first += inner_block) {
+      from += p.m * p.n;
+      for (int64_t j = 0; j < p.n; ++j) to[j] += from[j];
+    }
+  }
+}
+
+}  // namespace gemm_detail
+
+template <class T>
+void gemm_tile(const Product& p, const T* a, const T* b, Addend<T> addend, T* c, int64_t ldc,
+               std::byte* scratch, const T* packed) {
+  using namespace gemm_detail;
+  if (p.m == 0 || p.n == 0) return;
+  if (const auto row = addend_of_row(p, ldc, addend, c))
+    return gemm_tile<T>(as_row(p), b, a, *row, c, p.m, scratch);
+  if constexpr (std::is_same_v<T, float>) {
+    const FloatProduct product(p, a, b, addend, c, ldc, scratch, packed);
+    product.pack(nullptr);
+    product.tile(0, p.m, 0, p.n, scratch + Packing(p, packed != nullptr).bytes(p));
+  } else {
+    blas_tile(p, a, b, addend, c, ldc);
+  }
+}
+
+template <class T>
+size_t gemm_tile_bytes(const Product& p, bool packed) {
+  using namespace gemm_detail;
+  if (p.m == 0 || p.n == 0 || std::is_same_v<T, double>) return 0;
+  const Packing packing(p, packed);
+  const size_t bytes = packing.bytes(p) + packing.bytes_in_place(p);
+  return is_column(p) ? std::max(bytes, gemm_tile_bytes<T>(as_row(p))) : bytes;
+}
+
+template <class T>
+void gemm(const ParallelFor& parallel, const Product& p, const T* a, const T* b, Addend<T> addend, T* c,
+          int64_t ldc, const Scratch& scratch, const T* packed) {
+  using namespace gemm_detail;
+  if (p.m == 0 || p.n == 0) return;
+  if (const auto row = addend_of_row(p, ldc, addend, c))
+    return gemm<T>(parallel, as_row(p), b, a, *row, c, p.m, scratch);
+  const Cut cut(p, sizeof(T));
+  if (cut.tiles == 1) return gemm_tile<T>(p, a, b, addend, c, ldc, scratch.own(parallel), packed);
+  if (cut.by_blocks) return sum_over_blocks(parallel, p, a, b, addend, c, ldc, scratch);
+  const auto each_tile = [&](const auto& compute) {
+    parallel.run(cut.across * cut.down, 1, [&](int64_t begin, int64_t end) {
+      for (int64_t tile = begin; tile < end; ++tile) {
+        const int64_t i = tile / cut.across * cut.rows, j = tile % cut.across * cut.columns;
+        compute(i, std::min(cut.rows, p.m - i), j, std::min(cut.columns, p.n - j));
+      }
+    });
+  };
+  if constexpr (std::is_same_v<T, float>) {
+    const size_t bytes = Packing(p, packed != nullptr).bytes(p), rest = is_callers(bytes) ? bytes : 0;
+    const FloatProduct product(p, a, b, addend, c, ldc,
+                               is_callers(bytes) ? scratch.own(parallel) : scratch.shared, packed);
+    product.pack(&parallel);
+    each_tile([&](int64_t i, int64_t height, int64_t j, int64_t width) {
+      product.tile(i, height, j, j + width, scratch.own(parallel) + rest);
+    });
+  } else {
+    each_tile([&](int64_t i, int64_t height, int64_t j, int64_t width) {
+      Product tile = p;
+      tile.m = height;
+      tile.n = width;
+      blas_tile(tile, a + (p.transpose_a ? i : i * p.lda), b + (p.transpose_b ? j * p.ldb : j),
+                addend.data ? Addend<T>{addend.data + i * addend.row + j, addend.row} : addend,
+                c + i * ldc + j, ldc);
+    });
+  }
+}
+
+template <class T>
+Workspace gemm_workspace(const Product& p, bool packed) {
+  using namespace gemm_detail;
+  const Cut cut(p, sizeof(T));
+  size_t common = 0, own = 0;
+  if (cut.tiles == 1) {
+    own = gemm_tile_bytes<T>(p, packed);
+  } else if (cut.by_blocks) {
+    common = partial_bytes<T>(p);
+    own = std::max(gemm_tile_bytes<T>(of_depth(p, inner_block)),
+                   gemm_tile_bytes<T>(of_depth(p, p.k - (block_count(p) - 1) * inner_block)));
+  } else if constexpr (std::is_same_v<T, float>) {
+    const Packing packing(p, packed);
+    common = packing.bytes(p);
+    own = packing.bytes_in_place(p);
+  }
+  const Workspace result = is_callers(common) ? Workspace{0, common + own} : Workspace{common, own};
+  return is_column(p) ? larger(result, gemm_workspace<T>(as_row(p))) : result;
+}
+
+template <class T>
+std::shared_ptr<const T> pack_b(bool transpose_b, int64_t n, int64_t k, const T* b, int64_t ldb) {
+  using namespace gemm_detail;
+  if constexpr (std::is_same_v<T, float>) {
+    if (n < 2 || k == 0) return {};
+    const auto memory = allocate_bytes(static_cast<size_t>(packed_count<float>(k, n)) * sizeof(float));
+    const std::shared_ptr<float> packed(memory, reinterpret_cast<float*>(memory.get()));
+    pack_columns(FloatProduct::view(transpose_b, b, ldb), k, 0, n, packed.get());
+    return packed;
+  } else {
+    return {};
+  }
+}
+
+#define LARIAT_GEMM(T)                                                                                  \
+  template void gemm_tile<T>(const Product&, const T*, const T*, Addend<T>, T*, int64_t, std::byte*,    \
+                             const T*);                                                                 \
+  template size_t gemm_tile_bytes<T>(const Product&, bool);                                             \
+  template void gemm<T>(const ParallelFor&, const Product&, const T*, const T*, Addend<T>, T*, int64_t, \
+                        const Scratch&, const T*);                                                      \
+  template Workspace gemm_workspace<T>(const Product&, bool);                                           \
+  template std::shared_ptr<const T> pack_b<T>(bool, int64_t, int64_t, const T*, int64_t);
+LARIAT_GEMM(float)
+LARIAT_GEMM(double)
+#undef LARIAT_GEMM
+
+}  // namespace lariat

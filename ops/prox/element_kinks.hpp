@@ -1,0 +1,115 @@
+#pragma once
+
+#include <algorithm>
+#include <limits>
+
+#include "ops/kernels/groups.hpp"
+
+namespace lariat {
+
+// What the prox ops of structured penalties beside functions of single elements share: inputs from
+// `first_kink_input` on are low, high, and place and slopes of each kink, scalars or of v's shape.
+
+inline constexpr size_t first_kink_input = 3;
+
+/// Infers the prox ops' result: what `infer_group_prox` checks of the first inputs, and the kinks' shapes.
+std::vector<TensorType> infer_kink_prox(const InferContext& c, const Shape& weights);
+/// The inputs low, high, and of kinks.
+std::vector<InputSpec> kink_inputs(std::vector<InputSpec> first);
+
+/// The convex piecewise linear functions Σ below·(w − at) for w < at, above·(w − at) for w > at, within
+/// bounds, of each element of a group.
+template <class A>
+class ElementKinks {
+ public:
+  struct Kink {
+    A at, below, above;
+  };
+
+  /// Of a group of `size` elements, for a kernel with that many inputs.
+  ElementKinks(int64_t size, size_t inputs)
+      : low(size),
+        high(size),
+        kinks_(static_cast<int64_t>(inputs - first_kink_input - 2) / 3),
+        list_(size * kinks_) {}
+
+  std::vector<A> low, high;
+
+  /// Takes them from a kernel's inputs.
+  template <class T>
+  void gather(const KernelContext& k, const GroupedElements& groups, int64_t group) {
+    undefined_ = false;
+    const auto each = [&](size_t input, const auto& put) {
+      const T* from = k.in<T>(input);
+      const auto take = [&](int64_t i, T value) {
+        undefined_ |= value != value;
+        put(i, static_cast<A>(value));
+      };
+      if (k.inputs[input].rank() == 0) {
+        for (int64_t i = 0; i < groups.size(); ++i) take(i, *from);
+      } else {
+        groups.visit(group, 0, groups.size(), [&](int64_t i, int64_t at) { take(i, from[at]); });
+      }
+    };
+    each(first_kink_input, [&](int64_t i, A value) { low[i] = value; });
+    each(first_kink_input + 1, [&](int64_t i, A value) { high[i] = value; });
+    for (int64_t j = 0; j < kinks_; ++j) {
+      const size_t input = first_kink_input + 2 + 3 * static_cast<size_t>(j);
+      each(input, [&](int64_t i, A value) { list_[i * kinks_ + j].at = value; });
+      each(input + 1, [&](int64_t i, A value) { list_[i * kinks_ + j].below = value; });
+      each(input + 2, [&](int64_t i, A value) { list_[i * kinks_ + j].above = value; });
+    }
+    for (int64_t i = 0; i < groups.size(); ++i)
+      std::sort(list_.begin() + i * kinks_, list_.begin() + (i + 1) * kinks_,
+                [](const Kink& a, const Kink& b) { return a.at < b.at; });
+  }
+
+  /// Whether a NaN is among them.
+  bool undefined() const { return undefined_; }
+  /// The kinks of an element, from the left to the right.
+  const Kink* begin(int64_t i) const { return list_.data() + i * kinks_; }
+  const Kink* end(int64_t i) const { return begin(i) + kinks_; }
+
+  /// The minimiser of (w − v)²/(2 step) + an element's function, and whether it lies at a kink or bound.
+  struct Minimiser {
+    A at;
+    bool pinned;
+  };
+  // v − s·σⱼ solves (w − v)/s + σⱼ = 0 where the slope is σⱼ. These fall while the kinks rise, and the
+  // minimiser is where they meet.
+  Minimiser prox(int64_t i, A v, A step) const {
+    A slope = 0;
+    for (const Kink* kink = begin(i); kink != end(i); ++kink) slope += kink->below;
+    Minimiser found{-std::numeric_limits<A>::infinity(), false};
+    const auto raise = [&](A at, bool pinned) {
+      if (at > found.at) found = {at, pinned};
+    };
+    for (const Kink* kink = begin(i); kink != end(i); ++kink) {
+      const A free = v - step * slope;
+      raise(std::min(free, kink->at), free >= kink->at);
+      slope += kink->above - kink->below;
+    }
+    raise(v - step * slope, false);
+    if (found.at <= low[i]) found = {low[i], true};
+    if (found.at >= high[i]) found = {high[i], true};
+    return found;
+  }
+
+  /// The least and the largest slope of an element's function at `at`, infinite at bounds.
+  std::pair<A, A> slopes(int64_t i, A at) const {
+    constexpr A infinity = std::numeric_limits<A>::infinity();
+    A least = 0, largest = 0;
+    for (const Kink* kink = begin(i); kink != end(i); ++kink) {
+      least += at > kink->at ? kink->above : kink->below;
+      largest += at < kink->at ? kink->below : kink->above;
+    }
+    return {at <= low[i] ? -infinity : least, at >= high[i] ? infinity : largest};
+  }
+
+ private:
+  int64_t kinks_;
+  bool undefined_ = false;
+  std::vector<Kink> list_;
+};
+
+}  // namespace lariat

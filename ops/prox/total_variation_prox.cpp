@@ -1,0 +1,212 @@
+#include <fmt/format.h>
+
+#include <cmath>
+#include <limits>
+
+#include "ops/kernels/groups.hpp"
+#include "ops/kernels/piece_scratch.hpp"
+#include "ops/kernels/simd.hpp"
+#include "ops/ops.hpp"
+#include "ops/records.hpp"
+
+namespace lariat {
+
+namespace total_variation_prox_detail {
+
+// argmin_w Σ dᵢ(wᵢ − vᵢ)²/2 + Σ λᵢ|wᵢ₊₁ − wᵢ| by the dynamic programme of Johnson (2013), with a metric and
+// weights of their own for each element. fₖ(b), the least cost of the first k elements where the k-th is b,
+// is convex and has a piecewise linear derivative:
+//   fₖ' (b) = dₖ(b − vₖ) + clip(fₖ₋₁'(b), −λₖ₋₁, λₖ₋₁).
+// It is −λₖ at lowₖ and λₖ at highₖ, outside which the next element is too far away to be followed:
+// backwards, wₖ = clip(wₖ₊₁, lowₖ, highₖ). Each element adds two knots of the derivative and takes away those
+// outside. A is wider than the data, for lines and knots are added to each other and taken away again.
+template <class A>
+class Line {
+ public:
+  static int64_t bytes(int64_t size) { return size * static_cast<int64_t>(5 * sizeof(A) + 2 * sizeof(Knot)); }
+  /// In bytes() of memory.
+  Line(int64_t size, std::byte* memory) : next_(memory) {
+    point = take<A>(size), metric = take<A>(size), weight = take<A>(size);
+    low_ = take<A>(size), high_ = take<A>(size), knots_ = take<Knot>(2 * size);
+  }
+
+  std::span<A> point, metric, weight;  // the last weight is not used
+
+  /// The minimiser, in `point`.
+  void solve() {
+    const int64_t size = static_cast<int64_t>(point.size());
+    // Shifted to the first element, and weights cut where they bind anyway: a flow of λ needs Σ d|w − v|.
+    const A origin = point[0];
+    A flow = 0, lowest = 0, highest = 0, total = 0;
+    for (A& v : point) {
+      v -= origin;
+      lowest = std::min(lowest, v);
+      highest = std::max(highest, v);
+    }
+    for (A d : metric) total += d;
+    flow = total * (highest - lowest);
+    for (A& l : weight) l = std::min(l, flow);
+
+    front_ = back_ = size;
+    A before = 0;
+    for (int64_t k = 0; k + 1 < size; ++k) {
+      extend(k, before);
+      before = weight[k];
+    }
+    // fₙ' = 0
+    Piece piece = leftmost(size - 1, before);
+    point[size - 1] = pass_left(piece, metric[size - 1], A(0));
+    for (int64_t k = size - 1; k-- > 0;) point[k] = std::clamp(point[k + 1], low_[k], high_[k]);
+    for (A& w : point) w += origin;
+  }
+
+ private:
+  // The line slope·b + offset, or what is added to it on the right of a knot.
+  struct Piece {
+    A slope, offset;
+  };
+  struct Knot {
+    A at;
+    Piece change;
+  };
+
+  template <class Element>
+  std::span<Element> take(int64_t count) {
+    auto* taken = reinterpret_cast<Element*>(next_);
+    next_ += count * static_cast<int64_t>(sizeof(Element));
+    return {taken, static_cast<size_t>(count)};
+  }
+
+  Piece leftmost(int64_t k, A before) const { return {metric[k], -metric[k] * point[k] - before}; }
+
+  // Takes knots away from the left while the derivative there is at most `level`; returns where it is.
+  A pass_left(Piece& piece, A least_slope, A level) {
+    for (; front_ < back_ && piece.slope * knots_[front_].at + piece.offset <= level; ++front_) {
+      piece.slope = std::max(least_slope, piece.slope + knots_[front_].change.slope);
+      piece.offset += knots_[front_].change.offset;
+    }
+    return (level - piece.offset) / piece.slope;
+  }
+
+  // Makes the derivative of f up to element k, clipped to its weight, of that up to k − 1.
+  void extend(int64_t k, A before) {
+    const A limit = weight[k];
+    Piece left = leftmost(k, before);
+    low_[k] = pass_left(left, metric[k], -limit);
+    Piece right{metric[k], -metric[k] * point[k] + before};
+    while (front_ < back_ && right.slope * knots_[back_ - 1].at + right.offset >= limit) {
+      --back_;
+      right.slope = std::max(metric[k], right.slope - knots_[back_].change.slope);
+      right.offset -= knots_[back_].change.offset;
+    }
+    if (front_ == back_) right = left;  // one piece from low to high
+    high_[k] = std::max(low_[k], (limit - right.offset) / right.slope);
+    knots_[--front_] = {low_[k], {left.slope, left.offset + limit}};
+    knots_[back_++] = {high_[k], {-right.slope, limit - right.offset}};
+  }
+
+  std::byte* next_;
+  std::span<A> low_, high_;
+  std::span<Knot> knots_;
+  int64_t front_ = 0, back_ = 0;
+};
+
+std::vector<bool> along_axis(size_t rank, int64_t axis) {
+  std::vector<bool> result(rank);
+  result[axis < 0 ? axis + static_cast<int64_t>(rank) : axis] = true;
+  return result;
+}
+
+// The lines of v, and their scratch.
+struct Lines {
+  explicit Lines(const KernelContext& k)
+      : axis(along_axis(k.inputs[0].extents.size(), k.attributes.get<int64_t>("axis"))),
+        elements(k.inputs[0].extents, axis),
+        scratch(elements.count(), k.inputs[0].dtype == f32 ? Line<Wider<float>>::bytes(elements.size())
+                                                           : Line<Wider<double>>::bytes(elements.size())) {}
+  std::vector<bool> axis;
+  GroupedElements elements;
+  PieceScratch scratch;
+};
+
+Workspace workspace(const KernelContext& k) { return Lines(k).scratch.workspace(); }
+
+template <class T>
+void forward(const KernelContext& k) {
+  using A = Wider<T>;
+  if (k.inputs[0].count() == 0) return;
+  const bool one_step = k.inputs[1].rank() == 0, one_weight = k.inputs[2].rank() == 0;
+  const Lines all(k);
+  const GroupedElements& lines = all.elements;
+  Extents between = k.inputs[0].extents;
+  for (size_t i = 0; i < between.size(); ++i) between[i] -= all.axis[i];
+  const GroupedElements differences(between, all.axis);
+  all.scratch.run(k, rows_per_task(16 * lines.size()), [&](int64_t i, std::byte* scratch) {
+    Line<A> line(lines.size(), scratch);
+    lines.gather(i, k.in<T>(0), false, line.point.data());
+    lines.gather(i, k.in<T>(1), one_step, line.metric.data());
+    differences.gather(i, k.in<T>(2), one_weight, line.weight.data());
+    line.weight.back() = 0;
+    A check = 0;
+    bool moves = false;
+    for (size_t j = 0; j < line.point.size(); ++j) {
+      check += line.point[j] * 0 + line.metric[j] * 0 + (line.weight[j] > 0 ? 0 : line.weight[j] * 0);
+      moves |= line.metric[j] > 0;
+      line.metric[j] = 1 / std::max(line.metric[j], A(std::numeric_limits<T>::denorm_min()));
+    }
+    if (check == 0 && moves && lines.size() > 1) line.solve();
+    lines.scatter(i, k.out<T>(0), [&](int64_t j) {
+      return check == 0 ? line.point[j] : std::numeric_limits<A>::quiet_NaN();
+    });
+  });
+}
+
+std::vector<TensorType> infer(const InferContext& c) {
+  Shape weights = c.shape(0);
+  Dim& extent = weights[checked_axis(c.attribute<int64_t>("axis"), weights)];
+  extent = extent == Dim(0) ? extent : extent - 1;
+  return infer_group_prox(c, weights);
+}
+
+}  // namespace total_variation_prox_detail
+
+OpDef records::total_variation_prox() {
+  using namespace total_variation_prox_detail;
+  OpDef def{.name = "total_variation_prox",
+            .doc =
+                "argmin_w Σ weight |w[i+1] - w[i]| + Σ (w - v)²/(2 step) along one axis, exactly and in "
+                "linear time: total variation denoising. The prox of absolute_differences.",
+            .inputs = {{"v", "f32 or f64 [.., n, ..]"},
+                       {"step", "above 0, or 0 for no step: a scalar or of v's shape"},
+                       {"weight", "at least 0: a scalar or [.., n - 1, ..]"}},
+            .outputs = {{"w", "like v; NaN or an infinite v anywhere in a line makes it NaN"}}};
+  def.attributes = {{"axis", AttributeKind::integer, "the axis, negative ones counted from the last"}};
+  def.infer = infer;
+  def.kernel = {forward<float>, forward<double>, nullptr};
+  def.workspace = workspace;
+  def.cost = streaming_cost<60>;
+  const auto along = [](int64_t axis) -> Attributes { return {{"axis", axis}}; };
+  def.samples = {{"one step", {{{4}, {0, 0, 4, 5}}, {{}, {1}}, {{}, {1}}}, along(0), {0.5, 0.5, 4, 4}},
+                 {"a step for each", {{{2}, {0, 4}}, {{2}, {1, 0.5}}, {{}, {1}}}, along(0), {1, 3.5}},
+                 {"a weight for each", {{{3}, {0, 3, 9}}, {{}, {1}}, {{2}, {0, 1}}}, along(0), {0, 4, 8}},
+                 {"large weight", {{{3}, {1, 2, 6}}, {{}, {1}}, {{}, {1e30}}}, along(0), {3, 3, 3}},
+                 {"rows", {{{3, 7}}, {{3, 7}, {}, 0.1, 1}, {{3, 6}, {}, 0.1, 1}}, along(1)},
+                 {"columns", {{{7, 3}}, {{}, {0.5}}, {{}, {0.5}}}, along(0)},
+                 {"one element", {{{1, 2}, {3, -4}}, {{}, {1}}, {{0, 2}}}, along(0), {3, -4}},
+                 {"no elements", {{{0}}, {{}, {1}}, {{}, {1}}}, along(0)}};
+  def.rejects = {{{{f32, {2, 3}}, {f32, {}}, {f32, {2, 3}}},
+                  along(1),
+                  "the weight is [2, 3]; it must be a scalar or of shape [2, 2]"},
+                 {{{f32, {2, 3}}, {f32, {2}}, {f32, {}}},
+                  along(1),
+                  "the step is [2]; it must be a scalar or have v's shape [2, 3]"},
+                 {{{f32, {}}, {f32, {}}, {f32, {}}}, along(0), "axis 0 does not exist: x is a scalar"}};
+  return def;
+}
+
+Value total_variation_prox(Operand v, Operand step, Operand weight, int64_t axis) {
+  using namespace total_variation_prox_detail;
+  return build("total_variation_prox", {v, step, weight}, {{"axis", axis}});
+}
+
+}  // namespace lariat

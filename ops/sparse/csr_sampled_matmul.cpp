@@ -1,0 +1,83 @@
+#include <fmt/format.h>
+
+#include "ops/ops.hpp"
+#include "ops/records.hpp"
+#include "ops/sparse/csr.hpp"
+
+namespace lariat {
+
+namespace csr_sampled_matmul_detail {
+
+std::vector<TensorType> infer(const InferContext& c) {
+  check_float(c, 2, "a");
+  check_csr(c, 0, c.shape(0).empty() ? Dim(0) : c.shape(0)[0]);
+  for (const size_t index : {2, 3}) check_factor(c, index, index == 2 ? "a" : "b", c.in(2).dtype);
+  const Shape &a = c.shape(2), &b = c.shape(3);
+  if (!(a[0] == c.shape(1)[0] - 1))
+    c.fail(fmt::format("a is {}, but row_starts {} says {} rows", text(a), text(c.shape(1)),
+                       (c.shape(1)[0] - 1).text()));
+  if (a.size() != b.size() || (a.size() == 2 && !(a[1] == b[1])))
+    c.fail(fmt::format("a is {} and b is {}; they must be two vectors, or matrices of one width", text(a),
+                       text(b)));
+  return {{c.in(2).dtype, c.shape(0)}};
+}
+
+template <class T>
+void forward(const KernelContext& k) {
+  const int64_t rows = k.inputs[1].count() - 1, entries = k.inputs[0].count(), width = width_of(k.inputs[2]);
+  check_csr(k.inputs[0], k.inputs[1], k.inputs[3].extents[0]);
+  const int32_t *columns = k.in<int32_t>(0), *starts = k.in<int32_t>(1);
+  const T *a = k.in<T>(2), *b = k.in<T>(3);
+  T* out = k.out<T>(0);
+  k.parallel.run(rows, csr_rows_per_task(rows, entries, width), [=](int64_t begin, int64_t end) {
+    for (int64_t row = begin; row < end; ++row)
+      for (int32_t i = starts[row]; i < starts[row + 1]; ++i) {
+        double total = 0;
+        for (int64_t j = 0; j < width; ++j)
+          total += static_cast<double>(a[row * width + j]) * b[columns[i] * width + j];
+        out[i] = static_cast<T>(total);
+      }
+  });
+}
+
+// y_i = Σ a_r·b_c for the entry i = (r, c):  da = Y·b and db = Yᵀ·a, Y holding dy at the same places.
+Adjoints vjp(const GradContext& g) {
+  const Value columns = g.in(0), starts = g.in(1), a = g.in(2), b = g.in(3), d = g.adjoint(0);
+  return {Value(), Value(), g.needs(2) ? csr_matmul(d, columns, starts, b) : Value(),
+          g.needs(3) ? csr_transposed_matmul(d, columns, starts, a, b.shape()[0]) : Value()};
+}
+
+}  // namespace csr_sampled_matmul_detail
+
+// What the gradient of csr_matmul by the matrix's values is.
+OpDef records::csr_sampled_matmul() {
+  using namespace csr_sampled_matmul_detail;
+  OpDef def{.name = "csr_sampled_matmul",
+            .doc = "The elements of a·bᵀ at the places of a sparse matrix's entries.",
+            .inputs = csr_inputs(false),
+            .outputs = {{"values", "[entries]"}}};
+  def.inputs.push_back({"a", "[rows] or [rows, k]"});
+  def.inputs.push_back({"b", "[columns] or [columns, k]"});
+  def.traits.linear = {false, false, true, true};
+  def.infer = infer;
+  def.kernel = {forward<float>, forward<double>, nullptr};
+  def.vjp = vjp;
+  def.cost = csr_cost;
+  const auto integers = csr_sample_integers;
+  const SampleInput columns = integers({0, 2, 1, 2}), starts = integers({0, 2, 2, 4});
+  def.samples = {{"vectors", {columns, starts, {{3}, {1, 2, 3}}, {{3}, {4, 5, 6}}}, {}, {4, 6, 15, 18}},
+                 {"matrices", {columns, starts, {{3, 2}}, {{3, 2}}}},
+                 {"no entries", {integers({}), integers({0, 0}), {{1}}, {{2}}}}};
+  def.rejects = {
+      {{{i32, {4}}, {i32, {4}}, {f32, {2}}, {f32, {3}}}, {}, "a is [2], but row_starts [4] says 3 rows"},
+      {{{i32, {4}}, {i32, {4}}, {f32, {3, 2}}, {f32, {3, 1}}},
+       {},
+       "a is [3, 2] and b is [3, 1]; they must be two vectors, or matrices of one width"}};
+  return def;
+}
+
+Value csr_sampled_matmul(Operand columns, Operand row_starts, Operand a, Operand b) {
+  return build("csr_sampled_matmul", {columns, row_starts, a, b});
+}
+
+}  // namespace lariat

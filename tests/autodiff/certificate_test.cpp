@@ -1,0 +1,166 @@
+// Sums of terms whose proxes do not follow each other: what training reaches, and what the certificate says
+// of it and of other points. Optima are from the conditions by hand.
+#include "autodiff/training/trainer.hpp"
+#include "ops/ops.hpp"
+#include "tests/support/testing.hpp"
+
+namespace lariat::certificate_test {
+
+namespace {
+
+struct Problem {
+  std::string name;
+  int64_t size;
+  std::function<Value(Graph&, Value w)> loss;
+  std::vector<double> optimum;
+};
+
+Value row(Graph& g, std::vector<double> values) {
+  return g.constant(
+      Tensor::of<double>({static_cast<int64_t>(values.size())}, std::span<const double>(values)));
+}
+
+Value near(Graph& g, Value w, std::vector<double> target) {
+  return 0.5 * sum(square(w - row(g, std::move(target))));
+}
+
+const std::vector<Problem> problems{
+    {"|w| and a group around 1",
+     1,
+     [](Graph& g, Value w) { return near(g, w, {0.5}) + sum(abs(w)) + norm2(w - 1); },
+     {0.5}},
+    {"nested groups, one around 1",
+     1,
+     [](Graph& g, Value w) {
+       return near(g, w, {0.5}) + sum(norm2(reshape(w, {1, 1}), {1})) + norm2(w - 1);
+     },
+     {0.5}},
+    {"differences of a concatenation, and |·| of one part",
+     2,
+     [](Graph& g, Value w) {
+       return near(g, w, {1, 1}) + 0.5 * sum(absolute_differences(w, 0)) + 0.5 * sum(abs(slice(w, 0, 0, 1)));
+     },
+     {0.75, 0.75}},
+    // |(w₂ − 1) − w₁| joins them at (0, 1), where slopes −½ and ½ of the squares meet kinks of weight 1.
+    {"shifted differences and |w|",
+     2,
+     [](Graph& g, Value w) {
+       return near(g, w, {0.5, 0.5}) + sum(absolute_differences(w - row(g, {0, 1}), 0)) + sum(abs(w));
+     },
+     {0, 0.5}},
+    {"signed differences and |w|",
+     2,
+     [](Graph& g, Value w) {
+       return near(g, w, {3, 0.2}) + sum(absolute_differences(w * row(g, {1, -1}), 0)) + sum(abs(w));
+     },
+     {1, 0}},
+    {"scaled differences and |w|",
+     2,
+     [](Graph& g, Value w) {
+       return near(g, w, {1, 1}) + 0.5 * sum(absolute_differences(w * row(g, {1, 2}), 0)) + 0.5 * sum(abs(w));
+     },
+     // On 2w₂ = w₁ the slope (w₁ − 1) + (w₂ − 1)/2 + ¾ is 0 at 0.6.
+     {0.6, 0.3}},
+    {"differences, |w| and a weighted square",
+     2,
+     [](Graph& g, Value w) {
+       return near(g, w, {1, 1}) + 0.3 * sum(absolute_differences(w, 0)) + 0.3 * sum(abs(w)) +
+              sum(row(g, {0, 2}) * square(w));
+     },
+     // (w₁ − 1) + 0.6 = 0 and 5w₂ − 1 = 0.
+     {0.4, 0.2}},
+};
+
+struct Run {
+  Graph g;
+  Value w;
+  std::unique_ptr<Trainer> trainer;
+  explicit Run(const Problem& problem, TrainerOptions options = {.threads = 1}) {
+    w = g.parameter("w", {problem.size}, init::constant(0.3), f64);
+    trainer = std::make_unique<Trainer>(problem.loss(g, w), Sgd{.learning_rate = 0.5}, options);
+  }
+  Certificate certify(const std::vector<double>& at) {
+    trainer->store().set("w", Tensor::of<double>({static_cast<int64_t>(at.size())}, std::span(at)));
+    return trainer->certify(Feeds{});
+  }
+};
+
+}  // namespace
+
+TEST_CASE(
+    "sums of shifted, scaled and signed structured terms are solved or refused, and judged either way") {
+  for (const Problem& problem : problems) {
+    CAPTURE(problem.name);
+    Run run(problem);
+    for (int step = 0; step < 2000; ++step) run.trainer->step(Feeds{});
+    const Tensor found = run.trainer->value(run.w);
+    double off = 0;
+    for (int64_t i = 0; i < problem.size; ++i)
+      off = std::max(off, std::abs(found.at(i) - problem.optimum[i]));
+    const RewriteReport& report = run.trainer->report();
+    CAPTURE(report.text());
+    if (report.refused.empty()) CHECK(off <= 1e-10);
+    for (const auto& refused : report.refused) CHECK(refused.code == "L108");
+    CHECK(*run.certify(problem.optimum).distance() <= 1e-9);
+    std::vector<double> wrong = problem.optimum;
+    for (double shift : {-0.3, 1e-3, 0.4}) {
+      wrong[0] = problem.optimum[0] + shift;
+      const Certificate certificate = run.certify(wrong);
+      CAPTURE(certificate.text());
+      CHECK(*certificate.distance() >= 0.9 * std::abs(shift));
+      CHECK(certificate.at_least <= *certificate.distance() * (1 + 1e-6));
+      CHECK_FALSE(certificate.is_contradicted());
+    }
+  }
+}
+
+TEST_CASE("a certificate needs no prox: overlapping groups, refused, are judged at any point") {
+  const Problem overlapping{
+      "overlapping groups",
+      3,
+      [](Graph& g, Value w) {
+        return near(g, w, {3, 1, 3}) + norm2(slice(w, 0, 0, 2)) + norm2(slice(w, 0, 1, 3));
+      },
+      {}};
+  Run run(overlapping);
+  REQUIRE(run.trainer->report().refused.size() == 1);
+  CHECK(run.trainer->report().refused[0].code == "L108");
+  // Stationary by symmetry w = (a, b, a): a − 3 + a/r = 0 and b − 1 + 2b/r = 0 with r = √(a² + b²).
+  double a = 2, b = 0.5;
+  for (int step = 0; step < 500; ++step) {
+    const double r = std::hypot(a, b);
+    a = 3 / (1 + 1 / r), b = 1 / (1 + 2 / r);
+  }
+  CHECK(*run.certify({a, b, a}).distance() <= 1e-9);
+  const Certificate off = run.certify({a, b + 0.1, a});
+  CHECK(*off.distance() >= 0.1);
+  CHECK(off.at_least >= 0.9 * *off.distance());
+  // At 0 the gradient −(3, 1, 3) is met by (c, s, 0) and (0, s, c) on two unit circles, best where
+  // 3s + sc = c.
+  double s = 0.2, c = 1;
+  for (int step = 0; step < 100; ++step) s = c / (3 + c), c = std::sqrt(1 - s * s);
+  const double far = std::sqrt(2 * (3 - c) * (3 - c) + (1 - 2 * s) * (1 - 2 * s));
+  CHECK(*run.certify({0, 0, 0}).distance() == doctest::Approx(far).epsilon(1e-6));
+}
+
+TEST_CASE("outside a bound nothing is stationary") {
+  const Problem bounded{"bounded", 1, [](Graph& g, Value w) { return near(g, w, {0}) + box(w, 1, 2); }, {1}};
+  Run run(bounded);
+  CHECK(*run.certify({1}).distance() == 0);
+  CHECK(std::isinf(*run.certify({0.5}).distance()));
+}
+
+TEST_CASE("terms that keep a subgradient are counted in the certificate") {
+  const Problem mixed{"mixed",
+                      2,
+                      [](Graph& g, Value w) {
+                        return near(g, w, {1, 1}) + square(sum(abs(w))) + sum(abs(w));
+                      },
+                      {}};
+  Run run(mixed);
+  const Certificate certificate = run.certify({0.1, 0.1});
+  CHECK(certificate.other_kinks == 1);
+  CHECK(certificate.text().find("with one subgradient for 1 other non-smooth term") != std::string::npos);
+}
+
+}  // namespace lariat::certificate_test

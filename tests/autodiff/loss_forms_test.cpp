@@ -1,0 +1,231 @@
+// Penalties that are written as what they are equal to, and what comes close to them.
+#include "graph/base/error.hpp"
+#include "tests/autodiff/loss_table.hpp"
+#include "tests/support/testing.hpp"
+
+namespace lariat::loss_forms_test {
+
+using namespace lariat::testing;
+
+namespace {
+
+const std::string lasso = "w: 0.01 * |w| -> soft threshold", weighted = "w: weighted |w| -> soft threshold";
+const std::string positive = "w: 0.01 * max(w, 0) -> one-sided soft threshold";
+const std::string group = "w: 0.01 * ‖w‖₂ -> group soft threshold";
+const std::string both = "w, v: 0.01 * ‖w, v‖₂ -> group soft threshold";
+const std::string largest = "w: 0.01 * ‖w‖∞ -> projection on the L1 ball (Moreau)";
+const std::string count = "w: 0.01 * [w ≠ 0] -> hard threshold";
+const std::string variation = "w: 0.01 * |Δw| -> total variation denoising";
+const std::string of_t = "t: 0.01 * |Δt| -> total variation denoising";
+
+std::vector<LossRow> piecewise() {
+  return {
+      LOSS(data + 0.1 * sum(maximum(0.1 * w, -0.1 * w)), lasso),
+      LOSS(data + 0.1 * sum(maximum(w / 10, w / -10)), lasso),
+      LOSS(data + 0.1 * sum(where(greater(w, 0), 0.1 * w, -0.1 * w)), lasso),
+      LOSS(data + 0.1 * sum(where(less_equal(w, 0), w * -0.1, w * 0.1)), lasso),
+      LOSS(data + 0.1 * sum(where(less(0, w), 0.1 * w, -0.1 * w)), lasso),
+      LOSS(data + 0.1 * sum(where(greater(2 * w, 0), 0.1 * w, -0.1 * w)), lasso),
+      LOSS(data + 0.01 * sum(maximum(w, 0 - w)), lasso),
+      LOSS(data - 0.01 * sum(minimum(0 - w, w)), lasso),
+      LOSS(data + 0.01 * sum(maximum(w, multiply_add(w, -1, 0))), lasso),
+      LOSS(data + 0.01 * sum(leaky_relu(w, -1)), lasso),
+      LOSS(data + 0.01 * sum(leaky_relu(-w, -1)), lasso),
+      LOSS(data + 0.01 * sum(w * greater(w, 0) - w * less(w, 0)), lasso),
+      LOSS(data + 0.01 * sum(w * (2 * greater(w, 0) - 1)), lasso),
+      LOSS(data + 0.01 * sum(maximum(transpose(w), -transpose(w))), lasso),
+      LOSS(data + 0.01 * sum(multiply_add(1, abs(w), 3)), lasso),
+      LOSS(data + 0.005 * sum(abs(multiply_add(w, 2, 0))), lasso),
+      LOSS(multiply_add(0.01, sum(abs(w)), data), lasso),
+      LOSS(data + 0.01 * sum(maximum(w - 1, 1 - w)), "w: 0.01 * |w - 1| -> soft threshold"),
+      LOSS(data + 0.005 * sum(maximum(2 * w - 1, 1 - w * 2)), "w: 0.01 * |w - 0.5| -> soft threshold"),
+      LOSS(data + 0.01 * sum(maximum(c * w, -c * w)), weighted),
+      LOSS(data + 0.01 * sum(maximum(signs * w, -signs * w)), weighted),
+      LOSS(data + 0.01 * sum(where(greater(w, 0), c * w, -c * w)), weighted),
+      LOSS(data + 0.01 * sum(where(greater(signs, 0), abs(w), 2 * abs(w))), weighted),
+      LOSS(data + 0.01 * sum(maximum(2 * w, w)), positive),
+      LOSS(data + 0.01 * sum(where(greater(w, 0), 3 * w, 2 * w)), positive),
+      LOSS(data + 0.1 * sum(leaky_relu(w, 0.9)), positive),
+      LOSS(data + 0.01 * sum(leaky_relu(w, 0)), positive),
+      LOSS(data + 0.01 * sum(clip(w, 0, INFINITY)), positive),
+      LOSS(data + 0.01 * sum(maximum(2 * w, -w)),
+           "w: 0.02 * max(w, 0) + 0.01 * max(-w, 0) -> one-sided soft threshold"),
+      LOSS(data + 0.01 * sum(leaky_relu(w, -2)),
+           "w: 0.01 * max(w, 0) + 0.02 * max(-w, 0) -> one-sided soft threshold"),
+      LOSS(data + 0.01 * sum(where(greater(w, 1), w - 1, 0)),
+           "w: 0.01 * max(w - 1, 0) -> one-sided soft threshold"),
+      LOSS(data + 0.01 * sum(abs(w - clip(w, -1, 1))),
+           "w: 0.01 * max(w - 1, 0) + 0.01 * max(-(w + 1), 0) -> one-sided soft threshold"),
+      LOSS(data + 0.01 * sum(relu(abs(w) - 1)),
+           "w: 0.01 * max(w - 1, 0) + 0.01 * max(-(w + 1), 0) -> one-sided soft threshold"),
+      LOSS(data + 0.01 * sum(maximum(abs(w), 1)),
+           "w: 0.01 * max(w - 1, 0) + 0.01 * max(-(w + 1), 0) -> one-sided soft threshold"),
+      LOSS(data + 0.01 * sum(maximum(w, stop_gradient(v))),
+           "w: 0.01 * max(w - (a tensor), 0) -> one-sided soft threshold"),
+      LOSS(data + 0.01 * sum(maximum(lambda * w, -lambda * w)), "w: 0.01 * lambda * |w| -> soft threshold"),
+      LOSS(data - 0.01 * sum(equal(w, 0)), count),
+      LOSS(data + 0.01 * sum(where(equal(w, 0), 0, 1)), count),
+      LOSS(data + 0.01 * sum(greater(abs(w), 0) * 1), count),
+      // Near misses.
+      LOSS(data + 0.01 * sum(leaky_relu(w, 2)), "L112"),
+      LOSS(data + 0.01 * sum(where(greater(w, 0), signs * w, -signs * w)), "L112"),
+      LOSS(data + 0.01 * sum(where(greater(w, 1), w, 0)), "L112"),
+      LOSS(data + 0.01 * sum(where(greater(w, 0), w + 0.5, -w)), "L112"),
+      LOSS(data + 0.01 * sum(maximum(w, v)), "L112"),
+      LOSS(data + 0.01 * sum(clip(w, -1, 1)), "L112"),
+      LOSS(data + 0.01 * sum(greater(w, 0)), "L112"),
+      LOSS(data + 0.01 * sum(maximum(w - v, v - w)), "L102"),
+      LOSS(data + 0.01 * sum(abs(maximum(w, v))), "L102"),
+      LOSS(data - 0.01 * sum(relu(w)), "L112"),
+      LOSS(data + 0.01 * reduce_max(w), "L112"),
+      LOSS(data + 0.01 * sum(reduce_max(w, {0})), "L112"),
+      LOSS(data + 0.01 * sum(exp(maximum(w, v))), "L112"),
+      LOSS(data + 0.01 * sum(where(greater(w, 0), square(w), -w)), "L112"),
+      LOSS(data + 0.01 * sum(power(abs(w) + square(v), 0.5)), "L105"),
+      LOSS(data + 0.01 * stop_gradient(sum(maximum(w, v))), "L106"),
+      LOSS(data + 0.01 * sum(elu(w))),
+      LOSS(data + 0.01 * sum(softplus(w))),
+  };
+}
+
+std::vector<LossRow> norms() {
+  return {
+      LOSS(data + 0.01 * sqrt(4 * sum(square(w))), "w: 0.02 * ‖w‖₂ -> group soft threshold"),
+      LOSS(data + 0.02 * sqrt(sum(square(w)) / 4), group),
+      LOSS(data + 0.02 * power(0.25 * sum(w * w), 0.5), group),
+      LOSS(data + 0.01 * sqrt(sum(square(w) + 0)), group),
+      LOSS(data + 0.01 * sqrt(sum(c * square(w))), group),
+      LOSS(data + 0.01 * sum(sqrt(sum(c * square(w), {1}))), group),
+      LOSS(data + 0.01 * sum(sqrt(sum(reshape(square(w), {2, 2, 3}), {1, 2}))), group),
+      LOSS(data + 0.01 * sum(sqrt(12 * mean(square(w), {0, 1}))), "w: 0.01 * ‖w‖₂ -> group soft threshold"),
+      LOSS(data + 0.01 * sum(sqrt(matmul(square(w), ones))), group),
+      LOSS(data + 0.01 * sqrt(multiply_add(1, square_penalty(w), 0)), group),
+      LOSS(data + 0.01 * sqrt(cast(sum(square(w)), dtype)), group),
+      LOSS(data + 0.01 * sqrt(sum(square(w)) + sum(square(v))), both),
+      LOSS(data + 0.01 * sqrt(square(norm2(w)) + square(norm2(v))), both),
+      LOSS(data + 0.01 * sum(sqrt(sum(square(w), {1}) + sum(square(v), {1}))), both),
+      LOSS(data + 0.01 * sum(sqrt(square(w) + square(v))), both),
+      LOSS(data + 0.01 * sqrt(sum(square(w)) + sum(square(w)) * 3), "w: 0.02 * ‖w‖₂ -> group soft threshold"),
+      LOSS(data + 0.01 * sum(sqrt(matmul(transpose(column), column))),
+           "column: 0.01 * ‖column‖₂ -> group soft threshold"),
+      LOSS(data + 0.01 * sum(sqrt(matmul(row, transpose(row)))),
+           "row: 0.01 * ‖row‖₂ -> group soft threshold"),
+      LOSS(data + 0.01 * sqrt(reshape(matmul(reshape(w, {1, 12}), reshape(w, {12, 1})), {})), group),
+      LOSS(data + 0.01 * norm1(norm2(w, {1})), group),
+      LOSS(data + 0.01 * abs_penalty(norm2(w, {1})), group),
+      LOSS(data + 0.01 * sum(maximum(norm2(w, {1}), -norm2(w, {1}))), group),
+      LOSS(data + 0.01 * sum(relu(norm2(w, {1}))), group),
+      LOSS(data + 0.01 * norm2(norm2(w, {1})), group),
+      LOSS(data + 0.01 * norm2(abs(w)), group),
+      LOSS(data + 0.01 * sqrt(reduce_max(square(w))), largest),
+      LOSS(data + 0.02 * sqrt(reduce_max(square(w)) / 4), largest),
+      LOSS(data + 0.01 * sum(sqrt(reduce_max(square(w), {0}))), largest),
+      LOSS(data + 0.01 * reduce_max(maximum(w, -w)), largest),
+      LOSS(data + 0.02 * reduce_max(abs(w) / 2), largest),
+      LOSS(data + 0.01 * maximum(reduce_max(w), reduce_max(-w)), largest),
+      LOSS(data + 0.01 * reduce_max(norm_inf(w, {1})), largest),
+      LOSS(data + 0.01 * sum(abs(w)) + 0.02 * square(norm2(w)),
+           "w: 0.01 * |w| + 0.02 * w^2 -> soft threshold, shrinkage"),
+      // Near misses.
+      LOSS(data + 0.01 * sqrt(sum(square(w)) + 1e-6), "L107"),
+      LOSS(data + 0.01 * sqrt(sum(signs * square(w)) + 100), "L112"),
+      LOSS(data + 0.01 * sum(sqrt(matmul(transpose(w), w) + 10)), "L112"),
+      LOSS(data + 0.01 * sum(abs(w) * square(w)), "L107"),
+      LOSS(data + 0.01 * sum(w * w * abs(w)), "L107"),
+      LOSS(data + 0.01 * sum(power(abs(w), 3)), "L107"),
+      LOSS(data + 0.01 * power(norm2(w), 3), "L107"),
+      LOSS(data + 0.01 * sum(square(relu(w))), "L107"),
+      LOSS(data + 0.01 * square(norm2(w))),
+      LOSS(data + 0.01 * sum(log(exp(w) + exp(-w)))),
+  };
+}
+
+// Σ over neighbours in t, one term each.
+Value steps_of_t(LossSetting& s, std::vector<int64_t> starts) {
+  Value total;
+  for (int64_t i : starts) {
+    const Value step = sum(abs(slice(s.t, 0, i + 1, i + 2) - slice(s.t, 0, i, i + 1)));
+    total = total ? total + step : step;
+  }
+  return total;
+}
+
+Value steps_of_rows(LossSetting& s) {
+  const std::vector<Value> rows = unstack(s.w, 0);
+  Value total;
+  for (size_t i = 0; i + 1 < rows.size(); ++i) {
+    const Value step = norm1(rows[i + 1] - rows[i]);
+    total = total ? total + step : step;
+  }
+  return total;
+}
+
+std::vector<LossRow> products() {
+  return {
+      LOSS(data + 0.01 * sum(abs(matmul(
+                             matrix(g, dtype, {{0, 1, 0, 0}, {1, 0, 0, 0}, {0, 0, 0, 1}, {0, 0, 1, 0}}), w))),
+           lasso),
+      LOSS(data + 0.01 * sum(abs(matmul(w, matrix(g, dtype, {{0, 1, 0}, {0, 0, 2}, {3, 0, 0}})))), weighted),
+      LOSS(data + 0.01 * sum(abs(matmul(matrix(g, dtype, {{0, 1, 0, 0}, {0, 0, 0, -1}}), w))), weighted),
+      LOSS(data + 0.01 * sum(norm2(matmul(matrix(g, dtype,
+                                                 {{0, 1, 0, 0}, {1, 0, 0, 0}, {0, 0, 0, 1}, {0, 0, 1, 0}}),
+                                          w),
+                                   {1})),
+           group),
+      LOSS(data + 0.01 * sum(abs(pad(slice(w, 0, 0, 2), 0, 0, 2) + pad(slice(w, 0, 2, 4), 0, 2, 0))), lasso),
+      LOSS(data + 0.01 * sum(abs(w + 0 * v)), lasso),
+      LOSS(data + 0.01 * sum(abs(matmul(matrix(g, dtype, {{-1, 1, 0, 0}, {0, -1, 1, 0}, {0, 0, -1, 1}}), w))),
+           variation),
+      LOSS(data + 0.01 * sum(abs(matmul(w, matrix(g, dtype, {{1, 0}, {-1, 1}, {0, -1}})))), variation),
+      LOSS(data + 0.01 * sum(abs(matmul(matrix(g, dtype, {{-1, 1, 0, 0}, {0, 2, -2, 0}, {0, 0, -3, 3}}), w))),
+           "w: weighted |Δw| -> total variation denoising"),
+      LOSS(data + 0.01 * sum(abs(matmul(matrix(g, dtype, {{0, 0, -1, 1}, {-1, 1, 0, 0}}), w))),
+           "w: weighted |Δw| -> total variation denoising"),
+      LOSS(data + 0.01 * sum(maximum(slice(w, 0, 1, 4) - slice(w, 0, 0, 3),
+                                     slice(w, 0, 0, 3) - slice(w, 0, 1, 4))),
+           variation),
+      LOSS(data + 0.01 * steps_of_t(s, {0, 1, 2, 3, 4}), of_t),
+      LOSS(data + 0.01 * steps_of_t(s, {4, 1, 0, 3, 2}), of_t),
+      LOSS(data + 0.01 * steps_of_t(s, {0, 1, 3}),
+           "t: 0.01 * |Δt| + 0.01 * |Δt| -> total variation denoising"),
+      LOSS(data + 0.01 * steps_of_rows(s), "w: weighted |Δw| + weighted |Δw| -> total variation denoising",
+           "L108"),
+      LOSS(data + 0.02 * sum(absolute_differences(w, 0)) - 0.01 * sum(absolute_differences(w, 0)), variation),
+      // Near misses.
+      LOSS(data + 0.01 * sum(abs(matmul(matrix(g, dtype, {{1, -2, 1, 0}, {0, 1, -2, 1}}), w))), "L102"),
+      LOSS(data + 0.01 * sum(abs(matmul(matrix(g, dtype, {{-1, 2, 0, 0}, {0, -1, 1, 0}}), w))), "L102"),
+      LOSS(data + 0.01 * sum(abs(matmul(matrix(g, dtype, {{-1, 1, 0, 0}, {0, -1, 1, 0}, {1, 0, -1, 0}}), w))),
+           "L102"),
+      LOSS(data + 0.01 * sum(absolute_differences(w, 0)) + 0.01 * sum(absolute_differences(w, 1)), variation,
+           "L108"),
+  };
+}
+
+std::vector<LossRow> coefficients() {
+  return {
+      LOSS(data + sum(weights * abs(w)), weighted),
+      LOSS(data + sum(weights * maximum(w, -w)), weighted),
+      LOSS(data + 0.1 * sum(exp(weights) * abs(w)) + sum(w), weighted),
+      LOSS(data + sum(slice(weights, 1, 0, 1) * norm2(w, {1}, true)),
+           "w: weighted ‖w‖₂ -> group soft threshold"),
+      LOSS(data + 0.03 * sum(abs(w)) - 0.02 * sum(abs(w)), lasso),
+      LOSS(data + 0.03 * sum(abs(w)) - 0.24 * mean(abs(w)), lasso),
+      LOSS(data + 0.03 * sum(abs(w)) - 0.01 * sum(abs(2 * w)), lasso),
+      LOSS(data + 0.03 * norm2(w) - 0.02 * norm2(w), group),
+      // Near misses.
+      LOSS(data + sum(abs(weights * w)), "L101"),
+      LOSS(data + sum(weights * w) + sum(weights * abs(w)), "L101"),
+      LOSS(mean(square(w - weights)) + sum(weights * abs(w)), "L101"),
+      LOSS(data + mean(square(matmul(transpose(weights), w))) + sum(weights * abs(w)), "L101"),
+      LOSS(data + sum(weights * abs(w)) * sum(w), "L103"),
+  };
+}
+
+}  // namespace
+
+TEST_CASE("penalties written as what they are equal to") {
+  for (const auto& table : {piecewise(), norms(), products(), coefficients()})
+    for (const LossRow& row : table) check_loss(row);
+}
+
+}  // namespace lariat::loss_forms_test

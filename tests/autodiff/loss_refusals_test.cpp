@@ -1,0 +1,144 @@
+// Spellings of penalties that are refused, and the codes that say why.
+#include "tests/autodiff/loss_table.hpp"
+#include "tests/support/testing.hpp"
+
+namespace lariat::loss_refusals_test {
+
+using namespace lariat::testing;
+
+namespace {
+
+const std::string lasso = "w: 0.01 * |w| -> soft threshold", weighted = "w: weighted |w| -> soft threshold";
+
+std::vector<LossRow> refused() {
+  return {
+      // L101: the data come in.
+      LOSS(data + 0.01 * sum(abs(matmul(x, w))), "L101"),
+      LOSS(mean(abs(matmul(x, w) - 1)), "L101"),
+      LOSS(mean(abs(matmul(x, w))), "L101"),
+      LOSS(data + 0.01 * mean(sum(abs(matmul(x, w)), {1})), "L101"),
+      LOSS(data + 0.01 * sum(abs(x)) * 0 + 0.01 * sum(abs(sum(x) * w)), "L101"),
+      LOSS(data + mean(x) * sum(abs(w)), "L101"),
+      LOSS(data + sum(abs(w)) / (1 + mean(square(x))), "L101"),
+      LOSS(data + sum(mean(x) * abs(w)), "L101"),
+      LOSS(data + 0.01 * mean(norm1(relu(matmul(x, w)))), "L101"),
+      LOSS(data + 0.01 * sum(abs(tanh(matmul(x, w)))), "L101"),
+      LOSS(data + 0.01 * sum(abs(matmul(x, w) + matmul(x, v))), "L101"),
+      LOSS(data + 0.01 * abs_penalty(matmul(x, w)), "L101"),
+      // L102: elements are mixed.
+      LOSS(data + 0.01 * sum(abs(matmul(w, transpose(v)))), "L102"),
+      LOSS(data + 0.01 * sum(abs(matmul(w, ones))), "L102"),
+      LOSS(data + 0.01 * sum(abs(w + v)), "L102"),
+      LOSS(data + 0.01 * sum(abs(w - v)), "L102"),
+      LOSS(data + 0.01 * sum(abs(w * v)), "L102"),
+      LOSS(data + 0.01 * sum(abs(w / v)), "L102"),
+      LOSS(data + 0.01 * sum(abs(scale * w)), "L102"),
+      LOSS(data + 0.01 * abs(sum(w)), "L102"),
+      LOSS(data + 0.01 * abs(mean(w)), "L102"),
+      LOSS(data + 0.01 * sum(abs(sum(w, {0}))), "L102"),
+      LOSS(data + 0.01 * sum(abs(w - mean(w))), "L102"),
+      LOSS(data + 0.01 * sum(abs(w / sqrt(sum(square(v))))), "L102", "L105"),
+      LOSS(data + 0.01 * sum(abs(tanh(w))), "L102"),
+      LOSS(data + 0.01 * sum(abs(exp(w))), "L102"),
+      LOSS(data + 0.01 * sum(abs(power(w, 3))), "L102"),
+      LOSS(data + 0.01 * sum(abs(maximum(w, v))), "L102"),
+      LOSS(data + 0.01 * sum(abs(softmax(w))), "L102"),
+      LOSS(data + 0.01 * sum(abs(matmul(transpose(w), w))), "L102"),
+      LOSS(data + 0.01 * sum(abs(clip(w, -1, 1))), "L102"),
+      LOSS(data + 0.01 * sum(abs(sin(w))), "L102"),
+      LOSS(data + 0.01 * sum(abs(w + transpose(reshape(w, {3, 4})))), "L102"),
+      LOSS(data + 0.01 * sum(abs(concat({w + v, v}, 0))), "L102"),
+      LOSS(data + 0.01 * abs(reduce_max(w)), "L102"),
+      LOSS(data + 0.01 * sum(abs(w * w - 1)), "L102"),
+      LOSS(data + 0.01 * sum(abs(stop_gradient(w) * w + v)), "L102"),
+      LOSS(data + 0.01 * sum(abs(slice(w, 0, 2, 4) - slice(w, 0, 0, 2))), "L102"),
+      LOSS(data + 0.01 * sum(abs(slice(w, 0, 1, 4) + slice(w, 0, 0, 3))), "L102"),
+      LOSS(data + 0.01 * sum(norm2(matmul(transpose(w), v), {1})), "L102"),
+      LOSS(data + 0.01 * nuclear_norm(w + v), "L102"),
+      // L103: the coefficient is trained.
+      LOSS(data + scale * sum(abs(w)), "L103"),
+      LOSS(data + square(scale) * sum(abs(w)), "L103"),
+      LOSS(data + sum(abs(w)) / scale, "L103"),
+      LOSS(data + exp(scale) * sum(abs(w)) - scale, "L103"),
+      LOSS(data + sum(w * abs(w)), "L103"),
+      LOSS(data + sum(v * abs(w)), "L103"),
+      LOSS(data + sum(abs(w)) * sum(square(v)), "L103"),
+      LOSS(data + softplus(scale) * sum(abs(w)), "L103"),
+      LOSS(data + mean(v) * sum(abs(w)), "L103"),
+      LOSS(data + sum(abs(w) / (1 + square(w))), "L103"),
+      LOSS(data + sum(abs(w)) * sum(abs(v)), "L103", "L103"),
+      // L105: under another function.
+      LOSS(data + log(1 + sum(abs(w))), "L105"),
+      LOSS(data + log(sum(abs(w))), "L105"),
+      LOSS(data + sqrt(sum(abs(w))), "L105"),
+      LOSS(data + exp(sum(abs(w))), "L105"),
+      LOSS(data + square(sum(abs(w))), "L105"),
+      LOSS(data + maximum(sum(abs(w)), 1), "L105"),
+      LOSS(data + minimum(sum(abs(w)), 1), "L105"),
+      LOSS(data + relu(sum(abs(w)) - 1), "L105"),
+      LOSS(data + clip(sum(abs(w)), 0, 1), "L105"),
+      LOSS(data + where(greater(sum(abs(w)), 1), sum(abs(w)), 0), "L105"),
+      LOSS(data + where(greater(sum(square(w)), 1), sum(abs(w)), 0), "L105"),
+      LOSS(data / (1 + sum(abs(w))), "L105"),
+      LOSS(data + 1 / (1 + sum(abs(w))), "L105"),
+      LOSS(data + sum(square(sum(abs(w), {0}))), "L105"),
+      LOSS(data + sum(sqrt(abs(w))), "L105"),
+      LOSS(data + sum(power(abs(w), 0.5)), "L105"),
+      LOSS(data + sum(power(abs(w), 1.5)), "L105"),
+      LOSS(data + sum(minimum(abs(w), 1)), "L105"),
+      LOSS(data + sum(exp(-abs(w))), "L105"),
+      LOSS(data + sum(1 - exp(-abs(w))), "L105"),
+      LOSS(data + sum(tanh(abs(w))), "L105"),
+      LOSS(data + sum(abs(w) / (1 + abs(w))), "L103", "L105"),
+      LOSS(log(data + 0.01 * sum(abs(w))), "L105"),
+      LOSS(sqrt(data + 0.01 * sum(abs(w))), "L105"),
+      LOSS(square(data + 0.01 * sum(abs(w))), "L105"),
+      LOSS(mean(square(matmul(x, abs(w)))), "L105"),
+      LOSS(mean(square(matmul(x, abs(w) + v))), "L105"),
+      // L106: no gradient by design.
+      LOSS(data + 0.01 * sum(abs(stop_gradient(w))) + 0 * sum(w), "L106"),
+      LOSS(data + 0.01 * stop_gradient(sum(abs(w))), "L106"),
+      LOSS(data + stop_gradient(0.01 * sum(abs(w))), "L106"),
+      LOSS(data + 0.01 * sum(stop_gradient(abs(w))), "L106"),
+      // L107: smooth by construction.
+      LOSS(data + 0.01 * sum(sqrt(square(w) + 1e-8)), "L107"),
+      LOSS(data + 0.01 * sum(sqrt(w * w + 1e-8)), "L107"),
+      LOSS(data + 0.01 * sum(sqrt(1e-8 + w * w)), "L107"),
+      LOSS(data + 0.01 * sqrt(sum(square(w)) + 1e-8), "L107"),
+      LOSS(data + 0.01 * sum(sqrt(sum(square(w), {1}) + 1e-8)), "L107"),
+      LOSS(data + 0.01 * huber(w, g.constant(Tensor(dtype, {4, 3})), 0.1), "L107"),
+      LOSS(data + 0.01 * sum(softplus(w) + softplus(-w)), "L107"),
+      LOSS(data + 0.01 * sum(w * tanh(w)), "L107"),
+      LOSS(data + 0.01 * sum(w * tanh(100 * w)), "L107"),
+      LOSS(data + 0.01 * sum(w * erf(w)), "L107"),
+      LOSS(data + 0.01 * sum(square(w) / (abs(w) + 1e-3)), "L107"),
+      // L108: the prox of the sum is not known.
+      LOSS(data + 0.01 * sum(norm2(w, {0})) + 0.01 * sum(norm2(w, {1})),
+           "w: 0.01 * ‖w‖₂ -> group soft threshold", "L108"),
+      LOSS(data + 0.01 * sum(norm2(gather_rows(w, rows), {1})), "L108"),
+      LOSS(data + 0.01 * norm2(concat({slice(w, 0, 0, 3), slice(w, 0, 2, 4)}, 0)), "L108"),
+      LOSS(data + 0.01 * norm_inf(w) + 0.01 * sum(abs(w)), lasso, "L108"),
+      LOSS(data + 0.01 * nuclear_norm(w) + 0.01 * sum(abs(w)), lasso, "L108"),
+      LOSS(data + 0.01 * sum(count_nonzero(w)) + 0.01 * sum(abs(w)), lasso, "L108"),
+      LOSS(data + 0.01 * nuclear_norm(c * w), "L108"),
+      LOSS(data + 0.01 * nuclear_norm(concat({w, v}, 0)), "L108"),
+      // L111: masked at random.
+      LOSS(data + 0.01 * sum(abs(dropout(w, 0.5))), "L111"),
+      LOSS(data + 0.01 * sum(dropout(abs(w), 0.5)), "L111"),
+      LOSS(data + dropout(0.01 * sum(abs(w)), 0.5), "L111"),
+      LOSS(data + 0.01 * sum(abs(w * dropout(c, 0.5))), "L111"),
+  };
+}
+
+}  // namespace
+
+TEST_CASE("the table of refused losses") {
+  int total = 0;
+  for (const LossRow& row : refused()) {
+    CHECK(check_loss(row));
+    ++total;
+  }
+  CHECK(total >= 80);
+}
+
+}  // namespace lariat::loss_refusals_test

@@ -1,0 +1,82 @@
+// Every block of C++ in README.md and docs/*.md compiles as it is printed. Blocks that name a file are built
+// and run by plugin_install_test.cpp.
+#include <algorithm>
+#include <filesystem>
+#include <map>
+#include <sstream>
+
+#include "tests/support/files.hpp"
+#include "tests/support/program.hpp"
+#include "tests/support/testing.hpp"
+
+namespace lariat::documentation_test {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+// What a block takes for granted, by its first line of code.
+const std::map<std::string, std::string>& contexts() {
+  static const std::map<std::string, std::string> all{
+      {"auto loss = mean(softmax_cross_entropy(logits, labels)) + 1e-3 * sum(abs(W));",
+       "Graph g;\n"
+       "const Value logits = g.input(\"z\", {dim::batch, 10}), labels = g.input(\"y\", {dim::batch}, i32);\n"
+       "const Value W = g.parameter(\"W\", {4, 4});\n"},
+      {"Graph g;", "constexpr int64_t measurements = 100, units = 16;\nconst Tensor train_x, train_y;\n"},
+      {"Sequential model{Dense(512, relu, {.kernel_penalty = l1(1e-4)}), Dropout(0.2), Dense(10)};",
+       "data::Dataset train, test;\n"},
+      {"const Value z = csr_matmul(values, columns, row_starts, w) + b;     // or matmul(X, w)",
+       "Graph g;\n"
+       "const Value values = g.input(\"v\", {3}), columns = g.input(\"c\", {3}, i32);\n"
+       "const Value row_starts = g.input(\"s\", {3}, i32), y = g.input(\"y\", {2});\n"
+       "const Value w = g.parameter(\"w\", {2}), b = g.parameter(\"b\", {});\n"}};
+  return all;
+}
+
+// The block in a function, with its includes and using-directives before that.
+std::string program_of(const std::string& block, std::string& first) {
+  std::string head = "#include <iostream>\n#include <lariat/lariat.hpp>\n", body;
+  std::istringstream lines(block);
+  for (std::string line; std::getline(lines, line);) {
+    const bool stands_outside = line.starts_with("#include") || line.starts_with("using namespace");
+    if (!stands_outside && first.empty() && !line.empty()) first = line;
+    (stands_outside ? head : body) += line + "\n";
+  }
+  const auto context = contexts().find(first);
+  return head + "using namespace lariat;\nvoid block() {\n" +
+         (context == contexts().end() ? "" : context->second) + "{\n" + body + "}\n}\n";
+}
+
+}  // namespace
+
+TEST_CASE("the C++ of README.md and docs compiles as it is printed") {
+  const testing::ProgramRun found = testing::run_lariat({"-c", "command -v g++"}, {.program = "/bin/sh"});
+  if (found.status != 0) return testing::skip("g++ is missing; ./run test installs it");
+  const std::string root = LARIAT_SOURCE_ROOT;
+  std::vector<std::string> pages{root + "/README.md"};
+  for (const auto& entry : fs::directory_iterator(root + "/docs"))
+    if (entry.path().extension() == ".md") pages.push_back(entry.path());
+  const testing::TemporaryFolder folder;
+  size_t blocks = 0;
+  for (const std::string& page : pages) {
+    std::istringstream lines(testing::read_file(page));
+    for (std::string line; std::getline(lines, line);) {
+      if (line != "```cpp") continue;
+      std::string block, first;
+      while (std::getline(lines, line) && line != "```") block += line + "\n";
+      const std::string file = folder / ("block" + std::to_string(blocks++) + ".cpp");
+      testing::write_file(file, program_of(block, first));
+      CAPTURE(block);
+      CHECK(contexts().contains(first));
+      const testing::ProgramRun run =
+          testing::run_lariat({"-c", "g++ -std=c++20 -fsyntax-only -I'" + root + "/examples/include' -I'" +
+                                         root + "' '" + file + "'"},
+                              {.program = "/bin/sh"});
+      CAPTURE(run.err);
+      CHECK(run.status == 0);
+    }
+  }
+  CHECK(blocks == contexts().size());
+}
+
+}  // namespace lariat::documentation_test

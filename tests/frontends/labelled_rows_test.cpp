@@ -1,0 +1,158 @@
+// Rows for linear models: LIBSVM text and numpy arrays, and what is refused in them.
+#include "frontends/data/labelled_rows.hpp"
+
+#include <limits>
+
+#include "frontends/data/libsvm.hpp"
+#include "frontends/data/npy.hpp"
+#include "graph/base/error.hpp"
+#include "tests/support/files.hpp"
+#include "tests/support/testing.hpp"
+
+namespace lariat::labelled_rows_test {
+
+using namespace lariat::data;
+using namespace lariat::testing;
+
+namespace {
+
+LabelledRows read_text(const std::string& text) {
+  const TemporaryFolder folder;
+  write_file(folder / "rows", text);
+  return read_libsvm(folder / "rows");
+}
+
+// What comes behind the file's name.
+std::string refusal(const std::string& text) {
+  const TemporaryFolder folder;
+  write_file(folder / "rows", text);
+  const std::string message = message_of<UserError>([&] { read_libsvm(folder / "rows"); });
+  REQUIRE(message.starts_with((folder / "rows") + ": "));
+  return message.substr((folder / "rows").size() + 2);
+}
+
+std::string npy(const std::string& header, const std::string& elements) {
+  std::string bytes = "\x93NUMPY\x01" + std::string(1, '\0');
+  bytes += static_cast<char>(header.size() & 255);
+  bytes += static_cast<char>(header.size() >> 8);
+  return bytes + header + elements;
+}
+
+template <class T>
+std::string bytes_of(std::vector<T> values) {
+  return {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(T)};
+}
+
+std::string header(const std::string& type, const std::string& shape,
+                   const std::string& by_columns = "False") {
+  return "{'descr': '" + type + "', 'fortran_order': " + by_columns + ", 'shape': " + shape + ", }\n";
+}
+
+}  // namespace
+
+TEST_CASE("libsvm: labels, entries, comments, blank lines and line ends of every kind") {
+  const LabelledRows rows =
+      read_text("+1 1:0.5 3:-2e-1\r\n# a comment\n\n-1.5\t2:7 # and one behind\n  0 10:1\n2 1:1 #x\n-1");
+  CHECK(rows.rows == 5);
+  CHECK(rows.columns == 10);
+  CHECK(rows.labels == std::vector<double>{1, -1.5, 0, 2, -1});
+  CHECK(rows.values == std::vector<double>{0.5, -0.2, 7, 1, 1});
+  CHECK(rows.entry_columns == std::vector<int32_t>{0, 2, 1, 9, 0});
+  CHECK(rows.row_starts == std::vector<int32_t>{0, 2, 3, 4, 5, 5});
+  CHECK(rows.places == std::vector<int64_t>{1, 4, 5, 6, 7});
+  CHECK(rows.place(1).ends_with("rows: line 4"));
+}
+
+TEST_CASE("libsvm: what is malformed is named with its line") {
+  const std::string form = "; write 'label index:value …'";
+  CHECK(refusal("1 1:1\nx 1:1\n") == "line 2: 'x' is no number" + form);
+  CHECK(refusal("1 2:1 2:3\n") ==
+        "line 1: '2:3' comes after index 2, but indices must ascend within a line" + form);
+  CHECK(refusal("1 3:1 2:3\n") ==
+        "line 1: '2:3' comes after index 3, but indices must ascend within a line" + form);
+  CHECK(refusal("1 0:1\n") ==
+        "line 1: '0:1' has the index 0, but indices begin at 1; where they begin at 0, say --zero-based" +
+            form);
+  CHECK(refusal("1 -1:1\n") == "line 1: '-1:1' is not index:value" + form);
+  CHECK(refusal("1 5\n") == "line 1: '5' is not index:value" + form);
+  CHECK(refusal("1 qid:3 1:1\n") == "line 1: 'qid:3' is not index:value" + form);
+  CHECK(refusal("1 2:\n") == "line 1: '2:' has a value that is no number" + form);
+  CHECK(refusal("1 2:1x\n") == "line 1: '2:1x' has a value that is no number" + form);
+  CHECK(refusal("1 2: 1\n") == "line 1: '2:' has a value that is no number" + form);
+  CHECK(refusal("1 2:nan\n") == "line 1: '2:nan' has a value that is not finite" + form);
+  CHECK(refusal("1 2:-inf\n") == "line 1: '2:-inf' has a value that is not finite" + form);
+  CHECK(refusal("nan 2:1\n") == "line 1: 'nan' has a label that is not finite" + form);
+  CHECK(refusal("1 2:1e999\n") == "line 1: '2:1e999' has a value that no double can hold" + form);
+  CHECK(refusal("1 99999999999:1\n") == "line 1: '99999999999:1' has an index above 2147483647" + form);
+  CHECK(refusal("\n# nothing\n") == "holds no rows; each line should be 'label index:value …'");
+  CHECK(refusal("") == "holds no rows; each line should be 'label index:value …'");
+}
+
+TEST_CASE("libsvm: files that cannot be read") {
+  const TemporaryFolder folder;
+  CHECK(message_of<UserError>([&] { read_libsvm(folder / "none"); }) ==
+        (folder / "none") + ": there is no such file; check the path");
+  CHECK(message_of<UserError>([&] { read_libsvm(folder.text()); }) ==
+        folder.text() + ": is a folder; name a file");
+}
+
+TEST_CASE("rows: some of them, in another order") {
+  const LabelledRows all = read_text("1 1:1\n2 1:2 3:3\n3\n4 2:5\n");
+  const LabelledRows some = chosen_rows(all, {3, 1});
+  CHECK(some.rows == 2);
+  CHECK(some.columns == 3);
+  CHECK(some.labels == std::vector<double>{4, 2});
+  CHECK(some.values == std::vector<double>{5, 2, 3});
+  CHECK(some.row_starts == std::vector<int32_t>{0, 1, 3});
+  CHECK(some.places == std::vector<int64_t>{4, 2});
+}
+
+TEST_CASE("npy: matrices by rows and by columns, and labels of several types") {
+  const TemporaryFolder folder;
+  write_file(folder / "x.npy", npy(header("<f8", "(2, 3)"), bytes_of<double>({1, 2, 3, 4, 5, 6})));
+  write_file(folder / "t.npy", npy(header("<f4", "(2, 3)", "True"), bytes_of<float>({1, 4, 2, 5, 3, 6})));
+  write_file(folder / "y.npy", npy(header("<i8", "(2,)"), bytes_of<int64_t>({-1, 1})));
+  write_file(folder / "b.npy", npy(header("|b1", "(2, 1)"), bytes_of<uint8_t>({0, 1})));
+  for (const char* name : {"x.npy", "t.npy"}) {
+    const LabelledRows rows = read_npy(folder / name, folder / "y.npy");
+    CHECK(rows.rows == 2);
+    CHECK(rows.columns == 3);
+    CHECK_FALSE(rows.sparse());
+    CHECK(rows.values == std::vector<double>{1, 2, 3, 4, 5, 6});
+    CHECK(rows.labels == std::vector<double>{-1, 1});
+    CHECK(rows.place(1) == (folder / "y.npy") + ": row 1");
+  }
+  CHECK(read_npy(folder / "x.npy", folder / "b.npy").labels == std::vector<double>{0, 1});
+  CHECK(chosen_rows(read_npy(folder / "x.npy", folder / "y.npy"), {1}).values ==
+        std::vector<double>{4, 5, 6});
+}
+
+TEST_CASE("npy: what is refused") {
+  const TemporaryFolder folder;
+  const auto message = [&](const std::string& x, const std::string& y) {
+    write_file(folder / "x", x);
+    write_file(folder / "y", y);
+    const std::string text = message_of<UserError>([&] { read_npy(folder / "x", folder / "y"); });
+    REQUIRE(text.starts_with(folder.text()));
+    return text.substr(folder.text().size() + 1);
+  };
+  const std::string x = npy(header("<f8", "(2, 1)"), bytes_of<double>({1, 2}));
+  const std::string y = npy(header("<f8", "(2,)"), bytes_of<double>({1, 2}));
+  const std::string again = "; save it again with numpy.save";
+  CHECK(message("no array", y) == "x: is no .npy file" + again);
+  CHECK(message(x.substr(0, 30), y) == "x: it ends within its header" + again);
+  CHECK(message(x.substr(0, x.size() - 1), y) ==
+        "x: its header promises 2 elements of 8 bytes, and 15 bytes follow" + again);
+  CHECK(message(npy("{}\n        ", ""), y) == "x: its header has no entry 'descr'" + again);
+  CHECK(message(npy(header("<c16", "(2, 1)"), ""), y) ==
+        "x: it holds elements of type '<c16', which are no numbers that can be read" + again);
+  CHECK(message(y, y) == "x: is [2]; it must be a matrix [rows, columns]");
+  CHECK(message(x, npy(header("<f8", "(3,)"), bytes_of<double>({1, 2, 3}))).starts_with("y: is [3], but "));
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  CHECK(message(npy(header("<f8", "(2, 1)"), bytes_of<double>({1, nan})), y) ==
+        "x: row 1, column 0 is nan; every number must be finite");
+  CHECK(message(x, npy(header("<f8", "(2,)"), bytes_of<double>({nan, 1}))) ==
+        "y: the label of row 0 is nan; it must be finite");
+}
+
+}  // namespace lariat::labelled_rows_test

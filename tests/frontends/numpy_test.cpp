@@ -1,0 +1,231 @@
+// What numpy writes: every type of numbers in both byte orders, archives, and sparse matrices of scipy.
+#include <zlib.h>
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+
+#include "frontends/data/npy.hpp"
+#include "frontends/data/zip.hpp"
+#include "graph/base/error.hpp"
+#include "tests/support/files.hpp"
+#include "tests/support/testing.hpp"
+
+namespace lariat::numpy_test {
+
+using lariat::testing::message_of;
+using lariat::testing::TemporaryFolder;
+using lariat::testing::write_file;
+
+namespace {
+
+std::string little(uint64_t value, int bytes) {
+  std::string text;
+  for (int i = 0; i < bytes; ++i) text += static_cast<char>(value >> (8 * i));
+  return text;
+}
+
+std::string npy(const std::string& type, const std::string& shape, const std::string& elements,
+                const std::string& by_columns = "False", char version = 1) {
+  const std::string header =
+      "{'descr': '" + type + "', 'fortran_order': " + by_columns + ", 'shape': " + shape + ", }\n";
+  return std::string("\x93NUMPY") + version + '\0' + little(header.size(), version == 1 ? 2 : 4) + header +
+         elements;
+}
+
+template <class T>
+std::string npy_of(const std::string& type, const std::string& shape, const std::vector<T>& values,
+                   const std::string& by_columns = "False") {
+  std::string elements;
+  for (const T value : values) {
+    std::string raw(reinterpret_cast<const char*>(&value), sizeof value);
+    if (type[0] == '>') std::reverse(raw.begin(), raw.end());
+    elements += raw;
+  }
+  return npy(type, shape, elements, by_columns);
+}
+
+std::vector<double> elements(const std::string& bytes) {
+  const Tensor tensor = data::parse_npy(bytes, "a");
+  return {tensor.data<double>(), tensor.data<double>() + tensor.count()};
+}
+
+// As Python's zipfile writes it: lengths of 64 bits in the local header, of 32 in the list of members.
+std::string zip(const std::vector<std::pair<std::string, std::string>>& members, bool deflated) {
+  std::string file, list;
+  for (const auto& [name, content] : members) {
+    std::string packed = content;
+    if (deflated) {
+      z_stream stream = {};
+      REQUIRE(deflateInit2(&stream, 6, Z_DEFLATED, -MAX_WBITS, 8, Z_DEFAULT_STRATEGY) == Z_OK);
+      packed.resize(deflateBound(&stream, content.size()));
+      stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(content.data()));
+      stream.avail_in = static_cast<uInt>(content.size());
+      stream.next_out = reinterpret_cast<Bytef*>(packed.data());
+      stream.avail_out = static_cast<uInt>(packed.size());
+      REQUIRE(deflate(&stream, Z_FINISH) == Z_STREAM_END);
+      packed.resize(stream.total_out);
+      deflateEnd(&stream);
+    }
+    const uint64_t checksum = crc32_z(0, reinterpret_cast<const Bytef*>(content.data()), content.size());
+    const std::string common =
+        little(0, 2) + little(deflated ? 8 : 0, 2) + little(0, 4) + little(checksum, 4);
+    list += "PK\1\2" + little(45, 2) + little(45, 2) + common + little(packed.size(), 4) +
+            little(content.size(), 4) + little(name.size(), 2) + std::string(12, '\0') +
+            little(file.size(), 4) + name;
+    file += "PK\3\4" + little(45, 2) + common + std::string(8, '\xff') + little(name.size(), 2) +
+            little(20, 2) + name + little(1, 2) + little(16, 2) + little(content.size(), 8) +
+            little(packed.size(), 8) + packed;
+  }
+  return file + list + "PK\5\6" + little(0, 4) + little(members.size(), 2) + little(members.size(), 2) +
+         little(list.size(), 4) + little(file.size(), 4) + little(0, 2);
+}
+
+}  // namespace
+
+TEST_CASE("numpy: numbers of every kind and size, in both byte orders") {
+  const std::vector<double> three{0, 1, 100};
+  for (const std::string order : {"<", ">"}) {
+    CHECK(elements(npy_of<double>(order + "f8", "(3,)", {0, 1, 100})) == three);
+    CHECK(elements(npy_of<float>(order + "f4", "(3,)", {0, 1, 100})) == three);
+    CHECK(elements(npy_of<int64_t>(order + "i8", "(3,)", {0, 1, 100})) == three);
+    CHECK(elements(npy_of<int32_t>(order + "i4", "(3,)", {0, 1, 100})) == three);
+    CHECK(elements(npy_of<int16_t>(order + "i2", "(3,)", {0, 1, 100})) == three);
+    CHECK(elements(npy_of<int32_t>(order + "i4", "(1,)", {-2000000000})) == std::vector<double>{-2e9});
+    CHECK(elements(npy_of<uint64_t>(order + "u8", "(1,)", {uint64_t{1} << 63})) ==
+          std::vector<double>{0x1p63});
+    CHECK(elements(npy_of<uint32_t>(order + "u4", "(1,)", {4000000000})) == std::vector<double>{4e9});
+    CHECK(elements(npy_of<uint16_t>(order + "u2", "(1,)", {60000})) == std::vector<double>{60000});
+    // 1, -2, the largest, the smallest, the smallest normal one, infinity, NaN.
+    const auto halves = elements(
+        npy_of<uint16_t>(order + "f2", "(7,)", {0x3c00, 0xc000, 0x7bff, 0x0001, 0x0400, 0xfc00, 0x7e00}));
+    CHECK(std::vector(halves.begin(), halves.end() - 1) ==
+          std::vector<double>{1, -2, 65504, 0x1p-24, 0x1p-14, -HUGE_VAL});
+    CHECK(std::isnan(halves.back()));
+  }
+  CHECK(elements(npy_of<int8_t>("|i1", "(1,)", {-7})) == std::vector<double>{-7});
+  CHECK(elements(npy_of<uint8_t>("|u1", "(1,)", {200})) == std::vector<double>{200});
+  CHECK(elements(npy_of<uint8_t>("|b1", "(2,)", {0, 1})) == std::vector<double>{0, 1});
+  CHECK(elements(npy("<f4", "(0, 3)", "")).empty());
+  CHECK(elements(npy("<f8", "(1L,)", std::string(8, '\0'), "False", 2)) == std::vector<double>{0});
+}
+
+TEST_CASE("numpy: arrays by columns, of any rank") {
+  CHECK(elements(npy_of<float>("<f4", "(2, 3)", {1, 4, 2, 5, 3, 6}, "True")) ==
+        std::vector<double>{1, 2, 3, 4, 5, 6});
+  // x[i, j, k] = 100 i + 10 j + k, i first.
+  std::vector<float> by_columns;
+  std::vector<double> by_rows;
+  for (int k = 0; k < 4; ++k)
+    for (int j = 0; j < 3; ++j)
+      for (int i = 0; i < 2; ++i) by_columns.push_back(static_cast<float>(100 * i + 10 * j + k));
+  for (int i = 0; i < 2; ++i)
+    for (int j = 0; j < 3; ++j)
+      for (int k = 0; k < 4; ++k) by_rows.push_back(100 * i + 10 * j + k);
+  CHECK(elements(npy_of<float>(">f4", "(2, 3, 4)", by_columns, "True")) == by_rows);
+  CHECK(elements(npy("<f4", "(2, 0, 4)", "", "True")).empty());
+}
+
+TEST_CASE("numpy: types that are no numbers, and headers that lie") {
+  const auto refusal = [](const std::string& bytes) {
+    return message_of<UserError>([&] { data::parse_npy(bytes, "a"); });
+  };
+  for (const std::string type : {"<c8", "|S3", "<U4", "|O", "<f16", "|V2", "=f8", "|f8", "<M8"})
+    CHECK(refusal(npy(type, "(1,)", std::string(16, '\0'))).find("which are no numbers that can be read") !=
+          std::string::npos);
+  CHECK(refusal(npy("<f8", "(1,)", "", "False", 4))
+            .starts_with("a: has format version 4, but 1 to 3 are known"));
+  CHECK(refusal(npy("<f8", "(4294967296, 4294967296)", "")).starts_with("a: the size "));
+  CHECK(refusal(npy("<f8", "(-1,)", "")).starts_with("a: "));
+  CHECK(refusal(npy("<f8", "(3,)", std::string(16, '\0'))) ==
+        "a: its header promises 3 elements of 8 bytes, and 16 bytes follow; save it again with numpy.save");
+}
+
+TEST_CASE("numpy: archives of savez and savez_compressed, with labels in them or beside them") {
+  const TemporaryFolder folder;
+  const std::string x = npy_of<double>("<f8", "(2, 3)", {1, 2, 3, 4, 5, 6}),
+                    y = npy_of<int64_t>("<i8", "(2,)", {-1, 1});
+  const std::string file = folder / "a.npz";
+  for (const bool deflated : {false, true}) {
+    for (const auto& [matrix, labels] :
+         {std::pair("X", "y"), std::pair("data", "target"), std::pair("arr_0", "arr_1")}) {
+      write_file(file, zip({{std::string(matrix) + ".npy", x},
+                            {std::string(labels) + ".npy", y},
+                            {"names.npy", npy("<U4", "(1,)", std::string(16, '\0'))}},
+                           deflated));
+      const data::LabelledRows rows = data::read_npy(file, "");
+      CHECK(rows.values == std::vector<double>{1, 2, 3, 4, 5, 6});
+      CHECK(rows.labels == std::vector<double>{-1, 1});
+      CHECK(rows.place(1) == file + ": row 1");
+    }
+    write_file(file, zip({{"arr_0.npy", x}}, deflated));
+    write_file(folder / "y.npy", y);
+    CHECK(data::read_npy(file, folder / "y.npy").labels == std::vector<double>{-1, 1});
+    CHECK(message_of<UserError>([&] { data::read_npy(file, ""); }) ==
+          file + ": holds no array 'y' and none of 1 dimension that could be the labels; it holds arr_0");
+    write_file(file, zip({{"a.npy", x}, {"b.npy", x}, {"y.npy", y}}, deflated));
+    CHECK(message_of<UserError>([&] { data::read_npy(file, ""); }) ==
+          file +
+              ": holds no array 'X' and several of 2 dimensions that could be the matrix; it holds a, b, y");
+  }
+  write_file(folder / "x.npy", x);
+  CHECK(message_of<UserError>([&] { data::read_npy(folder / "x.npy", ""); }) ==
+        (folder / "x.npy") + ": a matrix has no labels; name their file with --labels FILE.npy");
+  // Everything that is cut off is noticed, and so is a byte that changed.
+  const std::string whole = zip({{"X.npy", x}, {"y.npy", y}}, true);
+  for (size_t size = 4; size < whole.size(); ++size) {
+    write_file(file, whole.substr(0, size));
+    CHECK(message_of<UserError>([&] { data::read_npy(file, ""); }).starts_with(file));
+  }
+  int refused = 0;
+  for (size_t i = 0; i < whole.size(); ++i) {
+    std::string damaged = whole;
+    damaged[i] = static_cast<char>(damaged[i] ^ 0x10);
+    try {
+      const size_t members = data::read_zip(damaged, "a").size();
+      CHECK(members <= 2);
+    } catch (const UserError&) {
+      ++refused;
+    }
+  }
+  CHECK(refused > 100);
+}
+
+TEST_CASE("numpy: a sparse matrix of scipy.sparse.save_npz") {
+  const TemporaryFolder folder;
+  const std::string file = folder / "s.npz";
+  const auto write = [&](const std::vector<int32_t>& starts, const std::vector<int32_t>& columns,
+                         const std::string& format = "csr") {
+    write_file(
+        file, zip({{"indices.npy", npy_of<int32_t>("<i4", "(3,)", columns)},
+                   {"indptr.npy", npy_of<int32_t>("<i4", "(" + std::to_string(starts.size()) + ",)", starts)},
+                   {"format.npy", npy("|S3", "()", format)},
+                   {"shape.npy", npy_of<int64_t>("<i8", "(2,)", {2, 5})},
+                   {"data.npy", npy_of<double>("<f8", "(3,)", {1, 2, 3})}},
+                  true));
+    write_file(folder / "y.npy", npy_of<double>("<f8", "(2,)", {-1, 1}));
+    return data::read_npy(file, folder / "y.npy");
+  };
+  const data::LabelledRows rows = write({0, 2, 3}, {4, 0, 1});
+  CHECK(rows.sparse());
+  CHECK(rows.columns == 5);
+  CHECK(rows.entry_columns == std::vector<int32_t>{0, 4, 1});
+  CHECK(rows.values == std::vector<double>{2, 1, 3});
+  CHECK(rows.row_starts == std::vector<int32_t>{0, 2, 3});
+  for (const auto& [starts, columns] :
+       std::vector<std::pair<std::vector<int32_t>, std::vector<int32_t>>>{{{0, 2, 3}, {0, 5, 1}},
+                                                                          {{0, 2, 3}, {0, -1, 1}},
+                                                                          {{0, 4, 3}, {0, 1, 1}},
+                                                                          {{1, 2, 3}, {0, 1, 1}},
+                                                                          {{0, 3}, {0, 1, 2}},
+                                                                          {{0, 2, 3}, {1, 1, 1}},
+                                                                          {{0, 2, 2}, {0, 1, 2}}})
+    CHECK(message_of<UserError>([&, &s = starts, &c = columns] {
+            write(s, c);
+          }).starts_with(file + ": contradicts"));
+  CHECK(message_of<UserError>([&] {
+          write({0, 2, 3}, {0, 1, 2}, "csc");
+        }) == file + ": is a sparse matrix, but no CSR matrix; save matrix.tocsr()");
+}
+
+}  // namespace lariat::numpy_test

@@ -1,0 +1,35 @@
+#pragma once
+
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <string>
+
+#include "graph/base/tensor.hpp"
+
+namespace lariat::testing {
+
+/// Marks the running test case as skipped and says why; return from the test after it.
+void skip(const char* reason);
+
+/// The message of the exception that `action` throws as `ErrorType`; fails the test where it throws none.
+template <class ErrorType, class Action>
+std::string message_of(Action&& action) {
+  try {
+    action();
+  } catch (const ErrorType& error) {
+    return error.what();
+  }
+  FAIL("nothing was thrown");
+  return {};
+}
+
+/// max |a - b| of two tensors of the same extents.
+inline double largest_difference(const Tensor& a, const Tensor& b) {
+  REQUIRE(a.extents() == b.extents());
+  double largest = 0;
+  for (int64_t i = 0; i < a.count(); ++i) largest = std::max(largest, std::abs(a.at(i) - b.at(i)));
+  return largest;
+}
+
+}  // namespace lariat::testing
