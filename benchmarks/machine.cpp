@@ -74,10 +74,10 @@ struct Products {
 
 double product_gflops(int threads) {
   Products p(threads);
-  auto& [a, b, c] = p;
+  auto &a = p.a, &b = p.b, &c = p.c;
   double seconds = fastest(threads, [&](int t) {
     cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, side, side, side, 1, a[t].data(), side,
-                b[t].data(), side, {}, c[t].data(), side);
+                b[t].data(), side, 0, c[t].data(), side);
   });
   seconds = std::min(seconds, fastest(threads, [&](int t) { p.run(t); }));
 #ifdef LARIAT_ONEDNN

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Formatting, warnings as errors (of the benchmarks too), and the rules of the house: see rooms.py.
+# Formatting, the rules of the house (rooms.py), and warnings as errors: each file by itself, without the precompiled
+# header that hides what it forgets to include; benchmarks too.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 failed=0
@@ -10,8 +11,16 @@ clang-format --dry-run --Werror "${files[@]}" || say "formatting differs; run cl
 
 tests/rooms.py || failed=1
 
-[ -f build-lint/build.ninja ] || meson setup build-lint --werror -Db_pch=false -Dbenchmarks=true >/dev/null || exit 1
-ninja -C build-lint --quiet || say "the compiler warns"
+[ -f build-lint/build.ninja ] || meson setup build-lint -Db_pch=false -Dbenchmarks=true >/dev/null || exit 1
+# As the compiler is called, but for what it writes. Debian's torch headers have warnings of their own.
+python3 - <<'PYTHON' | xargs -d '\n' -P "$(nproc)" -I {} sh -c 'cd build-lint && {}' || say "the compiler warns"
+import json
+for entry in json.load(open('build-lint/compile_commands.json')):
+    words = entry['command'].split()
+    place = words.index('-o')
+    del words[place:place + 2]
+    print(' '.join(words).replace('ccache ', '') + ' -fsyntax-only -Werror')
+PYTHON
 
 [ $failed -eq 0 ] && echo "lint: clean"
 exit $failed

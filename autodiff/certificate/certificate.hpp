@@ -8,11 +8,12 @@
 #include <string>
 #include <vector>
 
-#include "graph/exec/executor.hpp"
 #include "graph/io/store.hpp"
 #include "graph/ir/value.hpp"
 
 namespace lariat {
+
+class Executor;
 
 /// How close weights are to a stationary point of the loss as written, 0 ∈ ∇f(w) + ∂h(w), on the data that
 /// were given, without dropout.

@@ -62,7 +62,8 @@ struct StepResult {
 };
 
 /// Trains the parameters that a loss depends on: writes the training step as a graph (forward, backward,
-/// optimizer, prox), and runs it. The state lives in a Store and nowhere else.
+/// optimizer, prox), and runs it. The state lives in a Store and nowhere else. One thread at a time may use a
+/// trainer; its work runs on many.
 class Trainer {
  public:
   /// Updates that the loss's graph has beside it are done at each step as well. The graph is not needed

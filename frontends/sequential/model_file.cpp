@@ -145,7 +145,7 @@ void seal(Store& store, const char* format) {
 
 void check_format(const Store& store, const char* format, const std::string& file) {
   const auto note = [&](const char* name) {
-    const auto found = store.metadata().find(name);
+    const auto found = store.metadata().find(std::string(name));
     return found == store.metadata().end() ? std::string() : found->second;
   };
   const bool model = format == std::string_view(model_format);
@@ -170,8 +170,8 @@ void check_format(const Store& store, const char* format, const std::string& fil
     throw UserError(fmt::format("'{}' is damaged: it does not hold what was saved; copy it again", file));
 }
 
-const std::string& note_of(const Store& store, const std::string& name, const std::string& file) {
-  const auto found = store.metadata().find(name);
+const std::string& note_of(const Store& store, std::string_view name, const std::string& file) {
+  const auto found = store.metadata().find(std::string(name));
   if (found == store.metadata().end())
     throw UserError(fmt::format("'{}' has no note '{}'; save it again", file, name));
   if (is_deep(found->second))

@@ -23,7 +23,7 @@ void seal(Store& store, const char* format);
 void check_format(const Store& store, const char* format, const std::string& file);
 /// The note of that name. Throws UserError naming the file where it is missing or its JSON is nested deeper
 /// than any that is written.
-const std::string& note_of(const Store& store, const std::string& name, const std::string& file);
+const std::string& note_of(const Store& store, std::string_view name, const std::string& file);
 
 void write_header(Store& store, const ModelHeader& header);
 /// Throws UserError where an op of a plugin that a layer computes with is not loaded, or is another one of

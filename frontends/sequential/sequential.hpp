@@ -53,7 +53,8 @@ struct TensorZeros {
 ///     model.fit(train, {.epochs = 5, .batch_size = 128, .validation = test});
 ///     model.save("mnist.safetensors");
 ///
-/// The shapes of its parameters follow from the first data it sees.
+/// The shapes of its parameters follow from the first data it sees. One thread at a time may use a model; its
+/// work runs on many.
 class Sequential {
  public:
   Sequential(std::initializer_list<LayerSpec> layers);

@@ -12,7 +12,8 @@ using Feeds = std::map<std::string, Tensor, std::less<>>;
 
 /// Named tensors and notes beside them: everything a checkpoint holds. Parameters, optimizer slots and
 /// random-number counters live here, outside the graph. A copy has tensors of its own; what set() takes and
-/// get() gives shares its memory with the store, so writing to one writes to the other.
+/// get() gives shares its memory with the store, so writing to one writes to the other. One thread at a time
+/// may change a store.
 class Store {
  public:
   Store() = default;

@@ -3,9 +3,9 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <set>
 #include <source_location>
 #include <span>
-#include <unordered_set>
 
 #include "graph/ir/attributes.hpp"
 #include "graph/ir/initializer.hpp"
@@ -45,7 +45,8 @@ struct Output {
 };
 
 /// A compute graph: nodes in one arena, in an order in which every node comes after its inputs. Nodes are
-/// only ever added, so a Value stays valid as long as its graph.
+/// only ever added, so a Value stays valid as long as its graph. Any number of threads may read a graph; only
+/// one may use it while it is built.
 class Graph {
  public:
   Graph();
@@ -99,7 +100,7 @@ class Graph {
 
   std::deque<Node> nodes_;  // they stay where they are when others are added
   std::vector<Output> outputs_;
-  std::unordered_set<std::string> output_names_, updated_;
+  std::set<std::string, std::less<>> output_names_, updated_;
   std::map<std::string, int32_t, std::less<>> sources_;
   std::shared_ptr<const void> alive_ = std::make_shared<char>();
 };

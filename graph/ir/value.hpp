@@ -1,6 +1,5 @@
 #pragma once
 
-#include <algorithm>
 #include <iosfwd>
 #include <source_location>
 #include <span>
@@ -48,7 +47,9 @@ class Value {
 
 /// Whether `value` is one of `values`.
 inline bool is_among(std::span<const Value> values, const Value& value) {
-  return std::any_of(values.begin(), values.end(), [&](const Value& other) { return is_same(other, value); });
+  for (const Value& other : values)
+    if (is_same(other, value)) return true;
+  return false;
 }
 
 /// "[matmul] 'fc1' f32[batch, 10] built at train.cpp:42", or "an empty Value".

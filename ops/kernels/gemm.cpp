@@ -1,7 +1,5 @@
 #include "ops/kernels/gemm.hpp"
 
-#include <cblas.h>
-
 #include <algorithm>
 #include <optional>
 
@@ -47,11 +45,7 @@ void blas_tile(const Product& p, const double* a, const double* b, Addend<double
     }
   }
   if (p.k == 0) return;
-  use_one_blas_thread();
-  const auto flag = [](bool transposed) { return transposed ? CblasTrans : CblasNoTrans; };
-  const auto size = [](int64_t value) { return static_cast<blasint>(value); };
-  cblas_dgemm(CblasRowMajor, flag(p.transpose_a), flag(p.transpose_b), size(p.m), size(p.n), size(p.k), 1, a,
-              size(p.lda), b, size(p.ldb), addend.data ? 1 : 0, c, size(ldc));
+  blas_product(p.transpose_a, p.transpose_b, p.m, p.n, p.k, a, p.lda, b, p.ldb, addend.data ? 1 : 0, c, ldc);
 }
 
 constexpr size_t cache_line = 64;

@@ -396,7 +396,7 @@ void multiply_rows(int64_t count, int64_t inner, const T* a, const T* b, int64_t
       sums[side_by_side - 1] =
           multiply_add(select(rest, Batch::load_unaligned(a + last), Batch(T(0))),
                        select(rest, Batch::load_unaligned(row + last), Batch(T(0))), sums[side_by_side - 1]);
-    T total = xsimd::hadd((sums[0] + sums[1]) + (sums[2] + sums[3]));
+    T total = sum_of((sums[0] + sums[1]) + (sums[2] + sums[3]));
     for (; k < scalars; ++k) total += a[k] * row[k];
     result[i] = start ? start[i] + total : total;
   }

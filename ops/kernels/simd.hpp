@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <limits>
 #include <type_traits>
 #include <xsimd/xsimd.hpp>
@@ -60,6 +61,16 @@ Batch multiply_add(Batch x, Batch y, Batch z) {
   }
 #endif
   return xsimd::fma(x, y, z);
+}
+
+/// Σ of the batch's elements, halves added to halves: xsimd's own has another name and order in each release.
+template <class Batch>
+typename Batch::value_type sum_of(Batch x) {
+  alignas(64) typename Batch::value_type elements[Batch::size];
+  x.store_aligned(elements);
+  for (size_t half = Batch::size / 2; half > 0; half /= 2)
+    for (size_t j = 0; j < half; ++j) elements[j] += elements[j + half];
+  return elements[0];
 }
 
 /// f element by element, where the SIMD function is inaccurate or lets neighbours in the vector change an
@@ -132,8 +143,8 @@ Batch two_to(Batch k) {
   using C = ExpConstants<T>;
   // Adding 1.5·2^mantissa_bits leaves k + bias in the lowest bits of the sum.
   const Batch shifted = k + Batch(T(3) * T(uint64_t{1} << (C::mantissa_bits - 1)) + T(C::exponent_bias));
-  return xsimd::bitwise_cast<Batch>(xsimd::bitwise_cast<xsimd::batch<typename C::Bits>>(shifted)
-                                    << C::mantissa_bits);
+  // xsimd::bitwise_cast takes a batch in one release and its element in another.
+  return std::bit_cast<Batch>(std::bit_cast<xsimd::batch<typename C::Bits>>(shifted) << C::mantissa_bits);
 }
 
 /// e^x = 2^k·(1 + q): k the whole number nearest x / ln 2, r = x − k·ln 2 (Cody and Waite 1980), q = e^r − 1

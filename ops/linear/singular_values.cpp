@@ -1,6 +1,5 @@
 #include "ops/linear/singular_values.hpp"
 
-#include <cblas.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -50,10 +49,8 @@ std::span<const double> SingularValues::product(std::span<const double> shrunk) 
   for (int64_t k = 0; k < rank; ++k)
     for (int64_t i = 0; i < rows; ++i) u[k * rows + i] *= shrunk[k];
   if (rank == 0) return matrix;
-  // Row by row, the product is its transpose column by column.
-  const auto m = static_cast<int>(rows), n = static_cast<int>(columns);
-  cblas_dgemm(CblasColMajor, CblasTrans, CblasTrans, n, m, static_cast<int>(rank), 1, vt.data(),
-              std::min(m, n), u.data(), m, 0, matrix.data(), n);
+  blas_product(true, true, rows, columns, rank, u.data(), rows, vt.data(), std::min(rows, columns), 0,
+               matrix.data(), columns);
   return matrix;
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <sstream>
 
+#include "graph/base/version.hpp"
 #include "graph/ir/registry.hpp"
 #include "ops/plugin/loader.hpp"
 #include "tests/support/files.hpp"
@@ -311,6 +312,33 @@ TEST_CASE("plugin boundary: a plugin compiled against the first released header 
   CAPTURE(checked.err);
   CHECK(checked.status == 0);
   CHECK(checked.out.starts_with("first_release 1.0.0: \n"));
+}
+
+TEST_CASE("installed: a CMake project finds the package") {
+  if (!have_tools()) return;
+  const testing::TemporaryFolder folder;
+  testing::write_file(folder / "CMakeLists.txt",
+                      "cmake_minimum_required(VERSION 3.20)\nproject(zeros LANGUAGES CXX)\n"
+                      "find_package(lariat " +
+                          std::string(version) +
+                          " REQUIRED)\nadd_executable(zeros zeros.cpp)\n"
+                          "target_link_libraries(zeros PRIVATE lariat::lariat)\n");
+  testing::write_file(
+      folder / "zeros.cpp",
+      "#include <cstdio>\n#include <lariat/lariat.hpp>\n"
+      "int main() {\n"
+      "  lariat::Graph graph;\n"
+      "  const lariat::Value w = graph.constant(lariat::Tensor::filled(lariat::f32, {3}, 2));\n"
+      "  std::printf(\"%g\\n\", lariat::evaluate(lariat::sum(w)).item());\n}\n");
+  const auto run =
+      shell("cd '" + folder.text() + "' && cmake -S . -B out -DCMAKE_PREFIX_PATH='" + installation().prefix +
+                "' >/dev/null && cmake --build out >/dev/null && out/zeros\n"
+                "sed -i 's/lariat [0-9.]*/lariat 99.0/' CMakeLists.txt && ! cmake -S . -B other "
+                "-DCMAKE_PREFIX_PATH='" +
+                installation().prefix + "' 2>&1 >/dev/null | grep -q 99.0 && echo taken\n",
+            installation().environment);
+  CAPTURE(run.err);
+  CHECK(run.out == "6\n");
 }
 
 }  // namespace lariat::plugin_install_test
