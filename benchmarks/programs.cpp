@@ -27,7 +27,7 @@ Timing compile_header(const std::string& side) {
                                          "-isystem", TORCH_HEADERS, "-include",      header,
                                          "-x",       "c++",         "/dev/null"};
   return {side, "default", 1, milliseconds_of([&] {
-            if (speech::run_program(command, "/dev/null", "install it") != 0)
+            if (speech::run_program(command, "install it").status != 0)
               throw JobError(fmt::format("the compiler does not take {}", header));
           })};
 }
