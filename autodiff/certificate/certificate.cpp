@@ -6,9 +6,9 @@
 #include <cmath>
 #include <ostream>
 
-#include "autodiff/certificate/loss_parts.hpp"
 #include "autodiff/certificate/stationarity.hpp"
 #include "autodiff/certificate/subgradient_search.hpp"
+#include "autodiff/penalty/loss_parts.hpp"
 #include "autodiff/penalty/proximal.hpp"
 #include "autodiff/penalty/settling.hpp"
 #include "graph/base/error.hpp"
@@ -23,12 +23,13 @@ namespace {
 
 // Outputs the loss, its rewritten penalties, and the gradient of the rest by each parameter.
 std::unique_ptr<Program> gradient_program(Graph& written, const std::vector<std::string>& names, Sums sums) {
-  const LossParts parts(written, names, sums);
+  Graph graph;
+  const LossParts parts(written.find_output("loss"), graph, names, sums);
   const auto [gradients, penalty] = parts.gradients();
-  parts.graph->output("loss", parts.loss);
-  parts.graph->output("penalty", penalty);
-  for (size_t i = 0; i < names.size(); ++i) parts.graph->output(names[i], gradients[i]);
-  return std::make_unique<Program>(*parts.graph);
+  graph.output("loss", parts.loss);
+  graph.output("penalty", penalty ? penalty : graph.constant(0.0, parts.loss.dtype()));
+  for (size_t i = 0; i < names.size(); ++i) graph.output(names[i], gradients[i]);
+  return std::make_unique<Program>(graph);
 }
 
 constexpr const char* gradient_prefix = "certificate/";
@@ -36,8 +37,8 @@ constexpr const char* zeros_kept_input = "certificate/zeros_kept";
 
 // From the gradients as inputs: the prox residual and the gradient's size of each parameter.
 std::unique_ptr<Program> prox_program(Graph& written, const std::vector<std::string>& names) {
-  const LossParts parts(written, names, Sums::exact);
-  Graph& graph = *parts.graph;
+  Graph graph;
+  const LossParts parts(written.find_output("loss"), graph, names);
   ProxPoints points;
   std::map<std::string, Value> gradients;
   for (Value parameter : parts.parameters) {
@@ -54,8 +55,8 @@ std::unique_ptr<Program> prox_program(Graph& written, const std::vector<std::str
     Value change = parameter - moved.at(name);
     if (const auto own = zeros.find(name); own != zeros.end())
       change = where(cast(kept, change.dtype()) * own->second, 0, change);
-    graph.output(name + "/residual", reduce_max(abs(change)));
-    graph.output(name + "/gradient", reduce_max(abs(gradients.at(name))));
+    graph.output(name + "/residual", norm_inf(change));
+    graph.output(name + "/gradient", norm_inf(gradients.at(name)));
   }
   return std::make_unique<Program>(graph);
 }

@@ -2,6 +2,7 @@
 
 #include <limits>
 
+#include "autodiff/penalty/affine_view.hpp"
 #include "autodiff/penalty/penalty_view.hpp"
 #include "ops/ops.hpp"
 
@@ -16,7 +17,7 @@ constexpr double infinity = std::numeric_limits<double>::infinity();
 struct Side {
   Value above, below;
   Side(Value w, Value place, double tolerance) {
-    const Value rounding = tolerance * where(equal(place, 0), 0, maximum(abs(place), reduce_max(abs(w))));
+    const Value rounding = tolerance * where(equal(place, 0), 0, maximum(abs(place), norm_inf(w)));
     above = greater(w - place, rounding);
     below = greater(place - w, rounding);
   }
@@ -74,7 +75,7 @@ SubgradientSweep subgradient_sweep(const SweepInputs& inputs, const std::vector<
     const Value before = inputs.input(sum.type()), rest = sum - before;
     const Nearest nearest = nearest_to_zero(sum.graph().find_source(name), rest, own, inputs.tolerance);
     sum = nearest.sum;
-    if (nearest.outside) sweep.outside[name] = reduce_max(nearest.outside);
+    if (nearest.outside) sweep.outside[name] = norm_inf(nearest.outside);
     sweep.blocks.push_back({before, sum - rest});
   }
   for (const PenaltyTerm& term : terms) {
@@ -90,8 +91,8 @@ SubgradientSweep subgradient_sweep(const SweepInputs& inputs, const std::vector<
     // ‖A‖² is at most its largest sum over a row times that over a column.
     Value steepest = graph.constant(0.0, term.argument.dtype());
     for (Value column : view.adjoint(sign(view.factor) * ones_like(term.argument)))
-      steepest = maximum(steepest, reduce_max(abs(column)));
-    steepest = settled(steepest * reduce_max(abs(view.factor)));
+      steepest = maximum(steepest, norm_inf(column));
+    steepest = settled(steepest * norm_inf(view.factor));
     const Value before = inputs.input(term.argument.type()), argument = inputs.input(term.argument.type());
     // P(y) = y + residual(−y) is the projection on the subdifferential.
     const Value toward = before - view.linear_part(counted) / maximum(steepest, 1e-300);

@@ -6,9 +6,9 @@
 #include <cmath>
 #include <numeric>
 
-#include "autodiff/certificate/loss_parts.hpp"
 #include "autodiff/certificate/stationarity.hpp"
 #include "autodiff/double_graph.hpp"
+#include "autodiff/penalty/loss_parts.hpp"
 #include "autodiff/penalty/settling.hpp"
 #include "graph/ir/op_def.hpp"
 #include "ops/ops.hpp"
@@ -86,7 +86,9 @@ SubgradientSearch::SubgradientSearch(Graph& written, std::vector<std::string> pa
     : names_(std::move(parameters)) {
   Graph wide;
   convex::copy_in_double(written, wide);
-  const LossParts exact(wide, names_, Sums::exact), parts(wide, names_, Sums::all);
+  const Value loss = wide.find_output("loss");
+  Graph graph, alone;
+  const LossParts exact(loss, alone, names_), parts(loss, graph, names_, Sums::all);
   has_more_terms_ = parts.split.terms.size() > exact.split.terms.size();
   for (const Refusal& refusal : parts.split.refusals) other_kinks_ += refusal.code != "L107";
   for (const PenaltyTerm& term : parts.split.terms) {
@@ -100,7 +102,6 @@ SubgradientSearch::SubgradientSearch(Graph& written, std::vector<std::string> pa
                      [&](const std::string& name) { return unknown_.contains(name); }))
       known.push_back(term);
 
-  Graph& graph = *parts.graph;
   const Value kept = graph.input(kept_input, {}, f64), first = graph.input(first_input, {}, f64);
   SweepInputs inputs;
   inputs.tolerance = tolerance_ = rounding_of(written, names_);
@@ -137,9 +138,10 @@ SubgradientSearch::SubgradientSearch(Graph& written, std::vector<std::string> pa
   if (!as_computed.empty()) as_computed_ = inference_program(graph, as_computed);
   sweep_ = std::make_unique<Program>(graph);
 
-  const LossParts values(wide, names_, Sums::all);
-  values.graph->output("penalty", values.gradients().penalty);
-  penalty_ = std::make_unique<Program>(*values.graph);
+  Graph values;
+  const Value penalty = LossParts(loss, values, names_, Sums::all).gradients().penalty;
+  values.output("penalty", penalty ? penalty : values.constant(0.0, f64));
+  penalty_ = std::make_unique<Program>(values);
 }
 
 SubgradientSearch::Result SubgradientSearch::least(const std::vector<Tensor>& gradients, const Feeds& feeds,

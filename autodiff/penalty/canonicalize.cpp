@@ -2,6 +2,7 @@
 #include <cmath>
 #include <set>
 
+#include "autodiff/penalty/kink_sums.hpp"
 #include "autodiff/penalty/loss_terms.hpp"
 #include "autodiff/penalty/penalty.hpp"
 #include "autodiff/penalty/penalty_view.hpp"
@@ -33,21 +34,6 @@ std::vector<Rule> first_rules(Spellings&) {
       {"-x / y → -(x / y)", (-x) / y, -(x / y)},
       {"x / -y → -(x / y)", x / (-y), -(x / y)},
       {"-(-x) → x", -(-x), x},
-  };
-}
-
-std::vector<Rule> spellings_of_powers() {
-  return {
-      {"√(x·x) → |x|", op("sqrt", {x * x}), absolute(x)},
-      {"√(x²) → |x|", op("sqrt", {op("square", {x})}), absolute(x)},
-      {"|-x| → |x|", absolute(-x), absolute(x)},
-      {"|x|·|x| → x²", absolute(x) * absolute(x), op("square", {x})},
-      {"x·x → x²", x * x, op("square", {x})},
-      {"pow(x, 2) → x²", op("power", {x, 2}), op("square", {x})},
-      {"|x|² → x²", op("square", {absolute(x)}), op("square", {x})},
-      {"(-x)² → x²", op("square", {-x}), op("square", {x})},
-      {"pow(x, 1/2) → √x", op("power", {x, 0.5}), op("sqrt", {x})},
-      {"pow(x, 1) → x", op("power", {x, 1}), x},
   };
 }
 
@@ -129,7 +115,7 @@ std::vector<Rule> main_rules(Spellings& spellings) {
   };
   std::vector<Rule> all;
   for (std::vector<Rule> more :
-       {spellings_of_powers(), spellings_of_count(), norm_rules(spellings), other_spellings()})
+       {power_rules(spellings), spellings_of_count(), norm_rules(spellings), other_spellings()})
     all.insert(all.end(), more.begin(), more.end());
   all.push_back({"piecewise linear functions → kinks", x, kinks});
   all.push_back({"max(x, y) → y + relu(x - y), y fixed", op("maximum", {x, y}),

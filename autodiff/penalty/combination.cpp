@@ -6,6 +6,7 @@
 #include <limits>
 #include <map>
 
+#include "autodiff/penalty/affine_view.hpp"
 #include "autodiff/penalty/penalty_view.hpp"
 #include "graph/base/error.hpp"
 #include "ops/kernels/axes.hpp"

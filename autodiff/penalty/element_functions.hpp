@@ -2,10 +2,10 @@
 
 #include <map>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 
 #include "autodiff/penalty/piecewise_linear.hpp"
-#include "autodiff/penalty/signs.hpp"
 #include "graph/ir/graph.hpp"
 
 namespace lariat {
@@ -48,6 +48,8 @@ class ElementFunctions {
  public:
   explicit ElementFunctions(Graph& graph) : graph_(graph), equal_(graph) {}
   const ElementFunction& operator()(Value value);
+  /// Whether values of this op are more than the identity of themselves.
+  static bool looks_into(std::string_view op);
   EqualNodes& equal() { return equal_; }
   /// Whether it is made of constants.
   bool is_constant(int32_t node);
@@ -61,11 +63,5 @@ class ElementFunctions {
   std::map<std::pair<int32_t, int32_t>, ElementFunction> known_;  // by node and output
   std::vector<bool> constant_;
 };
-
-/// A kinked value once more as slope·x + shift + Σ weights·(|x - at|, max(x - at, 0), max(at - x, 0) or
-/// [x ≠ at]), times -1 where it is concave; kinks below 0 are left out of functions of what is 0 or more.
-/// Empty where it is neither convex nor concave, leaps, or is such a sum already. A bare comparison is left
-/// alone unless `comparisons`.
-Value as_kinks(Value root, ElementFunctions& functions, Signs& signs, bool comparisons);
 
 }  // namespace lariat

@@ -65,6 +65,14 @@ bool LeftTerms::bends(int32_t id) {
   return true;
 }
 
+bool LeftTerms::is_distance(int32_t term) const {
+  if (!graph_.node(term).op->penalty || graph_.node(term).op->penalty->nonsmooth) return false;
+  const Node* of = &graph_.node(graph_.node(term).inputs[0].node);
+  while (of->op->traits.selection && of->inputs.size() == 1) of = &graph_.node(of->inputs[0].node);
+  return of->op->traits.additive && std::any_of(of->inputs.begin(), of->inputs.end(),
+                                                [&](const Edge& edge) { return !moves_[edge.node]; });
+}
+
 std::vector<int32_t> LeftTerms::within(int32_t term) const {
   std::set<int32_t, std::greater<>> found{term};
   for (auto next = found.begin(); next != found.end(); ++next) {
@@ -98,9 +106,8 @@ void LeftTerms::report(PenaltySplit& split) {
       refuse_kink(*kink, term, split.refusals);
       continue;
     }
-    // Distances to constants are data losses whose data are constants.
     const Node& node = graph_.node(term);
-    if (!paths_.reached[term] || (node.op->penalty && !node.op->penalty->nonsmooth)) continue;
+    if (!paths_.reached[term] || is_distance(term)) continue;
     std::vector<std::string> names;
     for (auto id = nodes.rbegin(); id != nodes.rend(); ++id)
       if (graph_.node(*id).op->traits.source == SourceKind::parameter) names.push_back(graph_.node(*id).name);

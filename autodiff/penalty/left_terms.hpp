@@ -4,6 +4,7 @@
 #include "autodiff/penalty/loss_terms.hpp"
 #include "autodiff/penalty/penalty.hpp"
 #include "autodiff/penalty/penalty_view.hpp"
+#include "autodiff/penalty/signs.hpp"
 
 namespace lariat {
 
@@ -25,6 +26,8 @@ class LeftTerms {
  private:
   /// Whether a node has a kink in what is trained, its inputs taken as smooth.
   bool bends(int32_t node);
+  /// Whether a smooth penalty is of distances to constants: a data loss whose data are constants.
+  bool is_distance(int32_t term) const;
   void refuse_kink(int32_t node, int32_t term, std::vector<Refusal>& refusals) const;
   /// The nodes of a term that change with what is trained, the last first.
   std::vector<int32_t> within(int32_t term) const;

@@ -341,6 +341,9 @@ Value to_one_norm(const Match& match, EqualNodes& equal) {
   if (const auto size = scaled_abs(inner))
     return times(build(node_of(root).op->name, {at(size->x, root)}, node_of(root).attributes), size->factor,
                  root);
+  // Of one number each.
+  const auto numbers = known_count(inner.shape()), norms = known_count(root.shape());
+  if (numbers && *numbers > 0 && numbers == norms) return reshaped(abs(at(inner, root)), root);
   if (is_op(root, "norm2") && is_op(inner, "norm2")) {
     const auto piece = reduce(square_of(inner), axes_mask(root), keeps_dims(root));
     return piece ? norm_of(Pieces{*piece}, root, equal) : Value();
@@ -391,20 +394,14 @@ std::vector<Rule> norm_rules(Spellings& spellings) {
     if (!is_float(match.root.dtype()) || axes_mask(above) != axes_mask(below)) return {};
     return build("norm_inf", {at(match.variables[0], match.root)}, node_of(above).attributes);
   };
-  const auto squared_norm = [](const Match& match) {
-    const Value norm = input_of(match.root, 0);
-    return build("sum", {at(square(at(match.variables[0], match.root)), match.root)},
-                 node_of(norm).attributes);
-  };
   return {
       {"√Σx² → ‖x‖₂, √max x² → ‖x‖∞", op("sqrt", {x}),
        [sums, &spellings](const Match& match) { return to_norm(match, *sums, spellings); }},
-      {"‖(‖x‖₂)‖₂ → ‖x‖₂, ‖(|x|)‖₂ → ‖x‖₂", op("norm2", {x}), one_norm},
-      {"‖(‖x‖∞)‖∞ → ‖x‖∞, ‖(|x|)‖∞ → ‖x‖∞", op("norm_inf", {x}), one_norm},
+      {"‖(‖x‖₂)‖₂ → ‖x‖₂, ‖(|x|)‖₂ → ‖x‖₂, ‖x‖₂ → |x| of one number", op("norm2", {x}), one_norm},
+      {"‖(‖x‖∞)‖∞ → ‖x‖∞, ‖(|x|)‖∞ → ‖x‖∞, ‖x‖∞ → |x| of one number", op("norm_inf", {x}), one_norm},
       {"max |x| → ‖x‖∞", op("reduce_max", {x}), largest_size},
       {"max(max x, max -x) → ‖x‖∞", op("maximum", {op("reduce_max", {x}), op("reduce_max", {-x})}),
        both_ends},
-      {"‖x‖₂² → Σx²", op("square", {op("norm2", {x})}), squared_norm},
   };
 }
 

@@ -11,6 +11,7 @@
 #include "autodiff/penalty/left_terms.hpp"
 #include "autodiff/penalty/loss_terms.hpp"
 #include "autodiff/penalty/penalty_view.hpp"
+#include "autodiff/penalty/term_text.hpp"
 #include "graph/base/error.hpp"
 #include "ops/ops.hpp"
 
@@ -55,21 +56,6 @@ std::optional<Refused> refused_by_place(int32_t id, const Dependence& depends, c
   return std::nullopt;
 }
 
-// The formula with `name` for the x that stands alone, and numbers for attributes.
-std::string with_names(const Penalty& penalty, const std::string& name, const Attributes& attributes) {
-  std::string formula = penalty.formula;
-  for (const auto& [attribute, value] : attributes) {
-    const std::string braced = "{" + attribute + "}";
-    const size_t at = formula.find(braced);
-    if (const auto* number = std::get_if<double>(&value); number && at != std::string::npos)
-      formula.replace(at, braced.size(), fmt::format("{:.6g}", *number));
-  }
-  const auto is_letter = [&](size_t at) { return at < formula.size() && std::isalpha(formula[at] & 0xff); };
-  for (size_t x = 0; (x = formula.find('x', x)) != std::string::npos; ++x)
-    if (!is_letter(x - 1) && !is_letter(x + 1)) return formula.replace(x, 1, name);
-  return formula;
-}
-
 // The least of a constant's elements, where it is below 0.
 std::optional<double> negative_element(Value weight) {
   const std::optional<Tensor> constant = constant_value(weight);
@@ -84,59 +70,6 @@ void check_sign(Value weight, const Penalty& penalty, const Attributes& attribut
     throw UserError(fmt::format(
         "L104: the coefficient of {} on '{}' is {:.6g}; a penalty needs a coefficient of 0 or more",
         with_names(penalty, "x", attributes), parameter, *negative));
-}
-
-std::optional<double> number_of(const std::optional<Coefficient>& coefficient) {
-  return coefficient ? std::optional(coefficient->number) : std::nullopt;
-}
-
-std::string factor_text(const std::optional<Coefficient>& coefficient) {
-  if (!coefficient) return "weighted ";
-  const bool one = coefficient->number == 1 && !coefficient->input.empty();
-  return (one ? "" : fmt::format("{:.6g} * ", coefficient->number)) +
-         (coefficient->input.empty() ? "" : coefficient->input + " * ");
-}
-
-// "0.01 * |w - 1|": what the term comes to on the parameter, all factors and shifts included.
-void describe(PenaltyTerm& term, const std::string& parameter) {
-  const ScalarTerm& scalar = *term.scalar;
-  std::optional<Coefficient> coefficient;
-  const auto shifted = [&](Value at) {
-    if (!at) return parameter;
-    const std::optional<double> number = uniform_value(at);
-    return number ? fmt::format("{} {} {:.6g}", parameter, *number < 0 ? "+" : "-", std::abs(*number))
-                  : parameter + " - (a tensor)";
-  };
-  if (scalar.quadratic) {
-    coefficient = coefficient_of(scalar.quadratic);
-    term.text = factor_text(coefficient) + parameter + "^2";
-  } else if (scalar.kinks.size() == 1) {
-    const ScalarTerm::Kink& kink = scalar.kinks.front();
-    const std::string inner = shifted(kink.at);
-    const bool flat_below = kink.below && uniform_value(kink.below) == 0.0,
-               flat_above = kink.below && uniform_value(kink.above) == 0.0;
-    coefficient = coefficient_of(flat_above ? kink.below : kink.above);
-    if (flat_above && coefficient) coefficient->number = -coefficient->number;
-    if (!kink.below) {
-      term.text = factor_text(coefficient) + "|" + inner + "|";
-    } else if (flat_below) {
-      term.text = fmt::format("{}max({}, 0)", factor_text(coefficient), inner);
-    } else if (flat_above) {
-      term.text = fmt::format("{}max(-{}, 0)", factor_text(coefficient), kink.at ? "(" + inner + ")" : inner);
-    } else {
-      coefficient.reset();
-      term.text = "weighted " + with_names(*term.penalty, inner, {});
-    }
-  } else {
-    const auto limit = [](Value value) {
-      const std::optional<double> number = value ? uniform_value(value) : std::nullopt;
-      return number ? fmt::format("{:.6g}", *number) : std::string("a tensor");
-    };
-    if (scalar.low) term.text = fmt::format("{} >= {}", parameter, limit(scalar.low));
-    if (scalar.high)
-      term.text += fmt::format("{}{} <= {}", scalar.low ? ", " : "", parameter, limit(scalar.high));
-  }
-  term.coefficient = number_of(coefficient);
 }
 
 // The φ of a record on each element of its argument, times the weight.
@@ -213,7 +146,7 @@ std::vector<PenaltyTerm> terms_of(Value node, Value adjoint, const Dependence& d
       PenaltyTerm term = common;
       term.parameters = {graph.node(parameter).name};
       term.scalar = settled_term(std::move(scalar));
-      describe(term, term.parameters.front());
+      describe(term);
       terms.push_back(std::move(term));
     }
     return terms;
@@ -228,11 +161,7 @@ std::vector<PenaltyTerm> terms_of(Value node, Value adjoint, const Dependence& d
   for (int32_t id : shown) common.parameters.push_back(graph.node(id).name);
   common.argument = argument;
   common.weight = settled(adjoint);
-  const std::optional<Coefficient> coefficient = coefficient_of(common.weight);
-  common.coefficient = number_of(coefficient);
-  std::string names = common.parameters.front();
-  for (size_t i = 1; i < common.parameters.size(); ++i) names += ", " + common.parameters[i];
-  common.text = factor_text(coefficient) + with_names(penalty, names, written.attributes);
+  describe(common);
   terms.push_back(std::move(common));
   return terms;
 }
@@ -328,7 +257,7 @@ std::optional<double> take_sum(std::vector<Candidate>& candidates, const std::st
   const bool one_place = bent.kinks.size() + (bent.quadratic ? 1 : 0) == 1;
   if (!constant || !one_place) return std::nullopt;
   for (PenaltyTerm* member : members) member->text.clear();
-  describe(*members[0], parameter);
+  describe(*members[0]);
   return std::nullopt;
 }
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "autodiff/penalty/affine_view.hpp"
 #include "autodiff/penalty/combination.hpp"
 #include "autodiff/penalty/penalty_view.hpp"
 #include "ops/ops.hpp"

@@ -1,6 +1,7 @@
 #include "autodiff/penalty/settling.hpp"
 
 #include "autodiff/gradient.hpp"
+#include "autodiff/penalty/affine_view.hpp"
 #include "autodiff/penalty/penalty_view.hpp"
 #include "ops/kernels/groups.hpp"
 #include "ops/ops.hpp"

@@ -19,6 +19,9 @@ struct Spellings {
 /// Roots of sums of squares, of their maxima, and norms of norms.
 std::vector<Rule> norm_rules(Spellings& spellings);
 
+/// Powers and products of a value with itself.
+std::vector<Rule> power_rules(Spellings& spellings);
+
 /// x and a number above 0, where the value is |x| times it.
 struct ScaledAbs {
   Value x;

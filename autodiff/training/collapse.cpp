@@ -171,7 +171,8 @@ struct CollapseWatch::Implementation {
   Present present(const Store& store);
   void keep(const Feeds& batch);
   std::string coefficients(const Names& names, double factor) const;
-  bool survives(double factor, int steps, double least_loss, bool all_gone);
+  enum class Trial { lost, survived, diverged };
+  Trial trial(double factor, int steps, double least_loss, bool all_gone);
   std::string advice(const Names& gone, double loss);
   void tell(const Store& store, bool at_end);
 };
@@ -225,7 +226,8 @@ std::string CollapseWatch::Implementation::coefficients(const Names& names, doub
 
 // Whether, trained from the start with that factor on the penalties, no penalised parameter is lost; and,
 // where all are lost as it is, whether the loss falls below what it is then.
-bool CollapseWatch::Implementation::survives(double factor, int steps, double least_loss, bool all_gone) {
+CollapseWatch::Implementation::Trial CollapseWatch::Implementation::trial(double factor, int steps,
+                                                                          double least_loss, bool all_gone) {
   Store store = fresh(nullptr);
   Names living;
   for (const Watched& one : watched)
@@ -236,16 +238,23 @@ bool CollapseWatch::Implementation::survives(double factor, int steps, double le
   for (int i = 0; i < steps; ++i) {
     const size_t at = static_cast<size_t>(i) % batches.size();
     if (at == 0) sum = 0;
-    const Outcome outcome = run(batches[at], factor, store);
-    if (!std::isfinite(outcome.loss)) return false;
-    sum += outcome.loss - outcome.penalty + factor * outcome.penalty;
+    Outcome outcome;
+    try {
+      outcome = run(batches[at], factor, store);
+    } catch (const JobError&) {
+      return Trial::diverged;  // the checks within a step have ended it
+    }
+    // Both are infinite where the first weights are outside a bound.
+    if (!std::isfinite(outcome.loss) && outcome.penalty != INFINITY) return Trial::diverged;
+    sum += std::isfinite(outcome.penalty) ? outcome.loss - outcome.penalty + factor * outcome.penalty
+                                          : outcome.penalty;
     all_zero_steps = std::all_of(living.begin(), living.end(), lost) ? all_zero_steps + 1 : 0;
-    if (!living.empty() && all_zero_steps >= first_patience) return false;
+    if (!living.empty() && all_zero_steps >= first_patience) return Trial::lost;
     const bool learns = at + 1 == batches.size() && sum < static_cast<double>(batches.size()) * least_loss;
     if (all_gone && learns && i >= fewest_trial_steps && std::none_of(living.begin(), living.end(), lost))
-      return true;
+      return Trial::survived;
   }
-  return !all_gone && std::none_of(living.begin(), living.end(), lost);
+  return !all_gone && std::none_of(living.begin(), living.end(), lost) ? Trial::survived : Trial::lost;
 }
 
 // Which coefficients would leave something, and how that is known.
@@ -263,15 +272,24 @@ std::string CollapseWatch::Implementation::advice(const Names& gone, double loss
     const bool all_gone = gone.size() == watched.size();
     // A figure that a loss must be clearly below, and not by rounding.
     const double least_loss = loss - 1e-3 * std::abs(loss);
+    bool some_diverged = false;
     for (double factor = coarse; factor >= least_factor; factor *= coarse) {
-      if (!survives(factor, steps, least_loss, all_gone)) continue;
+      const Trial with = trial(factor, steps, least_loss, all_gone);
+      some_diverged |= with == Trial::diverged;
+      if (with == Trial::lost) continue;
+      // A penalty may be what keeps a training from diverging.
       const double larger = factor / coarse * fine;
-      if (survives(larger, steps, least_loss, all_gone)) factor = larger;
+      if (trial(larger, steps, least_loss, all_gone) == Trial::survived) {
+        factor = larger;
+      } else if (with == Trial::diverged) {
+        continue;
+      }
       return fmt::format("with {} more than zeros was left, in a trial of {} steps from the start{}",
                          coefficients(gone, factor), steps, on);
     }
-    return fmt::format("no smaller coefficient left more than zeros, in trials of {} steps from the start{}",
-                       steps, on);
+    return fmt::format(
+        "no smaller coefficient left more than zeros, in trials of {} steps from the start{}{}", steps, on,
+        some_diverged ? ", some of which diverged; lower the learning rate first" : "");
   }
   Store initial = fresh(nullptr);
   const std::map<std::string, double> gradients = run(batches.front(), 1, initial).gradients;

@@ -7,223 +7,17 @@
 #include <cstring>
 #include <iostream>
 #include <ostream>
-#include <set>
 
-#include "autodiff/gradient.hpp"
-#include "autodiff/penalty/combination.hpp"
-#include "autodiff/penalty/proximal.hpp"
-#include "autodiff/penalty/settling.hpp"
 #include "autodiff/trained_parameters.hpp"
-#include "autodiff/training/clipping.hpp"
-#include "autodiff/training/collapse.hpp"
-#include "autodiff/training/divergence.hpp"
+#include "autodiff/training/training_step.hpp"
 #include "graph/base/error.hpp"
-#include "graph/passes/fuse_recurrent.hpp"
 #include "graph/passes/to_inference.hpp"
 #include "graph/program/program.hpp"
 #include "ops/ops.hpp"
 
 namespace lariat {
 
-// What is known of a loss once it is split.
-struct LossAnalysis {
-  RewriteReport report;
-  std::vector<PenalisedParameter> made_zero;
-  StepParts parts;
-};
-
 namespace {
-
-constexpr const char* learning_rate_input = "trainer/learning_rate";
-constexpr const char* settle_input = "trainer/settle";
-
-// Where it is switched on, zeros settle.
-void settle(std::map<std::string, Value>& updates, const std::vector<Value>& parameters,
-            const std::vector<PenaltyTerm>& terms) {
-  std::map<std::string, Value> present;
-  for (const Value parameter : parameters) present[parameter.name()] = parameter;
-  for (const auto& [name, elements] : settling_zeros(present, updates, terms)) {
-    Graph& graph = elements.graph();
-    Value on = graph.find_source(settle_input);
-    if (!on) on = graph.input(settle_input, {}, f64);
-    Value& next = updates.at(name);
-    next = where(cast(on, next.dtype()) * elements, 0, next);
-  }
-}
-
-// The graph of loss, metrics and updates with its recurrences joined: the backward pass follows the form of
-// the forward one.
-std::unique_ptr<Graph> joined_recurrences(Value loss, const TrainerOptions& options) {
-  Graph copied;
-  GraphCopy copy(loss.graph(), copied);
-  for (int32_t id = 0; id < loss.graph().size(); ++id) copy.copy(id);
-  copied.output("loss", copy(loss));
-  for (const auto& [name, value] : options.metrics) {
-    if (&value.graph() != &loss.graph())
-      throw UserError(fmt::format("the metric '{}' belongs to another graph than the loss", name));
-    if (value.rank() != 0)
-      throw UserError(fmt::format("the metric '{}' is {}; a metric is a scalar, such as a mean", name,
-                                  text(value.type())));
-    copied.output("metric/" + name, copy(value));
-  }
-  for (const Output& output : loss.graph().outputs())
-    if (output.is_update) copied.update(output.name, copy(output.value));
-  auto joined = std::make_unique<Graph>();
-  fuse_recurrent(copied, *joined);
-  return joined;
-}
-
-// Σ weight·elements; one number that weighs all of them does so once, and the sum is the one that the loss
-// has.
-Value weighted_sum(Value weight, Value elements) {
-  Graph& graph = weight.graph();
-  const Node& node = graph.node(weight.node());
-  if (node.op->name == "broadcast_to")
-    if (const Value one = graph.value(node.inputs[0]); element_count(one.shape()) == Dim(1))
-      return reshape(one, {}) * sum(elements);
-  return sum(weight * elements);
-}
-
-// The trainer's own inputs and states stand beside those of the loss.
-void refuse_reserved_names(const Graph& graph) {
-  for (int32_t id = 0; id < graph.size(); ++id) {
-    const Node& node = graph.node(id);
-    const SourceKind kind = node.op->traits.source;
-    if (kind == SourceKind::none || kind == SourceKind::constant) continue;
-    const auto begins = [&](const char* start) { return node.name.starts_with(start); };
-    if (node.name == "step" || begins("trainer/") || begins("optimizer/") || begins("certificate/"))
-      throw UserError(place_of(node) +
-                      "the name is one that a trainer keeps for itself, as are 'step', 'trainer/…', "
-                      "'optimizer/…' and 'certificate/…'; choose another");
-  }
-}
-
-// The addends of the loss that must be finite before anything moves. Left out is what may be infinite while
-// weights are outside a bound, and what depends on parameters alone through a penalty: that is summed in the
-// loop that updates them.
-std::vector<Value> guarded_addends(Value loss) {
-  Graph& graph = loss.graph();
-  std::vector<int32_t> data;
-  for (int32_t id = 0; id < graph.size(); ++id)
-    if (graph.node(id).op->traits.source == SourceKind::input && !graph.node(id).outputs[0].shape.empty())
-      data.push_back(id);
-  const std::vector<bool> of_data = dependents(graph, data);
-  std::vector<Value> result, open{loss};
-  while (!open.empty()) {
-    const Value value = open.back();
-    open.pop_back();
-    const Node& node = graph.node(value.node());
-    if (node.op->traits.additive && node.op->traits.elementwise) {
-      for (const Edge& edge : node.inputs) open.push_back(graph.value(edge));
-      continue;
-    }
-    const Edge root{value.node(), value.output()};
-    const std::vector<bool> parts = ancestors(graph, {&root, 1});
-    bool left_out = false;
-    for (int32_t id = 0; id < graph.size() && !left_out; ++id) {
-      const auto& penalty = graph.node(id).op->penalty;
-      if (!parts[id] || of_data[id] || !penalty) continue;
-      const bool is_bound =
-          penalty->scalar && (std::isfinite(penalty->scalar(graph.node(id).attributes).low) ||
-                              std::isfinite(penalty->scalar(graph.node(id).attributes).high));
-      left_out = is_bound || !of_data[value.node()];
-    }
-    if (!left_out) result.push_back(value);
-  }
-  return result;
-}
-
-// Loss and metrics as they are written, then everything that moves the state. For a rehearsal, penalties that
-// make zeros are times a factor, and the sizes of gradients are put out.
-std::unique_ptr<Graph> training_step(Value written, const Optimizer& optimizer, const TrainerOptions& options,
-                                     LossAnalysis& analysis, bool rehearsal = false) {
-  StepParts& parts = analysis.parts;
-  auto step = std::make_unique<Graph>();
-  GraphCopy copy(written.graph(), *step);
-  for (int32_t id = 0; id < written.graph().size(); ++id) copy.copy(id);
-  const Value reported = copy(written);
-  step->output("loss", reported);
-  std::vector<Operand> guarded{step->input(learning_rate_input, {}, f64)};
-  for (Value addend : guarded_addends(reported)) guarded.push_back(addend);
-  parts.loss_parts = guarded.size() - 1;
-  Value rate;
-  if (!options.check_finite) rate = guarded.size() > 1 ? build("guard", guarded) : guarded[0].value;
-
-  std::vector<Value> parameters = trained_parameters(reported, options.parameters);
-  Value loss = reported;
-  PenaltySplit split;
-  if (options.rewrite) {
-    loss = canonicalize_penalties(written, *step);
-    split = split_penalties(loss, parameters);
-    analysis.report = make_report(split, optimizer.metric);
-    analysis.made_zero = parameters_made_zero(parameters, split.terms);
-  } else {
-    analysis.report.note = "the proximal rewrite is switched off: penalties keep their subgradients";
-  }
-  std::vector<Value> cut;
-  std::set<int32_t> seen;
-  bool structured = false;
-  for (const PenaltyTerm& term : split.terms) {
-    if (seen.insert(term.node.node()).second) cut.push_back(term.node);
-    structured = structured || !term.scalar;
-  }
-
-  std::vector<Value> wanted = parameters;
-  wanted.insert(wanted.end(), cut.begin(), cut.end());
-  parts.forward_end = step->size();
-  const std::vector<Value> gradients = gradient(loss, wanted, cut, &parts.gradient_of);
-  parts.backward_end = step->size();
-  Value penalty;
-  for (size_t i = 0; i < cut.size(); ++i) {
-    const Value part = weighted_sum(gradients[parameters.size() + i], cut[i]);
-    penalty = penalty ? penalty + part : part;
-  }
-  if (penalty) step->output("penalty", penalty);
-
-  if (rehearsal) {
-    scale_kinks(split.terms, step->input(Rehearsal::factor, {}, f64));
-    for (size_t i = 0; i < parameters.size(); ++i)
-      step->output(Rehearsal::gradient_output(parameters[i].name()), norm_inf(gradients[i]));
-  }
-
-  std::vector<bool> scalar_metric;
-  for (Value parameter : parameters)
-    scalar_metric.push_back(structured && needs_scalar_metric(split.terms, parameter.name()));
-  const std::vector<ClippedGradient> smooth =
-      clip_gradients({gradients.begin(), gradients.begin() + static_cast<int64_t>(parameters.size())},
-                     scalar_metric, options);
-  if (options.check_finite) {
-    for (size_t i = 0; i < parameters.size(); ++i) {
-      guarded.push_back(gradients[i]);
-      parts.guarded_gradients.push_back(parameters[i].name());
-    }
-    rate = build("guard", guarded);
-  }
-  const Value count = step->state("step", {}, init::zeros(), i32) + step->constant(1, i32);
-  step->update("step", count);
-  ProxPoints proposals;
-  for (size_t i = 0; i < parameters.size(); ++i) {
-    const DType dtype = parameters[i].dtype();
-    UpdateContext context(*step, parameters[i], smooth[i].gradient, cast(rate, dtype), cast(count, dtype),
-                          scalar_metric[i]);
-    ProxPoint proposal = optimizer.propose(context);
-    if (smooth[i].factor) proposal.step = proposal.step * smooth[i].factor;
-    proposal.point = build("require_finite", {proposal.point}, {}, parameters[i].name());
-    proposals.emplace(parameters[i].name(), proposal);
-  }
-  std::map<std::string, Value> updates = proximal_updates(proposals, split.terms);
-  if (options.settle_from) settle(updates, parameters, split.terms);
-  for (const auto& [name, next] : updates) step->update(name, next);
-  if (const Value random = step->find_source(random_state_name))
-    step->update(std::string(random_state_name),
-                 random + step->constant(Tensor::of<int32_t>({3}, {0, 0, 1})));
-  for (const Output& output : written.graph().outputs()) {
-    if (output.is_update) step->update(output.name, copy(output.value));
-    if (!output.is_update && output.name != "loss" && !rehearsal)
-      step->output(output.name, copy(output.value));
-  }
-  return step;
-}
 
 // Sources that options name are taken from the trainer's own graph: the user's may be gone when they are next
 // needed.
@@ -474,6 +268,7 @@ Certificate Trainer::certify(const FeedsList& batches, std::span<const double> w
   const FeedsList all(batches.size(),
                       [&](size_t index) { return self_->with_scheduled(batches[index], steps()); });
   const bool settled = self_->options.settle_from && steps() >= *self_->options.settle_from;
+  look_for_zeros();  // of a training that was short
   return self_->certifying().certify(all, self_->store, *self_->executor, weights, settled);
 }
 

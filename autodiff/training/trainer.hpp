@@ -84,7 +84,7 @@ class Trainer {
 
   const RewriteReport& report() const;
   /// How close the present weights are to a stationary point on all data, given as batches, without dropout;
-  /// see Certifier. Zeros that have settled are kept.
+  /// see Certifier. Zeros that have settled are kept. Looks for zeros as look_for_zeros() does.
   Certificate certify(const FeedsList& batches, std::span<const double> weights = {});
   Certificate certify(const Feeds& feeds) { return certify(std::span(&feeds, 1)); }
   /// L201: a line for each parameter that its penalty keeps at zero once it is there, judged on these data,

@@ -17,14 +17,45 @@ std::vector<TensorType> infer_kink_prox(const InferContext& c, const Shape& weig
 /// The inputs low, high, and of kinks.
 std::vector<InputSpec> kink_inputs(std::vector<InputSpec> first);
 
+/// below·(w − at) for w < at, above·(w − at) for w > at.
+template <class A>
+struct ElementKink {
+  A at, below, above;
+};
+
+/// Where a function is least, and whether that is at a kink or bound.
+template <class A>
+struct Minimiser {
+  A at;
+  bool pinned;
+};
+
+/// The minimiser of (w − v)²/(2 step) + Σ kinks, which stand from the left to the right. Between them the
+/// slope is σ₀ ≤ … ≤ σₘ, and v − s·σⱼ solves (w − v)/s + σⱼ = 0. These fall while the kinks rise, and the
+/// minimiser is where they meet:  w = maxⱼ min(v − s·σⱼ, bⱼ₊₁), with bₘ₊₁ = ∞.
+template <class A>
+Minimiser<A> minimiser(A v, A step, const ElementKink<A>* begin, const ElementKink<A>* end) {
+  A slope = 0;
+  for (const ElementKink<A>* kink = begin; kink != end; ++kink) slope += kink->below;
+  Minimiser<A> found{-std::numeric_limits<A>::infinity(), false};
+  const auto raise = [&](A at, bool pinned) {
+    if (at > found.at) found = {at, pinned};
+  };
+  for (const ElementKink<A>* kink = begin; kink != end; ++kink) {
+    const A free = v - step * slope;
+    raise(std::min(free, kink->at), free >= kink->at);
+    slope += kink->above - kink->below;
+  }
+  raise(v - step * slope, false);
+  return found;
+}
+
 /// The convex piecewise linear functions Σ below·(w − at) for w < at, above·(w − at) for w > at, within
 /// bounds, of each element of a group.
 template <class A>
 class ElementKinks {
  public:
-  struct Kink {
-    A at, below, above;
-  };
+  using Kink = ElementKink<A>;
 
   /// Of a group of `size` elements, for a kernel with that many inputs.
   ElementKinks(int64_t size, size_t inputs)
@@ -70,26 +101,9 @@ class ElementKinks {
   const Kink* begin(int64_t i) const { return list_.data() + i * kinks_; }
   const Kink* end(int64_t i) const { return begin(i) + kinks_; }
 
-  /// The minimiser of (w − v)²/(2 step) + an element's function, and whether it lies at a kink or bound.
-  struct Minimiser {
-    A at;
-    bool pinned;
-  };
-  // v − s·σⱼ solves (w − v)/s + σⱼ = 0 where the slope is σⱼ. These fall while the kinks rise, and the
-  // minimiser is where they meet.
-  Minimiser prox(int64_t i, A v, A step) const {
-    A slope = 0;
-    for (const Kink* kink = begin(i); kink != end(i); ++kink) slope += kink->below;
-    Minimiser found{-std::numeric_limits<A>::infinity(), false};
-    const auto raise = [&](A at, bool pinned) {
-      if (at > found.at) found = {at, pinned};
-    };
-    for (const Kink* kink = begin(i); kink != end(i); ++kink) {
-      const A free = v - step * slope;
-      raise(std::min(free, kink->at), free >= kink->at);
-      slope += kink->above - kink->below;
-    }
-    raise(v - step * slope, false);
+  /// The minimiser of (w − v)²/(2 step) + an element's function.
+  Minimiser<A> prox(int64_t i, A v, A step) const {
+    Minimiser<A> found = minimiser(v, step, begin(i), end(i));
     if (found.at <= low[i]) found = {low[i], true};
     if (found.at >= high[i]) found = {high[i], true};
     return found;

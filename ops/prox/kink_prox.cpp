@@ -7,6 +7,7 @@
 #include "graph/base/error.hpp"
 #include "ops/elementwise/elementwise.hpp"
 #include "ops/ops.hpp"
+#include "ops/prox/element_kinks.hpp"
 #include "ops/records.hpp"
 
 namespace lariat {
@@ -23,37 +24,25 @@ std::vector<TensorType> infer(const InferContext& c) {
   return infer_elementwise_float(c);
 }
 
-// φ(w) = Σ below·(w − at) for w < at, above·(w − at) for w > at. Between its kinks b₁ ≤ … ≤ bₘ the slope is
-// σ₀ ≤ … ≤ σₘ, and v − s·σⱼ solves (w − v)/s + σⱼ = 0. These fall while the kinks rise, and the minimiser is
-// where they meet:  w = maxⱼ min(v − s·σⱼ, bⱼ₊₁), with bₘ₊₁ = ∞.
 template <class T>
-struct Kink {
-  T at, below, above;
-};
-
-template <class T>
-T prox(T v, T step, std::vector<Kink<T>>& kinks) {
+T prox(T v, T step, std::vector<ElementKink<T>>& kinks) {
   std::sort(kinks.begin(), kinks.end(), [](const auto& a, const auto& b) { return a.at < b.at; });
-  T slope = 0, check = v + step;
-  for (const Kink<T>& kink : kinks) {
-    slope += kink.below;
+  T check = v + step, below = 0;
+  for (const ElementKink<T>& kink : kinks) {
     check += kink.at + kink.above;
+    below += kink.below;
   }
-  T result = -std::numeric_limits<T>::infinity();
-  for (const Kink<T>& kink : kinks) {
-    result = std::max(result, std::min(v - step * slope, kink.at));
-    slope += kink.above - kink.below;
-  }
-  result = std::max(result, v - step * slope);
   // Comparisons hide a NaN; adding 0 makes a zero +0.
-  return check != check || slope != slope ? std::numeric_limits<T>::quiet_NaN() : result + T(0);
+  return check != check || below != below
+             ? std::numeric_limits<T>::quiet_NaN()
+             : minimiser(v, step, kinks.data(), kinks.data() + kinks.size()).at + T(0);
 }
 
 template <class T>
 void block(const void* const* inputs, const int64_t* strides, void* output, int64_t count,
            const Attributes& attributes) {
   const auto kinks = static_cast<size_t>(kinks_of(attributes));
-  thread_local std::vector<Kink<T>> list;  // kept, so that a step allocates nothing
+  thread_local std::vector<ElementKink<T>> list;  // kept, so that a step allocates nothing
   list.resize(kinks);
   for (int64_t i = 0; i < count; ++i) {
     const auto input = [&](size_t k) { return static_cast<const T*>(inputs[k])[i * strides[k]]; };

@@ -5,6 +5,7 @@
 #include "ops/kernels/simd.hpp"
 #include "ops/ops.hpp"
 #include "ops/prox/element_kinks.hpp"
+#include "ops/prox/variation_lines.hpp"
 #include "ops/records.hpp"
 
 namespace lariat {
@@ -149,21 +150,12 @@ template <class T>
 void forward(const KernelContext& k) {
   using A = Wider<T>;
   if (k.inputs[0].count() == 0) return;
-  const bool one_step = k.inputs[1].rank() == 0, one_weight = k.inputs[2].rank() == 0;
-  Extents between = k.inputs[0].extents;
-  std::vector<bool> axis(between.size());
-  const auto given = k.attributes.get<int64_t>("axis");
-  axis[given < 0 ? given + static_cast<int64_t>(between.size()) : given] = true;
-  const GroupedElements lines(between, axis);
-  for (size_t i = 0; i < between.size(); ++i) between[i] -= axis[i];
-  const GroupedElements differences(between, axis);
+  const VariationLines all(k);
+  const GroupedElements& lines = all.elements;
   k.parallel.run(lines.count(), rows_per_task(200 * lines.size()), [&](int64_t begin, int64_t end) {
     Line<A> line(lines.size(), k.inputs.size());
     for (int64_t i = begin; i < end; ++i) {
-      lines.gather(i, k.in<T>(0), false, line.point.data());
-      lines.gather(i, k.in<T>(1), one_step, line.metric.data());
-      differences.gather(i, k.in<T>(2), one_weight, line.weight.data());
-      line.weight.back() = 0;
+      all.gather<T>(k, i, line);
       line.kinks.template gather<T>(k, lines, i);
       bool undefined = line.kinks.undefined();
       for (size_t j = 0; j < line.point.size(); ++j) {
@@ -179,12 +171,7 @@ void forward(const KernelContext& k) {
   });
 }
 
-std::vector<TensorType> infer(const InferContext& c) {
-  Shape weights = c.shape(0);
-  Dim& extent = weights[checked_axis(c.attribute<int64_t>("axis"), weights)];
-  extent = extent == Dim(0) ? extent : extent - 1;
-  return infer_kink_prox(c, weights);
-}
+std::vector<TensorType> infer(const InferContext& c) { return infer_variation_prox(c, infer_kink_prox); }
 
 }  // namespace total_variation_kink_prox_detail
 

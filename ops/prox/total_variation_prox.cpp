@@ -3,10 +3,10 @@
 #include <cmath>
 #include <limits>
 
-#include "ops/kernels/groups.hpp"
 #include "ops/kernels/piece_scratch.hpp"
 #include "ops/kernels/simd.hpp"
 #include "ops/ops.hpp"
+#include "ops/prox/variation_lines.hpp"
 #include "ops/records.hpp"
 
 namespace lariat {
@@ -111,21 +111,12 @@ class Line {
   int64_t front_ = 0, back_ = 0;
 };
 
-std::vector<bool> along_axis(size_t rank, int64_t axis) {
-  std::vector<bool> result(rank);
-  result[axis < 0 ? axis + static_cast<int64_t>(rank) : axis] = true;
-  return result;
-}
-
 // The lines of v, and their scratch.
-struct Lines {
+struct Lines : VariationLines {
   explicit Lines(const KernelContext& k)
-      : axis(along_axis(k.inputs[0].extents.size(), k.attributes.get<int64_t>("axis"))),
-        elements(k.inputs[0].extents, axis),
+      : VariationLines(k),
         scratch(elements.count(), k.inputs[0].dtype == f32 ? Line<Wider<float>>::bytes(elements.size())
                                                            : Line<Wider<double>>::bytes(elements.size())) {}
-  std::vector<bool> axis;
-  GroupedElements elements;
   PieceScratch scratch;
 };
 
@@ -135,18 +126,11 @@ template <class T>
 void forward(const KernelContext& k) {
   using A = Wider<T>;
   if (k.inputs[0].count() == 0) return;
-  const bool one_step = k.inputs[1].rank() == 0, one_weight = k.inputs[2].rank() == 0;
   const Lines all(k);
   const GroupedElements& lines = all.elements;
-  Extents between = k.inputs[0].extents;
-  for (size_t i = 0; i < between.size(); ++i) between[i] -= all.axis[i];
-  const GroupedElements differences(between, all.axis);
   all.scratch.run(k, rows_per_task(16 * lines.size()), [&](int64_t i, std::byte* scratch) {
     Line<A> line(lines.size(), scratch);
-    lines.gather(i, k.in<T>(0), false, line.point.data());
-    lines.gather(i, k.in<T>(1), one_step, line.metric.data());
-    differences.gather(i, k.in<T>(2), one_weight, line.weight.data());
-    line.weight.back() = 0;
+    all.gather<T>(k, i, line);
     A check = 0;
     bool moves = false;
     for (size_t j = 0; j < line.point.size(); ++j) {
@@ -161,12 +145,7 @@ void forward(const KernelContext& k) {
   });
 }
 
-std::vector<TensorType> infer(const InferContext& c) {
-  Shape weights = c.shape(0);
-  Dim& extent = weights[checked_axis(c.attribute<int64_t>("axis"), weights)];
-  extent = extent == Dim(0) ? extent : extent - 1;
-  return infer_group_prox(c, weights);
-}
+std::vector<TensorType> infer(const InferContext& c) { return infer_variation_prox(c, infer_group_prox); }
 
 }  // namespace total_variation_prox_detail
 

@@ -231,6 +231,34 @@ TEST_CASE("L201: a loss without data, weighted terms and groups") {
   CHECK(contains(lines[0], " for 'w'"));
 }
 
+TEST_CASE("L201: a trial that diverges is one that failed, not the end of all trials") {
+  // Steps of 2.5 over a curvature of 1: only the penalty keeps w where it is.
+  Graph graph;
+  const Value w = graph.parameter("w", {1}, init::constant(0.1));
+  Lines lines;
+  Trainer trainer(0.5 * sum(square(w - 1)) + 12 * sum(abs(w)), Sgd{.learning_rate = 2.5}, telling(lines));
+  for (int i = 0; i < 60; ++i) trainer.step(Feeds{});
+  REQUIRE(lines.size() == 1);
+  CAPTURE(lines[0]);
+  CHECK(contains(lines[0], "no smaller coefficient left more than zeros, in trials of "));
+  CHECK(lines[0].ends_with(" steps from the start, some of which diverged; lower the learning rate first"));
+}
+
+TEST_CASE("L201: a short training is looked at by its certificate") {
+  Graph graph;
+  const Value w = graph.parameter("w", {3}, init::constant(1), f64);
+  Lines lines;
+  Trainer trainer(0.5 * sum(square(w - 0.5)) + 2 * sum(abs(w)), Sgd{.learning_rate = 0.5}, telling(lines));
+  for (int i = 0; i < 5; ++i) trainer.step(Feeds{});
+  CHECK(lines.empty());
+  trainer.certify(Feeds{});
+  REQUIRE(lines.size() == 1);
+  CHECK(lines[0].starts_with("L201: all of 'w' is zero: "));
+  CHECK(offered(lines[0]) < 0.5);
+  trainer.certify(Feeds{});
+  CHECK(lines.size() == 1);
+}
+
 TEST_CASE("L201: a fit tells of it before its first step and when it has happened") {
   const data::Dataset train = testing::points(120, 3, 12, 1);
   Lines lines;

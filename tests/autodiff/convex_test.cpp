@@ -8,38 +8,16 @@
 #include <string>
 
 #include "graph/base/error.hpp"
-#include "graph/base/random.hpp"
 #include "graph/ir/graph.hpp"
 #include "ops/ops.hpp"
+#include "tests/autodiff/convex_cases.hpp"
 #include "tests/support/testing.hpp"
 
 namespace lariat::convex_test {
 
-using lariat::testing::message_of;
+using namespace lariat::testing;
 
 namespace {
-
-double uniform(uint64_t counter) { return random_bits(5, 1, counter)[0] * 0x1p-32 - 0.5; }
-
-Tensor random_matrix(int64_t rows, int64_t columns, double density = 1) {
-  Tensor x(f64, {rows, columns});
-  for (int64_t i = 0; i < x.count(); ++i)
-    x.data<double>()[i] = uniform(4 * i) + 0.5 < density ? 2 * uniform(4 * i + 1) : 0;
-  return x;
-}
-
-Tensor random_signs(int64_t rows) {
-  Tensor y(f64, {rows});
-  for (int64_t i = 0; i < rows; ++i) y.data<double>()[i] = uniform(1000000 + i) < 0 ? -1 : 1;
-  return y;
-}
-
-/// X·w for a dense constant X and the parameter "w".
-Value product(Graph& g, const Tensor& x) {
-  const int64_t rows = x.extents()[0], columns = x.extents()[1];
-  const Value w = g.parameter("w", {columns}, init::zeros(), f64);
-  return reshape(matmul(g.constant(x), reshape(w, {columns, 1})), {rows});
-}
 
 /// The same in compressed rows.
 Value sparse_product(Graph& g, const Tensor& x) {
@@ -433,90 +411,6 @@ TEST_CASE("solve: the same bits for every number of threads") {
       CHECK(hash == first);
     }
   }
-}
-
-TEST_CASE("solve: what is no linear model is solved by fista, and says why it is not certified") {
-  const Tensor x = random_matrix(20, 5);
-  Tensor labels(i32, {20});
-  for (int64_t i = 0; i < 20; ++i) labels.data<int32_t>()[i] = static_cast<int32_t>(i % 3);
-  Graph g;
-  const Value w = g.parameter("w", {5, 3}, init::zeros(), f64);
-  const Value loss =
-      sum(softmax_cross_entropy(matmul(g.constant(x), w), g.constant(labels))) + 0.5 * sum(abs(w));
-  const Solution s = solve(loss);
-  CHECK(s.method == SolveMethod::fista);
-  CHECK(s.converged);
-  CHECK(s.stationarity < 1e-6);
-  CHECK(std::isinf(s.relative_gap));
-  CHECK(s.note.find(": the product is [20, 3]; it must have one column") != std::string::npos);
-  CHECK(s.certificate().starts_with("stationary to "));
-  CHECK(s.certificate().find(", not globally certified: [matmul] built at convex_test.cpp:") !=
-        std::string::npos);
-  CHECK(message_of<UserError>([&] {
-          solve(loss, {.method = SolveMethod::newton});
-        }).starts_with("the method newton takes a linear model: [matmul] built at convex_test.cpp:"));
-}
-
-TEST_CASE("solve: refusals") {
-  const Tensor x = random_matrix(20, 5), y = random_signs(20);
-  const auto message = [&](const std::function<Value(Graph&, Value, Value)>& loss,
-                           SolveOptions options = {}) {
-    Graph g;
-    const Value z = product(g, x);
-    const Value value = loss(g, z, g.find_source("w"));
-    return message_of<UserError>([&] { solve(value, options); });
-  };
-  CHECK(message([&](Graph& g, Value z, Value w) {
-          return sum(abs(z - g.constant(y))) + sum(abs(w));
-        }).starts_with("L102: abs has a kink and no prox here: its argument mixes elements of parameters"));
-  CHECK(message([&](Graph&, Value z, Value w) { return sum(square(z)) - sum(abs(w)); }) ==
-        "L104: the coefficient of |x| on 'w' is -1; a penalty needs a coefficient of 0 or more");
-  CHECK(message([&](Graph&, Value z, Value w) {
-          return sum(cos(z)) + sum(abs(w));
-        }).starts_with("the loss is not convex: its second derivative is "));
-  CHECK(message([&](Graph&, Value z, Value) { return square(z); }) ==
-        "the loss is f64[20]; a loss is a scalar, such as a sum or mean");
-  CHECK(message([&](Graph&, Value z, Value w) { return sum(square(dropout(z, 0.5))) + sum(abs(w)); }) ==
-        "the loss draws random numbers (dropout); a solver needs one that does not");
-  CHECK(
-      message([&](Graph&, Value z, Value w) { return square(sum(z)) + sum(abs(w)); },
-              {.method = SolveMethod::newton})
-          .find("the loss is no sum over rows of functions of one prediction each: 'square' joins them; use "
-                "fista") != std::string::npos);
-}
-
-TEST_CASE("solve: a sparse matrix whose indices are wrong is refused by name") {
-  Graph g;
-  const auto integers = [&](std::vector<int32_t> v) {
-    return g.constant(Tensor::of({static_cast<int64_t>(v.size())}, std::span<const int32_t>(v)));
-  };
-  const Value values = g.constant(Tensor::of<double>({2}, {1, 2}));
-  const Value w = g.parameter("w", {3}, init::zeros(), f64);
-  const auto message = [&](std::vector<int32_t> columns, std::vector<int32_t> starts) {
-    const Value z = csr_matmul(values, integers(columns), integers(starts), w);
-    return message_of<UserError>([&] { solve(sum(square(z - 1)) + sum(abs(w))); });
-  };
-  CHECK(
-      message({0, 3}, {0, 1, 2}).ends_with("column 3 of row 1 is out of range: there are 3 columns, 0 to 2"));
-  CHECK(message({0, -1}, {0, 1, 2})
-            .ends_with("column -1 of row 1 is out of range: there are 3 columns, 0 to 2"));
-  CHECK(message({0, 1}, {0, 2, 1, 2}).ends_with("row_starts falls from 2 to 1 at row 1; it must not fall"));
-  CHECK(
-      message({0, 1}, {0, 1}).ends_with("row_starts runs from 0 to 1; it must run from 0 to the 2 entries"));
-}
-
-TEST_CASE("solve: a loss that is not convex is brought to a stationary point by fista") {
-  const Tensor x = random_matrix(30, 4), y = random_signs(30);
-  Graph g;
-  const Value w1 = g.parameter("w1", {4, 3}, init::glorot_uniform(), f64);
-  const Value w2 = g.parameter("w2", {3, 1}, init::glorot_uniform(), f64);
-  const Value out = reshape(matmul(tanh(matmul(g.constant(x), w1)), w2), {30});
-  const Value loss = mean(softplus(-(g.constant(y) * out))) + 0.002 * sum(abs(w1)) + 0.001 * sum(square(w2));
-  const Solution s = solve(loss, {.tolerance = 1e-6, .seed = 3});
-  CHECK(s.converged);
-  CHECK(s.method == SolveMethod::fista);
-  CHECK(s.prox_residual < 1e-5);
-  CHECK(std::isinf(s.gap));
 }
 
 }  // namespace lariat::convex_test

@@ -29,10 +29,10 @@ const std::vector<const OpDef*>& ops_to_try() {
     for (const OpDef* op : registry().all()) {
       const bool smooth_of_one =
           op->traits.elementwise && op->inputs.size() == 1 && !op->traits.stops_gradient;
-      // Proxes take steps and weights of 0 or more, roots numbers.
+      // Proxes take steps and weights of 0 or more.
       const bool is_prox = op->name.find("prox") != std::string::npos ||
                            op->name.find("threshold") != std::string::npos ||
-                           op->name == "require_nonnegative" || op->name == "sqrt";
+                           op->name == "require_nonnegative";
       if (!op->plugin && !is_prox && !op->samples.empty() && (!op->kinks.empty() || smooth_of_one))
         result.push_back(op);
     }
@@ -95,8 +95,31 @@ class RandomTerm {
         std::vector<Operand> inputs;
         for (size_t i = 0; i < op.inputs.size(); ++i)
           inputs.push_back(i > 0 && below(2) == 0 ? Operand(number()) : Operand(any()));
+        if (op.name == "sqrt") inputs[0] = nonnegative_one();
         return build(op.name, inputs, sample.attributes);
       }
+    }
+  }
+
+  // What has a root: sizes, squares and sums of them, also along an axis and of all.
+  Value nonnegative_one() {
+    switch (below(7)) {
+      case 0:
+        return abs(any());
+      case 1:
+        return number() * square(any());
+      case 2:
+        return relu(any());
+      case 3:
+        return square(any()) + (below(2) == 0 ? square(any()) : abs(any()));
+      case 4:
+        return square(any()) + number();
+      case 5: {
+        const Value squares = below(2) == 0 ? square(any()) : s_.c * square(any());
+        return below(2) == 0 ? sum(squares, {below(2)}, true) : mean(squares);
+      }
+      default:
+        return reduce_max(square(any()), {below(2)}, true) / number();
     }
   }
 

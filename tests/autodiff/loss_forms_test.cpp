@@ -9,13 +9,6 @@ using namespace lariat::testing;
 
 namespace {
 
-const std::string lasso = "w: 0.01 * |w| -> soft threshold", weighted = "w: weighted |w| -> soft threshold";
-const std::string positive = "w: 0.01 * max(w, 0) -> one-sided soft threshold";
-const std::string group = "w: 0.01 * ‖w‖₂ -> group soft threshold";
-const std::string both = "w, v: 0.01 * ‖w, v‖₂ -> group soft threshold";
-const std::string largest = "w: 0.01 * ‖w‖∞ -> projection on the L1 ball (Moreau)";
-const std::string count = "w: 0.01 * [w ≠ 0] -> hard threshold";
-const std::string variation = "w: 0.01 * |Δw| -> total variation denoising";
 const std::string of_t = "t: 0.01 * |Δt| -> total variation denoising";
 
 std::vector<LossRow> piecewise() {
@@ -94,8 +87,9 @@ std::vector<LossRow> norms() {
       LOSS(data + 0.02 * sqrt(sum(square(w)) / 4), group),
       LOSS(data + 0.02 * power(0.25 * sum(w * w), 0.5), group),
       LOSS(data + 0.01 * sqrt(sum(square(w) + 0)), group),
-      LOSS(data + 0.01 * sqrt(sum(c * square(w))), group),
-      LOSS(data + 0.01 * sum(sqrt(sum(c * square(w), {1}))), group),
+      LOSS(data + 0.01 * sqrt(sum(c * square(w))), "w: 0.01 * ‖(a tensor) * w‖₂ -> group soft threshold"),
+      LOSS(data + 0.01 * sum(sqrt(sum(c * square(w), {1}))),
+           "w: 0.01 * ‖(a tensor) * w‖₂ -> group soft threshold"),
       LOSS(data + 0.01 * sum(sqrt(sum(reshape(square(w), {2, 2, 3}), {1, 2}))), group),
       LOSS(data + 0.01 * sum(sqrt(12 * mean(square(w), {0, 1}))), "w: 0.01 * ‖w‖₂ -> group soft threshold"),
       LOSS(data + 0.01 * sum(sqrt(matmul(square(w), ones))), group),
@@ -126,7 +120,32 @@ std::vector<LossRow> norms() {
       LOSS(data + 0.01 * reduce_max(norm_inf(w, {1})), largest),
       LOSS(data + 0.01 * sum(abs(w)) + 0.02 * square(norm2(w)),
            "w: 0.01 * |w| + 0.02 * w^2 -> soft threshold, shrinkage"),
+      LOSS(data + 0.01 * sum(abs(w)) + 0.02 * norm2(w) * norm2(w),
+           "w: 0.01 * |w| + 0.02 * w^2 -> soft threshold, shrinkage"),
+      LOSS(data + 0.01 * sum(abs(w)) + 0.2 * norm2(w) * (0.1 * norm2(w)),
+           "w: 0.01 * |w| + 0.02 * w^2 -> soft threshold, shrinkage"),
+      LOSS(data + 0.01 * sum(abs(w)) + 0.02 * norm2(w) * sqrt(sum(square(w))),
+           "w: 0.01 * |w| + 0.02 * w^2 -> soft threshold, shrinkage"),
+      LOSS(data + 0.01 * sum(abs(w)) + 0.02 * sum(norm2(w, {1}) * norm2(w, {1})),
+           "w: 0.01 * |w| + 0.02 * w^2 -> soft threshold, shrinkage"),
+      LOSS(data + 0.01 * sum(abs(w)) + square(norm2(w) / -10),
+           "w: 0.01 * |w| + 0.01 * w^2 -> soft threshold, shrinkage"),
+      LOSS(data + 0.01 * sum(abs(w)) + power(0.1 * norm2(w), 2),
+           "w: 0.01 * |w| + 0.01 * w^2 -> soft threshold, shrinkage"),
+      LOSS(data + 0.01 * sum(abs(w)) + sum(0.1 * w * (-0.1 * w) * -1),
+           "w: 0.01 * |w| + 0.01 * w^2 -> soft threshold, shrinkage"),
+      LOSS(data + 0.01 * norm2(w) * norm2(w)),
+      LOSS(data + 0.01 * square(0.5 * norm2(w))),
+      LOSS(data + 0.01 * power(norm2(w), 4)),
+      LOSS(data + 0.01 * norm2(w) * norm2(w) * norm2(w) * norm2(w)),
+      LOSS(data + 0.01 * square(square(norm2(w)))),
+      LOSS(data + 0.01 * sum(norm_inf(reshape(w, {4, 3, 1}), {2})), lasso),
       // Near misses.
+      LOSS(data + 0.01 * norm2(w) * norm2(w) * norm2(w), "L107"),
+      LOSS(data + 0.01 * power(sum(square(w)), 1.5), "L107"),
+      LOSS(data + 0.01 * norm2(w) * norm2(v), "L103", "L103"),
+      LOSS(data + 0.01 * norm1(w) * norm1(w), "L105"),
+      LOSS(data + 0.01 * square(norm2(w) + 1), "L105"),
       LOSS(data + 0.01 * sqrt(sum(square(w)) + 1e-6), "L107"),
       LOSS(data + 0.01 * sqrt(sum(signs * square(w)) + 100), "L112"),
       LOSS(data + 0.01 * sum(sqrt(matmul(transpose(w), w) + 10)), "L112"),
@@ -179,25 +198,57 @@ std::vector<LossRow> products() {
       LOSS(data + 0.01 * sum(abs(matmul(w, matrix(g, dtype, {{1, 0}, {-1, 1}, {0, -1}})))), variation),
       LOSS(data + 0.01 * sum(abs(matmul(matrix(g, dtype, {{-1, 1, 0, 0}, {0, 2, -2, 0}, {0, 0, -3, 3}}), w))),
            "w: weighted |Δw| -> total variation denoising"),
-      LOSS(data + 0.01 * sum(abs(matmul(matrix(g, dtype, {{0, 0, -1, 1}, {-1, 1, 0, 0}}), w))),
-           "w: weighted |Δw| -> total variation denoising"),
+      LOSS(data + 0.01 * sum(abs(matmul(matrix(g, dtype, {{0, 0, -1, 1}, {-1, 1, 0, 0}}), w))), variation),
       LOSS(data + 0.01 * sum(maximum(slice(w, 0, 1, 4) - slice(w, 0, 0, 3),
                                      slice(w, 0, 0, 3) - slice(w, 0, 1, 4))),
            variation),
       LOSS(data + 0.01 * steps_of_t(s, {0, 1, 2, 3, 4}), of_t),
       LOSS(data + 0.01 * steps_of_t(s, {4, 1, 0, 3, 2}), of_t),
-      LOSS(data + 0.01 * steps_of_t(s, {0, 1, 3}),
-           "t: 0.01 * |Δt| + 0.01 * |Δt| -> total variation denoising"),
-      LOSS(data + 0.01 * steps_of_rows(s), "w: weighted |Δw| + weighted |Δw| -> total variation denoising",
-           "L108"),
+      LOSS(data + 0.01 * steps_of_t(s, {0, 1, 3}), "t: weighted |Δ(part of t)| -> total variation denoising"),
+      LOSS(data + 0.01 * steps_of_rows(s), variation),
       LOSS(data + 0.02 * sum(absolute_differences(w, 0)) - 0.01 * sum(absolute_differences(w, 0)), variation),
+      LOSS(data + lambda * steps_of_rows(s), "w: lambda * |Δw| -> total variation denoising"),
+      LOSS(data + 0.01 * steps_of_rows(s) + 0.02 * sum(abs(w)),
+           "w: 0.02 * |w| + 0.01 * |Δw| -> soft threshold, total variation denoising"),
+      LOSS(data + 0.01 * (sum(absolute_differences(slice(w, 0, 0, 2), 0)) +
+                          norm1(unstack(w, 0)[3] - unstack(w, 0)[2])),
+           "w: 0.01 * |Δw| -> total variation denoising"),
+      LOSS(data +
+               lambda * (sum(abs(slice(t, 0, 1, 3) - slice(t, 0, 0, 2))) +
+                         sum(abs(slice(t, 0, 4, 5) - slice(t, 0, 3, 4)))) +
+               lambda * sum(abs(slice(t, 0, 3, 4) - slice(t, 0, 2, 3))),
+           "t: lambda * |Δ(part of t)| -> total variation denoising"),
+      LOSS(data + 0.01 * sum(norm2(reshape(slice(w, 0, 1, 4) - slice(w, 0, 0, 3), {3, 3, 1}), {2})),
+           variation),
       // Near misses.
+      LOSS(data + 0.01 * steps_of_rows(s) + 0.01 * sum(absolute_differences(w, 1)), variation, "L108"),
       LOSS(data + 0.01 * sum(abs(matmul(matrix(g, dtype, {{1, -2, 1, 0}, {0, 1, -2, 1}}), w))), "L102"),
       LOSS(data + 0.01 * sum(abs(matmul(matrix(g, dtype, {{-1, 2, 0, 0}, {0, -1, 1, 0}}), w))), "L102"),
       LOSS(data + 0.01 * sum(abs(matmul(matrix(g, dtype, {{-1, 1, 0, 0}, {0, -1, 1, 0}, {1, 0, -1, 0}}), w))),
            "L102"),
       LOSS(data + 0.01 * sum(absolute_differences(w, 0)) + 0.01 * sum(absolute_differences(w, 1)), variation,
            "L108"),
+  };
+}
+
+// What a structured term is of is said: shifts, scales and parts.
+std::vector<LossRow> structured() {
+  return {
+      LOSS(data + 0.01 * norm2(2 * w - 1), "w: 0.01 * ‖2 * w - 1‖₂ -> group soft threshold"),
+      LOSS(data + 0.01 * norm2(w + 1), "w: 0.01 * ‖w + 1‖₂ -> group soft threshold"),
+      LOSS(data + 0.01 * norm2(-w), "w: 0.01 * ‖-w‖₂ -> group soft threshold"),
+      LOSS(data + 0.01 * norm2(1 - w), "w: 0.01 * ‖-w + 1‖₂ -> group soft threshold"),
+      LOSS(data + 0.01 * norm2(c * w), "w: 0.01 * ‖(a tensor) * w‖₂ -> group soft threshold"),
+      LOSS(data + 0.01 * norm2(w - c), "w: 0.01 * ‖w + (a tensor)‖₂ -> group soft threshold"),
+      LOSS(data + 0.01 * norm2(slice(w, 0, 0, 2)), "w: 0.01 * ‖part of w‖₂ -> group soft threshold"),
+      LOSS(data + 0.01 * norm2(3 * slice(w, 0, 0, 2) + 1),
+           "w: 0.01 * ‖3 * (part of w) + 1‖₂ -> group soft threshold"),
+      LOSS(data + 0.01 * norm_inf(0.5 * w), "w: 0.01 * ‖0.5 * w‖∞ -> projection on the L1 ball (Moreau)"),
+      LOSS(data + 0.01 * nuclear_norm(w - 2), "w: 0.01 * ‖w - 2‖* -> singular value threshold"),
+      LOSS(data + 0.01 * sum(absolute_differences(2 * w, 0)),
+           "w: 0.01 * |Δ(2 * w)| -> total variation denoising"),
+      LOSS(data + 0.01 * norm2(2 * concat({w, v}, 0)), "w, v: 0.01 * ‖2 * (w, v)‖₂ -> group soft threshold"),
+      LOSS(data + 0.01 * norm2(transpose(w)), group),
   };
 }
 
@@ -224,7 +275,7 @@ std::vector<LossRow> coefficients() {
 }  // namespace
 
 TEST_CASE("penalties written as what they are equal to") {
-  for (const auto& table : {piecewise(), norms(), products(), coefficients()})
+  for (const auto& table : {piecewise(), norms(), products(), structured(), coefficients()})
     for (const LossRow& row : table) check_loss(row);
 }
 

@@ -8,8 +8,6 @@ using namespace lariat::testing;
 
 namespace {
 
-const std::string lasso = "w: 0.01 * |w| -> soft threshold", weighted = "w: weighted |w| -> soft threshold";
-
 std::vector<LossRow> refused() {
   return {
       // L101: the data come in.
@@ -113,8 +111,7 @@ std::vector<LossRow> refused() {
       LOSS(data + 0.01 * sum(w * erf(w)), "L107"),
       LOSS(data + 0.01 * sum(square(w) / (abs(w) + 1e-3)), "L107"),
       // L108: the prox of the sum is not known.
-      LOSS(data + 0.01 * sum(norm2(w, {0})) + 0.01 * sum(norm2(w, {1})),
-           "w: 0.01 * ‖w‖₂ -> group soft threshold", "L108"),
+      LOSS(data + 0.01 * sum(norm2(w, {0})) + 0.01 * sum(norm2(w, {1})), group, "L108"),
       LOSS(data + 0.01 * sum(norm2(gather_rows(w, rows), {1})), "L108"),
       LOSS(data + 0.01 * norm2(concat({slice(w, 0, 0, 3), slice(w, 0, 2, 4)}, 0)), "L108"),
       LOSS(data + 0.01 * norm_inf(w) + 0.01 * sum(abs(w)), lasso, "L108"),

@@ -8,9 +8,7 @@ using namespace lariat::testing;
 
 namespace {
 
-const std::string lasso = "w: 0.01 * |w| -> soft threshold", weighted = "w: weighted |w| -> soft threshold";
 const std::string of_v = "v: 0.01 * |v| -> soft threshold";
-const std::string positive = "w: 0.01 * max(w, 0) -> one-sided soft threshold";
 const std::string negative = "w: 0.01 * max(-w, 0) -> one-sided soft threshold";
 
 std::vector<LossRow> absolute_values() {
@@ -189,21 +187,20 @@ std::vector<LossRow> kinks() {
 
 std::vector<LossRow> groups() {
   return {
-      LOSS(data + 0.01 * norm2(w), "w: 0.01 * ‖w‖₂ -> group soft threshold"),
-      LOSS(data + 0.01 * sum(norm2(w, {1})), "w: 0.01 * ‖w‖₂ -> group soft threshold"),
+      LOSS(data + 0.01 * norm2(w), group),
+      LOSS(data + 0.01 * sum(norm2(w, {1})), group),
       LOSS(data + 0.12 * mean(norm2(w, {0}, true)), "w: 0.04 * ‖w‖₂ -> group soft threshold"),
-      LOSS(data + 0.01 * sqrt(sum(square(w))), "w: 0.01 * ‖w‖₂ -> group soft threshold"),
-      LOSS(data + 0.01 * sqrt(square_penalty(w)), "w: 0.01 * ‖w‖₂ -> group soft threshold"),
-      LOSS(data + 0.01 * sum(sqrt(sum(w * w, {1}))), "w: 0.01 * ‖w‖₂ -> group soft threshold"),
-      LOSS(data + 0.01 * sum(power(sum(power(w, 2), {0}, true), 0.5)),
-           "w: 0.01 * ‖w‖₂ -> group soft threshold"),
-      LOSS(data + 0.01 * sum(sqrt(reshape(sum(square(w), {1}), {2, 2}))),
-           "w: 0.01 * ‖w‖₂ -> group soft threshold"),
-      LOSS(data + 0.01 * sqrt(mean(square(slice(w, 1, 0, 1)))), "w: 0.005 * ‖w‖₂ -> group soft threshold"),
+      LOSS(data + 0.01 * sqrt(sum(square(w))), group),
+      LOSS(data + 0.01 * sqrt(square_penalty(w)), group),
+      LOSS(data + 0.01 * sum(sqrt(sum(w * w, {1}))), group),
+      LOSS(data + 0.01 * sum(power(sum(power(w, 2), {0}, true), 0.5)), group),
+      LOSS(data + 0.01 * sum(sqrt(reshape(sum(square(w), {1}), {2, 2}))), group),
+      LOSS(data + 0.01 * sqrt(mean(square(slice(w, 1, 0, 1)))),
+           "w: 0.005 * ‖part of w‖₂ -> group soft threshold"),
       LOSS(data + sum(slice(c, 1, 0, 1) * norm2(w, {1}, true)), "w: weighted ‖w‖₂ -> group soft threshold"),
-      LOSS(data + 0.01 * sum(norm2(transpose(w), {0})), "w: 0.01 * ‖w‖₂ -> group soft threshold"),
-      LOSS(data + 0.01 * sum(norm2(2 * w, {1})), "w: 0.01 * ‖w‖₂ -> group soft threshold"),
-      LOSS(data + 0.01 * sum(norm2(concat({w, v}, 1), {1})), "w, v: 0.01 * ‖w, v‖₂ -> group soft threshold"),
+      LOSS(data + 0.01 * sum(norm2(transpose(w), {0})), group),
+      LOSS(data + 0.01 * sum(norm2(2 * w, {1})), "w: 0.01 * ‖2 * w‖₂ -> group soft threshold"),
+      LOSS(data + 0.01 * sum(norm2(concat({w, v}, 1), {1})), both),
       LOSS(data + 0.01 * sum(norm2(w, {1})) + 0.02 * sum(abs(w)),
            "w: 0.01 * ‖w‖₂ + 0.02 * |w| -> group soft threshold, soft threshold"),
       LOSS(data + 0.01 * sum(norm2(w, {1})) + 0.02 * norm2(w),
@@ -214,15 +211,12 @@ std::vector<LossRow> groups() {
            "w: 0.01 * |w - 1| + 0.01 * ‖w‖₂ -> soft threshold, group soft threshold"),
       LOSS(data + 0.01 * sum(absolute_differences(w, 1)) + sum(c * abs(w)),
            "w: weighted |w| + 0.01 * |Δw| -> soft threshold, total variation denoising"),
-      LOSS(data + 0.01 * norm_inf(w), "w: 0.01 * ‖w‖∞ -> projection on the L1 ball (Moreau)"),
-      LOSS(data + 0.01 * sum(reduce_max(abs(w), {0})),
-           "w: 0.01 * ‖w‖∞ -> projection on the L1 ball (Moreau)"),
+      LOSS(data + 0.01 * norm_inf(w), largest),
+      LOSS(data + 0.01 * sum(reduce_max(abs(w), {0})), largest),
       LOSS(data + 0.01 * nuclear_norm(w), "w: 0.01 * ‖w‖* -> singular value threshold"),
-      LOSS(data + 0.01 * sum(absolute_differences(w, 0)), "w: 0.01 * |Δw| -> total variation denoising"),
-      LOSS(data + 0.01 * sum(abs(slice(w, 0, 1, 4) - slice(w, 0, 0, 3))),
-           "w: 0.01 * |Δw| -> total variation denoising"),
-      LOSS(data + 0.01 * sum(abs(slice(w, -1, 0, 2) - slice(w, 1, 1, 3))),
-           "w: 0.01 * |Δw| -> total variation denoising"),
+      LOSS(data + 0.01 * sum(absolute_differences(w, 0)), variation),
+      LOSS(data + 0.01 * sum(abs(slice(w, 0, 1, 4) - slice(w, 0, 0, 3))), variation),
+      LOSS(data + 0.01 * sum(abs(slice(w, -1, 0, 2) - slice(w, 1, 1, 3))), variation),
       LOSS(data + 0.01 * sum(absolute_differences(w, 1)) + 0.02 * sum(abs(w)),
            "w: 0.02 * |w| + 0.01 * |Δw| -> soft threshold, total variation denoising"),
   };
@@ -230,14 +224,14 @@ std::vector<LossRow> groups() {
 
 std::vector<LossRow> concave() {
   return {
-      LOSS(data + 0.01 * sum(count_nonzero(w)), "w: 0.01 * [w ≠ 0] -> hard threshold"),
-      LOSS(data + 0.01 * sum(1 - equal(w, 0)), "w: 0.01 * [w ≠ 0] -> hard threshold"),
-      LOSS(data + 0.01 * sum(where(equal(0, w), 0, 1)), "w: 0.01 * [w ≠ 0] -> hard threshold"),
-      LOSS(data + 0.01 * sum(greater(abs(w), 0)), "w: 0.01 * [w ≠ 0] -> hard threshold"),
-      LOSS(data + 0.01 * sum(less(0, abs(w))), "w: 0.01 * [w ≠ 0] -> hard threshold"),
-      LOSS(data + 0.01 * sum(abs(sign(w))), "w: 0.01 * [w ≠ 0] -> hard threshold"),
-      LOSS(data + 0.01 * sum(square(sign(w))), "w: 0.01 * [w ≠ 0] -> hard threshold"),
-      LOSS(data + 0.01 * sum(sign(w) * sign(w)), "w: 0.01 * [w ≠ 0] -> hard threshold"),
+      LOSS(data + 0.01 * sum(count_nonzero(w)), count),
+      LOSS(data + 0.01 * sum(1 - equal(w, 0)), count),
+      LOSS(data + 0.01 * sum(where(equal(0, w), 0, 1)), count),
+      LOSS(data + 0.01 * sum(greater(abs(w), 0)), count),
+      LOSS(data + 0.01 * sum(less(0, abs(w))), count),
+      LOSS(data + 0.01 * sum(abs(sign(w))), count),
+      LOSS(data + 0.01 * sum(square(sign(w))), count),
+      LOSS(data + 0.01 * sum(sign(w) * sign(w)), count),
       LOSS(data + 0.01 * sum(mcp(w, 1)), "w: 0.01 * MCP(w; 1, 3) -> firm threshold"),
       LOSS(data + 0.01 * sum(scad(w, 1)), "w: 0.01 * SCAD(w; 1, 3.7) -> SCAD threshold"),
       LOSS(data + 0.01 * sum(log_sum(w, 0.1)), "w: 0.01 * log(1 + |w|/0.1) -> log-sum threshold"),

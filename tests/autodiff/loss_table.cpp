@@ -61,8 +61,12 @@ std::pair<std::vector<std::string>, std::string> expected_outcome(const std::vec
         return std::count(terms.begin() + static_cast<int64_t>(at), terms.begin() + static_cast<int64_t>(end),
                           c);
       };
-      while (end != std::string::npos && (count('|') % 2 == 1 || count('(') != count(')')))
-        end = terms.find(" + ", end + 1);
+      const auto is_open = [&] {
+        bool inside = false;  // ‖ … ‖
+        for (size_t bar = terms.find("‖", at); bar < end; bar = terms.find("‖", bar + 1)) inside = !inside;
+        return inside || count('|') % 2 == 1 || count('(') != count(')');
+      };
+      while (end != std::string::npos && is_open()) end = terms.find(" + ", end + 1);
       end = std::min(end, terms.size());
       entry.terms.push_back(terms.substr(at, end - at));
       at = end + 3;

@@ -44,6 +44,16 @@ struct LossRow {
     }                                                                                                            \
   }
 
+/// Lines that many rows expect.
+inline const std::string lasso = "w: 0.01 * |w| -> soft threshold",
+                         weighted = "w: weighted |w| -> soft threshold",
+                         positive = "w: 0.01 * max(w, 0) -> one-sided soft threshold",
+                         group = "w: 0.01 * ‖w‖₂ -> group soft threshold",
+                         both = "w, v: 0.01 * ‖w, v‖₂ -> group soft threshold",
+                         largest = "w: 0.01 * ‖w‖∞ -> projection on the L1 ball (Moreau)",
+                         count = "w: 0.01 * [w ≠ 0] -> hard threshold",
+                         variation = "w: 0.01 * |Δw| -> total variation denoising";
+
 /// Checks the row's report, and that what the rewrite reads in place of the loss has its values and
 /// gradients, in f32 and f64, at random points. Returns whether the row expects a refusal.
 bool check_loss(const LossRow& row);

@@ -1,0 +1,235 @@
+#include "autodiff/penalty/kink_sums.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "autodiff/penalty/penalty_view.hpp"
+#include "ops/ops.hpp"
+
+namespace lariat {
+
+namespace {
+
+// One number for each function: a part of the sum that is built.
+struct Column {
+  std::vector<double> at, weight;
+  explicit Column(size_t size) : at(size), weight(size) {}
+  bool is_empty() const {
+    return std::all_of(weight.begin(), weight.end(), [](double w) { return w == 0; });
+  }
+};
+
+class Builder {
+ public:
+  Builder(Value root, const ElementFunction& function)
+      : root_(root), x_(function.of), extents_(function.extents) {
+    where_ = root.graph().node(root.node()).where;
+  }
+
+  void add(const std::string& op, const Column& column, bool mirrored) {
+    if (column.is_empty()) return;
+    const std::optional<double> at = uniform(column.at);
+    Value argument = at == 0.0 ? x_ : build("subtract", {operand(x_), operand(constant(column.at))});
+    if (mirrored)
+      argument = at == 0.0 ? build("negate", {operand(x_)})
+                           : build("subtract", {operand(constant(column.at)), operand(x_)});
+    add(times(build(op, {operand(argument)}), column.weight));
+  }
+  void add_linear(const std::vector<double>& slope) {
+    if (uniform(slope) != 0.0) add(times(x_, slope));
+  }
+  void add_constant(const std::vector<double>& shift) {
+    if (uniform(shift) != 0.0) add(constant(shift));
+  }
+  Value result(bool negated) {
+    Value all = sum_ ? sum_ : root_.graph().constant(0.0, root_.dtype());
+    if (negated) all = build("negate", {operand(all)});
+    return all.shape() == root_.shape() ? all : broadcast_to(operand(all), root_.shape());
+  }
+
+ private:
+  static std::optional<double> uniform(const std::vector<double>& numbers) {
+    const bool equal = std::all_of(numbers.begin(), numbers.end(), [&](double n) { return n == numbers[0]; });
+    return equal ? std::optional(numbers[0]) : std::nullopt;
+  }
+  Operand operand(Value value) const { return {value, where_}; }
+  Value constant(const std::vector<double>& numbers) const {
+    Graph& graph = root_.graph();
+    if (const auto number = uniform(numbers)) return graph.constant(*number, root_.dtype());
+    return graph.constant(Tensor::of<double>(extents_, numbers).cast(root_.dtype()));
+  }
+  Value times(Value value, const std::vector<double>& factors) const {
+    return uniform(factors) == 1.0 ? value : build("multiply", {operand(value), operand(constant(factors))});
+  }
+  void add(Value part) { sum_ = sum_ ? build("add", {operand(sum_), operand(part)}) : part; }
+
+  Value root_, x_, sum_;
+  Extents extents_;
+  std::source_location where_;
+};
+
+// The kinks of a convex function: those left of its minimum as max(at - x, 0), those right of it as
+// max(x - at, 0), so that all parts are 0 or more.
+struct Parts {
+  std::vector<Column> left, right, gaps;
+  Column below, above;  // at the minimum
+  std::vector<double> slope, shift;
+
+  explicit Parts(size_t size) : below(size), above(size), slope(size), shift(size), size_(size) {}
+
+  void set(size_t i, const Kinks& kinks, double sign, double tolerance) {
+    double before = sign * kinks.slope, largest = std::abs(before);
+    shift[i] = sign * kinks.shift;
+    size_t lefts = 0, rights = 0;
+    double rounding = std::abs(shift[i]);
+    slope[i] = std::max(before, 0.0);
+    const auto is_zero = [&](double s) { return std::abs(s) <= tolerance * largest; };
+    for (const Kinks::Kink& kink : kinks.kinks) {
+      const double weight = sign * kink.weight;
+      largest = std::max(largest, std::abs(before + weight));
+      const double after = is_zero(before + weight) ? 0 : before + weight;
+      if (before >= 0) {
+        put(right, rights++, i, kink.at, weight);
+      } else if (after < 0) {
+        put(left, lefts++, i, kink.at, weight);
+      } else {
+        below.at[i] = above.at[i] = kink.at;
+        below.weight[i] = is_zero(after + before) ? after : -before;
+        above.weight[i] = after;
+      }
+      before = after;
+    }
+    if (before < 0) slope[i] = before;  // all of it is left of the minimum
+    for (const Column& column : left) remove(i, column, rounding);
+    remove(i, below, rounding);
+    size_t gap = 0;
+    for (const Kinks::Kink& kink : kinks.gaps) {
+      put(gaps, gap++, i, kink.at, sign * kink.weight);
+      shift[i] -= sign * kink.weight;
+      rounding += std::abs(kink.weight);
+    }
+    if (std::abs(shift[i]) <= tolerance * rounding) shift[i] = 0;
+  }
+
+ private:
+  void put(std::vector<Column>& columns, size_t index, size_t i, double at, double weight) {
+    if (columns.size() <= index) columns.emplace_back(size_);
+    columns[index].at[i] = at;
+    columns[index].weight[i] = weight;
+  }
+  void remove(size_t i, const Column& column, double& rounding) {
+    shift[i] -= column.weight[i] * column.at[i];
+    rounding += std::abs(column.weight[i] * column.at[i]);
+  }
+  size_t size_;
+};
+
+bool is_comparison(const std::string& op) {
+  return op == "greater" || op == "greater_equal" || op == "less" || op == "less_equal" || op == "equal";
+}
+
+// What the function is for x ≥ 0.
+PiecewiseLinear above_zero(const PiecewiseLinear& f) {
+  size_t drop = 0;
+  while (drop < f.breaks.size() && f.breaks[drop] <= 0) {
+    if (f.breaks[drop] == 0 && f.values[drop] != f.pieces[drop + 1](0)) break;
+    ++drop;
+  }
+  const auto from = static_cast<int64_t>(drop);
+  return {{f.breaks.begin() + from, f.breaks.end()},
+          {f.values.begin() + from, f.values.end()},
+          {f.pieces.begin() + from, f.pieces.end()}};
+}
+
+// Whether a node of such an op may be more than a sum of kinks as it stands.
+bool may_be_simpler(Value root, ElementFunctions& functions, bool comparisons) {
+  Graph& graph = root.graph();
+  const Node& node = graph.node(root.node());
+  const std::string& op = node.op->name;
+  const auto is_bent = [&](size_t input) { return !functions(graph.value(node.inputs[input])).is_affine(); };
+  if (op == "maximum" || op == "minimum" || op == "select" || op == "leaky_relu" || op == "clip") return true;
+  if (op == "abs" || op == "relu" || op == "count_nonzero" || op == "square") return is_bent(0);
+  if (op == "multiply")
+    return (is_bent(0) || is_bent(1)) && !functions.is_constant(node.inputs[0].node) &&
+           !functions.is_constant(node.inputs[1].node);
+  if (op == "add" || op == "subtract") return is_bent(0) && is_bent(1);
+  return is_comparison(op) && (comparisons || is_bent(0) || is_bent(1));
+}
+
+// Whether the sum or difference of two functions is one |x - at|, and none of them is.
+bool joins_to_abs(Value root, ElementFunctions& functions, const Parts& parts) {
+  const auto symmetric = [](const Parts& p) {
+    return p.left.empty() && p.right.empty() && p.gaps.empty() && p.below.weight == p.above.weight;
+  };
+  if (!symmetric(parts)) return false;
+  Graph& graph = root.graph();
+  for (const Edge& edge : graph.node(root.node()).inputs) {
+    const ElementFunction& input = functions(graph.value(edge));
+    for (const PiecewiseLinear& f : input.functions)
+      if (f.breaks.size() != 1 || f.pieces[0].slope == -f.pieces[1].slope) return false;
+  }
+  return true;
+}
+
+// Whether a product that mixes elements stands behind the value, as in a loss of rows: it shows no single
+// elements of parameters, and is left as it is written.
+bool holds_product(Value value) {
+  const Graph& graph = value.graph();
+  const Edge root{value.node(), value.output()};
+  const std::vector<bool> parts = ancestors(graph, {&root, 1});
+  for (int32_t id = 0; id <= value.node(); ++id) {
+    const Node& node = graph.node(id);
+    const Traits& traits = node.op->traits;
+    if (parts[id] && !traits.elementwise && !traits.selection && node.inputs.size() > 1 &&
+        traits.is_linear(0) && traits.is_linear(node.inputs.size() - 1))
+      return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+Value as_kinks(Value root, ElementFunctions& functions, Signs& signs, bool comparisons) {
+  if (!is_float(root.dtype())) return {};
+  const std::string& op = root.graph().node(root.node()).op->name;
+  if (!ElementFunctions::looks_into(op)) return {};
+  ElementFunction function = functions(root);
+  if (!function.of || is_same(function.of, root) || holds_product(function.of)) return {};
+  bool straightened = false;
+  // What is never 0 does not meet these kinks, and is left as it is written.
+  if (signs.is_nonnegative(function.of) && !signs.is_positive(function.of)) {
+    const bool bent = !function.is_affine();
+    for (PiecewiseLinear& f : function.functions) f = above_zero(f);
+    straightened = bent && function.is_affine();
+  }
+  if (!straightened && !may_be_simpler(root, functions, comparisons)) return {};
+  const double tolerance = root.dtype() == f32 ? 4 * 0x1p-23 : 16 * 0x1p-52;
+  std::vector<Kinks> kinks;
+  bool rises = false, falls = false;
+  for (const PiecewiseLinear& f : function.functions) {
+    const std::optional<Kinks> found = kinks_of(f, tolerance);
+    if (!found) return {};
+    for (const Kinks::Kink& kink : found->kinks) (kink.weight > 0 ? rises : falls) = true;
+    kinks.push_back(*found);
+  }
+  if (rises && falls) return {};
+  Parts parts(kinks.size());
+  for (size_t i = 0; i < kinks.size(); ++i) parts.set(i, kinks[i], falls ? -1 : 1, tolerance);
+  if ((op == "add" || op == "subtract") && !straightened && !joins_to_abs(root, functions, parts)) return {};
+
+  Builder builder(root, function);
+  for (const Column& column : parts.left) builder.add("relu", column, true);
+  if (parts.below.weight == parts.above.weight) {
+    builder.add("abs", parts.above, false);
+  } else {
+    builder.add("relu", parts.above, false);
+    builder.add("relu", parts.below, true);
+  }
+  for (const Column& column : parts.right) builder.add("relu", column, false);
+  for (const Column& column : parts.gaps) builder.add("count_nonzero", column, false);
+  builder.add_linear(parts.slope);
+  builder.add_constant(parts.shift);
+  return builder.result(falls);
+}
+
+}  // namespace lariat

@@ -1,0 +1,47 @@
+#include "autodiff/penalty/loss_parts.hpp"
+
+#include <set>
+
+#include "autodiff/gradient.hpp"
+#include "ops/ops.hpp"
+
+namespace lariat {
+
+namespace {
+
+// Σ weight·elements; one number that weighs all of them does so once, and the sum is the one that the loss
+// has.
+Value weighted_sum(Value weight, Value elements) {
+  Graph& graph = weight.graph();
+  const Node& node = graph.node(weight.node());
+  if (node.op->name == "broadcast_to")
+    if (const Value one = graph.value(node.inputs[0]); element_count(one.shape()) == Dim(1))
+      return reshape(one, {}) * sum(elements);
+  return sum(weight * elements);
+}
+
+}  // namespace
+
+LossParts::LossParts(Value written, Graph& to, const std::vector<std::string>& names, Sums sums) {
+  loss = canonicalize_penalties(written, to);
+  for (const std::string& name : names) parameters.push_back(to.find_source(name));
+  split = split_penalties(loss, parameters, SmoothTerms::beside_kinks, sums);
+  std::set<int32_t> seen;
+  for (const PenaltyTerm& term : split.terms)
+    if (seen.insert(term.node.node()).second) cut.push_back(term.node);
+}
+
+LossParts::Gradients LossParts::gradients(std::vector<int32_t>* gradient_of) const {
+  std::vector<Value> wanted = parameters;
+  wanted.insert(wanted.end(), cut.begin(), cut.end());
+  std::vector<Value> all = gradient(loss, wanted, cut, gradient_of);
+  Value penalty;
+  for (size_t i = 0; i < cut.size(); ++i) {
+    const Value part = weighted_sum(all[parameters.size() + i], cut[i]);
+    penalty = penalty ? penalty + part : part;
+  }
+  all.resize(parameters.size());
+  return {all, penalty};
+}
+
+}  // namespace lariat

@@ -1,0 +1,30 @@
+#pragma once
+
+#include "autodiff/penalty/penalty.hpp"
+
+namespace lariat {
+
+/// A loss split into f and its penalties.
+struct LossParts {
+  Value loss;
+  std::vector<Value> parameters;
+  /// The nodes of the penalties.
+  std::vector<Value> cut;
+  PenaltySplit split;
+
+  /// All of the loss is f.
+  LossParts(Value loss, std::vector<Value> parameters) : loss(loss), parameters(std::move(parameters)) {}
+  /// The loss once more in `to`, by parameters of these names.
+  LossParts(Value written, Graph& to, const std::vector<std::string>& parameters, Sums sums = Sums::exact);
+
+  struct Gradients {
+    /// Of f, by each parameter.
+    std::vector<Value> smooth;
+    /// What the penalties come to; empty where there are none.
+    Value penalty;
+  };
+  /// `gradient_of` as gradient() has it.
+  Gradients gradients(std::vector<int32_t>* gradient_of = nullptr) const;
+};
+
+}  // namespace lariat

@@ -1,0 +1,143 @@
+#include "autodiff/penalty/term_text.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <cmath>
+#include <set>
+
+#include "autodiff/penalty/affine_view.hpp"
+#include "autodiff/penalty/penalty_view.hpp"
+
+namespace lariat {
+
+namespace {
+
+// A sum or product in brackets, where none stand around it: |Δ(2 * w)|, but ‖2 * w‖₂.
+std::string bracketed(const std::string& name, const std::string& formula, size_t x) {
+  const auto follows = [&](std::string_view bracket) {
+    return x >= bracket.size() && formula.compare(x - bracket.size(), bracket.size(), bracket) == 0;
+  };
+  const bool is_plain = name.find_first_of("*+- ") == std::string::npos;
+  return is_plain || follows("‖") || follows("|") || follows("(") ? name : "(" + name + ")";
+}
+
+std::optional<double> number_of(const std::optional<Coefficient>& coefficient) {
+  return coefficient ? std::optional(coefficient->number) : std::nullopt;
+}
+
+std::string factor_text(const std::optional<Coefficient>& coefficient) {
+  if (!coefficient) return "weighted ";
+  const bool one = coefficient->number == 1 && !coefficient->input.empty();
+  return (one ? "" : fmt::format("{:.6g} * ", coefficient->number)) +
+         (coefficient->input.empty() ? "" : coefficient->input + " * ");
+}
+
+}  // namespace
+
+std::string with_names(const Penalty& penalty, const std::string& name, const Attributes& attributes) {
+  std::string formula = penalty.formula;
+  for (const auto& [attribute, value] : attributes) {
+    const std::string braced = "{" + attribute + "}";
+    const size_t at = formula.find(braced);
+    if (const auto* number = std::get_if<double>(&value); number && at != std::string::npos)
+      formula.replace(at, braced.size(), fmt::format("{:.6g}", *number));
+  }
+  const auto is_letter = [&](size_t at) { return at < formula.size() && std::isalpha(formula[at] & 0xff); };
+  for (size_t x = 0; (x = formula.find('x', x)) != std::string::npos; ++x)
+    if (!is_letter(x - 1) && !is_letter(x + 1)) return formula.replace(x, 1, bracketed(name, formula, x));
+  return formula;
+}
+
+namespace {
+
+// "0.01 * |w - 1|": what the term comes to on the parameter, all factors and shifts included.
+void describe_scalar(PenaltyTerm& term) {
+  const std::string& parameter = term.parameters.front();
+  const ScalarTerm& scalar = *term.scalar;
+  std::optional<Coefficient> coefficient;
+  const auto shifted = [&](Value at) {
+    if (!at) return parameter;
+    const std::optional<double> number = uniform_value(at);
+    return number ? fmt::format("{} {} {:.6g}", parameter, *number < 0 ? "+" : "-", std::abs(*number))
+                  : parameter + " - (a tensor)";
+  };
+  if (scalar.quadratic) {
+    coefficient = coefficient_of(scalar.quadratic);
+    term.text = factor_text(coefficient) + parameter + "^2";
+  } else if (scalar.kinks.size() == 1) {
+    const ScalarTerm::Kink& kink = scalar.kinks.front();
+    const std::string inner = shifted(kink.at);
+    const bool flat_below = kink.below && uniform_value(kink.below) == 0.0,
+               flat_above = kink.below && uniform_value(kink.above) == 0.0;
+    coefficient = coefficient_of(flat_above ? kink.below : kink.above);
+    if (flat_above && coefficient) coefficient->number = -coefficient->number;
+    if (!kink.below) {
+      term.text = factor_text(coefficient) + "|" + inner + "|";
+    } else if (flat_below) {
+      term.text = fmt::format("{}max({}, 0)", factor_text(coefficient), inner);
+    } else if (flat_above) {
+      term.text = fmt::format("{}max(-{}, 0)", factor_text(coefficient), kink.at ? "(" + inner + ")" : inner);
+    } else {
+      coefficient.reset();
+      term.text = "weighted " + with_names(*term.penalty, inner, {});
+    }
+  } else {
+    const auto limit = [](Value value) {
+      const std::optional<double> number = value ? uniform_value(value) : std::nullopt;
+      return number ? fmt::format("{:.6g}", *number) : std::string("a tensor");
+    };
+    if (scalar.low) term.text = fmt::format("{} >= {}", parameter, limit(scalar.low));
+    if (scalar.high)
+      term.text += fmt::format("{}{} <= {}", scalar.low ? ", " : "", parameter, limit(scalar.high));
+  }
+  term.coefficient = number_of(coefficient);
+}
+
+// "2 * w - 1", "w, v", "part of w": what a structured term is of.
+std::string argument_text(const PenaltyTerm& term) {
+  Graph& graph = term.argument.graph();
+  std::vector<Value> parameters;
+  std::vector<int32_t> ids;
+  for (const std::string& name : term.parameters) {
+    parameters.push_back(graph.find_source(name));
+    ids.push_back(parameters.back().node());
+  }
+  if (is_same(term.argument, parameters.front())) return term.parameters.front();
+  int64_t elements = 0;
+  for (Value parameter : parameters) elements += element_count(parameter.shape()).size();
+  const std::vector<int64_t> shown = shown_elements(term.argument, ids);
+  std::set<int64_t> different(shown.begin(), shown.end());
+  different.erase(0);
+  const bool is_part = static_cast<int64_t>(different.size()) < elements;
+  const AffineView view(term.argument, parameters);
+  const std::string names = fmt::format("{}{}", is_part ? "part of " : "", fmt::join(term.parameters, ", "));
+  std::string text = names;
+  if (view.scaled) {
+    const std::optional<double> factor = uniform_value(view.factor);
+    const std::string of = is_part || parameters.size() > 1 ? "(" + names + ")" : names;
+    text = factor == -1.0 ? "-" + of
+           : factor       ? fmt::format("{:.6g} * {}", *factor, of)
+                          : "(a tensor) * " + of;
+  }
+  if (view.shifted) {
+    const std::optional<double> shift = uniform_value(view.shift);
+    const std::string of = !view.scaled && (is_part || parameters.size() > 1) ? "(" + names + ")" : text;
+    text = shift ? fmt::format("{} {} {:.6g}", of, *shift < 0 ? "-" : "+", std::abs(*shift))
+                 : of + " + (a tensor)";
+  }
+  return text;
+}
+
+void describe_structured(PenaltyTerm& term) {
+  const std::optional<Coefficient> coefficient = coefficient_of(term.weight);
+  term.coefficient = number_of(coefficient);
+  const Attributes attributes = term.node.graph().node(term.node.node()).attributes;
+  term.text = factor_text(coefficient) + with_names(*term.penalty, argument_text(term), attributes);
+}
+
+}  // namespace
+
+void describe(PenaltyTerm& term) { term.scalar ? describe_scalar(term) : describe_structured(term); }
+
+}  // namespace lariat

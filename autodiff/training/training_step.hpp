@@ -1,0 +1,33 @@
+#pragma once
+
+#include "autodiff/training/collapse.hpp"
+#include "autodiff/training/divergence.hpp"
+#include "autodiff/training/trainer.hpp"
+
+namespace lariat {
+
+/// What is known of a loss once it is split.
+struct LossAnalysis {
+  RewriteReport report;
+  std::vector<PenalisedParameter> made_zero;
+  StepParts parts;
+};
+
+/// Inputs of a training step.
+inline constexpr const char* learning_rate_input = "trainer/learning_rate";
+inline constexpr const char* settle_input = "trainer/settle";
+
+/// The trainer's own inputs and states stand beside those of the loss: throws UserError for names like
+/// theirs.
+void refuse_reserved_names(const Graph& graph);
+
+/// The graph of loss, metrics and updates with its recurrences joined: the backward pass follows the form of
+/// the forward one.
+std::unique_ptr<Graph> joined_recurrences(Value loss, const TrainerOptions& options);
+
+/// Loss and metrics as they are written, then everything that moves the state. For a rehearsal, penalties
+/// that make zeros are times a factor, and the sizes of gradients are put out.
+std::unique_ptr<Graph> training_step(Value written, const Optimizer& optimizer, const TrainerOptions& options,
+                                     LossAnalysis& analysis, bool rehearsal = false);
+
+}  // namespace lariat
