@@ -132,7 +132,8 @@ Value built(Graph& g, const Case& c) {
 
 std::vector<Wide> weights_of(const Case& c, const Solution& s) {
   std::vector<Wide> w;
-  for (const double x : s.store.get("w").values<double>()) w.push_back(x);
+  const Tensor weights = s.store.get("w");
+  for (const double x : weights.values<double>()) w.push_back(x);
   if (c.bias) w.push_back(s.store.get("b").item());
   return w;
 }

@@ -43,7 +43,8 @@ Tensor evaluate_one(Graph& graph, Value value, const Feeds& feeds) {
 }  // namespace
 
 TEST_CASE("plugin: loading gives its name and ops, and the second time does nothing") {
-  const Plugin& plugin = load_plugin(example("swish"));
+  const std::string file = example("swish");
+  const Plugin& plugin = load_plugin(file);
   CHECK(plugin.name == "swish");
   CHECK(plugin.version == "1.0.0");
   CHECK(plugin.ops.size() == 1);
