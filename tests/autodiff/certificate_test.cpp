@@ -1,5 +1,6 @@
 // Sums of terms whose proxes do not follow each other: what training reaches, and what the certificate says
 // of it and of other points. Optima are from the conditions by hand.
+#include "autodiff/convex/solver.hpp"
 #include "autodiff/training/trainer.hpp"
 #include "ops/ops.hpp"
 #include "tests/support/testing.hpp"
@@ -161,6 +162,32 @@ TEST_CASE("terms that keep a subgradient are counted in the certificate") {
   const Certificate certificate = run.certify({0.1, 0.1});
   CHECK(certificate.other_kinks == 1);
   CHECK(certificate.text().find("with one subgradient for 1 other non-smooth term") != std::string::npos);
+}
+
+TEST_CASE("certificate: parameters without elements") {
+  using Penalty = std::function<Value(Value)>;
+  const std::vector<Penalty> penalties{
+      [](Value v) { return sum(abs(v)); },
+      [](Value v) { return norm2(v); },
+      [](Value v) { return norm_inf(v); },
+      [](Value v) { return box(v, -1, 1); },
+      [](Value v) { return sum(abs(v - 1)) + sum(square(v)); },
+  };
+  for (const Extents& extents : {Extents{0}, Extents{0, 3}})
+    for (size_t i = 0; i < penalties.size(); ++i) {
+      CAPTURE(i);
+      Graph g;
+      const Value w = g.parameter("w", {3}, init::constant(1), f64),
+                  v = g.parameter("v", extents, init::zeros(), f64);
+      const Value loss = 0.5 * sum(square(w - 2)) + 0.1 * sum(abs(w)) + 0.1 * penalties[i](v) + 0 * sum(v);
+      Trainer trainer(loss, Sgd{.learning_rate = 0.5}, {.threads = 1, .settle_from = 0});
+      for (int step = 0; step < 60; ++step) trainer.step(Feeds{});
+      const Certificate certificate = trainer.certify(Feeds{});
+      REQUIRE(certificate.distance());
+      CHECK(*certificate.distance() < 1e-12);
+      CHECK(trainer.value(w).at(0) == doctest::Approx(1.9));
+      CHECK(solve(loss).converged);
+    }
 }
 
 }  // namespace lariat::certificate_test
