@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Formatting, the rules of the house (rooms.py), and warnings as errors: each file by itself, without the precompiled
-# header that hides what it forgets to include; benchmarks too.
+# header that hides what it forgets to include; benchmarks too. `./run lint` has configured build-lint for it.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 failed=0
@@ -10,9 +10,9 @@ mapfile -t files < <(git ls-files '*.cpp' '*.hpp')
 clang-format --dry-run --Werror "${files[@]}" || say "formatting differs; run clang-format -i on the files above"
 
 tests/rooms.py || failed=1
+tests/mutations.sh --check || failed=1
 
-[ -f build-lint/build.ninja ] || meson setup build-lint -Db_pch=false -Dbenchmarks=true >/dev/null || exit 1
-# As the compiler is called, but for what it writes. Debian's torch headers have warnings of their own.
+# As the compiler is called, but for what it writes.
 python3 - <<'PYTHON' | xargs -d '\n' -P "$(nproc)" -I {} sh -c 'cd build-lint && {}' || say "the compiler warns"
 import json
 for entry in json.load(open('build-lint/compile_commands.json')):

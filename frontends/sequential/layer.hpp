@@ -84,7 +84,7 @@ LayerKind layer_kind(std::string name, std::string doc, const Fields<Options>& f
           }};
 }
 
-/// Every kind of layer, in the order of the list layers/layers.inc.
+/// Every kind of layer, by name.
 const std::vector<LayerKind>& layer_kinds();
 const LayerKind& layer_kind_of(const LayerSpec& layer);
 /// The same as kinds of options.

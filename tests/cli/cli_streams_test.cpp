@@ -115,11 +115,12 @@ TEST_CASE(
   if (!have_lariat()) return;
   const Trained& made = trained();
   const TemporaryFolder folder;
-  const ProgramRun run = shell("cd '" + folder.text() + "'\n\"$LARIAT_PROGRAM\" train '" + made.recipe +
-                               "' --data '" + made.tones +
-                               "' --set training.epochs=100000 --out m 2>err >log & child=$!\n"
-                               "while ! grep -qs epoch err; do sleep .05; done\nkill -HUP $child\n"
-                               "wait $child && exit 9\nls\nls | wc -l");
+  const ProgramRun run =
+      shell("cd '" + folder.text() + "'\nenv --default-signal=HUP \"$LARIAT_PROGRAM\" train '" + made.recipe +
+            "' --data '" + made.tones +
+            "' --set training.epochs=100000 --out m 2>err >log & child=$!\n"
+            "while ! grep -qs epoch err; do sleep .05; done\nkill -HUP $child\n"
+            "wait $child && exit 9\nls\nls | wc -l");
   CAPTURE(run.err);
   CHECK(run.status == 0);
   CHECK(run.out == "err\nlog\nm.checkpoint\n3\n");
