@@ -69,10 +69,11 @@ TEST_CASE("plugin models: the op that was saved, no other one of its name, and n
   REQUIRE_MESSAGE(trained.status == 0, trained.err);
 
   // Only training needs the penalty.
+  const auto figures = [](const std::string& out) { return out.substr(0, out.find("\ntime ")); };
   const auto without_penalty = evaluate({example("swish")});
   CAPTURE(without_penalty.err);
   CHECK(without_penalty.status == 0);
-  CHECK(without_penalty.out == evaluate({example("swish"), example("ordered_l1")}).out);
+  CHECK(figures(without_penalty.out) == figures(evaluate({example("swish"), example("ordered_l1")}).out));
 
   const auto without = evaluate({});
   CHECK(without.status == 2);
