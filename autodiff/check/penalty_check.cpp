@@ -7,234 +7,14 @@
 #include <cmath>
 #include <limits>
 
-#include "autodiff/check/minimum.hpp"
-#include "autodiff/gradient.hpp"
+#include "autodiff/check/penalty_use.hpp"
 #include "graph/base/error.hpp"
-#include "graph/exec/constants.hpp"
 #include "graph/ir/builder.hpp"
-#include "graph/program/program.hpp"
 #include "ops/ops.hpp"
 
 namespace lariat {
 
-namespace {
-
-constexpr int64_t most_elements = 32;
-constexpr size_t most_samples = 4;
-constexpr double infinite = std::numeric_limits<double>::infinity();
-
-double norm(const Point& a) { return std::sqrt(dot(a, a)); }
-Point moved(Point x, double length, const Point& direction) {
-  for (size_t i = 0; i < x.size(); ++i) x[i] += length * direction[i];
-  return x;
-}
-bool is_finite(const Point& x) {
-  return std::all_of(x.begin(), x.end(), [](double v) { return std::isfinite(v); });
-}
-// One number for all elements, or one for each.
-double of_element(const Point& numbers, size_t index) { return numbers[numbers.size() == 1 ? 0 : index]; }
-double largest(const Point& x) {
-  double result = 0;
-  for (const double v : x) result = std::max(result, std::abs(v));
-  return result;
-}
-
-std::string point_text(const Point& x) {
-  std::vector<std::string> parts;
-  for (size_t i = 0; i < x.size() && i < 8; ++i) parts.push_back(fmt::format("{:.6g}", x[i]));
-  if (x.size() > 8) parts.push_back("…");
-  return fmt::format("[{}]", fmt::join(parts, ", "));
-}
-
-Tensor tensor_of(const Point& x, Extents extents) {
-  return Tensor::of<double>(std::move(extents), std::span<const double>(x));
-}
-Point point_of(const Tensor& tensor) {
-  Point x;
-  for (int64_t i = 0; i < tensor.count(); ++i) x.push_back(tensor.at(i));
-  return x;
-}
-
-// A function of one element that is added to the penalty: slopes on both sides of a kink, within bounds.
-struct Kinked {
-  double at = 0, below = 0, above = 0, low = -infinite, high = infinite;
-
-  double value(double x) const {
-    if (x < low || x > high) return infinite;
-    return (x < at ? below : above) * (x - at);
-  }
-  double prox(double v, double step) const {
-    const double left = v - step * below, right = v - step * above;
-    return std::clamp(left < at ? left : right > at ? right : at, low, high);
-  }
-};
-
-// The penalty in one sample's shape, with its attributes.
-class Use {
- public:
-  explicit Use(const OpCase& c)
-      : name(c.name),
-        op(*c.node->op),
-        penalty(*op.penalty),
-        attributes_(c.node->attributes),
-        shape_(c.inputs[0].extents()),
-        result_(evaluate(c.node->outputs[0].shape, {})),
-        elements(static_cast<size_t>(c.inputs[0].count())),
-        results(static_cast<size_t>(element_count(result_))),
-        is_separable(op.traits.elementwise),
-        points_(points_of(c)) {
-    if (!op.vjp) return;
-    Graph graph;
-    const Value x = graph.input("x", to_shape(shape_), f64),
-                weight = graph.input("weight", to_shape(result_), f64);
-    graph.output("slope", gradient(sum(weight * phi(graph, x)), {x})[0]);
-    slope_.emplace(graph);
-  }
-
-  const std::vector<Point>& points() const { return points_; }
-
-  Point phi(const Point& x) const {
-    return point_of(run_op_kernel(op, attributes_, {tensor_of(x, shape_)})[0]);
-  }
-  double value(const Point& x, const Point& weight) const {
-    const Point all = phi(x);
-    double sum = 0;
-    for (size_t i = 0; i < all.size(); ++i)
-      if (of_element(weight, i) != 0) sum += of_element(weight, i) * all[i];
-    return sum;
-  }
-  // Σ weight·φ and a subgradient, unknown where the op has no gradient.
-  double value(const Point& x, const Point& weight, Point* slope) {
-    if (slope && slope_) {
-      Point each(results);
-      for (size_t i = 0; i < results; ++i) each[i] = of_element(weight, i);
-      *slope = point_of(slope_->run({{"x", tensor_of(x, shape_)}, {"weight", tensor_of(each, result_)}},
-                                    store_, *executor_)[0]);
-    } else if (slope) {
-      slope->assign(x.size(), std::nan(""));
-    }
-    return value(x, weight);
-  }
-  // φ of one number, of an op of single elements.
-  double phi(double x) const { return run_op_kernel(op, attributes_, {tensor_of({x}, {1})})[0].at(0); }
-
-  Point prox(const Point& v, const Point& step, const Point& weight, DType dtype = f64) const {
-    return computed([&](Graph& graph) {
-      return penalty.prox({constant(graph, v, shape_, dtype), constant(graph, step, shape_, dtype)},
-                          constant(graph, weight, result_, dtype), attributes_);
-    });
-  }
-  Point prox_beside_kinks(const Point& v, const Point& step, const Point& weight, const Kinked& kink) const {
-    return computed([&](Graph& graph) {
-      std::vector<Value> kinks;
-      for (const double number : {kink.low, kink.high, kink.at, kink.below, kink.above})
-        kinks.push_back(graph.constant(number, f64));
-      return penalty.prox_beside_kinks({constant(graph, v, shape_, f64), constant(graph, step, shape_, f64)},
-                                       constant(graph, weight, result_, f64), kinks, attributes_);
-    });
-  }
-  Point residual(const Point& x, const Point& gradient, const Point& weight, DType dtype = f64) const {
-    return computed([&](Graph& graph) {
-      return penalty.residual(constant(graph, x, shape_, dtype), constant(graph, gradient, shape_, dtype),
-                              constant(graph, weight, result_, dtype), attributes_);
-    });
-  }
-
-  const std::string name;
-  const OpDef& op;
-  const Penalty& penalty;
-
- private:
-  const Attributes& attributes_;
-  const Extents shape_, result_;
-
- public:
-  const size_t elements, results;
-  const bool is_separable;
-
- private:
-  Value phi(Graph& graph, Value x) const {
-    Attributes own;
-    for (const auto& [name, value] : attributes_) own.set(name, value);
-    return graph.add(op, std::vector{x}, own, {}, {});
-  }
-  static Value constant(Graph& graph, const Point& numbers, const Extents& extents, DType dtype) {
-    return numbers.size() == 1 ? graph.constant(numbers[0], dtype)
-                               : graph.constant(tensor_of(numbers, extents).cast(dtype));
-  }
-  Point computed(const std::function<Value(Graph&)>& build) const {
-    Graph graph;
-    graph.output("result", build(graph));
-    return point_of(evaluate_constant(graph)[0]);
-  }
-
-  // Of all sizes; at, beside and between kinks; with elements that are equal but for their signs.
-  static std::vector<Point> points_of(const OpCase& c) {
-    const auto n = static_cast<size_t>(c.inputs[0].count());
-    Point kinks = c.sample->inputs[0].kinks;
-    if (kinks.empty()) kinks = {0};
-    std::vector<Point> points(9, Point(n));
-    for (size_t i = 0; i < n; ++i) {
-      const double kink = kinks[i % kinks.size()], side = i % 2 == 0 ? 1 : -1;
-      const auto drawn = [&](uint64_t stream) { return 2 * uniform_number(99, stream, i) - 1; };
-      points[0][i] = c.inputs[0].at(static_cast<int64_t>(i));
-      points[1][i] = 3 * drawn(1);
-      points[2][i] = 0;
-      points[3][i] = 0.75;
-      points[4][i] = kink;
-      points[5][i] = i % 3 == 2 ? 0 : side;
-      points[6][i] = 1000 * drawn(6);
-      points[7][i] = 0.01 * drawn(7);
-      points[8][i] = kink + 1e-7 * side;
-    }
-    return points;
-  }
-
-  std::vector<Point> points_;
-  std::optional<Program> slope_;
-  Store store_;
-  std::unique_ptr<Executor> executor_ = make_serial_executor();
-};
-
-// Points that lie beside a kink have two slopes within a step of a difference.
-constexpr size_t points_away_from_kinks = 8;
-
-std::vector<Point> directions_of(const Use& use) {
-  std::vector<Point> directions = use.points();
-  const size_t n = use.elements;
-  for (size_t i = 0; i + 1 < n && i < 12; ++i)
-    for (const double sign : {1.0, -1.0}) {
-      Point pair(n);
-      pair[i] = 1;
-      pair[i + 1] = sign;
-      directions.push_back(pair);
-    }
-  for (uint64_t k = 0; k < 2 * n; ++k) {
-    Point drawn(n);
-    for (size_t i = 0; i < n; ++i) drawn[i] = 2 * uniform_number(7, k, i) - 1;
-    directions.push_back(drawn);
-  }
-  for (Point& direction : directions)
-    if (const double size = norm(direction); size > 0)
-      for (double& v : direction) v /= size;
-  return directions;
-}
-
-std::vector<Point> steps_of(const Use& use) {
-  std::vector<Point> steps{{0.5}, {20}, {0.02}};
-  if (use.penalty.scalar_metric || use.elements == 1) return steps;
-  steps.emplace_back();
-  for (size_t i = 0; i < use.elements; ++i) steps.back().push_back(0.1 + 2 * uniform_number(5, 1, i));
-  return steps;
-}
-
-std::vector<Point> weights_of(const Use& use) {
-  std::vector<Point> weights{{0.3}, {2}, {0}};
-  if (use.results == 1) return weights;
-  weights.emplace_back();
-  for (size_t i = 0; i < use.results; ++i) weights.back().push_back(uniform_number(5, 2, i));
-  return weights;
-}
+namespace penalty_check_detail {
 
 // Σ weight·φ(w) + Σ (w − v)²/(2 step) + Σ extra(w).
 struct Sum {
@@ -562,9 +342,10 @@ std::string check_beside_kinks(Use& use) {
   return {};
 }
 
-}  // namespace
+}  // namespace penalty_check_detail
 
 std::vector<OpClaim> penalty_claims(const OpDef& op, const OpCases& cases) {
+  using namespace penalty_check_detail;
   std::vector<OpClaim> claims;
   const auto claim = [&](const char* name, std::string (*check)(Use&)) {
     claims.push_back({name, [&cases, check](OpFinding& finding) {
