@@ -54,17 +54,7 @@ std::string read_whole_file(const std::string& file) {
   try {
     return InputFile(file).rest();
   } catch (const std::system_error& error) {
-    switch (error.code().value()) {
-      case ENOENT:
-      case ENOTDIR:
-        throw UserError(fmt::format("{}: there is no such file; check the path", file));
-      case EISDIR:
-        throw UserError(fmt::format("{}: is a folder; name a file", file));
-      case EIO:
-        throw UserError(fmt::format("{}: cannot be read to its end; copy it again", file));
-      default:
-        throw UserError(fmt::format("{}: cannot be opened; check its permissions", file));
-    }
+    throw UserError(fmt::format("{}: {}", file, reason_of(error)));
   }
 }
 

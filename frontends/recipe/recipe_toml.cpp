@@ -183,15 +183,7 @@ std::string Recipe::read(const std::string& file) {
   try {
     return InputFile(file).rest();
   } catch (const std::system_error& error) {
-    switch (error.code().value()) {
-      case ENOENT:
-      case ENOTDIR:
-        throw UserError(fmt::format("'{}': there is no such recipe; check the path", file));
-      case EISDIR:
-        throw UserError(fmt::format("'{}': is a folder; name a recipe in it", file));
-      default:
-        throw UserError(fmt::format("'{}': cannot be read; check its permissions", file));
-    }
+    throw UserError(fmt::format("'{}': {}", file, reason_of(error, "recipe", "a recipe in it")));
   }
 }
 

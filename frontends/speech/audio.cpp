@@ -60,16 +60,7 @@ std::string bytes_of(const std::string& file) {
   try {
     return InputFile(file).rest();
   } catch (const std::system_error& error) {
-    switch (error.code().value()) {
-      case ENOENT:
-      case ENOTDIR:
-        throw UserError(fmt::format("{}: there is no such file; check the path", file));
-      case EISDIR:
-        throw UserError(fmt::format("{}: is a folder; name an audio file in it", file));
-      default:
-        throw UserError(
-            fmt::format("{}: cannot be read ({}); check its permissions", file, error.code().message()));
-    }
+    throw UserError(fmt::format("{}: {}", file, reason_of(error, "file", "an audio file in it")));
   }
 }
 

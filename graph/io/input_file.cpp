@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <cerrno>
 
 #include <algorithm>
 #include <charconv>
@@ -20,6 +21,21 @@ constexpr size_t most_at_once = size_t{1} << 30;  // Linux reads at most 2 GiB i
 [[noreturn]] void fail(int error_number) { throw std::system_error(error_number, std::generic_category()); }
 
 }  // namespace
+
+std::string reason_of(const std::system_error& error, const std::string& kind,
+                      const std::string& not_folder) {
+  switch (error.code().value()) {
+    case ENOENT:
+    case ENOTDIR:
+      return "there is no such " + kind + "; check the path";
+    case EISDIR:
+      return "is a folder; name " + not_folder;
+    case EIO:
+      return "cannot be read to its end; copy it again";
+    default:
+      return "cannot be read (" + error.code().message() + "); check its permissions";
+  }
+}
 
 int named_descriptor(const std::string& path) {
   if (path == "/dev/stdin") return STDIN_FILENO;

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <string>
+#include <system_error>
 
 namespace lariat {
 
@@ -32,6 +33,11 @@ class InputFile {
   std::string contents_;  // of what is not regular
   size_t at_ = 0;         // within the contents
 };
+
+/// Why a file could not be read, and what to do, for the one line that a user reads: "there is no such file;
+/// check the path".
+std::string reason_of(const std::system_error& error, const std::string& kind = "file",
+                      const std::string& not_folder = "a file");
 
 /// The descriptor that `path` names as "/dev/stdin", "/dev/stdout", "/dev/stderr", "/dev/fd/N" or
 /// "/proc/self/fd/N"; -1 where it is another path.
