@@ -5,7 +5,9 @@
 #include <clocale>
 #include <csignal>
 #include <cstring>
+#include <new>
 #include <optional>
+#include <system_error>
 #include <thread>
 
 #include "autodiff/check/gradcheck.hpp"
@@ -102,12 +104,12 @@ std::string check_repeats(const OpCase& c) {
 }
 
 // Every thread meets the cases in another order, so that calls at one time have different data.
-std::string check_concurrent(const std::vector<OpCase>& cases) {
+std::string check_concurrent(const std::vector<OpCase>& cases, int count) {
   constexpr size_t rounds = 20;
   const auto serial = make_serial_executor();
   std::vector<OpResults> expected;
   for (const OpCase& c : cases) expected.push_back(run_guarded(c, nan_bytes, *serial));
-  std::vector<std::string> faults(4);
+  std::vector<std::string> faults(static_cast<size_t>(count));
   {
     std::vector<std::jthread> threads;
     for (size_t t = 0; t < faults.size(); ++t)
@@ -118,7 +120,8 @@ std::string check_concurrent(const std::vector<OpCase>& cases) {
           try {
             const std::string where = difference(c, expected[chosen], run_guarded(c, nan_bytes, *serial));
             if (!where.empty())
-              faults[t] = fmt::format("{}: {} has other bits when four calls run at a time", c.name, where);
+              faults[t] =
+                  fmt::format("{}: {} has other bits when {} calls run at a time", c.name, where, count);
           } catch (const Error& error) {
             faults[t] = fmt::format("{}: {}", c.name, error.what());
           }
@@ -208,7 +211,7 @@ std::string check_in_place(const OpCase& c, const std::vector<Traits::InPlace>& 
 }  // namespace
 
 std::vector<OpFinding> check_op(const OpDef& op, const std::function<void(const std::string&)>& begins,
-                                const std::function<void(const OpFinding&)>& ends) {
+                                const std::function<void(const OpFinding&)>& ends, int threads) {
   std::vector<OpFinding> findings;
   const ProcessState before;
   const auto check = [&](const std::string& name, const auto& run) {
@@ -218,14 +221,15 @@ std::vector<OpFinding> check_op(const OpDef& op, const std::function<void(const 
       run(finding);
     } catch (const Error& error) {
       finding.fault = error.what();
+    } catch (const std::system_error&) {
+      finding.not_run = "no further thread can be started; raise the limits on processes and memory";
+    } catch (const std::bad_alloc&) {
+      finding.not_run = "there is not enough memory; raise the limit on it";
     }
     findings.push_back(finding);
     if (ends) ends(finding);
   };
-  // What a plugin brings for a gradient alone is run through the op whose gradient it is.
-  constexpr std::string_view gradient = "_gradient";
-  const bool is_gradient = op.plugin && op.samples.empty() && op.name.ends_with(gradient) &&
-                           registry().find(op.name.substr(0, op.name.size() - gradient.size()));
+  const bool is_gradient = !op.gradient_of.empty();
   std::optional<OpCases> cases;
   check("shapes", [&](OpFinding& finding) {
     cases.emplace(op);
@@ -247,7 +251,7 @@ std::vector<OpFinding> check_op(const OpDef& op, const std::function<void(const 
   over_all("values", by_case(check_values));
   if (is_deterministic(op)) {
     over_all("repeats", by_case(check_repeats));
-    over_all("concurrent", check_concurrent);
+    over_all("concurrent", [&](const std::vector<OpCase>& list) { return check_concurrent(list, threads); });
   }
   if (const std::vector<Traits::InPlace> pairs = in_place_pairs(op); !pairs.empty())
     check("in place", [&](OpFinding& finding) {

@@ -32,8 +32,8 @@ struct OpFinding {
 ///
 /// Code that writes far outside its memory, ends the process or never returns cannot be caught from within
 /// it: run this in a process of its own. `begins` is told each check's name before
-/// it, `ends` what it found.
+/// it, `ends` what it found. At most `threads` calls run at one time.
 std::vector<OpFinding> check_op(const OpDef& op, const std::function<void(const std::string&)>& begins = {},
-                                const std::function<void(const OpFinding&)>& ends = {});
+                                const std::function<void(const OpFinding&)>& ends = {}, int threads = 4);
 
 }  // namespace lariat

@@ -7,6 +7,7 @@
 #include <cstring>
 
 #include "autodiff/check/penalty_check.hpp"
+#include "autodiff/check/trait_check.hpp"
 #include "graph/base/error.hpp"
 #include "graph/exec/executor.hpp"
 #include "graph/ir/registry.hpp"
@@ -385,6 +386,11 @@ std::vector<OpClaim> claims_of(const OpDef& op, const OpCases& cases) {
   claim(traits.alias, "alias", check_alias);
   claim(traits.shape_only, "shape only", check_shape_only);
   claim(traits.additive, "additive", check_additive);
+  claim(traits.product, "product", check_product);
+  claim(traits.stops_gradient, "stops gradient", check_stopped);
+  claim(traits.inference_input >= 0, "inference", check_inference);
+  claim(op.cost != nullptr, "cost", check_cost);
+  claim(op.recurrence.has_value(), "recurrence", check_recurrence);
   claim(op.summation.has_value(), "summation", check_summation);
   claim(!op.with_addend.empty(), "addend", check_addend);
   claim(op.pack != nullptr, "packed", check_packed);

@@ -23,6 +23,11 @@ struct OpClaim {
 ///   alias         output 0 has as many elements as input 0, of its dtype
 ///   shape only    other elements change nothing
 ///   additive      a number more in an input is that number more, or less, in the result
+///   product       twice the first linear input with half the last gives the same, and none of it gives 0
+///   stops gradient  the result is the same beside a point, or input 0 itself, from which alone it keeps them
+///   inference     over random states the mean of output 0 is the input that stands for it at inference
+///   cost          a number from 0 that follows from shapes alone, of bytes in proportion to the tensors'
+///   recurrence    the sequence gives at each step what steps one after the other give
 ///   summation     it gives what the kernel gives
 ///   addend        so does the op that adds one more input
 ///   packed        a kernel that is given constants as it likes them gives the same bits

@@ -177,13 +177,8 @@ bool holds_product(Value value) {
   const Graph& graph = value.graph();
   const Edge root{value.node(), value.output()};
   const std::vector<bool> parts = ancestors(graph, {&root, 1});
-  for (int32_t id = 0; id <= value.node(); ++id) {
-    const Node& node = graph.node(id);
-    const Traits& traits = node.op->traits;
-    if (parts[id] && !traits.elementwise && !traits.selection && node.inputs.size() > 1 &&
-        traits.is_linear(0) && traits.is_linear(node.inputs.size() - 1))
-      return true;
-  }
+  for (int32_t id = 0; id <= value.node(); ++id)
+    if (parts[id] && graph.node(id).op->traits.product) return true;
   return false;
 }
 

@@ -166,8 +166,10 @@ struct Traits {
   bool additive = false;
   /// Whether the op is linear in input i (but for a shift) while the others are fixed; empty means in none.
   std::vector<bool> linear = {};
-  /// At inference, output 0 is this input (-1: no such rule).
+  /// At inference, output 0 is this input, which is its mean over random states (-1: no such rule).
   int inference_input = -1;
+  /// Sums products of elements of its first and its last linear input, of which each meets several of the other.
+  bool product = false;
   /// Outputs that may be written over an input which nobody else reads later. Element-wise ops may overwrite
   /// any.
   struct InPlace {
@@ -349,6 +351,8 @@ struct OpDef {
   std::string kinks = {};
   std::vector<Sample> samples = {};
   std::vector<Reject> rejects = {};
+  /// The op whose gradient this one is, where nothing else uses it: it is run through that op.
+  std::string gradient_of = {};
   /// Where the op comes from; nullptr for a built-in one.
   std::shared_ptr<const PluginOp> plugin = nullptr;
 

@@ -78,6 +78,7 @@ OpDef records::conv1d() {
             .outputs = {{"y", "[batch, steps, out]"}}};
   def.attributes = window_attributes();
   def.traits.linear = {true};
+  def.traits.product = true;
   def.infer = infer;
   def.kernel = {forward<float>, forward<double>, nullptr};
   def.workspace = workspace;

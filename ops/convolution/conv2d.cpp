@@ -71,6 +71,7 @@ OpDef records::conv2d() {
             .outputs = {{"y", "[batch, rows, columns, out]"}}};
   def.attributes = window2d_attributes();
   def.traits.linear = {true};
+  def.traits.product = true;
   def.infer = infer;
   def.kernel = {forward<float>, forward<double>, nullptr};
   def.workspace = workspace;

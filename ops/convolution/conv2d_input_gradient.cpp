@@ -72,6 +72,7 @@ OpDef records::conv2d_input_gradient() {
   def.attributes = window2d_attributes();
   def.attributes.push_back({"image", AttributeKind::shape, "[height, width] of x"});
   def.traits.linear = {true};
+  def.traits.product = true;
   def.infer = infer;
   def.kernel = {forward<float>, forward<double>, nullptr};
   def.workspace = workspace;

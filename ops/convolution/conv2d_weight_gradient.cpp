@@ -72,6 +72,7 @@ OpDef records::conv2d_weight_gradient() {
   def.attributes.push_back(
       {"kernel", AttributeKind::integers, "height and width of w", std::nullopt, 1, 1e9});
   def.traits.linear = {true};
+  def.traits.product = true;
   def.infer = infer;
   def.kernel = {forward<float>, forward<double>, nullptr};
   def.workspace = workspace;

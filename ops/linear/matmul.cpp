@@ -45,6 +45,7 @@ OpDef records::matmul() {
   def.attributes = {{"transpose_a", AttributeKind::boolean, "a is given as [..., k, m]", Attribute(false)},
                     {"transpose_b", AttributeKind::boolean, "b is given as [..., n, k]", Attribute(false)}};
   def.traits.linear = {true};
+  def.traits.product = true;
   def.infer = infer_product;
   def.kernel = {product_kernel<float>, product_kernel<double>, nullptr};
   def.pack = pack_product;

@@ -171,6 +171,7 @@ OpDef gradient_record(const OpDef& def) {
     if (def.plugin->is_result(o)) operands.push_back({"adjoint of " + def.outputs[o].name, ""});
   OpDef result =
       companion(def, "_gradient", fmt::format("The gradient of {} by its inputs.", def.name), operands);
+  result.gradient_of = def.name;
   result.outputs = {{"gradients", "of each input that needs one"}};
   result.variadic_outputs = true;
   result.attributes.push_back(

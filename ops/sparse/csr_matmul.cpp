@@ -58,6 +58,7 @@ OpDef records::csr_matmul() {
       .outputs = {{"product", "[rows] or [rows, k]"}}};
   def.inputs.push_back({"w", "[columns] or [columns, k]; each column of X lies in [0, columns)"});
   def.traits.linear = {true, false, false, true};
+  def.traits.product = true;
   def.infer = infer;
   def.kernel = {forward<float>, forward<double>, nullptr};
   def.vjp = vjp;

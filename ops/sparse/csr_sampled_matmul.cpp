@@ -59,6 +59,7 @@ OpDef records::csr_sampled_matmul() {
   def.inputs.push_back({"a", "[rows] or [rows, k]"});
   def.inputs.push_back({"b", "[columns] or [columns, k]"});
   def.traits.linear = {false, false, true, true};
+  def.traits.product = true;
   def.infer = infer;
   def.kernel = {forward<float>, forward<double>, nullptr};
   def.vjp = vjp;

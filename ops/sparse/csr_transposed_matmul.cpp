@@ -90,6 +90,7 @@ OpDef records::csr_transposed_matmul() {
   def.attributes = {
       {"columns", AttributeKind::shape, "the number of columns of X, as a shape of one dimension"}};
   def.traits.linear = {true, false, false, true};
+  def.traits.product = true;
   def.infer = infer;
   def.kernel = {forward<float>, forward<double>, nullptr};
   def.workspace = workspace;

@@ -288,6 +288,27 @@ Op floats_of_integers(const char* name, std::vector<double> expected) {
   return op;
 }
 
+// b·aᵀ and more to it, by the host's product: on its threads, and in the body of a parallel_for.
+Op product(const char* name) {
+  Op op{name, "Two times b times a, transposed.", {{"a"}, {"b"}}};
+  op.infer = [](const Infer& c) { c.out(0, {c.in(0).dtype, {c.in(1).shape[0], c.in(0).shape[0]}}); };
+  op.forward = [](const auto& k) {
+    const auto a = k.in(0), b = k.in(1);
+    const auto y = k.out(0);
+    const int64_t rows = b.extent(0), columns = a.extent(0), inner = a.extent(1);
+    const auto right = transposed(matrix(a.data(), columns, inner));
+    k.product(matrix(b.data(), rows, inner), right, matrix(y.data(), rows, columns));
+    k.parallel_for(rows, 1, [&](int64_t begin, int64_t end) {
+      k.product(matrix(b.data() + begin * inner, end - begin, inner), right,
+                matrix(y.data() + begin * columns, end - begin, columns), true);
+    });
+  };
+  op.samples = {
+      {"values", {{{2, 3}, {1, 2, 3, 4, 5, 6}}, {{2, 3}, {1, 0, -1, 2, 1, 0}}}, {}, {-4, -4, 8, 26}},
+      {"larger", {{{70, 33}}, {{40, 33}}}}};
+  return op;
+}
+
 Op without_samples() {
   Op op = one("no_samples", [](auto x) { return x; });
   op.samples = {};
@@ -298,16 +319,11 @@ Op without_samples() {
 
 LARIAT_PLUGIN(.name = "claims", .version = "1",
               .ops = {
-                  abs_penalty("right_abs"),
-                  abs_penalty<Fault::doubled>("prox_doubled"),
-                  abs_penalty<Fault::identity>("prox_identity"),
-                  abs_penalty<Fault::zero>("prox_zero"),
-                  abs_penalty<Fault::nan>("prox_nan"),
-                  abs_penalty<Fault::one_step>("prox_one_step"),
-                  abs_penalty<Fault::one_weight>("prox_one_weight"),
-                  abs_penalty<Fault::cut>("prox_cut"),
-                  abs_penalty<Fault::late>("prox_late"),
-                  abs_penalty<Fault::single>("prox_single"),
+                  abs_penalty("right_abs"), abs_penalty<Fault::doubled>("prox_doubled"),
+                  abs_penalty<Fault::identity>("prox_identity"), abs_penalty<Fault::zero>("prox_zero"),
+                  abs_penalty<Fault::nan>("prox_nan"), abs_penalty<Fault::one_step>("prox_one_step"),
+                  abs_penalty<Fault::one_weight>("prox_one_weight"), abs_penalty<Fault::cut>("prox_cut"),
+                  abs_penalty<Fault::late>("prox_late"), abs_penalty<Fault::single>("prox_single"),
                   abs_penalty<Fault::first_only>("prox_first_only"),
                   abs_penalty<Fault::none, Left::nothing>("residual_nothing"),
                   abs_penalty<Fault::none, Left::gradient>("residual_gradient"),
@@ -318,11 +334,8 @@ LARIAT_PLUGIN(.name = "claims", .version = "1",
                   norm<true, true>("prox_norm_scaled", true, Combination::last),
                   norm<false, true>("prox_norm_steps", false, Combination::last),
                   norm<false, false>("residual_norm", true, Combination::last),
-                  norm<false, true>("wrong_first", true, Combination::first),
-                  concave(),
-                  smooth(),
-                  shifted("right_shifted", Combination::alone),
-                  shifted("wrong_last", Combination::last),
+                  norm<false, true>("wrong_first", true, Combination::first), concave(), smooth(),
+                  shifted("right_shifted", Combination::alone), shifted("wrong_last", Combination::last),
                   linear(one("right_linear", [](auto x) { return 2 * x; }), 1),
                   linear(one("wrong_linear_square", [](auto x) { return x * x; }), 1),
                   linear(one("wrong_linear_shift", [](auto x) { return 2 * x + 1; }), 1),
@@ -330,18 +343,15 @@ LARIAT_PLUGIN(.name = "claims", .version = "1",
                   linear(two("wrong_linear_second", [](auto a, auto b) { return a / b; }), 3),
                   commutative(two("right_commutative", [](auto a, auto b) { return a * b; })),
                   commutative(two("wrong_commutative", [](auto a, auto b) { return a - b; })),
-                  commutative(one("wrong_commutative_one", [](auto x) { return x; })),
-                  reversed(),
-                  doubled_in_place(),
-                  unshown_in_place(),
+                  commutative(one("wrong_commutative_one", [](auto x) { return x; })), reversed(),
+                  doubled_in_place(), unshown_in_place(),
                   raw(one("wrong_elementwise", [](auto x) { return x; }), smeared<float>, smeared<double>),
                   raw(two("wrong_strides", [](auto a, auto b) { return a * b; }), strideless<float>,
                       strideless<double>),
                   raw(one("wrong_over_input", [](auto x) { return x; }), twice_read<float>,
                       twice_read<double>),
-                  integer("right_integer", {2, 4, 6}),
-                  integer("wrong_integer", {7, 7, 7}),
-                  integer("unknown_integer", {}),
-                  floats_of_integers("right_parity", {1, 0, 1}),
-                  floats_of_integers("wrong_parity", {100, 200, 300}),
-                  without_samples()})
+                  integer("right_integer", {2, 4, 6}), integer("wrong_integer", {7, 7, 7}),
+                  integer("unknown_integer", {}), floats_of_integers("right_parity", {1, 0, 1}),
+                  floats_of_integers("wrong_parity", {100, 200, 300}), product("right_product"),
+                  // Its name is that of a gradient, and it is none.
+                  product("right_product_gradient"), without_samples()})

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "autodiff/check/op_check.hpp"
+#include "autodiff/check/op_claims.hpp"
 #include "graph/exec/executor.hpp"
 #include "graph/ir/registry.hpp"
 #include "graph/program/program.hpp"
@@ -85,7 +86,7 @@ TEST_CASE("claims: every one that is not so is found, and none that is") {
     CHECK(verdict.not_run == std::set<std::string>{});
     ++right;
   }
-  CHECK(right == 14);
+  CHECK(right == 16);
 }
 
 TEST_CASE("claims: what could not be run is no pass, and says what to add") {
@@ -122,6 +123,61 @@ TEST_CASE("claims: an op that only says that it works in place does not") {
   const Tensor y =
       program.run({{"x", Tensor::of<float>({4}, {0, 1, 2, 3})}}, store, *make_serial_executor())[0];
   for (int64_t i = 0; i < 4; ++i) CHECK(y.at(i) == 6 - 2 * i);
+}
+
+TEST_CASE("claims: a record that claims what only built-in ops can, and is not so, is found too") {
+  const auto fault = [](OpDef op, const std::string& name) {
+    op.name = "wrong_" + op.name;
+    const OpCases cases(op);
+    for (const OpClaim& claim : claims_of(op, cases)) {
+      if (claim.name != name) continue;
+      OpFinding finding{name};
+      claim.check(finding);
+      return finding.fault;
+    }
+    FAIL("the claim is not made");
+    return std::string();
+  };
+  const auto changed = [](const char* name, const auto& change) {
+    OpDef op = registry().get(name);
+    change(op);
+    return op;
+  };
+  const auto has = [](const std::string& text, const std::string& part) {
+    CAPTURE(text);
+    CHECK(text.find(part) != std::string::npos);
+  };
+  for (const char* name : {"exp", "sum", "multiply"})
+    has(fault(changed(name, [](OpDef& op) { op.traits.stops_gradient = true; }), "stops gradient"),
+        "it has a gradient");
+  has(fault(changed("relu", [](OpDef& op) { op.traits.inference_input = 0; }), "inference"),
+      "in the mean over random states");
+  has(fault(changed("dropout", [](OpDef& op) { op.traits.inference_input = 1; }), "inference"),
+      "input 1 is i32");
+  has(fault(changed("dropout", [](OpDef& op) { op.traits.inference_input = 2; }), "inference"), "no input 2");
+  const auto with_cost = [&](auto cost) {
+    return fault(changed("matmul", [&](OpDef& op) { op.cost = cost; }), "cost");
+  };
+  using Views = std::span<const TensorView>;
+  has(with_cost([](Views, Views, const Attributes&) { return Cost{-1, 0}; }), "no numbers from 0");
+  has(with_cost([](Views, Views, const Attributes&) { return Cost{0, std::nan("")}; }), "no numbers from 0");
+  has(with_cost([](Views, Views, const Attributes&) { return Cost{0, 1e12}; }), "the tensors have ");
+  has(fault(changed("lstm_cell",
+                    [](OpDef& op) {
+                      op.recurrence->state_inputs = {2, 1};
+                    }),
+            "recurrence"),
+      "in the sequence");
+  has(fault(changed("add", [](OpDef& op) { op.traits.product = true; }), "product"), "of twice the one");
+  has(fault(changed("sum", [](OpDef& op) { op.traits.product = true; }), "product"), "less than two inputs");
+}
+
+TEST_CASE("claims: the gradient of a plugin's op is known by its record, not by its name") {
+  load_plugin(file);
+  CHECK(registry().get("right_product_gradient").gradient_of == "");
+  CHECK(verdict_of(registry().get("right_product_gradient")).not_run.empty());
+  load_plugin(LARIAT_BUILD_ROOT "/examples/ordered_l1.so");
+  CHECK(registry().get("ordered_l1_gradient").gradient_of == "ordered_l1");
 }
 
 TEST_CASE("claims: those of every built-in op are so") {
