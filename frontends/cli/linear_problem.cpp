@@ -11,10 +11,12 @@
 #include "frontends/data/libsvm.hpp"
 #include "frontends/data/npy.hpp"
 #include "frontends/data/option_table.hpp"
+#include "frontends/sequential/op_attributes.hpp"
 #include "frontends/sequential/weight_penalty.hpp"
 #include "graph/base/error.hpp"
 #include "graph/io/atomic_file.hpp"
 #include "graph/ir/builder.hpp"
+#include "graph/ir/registry.hpp"
 #include "ops/ops.hpp"
 
 namespace lariat::cli {
@@ -77,6 +79,11 @@ std::string choice(const std::string& what, const std::string& text, const Strin
 
 }  // namespace
 
+bool PenaltySpec::makes_zeros() const {
+  if (name == "l1" || name == "l2") return name == "l1";
+  return registry().get(name).penalty->nonsmooth;
+}
+
 std::vector<PenaltySpec> parse_penalty(const std::string& text) {
   std::vector<PenaltySpec> terms;
   const char *at = text.data(), *const end = at + text.size();
@@ -99,12 +106,25 @@ std::vector<PenaltySpec> parse_penalty(const std::string& text) {
       skip();
     }
     while (at < end && *at != ' ' && *at != '+') term.name += *at++;
+    const size_t colon = term.name.find(':');
+    std::string rest = colon == term.name.npos ? "" : term.name.substr(colon);
+    term.name.resize(std::min(colon, term.name.size()));
+    while (!rest.empty()) {
+      const size_t next = std::min(rest.find(':', 1), rest.size());
+      term.attributes.push_back(rest.substr(1, next - 1));
+      rest.erase(0, next);
+    }
     if (term.name.empty()) throw UserError(fmt::format("'{}' cannot be read: {}", text, penalty_form));
     Strings known = penalty_names;
     for (const std::string& op : penalty_ops()) known.push_back(op);
     if (std::find(known.begin(), known.end(), term.name) == known.end())
       throw UserError(fmt::format("there is no penalty '{}'.{}", data::shortened(term.name),
                                   did_you_mean(term.name, known)));
+    if (!term.attributes.empty()) {
+      if (term.name == "l1" || term.name == "l2")
+        throw UserError(fmt::format("'{}' has no attributes: {}", term.name, penalty_form));
+      attributes_from_text(registry().get(term.name), term.attributes);
+    }
     terms.push_back(term);
   }
   if (terms.empty()) throw UserError(fmt::format("it is empty: {}", penalty_form));
@@ -121,7 +141,8 @@ void LinearProblem::declare(Arguments& arguments) {
   arguments.repeated(
       "--penalty", "TERMS", penalty_texts,
       "such as \"1.0*l1 + 0.5*l2\": l1 is Σ|w|, l2 is Σw², and any op that is a convex penalty can be named, "
-      "one of a plugin too; 1.0*l1 where it is not given");
+      "one of a plugin too, with attributes such as 0.1*ordered_l1:spread=2; 1.0*l1 where it is not given");
+  arguments.plugins();
   arguments.flag("--zero-based", zero_based,
                  "indices of LIBSVM text begin at 0, as scikit-learn writes them");
   arguments.option(
@@ -241,15 +262,22 @@ Value LinearProblem::build(Graph& graph, const data::LabelledRows& rows) const {
                 : loss == "squared" ? 0.5 * sum(square(z - y))
                                     : sum(square(relu(1 - y * z)));
   for (const PenaltySpec& term : penalty)
-    total = total + term.coefficient * (term.name == "l1"   ? sum(abs(w))
-                                        : term.name == "l2" ? sum(square(w))
-                                                            : sum(lariat::build(term.name, {w})));
+    total = total +
+            term.coefficient *
+                (term.name == "l1" ? sum(abs(w))
+                 : term.name == "l2"
+                     ? sum(square(w))
+                     : sum(lariat::build(term.name, {w},
+                                         attributes_from_text(registry().get(term.name), term.attributes))));
   return total;
 }
 
 std::string LinearProblem::title() const {
   std::string text = loss + " loss";
-  for (const PenaltySpec& term : penalty) text += fmt::format(" + {}*{}", term.coefficient, term.name);
+  for (const PenaltySpec& term : penalty) {
+    text += fmt::format(" + {}*{}", term.coefficient, term.name);
+    for (const std::string& attribute : term.attributes) text += ":" + attribute;
+  }
   return text + (bias ? ", with a bias" : "");
 }
 
@@ -260,9 +288,8 @@ double LinearProblem::l1() const {
 }
 
 bool LinearProblem::makes_zeros() const {
-  return std::any_of(penalty.begin(), penalty.end(), [](const PenaltySpec& term) {
-    return term.name != "l2" && term.name != "square_penalty" && term.coefficient != 0;
-  });
+  return std::any_of(penalty.begin(), penalty.end(),
+                     [](const PenaltySpec& term) { return term.makes_zeros() && term.coefficient != 0; });
 }
 
 void SolveProgress::operator()(const convex::Progress& progress) {

@@ -13,13 +13,16 @@
 namespace lariat::cli {
 
 /// One term of --penalty: coefficient·Σ|w| (l1), coefficient·Σw² (l2), or the coefficient times the sum of
-/// what an op that is a penalty gives.
+/// what an op that is a penalty gives, with attributes as text.
 struct PenaltySpec {
   double coefficient = 1;
   std::string name;
+  Strings attributes = {};
+  /// Whether it can make weights exactly zero.
+  bool makes_zeros() const;
 };
 
-/// "1.0*l1 + 0.5*l2". Throws UserError naming what cannot be read.
+/// "1.0*l1 + 0.5*l2", "0.1*ordered_l1:spread=2". Throws UserError naming what cannot be read.
 std::vector<PenaltySpec> parse_penalty(const std::string& text);
 
 /// A line for each step of a method, or one line drawn again on a terminal.
