@@ -97,7 +97,7 @@ int terminal_width() {
 }
 
 ThreadLimit::ThreadLimit(std::optional<int64_t> threads)
-    : threads_(threads_within_limit(threads ? static_cast<int>(*threads) : available_threads())),
+    : threads_(threads_within_limits(threads ? static_cast<int>(*threads) : available_threads())),
       control_(new tbb::global_control(tbb::global_control::max_allowed_parallelism,
                                        static_cast<size_t>(threads_))) {}
 

@@ -7,6 +7,7 @@
 #include "embedded.hpp"
 #include "frontends/cli/arguments.hpp"
 #include "frontends/cli/console.hpp"
+#include "frontends/cli/little_memory.hpp"
 #include "frontends/data/option_table.hpp"
 #include "graph/base/error.hpp"
 #include "graph/base/version.hpp"
@@ -48,8 +49,7 @@ Status run(const Strings& arguments) {
     report(error.what());
     return bad_input;
   } catch (const std::bad_alloc&) {
-    report(
-        "there is not enough memory for this; make the model or its batches smaller, or use fewer threads");
+    report(want_of_memory());
     return bad_input;
   } catch (const JobError& error) {
     report(error.what());
@@ -58,6 +58,11 @@ Status run(const Strings& arguments) {
     report(fmt::format("{}; please report it", error.what()));
     return failed;
   } catch (const std::exception& error) {
+    // As oneTBB says it.
+    if (std::string_view(error.what()).find("pthread_create") != std::string_view::npos) {
+      report("no further thread can be started (ulimit -u, ulimit -v); use --threads 1");
+      return bad_input;
+    }
     report(fmt::format("internal fault: {}; please report it", error.what()));
     return failed;
   }

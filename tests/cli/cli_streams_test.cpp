@@ -138,27 +138,4 @@ TEST_CASE(
   CHECK_FALSE(std::filesystem::exists(folder / "a"));
 }
 
-TEST_CASE("cli: little address space ends a run at once with the limit named, or lets it work") {
-  if (!have_lariat()) return;
-  // Sanitizers need more than any such limit.
-  if (shell("ulimit -v 4000000; lariat --version").status != 0)
-    return skip("the program does not start under a limit on address space");
-  const TemporaryFolder folder;
-  write_file(folder / "rows", "1 1:2 2:3\n-1 1:1 2:1\n1 2:3\n-1 1:2\n");
-  int done = 0, refused = 0;
-  for (const char* kilobytes : {"150000", "170000", "600000", "1000000"}) {
-    const ProgramRun run =
-        shell("ulimit -v " + std::string(kilobytes) + "\ntimeout 20 \"$LARIAT_PROGRAM\" solve --data '" +
-              folder / "rows" + "' --quiet");
-    CAPTURE(kilobytes);
-    CAPTURE(run.err);
-    CHECK((run.status == 0 || run.status == 2));
-    if (run.status == 2)
-      CHECK(run.err.find("the limit on address space (ulimit -v) leaves ") != std::string::npos);
-    ++(run.status == 0 ? done : refused);
-  }
-  CHECK(done > 0);
-  CHECK(refused > 0);
-}
-
 }  // namespace lariat::cli_streams_test

@@ -1,11 +1,13 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <functional>
 
 #include "autodiff/check/op_check.hpp"
 #include "frontends/cli/arguments.hpp"
 #include "frontends/cli/commands/plugin.hpp"
 #include "frontends/cli/console.hpp"
+#include "frontends/cli/little_memory.hpp"
 #include "frontends/cli/outputs.hpp"
 #include "frontends/cli/table.hpp"
 #include "graph/base/error.hpp"
@@ -61,7 +63,7 @@ void send_description(const Plugin& plugin, const Reports& reports) {
   reports.send({{"plugin", plugin.name}, {"version", plugin.version}, {"doc", plugin.doc}, {"ops", ops}});
 }
 
-void send_findings(const OpDef& op, const Reports& reports) {
+void send_findings(const OpDef& op, int threads, const Reports& reports) {
   check_op(
       op,
       [&](const std::string& check) {
@@ -72,7 +74,8 @@ void send_findings(const OpDef& op, const Reports& reports) {
                       {"check", finding.check},
                       {"fault", finding.fault},
                       {"not_run", finding.not_run}});
-      });
+      },
+      threads);
 }
 
 // All that is found out, as it comes in.
@@ -109,8 +112,10 @@ Outcome run_checks(const PluginCheckOptions& options) {
         [&](const Reports& reports) {
           const Plugin& plugin = load_plugin(options.file);
           send_description(plugin, reports);
+          // As many threads again run calls at one time.
+          const ThreadLimit limit(std::max(1, threads_within_limits(8) / 2));
           for (const OpDef* op : plugin.ops)
-            if (chosen(op->name)) send_findings(*op, reports);
+            if (chosen(op->name)) send_findings(*op, limit.threads(), reports);
         },
         seconds, receive);
   };
