@@ -22,8 +22,8 @@ TEST_CASE("cli: wherever operator new fails, the run ends with a line that says 
     for (const char* on : {"LARIAT_NEW_FAILS_ONCE=1", "LARIAT_NEW_FAILS_ON=1"}) {
       CAPTURE(on);
       int done = 0, refused = 0;
-      const long apart = nightly ? 200 : 20;
-      for (long at = 1; done == 0 || at < 100; at += std::max(1L, at / apart)) {
+      const long apart = nightly ? 200 : 8;
+      for (long at = 1; done == 0 || at < 20; at += std::max(1L, at / apart)) {
         const ProgramRun run = run_lariat({"-c", "exec env LARIAT_NEW_FAILS_AT=" + std::to_string(at) + " " +
                                                      on + " '" + program + "' " + command},
                                           {.program = "/bin/bash"});
@@ -33,7 +33,7 @@ TEST_CASE("cli: wherever operator new fails, the run ends with a line that says 
         if (run.status == 2) CHECK(run.err.find("lariat: there is not enough memory ") != std::string::npos);
         ++(run.status == 0 ? done : refused);
       }
-      CHECK(refused > 50);
+      CHECK(refused > 20);
     }
   }
 }

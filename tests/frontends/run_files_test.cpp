@@ -1,6 +1,7 @@
 // The model files and checkpoints that runs leave, and what is left where a run fails.
 #include <fmt/format.h>
 
+#include <cstdlib>
 #include <filesystem>
 #include <limits>
 
@@ -131,7 +132,9 @@ TEST_CASE("run: model files that do not hold together are refused") {
         quoted + " has no recipe: Sequential::save wrote it; give data in code, or train it by a recipe");
 }
 
+// A bit of every byte, or every one where LARIAT_NIGHTLY is set.
 TEST_CASE("run: a bit that flips anywhere in a model or a checkpoint is found") {
+  const bool nightly = std::getenv("LARIAT_NIGHTLY") != nullptr;
   const TemporaryFolder folder;
   const std::string data = write_digits(folder, 6), out = folder / "m.safetensors";
   Recipe recipe = recipe_of(speech_recipe);
@@ -142,7 +145,7 @@ TEST_CASE("run: a bit that flips anywhere in a model or a checkpoint is found") 
     const Store saved = Store::load(file);
     const std::string whole = testing::read_file(file), damaged = file + ".damaged";
     load(file);
-    for (size_t bit = 0; bit < 8 * whole.size(); ++bit) {
+    for (size_t bit = 0; bit < 8 * whole.size(); bit += nightly || bit % 8 == 7 ? 1 : 9) {
       std::string bytes = whole;
       bytes[bit / 8] = static_cast<char>(bytes[bit / 8] ^ (1 << bit % 8));
       testing::write_file(damaged, bytes);
@@ -161,7 +164,7 @@ TEST_CASE("run: a bit that flips anywhere in a model or a checkpoint is found") 
   MESSAGE(found << " flips found, " << irrelevant << " that change nothing");
   CHECK(missed == 0);
   CHECK(irrelevant == 0);
-  CHECK(found > 60000);
+  CHECK(found > 7500);
 }
 
 TEST_CASE("run: checkpoints within epochs, of which the last stay, go on to the same bits") {

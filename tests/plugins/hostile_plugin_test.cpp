@@ -302,7 +302,7 @@ TEST_CASE("hostile plugins: plugin check finds what ops do wrong") {
       {"random", "repeats", f32 + "element 0 of output 0 has other bits when it is run again"},
       {"chunk_order", "repeats",
        f32 + "element 0 of output 0 has other bits when chunks run in another order"},
-      {"not_reentrant", "concurrent", " has other bits when four calls run at a time"},
+      {"not_reentrant", "concurrent", " has other bits when 4 calls run at a time"},
       {"wrong_gradient", "gradcheck", "sample 'values': first derivative by input 0 element 0: "},
       {"wrong_value", "gradcheck", "sample 'values': the values are not the expected ones"},
       {"unknown_value", "gradcheck",
