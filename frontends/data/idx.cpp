@@ -5,9 +5,11 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <memory>
+#include <string_view>
+#include <system_error>
 
 #include "graph/base/error.hpp"
+#include "graph/io/input_file.hpp"
 
 namespace lariat::data {
 
@@ -15,41 +17,87 @@ namespace {
 
 constexpr size_t most_elements = size_t{1} << 40;
 
-// The file's bytes, unpacked; gzopen passes plain files through. At most `limit` bytes are read.
-std::vector<uint8_t> read_bytes(const std::string& file, gzFile stream, size_t limit) {
-  std::vector<uint8_t> bytes;
-  constexpr size_t block = size_t{1} << 20;
-  // Grows with the data rather than with what a header promises.
-  while (bytes.size() < limit) {
-    const size_t before = bytes.size(), wanted = std::min(block, limit - before);
-    bytes.resize(before + wanted);
-    const int count = gzread(stream, bytes.data() + before, static_cast<unsigned>(wanted));
-    int status = Z_OK;
-    std::string reason = gzerror(stream, &status);
-    if (count < 0 || (status != Z_OK && status != Z_STREAM_END)) {
-      reason = reason.substr(reason.rfind(": ") + 2);  // zlib puts the file's name in front
-      if (status == Z_ERRNO) reason = "it cannot be read";
-      if (status == Z_BUF_ERROR) reason = "it ends too early";
-      throw UserError(fmt::format("{}: damaged: {}; copy it again", file, reason));
+// A file's bytes, unpacked where gzip packed them.
+class Unpacked {
+ public:
+  explicit Unpacked(const std::string& file) : file_(file) {
+    try {
+      bytes_ = InputFile(file).rest();
+    } catch (const std::system_error& error) {
+      throw UserError(fmt::format("{}: {}", file, reason_of(error)));
     }
-    bytes.resize(before + static_cast<size_t>(count));
-    if (static_cast<size_t>(count) < wanted) break;
+    packed_ = bytes_.starts_with("\x1f\x8b");
+    if (!packed_) return;
+    require(inflateInit2(&stream_, 15 + 16) == Z_OK, "zlib can unpack");  // 16: gzip's format
+    stream_.next_in = reinterpret_cast<unsigned char*>(bytes_.data());
   }
-  return bytes;
-}
+  Unpacked(const Unpacked&) = delete;
+  Unpacked& operator=(const Unpacked&) = delete;
+  ~Unpacked() {
+    if (packed_) inflateEnd(&stream_);
+  }
+
+  // As many of the next bytes as there are, at most `limit`. Takes the room that they need rather than what a
+  // header promises.
+  std::vector<uint8_t> read(size_t limit) {
+    std::vector<uint8_t> result;
+    while (result.size() < limit && !at_end()) {
+      constexpr size_t block = size_t{1} << 20;
+      const size_t before = result.size(), wanted = std::min(block, limit - before);
+      result.resize(before + wanted);
+      result.resize(
+          before + (packed_ ? unpack(result.data() + before, wanted) : copy(result.data() + before, wanted)));
+    }
+    return result;
+  }
+
+ private:
+  bool at_end() const { return packed_ ? ended_ : at_ == bytes_.size(); }
+
+  size_t copy(uint8_t* to, size_t wanted) {
+    const size_t count = bytes_.copy(reinterpret_cast<char*>(to), wanted, at_);
+    at_ += count;
+    return count;
+  }
+
+  size_t unpack(uint8_t* to, size_t wanted) {
+    stream_.next_out = to;
+    stream_.avail_out = static_cast<unsigned>(wanted);
+    while (stream_.avail_out > 0 && !ended_) {
+      const auto* const end = reinterpret_cast<const unsigned char*>(bytes_.data() + bytes_.size());
+      const auto left = static_cast<size_t>(end - stream_.next_in);
+      stream_.avail_in = static_cast<unsigned>(std::min(left, size_t{1} << 30));
+      const int status = inflate(&stream_, Z_NO_FLUSH);
+      if (status == Z_STREAM_END) {
+        // Files that are packed one by one may follow each other; what else follows is not gzip's.
+        const std::string_view rest(reinterpret_cast<const char*>(stream_.next_in),
+                                    static_cast<size_t>(end - stream_.next_in));
+        ended_ = !rest.starts_with("\x1f\x8b");
+        inflateReset(&stream_);
+      } else if (status != Z_OK) {
+        throw UserError(fmt::format("{}: damaged: {}; copy it again", file_,
+                                    status == Z_BUF_ERROR    ? "it ends too early"
+                                    : stream_.msg == nullptr ? "it cannot be unpacked"
+                                                             : stream_.msg));
+      }
+    }
+    return wanted - stream_.avail_out;
+  }
+
+  const std::string& file_;
+  std::string bytes_;
+  size_t at_ = 0;  // of a plain file
+  bool packed_ = false, ended_ = false;
+  z_stream stream_ = {};
+};
 
 }  // namespace
 
 IdxArray read_idx(const std::string& file) {
-  std::error_code none;
-  if (!std::filesystem::is_regular_file(file, none)) {
-    throw UserError(fmt::format("{}: there is no such file; check the path", file));
-  }
-  const std::unique_ptr<gzFile_s, int (*)(gzFile)> stream(gzopen(file.c_str(), "rb"), gzclose);
-  if (!stream) throw UserError(fmt::format("{}: cannot be opened; check its permissions", file));
+  Unpacked bytes(file);
   // Two zero bytes, the element type, the number of dimensions, then each extent as a big-endian 32-bit
   // integer.
-  const std::vector<uint8_t> magic = read_bytes(file, stream.get(), 4);
+  const std::vector<uint8_t> magic = bytes.read(4);
   if (magic.size() < 4 || magic[0] != 0 || magic[1] != 0 || magic[3] == 0) {
     throw UserError(
         fmt::format("{}: is no IDX file: it does not start with two zero bytes, a type and a rank", file));
@@ -59,7 +107,7 @@ IdxArray read_idx(const std::string& file) {
                                 file, magic[2]));
   }
   IdxArray array;
-  const std::vector<uint8_t> header = read_bytes(file, stream.get(), size_t{4} * magic[3]);
+  const std::vector<uint8_t> header = bytes.read(size_t{4} * magic[3]);
   size_t expected = 1;
   for (size_t i = 0; i + 4 <= header.size(); i += 4) {
     const uint32_t extent = uint32_t{header[i]} << 24 | uint32_t{header[i + 1]} << 16 |
@@ -74,7 +122,7 @@ IdxArray read_idx(const std::string& file) {
   if (array.extents.size() < magic[3]) {
     throw UserError(fmt::format("{}: damaged: it ends within its header; copy it again", file));
   }
-  array.bytes = read_bytes(file, stream.get(), expected + 1);
+  array.bytes = bytes.read(expected + 1);
   if (array.bytes.size() != expected) {
     throw UserError(
         fmt::format("{}: damaged: its header promises {} bytes and {} follow; copy it again", file, expected,

@@ -8,6 +8,7 @@
 #include "frontends/recipe/saved_model.hpp"
 #include "graph/base/error.hpp"
 #include "graph/io/atomic_file.hpp"
+#include "graph/io/input_file.hpp"
 
 namespace lariat {
 
@@ -55,8 +56,11 @@ void keep_earlier(const std::string& file, int64_t keep) {
     fs::rename(earlier(number - 1), earlier(number), none);
   fs::remove(earlier(1), none);
   fs::create_hard_link(file, earlier(1), none);
+  if (!none) return;
   // Some file systems have no such links.
-  if (none) fs::copy_file(file, earlier(1), none);
+  AtomicFile copy(earlier(1));
+  copy.write(InputFile(file).rest());
+  copy.commit();
 }
 
 Recipe adjusted(Recipe recipe, const RunOptions& options) {

@@ -3,13 +3,16 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <filesystem>
-#include <fstream>
 #include <optional>
 #include <set>
+#include <sstream>
+#include <system_error>
 
 #include "graph/base/error.hpp"
 #include "graph/base/random.hpp"
+#include "graph/io/input_file.hpp"
 
 namespace lariat::speech {
 
@@ -43,8 +46,14 @@ std::vector<std::string> labels_in(const std::string& folder, const std::vector<
 }
 
 std::optional<std::set<std::string, std::less<>>> read_list(const fs::path& file) {
-  std::ifstream stream(file);
-  if (!stream) return std::nullopt;
+  std::istringstream stream;
+  try {
+    stream.str(InputFile(file.string()).rest());
+  } catch (const std::system_error& error) {
+    // A list that is there and cannot be read must not become another split.
+    if (error.code().value() == ENOENT) return std::nullopt;
+    throw UserError(fmt::format("{}: {}", file.string(), reason_of(error, "list")));
+  }
   std::set<std::string, std::less<>> names;
   for (std::string line; std::getline(stream, line);) {
     while (!line.empty() && (line.back() == '\r' || line.back() == ' ')) line.pop_back();

@@ -19,8 +19,8 @@ struct LabelledFoldersOptions {
 /// those that start with '_' or '.'. The lists testing_list.txt and validation_list.txt (lines
 /// "label/file.wav", as in Speech Commands) decide the split where there are any. Otherwise a hash of the
 /// file name does, up to "_nohash_", so that a speaker stays in one split and added files move no other.
-/// Throws UserError for a folder that is missing or has no labelled clips, a label that is not there, and a
-/// split without clips.
+/// Throws UserError for a folder that is missing or has no labelled clips, a label that is not there, a list
+/// that cannot be read, and a split without clips.
 ClipList list_labelled_folders(const std::string& folder, data::Split split,
                                const LabelledFoldersOptions& options = {});
 

@@ -322,6 +322,9 @@ TEST_CASE("labelled folders: bad folders and options") {
   CHECK(message(folder.text()) ==
         "'" + folder.text() +
             "' has no clips for the train split; check testing_list.txt and validation_list.txt");
+  // A list that cannot be read is no missing one, which would make another split.
+  fs::create_directories(folder.path() / "validation_list.txt");
+  CHECK(message(folder.text()) == folder / "validation_list.txt" + ": is a folder; name a file");
   options.testing_percentage = 101;
   CHECK(message(folder.text(), options) == "data.testing = 101: must be a number from 0 to 100");
   options.testing_percentage = 60;

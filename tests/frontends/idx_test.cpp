@@ -127,6 +127,10 @@ TEST_CASE("idx: a gzip file that is cut or altered is damaged") {
   altered[altered.size() - 6] ^= 1;  // in the checksum
   write_file(file, altered);
   CHECK(message(file) == file + ": damaged: incorrect data check; copy it again");
+  write_file(file, bytes + bytes);
+  CHECK(message(file) == file + ": damaged: its header promises 5000 bytes and more follow; copy it again");
+  write_file(file, bytes + "what a tape was filled up with");
+  CHECK(read_idx(file).bytes.size() == 5000);
 }
 
 TEST_CASE("idx: a folder that does not hold MNIST") {
