@@ -3,6 +3,7 @@
 #include "tests/support/testing.hpp"
 
 #include <cstdio>
+#include <cstdlib>
 
 namespace {
 
@@ -36,6 +37,8 @@ REGISTER_LISTENER("counter", 1, Counter);
 }  // namespace
 
 namespace lariat::testing {
+
+bool is_nightly() { return std::getenv("LARIAT_NIGHTLY") != nullptr; }
 
 void skip(const char* reason) {
   skipped_current = true;

@@ -277,8 +277,7 @@ void check_term(uint64_t seed, Counts& counts) {
 }  // namespace
 
 TEST_CASE("no term of parameters alone with a kink goes unsaid") {
-  const char* nightly = std::getenv("LARIAT_NIGHTLY");
-  const int cases = nightly && std::string(nightly) == "1" ? 100'000 : 1'000;
+  const int cases = testing::is_nightly() ? 100'000 : 1'000;
   Counts counts;
   for (int seed = 0; seed < cases; ++seed) check_term(static_cast<uint64_t>(seed), counts);
   // Each kind of answer is there.

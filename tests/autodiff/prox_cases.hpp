@@ -1,21 +1,18 @@
 #pragma once
 
-#include <cstdlib>
 #include <functional>
 #include <string>
 
 #include "tests/ops/kernel_runner.hpp"
+#include "tests/support/testing.hpp"
 
 namespace lariat::testing {
 
 // Random problems argmin_w weight·φ(w) + Σ (w − v)²/(2 step) for the proximal operators, of all sizes and
 // scales.
 
-/// How many of a kind: ten thousand, or a million where LARIAT_NIGHTLY is 1.
-inline int64_t random_cases() {
-  const char* nightly = std::getenv("LARIAT_NIGHTLY");
-  return nightly && std::string(nightly) == "1" ? 1'000'000 : 10'000;
-}
+/// How many of a kind: ten thousand, or a million by night.
+inline int64_t random_cases() { return testing::is_nightly() ? 1'000'000 : 10'000; }
 
 /// The optimality residual, relative to the problem's size, that an answer may leave.
 template <class T>

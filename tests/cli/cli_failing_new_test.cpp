@@ -1,6 +1,5 @@
 // The program where a call of operator new fails (tests/cli/failing_new.cpp).
 #include <algorithm>
-#include <cstdlib>
 
 #include "tests/support/files.hpp"
 #include "tests/support/program.hpp"
@@ -15,14 +14,13 @@ TEST_CASE("cli: wherever operator new fails, the run ends with a line that says 
   const std::string program = LARIAT_BUILD_ROOT "/tests/lariat_failing_new";
   const TemporaryFolder folder;
   write_file(folder / "rows", "1 1:2 2:3\n-1 1:1 2:1\n1 2:3\n-1 1:2\n");
-  const bool nightly = std::getenv("LARIAT_NIGHTLY") != nullptr;
   for (const std::string& command :
        {"solve --quiet --data '" + folder / "rows" + "'", std::string("gradcheck matmul")}) {
     CAPTURE(command);
     for (const char* on : {"LARIAT_NEW_FAILS_ONCE=1", "LARIAT_NEW_FAILS_ON=1"}) {
       CAPTURE(on);
       int done = 0, refused = 0;
-      const long apart = nightly ? 200 : 8;
+      const long apart = is_nightly() ? 200 : 8;
       for (long at = 1; done == 0 || at < 20; at += std::max(1L, at / apart)) {
         const ProgramRun run = run_lariat({"-c", "exec env LARIAT_NEW_FAILS_AT=" + std::to_string(at) + " " +
                                                      on + " '" + program + "' " + command},

@@ -2,7 +2,6 @@
 #include <unistd.h>
 
 #include <chrono>
-#include <cstdlib>
 
 #include "tests/support/files.hpp"
 #include "tests/support/program.hpp"
@@ -15,8 +14,6 @@ namespace {
 using namespace testing;
 
 ProgramRun shell(const std::string& script) { return run_lariat({"-c", script}, {.program = "/bin/bash"}); }
-
-bool is_nightly() { return std::getenv("LARIAT_NIGHTLY") != nullptr; }
 
 // Data, and commands that multiply, factorise, check and train with them.
 struct Commands {

@@ -1,7 +1,6 @@
 // The model files and checkpoints that runs leave, and what is left where a run fails.
 #include <fmt/format.h>
 
-#include <cstdlib>
 #include <filesystem>
 #include <limits>
 
@@ -132,9 +131,9 @@ TEST_CASE("run: model files that do not hold together are refused") {
         quoted + " has no recipe: Sequential::save wrote it; give data in code, or train it by a recipe");
 }
 
-// A bit of every byte, or every one where LARIAT_NIGHTLY is set.
+// A bit of every byte, or every one by night.
 TEST_CASE("run: a bit that flips anywhere in a model or a checkpoint is found") {
-  const bool nightly = std::getenv("LARIAT_NIGHTLY") != nullptr;
+  const bool nightly = lariat::testing::is_nightly();
   const TemporaryFolder folder;
   const std::string data = write_digits(folder, 6), out = folder / "m.safetensors";
   Recipe recipe = recipe_of(speech_recipe);

@@ -62,7 +62,26 @@ const char* const words[] = {"-1",       "0",        "1",   "2147483648", "18446
                              "(",        ")",        "0.5", "-",          "\x1b[",
                              " ",        "e"};
 
-std::string changed(std::string input, const std::vector<std::string>& seeds, Random& random) {
+// The smallest input with a fault that taking parts away leads to.
+std::string reduced(const FuzzTarget& target, std::string input) {
+  for (size_t part = input.size() / 2; part > 0; part /= 2)
+    for (size_t at = 0; at + part <= input.size();) {
+      std::string shorter = input;
+      shorter.erase(at, part);
+      if (fault_of(target, shorter).empty()) {
+        at += part;
+      } else {
+        input = shorter;
+      }
+    }
+  return input;
+}
+
+}  // namespace
+
+std::string changed(const std::vector<std::string>& seeds, uint64_t seed, uint64_t number) {
+  Random random(seed, number);
+  std::string input = seeds[random.below(seeds.size())];
   for (uint32_t count = 1 + random.below(6); count > 0; --count) {
     const size_t at = random.below(input.size() + 1), size = 1 + random.below(1 + random.below(64));
     const bool inside = at < input.size();
@@ -104,23 +123,6 @@ std::string changed(std::string input, const std::vector<std::string>& seeds, Ra
   return input;
 }
 
-// The smallest input with a fault that taking parts away leads to.
-std::string reduced(const FuzzTarget& target, std::string input) {
-  for (size_t part = input.size() / 2; part > 0; part /= 2)
-    for (size_t at = 0; at + part <= input.size();) {
-      std::string shorter = input;
-      shorter.erase(at, part);
-      if (fault_of(target, shorter).empty()) {
-        at += part;
-      } else {
-        input = shorter;
-      }
-    }
-  return input;
-}
-
-}  // namespace
-
 std::string file_with(const std::string& input) {
   static const int descriptor = memfd_create("input", MFD_CLOEXEC);
   require(descriptor >= 0 && ftruncate(descriptor, 0) == 0 && lseek(descriptor, 0, SEEK_SET) == 0 &&
@@ -156,8 +158,7 @@ std::string fuzz(const FuzzTarget& target, int64_t cases, uint64_t seed) {
   for (size_t i = 0; i < signals.size(); ++i) before[i] = signal(signals[i], on_signal);
   std::string result;
   for (int64_t number = 0; number < cases && result.empty(); ++number) {
-    Random random(seed, static_cast<uint64_t>(number));
-    const std::string input = changed(seeds[random.below(seeds.size())], seeds, random);
+    const std::string input = changed(seeds, seed, static_cast<uint64_t>(number));
     present = &input;
     alarm(most_seconds);
     if (!fault_of(target, input).empty()) {

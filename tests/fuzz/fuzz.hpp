@@ -19,6 +19,10 @@ struct FuzzTarget {
 /// All of them, in targets.cpp.
 const std::vector<FuzzTarget>& fuzz_targets();
 
+/// An input that is made of `seeds` by some changes: bits, bytes, pieces of them and of each other, words
+/// that readers trip over. The same for the same `seed` and `number`.
+std::string changed(const std::vector<std::string>& seeds, uint64_t seed, uint64_t number);
+
 /// Why `input` is wrongly treated, or "".
 std::string fault_of(const FuzzTarget& target, const std::string& input);
 

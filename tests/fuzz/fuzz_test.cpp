@@ -1,7 +1,6 @@
 // Every reader of foreign bytes, with inputs made of good ones: some seconds each, a million cases by night.
 #include "tests/fuzz/fuzz.hpp"
 
-#include <cstdlib>
 #include <map>
 #include <stdexcept>
 
@@ -13,14 +12,13 @@ namespace lariat::fuzz_test {
 using namespace lariat::testing;
 
 TEST_CASE("fuzz: every reader takes or refuses what it gets") {
-  const bool nightly = std::getenv("LARIAT_NIGHTLY") != nullptr;
   // What trains or writes a file for each input is slower.
   const std::map<std::string, int64_t> slow{
       {"model", 2000}, {"checkpoint", 2000}, {"audio", 4000}, {"recipe", 4000}};
   for (const FuzzTarget& target : fuzz_targets()) {
     const auto found = slow.find(target.name);
     const std::string fault = fuzz(target,
-                                   nightly               ? 1000000
+                                   is_nightly()          ? 1000000
                                    : found == slow.end() ? 20000
                                                          : found->second,
                                    1);

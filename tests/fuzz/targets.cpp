@@ -12,6 +12,7 @@
 #include "graph/ir/parse.hpp"
 #include "graph/ir/print.hpp"
 #include "ops/ops.hpp"
+#include "ops/plugin/object_file.hpp"
 #include "tests/fuzz/fuzz.hpp"
 #include "tests/support/files.hpp"
 #include "tests/support/toy_runs.hpp"
@@ -100,6 +101,11 @@ const std::vector<FuzzTarget>& fuzz_targets() {
        [] { return Seeds{std::string("\0\0\x08\x02\0\0\0\2\0\0\0\3abcdef", 18)}; }},
       {"audio", [](const std::string& input) { speech::decode_audio(input, "a.wav"); },
        [] { return Seeds{wave()}; }},
+      {"plugin", [](const std::string& input) { plugin::cut_off(file_with(input)); },
+       [] {
+         const std::string whole = read_file(LARIAT_BUILD_ROOT "/tests/hostile.so");
+         return Seeds{whole.substr(0, 600), whole.substr(0, 5000)};
+       }},
   };
   return targets;
 }

@@ -40,6 +40,10 @@ void read_available(int descriptor, std::string& text) {
     // Without a handler the signal would end the child; a full disk only fails the call.
     signal(SIGXFSZ, SIG_IGN);
   }
+  for (const int number : {SIGINT, SIGTERM, SIGHUP}) signal(number, SIG_DFL);
+  sigset_t none;
+  sigemptyset(&none);
+  sigprocmask(SIG_SETMASK, &none, nullptr);
   const int in = open("/dev/null", O_RDONLY);
   dup2(in, STDIN_FILENO);
   dup2(out, STDOUT_FILENO);
@@ -85,21 +89,30 @@ ProgramRun run_lariat(const std::vector<std::string>& arguments, const ProgramOp
   } else {
     REQUIRE(pipe2(err, O_CLOEXEC) == 0);
   }
+  // A signal for the child must not meet the handlers of this process.
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
   const pid_t child = fork();
-  REQUIRE(child >= 0);
   if (child == 0) become(argv.data(), envp.data(), out[1], err[1], options.largest_file);
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  REQUIRE(child >= 0);
   close(out[1]);
   close(err[1]);
   fcntl(out[0], F_SETFL, O_NONBLOCK);
   fcntl(err[0], F_SETFL, O_NONBLOCK);
 
   ProgramRun run;
-  bool interrupted = false;
+  bool interrupted = false, signalled = options.signal == 0;
   int status = 0;
   const auto start = std::chrono::steady_clock::now();
   while (waitpid(child, &status, WNOHANG) == 0) {
     pollfd ready[2] = {{out[0], POLLIN, 0}, {err[0], POLLIN, 0}};
-    poll(ready, 2, 20);
+    poll(ready, 2, signalled ? 20 : 0);
+    if (!signalled && std::chrono::steady_clock::now() - start >= options.signal_after) {
+      signalled = true;
+      kill(child, options.signal);
+    }
     // A pipe whose writers are gone is always ready.
     if (((ready[0].revents | ready[1].revents) & POLLIN) == 0)
       std::this_thread::sleep_for(std::chrono::milliseconds(1));

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -22,6 +23,9 @@ struct ProgramOptions {
   uint64_t largest_file = 0;
   /// Sends SIGINT once standard error holds this text.
   std::string interrupt_after = {};
+  /// Sends `signal` so long after the start, where it is not 0.
+  int signal = 0;
+  std::chrono::microseconds signal_after = {};
   /// Gives the child a terminal of that width for its standard error; 0: a file.
   int terminal_columns = 0;
 };

@@ -9,6 +9,9 @@
 
 namespace lariat::testing {
 
+/// Whether ./run nightly runs the tests, which then try a hundred times as much.
+bool is_nightly();
+
 /// Marks the running test case as skipped and says why; return from the test after it.
 void skip(const char* reason);
 
