@@ -1,10 +1,33 @@
 #pragma once
 
 #include <algorithm>
+#include <cstddef>
+#include <span>
 
 #include "graph/ir/op_def.hpp"
 
 namespace lariat {
+
+/// Arrays in a piece of scratch, one behind the other.
+class ScratchArrays {
+ public:
+  explicit ScratchArrays(std::byte* memory) : next_(memory) {}
+  /// What an array takes of it.
+  template <class Element>
+  static constexpr int64_t bytes(int64_t count) {
+    return (count * static_cast<int64_t>(sizeof(Element)) + alignment - 1) / alignment * alignment;
+  }
+  template <class Element>
+  std::span<Element> take(int64_t count) {
+    auto* taken = reinterpret_cast<Element*>(next_);
+    next_ += bytes<Element>(count);
+    return {taken, static_cast<size_t>(count)};
+  }
+
+ private:
+  static constexpr int64_t alignment = alignof(std::max_align_t);
+  std::byte* next_;
+};
 
 /// Scratch for pieces of work that need some bytes each, one after the other: every thread has its own where
 /// they are few, and where they are many a few lanes have, whatever the number of threads.

@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "ops/kernels/groups.hpp"
+#include "ops/kernels/piece_scratch.hpp"
 
 namespace lariat {
 
@@ -57,14 +58,19 @@ class ElementKinks {
  public:
   using Kink = ElementKink<A>;
 
-  /// Of a group of `size` elements, for a kernel with that many inputs.
-  ElementKinks(int64_t size, size_t inputs)
-      : low(size),
-        high(size),
-        kinks_(static_cast<int64_t>(inputs - first_kink_input - 2) / 3),
-        list_(size * kinks_) {}
+  /// How many kinks each element has, for a kernel with that many inputs.
+  static int64_t count(size_t inputs) { return static_cast<int64_t>(inputs - first_kink_input - 2) / 3; }
+  static int64_t bytes(int64_t size, size_t inputs) {
+    return 2 * ScratchArrays::bytes<A>(size) + ScratchArrays::bytes<Kink>(size * count(inputs));
+  }
+  /// Of a group of `size` elements, in bytes() of scratch.
+  ElementKinks(int64_t size, size_t inputs, ScratchArrays& scratch)
+      : low(scratch.take<A>(size)),
+        high(scratch.take<A>(size)),
+        kinks_(count(inputs)),
+        list_(scratch.take<Kink>(size * kinks_)) {}
 
-  std::vector<A> low, high;
+  std::span<A> low, high;
 
   /// Takes them from a kernel's inputs.
   template <class T>
@@ -123,7 +129,7 @@ class ElementKinks {
  private:
   int64_t kinks_;
   bool undefined_ = false;
-  std::vector<Kink> list_;
+  std::span<Kink> list_;
 };
 
 }  // namespace lariat

@@ -19,13 +19,21 @@ constexpr double infinity = std::numeric_limits<double>::infinity();
 // Its derivative by r is λ(1 − ‖w(r)‖²/r²)/2, so that r is the root of ‖w(r)‖/r = 1, which falls in r.
 class Group {
  public:
-  Group(int64_t size, size_t inputs) : v(size), step(size), kinks(size, inputs), w_(size) {}
+  static int64_t bytes(int64_t size, size_t inputs) {
+    return 3 * ScratchArrays::bytes<double>(size) + ElementKinks<double>::bytes(size, inputs);
+  }
+  /// In bytes() of scratch.
+  Group(int64_t size, size_t inputs, ScratchArrays scratch)
+      : v(scratch.take<double>(size)),
+        step(scratch.take<double>(size)),
+        kinks(size, inputs, scratch),
+        w_(scratch.take<double>(size)) {}
 
-  std::vector<double> v, step;
+  const std::span<double> v, step;
   ElementKinks<double> kinks;
 
   /// The minimiser for the weight λ.
-  const std::vector<double>& solve(double weight) {
+  std::span<const double> solve(double weight) {
     const int64_t size = static_cast<int64_t>(v.size());
     bool undefined = kinks.undefined() || std::isnan(weight);
     for (int64_t i = 0; i < size; ++i) undefined |= !std::isfinite(v[i]) || std::isnan(step[i]);
@@ -92,24 +100,33 @@ class Group {
   }
 
   static constexpr int most_steps = 200;
-  std::vector<double> w_;
+  const std::span<double> w_;
 };
+
+// The groups of v, and their scratch.
+struct Groups {
+  explicit Groups(const KernelContext& k)
+      : elements(k.inputs[0].extents, axes_attribute(k.inputs[0], k.inputs[0], k.attributes)),
+        scratch(elements.count(), Group::bytes(elements.size(), k.inputs.size())) {}
+  GroupedElements elements;
+  PieceScratch scratch;
+};
+
+Workspace workspace(const KernelContext& k) { return Groups(k).scratch.workspace(); }
 
 template <class T>
 void forward(const KernelContext& k) {
-  const TensorView& v = k.inputs[0];
-  if (v.count() == 0) return;
-  const GroupedElements groups(v.extents, axes_attribute(v, v, k.attributes));
+  if (k.inputs[0].count() == 0) return;
+  const Groups all(k);
+  const GroupedElements& groups = all.elements;
   const bool one_step = k.inputs[1].rank() == 0, one_weight = k.inputs[2].rank() == 0;
-  k.parallel.run(groups.count(), rows_per_task(40 * groups.size()), [&](int64_t begin, int64_t end) {
-    Group group(groups.size(), k.inputs.size());
-    for (int64_t i = begin; i < end; ++i) {
-      groups.gather(i, k.in<T>(0), false, group.v.data());
-      groups.gather(i, k.in<T>(1), one_step, group.step.data());
-      group.kinks.gather<T>(k, groups, i);
-      const std::vector<double>& w = group.solve(static_cast<double>(k.in<T>(2)[one_weight ? 0 : i]));
-      groups.scatter(i, k.out<T>(0), [&](int64_t j) { return w[j]; });
-    }
+  all.scratch.run(k, rows_per_task(40 * groups.size()), [&](int64_t i, std::byte* scratch) {
+    Group group(groups.size(), k.inputs.size(), ScratchArrays(scratch));
+    groups.gather(i, k.in<T>(0), false, group.v.data());
+    groups.gather(i, k.in<T>(1), one_step, group.step.data());
+    group.kinks.gather<T>(k, groups, i);
+    const std::span<const double> w = group.solve(static_cast<double>(k.in<T>(2)[one_weight ? 0 : i]));
+    groups.scatter(i, k.out<T>(0), [&](int64_t j) { return w[j]; });
   });
 }
 
@@ -134,6 +151,7 @@ OpDef records::group_kink_prox() {
             .attributes = {group_axes_attribute()}};
   def.infer = infer;
   def.kernel = {forward<float>, forward<double>, nullptr};
+  def.workspace = workspace;
   def.cost = streaming_cost<400>;
   const SampleInput none_below{{}, {-INFINITY}}, none_above{{}, {INFINITY}};
   // |w| + ‖w − 1‖ about 0.5, as x = w − 1: the slopes of both terms are 0 between their kinks.
@@ -167,14 +185,16 @@ OpDef records::group_kink_prox() {
         {{}, {-0.2}},
         {{3, 4}, {}, 0, 1}},
        {{"axes", std::vector<int64_t>{1}}}}};
+  const TensorType number{f32, {}};
   def.rejects.push_back(
-      {std::vector<TensorType>(9, {f32, {}}),
+      {std::vector<TensorType>(9, number),
        {},
        "takes v, the step, the weight, two bounds, and three inputs for each kink; got 9 inputs"});
+  std::vector<TensorType> types(8, number);
+  types[0].shape = {2};
+  types[3].shape = {3};
   def.rejects.push_back(
-      {{{f32, {2}}, {f32, {}}, {f32, {}}, {f32, {3}}, {f32, {}}, {f32, {}}, {f32, {}}, {f32, {}}},
-       {},
-       "input 3 is [3]; bounds and kinks must be scalars or have v's shape [2]"});
+      {types, {}, "input 3 is [3]; bounds and kinks must be scalars or have v's shape [2]"});
   return def;
 }
 

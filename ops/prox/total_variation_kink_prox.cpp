@@ -1,7 +1,10 @@
 #include <cmath>
 #include <limits>
 #include <map>
+#include <memory_resource>
+#include <utility>
 
+#include "graph/base/error.hpp"
 #include "ops/kernels/simd.hpp"
 #include "ops/ops.hpp"
 #include "ops/prox/element_kinks.hpp"
@@ -12,6 +15,37 @@ namespace lariat {
 
 namespace total_variation_kink_prox_detail {
 
+// Memory for the nodes of a map, in scratch; what is given back is taken again.
+class NodeMemory final : public std::pmr::memory_resource {
+ public:
+  // A node has three links and a colour beside its value.
+  template <class Value>
+  static constexpr int64_t bytes(int64_t count) {
+    struct Node {
+      void* links[4];
+      Value value;
+    };
+    return ScratchArrays::bytes<Node>(1) * count;
+  }
+  NodeMemory(std::byte* memory, int64_t bytes) : next_(memory), end_(memory + bytes) {}
+
+ private:
+  void* do_allocate(size_t bytes, size_t) override {
+    if (free_) return std::exchange(free_, *static_cast<void**>(free_));
+    std::byte* const taken = next_;
+    next_ += ScratchArrays::bytes<std::byte>(static_cast<int64_t>(bytes));
+    require(next_ <= end_, "a line has more knots than its scratch has room for");
+    return taken;
+  }
+  void do_deallocate(void* node, size_t, size_t) override {
+    *static_cast<void**>(node) = std::exchange(free_, node);
+  }
+  bool do_is_equal(const std::pmr::memory_resource& other) const noexcept override { return this == &other; }
+
+  std::byte *next_, *end_;
+  void* free_ = nullptr;
+};
+
 // argmin_w Σ λᵢ|wᵢ₊₁ − wᵢ| + Σ dᵢ(wᵢ − vᵢ)²/2 + φᵢ(wᵢ) for piecewise linear convex φᵢ, by the dynamic
 // programme of Johnson (2013), which asks of the functions of single elements only that they are convex:
 //   fₖ' (b) = dₖ(b − vₖ) + φₖ'(b) + clip(fₖ₋₁'(b), −λₖ₋₁, λₖ₋₁),
@@ -21,10 +55,22 @@ namespace total_variation_kink_prox_detail {
 template <class A>
 class Line {
  public:
-  Line(int64_t size, size_t inputs)
-      : point(size), metric(size), weight(size), kinks(size, inputs), low_(size), high_(size) {}
+  static int64_t bytes(int64_t size, size_t inputs) {
+    return 5 * ScratchArrays::bytes<A>(size) + ElementKinks<A>::bytes(size, inputs) +
+           knot_bytes(size, inputs);
+  }
+  /// In bytes() of scratch.
+  Line(int64_t size, size_t inputs, ScratchArrays scratch)
+      : point(scratch.take<A>(size)),
+        metric(scratch.take<A>(size)),
+        weight(scratch.take<A>(size)),
+        kinks(size, inputs, scratch),
+        low_(scratch.take<A>(size)),
+        high_(scratch.take<A>(size)),
+        memory_(scratch.take<std::byte>(knot_bytes(size, inputs)).data(), knot_bytes(size, inputs)),
+        knots_(&memory_) {}
 
-  std::vector<A> point, metric, weight;  // the last weight is not used
+  const std::span<A> point, metric, weight;  // the last weight is not used
   ElementKinks<A> kinks;
 
   /// The minimiser, in `point`.
@@ -57,7 +103,7 @@ class Line {
 
   // A flow through a difference is a sum of slopes, so weights above all of these together bind alike; much
   // larger ones would only round the others away.
-  void cut_weights() {
+  void cut_weights() const {
     A least = std::numeric_limits<A>::infinity(), largest = -least, flow = 0, metrics = 0;
     const auto include = [&](A at) {
       if (!std::isfinite(at)) return;
@@ -141,10 +187,27 @@ class Line {
     right_ = {0, limit};
   }
 
+  // Each element adds a knot for each of its kinks, and two where it is clipped.
+  static int64_t knot_bytes(int64_t size, size_t inputs) {
+    return NodeMemory::bytes<std::pair<const A, Piece>>(size * (ElementKinks<A>::count(inputs) + 2));
+  }
+
   Piece left_{0, 0}, right_{0, 0};  // before the first knot, behind the last one
-  std::map<A, Piece> knots_;
-  std::vector<A> low_, high_;
+  const std::span<A> low_, high_;
+  NodeMemory memory_;
+  std::pmr::map<A, Piece> knots_;
 };
+
+template <class T>
+PieceScratch scratch_of(const KernelContext& k, const GroupedElements& lines) {
+  return {lines.count(), Line<Wider<T>>::bytes(lines.size(), k.inputs.size())};
+}
+
+Workspace workspace(const KernelContext& k) {
+  const VariationLines all(k);
+  const bool single = k.inputs[0].dtype == f32;
+  return (single ? scratch_of<float>(k, all.elements) : scratch_of<double>(k, all.elements)).workspace();
+}
 
 template <class T>
 void forward(const KernelContext& k) {
@@ -152,22 +215,18 @@ void forward(const KernelContext& k) {
   if (k.inputs[0].count() == 0) return;
   const VariationLines all(k);
   const GroupedElements& lines = all.elements;
-  k.parallel.run(lines.count(), rows_per_task(200 * lines.size()), [&](int64_t begin, int64_t end) {
-    Line<A> line(lines.size(), k.inputs.size());
-    for (int64_t i = begin; i < end; ++i) {
-      all.gather<T>(k, i, line);
-      line.kinks.template gather<T>(k, lines, i);
-      bool undefined = line.kinks.undefined();
-      for (size_t j = 0; j < line.point.size(); ++j) {
-        undefined |=
-            !std::isfinite(line.point[j]) || std::isnan(line.metric[j]) || std::isnan(line.weight[j]);
-        line.metric[j] = 1 / std::max(line.metric[j], A(std::numeric_limits<T>::denorm_min()));
-      }
-      if (!undefined) line.solve();
-      lines.scatter(i, k.out<T>(0), [&](int64_t j) {
-        return undefined ? std::numeric_limits<A>::quiet_NaN() : line.point[j];
-      });
+  scratch_of<T>(k, lines).run(k, rows_per_task(200 * lines.size()), [&](int64_t i, std::byte* scratch) {
+    Line<A> line(lines.size(), k.inputs.size(), ScratchArrays(scratch));
+    all.gather<T>(k, i, line);
+    line.kinks.template gather<T>(k, lines, i);
+    bool undefined = line.kinks.undefined();
+    for (size_t j = 0; j < line.point.size(); ++j) {
+      undefined |= !std::isfinite(line.point[j]) || std::isnan(line.metric[j]) || std::isnan(line.weight[j]);
+      line.metric[j] = 1 / std::max(line.metric[j], A(std::numeric_limits<T>::denorm_min()));
     }
+    if (!undefined) line.solve();
+    lines.scatter(i, k.out<T>(0),
+                  [&](int64_t j) { return undefined ? std::numeric_limits<A>::quiet_NaN() : line.point[j]; });
   });
 }
 
@@ -190,6 +249,7 @@ OpDef records::total_variation_kink_prox() {
   def.attributes = {{"axis", AttributeKind::integer, "the axis, negative ones counted from the last"}};
   def.infer = infer;
   def.kernel = {forward<float>, forward<double>, nullptr};
+  def.workspace = workspace;
   def.cost = streaming_cost<400>;
   const auto along = [](int64_t axis) -> Attributes { return {{"axis", axis}}; };
   const SampleInput none_below{{}, {-INFINITY}}, none_above{{}, {INFINITY}};
