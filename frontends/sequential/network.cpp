@@ -46,6 +46,8 @@ Network build_network(const std::vector<LayerSpec>& layers, const DataShape& sha
   if (shape.sequences) {
     signal.value = graph.input("features", {dim::batch, dim::time, shape.dimensions});
     signal.lengths = graph.input("lengths", {dim::batch}, i32);
+    // Whatever frames behind the end hold, NaN and infinities too, no layer sees it.
+    signal.value = masked(signal);
   } else {
     signal.value = graph.input("features", {dim::batch, shape.dimensions});
   }

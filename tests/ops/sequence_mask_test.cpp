@@ -159,7 +159,7 @@ TEST_CASE("sequence masks: an op that is not finite at 0 leaves gradients as the
 }
 
 TEST_CASE("sequence masks: any number behind the end of the features reaches no gradient") {
-  for (const float behind : {1e3f, -2.5f})
+  for (const float behind : {1e3f, -2.5f, NAN, INFINITY, -INFINITY})
     for (const auto& [name, layers] : layers_behind()) {
       CAPTURE(name);
       CHECK(check_shortened(joined({}, layers), behind) >= 5);
