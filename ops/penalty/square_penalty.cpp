@@ -11,9 +11,9 @@ OpDef records::square_penalty() {
             .inputs = {{"x", "f32 or f64 of any shape"}},
             .outputs = {{"penalty", "a scalar"}}};
   def.infer = infer_to_scalar;
-  // The squares are taken in the accumulator's precision.
+  // Squares as `square` takes them, summed as `sum` does: the same bits.
   sum_over<all_axes>(
-      def, [](double x) { return x * x; }, as_it_is);
+      def, [](auto x) { return x * x; }, as_it_is);
   def.vjp = [](const GradContext& g) -> Adjoints { return {2 * g.adjoint(0) * g.in(0)}; };
   def.cost = streaming_cost<2>;
   // The same φ as the element-wise op, so the same prox.

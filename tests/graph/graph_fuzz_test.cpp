@@ -103,11 +103,7 @@ std::vector<Maker> all_makers(bool exact) {
     return sum(raw(a, d), axes_from(a, d), d >> 8 & 1);
   });
   add(2, [raw](Graph&, Value a, Value, Value, uint32_t d) { return sum(abs(raw(a, d))); });
-  // A sum takes squares of floats in double.
-  add(2, [raw](Graph&, Value a, Value, Value, uint32_t d) {
-    const Value x = raw(a, d);
-    return sum(x.dtype() == f32 ? abs(x) : square(x));
-  });
+  add(2, [raw](Graph&, Value a, Value, Value, uint32_t d) { return sum(square(raw(a, d))); });
   add(2, [raw](Graph&, Value a, Value b, Value, uint32_t d) {
     return sum((b.rank() == 0 ? raw(b, d + 4096) : sign(b)) * (d & 1 ? abs(raw(a, d)) : square(raw(a, d))));
   });
