@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <unordered_set>
 
 #include "graph/base/error.hpp"
 #include "graph/ir/graph.hpp"
@@ -13,15 +14,18 @@ namespace lariat {
 namespace {
 
 // The nodes through which a change of one of `wrt` reaches others; stop_gradient does not let it through.
-std::vector<bool> carriers(const Graph& graph, std::span<const Value> wrt, int32_t end) {
-  std::vector<bool> result(graph.size());
-  for (Value value : wrt) result[value.node()] = true;
-  for (int32_t id = 0; id < end; ++id) {
+// Only what the loss depends on is looked at: many small gradients may be taken in a graph of any size.
+std::unordered_set<int32_t> carriers(Value loss, std::span<const Value> wrt) {
+  const Graph& graph = loss.graph();
+  std::unordered_set<int32_t> result;
+  for (Value value : wrt) result.insert(value.node());
+  for (int32_t id : nodes_behind(loss, false)) {
     const Node& node = graph.node(id);
-    if (result[id] || node.op->traits.stops_gradient) continue;
-    result[id] = std::any_of(node.inputs.begin(), node.inputs.end(), [&](const Edge& edge) {
-      return result[edge.node] && is_float(graph.type(edge).dtype);
-    });
+    if (node.op->traits.stops_gradient) continue;
+    if (std::any_of(node.inputs.begin(), node.inputs.end(), [&](const Edge& edge) {
+          return result.contains(edge.node) && is_float(graph.type(edge).dtype);
+        }))
+      result.insert(id);
   }
   return result;
 }
@@ -38,15 +42,15 @@ std::vector<Value> gradient(Value loss, std::span<const Value> wrt, std::span<co
   for (Value value : wrt)
     if (!value || &value.graph() != &graph)
       throw UserError("a gradient was asked for by a value of another graph than the loss's");
-  const int32_t end = loss.node() + 1;
-  const std::vector<bool> carries = carriers(graph, wrt, end);
+  const std::unordered_set<int32_t> carriers_of_wrt = carriers(loss, wrt);
+  const auto carries = [&](int32_t id) { return carriers_of_wrt.contains(id); };
   const Edge root{loss.node(), loss.output()};
 
   std::map<int32_t, std::vector<Value>> adjoints;  // by node, for nodes not yet passed
   std::map<std::pair<int32_t, int32_t>, Value> wanted;
   for (Value value : wrt) wanted[{value.node(), value.output()}] = {};
-  std::vector<bool> is_cut(end);
-  for (Value value : cut) is_cut[value.node()] = true;
+  std::unordered_set<int32_t> is_cut;
+  for (Value value : cut) is_cut.insert(value.node());
 
   const auto accumulate = [&](Edge edge, Value adjoint) {
     auto& slots = adjoints.try_emplace(edge.node, graph.node(edge.node).outputs.size()).first->second;
@@ -63,12 +67,13 @@ std::vector<Value> gradient(Value loss, std::span<const Value> wrt, std::span<co
       if (const auto found = wanted.find({id, static_cast<int32_t>(o)}); found != wanted.end())
         found->second = given[o];
     const OpDef& op = *graph.node(id).op;
-    if (!carries[id] || is_cut[id] || op.traits.source != SourceKind::none || op.traits.stops_gradient)
+    if (!carries(id) || is_cut.contains(id) || op.traits.source != SourceKind::none ||
+        op.traits.stops_gradient)
       continue;
 
     const std::vector<Edge> inputs = graph.node(id).inputs;
     std::vector<bool> needed;
-    for (const Edge& edge : inputs) needed.push_back(carries[edge.node] && is_float(graph.type(edge).dtype));
+    for (const Edge& edge : inputs) needed.push_back(carries(edge.node) && is_float(graph.type(edge).dtype));
     if (std::none_of(needed.begin(), needed.end(), [](bool n) { return n; })) continue;
     if (!op.vjp)
       throw UserError(place_of(graph.node(id)) +

@@ -119,7 +119,8 @@ std::map<std::string, Value> gradients_of_squares(const std::vector<PenaltyTerm>
     const std::string& name = term.parameters.front();
     const Value parameter = term.node.graph().find_source(name),
                 part = 2 * term.scalar->quadratic * parameter;
-    result[name] = result.contains(name) ? result.at(name) + part : part;
+    Value& sum = result[name];
+    sum = sum ? sum + part : part;
   }
   return result;
 }

@@ -25,11 +25,12 @@ GraphPenalty::GraphPenalty(Value loss, const std::vector<PenaltyTerm>& terms, st
   Graph& graph = loss.graph();
   const Value step = graph.input(step_name, {}, f64);
   ProxPoints points;
+  const auto one_step = parameters_of_one_step(terms);
   for (Value parameter : coordinates.parameters) {
     const std::string& name = parameter.name();
     names_.push_back(name);
     extents_.push_back(evaluate(parameter.shape(), {}));
-    const bool scalar = needs_scalar_metric(terms, name);
+    const bool scalar = one_step.contains(name);
     points[name] = {graph.input(point_name(name), parameter.shape(), f64),
                     scalar ? step : broadcast_to(step, parameter.shape())};
   }

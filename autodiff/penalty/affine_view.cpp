@@ -69,50 +69,60 @@ void AffineView::put_back(Value of_argument, std::map<std::string, Value>& value
   }
 }
 
-std::vector<int64_t> shown_elements(Value argument, std::span<const int32_t> parameters) {
+namespace {
+
+// What a selection of numbers of elements takes beside them: nothing, or the numbers that it selects by.
+Value beside(Graph& graph, const Edge& edge, Graph& numbers) {
+  const TensorType& type = graph.type(edge);
+  if (is_float(type.dtype)) return numbers.constant(Tensor(f64, evaluate(type.shape, {})));
+  const std::optional<Tensor> constant = constant_value(graph.value(edge));
+  if (!constant)
+    throw NotAView{"L102", "its argument picks elements of parameters by numbers that are not constants",
+                   "pick them by constants"};
+  return numbers.constant(*constant);
+}
+
+}  // namespace
+
+std::vector<ShownElement> shown_elements(Value argument) {
   const Graph& graph = argument.graph();
   // The same selections of numbers instead of elements; what scales and shifts leaves them as they are.
   Graph numbers;
-  std::map<int32_t, Value> made;
-  int64_t next = 1;
-  for (int32_t id : parameters) {
-    Tensor own(f64, evaluate(graph.node(id).outputs[0].shape, {}));
-    for (double& number : own.values<double>()) number = static_cast<double>(next++);
-    made[id] = numbers.constant(own);
-  }
-  const std::vector<bool> shows = dependents(graph, {parameters.begin(), parameters.end()});
-  const Edge root{argument.node(), argument.output()};
-  const std::vector<bool> live = ancestors(graph, {&root, 1});
-  GraphCopy copy(graph, numbers);
-  for (int32_t id = 0; id <= root.node; ++id) {
-    if (!live[id]) continue;
+  std::unordered_map<int32_t, std::vector<Value>> copies;  // only of what shows parameters
+  std::vector<ShownElement> of_number{{}};                 // number 0: none
+  for (int32_t id : nodes_behind(argument)) {
     const Node& node = graph.node(id);
-    if (made.contains(id)) {
-      copy.replace(id, {made[id]});
-    } else if (!shows[id]) {
-      copy.copy(id);
+    const auto shows = [&](const Edge& edge) { return copies.contains(edge.node); };
+    const auto copy = [&](const Edge& edge) { return copies.at(edge.node)[edge.output]; };
+    if (node.op->traits.source == SourceKind::parameter) {
+      Tensor own(f64, evaluate(node.outputs[0].shape, {}));
+      for (double& number : own.values<double>()) {
+        number = static_cast<double>(of_number.size());
+        of_number.push_back({id, &number - own.data<double>()});
+      }
+      copies[id] = {numbers.constant(own)};
+    } else if (node.op->traits.shape_only || std::none_of(node.inputs.begin(), node.inputs.end(), shows)) {
+      continue;
     } else if (node.op->name == "cast") {
-      copy.replace(id, copy.inputs(id));  // f32 has too few numbers
+      copies[id] = {copy(node.inputs[0])};  // f32 has too few numbers
     } else if (node.op->traits.selection) {
-      std::vector<Value> inputs = copy.inputs(id);
-      for (size_t i = 0; i < inputs.size(); ++i)
-        if (!shows[node.inputs[i].node] && is_float(inputs[i].dtype()))
-          inputs[i] = cast(zeros_like(inputs[i]), f64);
+      std::vector<Value> inputs;
+      for (const Edge& edge : node.inputs)
+        inputs.push_back(shows(edge) ? copy(edge) : beside(argument.graph(), edge, numbers));
       const Value first = numbers.add(*node.op, inputs, node.attributes, node.name, node.where);
-      std::vector<Value> outputs;
       for (size_t o = 0; o < node.outputs.size(); ++o)
-        outputs.push_back({&numbers, first.node(), static_cast<int32_t>(o)});
-      copy.replace(id, outputs);
+        copies[id].push_back({&numbers, first.node(), static_cast<int32_t>(o)});
     } else {
-      for (size_t i = 0; i < node.inputs.size(); ++i)
-        if (shows[node.inputs[i].node])
-          copy.replace(id, {broadcast_to(copy.inputs(id)[i], node.outputs[0].shape)});
+      for (const Edge& edge : node.inputs)
+        if (shows(edge)) copies[id] = {broadcast_to(copy(edge), node.outputs[0].shape)};
     }
   }
-  numbers.output("elements", copy(argument));
+  const auto found = copies.find(argument.node());
+  if (found == copies.end()) return std::vector<ShownElement>(element_count(evaluate(argument.shape(), {})));
+  numbers.output("elements", found->second[argument.output()]);
   const Tensor result = evaluate_constant(numbers)[0];
-  std::vector<int64_t> elements;
-  for (double number : result.values<double>()) elements.push_back(static_cast<int64_t>(number));
+  std::vector<ShownElement> elements;
+  for (double number : result.values<double>()) elements.push_back(of_number[static_cast<size_t>(number)]);
   return elements;
 }
 

@@ -1,7 +1,7 @@
 #pragma once
 
+#include <compare>
 #include <map>
-#include <span>
 #include <string>
 #include <vector>
 
@@ -9,9 +9,14 @@
 
 namespace lariat {
 
-/// For each element of `argument`, a number that is the same for the same element of the same parameter; 0
-/// where it shows none.
-std::vector<int64_t> shown_elements(Value argument, std::span<const int32_t> parameters);
+/// One element of a parameter; no parameter (-1) says none.
+struct ShownElement {
+  int32_t parameter = -1;
+  int64_t index = 0;
+  friend auto operator<=>(const ShownElement&, const ShownElement&) = default;
+};
+/// What each element of `argument` shows. Throws NotAView.
+std::vector<ShownElement> shown_elements(Value argument);
 
 /// argument = factor·(the elements it shows) + shift, as constants where they are.
 class AffineView {

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <limits>
 #include <map>
+#include <set>
 
 #include "autodiff/penalty/affine_view.hpp"
 #include "autodiff/penalty/penalty_view.hpp"
@@ -16,21 +17,16 @@ namespace lariat {
 
 namespace {
 
-// Which group each element of a structured term belongs to, by the element's number; numbers are by
-// parameter.
+// Which group each element of a structured term belongs to.
 struct TermGroups {
-  std::map<int64_t, int64_t> group_of;
+  std::map<ShownElement, int64_t> group_of;
   int64_t count = 0;
   bool repeats = false;
 };
 
 TermGroups groups_of(const PenaltyTerm& term) {
   const Graph& graph = term.node.graph();
-  // Of all parameters of the graph, so that numbers of several terms can be compared.
-  std::vector<int32_t> parameters;
-  for (int32_t id = 0; id <= term.node.node(); ++id)
-    if (graph.node(id).op->traits.source == SourceKind::parameter) parameters.push_back(id);
-  const std::vector<int64_t> elements = shown_elements(term.argument, parameters);
+  const std::vector<ShownElement> elements = shown_elements(term.argument);
   const Attributes& attributes = graph.node(term.node.node()).attributes;
   const Shape& shape = term.argument.shape();
   std::vector<int64_t> axes;
@@ -48,9 +44,38 @@ TermGroups groups_of(const PenaltyTerm& term) {
       rest /= extents[axis];
     }
     groups.count = std::max(groups.count, group + 1);
-    if (elements[i] != 0) groups.repeats |= !groups.group_of.emplace(elements[i], group).second;
+    if (elements[i].parameter >= 0) groups.repeats |= !groups.group_of.emplace(elements[i], group).second;
   }
   return groups;
+}
+
+// Each term's groups are found once.
+class KnownGroups {
+ public:
+  const TermGroups& operator()(const PenaltyTerm& term) {
+    const auto known = known_.find(term.node.node());
+    return known != known_.end() ? known->second
+                                 : known_.emplace(term.node.node(), groups_of(term)).first->second;
+  }
+
+ private:
+  std::map<int32_t, TermGroups> known_;
+};
+
+// Positions of terms by the parameters that they show.
+using Positions = std::map<std::string, std::vector<size_t>, std::less<>>;
+
+// Those that share a parameter with the term, in order.
+std::vector<size_t> terms_sharing(const Positions& by_parameter, const PenaltyTerm& term) {
+  std::set<size_t> found;
+  for (const std::string& name : term.parameters)
+    if (const auto own = by_parameter.find(name); own != by_parameter.end())
+      found.insert(own->second.begin(), own->second.end());
+  return {found.begin(), found.end()};
+}
+
+void add_positions(Positions& by_parameter, const PenaltyTerm& term, size_t position) {
+  for (const std::string& name : term.parameters) by_parameter[name].push_back(position);
 }
 
 enum class Relation { disjoint, nested, crossing };
@@ -123,11 +148,6 @@ bool has_one_step(const AffineView& view) {
   return view.parameters.size() == 1 && uniform_value(view.factor).has_value();
 }
 
-bool share(const PenaltyTerm& a, const PenaltyTerm& b) {
-  return std::any_of(a.parameters.begin(), a.parameters.end(),
-                     [&](const auto& name) { return b.is_of(name); });
-}
-
 // Why kinks and bounds cannot stand beside the structured term, or "". Sets whether its prox takes them in.
 std::string conflict_with_kinks(const std::vector<const PenaltyTerm*>& scalars, const AffineView& view,
                                 PenaltyTerm& structured) {
@@ -157,8 +177,9 @@ std::string conflict_with_kinks(const std::vector<const PenaltyTerm*>& scalars, 
 }
 
 // Why `term` cannot stand beside `other`, both structured, or "".
-std::string conflict(const PenaltyTerm& term, const AffineView& view, const PenaltyTerm& other) {
-  const Relation how = relation(groups_of(term), groups_of(other));
+std::string conflict(const PenaltyTerm& term, const AffineView& view, const PenaltyTerm& other,
+                     KnownGroups& groups) {
+  const Relation how = relation(groups(term), groups(other));
   if (how == Relation::disjoint) return "";
   const bool both_last =
       term.penalty->combination == Combination::last && other.penalty->combination == Combination::last;
@@ -182,13 +203,10 @@ std::string conflict(const PenaltyTerm& term, const AffineView& view, const Pena
   return "";
 }
 
-bool is_nested(const std::vector<PenaltyTerm>& terms, const PenaltyTerm& term) {
-  return std::any_of(terms.begin(), terms.end(), [&](const PenaltyTerm& other) {
-    return &other != &term && !other.scalar && share(term, other) &&
-           term.penalty->combination == Combination::last &&
-           other.penalty->combination == Combination::last &&
-           relation(groups_of(term), groups_of(other)) == Relation::nested;
-  });
+// Whether two structured terms that share a parameter are of nested groups.
+bool are_nested(const PenaltyTerm& term, const PenaltyTerm& other, KnownGroups& groups) {
+  return term.penalty->combination == Combination::last && other.penalty->combination == Combination::last &&
+         relation(groups(term), groups(other)) == Relation::nested;
 }
 
 // Why the squares on its parameters cannot stand beside a structured term whose prox needs one step for all
@@ -205,44 +223,71 @@ std::string conflict_with_squares(const std::vector<const PenaltyTerm*>& scalars
 void refuse_inexact_sums(PenaltySplit& split) {
   std::vector<PenaltyTerm> kept;
   std::vector<const PenaltyTerm*> scalars;
-  for (const PenaltyTerm& term : split.terms)
-    if (term.scalar) scalars.push_back(&term);
-  for (PenaltyTerm& term : split.terms) {
-    if (term.scalar) continue;
+  Positions scalars_of, kept_of;  // by parameter
+  KnownGroups groups;
+  for (const PenaltyTerm& term : split.terms) {
+    if (!term.scalar) continue;
+    add_positions(scalars_of, term, scalars.size());
+    scalars.push_back(&term);
+  }
+  const auto why_inexact = [&](PenaltyTerm& term) -> std::string {
+    if (groups(term).repeats) return "an element of a parameter is in it twice";
     const AffineView view = view_of(term);
     std::vector<const PenaltyTerm*> own;
-    for (const PenaltyTerm* scalar : scalars)
-      if (share(*scalar, term)) own.push_back(scalar);
+    for (size_t i : terms_sharing(scalars_of, term)) own.push_back(scalars[i]);
     std::string why;
-    if (groups_of(term).repeats) why = "an element of a parameter is in it twice";
     if (term.penalty->scalar_metric && !has_one_step(view))
       why = "its prox needs one step for all its elements, but they have steps of their own";
     if (why.empty() && term.penalty->scalar_metric) why = conflict_with_squares(own);
     if (why.empty()) why = conflict_with_kinks(own, view, term);
-    for (const PenaltyTerm& other : kept) {
-      if (!why.empty() || !share(term, other)) continue;
-      why = conflict(term, view, other);
-      if (why.empty() && is_nested({term, other}, term)) why = conflict_with_squares(own);
+    for (size_t i : terms_sharing(kept_of, term)) {
+      if (!why.empty()) break;
+      why = conflict(term, view, kept[i], groups);
+      if (why.empty() && are_nested(term, kept[i], groups)) why = conflict_with_squares(own);
     }
-    if (why.empty()) {
-      kept.push_back(term);
+    return why;
+  };
+  for (PenaltyTerm& term : split.terms) {
+    if (term.scalar) continue;
+    Refusal refusal{"L108", term.node.graph().node(term.node.node()).op->name, "",
+                    "keep one of the terms, or put them on different parameters", term.where};
+    try {
+      refusal.reason = why_inexact(term);
+    } catch (const NotAView& why) {
+      refusal.code = why.code, refusal.reason = why.reason, refusal.advice = why.advice;
+    }
+    if (!refusal.reason.empty()) {
+      split.refusals.push_back(refusal);
       continue;
     }
-    split.refusals.push_back({"L108", term.node.graph().node(term.node.node()).op->name, why,
-                              "keep one of the terms, or put them on different parameters", term.where});
+    add_positions(kept_of, term, kept.size());
+    kept.push_back(term);
   }
   std::erase_if(split.terms, [](const PenaltyTerm& term) { return !term.scalar; });
   split.terms.insert(split.terms.end(), kept.begin(), kept.end());
 }
 
-bool needs_scalar_metric(const std::vector<PenaltyTerm>& terms, std::string_view parameter) {
-  return std::any_of(terms.begin(), terms.end(), [&](const PenaltyTerm& term) {
-    if (term.scalar || !term.is_of(parameter)) return false;
+std::set<std::string, std::less<>> parameters_of_one_step(const std::vector<PenaltyTerm>& terms) {
+  std::set<std::string, std::less<>> result;
+  Positions by_parameter;
+  KnownGroups groups;
+  for (size_t i = 0; i < terms.size(); ++i)
+    if (!terms[i].scalar) add_positions(by_parameter, terms[i], i);
+  for (size_t i = 0; i < terms.size(); ++i) {
+    const PenaltyTerm& term = terms[i];
+    if (term.scalar) continue;
     // Thresholds that are equal keep the order of the elements.
     const bool ordered =
         term.penalty->combination == Combination::first && term.meets_kinks && !term.takes_kinks;
-    return ordered || term.penalty->scalar_metric || is_nested(terms, term);
-  });
+    const auto is_nested = [&] {
+      const std::vector<size_t> others = terms_sharing(by_parameter, term);
+      return std::any_of(others.begin(), others.end(),
+                         [&](size_t other) { return other != i && are_nested(term, terms[other], groups); });
+    };
+    if (ordered || term.penalty->scalar_metric || is_nested())
+      result.insert(term.parameters.begin(), term.parameters.end());
+  }
+  return result;
 }
 
 std::vector<const PenaltyTerm*> in_order(const std::vector<PenaltyTerm>& terms, Combination combination) {

@@ -1,5 +1,8 @@
 #pragma once
 
+#include <set>
+#include <string>
+
 #include "autodiff/penalty/penalty.hpp"
 
 namespace lariat {
@@ -9,8 +12,8 @@ namespace lariat {
 /// the terms whose prox takes in kinks and bounds.
 void refuse_inexact_sums(PenaltySplit& split);
 
-/// Whether the prox of these terms is exact only where all steps of one parameter are the same.
-bool needs_scalar_metric(const std::vector<PenaltyTerm>& terms, std::string_view parameter);
+/// The parameters where the prox of these terms is exact only if all steps of one parameter are the same.
+std::set<std::string, std::less<>> parameters_of_one_step(const std::vector<PenaltyTerm>& terms);
 
 /// The structured terms of a combination that take in no kinks, in the order in which they are applied:
 /// nested groups from the leaves to the root.

@@ -173,6 +173,16 @@ bool ElementFunctions::is_constant(int32_t node) {
   return constant_[node];
 }
 
+bool ElementFunctions::holds_product(int32_t node) {
+  while (static_cast<int32_t>(product_.size()) <= node) {
+    const Node& next = graph_.node(static_cast<int32_t>(product_.size()));
+    product_.push_back(next.op->traits.product ||
+                       std::any_of(next.inputs.begin(), next.inputs.end(),
+                                   [&](const Edge& edge) { return product_[edge.node]; }));
+  }
+  return product_[node];
+}
+
 // Sums and products of two different values: the same one for both orders and all factors.
 ElementFunction ElementFunctions::joined(Value value, const ElementFunction& a, const ElementFunction& b) {
   const auto left = uniform_affine(a), right = uniform_affine(b);

@@ -53,6 +53,9 @@ class ElementFunctions {
   EqualNodes& equal() { return equal_; }
   /// Whether it is made of constants.
   bool is_constant(int32_t node);
+  /// Whether a product that mixes elements stands behind it, as in a loss of rows: it shows no single
+  /// elements of parameters, and is left as it is written.
+  bool holds_product(int32_t node);
 
  private:
   ElementFunction computed(Value value);
@@ -61,7 +64,7 @@ class ElementFunctions {
   Graph& graph_;
   EqualNodes equal_;
   std::map<std::pair<int32_t, int32_t>, ElementFunction> known_;  // by node and output
-  std::vector<bool> constant_;
+  std::vector<bool> constant_, product_;
 };
 
 }  // namespace lariat

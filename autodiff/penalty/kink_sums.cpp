@@ -171,17 +171,6 @@ bool joins_to_abs(Value root, ElementFunctions& functions, const Parts& parts) {
   return true;
 }
 
-// Whether a product that mixes elements stands behind the value, as in a loss of rows: it shows no single
-// elements of parameters, and is left as it is written.
-bool holds_product(Value value) {
-  const Graph& graph = value.graph();
-  const Edge root{value.node(), value.output()};
-  const std::vector<bool> parts = ancestors(graph, {&root, 1});
-  for (int32_t id = 0; id <= value.node(); ++id)
-    if (parts[id] && graph.node(id).op->traits.product) return true;
-  return false;
-}
-
 }  // namespace
 
 Value as_kinks(Value root, ElementFunctions& functions, Signs& signs, bool comparisons) {
@@ -189,7 +178,7 @@ Value as_kinks(Value root, ElementFunctions& functions, Signs& signs, bool compa
   const std::string& op = root.graph().node(root.node()).op->name;
   if (!ElementFunctions::looks_into(op)) return {};
   ElementFunction function = functions(root);
-  if (!function.of || is_same(function.of, root) || holds_product(function.of)) return {};
+  if (!function.of || is_same(function.of, root) || functions.holds_product(function.of.node())) return {};
   bool straightened = false;
   // What is never 0 does not meet these kinks, and is left as it is written.
   if (signs.is_nonnegative(function.of) && !signs.is_positive(function.of)) {

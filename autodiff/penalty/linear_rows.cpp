@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <numeric>
+#include <unordered_set>
 
 #include "autodiff/penalty/penalty_view.hpp"
 #include "graph/exec/constants.hpp"
@@ -52,19 +53,20 @@ std::vector<int64_t> broadcast_places(const Extents& from, const Extents& to) {
 
 class Reader {
  public:
-  Reader(Graph& graph, const std::vector<Value>& parameters, const std::vector<int64_t>& starts)
-      : graph_(graph) {
-    for (size_t i = 0; i < parameters.size(); ++i) starts_[parameters[i].node()] = starts[i];
-    std::vector<int32_t> ids;
-    for (Value parameter : parameters) ids.push_back(parameter.node());
-    moves_ = dependents(graph, ids);
-  }
+  Reader(Graph& graph, const std::map<int32_t, int64_t>& starts) : graph_(graph), starts_(starts) {}
 
   std::optional<Rows> read(Value value) {
     const Edge root{value.node(), value.output()};
-    const std::vector<bool> live = ancestors(graph_, {&root, 1});
-    for (int32_t id = 0; id <= root.node; ++id) {
-      if (!live[id] || !moves_[id]) continue;
+    const std::vector<int32_t> nodes = nodes_behind(value);
+    for (int32_t id : nodes) {
+      const Node& node = graph_.node(id);
+      const bool moves = !node.op->traits.shape_only &&
+                         std::any_of(node.inputs.begin(), node.inputs.end(),
+                                     [&](const Edge& edge) { return moves_.contains(edge.node); });
+      if (moves || starts_.contains(id)) moves_.insert(id);
+    }
+    for (int32_t id : nodes) {
+      if (!moves_.contains(id)) continue;
       for (const TensorType& type : graph_.node(id).outputs)
         if (!is_known(type.shape)) return std::nullopt;
       if (!add_node(id)) return std::nullopt;
@@ -78,7 +80,7 @@ class Reader {
 
   // The rows of an operand, which may be a constant.
   std::optional<Rows> rows(const Edge& edge) {
-    if (moves_[edge.node]) return rows_.at({edge.node, edge.output});
+    if (moves_.contains(edge.node)) return rows_.at({edge.node, edge.output});
     const auto tensor = constant_value(graph_.value(edge));
     if (!tensor) return std::nullopt;
     Rows result(static_cast<size_t>(tensor->count()));
@@ -130,7 +132,7 @@ class Reader {
     for (size_t i = 0; i < node.inputs.size(); ++i) {
       const Edge& edge = node.inputs[i];
       if (!node.op->traits.is_linear(i)) {
-        const auto constant = moves_[edge.node] ? std::nullopt : constant_value(graph_.value(edge));
+        const auto constant = moves_.contains(edge.node) ? std::nullopt : constant_value(graph_.value(edge));
         if (!constant) return false;
         inputs.push_back(numbers.constant(*constant));
         continue;
@@ -157,8 +159,8 @@ class Reader {
   bool add_scaled(int32_t id) {
     const Node& node = graph_.node(id);
     const bool divides = node.op->name == "divide";
-    const size_t moving = moves_[node.inputs[0].node] ? 0 : 1;
-    if ((divides && moving == 1) || moves_[node.inputs[1 - moving].node]) return false;
+    const size_t moving = moves_.contains(node.inputs[0].node) ? 0 : 1;
+    if ((divides && moving == 1) || moves_.contains(node.inputs[1 - moving].node)) return false;
     const auto factors = constant_value(graph_.value(node.inputs[1 - moving]));
     if (!factors) return false;
     const Rows& from = rows_.at({node.inputs[moving].node, node.inputs[moving].output});
@@ -191,8 +193,8 @@ class Reader {
 
   bool add_product(int32_t id) {
     const Node& node = graph_.node(id);
-    const size_t moving = moves_[node.inputs[0].node] ? 0 : 1;
-    if (moves_[node.inputs[1 - moving].node]) return false;
+    const size_t moving = moves_.contains(node.inputs[0].node) ? 0 : 1;
+    if (moves_.contains(node.inputs[1 - moving].node)) return false;
     const auto matrix = constant_value(graph_.value(node.inputs[1 - moving]));
     if (!matrix || matrix->extents().size() != 2 || extents(node.inputs[moving]).size() != 2) return false;
     const Rows& from = rows_.at({node.inputs[moving].node, node.inputs[moving].output});
@@ -221,8 +223,8 @@ class Reader {
   }
 
   Graph& graph_;
-  std::map<int32_t, int64_t> starts_;
-  std::vector<bool> moves_;
+  const std::map<int32_t, int64_t>& starts_;  // the number of each parameter's first element
+  std::unordered_set<int32_t> moves_;
   std::map<std::pair<int32_t, int32_t>, Rows> rows_;
   int64_t entries_ = 0;
 };
@@ -233,12 +235,13 @@ ParameterElements::ParameterElements(Graph& graph) : starts_{0} {
   for (int32_t id = 0; id < graph.size(); ++id) {
     if (graph.node(id).op->traits.source != SourceKind::parameter) continue;
     parameters_.push_back({&graph, id});
+    start_of_[id] = starts_.back();
     starts_.push_back(starts_.back() + element_count(graph.node(id).outputs[0].shape).size());
   }
 }
 
 std::optional<std::vector<LinearRow>> ParameterElements::rows_of(Value value) const {
-  return Reader(value.graph(), parameters_, starts_).read(value);
+  return Reader(value.graph(), start_of_).read(value);
 }
 
 std::pair<Value, int64_t> ParameterElements::find(int64_t element) const {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -29,6 +30,7 @@ class ParameterElements {
  private:
   std::vector<Value> parameters_;
   std::vector<int64_t> starts_;
+  std::map<int32_t, int64_t> start_of_;  // by parameter
 };
 
 }  // namespace lariat

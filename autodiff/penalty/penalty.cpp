@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <map>
 #include <set>
 
 #include "autodiff/gradient.hpp"
@@ -122,13 +123,12 @@ Value checked_weight(Value weight, std::source_location where) {
 
 // The terms that the node is for the parameters it shows. Throws NotAView. `alone` says that the coefficient
 // must be 0 or more by itself, not only in a sum with those of other terms.
-std::vector<PenaltyTerm> terms_of(Value node, Value adjoint, const Dependence& depends,
-                                  const std::vector<Value>& trained, bool alone) {
+std::vector<PenaltyTerm> terms_of(Value node, Value adjoint, const Dependence& depends, bool alone) {
   Graph& graph = node.graph();
   const Node written = graph.node(node.node());
   const Penalty& penalty = *written.op->penalty;
   const Value argument = graph.value(written.inputs[0]);
-  const std::vector<int32_t> shown = shown_parameters(argument, depends, trained);
+  const std::vector<int32_t> shown = shown_parameters(argument, depends);
   if (shown.empty()) return {};
   if (alone) {
     check_sign(adjoint, penalty, written.attributes, graph.node(shown.front()).name);
@@ -141,8 +141,8 @@ std::vector<PenaltyTerm> terms_of(Value node, Value adjoint, const Dependence& d
   common.where = written.where;
   if (penalty.scalar) {
     if (adjoint.shape() != argument.shape()) adjoint = broadcast_to(adjoint, argument.shape());
-    for (auto& [parameter, scalar] : carry_to_parameters(
-             argument, term_of(penalty.scalar(written.attributes), adjoint), depends, trained)) {
+    const ScalarTerm written_term = term_of(penalty.scalar(written.attributes), adjoint);
+    for (auto& [parameter, scalar] : carry_to_parameters(argument, written_term, depends)) {
       PenaltyTerm term = common;
       term.parameters = {graph.node(parameter).name};
       term.scalar = settled_term(std::move(scalar));
@@ -188,6 +188,16 @@ bool has_weights(const PenaltyTerm& term) {
   return term.scalar && (term.scalar->quadratic || !term.scalar->kinks.empty());
 }
 
+// The terms with weights, with their candidates, by parameter.
+using OwnTerms = std::vector<std::pair<Candidate*, PenaltyTerm*>>;
+std::map<std::string, OwnTerms> terms_by_parameter(std::vector<Candidate>& candidates) {
+  std::map<std::string, OwnTerms> result;
+  for (Candidate& candidate : candidates)
+    for (PenaltyTerm& term : candidate.terms)
+      if (has_weights(term)) result[term.parameters.front()].emplace_back(&candidate, &term);
+  return result;
+}
+
 // By how much each kink bends the sum, and the coefficient of its square: what must be 0 or more.
 std::vector<Value*> bends(ScalarTerm& sum) {
   std::vector<Value*> result;
@@ -210,14 +220,10 @@ bool is_rounding(double negative, const ScalarTerm& sum) {
 
 // The candidates whose coefficients on a parameter can be judged as a sum only: one is a negative constant,
 // or is read at each step, and another one is at the same place.
-void mark_sums(std::vector<Candidate>& candidates, const std::string& parameter) {
+void mark_sums(const OwnTerms& own) {
   const auto needs_sum = [](const Candidate& c) {
     return !constant_value(c.adjoint) || negative_element(c.adjoint);
   };
-  std::vector<std::pair<Candidate*, PenaltyTerm*>> own;
-  for (Candidate& candidate : candidates)
-    for (PenaltyTerm& term : candidate.terms)
-      if (has_weights(term) && term.is_of(parameter)) own.emplace_back(&candidate, &term);
   for (size_t i = 0; i < own.size(); ++i)
     for (size_t j = 0; j < own.size(); ++j) {
       if (i == j || !(needs_sum(*own[i].first) || needs_sum(*own[j].first))) continue;
@@ -231,11 +237,10 @@ void mark_sums(std::vector<Candidate>& candidates, const std::string& parameter)
 
 // Gives the first of the parameter's terms that count as a sum all of it. Returns false, and what is
 // negative, where it is not 0 or more.
-std::optional<double> take_sum(std::vector<Candidate>& candidates, const std::string& parameter) {
+std::optional<double> take_sum(const OwnTerms& own, const std::string& parameter) {
   std::vector<PenaltyTerm*> members;
-  for (Candidate& candidate : candidates)
-    for (PenaltyTerm& term : candidate.terms)
-      if (!candidate.alone && has_weights(term) && term.is_of(parameter)) members.push_back(&term);
+  for (const auto& [candidate, term] : own)
+    if (!candidate->alone) members.push_back(term);
   if (members.empty()) return std::nullopt;
   ScalarTerm sum;
   for (const PenaltyTerm* member : members) add_to(sum, *member->scalar);
@@ -266,7 +271,8 @@ std::optional<double> take_sum(std::vector<Candidate>& candidates, const std::st
 void check_coefficients(std::vector<Candidate>& candidates, const Dependence& depends,
                         const std::vector<Value>& parameters,
                         const std::function<void(const Candidate&)>& refuse_concave) {
-  for (Value parameter : parameters) mark_sums(candidates, parameter.name());
+  std::map<std::string, OwnTerms> by_parameter = terms_by_parameter(candidates);
+  for (Value parameter : parameters) mark_sums(by_parameter[parameter.name()]);
   const auto is_concave = [&](const Candidate& candidate) {
     return negative_element(candidate.adjoint) &&
            candidate.node.graph().node(candidate.node.node()).op->penalty->everyday;
@@ -278,23 +284,26 @@ void check_coefficients(std::vector<Candidate>& candidates, const Dependence& de
   });
   for (Candidate& candidate : candidates) {
     const bool judged = !candidate.alone || candidate.terms.empty() || !candidate.terms[0].scalar;
-    if (!judged) candidate.terms = terms_of(candidate.node, candidate.adjoint, depends, parameters, true);
+    if (!judged) candidate.terms = terms_of(candidate.node, candidate.adjoint, depends, true);
   }
+  by_parameter = terms_by_parameter(candidates);
+  std::set<const Candidate*> refused;
   for (Value parameter : parameters)
-    while (const std::optional<double> negative = take_sum(candidates, parameter.name())) {
-      const auto concave =
-          std::find_if(candidates.begin(), candidates.end(), [&](const Candidate& candidate) {
-            return !candidate.alone && is_concave(candidate) &&
-                   std::any_of(candidate.terms.begin(), candidate.terms.end(),
-                               [&](const PenaltyTerm& term) { return term.is_of(parameter.name()); });
-          });
-      if (concave == candidates.end())
+    for (OwnTerms& own = by_parameter[parameter.name()];;) {
+      std::erase_if(own, [&](const auto& term) { return refused.contains(term.first); });
+      const std::optional<double> negative = take_sum(own, parameter.name());
+      if (!negative) break;
+      const auto concave = std::find_if(own.begin(), own.end(), [&](const auto& term) {
+        return !term.first->alone && is_concave(*term.first);
+      });
+      if (concave == own.end())
         throw UserError(fmt::format(
             "L104: the coefficients on '{}' add up to a bend of {:.6g}; penalties need sums of 0 or more",
             parameter.name(), *negative));
-      refuse_concave(*concave);
-      candidates.erase(concave);
+      refuse_concave(*concave->first);
+      refused.insert(concave->first);
     }
+  std::erase_if(candidates, [&](const Candidate& candidate) { return refused.contains(&candidate); });
 }
 
 }  // namespace
@@ -354,7 +363,7 @@ PenaltySplit split_penalties(Value loss, const std::vector<Value>& parameters, S
     } else {
       try {
         candidates.push_back({nodes[i], adjoints[i], {}});
-        candidates.back().terms = terms_of(nodes[i], adjoints[i], after, parameters, !penalty.scalar);
+        candidates.back().terms = terms_of(nodes[i], adjoints[i], after, !penalty.scalar);
       } catch (const NotAView& why) {
         candidates.pop_back();
         refuse(id, why.code, why.reason, why.advice);

@@ -15,18 +15,6 @@
 
 namespace lariat {
 
-// Only these nodes are looked at: there are as many calls as terms, in graphs of any size.
-std::vector<int32_t> nodes_behind(Value value) {
-  const Graph& graph = value.graph();
-  std::vector<int32_t> nodes{value.node()};
-  std::unordered_set<int32_t> seen{value.node()};
-  for (size_t i = 0; i < nodes.size(); ++i)
-    for (const Edge& edge : graph.node(nodes[i]).inputs)
-      if (seen.insert(edge.node).second) nodes.push_back(edge.node);
-  std::sort(nodes.begin(), nodes.end());
-  return nodes;
-}
-
 namespace {
 
 // What `sources` reach without passing a node that `stops`.
@@ -70,15 +58,36 @@ Link link_of(const Graph& graph, int32_t id, const Dependence& depends) {
 }
 
 // The parameters are where a view ends. Throws where it may not.
-bool ends_at(const Node& node, int32_t id, const std::vector<Value>& trained) {
+bool ends_at(const Node& node, int32_t id, const Dependence& depends) {
   if (node.op->traits.source == SourceKind::parameter) {
-    if (std::none_of(trained.begin(), trained.end(), [&](Value p) { return p.node() == id; }))
+    if (!depends.is_trained[id])
       throw NotAView{"L109", fmt::format("'{}' is not trained by this optimizer", node.name),
                      "drop the term, or train the parameter"};
     return true;
   }
   if (node.op->traits.stops_gradient) throw detached;
   return false;
+}
+
+// The nodes that a constant is made of; none where the value is no constant, as soon as that is seen.
+std::optional<std::vector<int32_t>> constants_behind(Value value) {
+  const Graph& graph = value.graph();
+  std::vector<int32_t> nodes, pending{value.node()};
+  std::unordered_set<int32_t> seen{value.node()};
+  while (!pending.empty()) {
+    const int32_t id = pending.back();
+    pending.pop_back();
+    nodes.push_back(id);
+    const Node& node = graph.node(id);
+    const SourceKind kind = node.op->traits.source;
+    if (kind != SourceKind::none && kind != SourceKind::constant) return std::nullopt;
+    for (const TensorType& type : node.outputs)
+      if (!is_known(type.shape)) return std::nullopt;  // it counts examples, say
+    for (const Edge& edge : node.inputs)
+      if (seen.insert(edge.node).second) pending.push_back(edge.node);
+  }
+  std::sort(nodes.begin(), nodes.end());
+  return nodes;
 }
 
 // A node once more, with other inputs.
@@ -217,7 +226,11 @@ Dependence dependence(Value loss, const std::vector<Value>& parameters) {
     if (node.op->traits.source == SourceKind::state && node.name == random_state_name) random.push_back(id);
     if (node.op->traits.source == SourceKind::parameter) all.push_back(id);
   }
-  for (Value parameter : parameters) trained.push_back(parameter.node());
+  std::vector<bool> is_trained(graph.size());
+  for (Value parameter : parameters) {
+    trained.push_back(parameter.node());
+    is_trained[parameter.node()] = true;
+  }
   const auto stops = [](const Traits& traits) { return traits.stops_gradient; };
   const auto detaches = [](const Traits& traits) { return traits.stops_gradient && traits.is_linear(0); };
   return {dependents(graph, data),
@@ -225,21 +238,17 @@ Dependence dependence(Value loss, const std::vector<Value>& parameters) {
           dependents(graph, all),
           reached_past(graph, all, stops),
           reached_past(graph, trained, stops),
-          reached_past(graph, trained, detaches)};
+          reached_past(graph, trained, detaches),
+          std::move(is_trained)};
 }
 
 std::optional<Tensor> constant_value(Value value) {
   const Graph& graph = value.graph();
   if (graph.node(value.node()).op->traits.source == SourceKind::constant)
     return graph.node(value.node()).attributes.get<Tensor>("value");
-  const std::vector<int32_t> nodes = nodes_behind(value);
-  for (int32_t id : nodes) {
-    const Node& node = graph.node(id);
-    const SourceKind kind = node.op->traits.source;
-    if (kind != SourceKind::none && kind != SourceKind::constant) return std::nullopt;
-    for (const TensorType& type : node.outputs)
-      if (!is_known(type.shape)) return std::nullopt;  // it counts examples, say
-  }
+  const std::optional<std::vector<int32_t>> found = constants_behind(value);
+  if (!found) return std::nullopt;
+  const std::vector<int32_t>& nodes = *found;
   Graph alone;
   std::unordered_map<int32_t, int32_t> copies;
   for (int32_t id : nodes) {
@@ -268,8 +277,7 @@ Value settled(Value value) {
 }
 
 std::map<int32_t, ScalarTerm> carry_to_parameters(Value argument, const ScalarTerm& term,
-                                                  const Dependence& depends,
-                                                  const std::vector<Value>& trained) {
+                                                  const Dependence& depends) {
   Graph& graph = argument.graph();
   std::map<int32_t, ScalarTerm> found;
   std::vector<std::pair<Value, ScalarTerm>> pending{{argument, term}};
@@ -277,7 +285,7 @@ std::map<int32_t, ScalarTerm> carry_to_parameters(Value argument, const ScalarTe
     const auto [value, carried] = pending.back();
     pending.pop_back();
     const Node node = graph.node(value.node());
-    if (ends_at(node, value.node(), trained)) {
+    if (ends_at(node, value.node(), depends)) {
       add_to(found[value.node()], carried);
       continue;
     }
@@ -317,17 +325,15 @@ std::map<int32_t, ScalarTerm> carry_to_parameters(Value argument, const ScalarTe
   return found;
 }
 
-std::vector<int32_t> shown_parameters(Value argument, const Dependence& depends,
-                                      const std::vector<Value>& trained) {
+std::vector<int32_t> shown_parameters(Value argument, const Dependence& depends) {
   const Graph& graph = argument.graph();
   std::vector<int32_t> found, pending{argument.node()};
-  std::vector<bool> seen(graph.size());
+  std::unordered_set<int32_t> seen;
   while (!pending.empty()) {
     const int32_t id = pending.back();
     pending.pop_back();
-    if (seen[id]) continue;
-    seen[id] = true;
-    if (ends_at(graph.node(id), id, trained)) {
+    if (!seen.insert(id).second) continue;
+    if (ends_at(graph.node(id), id, depends)) {
       found.push_back(id);
       continue;
     }

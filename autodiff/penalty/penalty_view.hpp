@@ -21,6 +21,8 @@ struct Dependence {
   /// On a trained parameter, by a path without stop_gradient: comparisons let no gradient through, but what
   /// they give still changes with the parameter.
   std::vector<bool> varying;
+  /// The trained parameters themselves.
+  std::vector<bool> is_trained;
 };
 Dependence dependence(Value loss, const std::vector<Value>& trained);
 
@@ -31,15 +33,10 @@ void add_to(ScalarTerm& sum, const ScalarTerm& more);
 /// that what overlaps adds up, and factors and shifts into slopes and kinks. By parameter's node. Throws
 /// NotAView.
 std::map<int32_t, ScalarTerm> carry_to_parameters(Value argument, const ScalarTerm& term,
-                                                  const Dependence& depends,
-                                                  const std::vector<Value>& trained);
+                                                  const Dependence& depends);
 
 /// The nodes of the parameters that `argument` shows by selections, factors and shifts. Throws NotAView.
-std::vector<int32_t> shown_parameters(Value argument, const Dependence& depends,
-                                      const std::vector<Value>& trained);
-
-/// The nodes that a value depends on, itself included, in the order of the graph.
-std::vector<int32_t> nodes_behind(Value value);
+std::vector<int32_t> shown_parameters(Value argument, const Dependence& depends);
 
 /// Whether what is added to the elements a value shows stays, or counts as 0.
 enum class Shifts { kept, dropped };

@@ -122,7 +122,7 @@ Value with_arguments_as_views(Value loss) {
   for (Value penalty : plain_penalties(loss)) {
     const Value argument = input_of(penalty, 0);
     try {
-      shown_parameters(argument, depends, parameters_of(graph));
+      shown_parameters(argument, depends);
       continue;
     } catch (const NotAView& why) {
       if (why.code != "L102") continue;

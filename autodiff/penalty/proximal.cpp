@@ -62,7 +62,8 @@ Value bend(ProxPoint at, const std::vector<ScalarTerm::Kink>& kinks) {
 
 // The kinks and bounds that scalar terms put on the elements a view shows, where they are there: those at a
 // of φ(w) are at c·a + s for an argument c·w + s, and slopes are divided by c.
-std::vector<Value> seen_kinks(const AffineView& view, const std::vector<PenaltyTerm>& terms) {
+using ScalarTerms = std::map<std::string, std::vector<const ScalarTerm*>>;  // by parameter
+std::vector<Value> seen_kinks(const AffineView& view, ScalarTerms& terms) {
   Graph& graph = view.argument.graph();
   const DType dtype = view.argument.dtype();
   const auto number = [&](double value) { return graph.constant(value, dtype); };
@@ -75,11 +76,10 @@ std::vector<Value> seen_kinks(const AffineView& view, const std::vector<PenaltyT
     low[name] = number(-std::numeric_limits<double>::infinity());
     high[name] = number(std::numeric_limits<double>::infinity());
     std::vector<ScalarTerm::Kink> own;
-    for (const PenaltyTerm& term : terms) {
-      if (!term.scalar || !term.is_of(name)) continue;
-      own.insert(own.end(), term.scalar->kinks.begin(), term.scalar->kinks.end());
-      if (term.scalar->low) low[name] = maximum(low[name], term.scalar->low);
-      if (term.scalar->high) high[name] = minimum(high[name], term.scalar->high);
+    for (const ScalarTerm* term : terms[name]) {
+      own.insert(own.end(), term->kinks.begin(), term->kinks.end());
+      if (term->low) low[name] = maximum(low[name], term->low);
+      if (term->high) high[name] = minimum(high[name], term->high);
     }
     kinks[name] = merged(own);
     most = std::max(most, kinks[name].size());
@@ -123,8 +123,7 @@ ProxPoint seen(const PenaltyTerm& term, const AffineView& view, const ProxPoints
 }
 
 // Puts the prox of a structured term at `from` into `points`: with what kinks it takes in, or by itself.
-void apply(const PenaltyTerm& term, const ProxPoints& from, ProxPoints& points,
-           const std::vector<PenaltyTerm>& terms) {
+void apply(const PenaltyTerm& term, const ProxPoints& from, ProxPoints& points, ScalarTerms& scalar_terms) {
   Graph& graph = term.node.graph();
   const Attributes attributes = graph.node(term.node.node()).attributes;
   std::vector<Value> parameters;
@@ -136,9 +135,9 @@ void apply(const PenaltyTerm& term, const ProxPoints& from, ProxPoints& points,
   }
   const AffineView view(term.argument, parameters);
   const ProxPoint at = seen(term, view, from);
-  Value mapped = term.takes_kinks
-                     ? term.penalty->prox_beside_kinks(at, term.weight, seen_kinks(view, terms), attributes)
-                     : term.penalty->prox(at, term.weight, attributes);
+  Value mapped = term.takes_kinks ? term.penalty->prox_beside_kinks(
+                                        at, term.weight, seen_kinks(view, scalar_terms), attributes)
+                                  : term.penalty->prox(at, term.weight, attributes);
   if (view.shifted) mapped = mapped - view.shift;
   std::map<std::string, Value> values;
   for (const std::string& name : term.parameters) values[name] = points.at(name).point;
@@ -155,32 +154,31 @@ void apply(const PenaltyTerm& term, const ProxPoints& from, ProxPoints& points,
 std::map<std::string, Value> proximal_updates(const ProxPoints& proposals,
                                               const std::vector<PenaltyTerm>& terms) {
   ProxPoints points = proposals;
-  std::map<std::string, std::vector<const ScalarTerm*>> by_parameter;
+  ScalarTerms scalar_terms;
   for (const PenaltyTerm& term : terms)
     for (const std::string& name : term.parameters)
-      if (term.scalar) by_parameter[name].push_back(&*term.scalar);
-  const auto scalar_terms = [&](const std::string& name) -> const auto& { return by_parameter[name]; };
+      if (term.scalar) scalar_terms[name].push_back(&*term.scalar);
   for (auto& [name, at] : points)
-    for (const ScalarTerm* term : scalar_terms(name))
+    for (const ScalarTerm* term : scalar_terms[name])
       if (term->quadratic) at = shrink(at, term->quadratic);
   const auto apply_all = [&](Combination combination) {
-    for (const PenaltyTerm* term : in_order(terms, combination)) apply(*term, points, points, terms);
+    for (const PenaltyTerm* term : in_order(terms, combination)) apply(*term, points, points, scalar_terms);
   };
   apply_all(Combination::first);
   const ProxPoints before_kinks = points;
   for (auto& [name, at] : points) {
     std::vector<ScalarTerm::Kink> kinks;
-    for (const ScalarTerm* term : scalar_terms(name))
+    for (const ScalarTerm* term : scalar_terms[name])
       kinks.insert(kinks.end(), term->kinks.begin(), term->kinks.end());
     at.point = bend(at, kinks);
     // On one number, the prox of a convex term within bounds is its prox, clipped.
-    for (const ScalarTerm* term : scalar_terms(name)) {
+    for (const ScalarTerm* term : scalar_terms[name]) {
       if (term->low) at.point = maximum(at.point, term->low);
       if (term->high) at.point = minimum(at.point, term->high);
     }
   }
   for (const PenaltyTerm& term : terms)
-    if (term.takes_kinks) apply(term, before_kinks, points, terms);
+    if (term.takes_kinks) apply(term, before_kinks, points, scalar_terms);
   apply_all(Combination::last);
   apply_all(Combination::alone);
   std::map<std::string, Value> updates;
@@ -194,18 +192,15 @@ RewriteReport make_report(const PenaltySplit& split, const std::string& metric) 
   report.smooth = split.smooth;
   std::map<std::string, std::vector<std::string>> used;
   std::map<std::string, size_t> places;
-  const bool structured = std::any_of(split.terms.begin(), split.terms.end(),
-                                      [](const PenaltyTerm& term) { return !term.scalar; });
+  const auto of_one_step = parameters_of_one_step(split.terms);
   for (const PenaltyTerm& term : split.terms) {
     if (term.text.empty()) continue;
     std::string names = term.parameters.front();
     for (size_t i = 1; i < term.parameters.size(); ++i) names += ", " + term.parameters[i];
     const auto [place, fresh] = places.emplace(names, report.rewritten.size());
     if (fresh) {
-      const bool one_step = structured && std::any_of(term.parameters.begin(), term.parameters.end(),
-                                                      [&](const std::string& name) {
-                                                        return needs_scalar_metric(split.terms, name);
-                                                      });
+      const bool one_step = std::any_of(term.parameters.begin(), term.parameters.end(),
+                                        [&](const auto& name) { return of_one_step.contains(name); });
       report.rewritten.push_back({names, {}, {}, {}, metric + (one_step ? ", one step for all" : "")});
     }
     RewriteReport::Entry* const entry = &report.rewritten[place->second];

@@ -98,17 +98,13 @@ void describe_scalar(PenaltyTerm& term) {
 std::string argument_text(const PenaltyTerm& term) {
   Graph& graph = term.argument.graph();
   std::vector<Value> parameters;
-  std::vector<int32_t> ids;
-  for (const std::string& name : term.parameters) {
-    parameters.push_back(graph.find_source(name));
-    ids.push_back(parameters.back().node());
-  }
+  for (const std::string& name : term.parameters) parameters.push_back(graph.find_source(name));
   if (is_same(term.argument, parameters.front())) return term.parameters.front();
   int64_t elements = 0;
   for (Value parameter : parameters) elements += element_count(parameter.shape()).size();
-  const std::vector<int64_t> shown = shown_elements(term.argument, ids);
-  std::set<int64_t> different(shown.begin(), shown.end());
-  different.erase(0);
+  const std::vector<ShownElement> shown = shown_elements(term.argument);
+  std::set<ShownElement> different(shown.begin(), shown.end());
+  different.erase(ShownElement{});
   const bool is_part = static_cast<int64_t>(different.size()) < elements;
   const AffineView view(term.argument, parameters);
   const std::string names = fmt::format("{}{}", is_part ? "part of " : "", fmt::join(term.parameters, ", "));

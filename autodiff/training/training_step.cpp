@@ -43,6 +43,21 @@ std::vector<Value> guarded_addends(Value loss) {
     if (graph.node(id).op->traits.source == SourceKind::input && !graph.node(id).outputs[0].shape.empty())
       data.push_back(id);
   const std::vector<bool> of_data = dependents(graph, data);
+  // Whether a penalty of no data, or a bound, is among the nodes that each depends on.
+  std::vector<bool> over_penalty(graph.size()), over_bound(graph.size());
+  for (int32_t id = 0; id < graph.size(); ++id) {
+    const Node& node = graph.node(id);
+    for (const Edge& edge : node.inputs) {
+      if (over_penalty[edge.node]) over_penalty[id] = true;
+      if (over_bound[edge.node]) over_bound[id] = true;
+    }
+    const auto& penalty = node.op->penalty;
+    if (!penalty || of_data[id]) continue;
+    over_penalty[id] = true;
+    if (!penalty->scalar) continue;
+    const ScalarPenalty scalar = penalty->scalar(node.attributes);
+    if (std::isfinite(scalar.low) || std::isfinite(scalar.high)) over_bound[id] = true;
+  }
   std::vector<Value> result, open{loss};
   while (!open.empty()) {
     const Value value = open.back();
@@ -50,20 +65,9 @@ std::vector<Value> guarded_addends(Value loss) {
     const Node& node = graph.node(value.node());
     if (node.op->traits.additive && node.op->traits.elementwise) {
       for (const Edge& edge : node.inputs) open.push_back(graph.value(edge));
-      continue;
+    } else if (!over_bound[value.node()] && (of_data[value.node()] || !over_penalty[value.node()])) {
+      result.push_back(value);
     }
-    const Edge root{value.node(), value.output()};
-    const std::vector<bool> parts = ancestors(graph, {&root, 1});
-    bool left_out = false;
-    for (int32_t id = 0; id < graph.size() && !left_out; ++id) {
-      const auto& penalty = graph.node(id).op->penalty;
-      if (!parts[id] || of_data[id] || !penalty) continue;
-      const bool is_bound =
-          penalty->scalar && (std::isfinite(penalty->scalar(graph.node(id).attributes).low) ||
-                              std::isfinite(penalty->scalar(graph.node(id).attributes).high));
-      left_out = is_bound || !of_data[value.node()];
-    }
-    if (!left_out) result.push_back(value);
   }
   return result;
 }
@@ -89,6 +93,8 @@ std::unique_ptr<Graph> joined_recurrences(Value loss, const TrainerOptions& opti
   for (int32_t id = 0; id < loss.graph().size(); ++id) copy.copy(id);
   copied.output("loss", copy(loss));
   for (const auto& [name, value] : options.metrics) {
+    if (!value)
+      throw UserError(fmt::format("the metric '{}' is an empty Value; build the value first", name));
     if (&value.graph() != &loss.graph())
       throw UserError(fmt::format("the metric '{}' belongs to another graph than the loss", name));
     if (value.rank() != 0)
@@ -129,8 +135,6 @@ std::unique_ptr<Graph> training_step(Value written, const Optimizer& optimizer, 
     analysis.report.note = "the proximal rewrite is switched off: penalties keep their subgradients";
   }
   std::vector<PenaltyTerm>& terms = split.split.terms;
-  const bool structured =
-      std::any_of(terms.begin(), terms.end(), [](const PenaltyTerm& term) { return !term.scalar; });
 
   parts.forward_end = step->size();
   const auto [gradients, penalty] = split.gradients(&parts.gradient_of);
@@ -143,9 +147,9 @@ std::unique_ptr<Graph> training_step(Value written, const Optimizer& optimizer, 
       step->output(Rehearsal::gradient_output(parameters[i].name()), norm_inf(gradients[i]));
   }
 
+  const auto of_one_step = parameters_of_one_step(terms);
   std::vector<bool> scalar_metric;
-  for (Value parameter : parameters)
-    scalar_metric.push_back(structured && needs_scalar_metric(terms, parameter.name()));
+  for (Value parameter : parameters) scalar_metric.push_back(of_one_step.contains(parameter.name()));
   const std::vector<ClippedGradient> smooth = clip_gradients(gradients, scalar_metric, options);
   if (options.check_finite) {
     for (size_t i = 0; i < parameters.size(); ++i) {

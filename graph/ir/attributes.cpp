@@ -17,6 +17,7 @@ std::string_view name_of(AttributeKind kind) {
 }
 
 // Here, so that not every file that includes the header compiles them.
+const Attributes::Entries Attributes::none;
 Attributes::Attributes() = default;
 Attributes::Attributes(const Attributes&) = default;
 Attributes::Attributes(Attributes&&) noexcept = default;
@@ -29,18 +30,21 @@ Attributes::Attributes(std::initializer_list<std::pair<std::string, Attribute>> 
 }
 
 void Attributes::set(std::string name, Attribute value) {
+  if (!entries_) entries_ = std::make_shared<Entries>();
+  if (entries_.use_count() > 1) entries_ = std::make_shared<Entries>(*entries_);
+  Entries& own = *entries_;
   const auto place =
-      std::lower_bound(entries_.begin(), entries_.end(), name,
+      std::lower_bound(own.begin(), own.end(), name,
                        [](const auto& entry, const std::string& wanted) { return entry.first < wanted; });
-  if (place != entries_.end() && place->first == name) {
+  if (place != own.end() && place->first == name) {
     place->second = std::move(value);
   } else {
-    entries_.emplace(place, std::move(name), std::move(value));
+    own.emplace(place, std::move(name), std::move(value));
   }
 }
 
 const Attribute* Attributes::find(std::string_view name) const {
-  for (const auto& [known, value] : entries_)
+  for (const auto& [known, value] : entries())
     if (known == name) return &value;
   return nullptr;
 }

@@ -21,7 +21,7 @@ using Attribute = std::variant<bool, int64_t, double, std::string, std::vector<i
 enum class AttributeKind { boolean, integer, real, string, integers, shape, dtype, tensor, graph };
 std::string_view name_of(AttributeKind kind);
 
-/// A node's attributes, ordered by name.
+/// A node's attributes, ordered by name. Copies share them until one is set.
 class Attributes {
  public:
   Attributes();
@@ -42,18 +42,22 @@ class Attributes {
     if (!value) missing(name);
     return *value;
   }
-  auto begin() const { return entries_.begin(); }
-  auto end() const { return entries_.end(); }
-  bool empty() const { return entries_.empty(); }
+  auto begin() const { return entries().begin(); }
+  auto end() const { return entries().end(); }
+  bool empty() const { return entries().empty(); }
   /// The op whose node they belong to: what functions that several records share ask for their record.
   /// nullptr until a graph takes them.
   const OpDef* op() const { return op_; }
   void set_op(const OpDef& op) { op_ = &op; }
 
  private:
+  using Entries = std::vector<std::pair<std::string, Attribute>>;
   [[noreturn]] static void missing(std::string_view name);
+  const Entries& entries() const { return entries_ ? *entries_ : none; }
+
+  static const Entries none;
   const OpDef* op_ = nullptr;
-  std::vector<std::pair<std::string, Attribute>> entries_;
+  std::shared_ptr<Entries> entries_;
 };
 
 }  // namespace lariat

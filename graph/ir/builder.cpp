@@ -1,5 +1,7 @@
 #include "graph/ir/builder.hpp"
 
+#include <fmt/format.h>
+
 #include "graph/base/error.hpp"
 #include "graph/ir/registry.hpp"
 
@@ -8,6 +10,10 @@ namespace lariat {
 Value build(std::string_view op, std::span<const Operand> operands, Attributes attributes, std::string name) {
   Value first;
   for (const Operand& operand : operands) {
+    if (operand.is_empty())
+      throw UserError(fmt::format("[{}]{} input {} is an empty Value; build the value first", op,
+                                  operand.where.line() == 0 ? "" : " at " + text(operand.where) + ":",
+                                  &operand - operands.data()));
     if (!operand.value) continue;
     if (first && &first.graph() != &operand.value.graph())
       throw UserError(std::string("[") + std::string(op) +
@@ -16,7 +22,7 @@ Value build(std::string_view op, std::span<const Operand> operands, Attributes a
   }
   if (!first)
     throw UserError(std::string("[") + std::string(op) +
-                    "] takes a value of a graph; an empty Value or only numbers were given");
+                    "] takes a value of a graph; only numbers were given");
   Graph& graph = first.graph();
   std::vector<Value> inputs;
   inputs.reserve(operands.size());

@@ -10,6 +10,10 @@
 
 namespace lariat {
 
+void Value::refuse_empty() {
+  throw UserError("an empty Value was given where a value of a graph is needed; build the value first");
+}
+
 const TensorType& Value::type() const {
   if (!graph_) throw UserError("the type of an empty Value was asked for; build the value first");
   return graph_->type({node_, output_});
@@ -154,6 +158,17 @@ Value Graph::add(const OpDef& op, std::span<const Value> inputs, Attributes attr
   return {this, size() - 1, 0};
 }
 
+Value Graph::add_again(const Graph& from, int32_t id, std::span<const Value> inputs) {
+  const Node& known = from.node(id);
+  bool same = inputs.size() == known.inputs.size();
+  for (size_t i = 0; same && i < inputs.size(); ++i)
+    same = inputs[i] && &inputs[i].graph() == this && inputs[i].type() == from.type(known.inputs[i]);
+  if (!same) return add(*known.op, inputs, known.attributes, known.name, known.where);
+  Node& node = nodes_.emplace_back(known);
+  for (size_t i = 0; i < inputs.size(); ++i) node.inputs[i] = {inputs[i].node(), inputs[i].output()};
+  return {this, size() - 1, 0};
+}
+
 Value Graph::source(std::string_view op, std::string name, TensorType type, Attributes attributes,
                     std::source_location where) {
   const auto place = [&] { return place_of(op, name, where); };
@@ -267,6 +282,20 @@ std::vector<std::vector<int32_t>> users(const Graph& graph) {
   return result;
 }
 
+std::vector<int32_t> nodes_behind(const Value& value, bool past_stops) {
+  const Graph& graph = value.graph();
+  std::vector<int32_t> nodes{value.node()};
+  std::unordered_set<int32_t> seen{value.node()};
+  for (size_t i = 0; i < nodes.size(); ++i) {
+    const Node& node = graph.node(nodes[i]);
+    if (node.op->traits.stops_gradient && !past_stops) continue;
+    for (const Edge& edge : node.inputs)
+      if (seen.insert(edge.node).second) nodes.push_back(edge.node);
+  }
+  std::sort(nodes.begin(), nodes.end());
+  return nodes;
+}
+
 std::vector<bool> ancestors(const Graph& graph, std::span<const Edge> roots) {
   std::vector<bool> live(graph.size());
   for (const Edge& root : roots) live[root.node] = true;
@@ -288,6 +317,7 @@ std::vector<bool> dependents(const Graph& graph, std::span<const int32_t> source
 
 std::vector<Value> GraphCopy::inputs(int32_t id) const {
   std::vector<Value> result;
+  result.reserve(from_.node(id).inputs.size());
   for (const Edge& edge : from_.node(id).inputs) {
     result.push_back((*this)(edge));
     require(bool(result.back()), "a node is copied before its input");
@@ -320,9 +350,10 @@ void GraphCopy::copy(int32_t id) {
       break;
     }
     default:
-      first = to_.add(*node.op, inputs(id), node.attributes, node.name, node.where);
+      first = to_.add_again(from_, id, inputs(id));
   }
   copies_[id].clear();
+  copies_[id].reserve(node.outputs.size());
   for (size_t i = 0; i < node.outputs.size(); ++i)
     copies_[id].push_back(Value(&to_, first.node(), static_cast<int32_t>(i)));
 }

@@ -74,11 +74,20 @@ class Graph {
   Value add(const OpDef& op, std::span<const Value> inputs, Attributes attributes = {}, std::string name = {},
             std::source_location where = std::source_location::current());
 
+  /// Adds a node of another graph once more. What was found of it there is not found again where `inputs`
+  /// have the types that its inputs have there.
+  Value add_again(const Graph& from, int32_t id, std::span<const Value> inputs);
+
   void output(std::string name, Value value);
   void update(std::string parameter, Value next);
 
   int32_t size() const { return static_cast<int32_t>(nodes_.size()); }
-  const Node& node(int32_t id) const { return nodes_[id]; }
+  const Node& node(int32_t id) const {
+    ++looked_at_;
+    return nodes_[id];
+  }
+  /// How many nodes this thread has looked at: how work grows, without a clock.
+  static int64_t nodes_looked_at() { return looked_at_; }
   const std::vector<Output>& outputs() const { return outputs_; }
   /// The value of output `name`. Throws UserError with the nearest known name.
   Value find_output(std::string_view name);
@@ -98,6 +107,8 @@ class Graph {
   Value source(std::string_view op, std::string name, TensorType type, Attributes attributes,
                std::source_location where);
 
+  [[gnu::tls_model("initial-exec")]] static inline thread_local int64_t looked_at_ = 0;
+
   std::deque<Node> nodes_;  // they stay where they are when others are added
   std::vector<Output> outputs_;
   std::set<std::string, std::less<>> output_names_, updated_;
@@ -111,6 +122,10 @@ inline const Node& node_of(const Value& value) { return value.graph().node(value
 /// Edges of each node's outputs to their readers: for node n, users[n] lists the ids of nodes that read it,
 /// ascending.
 std::vector<std::vector<int32_t>> users(const Graph& graph);
+
+/// The nodes that a value depends on, itself included, in the order of the graph; what stands behind a node
+/// that stops gradients is left out if asked. Takes time by their number, whatever the size of the graph.
+std::vector<int32_t> nodes_behind(const Value& value, bool past_stops = true);
 
 /// Whether each node has a path to one of `roots`, so nodes without are dead for them.
 std::vector<bool> ancestors(const Graph& graph, std::span<const Edge> roots);

@@ -22,7 +22,10 @@ class Value {
   Value(Graph* graph, int32_t node, int32_t output = 0) : graph_(graph), node_(node), output_(output) {}
 
   explicit operator bool() const { return graph_ != nullptr; }
-  Graph& graph() const { return *graph_; }
+  Graph& graph() const {
+    if (!graph_) refuse_empty();
+    return *graph_;
+  }
   int32_t node() const { return node_; }
   int32_t output() const { return output_; }
   const TensorType& type() const;
@@ -40,6 +43,7 @@ class Value {
   friend bool operator==(const Value&, const Value&) = delete;
 
  private:
+  [[noreturn]] static void refuse_empty();
   Graph* graph_ = nullptr;
   int32_t node_ = -1;
   int32_t output_ = 0;
@@ -65,11 +69,17 @@ class Operand {
   template <class Number>
   requires std::is_arithmetic_v<Number> Operand(Number number,
                                                 std::source_location where = std::source_location::current())
-      : number(static_cast<double>(number)), where(where) {}
+      : number(static_cast<double>(number)), where(where), is_number_(true) {}
+
+  /// Whether it is neither a value nor a number.
+  bool is_empty() const { return !value && !is_number_; }
 
   Value value;
   double number = 0;
   std::source_location where;
+
+ private:
+  bool is_number_ = false;
 };
 
 /// A point and the step size of each element (1/d of the metric D): what a prox maps.

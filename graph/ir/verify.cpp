@@ -103,11 +103,12 @@ class Verifier {
     const Node& node = graph_.node(id);
     if (!node.op->variadic_outputs && node.outputs.size() != node.op->outputs.size())
       fail(id, fmt::format("has {} outputs, the op makes {}", node.outputs.size(), node.op->outputs.size()));
-    inputs_.clear();
-    for (const Edge& edge : node.inputs) inputs_.push_back(graph_.type(edge));
+    // The types of other nodes are written over, so that their shapes keep their memory.
+    if (inputs_.size() < node.inputs.size()) inputs_.resize(node.inputs.size());
+    for (size_t i = 0; i < node.inputs.size(); ++i) inputs_[i] = graph_.type(node.inputs[i]);
     std::vector<TensorType> inferred;
     try {
-      inferred = node.op->infer(InferContext(inputs_, node.attributes));
+      inferred = node.op->infer(InferContext({inputs_.data(), node.inputs.size()}, node.attributes));
     } catch (const UserError& error) {
       fail(id, fmt::format("the op refuses its inputs: {}", error.what()));
     }

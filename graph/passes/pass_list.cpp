@@ -64,18 +64,21 @@ std::vector<std::string> passes_left_out(const PassOptions& options) {
 std::unique_ptr<Graph> optimize(const Graph& graph, const PassOptions& options) {
   if (!options.last.empty()) check_name(options.last, "none", "");
   const std::vector<std::string> without = passes_left_out(options);
-  auto current = std::make_unique<Graph>();
-  copy_graph(graph, *current);
-  verify(*current);
-  if (options.last == "none") return current;
+  verify(graph);
+  std::unique_ptr<Graph> current;
   for (const Pass& pass : passes()) {
+    if (options.last == "none") break;
     if (std::find(without.begin(), without.end(), pass.name) == without.end()) {
       auto next = std::make_unique<Graph>();
-      pass.run(*current, *next);
+      pass.run(current ? *current : graph, *next);
       verify(*next);
       current = std::move(next);
     }
     if (pass.name == options.last) break;
+  }
+  if (!current) {
+    current = std::make_unique<Graph>();
+    copy_graph(graph, *current);
   }
   return current;
 }

@@ -92,7 +92,8 @@ Value stack(const std::vector<Value>& values, int64_t axis, std::source_location
   using namespace stack_detail;
   std::vector<Operand> operands;
   for (Value value : values) operands.emplace_back(value, where);
-  const Value first = values.empty() ? Value() : sequence_of(values[0], axis, 0);
+  const bool built = std::all_of(values.begin(), values.end(), [](Value value) { return bool(value); });
+  const Value first = values.empty() || !built ? Value() : sequence_of(values[0], axis, 0);
   bool is_whole = first && first.shape()[axis] == Dim(static_cast<int64_t>(values.size()));
   for (size_t i = 1; is_whole && i < values.size(); ++i)
     is_whole = is_same(sequence_of(values[i], axis, static_cast<int64_t>(i)), first);

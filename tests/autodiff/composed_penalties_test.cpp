@@ -348,7 +348,7 @@ void solve_and_compare(Draw& draw, Kind structured, Outcomes& outcomes) {
   auto sum_of = std::make_unique<Sum>(draw, structured, false);
   std::vector<Value> parameters{sum_of->w, sum_of->v};
   PenaltySplit split = split_penalties(sum_of->loss, parameters, SmoothTerms::all);
-  if (needs_scalar_metric(split.terms, "w") || needs_scalar_metric(split.terms, "v")) {
+  if (!parameters_of_one_step(split.terms).empty()) {
     draw = before;
     sum_of = std::make_unique<Sum>(draw, structured, true);
     parameters = {sum_of->w, sum_of->v};

@@ -140,7 +140,31 @@ TEST_CASE("empty values, and outputs that there are not, are refused by name") {
         "a gradient was asked for by a value of another graph than the loss's");
   CHECK_THROWS_AS((void)solve(Value()), UserError);
   CHECK_THROWS_AS((void)relu(Value()), UserError);
-  CHECK_THROWS_AS(Trainer(sum(x), Sgd{}, {.metrics = {{"m", Value()}}}), UserError);
+  CHECK(message_of<UserError>([&] {
+          Trainer(sum(x), Sgd{}, {.metrics = {{"m", Value()}}});
+        }) == "the metric 'm' is an empty Value; build the value first");
+  // An empty Value is no number 0, wherever it stands.
+  const auto refused = [&](const char* op, size_t input, const auto& build_it) {
+    const std::string message = message_of<UserError>(build_it);
+    CAPTURE(message);
+    CHECK(message.starts_with(std::string("[") + op + "]"));
+    CHECK(message.ends_with(" input " + std::to_string(input) + " is an empty Value; build the value first"));
+  };
+  const Value none;
+  refused("add", 0, [&] { (void)(none + x); });
+  refused("add", 1, [&] { (void)(x + none); });
+  refused("subtract", 1, [&] { (void)(1 - none); });
+  refused("multiply", 1, [&] { (void)(2.0 * none); });
+  refused("negate", 0, [&] { (void)-none; });
+  refused("select", 0, [&] { (void)where(none, x, x); });
+  refused("select", 1, [&] { (void)where(greater(x, 0), none, x); });
+  refused("select", 2, [&] { (void)where(greater(x, 0), x, none); });
+  refused("concat", 1, [&] { (void)concat({x, none}, 0); });
+  refused("stack", 0, [&] { (void)stack({none, x}, 0); });
+  refused("stack", 1, [&] { (void)stack({x, none}, 0); });
+  refused("matmul", 1, [&] { (void)matmul(x, none); });
+  refused("add", 1, [&] { (void)build("add", {x, none}); });
+  CHECK(message_of<UserError>([&] { (void)none.graph(); }).ends_with(advice));
   CHECK_THROWS_AS(Trainer(sum(x), Sgd{}, {.scheduled = {{Value(), schedule::constant()}}}), UserError);
 }
 
