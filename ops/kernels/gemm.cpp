@@ -52,6 +52,17 @@ constexpr size_t cache_line = 64;
 
 size_t rounded_up(size_t bytes) { return (bytes + cache_line - 1) / cache_line * cache_line; }
 
+// Over a longer inner dimension, the sums of floats over so many elements are added as doubles.
+constexpr int64_t stretch = 16 * inner_block;
+
+template <class T>
+bool has_stretches(const Product& p) {
+  return std::is_same_v<T, float> && p.k > stretch;
+}
+size_t sum_bytes(const Product& p, int64_t rows, int64_t columns) {
+  return has_stretches<float>(p) ? rounded_up(static_cast<size_t>(rows * columns) * sizeof(double)) : 0;
+}
+
 // What a product of floats packs: what lies badly in memory, and is used often enough.
 struct Packing {
   bool is_row;  // a row times a transposed matrix: nothing
@@ -108,20 +119,24 @@ class FloatProduct {
     });
   }
 
-  /// Rows must begin at a multiple of a block's height, columns at one of a panel's width. `copies` is memory
-  /// for bytes_in_place().
-  void tile(int64_t row, int64_t rows, int64_t begin, int64_t end, std::byte* copies) const {
-    float* c = c_ + row * ldc_;
+  /// Rows must begin at a multiple of a block's height, columns at one of a panel's width. `own` is memory
+  /// for bytes_in_place() and sum_bytes().
+  void tile(int64_t row, int64_t rows, int64_t begin, int64_t end, std::byte* own) const {
     const MatrixView<float> start = start_.data ? start_.at(row, 0) : start_;
-    const MatrixView<float> a = packing_.a ? packed_rows(packed_a_, p_.k, row) : a_.at(row, 0);
-    const int64_t middle = std::clamp(packing_.from, begin, end);
-    if (packing_.is_row)
-      return multiply_rows(end - begin, p_.k, a.data, b_.at(0, begin).data, b_.column,
-                           start.data ? start.data + begin : nullptr, c + begin);
-    if (begin < middle)
-      multiply_in_place(rows, p_.k, begin, middle, a, b_.data, b_.row, start, c, ldc_,
-                        reinterpret_cast<float*>(copies));
-    if (middle < end) multiply_packed(rows, p_.k, middle, end, a, packed_b_, start, c, ldc_);
+    if (!has_stretches<float>(p_)) return multiply(row, rows, begin, end, 0, p_.k, start, own);
+    const int64_t columns = end - begin;
+    double* const sums = reinterpret_cast<double*>(own + packing_.bytes_in_place(p_));
+    float* const c = c_ + row * ldc_ + begin;
+    for (int64_t i = 0; i < rows; ++i)
+      for (int64_t j = 0; j < columns; ++j)
+        sums[i * columns + j] = start.data ? static_cast<double>(*start.at(i, begin + j).data) : 0;
+    for (int64_t first = 0; first < p_.k; first += stretch) {
+      multiply(row, rows, begin, end, first, std::min(stretch, p_.k - first), {}, own);
+      for (int64_t i = 0; i < rows; ++i)
+        for (int64_t j = 0; j < columns; ++j) sums[i * columns + j] += static_cast<double>(c[i * ldc_ + j]);
+    }
+    for (int64_t i = 0; i < rows; ++i)
+      for (int64_t j = 0; j < columns; ++j) c[i * ldc_ + j] = static_cast<float>(sums[i * columns + j]);
   }
 
   static MatrixView<float> view(bool transpose, const float* data, int64_t stride) {
@@ -129,6 +144,22 @@ class FloatProduct {
   }
 
  private:
+  // The part of a tile over `depth` elements of the inner dimension, from `first` on.
+  void multiply(int64_t row, int64_t rows, int64_t begin, int64_t end, int64_t first, int64_t depth,
+                MatrixView<float> start, std::byte* copies) const {
+    float* c = c_ + row * ldc_;
+    MatrixView<float> a = packing_.a ? packed_rows(packed_a_, p_.k, row) : a_.at(row, 0);
+    a.data += first * a.column;
+    const int64_t middle = std::clamp(packing_.from, begin, end);
+    if (packing_.is_row)
+      return multiply_rows(end - begin, depth, a.data, b_.at(first, begin).data, b_.column,
+                           start.data ? start.data + begin : nullptr, c + begin);
+    if (begin < middle)
+      multiply_in_place(rows, depth, begin, middle, a, b_.at(first, 0).data, b_.row, start, c, ldc_,
+                        reinterpret_cast<float*>(copies));
+    if (middle < end) multiply_packed(rows, first, depth, p_.k, middle, end, a, packed_b_, start, c, ldc_);
+  }
+
   template <class Body>
   static void split(const ParallelFor* parallel, int64_t count, int64_t grain, const Body& body) {
     if (count == 0) return;
@@ -206,6 +237,23 @@ size_t partial_bytes(const Product& p) {
   return rounded_up(static_cast<size_t>(block_count(p) * p.m * p.n) * sizeof(T));
 }
 
+// Σ blocks + addend by stretches, as within one tile; the sums of blocks are written over.
+template <class T>
+void add_by_stretches(const Product& p, T* partial, Addend<T> addend, T* c, int64_t ldc) {
+  constexpr int64_t together = stretch / inner_block;
+  const int64_t size = p.m * p.n, blocks = block_count(p);
+  for (int64_t first = 0; first < blocks; first += together)
+    for (int64_t block = first + 1; block < std::min(first + together, blocks); ++block)
+      for (int64_t i = 0; i < size; ++i) partial[first * size + i] += partial[block * size + i];
+  for (int64_t i = 0; i < p.m; ++i)
+    for (int64_t j = 0; j < p.n; ++j) {
+      double sum = addend.data ? static_cast<double>(addend.data[i * addend.row + j]) : 0;
+      for (int64_t first = 0; first < blocks; first += together)
+        sum += static_cast<double>(partial[first * size + i * p.n + j]);
+      c[i * ldc + j] = static_cast<T>(sum);
+    }
+}
+
 // Where the inner dimension is long beside the others, as in a gradient over all of the data, its blocks are
 // the tasks. Their sums are added in the order of the blocks, as within one tile.
 template <class T>
@@ -222,6 +270,7 @@ void sum_over_blocks(const ParallelFor& parallel, const Product& p, const T* a, 
                    {}, partial + block * p.m * p.n, p.n, scratch.own(parallel) + rest);
     }
   });
+  if (has_stretches<T>(p)) return add_by_stretches(p, partial, addend, c, ldc);
   for (int64_t i = 0; i < p.m; ++i) {
     T* to = c + i * ldc;
     const T* from = partial + i * p.n;
@@ -260,7 +309,7 @@ size_t gemm_tile_bytes(const Product& p, bool packed) {
   using namespace gemm_detail;
   if (p.m == 0 || p.n == 0 || std::is_same_v<T, double>) return 0;
   const Packing packing(p, packed);
-  const size_t bytes = packing.bytes(p) + packing.bytes_in_place(p);
+  const size_t bytes = packing.bytes(p) + packing.bytes_in_place(p) + sum_bytes(p, p.m, p.n);
   return is_column(p) ? std::max(bytes, gemm_tile_bytes<T>(as_row(p))) : bytes;
 }
 
@@ -316,7 +365,7 @@ Workspace gemm_workspace(const Product& p, bool packed) {
   } else if constexpr (std::is_same_v<T, float>) {
     const Packing packing(p, packed);
     common = packing.bytes(p);
-    own = packing.bytes_in_place(p);
+    own = packing.bytes_in_place(p) + sum_bytes(p, std::min(cut.rows, p.m), std::min(cut.columns, p.n));
   }
   const Workspace result = is_callers(common) ? Workspace{0, common + own} : Workspace{common, own};
   return is_column(p) ? larger(result, gemm_workspace<T>(as_row(p))) : result;

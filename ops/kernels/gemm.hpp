@@ -20,7 +20,8 @@ struct Product {
 };
 
 /// c = op(a)·op(b) + addend, c [m, n]; the addend may be c. Cut into tiles that depend on m, n, k only, so
-/// that results do not depend on the number of threads. Floats are multiplied by lariat's own kernel
+/// that results do not depend on the number of threads. Over a long inner dimension, floats are added up as
+/// doubles from stretch to stretch. Floats are multiplied by lariat's own kernel
 /// (product_kernel.hpp), doubles by single-threaded OpenBLAS. With `packed`, what pack_b() made of b, nothing
 /// of b is packed at this call. `scratch` is of gemm_workspace().
 template <class T>

@@ -326,15 +326,21 @@ MatrixView<T> packed_rows(const T* packed, int64_t inner, int64_t begin) {
 }
 
 template <class T>
-void multiply_packed(int64_t rows, int64_t inner, int64_t begin, int64_t end, MatrixView<T> a,
-                     const T* packed, MatrixView<T> start, T* result, int64_t result_row) {
+void multiply_packed(int64_t rows, int64_t first, int64_t depth, int64_t inner, int64_t begin, int64_t end,
+                     MatrixView<T> a, const T* packed, MatrixView<T> start, T* result, int64_t result_row) {
   using namespace product_kernel_detail;
   multiply(
-      rows, inner, begin, end, a,
+      rows, depth, begin, end, a,
       [&](int64_t column, int64_t k, int64_t) {
-        return packed + column * inner + k * panel_row<T>(end - column);
+        return packed + column * inner + (first + k) * panel_row<T>(end - column);
       },
       panel<T>, inner * panel<T>, start, result, result_row);
+}
+
+template <class T>
+void multiply_packed(int64_t rows, int64_t inner, int64_t begin, int64_t end, MatrixView<T> a,
+                     const T* packed, MatrixView<T> start, T* result, int64_t result_row) {
+  multiply_packed(rows, 0, inner, inner, begin, end, a, packed, start, result, result_row);
 }
 
 template <class T>
@@ -414,6 +420,8 @@ void multiply_rows(int64_t count, int64_t inner, const T* a, const T* b, int64_t
   template void pack_columns<T>(MatrixView<T>, int64_t, int64_t, int64_t, int64_t, int64_t, T*);           \
   template void multiply_packed<T>(int64_t, int64_t, int64_t, int64_t, MatrixView<T>, const T*,            \
                                    MatrixView<T>, T*, int64_t);                                            \
+  template void multiply_packed<T>(int64_t, int64_t, int64_t, int64_t, int64_t, int64_t, MatrixView<T>,    \
+                                   const T*, MatrixView<T>, T*, int64_t);                                  \
   template void multiply_in_place<T>(int64_t, int64_t, int64_t, int64_t, MatrixView<T>, const T*, int64_t, \
                                      MatrixView<T>, T*, int64_t, T*);                                      \
   template int64_t in_place_count<T>(int64_t, int64_t, int64_t);                                           \

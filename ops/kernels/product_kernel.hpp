@@ -66,6 +66,10 @@ MatrixView<T> packed_rows(const T* packed, int64_t inner, int64_t begin);
 template <class T>
 void multiply_packed(int64_t rows, int64_t inner, int64_t begin, int64_t end, MatrixView<T> a,
                      const T* packed, MatrixView<T> start, T* result, int64_t result_row);
+/// The same with rows [first, first + depth) of a packed b of `inner` rows, for a [rows, depth].
+template <class T>
+void multiply_packed(int64_t rows, int64_t first, int64_t depth, int64_t inner, int64_t begin, int64_t end,
+                     MatrixView<T> a, const T* packed, MatrixView<T> start, T* result, int64_t result_row);
 
 /// The same for a b that is read where it lies: good for few rows. The last columns that fill no vector must
 /// be packed. `copies` is memory for in_place_count() elements.
