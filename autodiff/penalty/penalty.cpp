@@ -5,11 +5,13 @@
 #include <algorithm>
 #include <functional>
 #include <map>
+#include <optional>
 #include <set>
 
 #include "autodiff/gradient.hpp"
 #include "autodiff/penalty/combination.hpp"
 #include "autodiff/penalty/left_terms.hpp"
+#include "autodiff/penalty/linear_rows.hpp"
 #include "autodiff/penalty/loss_terms.hpp"
 #include "autodiff/penalty/penalty_view.hpp"
 #include "autodiff/penalty/term_text.hpp"
@@ -237,7 +239,7 @@ void mark_sums(const OwnTerms& own) {
 
 // Gives the first of the parameter's terms that count as a sum all of it. Returns false, and what is
 // negative, where it is not 0 or more.
-std::optional<double> take_sum(const OwnTerms& own, const std::string& parameter) {
+std::optional<double> take_sum(const OwnTerms& own) {
   std::vector<PenaltyTerm*> members;
   for (const auto& [candidate, term] : own)
     if (!candidate->alone) members.push_back(term);
@@ -291,7 +293,7 @@ void check_coefficients(std::vector<Candidate>& candidates, const Dependence& de
   for (Value parameter : parameters)
     for (OwnTerms& own = by_parameter[parameter.name()];;) {
       std::erase_if(own, [&](const auto& term) { return refused.contains(term.first); });
-      const std::optional<double> negative = take_sum(own, parameter.name());
+      const std::optional<double> negative = take_sum(own);
       if (!negative) break;
       const auto concave = std::find_if(own.begin(), own.end(), [&](const auto& term) {
         return !term.first->alone && is_concave(*term.first);
@@ -304,6 +306,21 @@ void check_coefficients(std::vector<Candidate>& candidates, const Dependence& de
       refused.insert(concave->first);
     }
   std::erase_if(candidates, [&](const Candidate& candidate) { return refused.contains(&candidate); });
+}
+
+// Whether the elements are differences, some of the same element: the steps between the rows of a matrix,
+// say.
+bool are_shared_differences(Value argument, const ParameterElements& elements) {
+  const auto rows = elements.rows_of(argument);
+  if (!rows) return false;
+  std::set<int64_t> seen;
+  bool shared = false;
+  for (const LinearRow& row : *rows) {
+    if (row.entries.empty()) continue;
+    if (row.entries.size() != 2 || row.entries[0].second != -row.entries[1].second) return false;
+    for (const auto& [element, factor] : row.entries) shared |= !seen.insert(element).second;
+  }
+  return shared;
 }
 
 }  // namespace
@@ -343,6 +360,7 @@ PenaltySplit split_penalties(Value loss, const std::vector<Value>& parameters, S
   const std::vector<Value> adjoints = gradient(loss, nodes, nodes);
   const Dependence after = dependence(loss, parameters);  // the adjoints' nodes are there as well
   std::vector<Candidate> candidates;
+  std::optional<ParameterElements> elements;
   for (size_t i = 0; i < nodes.size(); ++i) {
     const int32_t id = nodes[i].node(), adjoint = adjoints[i].node();
     const Penalty& penalty = *graph.node(id).op->penalty;
@@ -366,7 +384,15 @@ PenaltySplit split_penalties(Value loss, const std::vector<Value>& parameters, S
         candidates.back().terms = terms_of(nodes[i], adjoints[i], after, !penalty.scalar);
       } catch (const NotAView& why) {
         candidates.pop_back();
-        refuse(id, why.code, why.reason, why.advice);
+        const bool is_norm = why.code == "L102" && !penalty.scalar;
+        if (is_norm && !elements) elements.emplace(graph);
+        if (is_norm && are_shared_differences(graph.value(graph.node(id).inputs[0]), *elements)) {
+          refuse(id, "L108",
+                 "it is of differences that share elements, and the prox of their norms is not known",
+                 "penalise them one by one, as sum(absolute_differences(w, axis)) does");
+        } else {
+          refuse(id, why.code, why.reason, why.advice);
+        }
       }
     }
   }

@@ -7,7 +7,6 @@
 #include "autodiff/penalty/penalty_view.hpp"
 #include "autodiff/penalty/spellings.hpp"
 #include "autodiff/penalty/variations.hpp"
-#include "ops/kernels/axes.hpp"
 #include "ops/ops.hpp"
 
 namespace lariat {
@@ -49,26 +48,16 @@ bool is_difference(const LinearRow& row) {
   return row.entries.size() == 2 && row.shift == 0 && row.entries[0].second == -row.entries[1].second;
 }
 
-// Whether two elements are next to each other along an axis of one parameter.
-bool are_neighbours(const Pair& pair, const ParameterElements& elements) {
-  const auto [first, a] = elements.find(pair.first);
-  const auto [second, b] = elements.find(pair.second);
-  const Extents extents = evaluate(first.shape(), {});
-  for (size_t axis = 0; is_same(first, second) && axis < extents.size(); ++axis) {
-    const AxisBlocks blocks = blocks_around(extents, static_cast<int64_t>(axis));
-    if (b - a == blocks.inner && a / blocks.inner % blocks.extent + 1 < blocks.extent) return true;
-  }
-  return false;
-}
-
-// |rows| where each is a scaled difference of two neighbours, or of one element.
+// |rows| where each is a scaled difference of two elements of one parameter, or of one element, and the
+// differences form paths: neighbours, or those at a stride, which fall into one path for each remainder. The
+// total variation along paths that do not meet is that of a row.
 Value absolute_rows(const std::vector<LinearRow>& rows, const ParameterElements& elements, Value root) {
   std::set<Pair> pairs;
   std::vector<LinearRow> single;
   for (const LinearRow& row : rows) {
     if (is_difference(row)) {
       const Pair pair(row.entries[0].first, row.entries[1].first);
-      if (!are_neighbours(pair, elements)) return {};
+      if (!is_same(elements.find(pair.first).first, elements.find(pair.second).first)) return {};
       pairs.insert(pair);
     } else if (row.entries.size() <= 1) {
       single.push_back(row);

@@ -3,11 +3,15 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <cmath>
 #include <set>
 
 #include "autodiff/penalty/affine_view.hpp"
 #include "autodiff/penalty/penalty_view.hpp"
+#include "autodiff/penalty/spellings.hpp"
+#include "autodiff/penalty/variations.hpp"
+#include "ops/kernels/axes.hpp"
 
 namespace lariat {
 
@@ -94,7 +98,43 @@ void describe_scalar(PenaltyTerm& term) {
   term.coefficient = number_of(coefficient);
 }
 
-// "2 * w - 1", "w, v", "part of w": what a structured term is of.
+// Whether two elements of a parameter are next to each other along one of its axes.
+bool are_neighbours(int64_t a, int64_t b, const Extents& extents) {
+  if (a > b) std::swap(a, b);
+  for (size_t axis = 0; axis < extents.size(); ++axis) {
+    const AxisBlocks blocks = blocks_around(extents, static_cast<int64_t>(axis));
+    if (b - a == blocks.inner && a / blocks.inner % blocks.extent + 1 < blocks.extent) return true;
+  }
+  return false;
+}
+
+// Whether a total variation of picked elements is over differences of ones that are no neighbours in their
+// parameter.
+bool is_reordered(const PenaltyTerm& term, const std::vector<ShownElement>& shown) {
+  const Graph& graph = term.node.graph();
+  const std::vector<int32_t> nodes = nodes_behind(term.argument);
+  const bool picks = std::any_of(nodes.begin(), nodes.end(),
+                                 [&](int32_t id) { return graph.node(id).op->name == "gather_rows"; });
+  if (!is_op(term.node, "absolute_differences") || !picks) return false;
+  const AxisBlocks blocks =
+      blocks_around(evaluate(term.argument.shape(), {}), node_of(term.node).attributes.get<int64_t>("axis"));
+  std::vector<bool> weightless;
+  if (term.weight.shape() == term.node.shape()) weightless = always_zero(term.weight);
+  size_t difference = 0;
+  for (int64_t outer = 0; outer < blocks.outer; ++outer)
+    for (int64_t i = 0; i + 1 < blocks.extent; ++i)
+      for (int64_t inner = 0; inner < blocks.inner; ++inner, ++difference) {
+        const auto place = static_cast<size_t>((outer * blocks.extent + i) * blocks.inner + inner);
+        const ShownElement &a = shown[place], &b = shown[place + static_cast<size_t>(blocks.inner)];
+        if (a.parameter < 0 || a.parameter != b.parameter) continue;
+        if (!weightless.empty() && weightless[difference]) continue;
+        if (!are_neighbours(a.index, b.index, evaluate(graph.node(a.parameter).outputs[0].shape, {})))
+          return true;
+      }
+  return false;
+}
+
+// "2 * w - 1", "w, v", "part of w", "w reordered": what a structured term is of.
 std::string argument_text(const PenaltyTerm& term) {
   Graph& graph = term.argument.graph();
   std::vector<Value> parameters;
@@ -106,19 +146,22 @@ std::string argument_text(const PenaltyTerm& term) {
   std::set<ShownElement> different(shown.begin(), shown.end());
   different.erase(ShownElement{});
   const bool is_part = static_cast<int64_t>(different.size()) < elements;
+  const bool reordered = is_reordered(term, shown);
   const AffineView view(term.argument, parameters);
-  const std::string names = fmt::format("{}{}", is_part ? "part of " : "", fmt::join(term.parameters, ", "));
+  const std::string names = fmt::format("{}{}{}", is_part ? "part of " : "", fmt::join(term.parameters, ", "),
+                                        reordered ? " reordered" : "");
+  const bool is_phrase = is_part || reordered || parameters.size() > 1;
   std::string text = names;
   if (view.scaled) {
     const std::optional<double> factor = uniform_value(view.factor);
-    const std::string of = is_part || parameters.size() > 1 ? "(" + names + ")" : names;
+    const std::string of = is_phrase ? "(" + names + ")" : names;
     text = factor == -1.0 ? "-" + of
            : factor       ? fmt::format("{:.6g} * {}", *factor, of)
                           : "(a tensor) * " + of;
   }
   if (view.shifted) {
     const std::optional<double> shift = uniform_value(view.shift);
-    const std::string of = !view.scaled && (is_part || parameters.size() > 1) ? "(" + names + ")" : text;
+    const std::string of = !view.scaled && is_phrase ? "(" + names + ")" : text;
     text = shift ? fmt::format("{} {} {:.6g}", of, *shift < 0 ? "-" : "+", std::abs(*shift))
                  : of + " + (a tensor)";
   }

@@ -38,6 +38,28 @@ Value indices(Graph& graph, const std::vector<int64_t>& numbers) {
   return graph.constant(tensor);
 }
 
+std::vector<bool> always_zero(Value value) {
+  Graph& graph = value.graph();
+  std::vector<bool> result(static_cast<size_t>(element_count(value.shape()).size()), true);
+  for (double number : {1.0, 2.0}) {
+    std::map<int32_t, Value> replaced;
+    for (int32_t id : nodes_behind(value)) {
+      const Node& node = graph.node(id);
+      const SourceKind kind = node.op->traits.source;
+      if (kind == SourceKind::none || kind == SourceKind::constant) continue;
+      const TensorType type = node.outputs[0];
+      if (!is_known(type.shape) || !is_float(type.dtype)) return std::vector<bool>(result.size());
+      replaced[id] = graph.constant(Tensor::filled(type.dtype, evaluate(type.shape, {}), number));
+    }
+    const std::optional<Tensor> at = constant_value(replaced.empty() ? value : substitute(value, replaced));
+    if (!at) return std::vector<bool>(result.size());
+    for (size_t i = 0; i < result.size(); ++i)
+      result[i] = result[i] && at->at(at->count() == 1 ? 0 : static_cast<int64_t>(i)) == 0;
+    if (replaced.empty()) break;
+  }
+  return result;
+}
+
 namespace {
 
 // All neighbours along one axis of one parameter.
@@ -162,29 +184,6 @@ std::optional<Differences> differences_of(Value node, const ParameterElements& e
   return result;
 }
 
-// Which elements of the value are 0 whatever is fed and set: they are so for two values of all that is.
-std::vector<bool> always_zero(Value value) {
-  Graph& graph = value.graph();
-  std::vector<bool> result(static_cast<size_t>(element_count(value.shape()).size()), true);
-  for (double number : {1.0, 2.0}) {
-    std::map<int32_t, Value> replaced;
-    for (int32_t id : nodes_behind(value)) {
-      const Node& node = graph.node(id);
-      const SourceKind kind = node.op->traits.source;
-      if (kind == SourceKind::none || kind == SourceKind::constant) continue;
-      const TensorType type = node.outputs[0];
-      if (!is_known(type.shape) || !is_float(type.dtype)) return std::vector<bool>(result.size());
-      replaced[id] = graph.constant(Tensor::filled(type.dtype, evaluate(type.shape, {}), number));
-    }
-    const std::optional<Tensor> at = constant_value(replaced.empty() ? value : substitute(value, replaced));
-    if (!at) return std::vector<bool>(result.size());
-    for (size_t i = 0; i < result.size(); ++i)
-      result[i] = result[i] && at->at(at->count() == 1 ? 0 : static_cast<int64_t>(i)) == 0;
-    if (replaced.empty()) break;
-  }
-  return result;
-}
-
 // Leaves out the differences of no weight, which tie nothing together.
 void drop_weightless(Differences& differences) {
   if (differences.weight.shape() != differences.node.shape()) return;
@@ -263,19 +262,26 @@ std::vector<std::vector<const Differences*>> chained(const std::vector<Differenc
     Chains chains;
   };
   std::vector<Group> groups;
+  std::map<int32_t, std::set<size_t>> of_parameter;  // those that hold elements of it
   for (const Differences& one : all) {
-    const auto fits = [&](Group& group) {
+    std::set<size_t> candidates;
+    for (int32_t parameter : one.parameters)
+      candidates.insert(of_parameter[parameter].begin(), of_parameter[parameter].end());
+    const auto fits = [&](size_t candidate) {
+      Group& group = groups[candidate];
       const bool related =
           group.members.front()->parameters == one.parameters || group.chains.meets(one.pairs);
       return related && group.chains.add(one.pairs);
     };
-    const auto found = std::find_if(groups.begin(), groups.end(), fits);
-    if (found != groups.end()) {
-      found->members.push_back(&one);
-      continue;
+    const auto found = std::find_if(candidates.begin(), candidates.end(), fits);
+    const size_t at = found == candidates.end() ? groups.size() : *found;
+    if (found == candidates.end()) {
+      Group alone{{}, {}};
+      if (!alone.chains.add(one.pairs)) continue;
+      groups.push_back(std::move(alone));
     }
-    Group alone{{&one}, {}};
-    if (alone.chains.add(one.pairs)) groups.push_back(std::move(alone));
+    groups[at].members.push_back(&one);
+    for (int32_t parameter : one.parameters) of_parameter[parameter].insert(at);
   }
   std::vector<std::vector<const Differences*>> result;
   for (Group& group : groups)

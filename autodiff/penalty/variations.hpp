@@ -17,6 +17,9 @@ std::vector<Value> plain_penalties(Value loss);
 /// These numbers as a constant.
 Value indices(Graph& graph, const std::vector<int64_t>& numbers);
 
+/// Which elements of the value are 0 whatever is fed and set: they are so for two values of all that is.
+std::vector<bool> always_zero(Value value);
+
 /// Two elements, by number, the smaller one first.
 using Pair = std::pair<int64_t, int64_t>;
 

@@ -254,6 +254,17 @@ struct Sum {
       text += "[slice]";
     }
     const auto columns = static_cast<int64_t>(view.a.size());
+    if (draw.one_in(5)) {
+      std::vector<int32_t> order;
+      Matrix in_order;
+      for (int64_t j = 0; j < columns; ++j) order.push_back(static_cast<int32_t>(j));
+      for (int64_t j = columns - 1; j > 0; --j) std::swap(order[j], order[draw.below(j + 1)]);
+      for (int32_t j : order) in_order.push_back(view.a[j]);
+      const Value indices = g.constant(Tensor::of<int32_t>({columns}, std::span<const int32_t>(order)));
+      view.value = transpose(gather_rows(transpose(view.value), indices));
+      view.a = in_order;
+      text += "[reordered]";
+    }
     view.b = Numbers(view.a.size());
     const int64_t scale = draw.below(6);
     if (scale < 3) {

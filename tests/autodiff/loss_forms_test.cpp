@@ -10,6 +10,10 @@ using namespace lariat::testing;
 namespace {
 
 const std::string of_t = "t: 0.01 * |Δt| -> total variation denoising";
+std::string reordered(const std::string& name) {
+  const std::string parameter = name.substr(name.rfind(' ') + 1);
+  return parameter + ": 0.01 * |Δ(" + name + " reordered)| -> total variation denoising";
+}
 
 std::vector<LossRow> piecewise() {
   return {
@@ -220,7 +224,37 @@ std::vector<LossRow> products() {
            "t: lambda * |Δ(part of t)| -> total variation denoising"),
       LOSS(data + 0.01 * sum(norm2(reshape(slice(w, 0, 1, 4) - slice(w, 0, 0, 3), {3, 3, 1}), {2})),
            variation),
+      // At strides: one chain for each remainder.
+      LOSS(data + 0.01 * sum(abs(slice(w, 0, 2, 4) - slice(w, 0, 0, 2))), reordered("w")),
+      LOSS(data + 0.01 * sum(abs(slice(w, 1, 2, 3) - slice(w, 1, 0, 1))), reordered("part of w")),
+      LOSS(data + 0.01 * sum(abs(slice(t, 0, 2, 6) - slice(t, 0, 0, 4))), reordered("t")),
+      LOSS(data + 0.01 * sum(abs(slice(t, 0, 0, 3) - slice(t, 0, 3, 6))), reordered("t")),
+      LOSS(data + 0.01 * sum(abs(slice(t, 0, 4, 6) - slice(t, 0, 0, 2))), reordered("part of t")),
+      LOSS(data + 0.01 * norm1(slice(t, 0, 2, 6, 2) - slice(t, 0, 0, 4, 2)), reordered("part of t")),
+      LOSS(data + 0.01 * sum(absolute_differences(slice(t, 0, 0, 6, 2), 0)),
+           "t: 0.01 * |Δ(part of t)| -> total variation denoising"),
+      LOSS(data + 0.01 * sum(maximum(slice(t, 0, 2, 6) - slice(t, 0, 0, 4),
+                                     slice(t, 0, 0, 4) - slice(t, 0, 2, 6))),
+           reordered("t")),
+      LOSS(data + 0.01 * sum(abs(matmul(matrix(g, dtype, {{-1, 0, 1, 0}, {0, -1, 0, 1}}), w))),
+           reordered("w")),
+      LOSS(data + lambda * sum(abs(slice(t, 0, 2, 6) - slice(t, 0, 0, 4))),
+           "t: lambda * |Δ(t reordered)| -> total variation denoising"),
+      // Chains of 3 and 2 in one row, with a difference of no weight between them.
+      LOSS(data + 0.01 * sum(abs(slice(column, 0, 2, 5) - slice(column, 0, 0, 3))),
+           "column: weighted |Δ(column reordered)| -> total variation denoising"),
+      LOSS(data + 0.01 * sum(abs(slice(t, 0, 2, 6) - slice(t, 0, 0, 4))) + 0.02 * sum(abs(t)),
+           "t: 0.02 * |t| + 0.01 * |Δ(t reordered)| -> soft threshold, total variation denoising"),
       // Near misses.
+      LOSS(
+          data + 0.01 * sum(absolute_differences(t, 0)) + 0.01 * norm1(slice(t, 0, 2, 6) - slice(t, 0, 0, 4)),
+          of_t, "L108"),
+      LOSS(data + 0.01 * sum(norm2(slice(w, 0, 1, 4) - slice(w, 0, 0, 3), {1})), "L108"),
+      LOSS(data + 0.01 * sum(sqrt(sum(square(slice(w, 0, 1, 4) - slice(w, 0, 0, 3)), {1}))), "L108"),
+      LOSS(data + 0.01 * sum(sqrt(sum(square(slice(w, 1, 1, 3) - slice(w, 1, 0, 2)), {0}))), "L108"),
+      LOSS(data + 0.01 * norm2(slice(t, 0, 2, 6) - slice(t, 0, 0, 4)), "L108"),
+      LOSS(data + 0.01 * norm_inf(slice(w, 0, 1, 4) - slice(w, 0, 0, 3)), "L108"),
+      LOSS(data + 0.01 * nuclear_norm(slice(w, 0, 1, 4) - slice(w, 0, 0, 3)), "L108"),
       LOSS(data + 0.01 * steps_of_rows(s) + 0.01 * sum(absolute_differences(w, 1)), variation, "L108"),
       LOSS(data + 0.01 * sum(abs(matmul(matrix(g, dtype, {{1, -2, 1, 0}, {0, 1, -2, 1}}), w))), "L102"),
       LOSS(data + 0.01 * sum(abs(matmul(matrix(g, dtype, {{-1, 2, 0, 0}, {0, -1, 1, 0}}), w))), "L102"),

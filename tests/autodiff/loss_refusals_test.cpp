@@ -49,10 +49,12 @@ std::vector<LossRow> refused() {
       LOSS(data + 0.01 * abs(reduce_max(w)), "L102"),
       LOSS(data + 0.01 * sum(abs(w * w - 1)), "L102"),
       LOSS(data + 0.01 * sum(abs(stop_gradient(w) * w + v)), "L102"),
-      LOSS(data + 0.01 * sum(abs(slice(w, 0, 2, 4) - slice(w, 0, 0, 2))), "L102"),
       LOSS(data + 0.01 * sum(abs(slice(w, 0, 1, 4) + slice(w, 0, 0, 3))), "L102"),
       LOSS(data + 0.01 * sum(norm2(matmul(transpose(w), v), {1})), "L102"),
       LOSS(data + 0.01 * nuclear_norm(w + v), "L102"),
+      LOSS(data + 0.01 * norm2(w - v), "L102"),
+      LOSS(data + 0.01 * sum(norm2(slice(w, 0, 1, 4) + slice(w, 0, 0, 3), {1})), "L102"),
+      LOSS(data + 0.01 * sum(norm2(slice(w, 0, 2, 4) - slice(w, 0, 0, 2), {1})), "L102"),
       // L103: the coefficient is trained.
       LOSS(data + scale * sum(abs(w)), "L103"),
       LOSS(data + square(scale) * sum(abs(w)), "L103"),
