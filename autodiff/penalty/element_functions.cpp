@@ -4,6 +4,7 @@
 #include <cmath>
 #include <functional>
 #include <limits>
+#include <set>
 
 #include "autodiff/penalty/penalty_view.hpp"
 #include "graph/passes/merge_common.hpp"
@@ -140,6 +141,10 @@ ElementFunction uniform(Value of, double slope, double shift) {
 
 }  // namespace
 
+bool is_comparison(std::string_view op) {
+  return op == "greater" || op == "greater_equal" || op == "less" || op == "less_equal" || op == "equal";
+}
+
 bool ElementFunctions::looks_into(std::string_view op) { return applied().contains(op); }
 
 int32_t EqualNodes::first(int32_t node) {
@@ -181,6 +186,19 @@ bool ElementFunctions::holds_product(int32_t node) {
                                    [&](const Edge& edge) { return product_[edge.node]; }));
   }
   return product_[node];
+}
+
+bool ElementFunctions::may_be_nan(int32_t node) {
+  static const std::set<std::string_view> partial{"log", "log1p", "sqrt", "power", "divide"};
+  while (static_cast<int32_t>(nan_.size()) <= node) {
+    const auto id = static_cast<int32_t>(nan_.size());
+    const Node& next = graph_.node(id);
+    const bool of_constant = next.op->name == "divide" && is_constant(next.inputs[1].node);
+    nan_.push_back((partial.contains(next.op->name) && !of_constant && !is_constant(id)) ||
+                   std::any_of(next.inputs.begin(), next.inputs.end(),
+                               [&](const Edge& edge) { return nan_[edge.node]; }));
+  }
+  return nan_[node];
 }
 
 // Sums and products of two different values: the same one for both orders and all factors.
@@ -234,6 +252,9 @@ ElementFunction ElementFunctions::computed(Value value) {
     variable = &input;
   }
   if (!variable || element_count(extents) > most_functions) return identity(value);
+  // NaN is neither above, nor at, nor below a break: what a comparison makes of it would be another number.
+  const bool compares = is_comparison(node.op->name) || (node.op->name == "select" && inputs[0]->of);
+  if (compares && may_be_nan(variable->of.node())) return identity(value);
   ElementFunction result{variable->of, extents, {}};
   for (int64_t i = 0; i < element_count(extents); ++i) {
     Functions arguments;

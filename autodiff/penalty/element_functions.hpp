@@ -42,6 +42,8 @@ struct ElementFunction {
   }
 };
 
+bool is_comparison(std::string_view op);
+
 /// Finds what values of a growing graph are as such functions, through arithmetic with constants, extrema,
 /// selections, comparisons and signs. Where these end, a value is the identity of itself.
 class ElementFunctions {
@@ -56,6 +58,8 @@ class ElementFunctions {
   /// Whether a product that mixes elements stands behind it, as in a loss of rows: it shows no single
   /// elements of parameters, and is left as it is written.
   bool holds_product(int32_t node);
+  /// Whether it may be NaN though parameters are not: a logarithm, root or quotient is behind it.
+  bool may_be_nan(int32_t node);
 
  private:
   ElementFunction computed(Value value);
@@ -64,7 +68,7 @@ class ElementFunctions {
   Graph& graph_;
   EqualNodes equal_;
   std::map<std::pair<int32_t, int32_t>, ElementFunction> known_;  // by node and output
-  std::vector<bool> constant_, product_;
+  std::vector<bool> constant_, product_, nan_;
 };
 
 }  // namespace lariat

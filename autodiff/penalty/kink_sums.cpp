@@ -124,10 +124,6 @@ struct Parts {
   size_t size_;
 };
 
-bool is_comparison(const std::string& op) {
-  return op == "greater" || op == "greater_equal" || op == "less" || op == "less_equal" || op == "equal";
-}
-
 // What the function is for x ≥ 0.
 PiecewiseLinear above_zero(const PiecewiseLinear& f) {
   size_t drop = 0;

@@ -51,6 +51,10 @@ bool LeftTerms::bends(int32_t id) {
   const Node& node = graph_.node(id);
   const auto input = [&](size_t i) { return graph_.value(node.inputs[i]); };
   if (node.op->penalty) return node.op->penalty->nonsmooth;
+  // What is infinite at a pole is no place to end at, but a function of it may leap there.
+  if (node.op->name == "reciprocal") return !paths_.linear[id] && !signs_.is_positive(input(0));
+  if (node.op->name == "divide")
+    return !paths_.linear[id] && moves_[node.inputs[1].node] && !signs_.is_positive(input(1));
   if (node.op->kinks.empty()) return false;
   const std::string& op = node.op->name;
   if (op == "sqrt") return !signs_.is_positive(input(0));
@@ -84,6 +88,30 @@ std::vector<int32_t> LeftTerms::within(int32_t term) const {
   return {found.begin(), found.end()};
 }
 
+std::optional<int32_t> LeftTerms::nameless_kink(const std::vector<int32_t>& nodes) {
+  // What stands behind a name, or is a function of what has one, is told of with it.
+  std::set<int32_t> over_name, beside{nodes.front()};
+  for (auto id = nodes.rbegin(); id != nodes.rend(); ++id) {
+    const std::vector<Edge>& inputs = graph_.node(*id).inputs;
+    if (named_[*id] || std::any_of(inputs.begin(), inputs.end(),
+                                   [&](const Edge& edge) { return over_name.contains(edge.node); }))
+      over_name.insert(*id);
+  }
+  for (int32_t id : nodes) {
+    if (!beside.contains(id) || named_[id]) continue;
+    const Node& node = graph_.node(id);
+    const Traits& traits = node.op->traits;
+    const bool over = over_name.contains(id),
+               adds = traits.additive || traits.selection || node.op->name == "select";
+    if (!over && bends(id)) return id;
+    // Factors and conditions of what has a name are told of with it.
+    for (size_t i = 0; i < node.inputs.size(); ++i)
+      if (!over || (traits.is_linear(i) && (adds || over_name.contains(node.inputs[i].node))))
+        beside.insert(node.inputs[i].node);
+  }
+  return std::nullopt;
+}
+
 void LeftTerms::refuse_kink(int32_t node, int32_t term, std::vector<Refusal>& refusals) const {
   const std::string& op = graph_.node(node).op->name;
   if (!paths_.reached[term]) {
@@ -100,14 +128,13 @@ void LeftTerms::report(PenaltySplit& split) {
   for (int32_t term : plain_terms(loss_, depends_.on_data, depends_.on_parameters)) {
     if (!moves_[term]) continue;
     const std::vector<int32_t> nodes = within(term);
-    if (std::any_of(nodes.begin(), nodes.end(), [&](int32_t id) { return named_[id]; })) continue;
-    const auto kink = std::find_if(nodes.begin(), nodes.end(), [&](int32_t id) { return bends(id); });
-    if (kink != nodes.end()) {
+    if (const std::optional<int32_t> kink = nameless_kink(nodes)) {
       refuse_kink(*kink, term, split.refusals);
       continue;
     }
     const Node& node = graph_.node(term);
-    if (!paths_.reached[term] || is_distance(term)) continue;
+    const bool is_named = std::any_of(nodes.begin(), nodes.end(), [&](int32_t id) { return named_[id]; });
+    if (is_named || !paths_.reached[term] || is_distance(term)) continue;
     std::vector<std::string> names;
     for (auto id = nodes.rbegin(); id != nodes.rend(); ++id)
       if (graph_.node(*id).op->traits.source == SourceKind::parameter) names.push_back(graph_.node(*id).name);

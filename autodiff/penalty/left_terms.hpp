@@ -1,5 +1,7 @@
 #pragma once
 
+#include <optional>
+
 #include "autodiff/penalty/element_functions.hpp"
 #include "autodiff/penalty/loss_terms.hpp"
 #include "autodiff/penalty/penalty.hpp"
@@ -28,6 +30,8 @@ class LeftTerms {
   bool bends(int32_t node);
   /// Whether a smooth penalty is of distances to constants: a data loss whose data are constants.
   bool is_distance(int32_t term) const;
+  /// The outermost node of a term that has a kink which no name covers.
+  std::optional<int32_t> nameless_kink(const std::vector<int32_t>& nodes);
   void refuse_kink(int32_t node, int32_t term, std::vector<Refusal>& refusals) const;
   /// The nodes of a term that change with what is trained, the last first.
   std::vector<int32_t> within(int32_t term) const;

@@ -29,10 +29,10 @@ const std::vector<const OpDef*>& ops_to_try() {
     for (const OpDef* op : registry().all()) {
       const bool smooth_of_one =
           op->traits.elementwise && op->inputs.size() == 1 && !op->traits.stops_gradient;
-      // Proxes take steps and weights of 0 or more.
+      // Proxes take steps and weights of 0 or more; guards throw.
       const bool is_prox = op->name.find("prox") != std::string::npos ||
                            op->name.find("threshold") != std::string::npos ||
-                           op->name == "require_nonnegative";
+                           op->name == "require_nonnegative" || op->name == "require_finite";
       if (!op->plugin && !is_prox && !op->samples.empty() && (!op->kinks.empty() || smooth_of_one))
         result.push_back(op);
     }
@@ -177,6 +177,9 @@ class Line {
     }
     std::vector<Value> values = gradient(loss, wanted);
     values.insert(values.begin(), loss);
+    for (int32_t id : nodes_behind(loss))
+      if (const Value within(&graph, id); is_float(within.dtype()) && is_known(within.shape()))
+        values.push_back(norm_inf(within));
     program_ = inference_program(graph, values);
   }
 
@@ -187,6 +190,8 @@ class Line {
       store_.set(name, at);
     }
     const std::vector<Tensor> results = program_->run(feeds_, store_, *executor_);
+    for (size_t i = names_.size() + 1; i < results.size(); ++i)
+      largest_within_ = std::max(largest_within_, results[i].item());
     double slope = 0;
     for (size_t p = 0; p < names_.size(); ++p)
       for (int64_t i = 0; i < results[p + 1].count(); ++i)
@@ -207,7 +212,8 @@ class Line {
       std::vector<double> at;
       for (int i = 0; i <= steps; ++i) at.push_back(value(-2 + 4.0 * i / steps));
       for (double v : at) scale = std::max(scale, std::abs(v));
-      if (!std::isfinite(scale) || scale > 1e6) return NAN;
+      // The difference of two large numbers leaps from rounding to rounding.
+      if (!std::isfinite(scale) || scale > 1e6 || largest_within_ > 1e9) return NAN;
       for (int i = 0; i < steps; ++i) {
         double low = -2 + 4.0 * i / steps, high = low + 4.0 / steps, below = at[i], above = at[i + 1];
         for (int halving = 0; halving < 34; ++halving) {
@@ -230,6 +236,7 @@ class Line {
  private:
   std::map<std::string, std::pair<Tensor, Tensor>> points_;
   std::vector<std::string> names_;
+  double largest_within_ = 0;
   Store store_;
   Feeds feeds_;
   std::unique_ptr<Program> program_;
