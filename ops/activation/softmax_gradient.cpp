@@ -23,8 +23,8 @@ void forward(const KernelContext& k) {
     const T *y = k.in<T>(0) + row * width, *d = k.in<T>(1) + row * width;
     T* dx = k.out<T>(0) + row * width;
     const T through = static_cast<T>(row_product(y, d, width));
-// dx may be y or d itself.
-#pragma GCC ivdep
+    // dx may be y or d itself.
+    LARIAT_INDEPENDENT
     for (int64_t j = 0; j < width; ++j) dx[j] = y[j] * (d[j] - through);
   });
 }

@@ -6,6 +6,13 @@
 
 #include "ops/kernels/axes.hpp"
 
+// Stands before a loop whose iterations read and write different elements, also where arrays may be the same.
+#ifdef __clang__
+#define LARIAT_INDEPENDENT _Pragma("clang loop vectorize(assume_safety)")
+#else
+#define LARIAT_INDEPENDENT _Pragma("GCC ivdep")
+#endif
+
 namespace lariat {
 
 // Rows of exponentials, shared by softmax and its relatives. Everything is relative to the row's maximum, so

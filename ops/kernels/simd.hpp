@@ -29,7 +29,7 @@ auto is_nan(Batch x) {
 /// -x with the sign of zero: xsimd's own is 0 - x under AVX-512.
 template <class Batch>
 Batch negative_of(Batch x) {
-  return Batch(-0.0) - x;
+  return Batch(static_cast<typename Batch::value_type>(-0.0)) - x;
 }
 
 /// max(x, 0), +0 for x = -0, NaN for NaN.

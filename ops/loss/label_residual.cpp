@@ -31,8 +31,8 @@ void forward(const KernelContext& k) {
     T* r = k.out<T>(0) + row * classes;
     const int32_t label = k.in<int32_t>(1)[row];
     const T d = k.in<T>(2)[row], at_label = d * (p[label] - spread - hit);
-// r may be p itself.
-#pragma GCC ivdep
+    // r may be p itself.
+    LARIAT_INDEPENDENT
     for (int64_t j = 0; j < classes; ++j) r[j] = d * (p[j] - spread);
     r[label] = at_label;
   });
