@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
 # Formatting, the rules of the house (rooms.py), and warnings as errors: each file by itself, without the precompiled
-# header that hides what it forgets to include; benchmarks too. `./run lint` has configured build-lint for it.
+# header that hides what it forgets to include; benchmarks too, where the folder that is given builds them. `./run lint`
+# has configured it.
 set -uo pipefail
 cd "$(dirname "$0")/.."
+folder=$1
 failed=0
 say() { echo "lint: $1" >&2; failed=1; }
 
@@ -13,9 +15,10 @@ tests/rooms.py || failed=1
 tests/mutations.sh --check || failed=1
 
 # As the compiler is called, but for what it writes.
-python3 - <<'PYTHON' | xargs -d '\n' -P "$(nproc)" -I {} sh -c 'cd build-lint && {}' || say "the compiler warns"
+python3 - "$folder" <<'PYTHON' | xargs -d '\n' -P "$(nproc)" -I {} sh -c "cd $folder && {}" || say "the compiler warns"
 import json
-for entry in json.load(open('build-lint/compile_commands.json')):
+import sys
+for entry in json.load(open(sys.argv[1] + '/compile_commands.json')):
     words = entry['command'].split()
     place = words.index('-o')
     del words[place:place + 2]

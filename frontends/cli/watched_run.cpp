@@ -27,9 +27,16 @@ WatchedRun::WatchedRun(const Recipe& recipe, RunOptions options, bool quiet)
                        skipped == 1 ? "" : "s"));
 }
 
+WatchedRun::~WatchedRun() {
+  if (listed_) return;
+  progress_.finish();
+  list_skipped(training_->skipped());
+}
+
 RunResult WatchedRun::run() {
   RunResult result = training_->run();
   progress_.finish();
+  listed_ = true;
   list_skipped(result.skipped);
   return result;
 }

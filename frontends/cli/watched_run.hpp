@@ -16,6 +16,7 @@ class WatchedRun {
   WatchedRun(const Recipe& recipe, RunOptions options, bool quiet);
   WatchedRun(const WatchedRun&) = delete;
   WatchedRun& operator=(const WatchedRun&) = delete;
+  ~WatchedRun();
 
   TrainingRun& training() { return *training_; }
   RunResult run();
@@ -23,6 +24,7 @@ class WatchedRun {
  private:
   TrainingProgress progress_;
   std::optional<TrainingRun> training_;
+  bool listed_ = false;  // the skipped files
 };
 
 }  // namespace lariat::cli

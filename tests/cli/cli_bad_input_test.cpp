@@ -98,6 +98,13 @@ TEST_CASE("cli: recordings that cannot be used are named and skipped; others are
   has("lariat: " + tones + "/5_ann_5.wav: mixed 2 channels down to one\n");
   has("lariat: " + tones + "/6_ann_5.wav: resampled from 16000 Hz to 8000 Hz\n");
 
+  // Also where the run fails, which they may be the reason of.
+  const ProgramRun resumed =
+      run_lariat({"train", made.recipe, "--data", tones, "--quiet", "--resume", made.model + ".checkpoint"});
+  CHECK(resumed.status == 2);
+  CHECK(resumed.err.find("lariat: 5 files were skipped:\n") != std::string::npos);
+  CHECK(last_line(resumed.err).find(".checkpoint' was trained on ") != std::string::npos);
+
   // The same files one at a time, where there is nothing else to go on with.
   check_refused({"recognize", made.model, tones + "/2_ann_5.wav"},
                 tones + "/2_ann_5.wav: the file is empty; record it again or leave it out");
