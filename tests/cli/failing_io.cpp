@@ -3,6 +3,10 @@
 // error number that the call fails with; "short", where it moves a byte only; or "kill", "signal" or "after"
 // and a number: that signal before the call, or SIGKILL after it. What it was is then written to the file
 // LARIAT_IO_SAID.
+
+// Here open() and open64() are two functions.
+#undef _FILE_OFFSET_BITS
+
 #include <dirent.h>
 #include <dlfcn.h>
 #include <fcntl.h>
