@@ -238,14 +238,14 @@ TEST_CASE("cli: rows of one class have no best bias") {
       check_refused({command, "--data", folder / "rows", "--loss", loss, "--bias"},
                     ": " + (folder / "rows") +
                         ": every row is of the class 1, so the loss falls for ever as the bias grows, and no "
-                        "solution is best; leave --bias out, or give rows of both classes");
+                        "solution is best; leave the bias out, or give rows of both classes");
   CHECK(solved({"--data", folder / "rows"})["converged"] == true);
   write_file(folder / "few", "1 1:1\n-1 1:2\n-1 2:1\n-1 1:3\n");
   check_refused(
       {"path", "--data", folder / "few", "--bias", "--folds", "4", "--lambdas", "2", "--quiet"},
       ": " + (folder / "few") + ": " +
           "without fold 3 of 4 every row is of the class -1, so the loss falls for ever as the bias grows, "
-          "and no solution is best; leave --bias out, or give rows of both classes");
+          "and no solution is best; leave the bias out, or give rows of both classes");
 }
 
 TEST_CASE("cli: solve takes any convex op that is a penalty, and says what it cannot prove") {

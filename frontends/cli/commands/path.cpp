@@ -6,10 +6,11 @@
 #include <cmath>
 
 #include "frontends/cli/console.hpp"
+#include "frontends/cli/linear_arguments.hpp"
 #include "frontends/cli/outputs.hpp"
-#include "frontends/cli/regularisation_path.hpp"
 #include "frontends/cli/table.hpp"
 #include "frontends/data/option_table.hpp"
+#include "frontends/linear/regularisation_path.hpp"
 #include "frontends/report/chart.hpp"
 #include "frontends/report/report.hpp"
 #include "graph/base/error.hpp"
@@ -21,15 +22,15 @@ namespace lariat::cli {
 namespace {
 
 struct Options {
-  LinearProblem problem;
+  LinearArguments model;
   PathOptions path;
   std::optional<int64_t> count, folds;
   std::string table, coefficients, report, out, json;
 };
 
 void declare(Arguments& arguments, Options& options) {
-  options.problem.options.tolerance = 1e-6;
-  options.problem.declare(arguments);
+  options.model.options.tolerance = 1e-6;
+  options.model.declare(arguments);
   arguments.integer("--lambdas", options.count, 1, 100000, "how many λ there are; 100 where it is not given");
   arguments.option(
       "--ratio", "R",
@@ -148,10 +149,10 @@ void write_page(const Options& options, const RegularisationPath& path, const da
                 const Strings& words) {
   if (options.report.empty()) return;
   ReportData data;
-  data.title = "Regularisation path of " + options.problem.data;
+  data.title = "Regularisation path of " + options.model.data;
   data.summary = fmt::format("lariat path {}", fmt::join(words, " "));
   data.figures = {{"largest λ", fmt::format("{:.4g}", path.largest_lambda), "every weight is zero"},
-                  {"λ", fmt::format("{}", path.points.size()), options.problem.title()}};
+                  {"λ", fmt::format("{}", path.points.size()), options.model.problem.title()}};
   if (!path.score.empty())
     for (const auto& [label, at] :
          {std::pair{"best", path.best}, std::pair{"within one standard error", path.one_standard_error}})
@@ -209,28 +210,29 @@ void path(const Strings& words) {
   Options options;
   declare(arguments, options);
   if (!arguments.read(words)) return;
-  LinearProblem& problem = options.problem;
-  problem.check("lariat path");
+  LinearArguments& model = options.model;
+  const LinearProblem& problem = model.problem;
+  model.check("lariat path");
   check_outputs({options.table, options.coefficients, options.report, options.out, options.json},
-                problem.inputs());
+                model.inputs());
   const JsonFile json(options.json);
-  const ThreadLimit limit(problem.threads);
+  const ThreadLimit limit(model.threads);
   options.path.count = options.count.value_or(100);
   options.path.folds = options.folds.value_or(0);
-  options.path.seed = static_cast<uint64_t>(problem.seed.value_or(0));
+  options.path.seed = static_cast<uint64_t>(model.seed.value_or(0));
 
   using Clock = std::chrono::steady_clock;
   const auto since = [](Clock::time_point start) {
     return std::chrono::duration<double>(Clock::now() - start).count();
   };
   const auto start = Clock::now();
-  const data::LabelledRows rows = problem.read();
+  const data::LabelledRows rows = model.read();
   const double read_seconds = since(start);
   SolveProgress silent(true);
-  CountedProgress progress("λ", problem.quiet);
+  CountedProgress progress("λ", model.quiet);
   const auto solve_start = Clock::now();
   const RegularisationPath path =
-      regularisation_path(problem, rows, options.path, problem.solve_options(limit.threads(), silent),
+      regularisation_path(problem, rows, options.path, model.solve_options(limit.threads(), silent),
                           [&](size_t done, size_t total) { progress(done, total); });
   const double seconds = since(solve_start);
   progress.finish();
@@ -241,7 +243,7 @@ void path(const Strings& words) {
   write_text(options.table, table_csv(path));
   write_text(options.coefficients, coefficients_csv(path, rows, problem.bias));
   write_page(options, path, rows, words);
-  print(fmt::format("{}: {} rows, {} columns; {}\n\n{}", problem.data, grouped(rows.rows),
+  print(fmt::format("{}: {} rows, {} columns; {}\n\n{}", model.data, grouped(rows.rows),
                     grouped(rows.total_columns()), problem.title(), summary(path)));
   if (!path.score.empty())
     print(fmt::format("\nbest {} at λ = {:.6g}; the sparsest within one standard error at λ = {:.6g}\n",
@@ -256,7 +258,7 @@ void path(const Strings& words) {
     points.push_back(point_json(path, i));
     worst = std::max(worst, path.points[i].solution.relative_gap);
   }
-  Json figures{{"data", problem.data},
+  Json figures{{"data", model.data},
                {"problem", problem.title()},
                {"largest_lambda", path.largest_lambda},
                {"largest_relative_gap", finite_or_null(worst)},

@@ -5,11 +5,12 @@
 
 #include "autodiff/training/trainer.hpp"
 #include "frontends/cli/console.hpp"
-#include "frontends/cli/linear_problem.hpp"
+#include "frontends/cli/linear_arguments.hpp"
 #include "frontends/cli/outputs.hpp"
 #include "graph/base/clock.hpp"
 #include "graph/base/error.hpp"
 #include "graph/base/json.hpp"
+#include "graph/ir/graph.hpp"
 
 namespace lariat::cli {
 
@@ -32,24 +33,25 @@ void solve(const Strings& words) {
       "Fits a linear model with a sparsity-inducing penalty to high accuracy, and proves it by a "
       "duality gap.",
       "lariat solve --data a9a --loss logistic --penalty \"1.0*l1\" --out weights.safetensors");
-  LinearProblem problem;
+  LinearArguments model;
+  const LinearProblem& problem = model.problem;
   std::string out, json_name;
-  problem.declare(arguments);
+  model.declare(arguments);
   arguments.output("--out", "FILE", out, "write the weights w (and b) as a safetensors file");
   arguments.json(json_name);
   if (!arguments.read(words)) return;
-  problem.check("lariat solve");
-  check_outputs({out, json_name}, problem.inputs());
+  model.check("lariat solve");
+  check_outputs({out, json_name}, model.inputs());
   const JsonFile json(json_name);
-  const ThreadLimit limit(problem.threads);
+  const ThreadLimit limit(model.threads);
 
   const auto start = Clock::now();
-  const data::LabelledRows rows = problem.read();
+  const data::LabelledRows rows = model.read();
   const double read_seconds = seconds_since(start);
   const auto solve_start = Clock::now();
-  SolveProgress progress(problem.quiet);
+  SolveProgress progress(model.quiet);
   Graph graph;
-  Solver solver(problem.build(graph, rows), problem.solve_options(limit.threads(), progress));
+  Solver solver(problem.build(graph, rows), model.solve_options(limit.threads(), progress));
   const Solution solution = solver.solve();
   const double seconds = seconds_since(solve_start);
   progress.finish();
@@ -59,7 +61,7 @@ void solve(const Strings& words) {
   const Sparsity zeros = sparsity(solution.store.get("w"));
   const int64_t weights = rows.total_columns();
   if (!out.empty()) problem.with_all_columns(solution.store, rows).save(out);
-  print(fmt::format("{}: {} rows, {} columns, {} entries, read in {}\n", problem.data, grouped(rows.rows),
+  print(fmt::format("{}: {} rows, {} columns, {} entries, read in {}\n", model.data, grouped(rows.rows),
                     grouped(rows.total_columns()), grouped(static_cast<int64_t>(rows.values.size())),
                     duration(read_seconds)));
   print(fmt::format("{}: objective {:.12g} = {:.12g} + penalty {:.12g}\n", problem.title(),
@@ -67,7 +69,7 @@ void solve(const Strings& words) {
   print(fmt::format("{} of {} weights are not zero; {} in {} iterations of {}, {}\n",
                     grouped(zeros.count - zeros.zeros), grouped(weights), solution.certificate(),
                     solution.iterations, name_of(solution.method), duration(seconds)));
-  json.write({{"data", problem.data},
+  json.write({{"data", model.data},
               {"rows", rows.rows},
               {"columns", rows.total_columns()},
               {"entries", rows.values.size()},
@@ -86,11 +88,11 @@ void solve(const Strings& words) {
               {"bias", problem.bias ? Json(solution.store.get("b").item()) : nullptr},
               {"iterations", solution.iterations},
               {"method", name_of(solution.method)},
-              {"tolerance", problem.options.tolerance},
+              {"tolerance", model.options.tolerance},
               {"seconds", seconds},
               {"read_seconds", read_seconds},
               {"threads", limit.threads()},
-              {"seed", problem.seed.value_or(0)},
+              {"seed", model.seed.value_or(0)},
               {"notice", notice}});
   if (!solution.converged) throw JobError(solution.shortfall);
 }

@@ -2,9 +2,10 @@
 
 #include <functional>
 
-#include "frontends/cli/linear_problem.hpp"
+#include "autodiff/convex/solver.hpp"
+#include "frontends/linear/linear_problem.hpp"
 
-namespace lariat::cli {
+namespace lariat {
 
 /// One point of a regularisation path.
 struct PathPoint {
@@ -19,7 +20,7 @@ struct PathOptions {
   double ratio = 1e-3;  ///< the last λ relative to the first
   int64_t folds = 0;
   uint64_t seed = 0;
-  std::string score;  ///< one of scores_of(), or "" for the first
+  std::string score = {};  ///< one of scores_of(), or "" for the first
 };
 
 struct RegularisationPath {
@@ -31,7 +32,7 @@ struct RegularisationPath {
 };
 
 /// What the loss can be scored by on rows it was not fitted to; the first is the default.
-Strings scores_of(const LinearProblem& problem);
+std::vector<std::string> scores_of(const LinearProblem& problem);
 
 /// Solves along λ from the smallest that makes every weight zero down to `ratio` times that, evenly in log λ,
 /// each from the solution before. With folds the same is done without each fold's rows, which are drawn with
@@ -41,4 +42,4 @@ RegularisationPath regularisation_path(const LinearProblem& problem, const data:
                                        const PathOptions& options, const SolveOptions& solve_options,
                                        const std::function<void(size_t, size_t)>& progress);
 
-}  // namespace lariat::cli
+}  // namespace lariat

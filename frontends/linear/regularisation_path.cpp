@@ -1,4 +1,4 @@
-#include "frontends/cli/regularisation_path.hpp"
+#include "frontends/linear/regularisation_path.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -11,7 +11,7 @@
 #include "graph/base/error.hpp"
 #include "graph/program/program.hpp"
 
-namespace lariat::cli {
+namespace lariat {
 
 namespace {
 
@@ -43,7 +43,7 @@ NamedScore chosen_score(const LinearProblem& problem, const std::string& name) {
   const std::vector<NamedScore> known = named_scores(problem);
   for (const NamedScore& score : known)
     if (name.empty() || name == score.name) return score;
-  throw UserError(fmt::format("--score {}: the loss {} is scored by {}", name, problem.loss,
+  throw UserError(fmt::format("score = {}: the loss {} is scored by {}", name, problem.loss,
                               fmt::join(scores_of(problem), " or ")));
 }
 
@@ -88,8 +88,8 @@ void choose(RegularisationPath& path, bool larger_is_better) {
 
 }  // namespace
 
-Strings scores_of(const LinearProblem& problem) {
-  Strings names;
+std::vector<std::string> scores_of(const LinearProblem& problem) {
+  std::vector<std::string> names;
   for (const NamedScore& score : named_scores(problem)) names.emplace_back(score.name);
   return names;
 }
@@ -99,7 +99,7 @@ RegularisationPath regularisation_path(const LinearProblem& problem, const data:
                                        const std::function<void(size_t, size_t)>& progress) {
   const NamedScore score = chosen_score(problem, options.score);
   if (options.folds > rows.rows)
-    throw UserError(fmt::format("--folds {}: there are only {} rows", options.folds, rows.rows));
+    throw UserError(fmt::format("folds = {}: there are only {} rows", options.folds, rows.rows));
   const auto total = static_cast<size_t>(options.count * (1 + options.folds));
   size_t done = 0;
   const auto solve_along = [&](const data::LabelledRows& some, std::vector<double> at) {
@@ -109,7 +109,7 @@ RegularisationPath regularisation_path(const LinearProblem& problem, const data:
     if (at.empty() && !(largest > 0 && std::isfinite(largest)))
       throw UserError(problem.makes_zeros() && largest == 0
                           ? "no column has anything to do with the labels, so every weight is zero at any λ"
-                          : "a path needs a penalty that makes weights zero; add l1 to --penalty");
+                          : "a path needs a penalty that makes weights zero; add l1 to it");
     if (at.empty()) at = lambdas(largest, options);
     std::vector<Solution> solutions;
     for (const double lambda : at) {
@@ -153,4 +153,4 @@ RegularisationPath regularisation_path(const LinearProblem& problem, const data:
   return path;
 }
 
-}  // namespace lariat::cli
+}  // namespace lariat

@@ -1,33 +1,22 @@
-#include "frontends/cli/linear_problem.hpp"
+#include "frontends/cli/linear_arguments.hpp"
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <charconv>
 #include <cmath>
-#include <functional>
 
 #include "frontends/cli/console.hpp"
 #include "frontends/data/libsvm.hpp"
 #include "frontends/data/npy.hpp"
 #include "frontends/data/option_table.hpp"
-#include "frontends/sequential/op_attributes.hpp"
-#include "frontends/sequential/weight_penalty.hpp"
 #include "graph/base/error.hpp"
 #include "graph/io/atomic_file.hpp"
-#include "graph/ir/builder.hpp"
-#include "graph/ir/registry.hpp"
-#include "ops/ops.hpp"
 
 namespace lariat::cli {
 
 namespace {
 
-const Strings penalty_names{"l1", "l2"};
-const Strings loss_names{"logistic", "squared", "hinge-squared"};
 const Strings method_names{"auto", "newton", "fista", "proximal-gradient"};
-
-constexpr const char* penalty_form = "write coefficient*name, such as 1.0*l1 + 0.5*l2";
 
 // The labels of the two classes become -1 and 1.
 void rename_classes(data::LabelledRows& rows, std::pair<double, double> classes) {
@@ -79,63 +68,12 @@ std::string choice(const std::string& what, const std::string& text, const Strin
 
 }  // namespace
 
-bool PenaltySpec::makes_zeros() const {
-  if (name == "l1" || name == "l2") return name == "l1";
-  return registry().get(name).penalty->nonsmooth;
-}
-
-std::vector<PenaltySpec> parse_penalty(const std::string& text) {
-  std::vector<PenaltySpec> terms;
-  const char *at = text.data(), *const end = at + text.size();
-  const auto skip = [&] {
-    while (at < end && *at == ' ') ++at;
-  };
-  for (skip(); at < end; skip()) {
-    if (!terms.empty()) {
-      if (*at != '+') throw UserError(fmt::format("'{}' cannot be read: {}", text, penalty_form));
-      ++at;
-      skip();
-    }
-    PenaltySpec term;
-    if (const auto [rest, error] = std::from_chars(at, end, term.coefficient); error == std::errc{}) {
-      at = rest;
-      skip();
-      if (at == end || *at != '*' || !std::isfinite(term.coefficient))
-        throw UserError(fmt::format("'{}' cannot be read: {}", text, penalty_form));
-      ++at;
-      skip();
-    }
-    while (at < end && *at != ' ' && *at != '+') term.name += *at++;
-    const size_t colon = term.name.find(':');
-    std::string rest = colon == term.name.npos ? "" : term.name.substr(colon);
-    term.name.resize(std::min(colon, term.name.size()));
-    while (!rest.empty()) {
-      const size_t next = std::min(rest.find(':', 1), rest.size());
-      term.attributes.push_back(rest.substr(1, next - 1));
-      rest.erase(0, next);
-    }
-    if (term.name.empty()) throw UserError(fmt::format("'{}' cannot be read: {}", text, penalty_form));
-    Strings known = penalty_names;
-    for (const std::string& op : penalty_ops()) known.push_back(op);
-    if (std::find(known.begin(), known.end(), term.name) == known.end())
-      throw UserError(fmt::format("there is no penalty '{}'.{}", data::shortened(term.name),
-                                  did_you_mean(term.name, known)));
-    if (!term.attributes.empty()) {
-      if (term.name == "l1" || term.name == "l2")
-        throw UserError(fmt::format("'{}' has no attributes: {}", term.name, penalty_form));
-      attributes_from_text(registry().get(term.name), term.attributes);
-    }
-    terms.push_back(term);
-  }
-  if (terms.empty()) throw UserError(fmt::format("it is empty: {}", penalty_form));
-  return terms;
-}
-
-void LinearProblem::declare(Arguments& arguments) {
+void LinearArguments::declare(Arguments& arguments) {
   arguments.input("--data", "FILE", data, "the rows: LIBSVM text, a matrix X.npy, or X.npz with X and y");
   arguments.input("--labels", "FILE.npy", labels, "the labels of X.npy");
   arguments.option(
-      "--loss", "NAME", [this](const std::string& text) { loss = choice("--loss", text, loss_names); },
+      "--loss", "NAME",
+      [this](const std::string& text) { problem.loss = choice("--loss", text, linear_losses()); },
       "logistic (the default): Σ log(1 + exp(-y·xw)); squared: Σ ½(xw - y)²; hinge-squared: Σ max(0, 1 - "
       "y·xw)²");
   arguments.repeated(
@@ -148,7 +86,7 @@ void LinearProblem::declare(Arguments& arguments) {
   arguments.option(
       "--classes", "A,B", [this](const std::string& text) { classes = parse_classes(text); },
       "the labels of the two classes where they are not -1 and 1, or 0 and 1; B counts as 1");
-  arguments.flag("--bias", bias, "add a bias, which is not penalised");
+  arguments.flag("--bias", problem.bias, "add a bias, which is not penalised");
   arguments.option(
       "--tolerance", "T",
       [this](const std::string& text) {
@@ -172,20 +110,20 @@ void LinearProblem::declare(Arguments& arguments) {
   arguments.flag("--quiet", quiet, "no progress");
 }
 
-void LinearProblem::check(const std::string& command) {
+void LinearArguments::check(const std::string& command) {
   if (data.empty()) throw UsageError(fmt::format("{}: --data is missing. See {} --help", command, command));
-  if (penalty_texts.empty()) penalty = {{1, "l1"}};
+  if (penalty_texts.empty()) problem.penalty = {{1, "l1"}};
   for (const std::string& text : penalty_texts) {
     try {
       const std::vector<PenaltySpec> terms = parse_penalty(text);
-      penalty.insert(penalty.end(), terms.begin(), terms.end());
+      problem.penalty.insert(problem.penalty.end(), terms.begin(), terms.end());
     } catch (const UserError& error) {
       throw UsageError(fmt::format("{}: --penalty: {}", command, error.what()));
     }
   }
 }
 
-SolveOptions LinearProblem::solve_options(int with_threads, SolveProgress& progress) const {
+SolveOptions LinearArguments::solve_options(int with_threads, SolveProgress& progress) const {
   SolveOptions result = options;
   result.threads = with_threads;
   result.seed = static_cast<uint64_t>(seed.value_or(0));
@@ -194,7 +132,7 @@ SolveOptions LinearProblem::solve_options(int with_threads, SolveProgress& progr
   return result;
 }
 
-data::LabelledRows LinearProblem::read() const {
+data::LabelledRows LinearArguments::read() const {
   // A pipe has no name that would tell; only a matrix has labels of its own.
   const bool dense =
       data.ends_with(".npy") || data.ends_with(".npz") || (is_written_in_place(data) && !labels.empty());
@@ -204,92 +142,17 @@ data::LabelledRows LinearProblem::read() const {
   if (dense && zero_based)
     throw UserError(
         fmt::format("--zero-based is about the indices of LIBSVM text, but {} is a matrix", data));
-  if (classes && !classifies())
-    throw UserError(
-        fmt::format("--classes is about the labels of two classes, but the loss {} takes numbers", loss));
+  if (classes && !problem.classifies())
+    throw UserError(fmt::format("--classes is about the labels of two classes, but the loss {} takes numbers",
+                                problem.loss));
   data::LabelledRows rows = dense ? data::read_npy(data, labels) : data::read_libsvm(data, zero_based);
   if (rows.columns == 0)
     throw UserError(fmt::format("{}: no row has an entry; each line should be 'label index:value …'", data));
   data::drop_empty_columns(rows);
   if (classes) rename_classes(rows, *classes);
-  if (classifies()) make_signs(rows, loss);
-  check_classes(rows, "every row");
+  if (problem.classifies()) make_signs(rows, problem.loss);
+  problem.check_classes(rows, "every row");
   return rows;
-}
-
-void LinearProblem::check_classes(const data::LabelledRows& rows, const std::string& which) const {
-  if (!classifies() || !bias) return;
-  if (std::adjacent_find(rows.labels.begin(), rows.labels.end(), std::not_equal_to<>()) != rows.labels.end())
-    return;
-  throw UserError(
-      fmt::format("{}: {} is of the class {}, so the loss falls for ever as the bias grows, and no solution "
-                  "is best; leave "
-                  "--bias out, or give rows of both classes",
-                  rows.file, which, rows.labels.front()));
-}
-
-Store LinearProblem::with_all_columns(const Store& store, const data::LabelledRows& rows) const {
-  Store result = store;
-  if (rows.column_numbers.empty()) return result;
-  Tensor all(f64, {rows.total_columns()});
-  const Tensor& some = store.get("w");
-  for (int64_t j = 0; j < rows.columns; ++j) all.data<double>()[rows.number_of(j)] = some.at(j);
-  result.set("w", all);
-  return result;
-}
-
-Value LinearProblem::prediction(Graph& graph, const data::LabelledRows& rows) const {
-  const Value w = graph.parameter("w", {rows.columns}, init::zeros(), f64);
-  const auto tensor = [](const auto& values) {
-    return Tensor::of(Extents{static_cast<int64_t>(values.size())}, std::span(values));
-  };
-  Value z;
-  if (rows.sparse()) {
-    z = csr_matmul(graph.constant(tensor(rows.values)), graph.constant(tensor(rows.entry_columns)),
-                   graph.constant(tensor(rows.row_starts)), w);
-  } else {
-    const Value x = graph.constant(Tensor::of({rows.rows, rows.columns}, std::span(rows.values)));
-    z = reshape(matmul(x, reshape(w, {rows.columns, 1})), {rows.rows});
-  }
-  return bias ? z + graph.parameter("b", {1}, init::zeros(), f64) : z;
-}
-
-Value LinearProblem::build(Graph& graph, const data::LabelledRows& rows) const {
-  const Value z = prediction(graph, rows);
-  const Value y = graph.constant(Tensor::of({rows.rows}, std::span(rows.labels)));
-  const Value w = graph.find_source("w");
-  Value total = loss == "logistic"  ? sum(softplus(-(y * z)))
-                : loss == "squared" ? 0.5 * sum(square(z - y))
-                                    : sum(square(relu(1 - y * z)));
-  for (const PenaltySpec& term : penalty)
-    total = total +
-            term.coefficient *
-                (term.name == "l1" ? sum(abs(w))
-                 : term.name == "l2"
-                     ? sum(square(w))
-                     : sum(lariat::build(term.name, {w},
-                                         attributes_from_text(registry().get(term.name), term.attributes))));
-  return total;
-}
-
-std::string LinearProblem::title() const {
-  std::string text = loss + " loss";
-  for (const PenaltySpec& term : penalty) {
-    text += fmt::format(" + {}*{}", term.coefficient, term.name);
-    for (const std::string& attribute : term.attributes) text += ":" + attribute;
-  }
-  return text + (bias ? ", with a bias" : "");
-}
-
-double LinearProblem::l1() const {
-  double total = 0;
-  for (const PenaltySpec& term : penalty) total += term.name == "l1" ? term.coefficient : 0;
-  return total;
-}
-
-bool LinearProblem::makes_zeros() const {
-  return std::any_of(penalty.begin(), penalty.end(),
-                     [](const PenaltySpec& term) { return term.makes_zeros() && term.coefficient != 0; });
 }
 
 void SolveProgress::operator()(const convex::Progress& progress) {

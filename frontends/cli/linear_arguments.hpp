@@ -1,0 +1,47 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "autodiff/convex/solver.hpp"
+#include "frontends/cli/arguments.hpp"
+#include "frontends/cli/progress.hpp"
+#include "frontends/linear/linear_problem.hpp"
+
+namespace lariat::cli {
+
+/// A line for each step of a method, or one line drawn again on a terminal.
+class SolveProgress {
+ public:
+  explicit SolveProgress(bool quiet) : quiet_(quiet) {}
+  void operator()(const convex::Progress& progress);
+  void finish() { line_.clear(); }
+
+ private:
+  bool quiet_;
+  LiveLine line_;
+};
+
+/// What `lariat solve` and `lariat path` are asked for.
+struct LinearArguments {
+  LinearProblem problem;
+  std::string data, labels;
+  Strings penalty_texts;
+  std::optional<std::pair<double, double>> classes;  // the labels of the two, the second one being 1
+  bool quiet = false, zero_based = false;
+  SolveOptions options;
+  std::optional<int64_t> seed, threads, iterations;
+
+  void declare(Arguments& arguments);
+  /// Reads the penalty, l1 where there is none. Throws UsageError where it cannot be read or no data are
+  /// named.
+  void check(const std::string& command);
+  SolveOptions solve_options(int with_threads, SolveProgress& progress) const;
+  /// The files that are read.
+  Strings inputs() const { return {data, labels}; }
+  /// Reads the data and checks that the loss takes the labels, which are then -1 and 1 for classes. Columns
+  /// without entries may be left out. Throws UserError.
+  data::LabelledRows read() const;
+};
+
+}  // namespace lariat::cli

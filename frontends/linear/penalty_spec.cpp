@@ -1,0 +1,83 @@
+#include "frontends/linear/penalty_spec.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+
+#include "frontends/data/option_table.hpp"
+#include "frontends/sequential/op_attributes.hpp"
+#include "frontends/sequential/weight_penalty.hpp"
+#include "graph/base/error.hpp"
+#include "graph/ir/builder.hpp"
+#include "graph/ir/registry.hpp"
+#include "ops/ops.hpp"
+
+namespace lariat {
+
+namespace {
+
+constexpr const char* penalty_form = "write coefficient*name, such as 1.0*l1 + 0.5*l2";
+
+}  // namespace
+
+bool PenaltySpec::makes_zeros() const {
+  if (name == "l1" || name == "l2") return name == "l1";
+  return registry().get(name).penalty->nonsmooth;
+}
+
+Value PenaltySpec::of(Value w) const {
+  if (name == "l1") return coefficient * sum(abs(w));
+  if (name == "l2") return coefficient * sum(square(w));
+  return coefficient * sum(build(name, {w}, attributes_from_text(registry().get(name), attributes)));
+}
+
+std::vector<PenaltySpec> parse_penalty(const std::string& text) {
+  std::vector<PenaltySpec> terms;
+  const char *at = text.data(), *const end = at + text.size();
+  const auto skip = [&] {
+    while (at < end && *at == ' ') ++at;
+  };
+  for (skip(); at < end; skip()) {
+    if (!terms.empty()) {
+      if (*at != '+') throw UserError(fmt::format("'{}' cannot be read: {}", text, penalty_form));
+      ++at;
+      skip();
+    }
+    PenaltySpec term;
+    if (const auto [rest, error] = std::from_chars(at, end, term.coefficient); error == std::errc{}) {
+      at = rest;
+      skip();
+      if (at == end || *at != '*' || !std::isfinite(term.coefficient))
+        throw UserError(fmt::format("'{}' cannot be read: {}", text, penalty_form));
+      ++at;
+      skip();
+    }
+    while (at < end && *at != ' ' && *at != '+') term.name += *at++;
+    const size_t colon = term.name.find(':');
+    std::string rest = colon == term.name.npos ? "" : term.name.substr(colon);
+    term.name.resize(std::min(colon, term.name.size()));
+    while (!rest.empty()) {
+      const size_t next = std::min(rest.find(':', 1), rest.size());
+      term.attributes.push_back(rest.substr(1, next - 1));
+      rest.erase(0, next);
+    }
+    if (term.name.empty()) throw UserError(fmt::format("'{}' cannot be read: {}", text, penalty_form));
+    std::vector<std::string> known{"l1", "l2"};
+    for (const std::string& op : penalty_ops()) known.push_back(op);
+    if (std::find(known.begin(), known.end(), term.name) == known.end())
+      throw UserError(fmt::format("there is no penalty '{}'.{}", data::shortened(term.name),
+                                  did_you_mean(term.name, known)));
+    if (!term.attributes.empty()) {
+      if (term.name == "l1" || term.name == "l2")
+        throw UserError(fmt::format("'{}' has no attributes: {}", term.name, penalty_form));
+      attributes_from_text(registry().get(term.name), term.attributes);
+    }
+    terms.push_back(term);
+  }
+  if (terms.empty()) throw UserError(fmt::format("it is empty: {}", penalty_form));
+  return terms;
+}
+
+}  // namespace lariat
