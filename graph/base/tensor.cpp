@@ -62,6 +62,13 @@ Tensor::Tensor(DType dtype, Extents extents) {
   std::memset(view_.data, 0, view_.bytes());
 }
 
+Tensor Tensor::on(DType dtype, Extents extents, void* data, std::shared_ptr<void> owner) {
+  Tensor result;
+  result.view_ = {data, dtype, std::move(extents)};
+  result.memory_ = {std::move(owner), static_cast<std::byte*>(data)};
+  return result;
+}
+
 void Tensor::check_type(DType asked) const {
   if (asked != dtype())
     throw UserError(fmt::format("a tensor of {} is read as {}; use cast({}) or at(), which gives doubles",

@@ -29,7 +29,8 @@ struct TensorView {
   }
 };
 
-/// A dense row-major array that owns its 64-byte aligned memory. Copies share it; clone() does not.
+/// A dense row-major array and its memory, which is aligned to 64 bytes unless it came from elsewhere. Copies
+/// share it; clone() does not.
 class Tensor {
  public:
   /// A scalar zero.
@@ -44,6 +45,9 @@ class Tensor {
   static Tensor of(Extents extents, std::initializer_list<T> values) {
     return of<T>(std::move(extents), std::span<const T>(values.begin(), values.size()));
   }
+  /// A tensor on elements that are elsewhere, row-major at `data` for as long as `owner` lives, without a
+  /// copy.
+  static Tensor on(DType dtype, Extents extents, void* data, std::shared_ptr<void> owner);
   static Tensor scalar(double value, DType dtype = f32);
   static Tensor filled(DType dtype, Extents extents, double value);
 
