@@ -52,12 +52,9 @@ constexpr size_t cache_line = 64;
 
 size_t rounded_up(size_t bytes) { return (bytes + cache_line - 1) / cache_line * cache_line; }
 
-// Over a longer inner dimension, the sums of floats over so many elements are added as doubles.
-constexpr int64_t stretch = 16 * inner_block;
-
 template <class T>
 bool has_stretches(const Product& p) {
-  return std::is_same_v<T, float> && p.k > stretch;
+  return std::is_same_v<T, float> && p.k > inner_stretch;
 }
 size_t sum_bytes(const Product& p, int64_t rows, int64_t columns) {
   return has_stretches<float>(p) ? rounded_up(static_cast<size_t>(rows * columns) * sizeof(double)) : 0;
@@ -130,8 +127,8 @@ class FloatProduct {
     for (int64_t i = 0; i < rows; ++i)
       for (int64_t j = 0; j < columns; ++j)
         sums[i * columns + j] = start.data ? static_cast<double>(*start.at(i, begin + j).data) : 0;
-    for (int64_t first = 0; first < p_.k; first += stretch) {
-      multiply(row, rows, begin, end, first, std::min(stretch, p_.k - first), {}, own);
+    for (int64_t first = 0; first < p_.k; first += inner_stretch) {
+      multiply(row, rows, begin, end, first, std::min(inner_stretch, p_.k - first), {}, own);
       for (int64_t i = 0; i < rows; ++i)
         for (int64_t j = 0; j < columns; ++j) sums[i * columns + j] += static_cast<double>(c[i * ldc_ + j]);
     }
@@ -240,7 +237,7 @@ size_t partial_bytes(const Product& p) {
 // Σ blocks + addend by stretches, as within one tile; the sums of blocks are written over.
 template <class T>
 void add_by_stretches(const Product& p, T* partial, Addend<T> addend, T* c, int64_t ldc) {
-  constexpr int64_t together = stretch / inner_block;
+  constexpr int64_t together = inner_stretch / inner_block;
   const int64_t size = p.m * p.n, blocks = block_count(p);
   for (int64_t first = 0; first < blocks; first += together)
     for (int64_t block = first + 1; block < std::min(first + together, blocks); ++block)

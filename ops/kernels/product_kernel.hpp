@@ -7,6 +7,9 @@ namespace lariat {
 /// A panel of so many rows stays in the second-level cache, with the rows of a that meet it.
 constexpr int64_t inner_block = 512;
 
+/// Over a longer inner dimension, the sums of floats over so many elements are added as doubles.
+constexpr int64_t inner_stretch = 16 * inner_block;
+
 /// So few rows are multiplied by several panels at a time, which may end at any vector.
 constexpr int64_t few_rows = 2;
 

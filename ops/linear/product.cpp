@@ -1,6 +1,7 @@
 #include "ops/linear/product.hpp"
 
 #include "ops/kernels/gemm.hpp"
+#include "ops/kernels/sparse_product.hpp"
 
 namespace lariat {
 
@@ -39,6 +40,21 @@ std::vector<TensorType> infer_product(const InferContext& c) {
 
 namespace product_detail {
 
+// A constant matrix on the right, in the forms that pay.
+struct PackedMatrix {
+  std::shared_ptr<const float> dense;
+  std::shared_ptr<const SparseColumns> sparse;
+};
+
+// For a product of m rows.
+const SparseColumns* sparse_of(const KernelContext& k, int64_t m) {
+  const auto* sparse = k.packed ? static_cast<const PackedMatrix*>(k.packed)->sparse.get() : nullptr;
+  return sparse && pays(*sparse, m) ? sparse : nullptr;
+}
+const float* dense_of(const KernelContext& k) {
+  return k.packed ? static_cast<const PackedMatrix*>(k.packed)->dense.get() : nullptr;
+}
+
 // One matrix on the right: all leading dimensions are rows of one product.
 bool is_one_product(const KernelContext& k) {
   return k.inputs[1].rank() == 2 && !k.attributes.get<bool>("transpose_a");
@@ -54,7 +70,13 @@ std::shared_ptr<const void> pack_product(const KernelContext& k) {
   const int64_t n = k.outputs[0].extent(-1), rows = n > 0 ? k.outputs[0].count() / n : 0;
   // A row times a transposed matrix reads that one's rows as they lie.
   if (transpose_b && rows == 1) return {};
-  return pack_b(transpose_b, n, b.extent(transpose_b ? 1 : 0), b.as<float>(), b.extent(-1));
+  const int64_t inner = b.extent(transpose_b ? 1 : 0);
+  PackedMatrix packed;
+  packed.sparse = pack_sparse(transpose_b, n, inner, b.as<float>(), b.extent(-1));
+  if (!packed.sparse || !pays(*packed.sparse, 1))
+    packed.dense = pack_b(transpose_b, n, inner, b.as<float>(), b.extent(-1));
+  if (!packed.sparse && !packed.dense) return {};
+  return std::make_shared<PackedMatrix>(std::move(packed));
 }
 
 namespace product_detail {
@@ -82,7 +104,8 @@ struct Batch {
 Workspace product_workspace(const KernelContext& k) {
   using namespace product_detail;
   const Product product = Batch(k).product;
-  return k.outputs[0].dtype == f32 ? gemm_workspace<float>(product, k.packed)
+  if (const SparseColumns* b = sparse_of(k, product.m)) return sparse_workspace(product.m, *b);
+  return k.outputs[0].dtype == f32 ? gemm_workspace<float>(product, dense_of(k) != nullptr)
                                    : gemm_workspace<double>(product);
 }
 
@@ -93,11 +116,16 @@ void product_kernel(const KernelContext& k) {
   const T *a = k.in<T>(0), *b = k.in<T>(1);
   Addend<T> addend;
   if (k.inputs.size() > 2) addend = {k.in<T>(2), k.inputs[2].rank() == 1 ? 0 : p.n};
+  if constexpr (std::is_same_v<T, float>)
+    if (const SparseColumns* sparse = sparse_of(k, p.m))
+      return multiply_sparse(k.parallel, p.m, a, p.lda, *sparse, addend, k.out<T>(0), p.n, k.scratch);
+  const T* packed = nullptr;
+  if constexpr (std::is_same_v<T, float>) packed = dense_of(k);
   const int64_t step_b = k.inputs[1].rank() == 2 ? 0 : p.k * p.n;
   for (int64_t i = 0; i < batches; ++i) {
     const T* added = addend.data ? addend.data + i * p.m * addend.row : nullptr;
     gemm<T>(k.parallel, p, a + i * p.m * p.k, b + i * step_b, {added, addend.row},
-            k.out<T>(0) + i * p.m * p.n, p.n, k.scratch, static_cast<const T*>(k.packed));
+            k.out<T>(0) + i * p.m * p.n, p.n, k.scratch, packed);
   }
 }
 

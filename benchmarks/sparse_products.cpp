@@ -1,0 +1,154 @@
+// What exact zeros are worth in a product: the same layer at inference with a share of its weights zero,
+// beside the layer without zeros and beside OpenBLAS, on one thread. Runs alternate; each figure is a median
+// of ratios.
+
+#include <cblas.h>
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <iostream>
+
+#include "benchmarks/machine.hpp"
+#include "graph/base/blas.hpp"
+#include "graph/base/clock.hpp"
+#include "graph/base/error.hpp"
+#include "graph/base/instruction_set.hpp"
+#include "graph/base/json.hpp"
+#include "graph/base/random.hpp"
+#include "graph/io/atomic_file.hpp"
+#include "graph/program/program.hpp"
+#include "ops/ops.hpp"
+
+namespace lariat::benchmarks {
+
+namespace {
+
+std::vector<float> numbers(std::string_view name, int64_t count, double zeros) {
+  std::vector<float> result(static_cast<size_t>(count));
+  for (int64_t i = 0; i < count; ++i) {
+    const auto bits = random_bits(1, hash_name(name), static_cast<uint64_t>(i));
+    result[static_cast<size_t>(i)] = to_unit(bits[1]) < zeros ? 0 : 2 * to_unit(bits[0]) - 1;
+  }
+  return result;
+}
+
+// y = x·w for a constant w.
+class Layer {
+ public:
+  Layer(int64_t inner, int64_t columns, double zeros) {
+    const Value x = graph_.input("x", {dim::batch, inner});
+    const Value y = matmul(x, graph_.parameter("w", {inner, columns}, init::zeros()));
+    store_.set("w", Tensor::of<float>({inner, columns}, numbers("w", inner * columns, zeros)));
+    program_ = inference_program(graph_, {&y, 1}, &store_);
+  }
+  void run(const Feeds& feeds) { program_->run(feeds, store_, *executor_); }
+  const float* weights() const { return store_.get("w").data<float>(); }
+
+ private:
+  Graph graph_;
+  Store store_;
+  std::unique_ptr<Program> program_;
+  std::unique_ptr<Executor> executor_ = make_serial_executor();
+};
+
+template <class Body>
+double seconds_of(int repetitions, const Body& body) {
+  const auto start = Clock::now();
+  for (int i = 0; i < repetitions; ++i) body();
+  return seconds_since(start) / repetitions;
+}
+
+double median(std::vector<double> values) {
+  std::nth_element(values.begin(), values.begin() + static_cast<int64_t>(values.size() / 2), values.end());
+  return values[values.size() / 2];
+}
+
+struct Row {
+  int64_t inner, columns, batch;
+  double zeros;
+  double microseconds = 0, dense_microseconds = 0, beside_dense = 0, beside_openblas = 0;
+};
+
+void measure(Row& row, int rounds) {
+  Layer dense(row.inner, row.columns, 0), sparse(row.inner, row.columns, row.zeros);
+  const Tensor x = Tensor::of<float>({row.batch, row.inner}, numbers("x", row.batch * row.inner, 0));
+  const Feeds feeds{{"x", x}};
+  std::vector<float> result(static_cast<size_t>(row.batch * row.columns));
+  const auto by_openblas = [&] {
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, static_cast<int>(row.batch),
+                static_cast<int>(row.columns), static_cast<int>(row.inner), 1, x.data<float>(),
+                static_cast<int>(row.inner), dense.weights(), static_cast<int>(row.columns), 0, result.data(),
+                static_cast<int>(row.columns));
+  };
+  const int repetitions = std::max(1, static_cast<int>(3e-3 / seconds_of(3, [&] { dense.run(feeds); })));
+  std::vector<double> own, zero_free, beside_dense, beside_openblas;
+  for (int i = 0; i < rounds; ++i) {
+    own.push_back(seconds_of(repetitions, [&] { dense.run(feeds); }));
+    zero_free.push_back(seconds_of(repetitions, [&] { sparse.run(feeds); }));
+    const double theirs = seconds_of(repetitions, by_openblas);
+    beside_dense.push_back(own.back() / zero_free.back());
+    beside_openblas.push_back(theirs / zero_free.back());
+  }
+  row.microseconds = 1e6 * median(zero_free);
+  row.dense_microseconds = 1e6 * median(own);
+  row.beside_dense = median(beside_dense);
+  row.beside_openblas = median(beside_openblas);
+}
+
+int run(int count, char** words) {
+  CLI::App app("What exact zeros are worth in a product, on one thread.");
+  std::string json;
+  int rounds = 21;
+  app.add_option("--json", json, "write the figures to a file");
+  app.add_option("--rounds", rounds, "how many times each is measured")->check(CLI::Range(1, 10000));
+  CLI11_PARSE(app, count, words);
+  use_one_blas_thread();
+  const Machine machine = measure_machine(1);
+  fmt::print("{}, kernels for {}, OpenBLAS for {}, one thread\n\n", machine.processor,
+             name_of(instruction_set()), machine.openblas_core);
+  fmt::print("{:>14} {:>6} {:>6} {:>9} {:>9} {:>8} {:>9}\n", "layer", "batch", "zeros", "µs", "dense µs",
+             "× dense", "× OpenBLAS");
+  Json rows = Json::array();
+  for (const auto& [inner, columns] : {std::pair<int64_t, int64_t>{512, 512}, {784, 512}, {2048, 512}})
+    for (const int64_t batch : {1, 4, 8, 16, 64, 512})
+      for (const double zeros : {0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99}) {
+        Row row{inner, columns, batch, zeros};
+        measure(row, rounds);
+        fmt::print("{:>14} {:>6} {:>5.0f}% {:>9.1f} {:>9.1f} {:>8.2f} {:>9.2f}\n",
+                   fmt::format("{} x {}", inner, columns), batch, 100 * zeros, row.microseconds,
+                   row.dense_microseconds, row.beside_dense, row.beside_openblas);
+        std::fflush(stdout);
+        rows.push_back({{"inner", inner},
+                        {"columns", columns},
+                        {"batch", batch},
+                        {"zeros", zeros},
+                        {"microseconds", row.microseconds},
+                        {"dense_microseconds", row.dense_microseconds},
+                        {"beside_dense", row.beside_dense},
+                        {"beside_openblas", row.beside_openblas}});
+      }
+  if (!json.empty()) {
+    AtomicFile file(json);
+    file.write(to_text(Json{{"processor", machine.processor},
+                            {"instruction_set", std::string(name_of(instruction_set()))},
+                            {"openblas_core", machine.openblas_core},
+                            {"threads", 1},
+                            {"rows", rows}}));
+    file.commit();
+  }
+  return 0;
+}
+
+}  // namespace
+
+}  // namespace lariat::benchmarks
+
+int main(int count, char** words) {
+  try {
+    return lariat::benchmarks::run(count, words);
+  } catch (const lariat::Error& error) {
+    std::cerr << "sparse_products: " << error.what() << "\n";
+    return 2;
+  }
+}

@@ -1,0 +1,108 @@
+// Products with a constant matrix that is mostly zeros.
+#include "ops/kernels/sparse_product.hpp"
+
+#include "frontends/lariat.hpp"
+#include "graph/base/random.hpp"
+#include "graph/program/program.hpp"
+#include "tests/support/testing.hpp"
+
+namespace lariat::sparse_product_test {
+
+using namespace testing;
+
+namespace {
+
+// Numbers in (-1, 1), of which about a share of `zeros` is 0.
+std::vector<float> numbers(std::string_view name, int64_t count, double zeros = 0) {
+  std::vector<float> result(static_cast<size_t>(count));
+  for (int64_t i = 0; i < count; ++i) {
+    const auto bits = random_bits(7, hash_name(name), static_cast<uint64_t>(i));
+    result[static_cast<size_t>(i)] = to_unit(bits[1]) < zeros ? 0 : 2 * to_unit(bits[0]) - 1;
+  }
+  return result;
+}
+
+struct SparseCase {
+  int64_t m, n, k;
+  double zeros;
+  bool transpose_b;
+  std::vector<float> a = numbers("a", m*k), b = numbers("b", k*n, zeros), bias = numbers("bias", n),
+                     matrix = numbers("matrix", m*n);
+
+  std::vector<float> dense(Addend<float> addend) const {
+    const auto serial = make_serial_executor();
+    const Product p{false, transpose_b, m, n, k, k, transpose_b ? k : n};
+    std::vector<float> c(static_cast<size_t>(m * n), 9);
+    const OwnScratch scratch(gemm_workspace<float>(p), 1);
+    gemm<float>(*serial, p, a.data(), b.data(), addend, c.data(), n, scratch);
+    return c;
+  }
+  std::vector<float> sparse(const ParallelFor& parallel, Addend<float> addend) const {
+    const auto packed = pack_sparse(transpose_b, n, k, b.data(), transpose_b ? k : n);
+    REQUIRE(packed);
+    std::vector<float> c(static_cast<size_t>(m * n), 9);
+    const OwnScratch scratch(sparse_workspace(m, *packed), parallel.threads());
+    multiply_sparse(parallel, m, a.data(), k, *packed, addend, c.data(), n, scratch);
+    return c;
+  }
+};
+
+}  // namespace
+
+TEST_CASE("a product without its zeros has the bits of the dense one, on any number of threads") {
+  const auto serial = make_serial_executor(), threads = make_tbb_executor(3);
+  int compared = 0;
+  for (const int64_t m : {1, 2, 5, 8, 16, 17, 63, 130, 300})
+    for (const int64_t n : {2, 10, 33, 300})
+      for (const int64_t k : {1, 20, 512, 700, 1100})
+        for (const double zeros : {0.8, 0.98, 1.0})
+          for (const bool transpose_b : {false, true}) {
+            // A row times a transposed matrix is summed in another order.
+            if (m == 1 && transpose_b) continue;
+            const SparseCase c{m, n, k, zeros, transpose_b};
+            if (!pack_sparse(transpose_b, n, k, c.b.data(), transpose_b ? k : n)) continue;
+            CAPTURE(m);
+            CAPTURE(n);
+            CAPTURE(k);
+            CAPTURE(zeros);
+            for (const Addend<float>& addend : {Addend<float>{}, {c.bias.data(), 0}, {c.matrix.data(), n}}) {
+              const std::vector<float> expected = c.dense(addend);
+              CHECK(c.sparse(*serial, addend) == expected);
+              CHECK(c.sparse(*threads, addend) == expected);
+              ++compared;
+            }
+          }
+  CHECK(compared > 2000);
+}
+
+TEST_CASE("a matrix with few zeros is not laid out without them, one with NaN keeps it") {
+  const std::vector<float> dense = numbers("b", 64 * 64, 0.5);
+  CHECK_FALSE(pack_sparse(false, 64, 64, dense.data(), 64));
+  std::vector<float> sparse = numbers("b", 64 * 64, 0.95);
+  sparse[5] = std::numeric_limits<float>::quiet_NaN();
+  const auto packed = pack_sparse(false, 64, 64, sparse.data(), 64);
+  REQUIRE(packed);
+  CHECK(std::count_if(packed->values.begin(), packed->values.end(), [](float x) { return x != x; }) == 1);
+}
+
+TEST_CASE("an inference program with sparse weights has the bits of the training graph") {
+  Graph g;
+  const Value x = g.input("x", {dim::batch, 70});
+  const Value hidden =
+      relu(matmul(x, g.parameter("w", {70, 40}, init::zeros())) + g.parameter("b", {40}, init::zeros()));
+  const Value y = matmul(hidden, g.parameter("v", {40, 9}, init::zeros()));
+  Store store;
+  store.set("w", Tensor::of<float>({70, 40}, numbers("w", 70 * 40, 0.9)));
+  store.set("b", Tensor::of<float>({40}, numbers("b", 40)));
+  store.set("v", Tensor::of<float>({40, 9}, numbers("v", 40 * 9, 0.95)));
+  const auto frozen = inference_program(g, {&y, 1}, &store), plain = inference_program(g, {&y, 1});
+  const auto executor = make_tbb_executor(2);
+  for (const int64_t batch : {1, 3, 8, 64, 200, 0}) {
+    CAPTURE(batch);
+    const Tensor fed = Tensor::of<float>({batch, 70}, numbers("x", batch * 70));
+    const Tensor one = frozen->run({{"x", fed}}, store, *executor)[0].clone();
+    CHECK(same_bits(one, plain->run({{"x", fed}}, store, *executor)[0]));
+  }
+}
+
+}  // namespace lariat::sparse_product_test
