@@ -15,7 +15,7 @@
 #include <thread>
 
 #include "graph/base/blas.hpp"
-#include "ops/kernels/gemm.hpp"
+#include "ops/instruction_sets/kernel_set.hpp"
 
 extern "C" char* openblas_get_corename(void);
 
@@ -62,10 +62,11 @@ struct Products {
       : a(threads, std::vector<float>(side * side, 0.5f)),
         b(threads, std::vector<float>(side * side, 0.25f)),
         c(threads, std::vector<float>(side * side)) {
-    for (int t = 0; t < threads; ++t) scratch.emplace_back(gemm_workspace<float>(square), 1);
+    for (int t = 0; t < threads; ++t) scratch.emplace_back(kernel_set().f32.workspace(square, false), 1);
   }
   void run(int t) {
-    gemm<float>(Serial(), square, a[t].data(), b[t].data(), {}, c[t].data(), side, scratch[t]);
+    kernel_set().f32.gemm(Serial(), square, a[t].data(), b[t].data(), {}, c[t].data(), side, scratch[t],
+                          nullptr);
   }
   static double gflops(int threads, double seconds) {
     return 2.0 * static_cast<double>(side * side * side) * threads / seconds / 1e9;

@@ -10,6 +10,7 @@
 #include "frontends/cli/little_memory.hpp"
 #include "frontends/data/option_table.hpp"
 #include "graph/base/error.hpp"
+#include "graph/base/instruction_set.hpp"
 #include "graph/base/version.hpp"
 
 namespace lariat::cli {
@@ -36,7 +37,7 @@ enum Status { done = 0, failed = 1, bad_input = 2 };
 Status run(const Strings& arguments) {
   try {
     if (!arguments.empty() && arguments[0] == "--version") {
-      print(fmt::format("lariat {}\n", version));
+      print(fmt::format("lariat {}, kernels for {}\n", version, name_of(instruction_set())));
     } else {
       dispatch("lariat", commands, arguments);
     }

@@ -62,8 +62,10 @@ void normalise(FeatureMatrix& features, const FeatureOptions& options) {
 
 class FeatureExtractor::Impl {
  public:
-  explicit Impl(const FeatureOptions& resolved) : analysis(resolved) {}
-  FrameAnalysis analysis;
+  explicit Impl(const FeatureOptions& resolved)
+      : shared_analysis(make_frame_analysis(resolved)), analysis(*shared_analysis) {}
+  const std::shared_ptr<const FrameAnalysis> shared_analysis;
+  const FrameAnalysis& analysis;
 
   // The audio's name before a message about it.
   static std::string name_of(const Audio& audio) { return audio.source.empty() ? "the audio" : audio.source; }
@@ -201,9 +203,10 @@ void check_streamable(const FeatureOptions& options) {
 
 class StreamingExtractor::Impl {
  public:
-  explicit Impl(const FrameAnalysis& analysis)
-      : analysis_(analysis),
-        deltas_(analysis.options().delta_order, analysis.options().delta_window, analysis.dimensions()) {}
+  explicit Impl(std::shared_ptr<const FrameAnalysis> analysis)
+      : shared_analysis_(std::move(analysis)),
+        analysis_(*shared_analysis_),
+        deltas_(analysis_.options().delta_order, analysis_.options().delta_window, analysis_.dimensions()) {}
 
   FeatureMatrix push(std::span<const float> samples) {
     pending_.insert(pending_.end(), samples.begin(), samples.end());
@@ -248,7 +251,8 @@ class StreamingExtractor::Impl {
     return features;
   }
 
-  FrameAnalysis analysis_;
+  const std::shared_ptr<const FrameAnalysis> shared_analysis_;
+  const FrameAnalysis& analysis_;
   Deltas deltas_;
   std::vector<float> pending_;  // samples from the next frame's first on
   std::vector<float> rows_;     // analysed frames, from first_row_ on
@@ -257,7 +261,7 @@ class StreamingExtractor::Impl {
 
 StreamingExtractor::StreamingExtractor(const FeatureExtractor& extractor) {
   check_streamable(extractor.options());
-  impl_ = std::make_unique<Impl>(extractor.impl_->analysis);
+  impl_ = std::make_unique<Impl>(extractor.impl_->shared_analysis);
 }
 
 StreamingExtractor::~StreamingExtractor() = default;

@@ -6,7 +6,7 @@
 #include "graph/ir/graph.hpp"
 #include "graph/ir/registry.hpp"
 #include "ops/elementwise/elementwise.hpp"
-#include "ops/kernels/gemm.hpp"
+#include "ops/instruction_sets/kernel_set.hpp"
 #include "ops/plugin/guard.hpp"
 #include "ops/plugin/structs.hpp"
 
@@ -149,12 +149,13 @@ void multiply(const lariat_run& run, const lariat_product& p) {
   const Addend<T> addend = p.adds ? Addend<T>{result, p.result_stride} : Addend<T>{};
   const Product call{p.transpose_a != 0, p.transpose_b != 0, p.rows, p.columns, p.inner,
                      p.a_stride,         p.b_stride};
+  const KernelSet::Products<T>& products = kernel_set().products<T>();
   if (inside_body || !run.op.is_thread_safe()) {
-    const OwnScratch scratch({0, gemm_tile_bytes<T>(call)}, 1);
-    gemm_tile<T>(call, a, b, addend, result, p.result_stride, static_cast<Scratch>(scratch).first);
+    const OwnScratch scratch({0, products.tile_bytes(call, false)}, 1);
+    products.tile(call, a, b, addend, result, p.result_stride, static_cast<Scratch>(scratch).first, nullptr);
   } else {
-    const OwnScratch scratch(gemm_workspace<T>(call), run.parallel.threads());
-    gemm<T>(run.parallel, call, a, b, addend, result, p.result_stride, scratch);
+    const OwnScratch scratch(products.workspace(call, false), run.parallel.threads());
+    products.gemm(run.parallel, call, a, b, addend, result, p.result_stride, scratch, nullptr);
   }
 }
 

@@ -6,6 +6,10 @@
 #include <numbers>
 
 #include "frontends/data/random.hpp"
+#include "frontends/speech/analysis/analysis_set.hpp"
+#include "frontends/speech/analysis/fft.hpp"
+#include "frontends/speech/analysis/lanes.hpp"
+#include "frontends/speech/analysis/mel.hpp"
 #include "ops/kernels/simd.hpp"
 
 namespace lariat::speech {
@@ -71,17 +75,6 @@ std::vector<double> make_cosines(const FeatureOptions& options) {
   return cosines;
 }
 
-int dimensions_of(const FeatureOptions& options, int fft_size) {
-  switch (options.kind) {
-    case FeatureKind::mfcc:
-      return options.num_ceps;
-    case FeatureKind::spectrogram:
-      return fft_size / 2 + 1;
-    default:
-      return options.num_mel_bins + (options.use_energy ? 1 : 0);
-  }
-}
-
 // Σ_t term(t) for t < count, as a sum of short sums, whose additions do not wait for each other.
 template <class Term>
 Lanes sum_of(int count, const Term& term) {
@@ -99,10 +92,30 @@ Lanes energy_of(const Lanes* frame, int count) {
   return sum_of(count, [frame](int t) { return frame[t] * frame[t]; });
 }
 
-}  // namespace
+// The frames of a vector's lanes side by side.
+class LaneAnalysis : public FrameAnalysis {
+ public:
+  explicit LaneAnalysis(const FeatureOptions& resolved);
+  std::vector<float> analyse(const float* samples, int64_t first, int64_t count, float* rows) const override;
 
-struct FrameAnalysis::Scratch {
-  explicit Scratch(const FrameAnalysis& analysis)
+ private:
+  struct Scratch;
+  struct Energies {
+    Lanes raw, windowed;
+  };
+  void add_dither(int64_t first, int64_t count, Lanes* frame) const;
+  Energies shape(Lanes* frame) const;
+  void fill_row(Scratch& scratch, Lanes log_energy) const;
+  void cepstra(const Lanes* log_mel_energies, Lanes log_energy, Lanes* row) const;
+
+  RealFft fft_;
+  std::vector<double> window_;
+  std::vector<MelFilter> filters_;
+  std::vector<double> cosines_;  // [num_ceps, num_mel_bins], liftering included
+};
+
+struct LaneAnalysis::Scratch {
+  explicit Scratch(const LaneAnalysis& analysis)
       : frame(static_cast<size_t>(analysis.fft_samples())),
         work(frame.size()),
         spectrum(frame.size() / 2 + 1),
@@ -111,19 +124,14 @@ struct FrameAnalysis::Scratch {
   std::vector<Lanes> frame, work, spectrum, log_mel_energies, row;
 };
 
-FrameAnalysis::FrameAnalysis(const FeatureOptions& resolved)
-    : options_(resolved),
-      frame_samples_(speech::frame_samples(resolved)),
-      shift_samples_(speech::shift_samples(resolved)),
-      dimensions_(dimensions_of(resolved, speech::fft_samples(resolved))),
-      fft_(speech::fft_samples(resolved)),
-      window_(make_window(resolved, frame_samples_)) {
+LaneAnalysis::LaneAnalysis(const FeatureOptions& resolved)
+    : FrameAnalysis(resolved), fft_(fft_samples_), window_(make_window(resolved, frame_samples_)) {
   if (options_.kind != FeatureKind::spectrogram) filters_ = make_mel_filters(mel_layout(options_));
   if (options_.kind == FeatureKind::mfcc) cosines_ = make_cosines(options_);
 }
 
-std::vector<float> FrameAnalysis::analyse(const float* samples, int64_t first, int64_t count,
-                                          float* rows) const {
+std::vector<float> LaneAnalysis::analyse(const float* samples, int64_t first, int64_t count,
+                                         float* rows) const {
   std::vector<float> raw_log_energies(static_cast<size_t>(count));
   Scratch scratch(*this);
   Lanes* frame = scratch.frame.data();
@@ -145,7 +153,7 @@ std::vector<float> FrameAnalysis::analyse(const float* samples, int64_t first, i
   return raw_log_energies;
 }
 
-void FrameAnalysis::add_dither(int64_t first, int64_t count, Lanes* frame) const {
+void LaneAnalysis::add_dither(int64_t first, int64_t count, Lanes* frame) const {
   std::vector<float> noise;
   for (int64_t j = 0; j < count; ++j) {
     data::RandomStream random(static_cast<uint64_t>(options_.dither_seed), data::RandomPurpose::dither,
@@ -160,7 +168,7 @@ void FrameAnalysis::add_dither(int64_t first, int64_t count, Lanes* frame) const
 
 // Removes the mean, pre-emphasises (x_t - c·x_(t-1), and x_0 - c·x_0) and multiplies by the window; the
 // energies are those before and after the last two.
-FrameAnalysis::Energies FrameAnalysis::shape(Lanes* frame) const {
+LaneAnalysis::Energies LaneAnalysis::shape(Lanes* frame) const {
   const bool kaldi = options_.kind != FeatureKind::melspectrogram;
   if (kaldi && options_.remove_dc_offset) {
     const Lanes mean = sum_of(frame_samples_, [=](int t) { return frame[t]; }) / Lanes(frame_samples_);
@@ -177,7 +185,7 @@ FrameAnalysis::Energies FrameAnalysis::shape(Lanes* frame) const {
   return {raw, options_.raw_energy ? raw : energy_of(frame, frame_samples_)};
 }
 
-void FrameAnalysis::fill_row(Scratch& scratch, Lanes log_energy) const {
+void LaneAnalysis::fill_row(Scratch& scratch, Lanes log_energy) const {
   Lanes* row = scratch.row.data();
   std::vector<Lanes>& spectrum = scratch.spectrum;
   if (options_.kind == FeatureKind::spectrogram) {
@@ -205,7 +213,7 @@ void FrameAnalysis::fill_row(Scratch& scratch, Lanes log_energy) const {
   }
 }
 
-void FrameAnalysis::cepstra(const Lanes* log_mel_energies, Lanes log_energy, Lanes* row) const {
+void LaneAnalysis::cepstra(const Lanes* log_mel_energies, Lanes log_energy, Lanes* row) const {
   const int bins = options_.num_mel_bins;
   for (int i = 0; i < options_.num_ceps; ++i) {
     const double* cosine = cosines_.data() + i * bins;
@@ -217,5 +225,14 @@ void FrameAnalysis::cepstra(const Lanes* log_mel_energies, Lanes log_energy, Lan
   if (!options_.use_energy) row[0] *= Lanes(std::numbers::sqrt2);
   std::rotate(row, row + 1, row + options_.num_ceps);
 }
+
+std::shared_ptr<const FrameAnalysis> make_lane_analysis(const FeatureOptions& resolved) {
+  return std::make_shared<LaneAnalysis>(resolved);
+}
+
+}  // namespace
+
+extern "C" const AnalysisSet LARIAT_OF_SET(lariat_analysis);
+const AnalysisSet LARIAT_OF_SET(lariat_analysis){make_lane_analysis};
 
 }  // namespace lariat::speech

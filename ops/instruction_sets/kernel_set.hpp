@@ -1,0 +1,40 @@
+#pragma once
+
+#include "graph/base/instruction_set.hpp"
+#include "graph/ir/registry.hpp"
+#include "ops/kernels/gemm.hpp"
+
+namespace lariat {
+
+/// What code outside of kernels needs of them, compiled once for each instruction set. Kernels call those of
+/// their own set.
+struct KernelSet {
+  /// Adds the record of every built-in op.
+  void (*add_records)(Registry& registry);
+
+  /// gemm(), gemm_tile() and what they need.
+  template <class T>
+  struct Products {
+    decltype(&lariat::gemm<T>) gemm;
+    decltype(&lariat::gemm_workspace<T>) workspace;
+    decltype(&lariat::gemm_tile<T>) tile;
+    decltype(&lariat::gemm_tile_bytes<T>) tile_bytes;
+  };
+  Products<float> f32;
+  Products<double> f64;
+
+  template <class T>
+  const Products<T>& products() const {
+    if constexpr (std::is_same_v<T, float>)
+      return f32;
+    else
+      return f64;
+  }
+};
+
+/// Those of the sets that the build has.
+const PerInstructionSet<KernelSet>& kernel_sets();
+/// That of the instruction set in use.
+const KernelSet& kernel_set();
+
+}  // namespace lariat
