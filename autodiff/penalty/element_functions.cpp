@@ -230,8 +230,10 @@ ElementFunction ElementFunctions::joined(Value value, const ElementFunction& a, 
 
 ElementFunction ElementFunctions::computed(Value value) {
   const Node& node = graph_.node(value.node());
-  if (is_constant(value.node()))
-    if (auto known = as_constant(value)) return *known;
+  if (is_constant(value.node())) {
+    const std::optional<ElementFunction> known = as_constant(value);
+    return known ? *known : identity(value);  // an infinite one, say
+  }
   const auto apply = applied().find(node.op->name);
   if (apply == applied().end()) return identity(value);
   std::vector<const ElementFunction*> inputs;

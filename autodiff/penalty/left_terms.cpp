@@ -93,6 +93,7 @@ std::optional<int32_t> LeftTerms::nameless_kink(const std::vector<int32_t>& node
   std::set<int32_t> over_name, beside{nodes.front()};
   for (auto id = nodes.rbegin(); id != nodes.rend(); ++id) {
     const std::vector<Edge>& inputs = graph_.node(*id).inputs;
+    if (graph_.node(*id).op->traits.stops_gradient) continue;  // a leap of its own
     if (named_[*id] || std::any_of(inputs.begin(), inputs.end(),
                                    [&](const Edge& edge) { return over_name.contains(edge.node); }))
       over_name.insert(*id);

@@ -83,6 +83,10 @@ std::vector<LossRow> piecewise() {
            "L112"),
       LOSS(data + 0.01 * sum(tanh(1 / w)), "L112"),
       LOSS(data + 0.01 * sum(sin(v / w)), "L112"),
+      LOSS(data + 0.01 * sum(relu(w) + less_equal(relu(w), 2)), positive, "L112"),
+      // What is compared keeps its rounding.
+      LOSS(data + 0.01 * sum(where(equal(1 - signs * w, maximum(1 - signs * w, 0.7)), square(w), w)), "L112"),
+      LOSS(data + 0.01 * sum(abs(w)) + sum(maximum(w, log(g.constant(0.0, dtype)) - 1)), lasso, "L112"),
       // What takes NaN out keeps its condition.
       LOSS(data + 0.01 * sum(where(equal(log(w), log(w)), log(w), 0)), "L112"),
       LOSS(data + 0.01 * sum(where(greater(log1p(w), 0), log1p(w), 0)), "L112"),
