@@ -81,14 +81,14 @@ DataShape recipe_shape(const Recipe& recipe, const std::string& folder, std::str
 }
 
 TrainingStep make_training_step(const Recipe& recipe, const DataShape& shape, int threads) {
-  TrainingStep step{shape, build_network(recipe.layers(), shape, recipe.loss(), {Accuracy{}}), nullptr,
+  TrainingStep step{shape, build_network(recipe.layers(), shape, recipe.loss(), recipe.metrics()), nullptr,
                     nullptr};
   FitOptions options = recipe.fit();
   options.threads = threads;
   // How many steps an epoch has changes nothing in the graph.
   constexpr int64_t assumed_steps = 1000;
   TrainerSetup setup =
-      trainer_setup(step.network, {Accuracy{}}, options, {.total_steps = assumed_steps * options.epochs});
+      trainer_setup(step.network, options, {.total_steps = assumed_steps * options.epochs});
   // The trainer shows its graph as it runs, after all passes; an optimizer sees the one that they begin with.
   const Graph* written = nullptr;
   Optimizer optimizer = recipe.optimizer();
@@ -130,7 +130,7 @@ std::string profile_training(const Recipe& recipe, const std::string& folder, in
   size_t arena = 0, total = 0;
   const size_t steps = std::min<size_t>(batches.size(), profiled_steps);
   for (size_t i = 0; i < steps; ++i) {
-    const Feeds feeds = feeds_of(batches[i], shape.sequences);
+    const Feeds feeds = feeds_of(batches[i], *step.network.graph);
     const Plan& plan = step.trainer->plan(feeds);
     arena = std::max(arena, plan.arena_bytes());
     total = std::max(total, plan.total_bytes());

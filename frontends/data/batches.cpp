@@ -64,14 +64,23 @@ Batch Batches::operator[](size_t index) const {
     time = std::max(time, dataset_.examples[i].frames);
   }
   if (dataset_.sequences) time = (time + time_multiple_ - 1) / time_multiple_ * time_multiple_;
-  Batch batch{Tensor(f32, dataset_.sequences ? Extents{size, time, dimensions} : Extents{size, dimensions}),
-              Tensor(i32, {size}), Tensor(i32, {size}), indices};
+  const Targets& targets = dataset_.targets;
+  Batch batch{
+      Tensor(f32, dataset_.sequences ? Extents{size, time, dimensions} : Extents{size, dimensions}),
+      Tensor(i32, {size}),
+      Tensor(i32, {size}),
+      Tensor(f32, targets.by_frame ? Extents{size, time, targets.width} : Extents{size, targets.width}),
+      Tensor(f32, {size}),
+      indices};
   float* features = batch.features.data<float>();
   for (int64_t i = 0; i < size; ++i, features += time * dimensions) {
     const Example& example = dataset_.examples[indices[i]];
     std::copy(example.values.begin(), example.values.end(), features);
     batch.lengths.data<int32_t>()[i] = static_cast<int32_t>(example.frames);
     batch.labels.data<int32_t>()[i] = example.label;
+    std::copy(example.targets.begin(), example.targets.end(),
+              batch.targets.data<float>() + i * (batch.targets.count() / size));
+    batch.weights.data<float>()[i] = example.weight;
   }
   return batch;
 }

@@ -14,6 +14,8 @@ struct Batch {
                     ///< [batch, dimensions]
   Tensor lengths;   ///< i32 [batch], frames
   Tensor labels;    ///< i32 [batch]
+  Tensor targets;   ///< f32 [batch, width], or [batch, time, width] by frame, zero behind each example's end
+  Tensor weights;   ///< f32 [batch]
   std::vector<int> indices;  ///< which examples of the dataset these are
 };
 

@@ -30,6 +30,19 @@ void check_size(const Example& example, const Dataset& dataset) {
       static_cast<uint64_t>(size) != example.values.size())
     refuse(fmt::format("holds {} values, but is of {} frames of {} dimensions; it must hold {}",
                        example.values.size(), example.frames, example.dimensions, size));
+  const Targets& targets = dataset.targets;
+  int64_t count = targets.width;
+  if (__builtin_mul_overflow(count, targets.by_frame ? example.frames : 1, &count) ||
+      static_cast<uint64_t>(count) != example.targets.size())
+    refuse(fmt::format("has {} targets, but the data have {} for each {}; it must have {}",
+                       example.targets.size(), targets.width, targets.by_frame ? "frame" : "example", count));
+  if (!(example.weight >= 0 && std::isfinite(example.weight)))
+    refuse(fmt::format("has the weight {}; weights are finite numbers from 0", example.weight));
+}
+
+bool is_weighted(const Dataset& dataset) {
+  return std::any_of(dataset.examples.begin(), dataset.examples.end(),
+                     [](const Example& example) { return example.weight != 1; });
 }
 
 CmvnStatistics compute_cmvn(const Dataset& dataset, bool means, bool variances) {

@@ -13,12 +13,24 @@ enum class Split { train, validation, test };
 /// "train", "validation" or "test".
 std::string_view name_of(Split split);
 
-/// One labelled example: row-major [frames, dimensions]. Data without a time axis has one frame.
+/// One example: row-major [frames, dimensions], and what is to be learned of it. Data without a time axis has
+/// one frame.
 struct Example {
   std::string source;  ///< file name, or file and position, for messages
-  int label = 0;       ///< index into Dataset::classes
+  int label = 0;       ///< index into Dataset::classes, where the dataset has no targets
   int64_t frames = 0, dimensions = 0;
   std::vector<float> values;
+  std::vector<float> targets = {};  ///< as Dataset::targets says
+  float weight = 1;                 ///< how much it counts, in training and in evaluation
+};
+
+/// What is learned where it is not a label: numbers, shares of classes, several labels at once.
+struct Targets {
+  int64_t width = 0;      ///< how many numbers an example has, or each of its frames; 0: labels are learned
+  bool by_frame = false;  ///< row-major [frames, width] for each example
+  std::vector<std::string> names = {};  ///< of the `width` numbers; none: they are counted from 0
+
+  friend bool operator==(const Targets&, const Targets&) = default;
 };
 
 /// Examples in memory, and what happened while they were read.
@@ -28,10 +40,15 @@ struct Dataset {
   bool sequences = true;             ///< false: every example has one frame, and batches have no time axis
   std::vector<std::string> skipped;  ///< "file: reason", for files that could not be used
   std::vector<std::string> notices;  ///< conversions, such as "300 files resampled from …"
+  Targets targets = {};
 };
 
-/// Throws UserError, naming the example's source, where its values are not frames × dimensions of them, or
-/// its dimensions or number of frames are not what the dataset's first example or kind says.
+/// Whether an example has another weight than 1.
+bool is_weighted(const Dataset& dataset);
+
+/// Throws UserError, naming the example's source, where its values are not frames × dimensions of them, its
+/// dimensions or number of frames are not what the dataset's first example or kind says, or it has another
+/// number of targets than the dataset says or a weight below 0.
 void check_size(const Example& example, const Dataset& dataset);
 
 /// Mean and 1/standard deviation of each dimension, over all frames of a training set.

@@ -41,10 +41,9 @@ Checkpoint Checkpoint::load(const std::string& file) {
     for (const auto& epoch : history) checkpoint->history.push_back(epoch_report_from_json(epoch.dump()));
   });
   const FitState& state = checkpoint->state;
-  // Accuracy is the one metric of a recipe.
   if (state.epoch > checkpoint->recipe.training().epochs ||
       state.epoch != static_cast<int64_t>(checkpoint->history.size()) ||
-      state.metrics.size() != (state.step == 0 ? 0 : 1))
+      (state.step == 0 && !state.metrics.empty()))
     damaged();
   checkpoint->train_examples = examples.get<size_t>();
   checkpoint->store = std::move(store);

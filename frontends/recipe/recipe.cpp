@@ -189,6 +189,13 @@ const SpecKind& only_kind(std::string_view table) { return *find_table(table, ""
 
 }  // namespace
 
+std::vector<Metric> Recipe::metrics() const {
+  std::vector<Metric> metrics;
+  for (const std::string& kind : metrics_fields().read(table("metrics")).kinds)
+    metrics.push_back(make_metric(spec_from_text(metric_spec_kinds(), kind, "[metrics]")));
+  return metrics;
+}
+
 bool Recipe::augments() const { return !first_changed(table("augment"), only_kind("augment")).empty(); }
 
 FitOptions Recipe::fit() const {
@@ -222,6 +229,7 @@ void Recipe::check(std::string_view place) const {
     find_kind(layer_spec_kinds(), layers_[i].kind, place)
         .check_complete(layers_[i], fmt::format("{}[layers.{}]", place, i));
   at_place(fmt::format("{}[augment] ", place), [&] { speech::check(augment()); });
+  at_place(std::string(place), [&] { metrics(); });
   if (const ProximalOptions options = proximal(); options.after_settling != 1 && options.settle_from == 1)
     throw UserError(fmt::format(
         "{}[proximal] after_settling = {}: has no effect with settle_from = 1; set settle_from too, such as "

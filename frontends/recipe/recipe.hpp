@@ -51,7 +51,9 @@ class Recipe {
   speech::AugmentOptions augment() const;
   /// Whether any key of [augment] is other than its default.
   bool augments() const;
-  Loss loss() const { return make(loss_choices(), table("loss")); }
+  Loss loss() const { return make_loss(table("loss")); }
+  /// Those that [metrics] names; none: the task's own.
+  std::vector<Metric> metrics() const;
   Optimizer optimizer() const { return make(optimizer_choices(), table("optimizer")); }
   Schedule schedule(int64_t steps) const { return make(schedule_choices(), table("schedule"), steps); }
   TrainingOptions training() const { return training_fields().read(table("training")); }

@@ -26,14 +26,14 @@ std::string written(const toml::node& node) {
   return node.is_table() ? "a table" : node.is_array() ? "an array" : "a date or time";
 }
 
-// The words of an array of strings, or nothing.
-std::optional<std::string> words_of(const toml::node& node) {
+// The words of an array of strings or numbers, or nothing.
+std::optional<std::string> words_of(const toml::node& node, bool numbers) {
   const toml::array* array = node.as_array();
   if (array == nullptr) return std::nullopt;
   std::vector<std::string> words;
   for (const toml::node& element : *array) {
-    if (!element.is_string()) return std::nullopt;
-    words.push_back(element.as_string()->get());
+    if (numbers ? !element.is_number() : !element.is_string()) return std::nullopt;
+    words.push_back(element.is_string() ? element.as_string()->get() : written(element));
   }
   return join_words(words);
 }
@@ -44,7 +44,7 @@ std::optional<std::string> text_for(const data::OptionDescription& option, const
   if (type == "boolean") return node.is_boolean() ? std::optional(written(node)) : std::nullopt;
   if (type == "integer") return node.is_integer() ? std::optional(written(node)) : std::nullopt;
   if (type == "number") return node.is_number() ? std::optional(written(node)) : std::nullopt;
-  if (type == "list" && !node.is_string()) return words_of(node);
+  if ((type == "list" || type == "numbers") && !node.is_string()) return words_of(node, type == "numbers");
   return node.is_string() ? std::optional(node.as_string()->get()) : std::nullopt;
 }
 

@@ -59,7 +59,7 @@ SavedModel SavedModel::of(const Store& store, const std::string& file) {
   if (store.metadata().contains("recipe")) {
     const std::string& recipe = note_of(store, "recipe", file);
     at_place(fmt::format("'{}': ", file), [&] { model.recipe_ = Recipe::from_json(recipe); });
-    model.model_.compile(model.recipe_->optimizer(), model.recipe_->loss());
+    model.model_.compile(model.recipe_->optimizer(), model.recipe_->loss(), model.recipe_->metrics());
   }
   if (store.metadata().contains("features"))
     model.front_end_ = read_front_end(store, model.model_.shape().dimensions, file);

@@ -100,16 +100,6 @@ void add_step(Fields<ScheduleOptions>& fields) {
 
 }  // namespace
 
-const std::vector<Choice<Loss>>& loss_choices() {
-  static const Fields<SoftmaxCrossEntropy> fields =
-      Fields<SoftmaxCrossEntropy>().number("label_smoothing", &SoftmaxCrossEntropy::label_smoothing, 0,
-                                           below_one, "share of each target that is spread over all classes");
-  static const std::vector<Choice<Loss>> choices = {
-      {fields.kind("softmax_cross_entropy", "-log of the probability of the right class"),
-       [](const Spec& spec) -> Loss { return fields.read(spec); }}};
-  return choices;
-}
-
 const std::vector<Choice<Optimizer>>& optimizer_choices() {
   static const std::vector<Choice<Optimizer>> choices = {
       optimizer_choice<Adam>("adam", "Kingma and Ba (2015)", add_adam<Adam>),
@@ -218,6 +208,13 @@ const Fields<TrainingOptions>& training_fields() {
   return fields;
 }
 
+const Fields<MetricsOptions>& metrics_fields() {
+  static const Fields<MetricsOptions> fields =
+      Fields<MetricsOptions>().list("kinds", &MetricsOptions::kinds,
+                                    "such as accuracy or f1 average=micro; empty: those of what is learned");
+  return fields;
+}
+
 const Fields<ProximalOptions>& proximal_fields() {
   using P = ProximalOptions;
   static const Fields<P> fields =
@@ -237,6 +234,7 @@ const std::vector<RecipeTable>& recipe_tables() {
   static const SpecKind augment =
       Fields(speech::augment_option_table()).kind("", "random changes to training examples");
   static const SpecKind training = training_fields().kind("", "the training loop");
+  static const SpecKind metrics = metrics_fields().kind("", "what is measured beside the loss");
   static const SpecKind proximal = proximal_fields().kind("", "the rewrite of penalties");
   static const std::vector<RecipeTable> tables = [] {
     SpecKinds data;
@@ -245,7 +243,8 @@ const std::vector<RecipeTable>& recipe_tables() {
         {"data", "where examples come from", data},
         {"features", features.doc, {&features}},
         {"augment", augment.doc, {&augment}},
-        {"loss", "what is made small", kinds_of(loss_choices())},
+        {"loss", "what is made small", loss_spec_kinds()},
+        {"metrics", metrics.doc, {&metrics}},
         {"optimizer", "how weights move", kinds_of(optimizer_choices())},
         {"schedule", "how the learning rate changes", kinds_of(schedule_choices())},
         {"training", training.doc, {&training}},

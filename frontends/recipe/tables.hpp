@@ -3,6 +3,7 @@
 #include "autodiff/training/optimizers.hpp"
 #include "autodiff/training/schedule.hpp"
 #include "frontends/sequential/loss.hpp"
+#include "frontends/sequential/metric.hpp"
 #include "frontends/sequential/spec.hpp"
 
 namespace lariat {
@@ -14,7 +15,6 @@ struct Choice {
   std::function<Made(const Spec&, Context...)> make;
 };
 
-const std::vector<Choice<Loss>>& loss_choices();
 const std::vector<Choice<Optimizer>>& optimizer_choices();
 /// Made for a number of steps in all.
 const std::vector<Choice<Schedule, int64_t>>& schedule_choices();
@@ -53,6 +53,12 @@ struct TrainingOptions {
   int64_t checkpoint_keep = 1;
 };
 const Fields<TrainingOptions>& training_fields();
+
+/// [metrics]: kinds with their options, such as "f1 average=micro".
+struct MetricsOptions {
+  std::vector<std::string> kinds;
+};
+const Fields<MetricsOptions>& metrics_fields();
 
 /// [proximal]
 struct ProximalOptions {

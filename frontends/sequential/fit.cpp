@@ -35,6 +35,17 @@ double number_of(const Json& value) {
   return value.is_null() ? std::numeric_limits<double>::quiet_NaN() : value.get<double>();
 }
 
+Json metrics_json(const MetricValues& metrics) {
+  Json object = Json::object();
+  for (const auto& [name, value] : metrics) object[name] = value;
+  return object;
+}
+MetricValues metrics_of(const Json& object) {
+  MetricValues metrics;
+  for (const auto& [name, value] : object.items()) metrics.emplace_back(name, number_of(value));
+  return metrics;
+}
+
 std::optional<double> optional_of(const Json& object, const char* name) {
   return object.contains(name) ? std::optional(number_of(object.at(name))) : std::nullopt;
 }
@@ -53,13 +64,11 @@ Sparsity sparsity_of(const Json& value) { return {count_of(value, "zeros"), coun
 }  // namespace
 
 std::string to_json(const EpochReport& report) {
-  Json metrics = Json::object();
-  for (const auto& [name, value] : report.metrics) metrics[name] = value;
   Json object{{"epoch", report.epoch},
               {"loss", report.loss},
               {"smooth", report.smooth},
               {"penalty", report.penalty},
-              {"metrics", metrics},
+              {"metrics", metrics_json(report.metrics)},
               {"penalised", sparsity_json(report.penalised)},
               {"weights", sparsity_json(report.weights)},
               {"seconds", report.seconds},
@@ -71,6 +80,8 @@ std::string to_json(const EpochReport& report) {
   add("accuracy", report.accuracy);
   add("validation_loss", report.validation_loss);
   add("validation_accuracy", report.validation_accuracy);
+  if (!report.validation_metrics.empty())
+    object["validation_metrics"] = metrics_json(report.validation_metrics);
   add("support_changes", report.support_changes);
   add("prox_residual", report.prox_residual);
   add("distance", report.distance);
@@ -85,8 +96,9 @@ EpochReport epoch_report_from_json(std::string_view json) {
     report.loss = number_of(object.at("loss"));
     report.smooth = number_of(object.at("smooth"));
     report.penalty = number_of(object.at("penalty"));
-    for (const auto& [name, value] : object.at("metrics").items())
-      report.metrics.emplace_back(name, number_of(value));
+    report.metrics = metrics_of(object.at("metrics"));
+    if (object.contains("validation_metrics"))
+      report.validation_metrics = metrics_of(object.at("validation_metrics"));
     report.accuracy = optional_of(object, "accuracy");
     report.validation_loss = optional_of(object, "validation_loss");
     report.validation_accuracy = optional_of(object, "validation_accuracy");

@@ -7,12 +7,10 @@
 
 #include "autodiff/training/trainer.hpp"
 #include "frontends/data/dataset.hpp"
+#include "frontends/sequential/outcome.hpp"
 #include "frontends/sequential/support.hpp"
 
 namespace lariat {
-
-/// Metrics by name, in the order of compile().
-using MetricValues = std::vector<std::pair<std::string, double>>;
 
 struct StepReport {
   int64_t epoch = 0, epochs = 0;  ///< from 1
@@ -20,7 +18,8 @@ struct StepReport {
   StepResult result;
 };
 
-/// One epoch; losses and metrics are means over its examples, taken while the weights moved.
+/// One epoch; losses and metrics, of which those that are cheap are taken, are means over its batches while
+/// the weights moved.
 struct EpochReport {
   int64_t epoch = 0;  ///< from 1
   /// The loss as written, what is left of it without the rewritten penalties, and those.
@@ -28,8 +27,9 @@ struct EpochReport {
   MetricValues metrics;
   /// The metric of that name, where there is one.
   std::optional<double> accuracy;
-  /// Without penalties and dropout, on the validation data, where there are any.
+  /// Without penalties and dropout, on the validation data, where there are any; the metrics are exact.
   std::optional<double> validation_loss, validation_accuracy;
+  MetricValues validation_metrics;
   /// Exact zeros at the end of the epoch: among weights with a penalty that makes zeros, and among all.
   Sparsity penalised, weights;
   /// The share of those penalised weights that became zero, or ceased to be, in this epoch; nothing where

@@ -105,6 +105,10 @@ FitResult run_fit(const FitModel& model, TrainingData& data, const FitOptions& o
   if (at.epoch < options.epochs) result.ended = early_end(result.epochs, options);
   const auto stopped = [&] { return options.stop != nullptr && options.stop->load(); };
   at.support = first_support(model, at);
+  if (at.step > 0 && at.metrics.size() != model.metrics.size())
+    throw UserError(
+        fmt::format("the state to go on from has {} metrics, but the model {}; start the training again",
+                    at.metrics.size(), model.metrics.size()));
   int64_t unsaved_steps = 0;
   auto last_saved = std::chrono::steady_clock::now();
   const auto checkpoint = [&] {
@@ -129,7 +133,7 @@ FitResult run_fit(const FitModel& model, TrainingData& data, const FitOptions& o
           "the state to go on from is at step {} of an epoch of {}; give the same data", at.step, steps));
     while (at.step < steps && !result.stopped) {
       const data::Batch batch = batches[static_cast<size_t>(at.step)];
-      const StepResult step = model.trainer.step(feeds_of(batch, model.sequences));
+      const StepResult step = model.trainer.step(feeds_of(batch, model.graph));
       add(at, step, batch.indices.size());
       ++at.step;
       if (options.on_step) options.on_step({at.epoch + 1, options.epochs, at.step, steps, step});

@@ -12,8 +12,8 @@ data::Batches training_batches(const data::Dataset& dataset, const FitOptions& o
 struct FitModel {
   Trainer& trainer;
   std::vector<std::string> metrics;
-  /// Whether the dataset is of sequences, which have lengths.
-  bool sequences = false;
+  /// Whose inputs are fed.
+  const Graph& graph;
   std::function<double(int64_t step)> learning_rate, penalty_strength;
   /// Throws where a dataset does not fit the model.
   std::function<void(const data::Dataset&)> check;

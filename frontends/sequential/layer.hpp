@@ -36,14 +36,14 @@ struct Penalties {
 class LayerContext {
  public:
   /// The layer's penalties are added to `penalties`.
-  LayerContext(Graph& graph, std::string name, int64_t classes, Penalties& penalties)
-      : graph(graph), name(std::move(name)), classes(classes), penalties_(penalties) {}
+  LayerContext(Graph& graph, std::string name, int64_t outputs, Penalties& penalties)
+      : graph(graph), name(std::move(name)), outputs(outputs), penalties_(penalties) {}
 
   Graph& graph;
   /// "dense_1": the kind, and how many of it there are up to here.
   const std::string name;
-  /// How many classes the data have.
-  const int64_t classes;
+  /// How many outputs the model must have: one for each class, label or number that is learned.
+  const int64_t outputs;
 
   /// The parameter "name/what"; its penalty joins the loss.
   Value parameter(const std::string& what, Extents extents, const Initializer& initializer,

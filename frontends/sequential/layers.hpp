@@ -17,7 +17,7 @@ struct DenseOptions {
   WeightPenalty kernel_penalty = {}, bias_penalty = {};
 };
 /// activation(x·kernel + bias), on each frame where x is a sequence; kernel [channels, units]. 0 units: one
-/// for each class.
+/// for each class, label or number that is learned.
 struct Dense : LayerSpec {
   explicit Dense(int64_t units, ActivationFunction activation = {}, const DenseOptions& options = {});
 };

@@ -2,23 +2,71 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
+#include "frontends/sequential/learning_records.hpp"
 #include "graph/base/error.hpp"
 #include "ops/ops.hpp"
 
 namespace lariat {
 
-SoftmaxCrossEntropy::operator Loss() const {
-  if (!(label_smoothing >= 0 && label_smoothing < 1))
-    throw UserError(fmt::format(
-        "SoftmaxCrossEntropy: label_smoothing = {}: must be a number from 0 to below 1", label_smoothing));
-  return {"softmax_cross_entropy", [smoothing = label_smoothing](Value logits, Value labels) {
-            return softmax_cross_entropy(logits, labels, smoothing);
-          }};
+const LearningTask& task_of(const Loss& loss, const DataShape& shape) {
+  const LearningTask& task = task_named(loss.task ? loss.task(shape) : "classes");
+  task.check_shape(shape, loss.name);
+  return task;
 }
 
-Accuracy::operator Metric() const {
-  return {"accuracy",
-          [](Value logits, Value labels) { return cast(equal(argmax(logits), labels), logits.dtype()); }};
+const std::vector<LossKind>& loss_kinds() {
+  static const std::vector<LossKind> kinds = [] {
+    std::vector<LossKind> list = {
+#define LARIAT_LOSS(name) loss_records::name(),
+#include "loss_records.inc"
+#undef LARIAT_LOSS
+    };
+    std::stable_partition(list.begin(), list.end(), [](const LossKind& kind) {
+      return kind.spec.name == Loss(SoftmaxCrossEntropy{}).name;
+    });
+    return list;
+  }();
+  return kinds;
 }
+
+const SpecKinds& loss_spec_kinds() {
+  static const SpecKinds kinds = [] {
+    SpecKinds result;
+    for (const LossKind& kind : loss_kinds()) result.push_back(&kind.spec);
+    return result;
+  }();
+  return kinds;
+}
+
+Loss make_loss(const Spec& spec) {
+  const auto found = std::find_if(loss_kinds().begin(), loss_kinds().end(),
+                                  [&](const LossKind& kind) { return kind.spec.name == spec.kind; });
+  require(found != loss_kinds().end(), "a loss is of a listed kind");
+  return found->make(spec);
+}
+
+namespace loss_parts {
+
+std::string classes(const DataShape&) { return "classes"; }
+std::string binary_or_labels(const DataShape& shape) { return shape.targets.width > 1 ? "labels" : "binary"; }
+std::string numbers(const DataShape&) { return "numbers"; }
+
+Value shares(Value targets, Value like) {
+  return targets.dtype() == i32 ? one_hot(targets, like.shape().back().size(), like.dtype()) : targets;
+}
+
+Value weighted(Value loss, Value targets, int64_t classes, const std::vector<double>& weights) {
+  if (weights.empty()) return loss;
+  if (static_cast<int64_t>(weights.size()) != classes)
+    throw UserError(fmt::format("class_weights are {} numbers, but there are {} classes; give one for each",
+                                weights.size(), classes));
+  const std::vector<float> numbers(weights.begin(), weights.end());
+  const Value table = loss.graph().constant(Tensor::of<float>({classes}, std::span<const float>(numbers)));
+  return loss * (targets.dtype() == i32 ? gather_rows(table, targets) : sum(targets * table, {-1}));
+}
+
+}  // namespace loss_parts
 
 }  // namespace lariat

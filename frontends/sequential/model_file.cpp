@@ -179,6 +179,30 @@ const std::string& note_of(const Store& store, std::string_view name, const std:
   return found->second;
 }
 
+namespace {
+
+// Wider targets are a slip of the finger.
+constexpr int64_t most_targets = 1 << 20;
+
+template <class Notes>
+void write_learning(Notes& notes, const ModelHeader& header) {
+  const Loss& loss = header.loss;
+  notes["loss"] = loss.spec.kind.empty()
+                      ? Json{{"name", loss.name},
+                             {"task", task_of(loss, header.shape).name},
+                             {"plain_outputs", loss.plain_outputs}}
+                            .dump()
+                      : find_kind(loss_spec_kinds(), loss.spec.kind, "loss").to_json(loss.spec);
+  Json metrics = Json::array();
+  for (const Metric& metric : header.metrics)
+    if (!metric.spec.kind.empty())
+      metrics.push_back(
+          parse_json(find_kind(metric_spec_kinds(), metric.spec.kind, "metrics").to_json(metric.spec)));
+  notes["metrics"] = metrics.dump();
+}
+
+}  // namespace
+
 void write_header(Store& store, const ModelHeader& header) {
   auto& notes = store.metadata();
   notes["layers"] = to_json(header.layers);
@@ -186,7 +210,44 @@ void write_header(Store& store, const ModelHeader& header) {
   notes["input"] =
       Json{{"sequences", header.shape.sequences}, {"dimensions", header.shape.dimensions}}.dump();
   notes["classes"] = Json(header.shape.classes).dump();
+  if (header.shape.targets.width > 0)
+    notes["targets"] = Json{{"width", header.shape.targets.width},
+                            {"by_frame", header.shape.targets.by_frame},
+                            {"names", header.shape.targets.names}}
+                           .dump();
+  write_learning(notes, header);
 }
+
+namespace {
+
+data::Targets targets_of(const Store& store, const std::string& file) {
+  data::Targets targets;
+  if (!store.metadata().contains("targets")) return targets;
+  const auto note = parse_json(note_of(store, "targets", file));
+  targets.width = note.at("width").get<int64_t>();
+  targets.by_frame = note.at("by_frame").get<bool>();
+  targets.names = note.at("names").get<std::vector<std::string>>();
+  return targets;
+}
+
+// Models that were saved before other losses were known have the default.
+void read_learning(const Store& store, const std::string& file, ModelHeader& header) {
+  if (!store.metadata().contains("loss")) return;
+  const auto loss = parse_json(note_of(store, "loss", file));
+  if (loss.is_object() && loss.contains("task")) {
+    const auto name = loss.at("name").get<std::string>(),
+               task = task_named(loss.at("task").get<std::string>()).name;
+    header.loss = {name, {}, [task](const DataShape&) { return task; }};
+    header.loss.plain_outputs = loss.at("plain_outputs").get<bool>();
+  } else {
+    header.loss = make_loss(spec_from_json(loss_spec_kinds(), loss.dump(), "loss"));
+  }
+  const auto metrics = parse_json(note_of(store, "metrics", file));
+  for (const auto& metric : metrics)
+    header.metrics.push_back(make_metric(spec_from_json(metric_spec_kinds(), metric.dump(), "metrics")));
+}
+
+}  // namespace
 
 ModelHeader read_header(const Store& store, const std::string& file, std::vector<std::string>* missing) {
   check_format(store, model_format, file);
@@ -202,6 +263,17 @@ ModelHeader read_header(const Store& store, const std::string& file, std::vector
   } catch (const Json::exception&) {
     throw UserError(fmt::format("'{}': its note 'input' or 'classes' is damaged; save it again", file));
   }
+  try {
+    header.shape.targets = targets_of(store, file);
+    at_place(fmt::format("'{}': ", file), [&] { read_learning(store, file, header); });
+  } catch (const Json::exception&) {
+    throw UserError(
+        fmt::format("'{}': its note 'targets', 'loss' or 'metrics' is damaged; save it again", file));
+  }
+  if (const data::Targets& targets = header.shape.targets;
+      targets.width < 0 || targets.width > most_targets ||
+      (!targets.names.empty() && targets.names.size() != static_cast<size_t>(targets.width)))
+    throw UserError(fmt::format("'{}': its note 'targets' is damaged; save it again", file));
   if (header.shape.dimensions < 1)
     throw UserError(fmt::format("'{}': its note 'input' is damaged; save it again", file));
   return header;

@@ -9,6 +9,9 @@ namespace lariat {
 struct ModelHeader {
   std::vector<LayerSpec> layers;
   DataShape shape;
+  /// A loss of one's own keeps its name and task alone, and such metrics are left out.
+  Loss loss = SoftmaxCrossEntropy{};
+  std::vector<Metric> metrics = {};
 };
 
 /// The notes that make a store a model file or a checkpoint.

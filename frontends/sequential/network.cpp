@@ -12,34 +12,54 @@
 
 namespace lariat {
 
-DataShape shape_of(const data::Dataset& dataset) {
-  if (dataset.examples.empty()) throw UserError("the dataset has no examples; check its skipped files");
-  return {dataset.sequences, dataset.examples.front().dimensions, dataset.classes};
-}
-
 namespace {
 
-void check_logits(const Signal& output, const LayerSpec& last, int64_t classes) {
-  const Shape& shape = output.value.shape();
-  if (output.is_sequence())
+// What a loss that takes logits makes probabilities of would be squashed twice.
+void check_activation(const Signal& output, const LayerSpec& last, const Loss& loss) {
+  const std::string& op = node_of(output.value).op->name;
+  if (loss.takes_logits && (op == "softmax" || op == "sigmoid" || op == "log_softmax" || op == "log_sigmoid"))
+    throw UserError(fmt::format(
+        "the model ends in '{}' with the activation {}, but {} takes what is before it: leave the "
+        "activation out; predictions are probabilities all the same",
+        last.kind, op, loss.name));
+}
+
+void check_outputs(const Signal& output, const LayerSpec& last, const DataShape& shape,
+                   const LearningTask& task) {
+  const Shape& found = output.value.shape();
+  const bool by_frame = shape.targets.by_frame;
+  if (output.is_sequence() && !by_frame)
     throw UserError(
         fmt::format("the model ends in '{}' with {}, a value for every frame; end it with last_step, "
                     "global_average_pool or global_max_pool before the last dense layer",
-                    last.kind, text(shape)));
-  if (shape.size() != 2 || !(shape[1] == Dim(classes)))
+                    last.kind, text(found)));
+  if (by_frame && (!output.is_sequence() || found.size() != 3 || !(found[1] == dim::time)))
     throw UserError(fmt::format(
-        "the model ends in '{}' with {}, but the data have {} classes; end it with a dense layer of "
-        "{} units",
-        last.kind, text(shape), classes, classes));
+        "the model ends in '{}' with {}, but targets are by frame: it must give outputs for each "
+        "frame; leave out layers that take frames together, and give lstm return_sequences = true",
+        last.kind, text(found)));
+  const int64_t width = task.outputs(shape);
+  if (found.size() != (by_frame ? 3 : 2) || !(found.back() == Dim(width)))
+    throw UserError(
+        fmt::format("the model ends in '{}' with {}, but {}; end it with a dense layer of {} unit{}",
+                    last.kind, text(found), task.reason(shape), width, width == 1 ? "" : "s"));
+}
+
+// The mean over an example's frames, where there are any.
+Value of_example(Value values, const Signal& signal) {
+  if (values.rank() < 2) return values;
+  const Shape& shape = values.shape();
+  return reshape(masked_mean_time(reshape(values, {shape[0], shape[1], 1}), signal.lengths), {shape[0]});
 }
 
 }  // namespace
 
 Network build_network(const std::vector<LayerSpec>& layers, const DataShape& shape, const Loss& loss,
-                      const std::vector<Metric>& metrics) {
+                      const std::vector<Metric>& metrics, bool weighted) {
   if (layers.empty()) throw UserError("the model has no layers; it needs at least a dense layer");
-  const auto classes = static_cast<int64_t>(shape.classes.size());
   Network network;
+  network.task = &task_of(loss, shape);
+  const LearningTask& task = *network.task;
   network.graph = std::make_unique<Graph>();
   Graph& graph = *network.graph;
   Signal signal;
@@ -53,19 +73,27 @@ Network build_network(const std::vector<LayerSpec>& layers, const DataShape& sha
   }
   std::map<std::string, int> counts;
   for (const LayerSpec& layer : layers) {
-    LayerContext context(graph, fmt::format("{}_{}", layer.kind, ++counts[layer.kind]), classes,
+    LayerContext context(graph, fmt::format("{}_{}", layer.kind, ++counts[layer.kind]), task.outputs(shape),
                          network.penalties);
     signal = layer_kind_of(layer).build(context, signal, layer);
   }
-  check_logits(signal, layers.back(), classes);
+  check_outputs(signal, layers.back(), shape, task);
+  check_activation(signal, layers.back(), loss);
 
-  const Value labels = graph.input("labels", {dim::batch}, i32);
-  network.logits = signal.value;
-  network.probabilities = softmax(signal.value);
-  network.example_loss = loss.per_example(network.logits, labels);
+  network.outputs = signal.value;
+  network.predictions = loss.plain_outputs ? signal.value : task.link(signal.value);
+  const Value targets = task.targets(graph, shape);
+  if (!loss.per_example) return network;
+  network.example_loss = of_example(loss.per_example(network.outputs, targets), signal);
+  const bool indices = task.exclusive && targets.dtype() != i32;
+  const Value compared = indices ? argmax(targets) : targets;
   for (const Metric& metric : metrics)
-    network.example_metrics.push_back(metric.per_example(network.logits, labels));
-  network.loss = mean(network.example_loss);
+    if (metric.per_example)
+      network.example_metrics.emplace_back(metric.name,
+                                           of_example(metric.per_example(network.outputs, compared), signal));
+  network.data_loss =
+      mean(weighted ? network.example_loss * graph.input("weights", {dim::batch}) : network.example_loss);
+  network.loss = network.data_loss;
   for (const Value penalty : network.penalties.values) network.loss = network.loss + penalty;
   return network;
 }
@@ -80,7 +108,7 @@ std::vector<std::string> Network::penalised() const {
 Value scheduled_loss(Network& network) {
   if (network.loss_by_strength) return network.loss_by_strength;
   network.strength = network.graph->input("penalty_strength", {});
-  Value loss = mean(network.example_loss);
+  Value loss = network.data_loss;
   for (const Value penalty : network.penalties.values) loss = loss + network.strength * penalty;
   network.loss_by_strength = loss;
   return loss;
@@ -93,9 +121,13 @@ bool is_finite(const Tensor& tensor) {
   });
 }
 
-Feeds feeds_of(const data::Batch& batch, bool sequences) {
-  Feeds feeds{{"features", batch.features}, {"labels", batch.labels}};
-  if (sequences) feeds.emplace("lengths", batch.lengths);
+Feeds feeds_of(const data::Batch& batch, const Graph& graph) {
+  Feeds feeds;
+  for (const auto& [name, tensor] :
+       {std::pair("features", &batch.features), std::pair("lengths", &batch.lengths),
+        std::pair("labels", &batch.labels), std::pair("targets", &batch.targets),
+        std::pair("weights", &batch.weights)})
+    if (graph.source_id(name) >= 0) feeds.emplace(name, *tensor);
   return feeds;
 }
 
@@ -110,28 +142,35 @@ data::Batches unordered_batches(const data::Dataset& dataset, int batch_size, in
 }
 
 Inference::Inference(const Graph& graph, std::span<const Value> values, const Store* frozen)
-    : program_(inference_program(graph, values, frozen)) {}
+    : graph_(graph), program_(inference_program(graph, values, frozen)) {}
 
 std::vector<Tensor> Inference::run(const data::Dataset& dataset, Store& store, Executor& executor,
                                    int batch_size, int time_multiple) {
-  const auto count = static_cast<int64_t>(dataset.examples.size());
-  const data::Batches batches = unordered_batches(dataset, batch_size, time_multiple);
   std::vector<Tensor> results;
+  each(dataset, store, executor, batch_size, time_multiple,
+       [&](const data::Batch& batch, const std::vector<Tensor>& values) {
+         for (size_t v = 0; v < values.size(); ++v) {
+           Extents extents = values[v].extents();
+           const size_t row = values[v].bytes() / batch.indices.size();
+           extents.front() = static_cast<int64_t>(dataset.examples.size());
+           if (v == results.size()) results.emplace_back(values[v].dtype(), extents);
+           auto* to = static_cast<std::byte*>(results[v].view().data);
+           const auto* from = static_cast<const std::byte*>(values[v].view().data);
+           for (size_t i = 0; i < batch.indices.size(); ++i)
+             std::memcpy(to + static_cast<size_t>(batch.indices[i]) * row, from + i * row, row);
+         }
+       });
+  return results;
+}
+
+void Inference::each(const data::Dataset& dataset, Store& store, Executor& executor, int batch_size,
+                     int time_multiple,
+                     const std::function<void(const data::Batch&, const std::vector<Tensor>&)>& take) {
+  const data::Batches batches = unordered_batches(dataset, batch_size, time_multiple);
   for (size_t b = 0; b < batches.size(); ++b) {
     const data::Batch batch = batches[b];
-    const std::vector<Tensor> values = program_->run(feeds_of(batch, dataset.sequences), store, executor);
-    for (size_t v = 0; v < values.size(); ++v) {
-      Extents extents = values[v].extents();
-      const size_t row = values[v].bytes() / batch.indices.size();
-      extents.front() = count;
-      if (v == results.size()) results.emplace_back(values[v].dtype(), extents);
-      auto* to = static_cast<std::byte*>(results[v].view().data);
-      const auto* from = static_cast<const std::byte*>(values[v].view().data);
-      for (size_t i = 0; i < batch.indices.size(); ++i)
-        std::memcpy(to + static_cast<size_t>(batch.indices[i]) * row, from + i * row, row);
-    }
+    take(batch, program_->run(feeds_of(batch, graph_), store, executor));
   }
-  return results;
 }
 
 }  // namespace lariat

@@ -6,32 +6,26 @@
 #include "frontends/data/batches.hpp"
 #include "frontends/sequential/layer.hpp"
 #include "frontends/sequential/loss.hpp"
+#include "frontends/sequential/metric.hpp"
 #include "graph/program/program.hpp"
 
 namespace lariat {
 
-/// What a model is fed and what it tells apart.
-struct DataShape {
-  /// Sequences [batch, time, dimensions] with lengths, or plain data [batch, dimensions].
-  bool sequences = false;
-  int64_t dimensions = 0;
-  std::vector<std::string> classes;
-
-  friend bool operator==(const DataShape&, const DataShape&) = default;
-};
-/// Throws UserError for a dataset without examples.
-DataShape shape_of(const data::Dataset& dataset);
-
-/// A stack of layers as a graph. Its inputs are "features", "labels" and, for sequences, "lengths".
+/// A stack of layers as a graph. Its inputs are "features", "labels" or "targets", for sequences "lengths",
+/// and "weights" where examples have them.
 struct Network {
   std::unique_ptr<Graph> graph;
-  /// [batch, classes].
-  Value logits, probabilities;
-  /// Of each example, without penalties.
+  const LearningTask* task = nullptr;
+  /// [batch, width], or [batch, time, width] where targets are by frame: what the last layer gives, and what
+  /// the task makes of it, such as probabilities.
+  Value outputs, predictions;
+  /// [batch], without penalties and weights; a loss without a function has none.
   Value example_loss;
-  std::vector<Value> example_metrics;
-  /// The mean of the example losses plus every penalty: what training makes small.
-  Value loss;
+  /// [batch] of each metric that has a value for each example, with its name.
+  std::vector<std::pair<std::string, Value>> example_metrics;
+  /// The mean of the example losses, each times the example's weight, plus every penalty: what training makes
+  /// small.
+  Value data_loss, loss;
   Penalties penalties;
   /// The same with every penalty times a scalar, once scheduled_loss() has been called.
   Value strength, loss_by_strength;
@@ -43,15 +37,15 @@ struct Network {
 Value scheduled_loss(Network& network);
 
 /// Throws UserError naming the layer where one does not fit what comes before it, or the last one does not
-/// give a logit for each class.
+/// give what the task needs, and where the data are not the loss's.
 Network build_network(const std::vector<LayerSpec>& layers, const DataShape& shape, const Loss& loss,
-                      const std::vector<Metric>& metrics);
+                      const std::vector<Metric>& metrics, bool weighted = false);
 
 /// Whether no element is NaN or infinite.
 bool is_finite(const Tensor& tensor);
 
-/// The feeds of one batch; those that a graph has no use for do no harm.
-Feeds feeds_of(const data::Batch& batch, bool sequences);
+/// The feeds of one batch that are inputs of a network's graph.
+Feeds feeds_of(const data::Batch& batch, const Graph& graph);
 
 /// All examples of a dataset once, in batches for which their order does not matter: examples of like length
 /// share one.
@@ -60,13 +54,17 @@ data::Batches unordered_batches(const data::Dataset& dataset, int batch_size, in
 /// Values of a network over whole datasets, at inference (dropout off).
 class Inference {
  public:
-  /// Each value is [batch, …] of the network's graph. `frozen` as of inference_program().
+  /// Each value is [batch, …] of the network's graph, which must stay. `frozen` as of inference_program().
   Inference(const Graph& graph, std::span<const Value> values, const Store* frozen = nullptr);
   /// Each value for all examples in the dataset's order: [examples, …].
   std::vector<Tensor> run(const data::Dataset& dataset, Store& store, Executor& executor, int batch_size,
                           int time_multiple);
+  /// Calls `take` with the values of batch after batch, which need not be of one size.
+  void each(const data::Dataset& dataset, Store& store, Executor& executor, int batch_size, int time_multiple,
+            const std::function<void(const data::Batch&, const std::vector<Tensor>&)>& take);
 
  private:
+  const Graph& graph_;
   std::unique_ptr<Program> program_;
 };
 

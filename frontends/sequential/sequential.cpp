@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "frontends/data/utf8.hpp"
+#include "frontends/sequential/evaluation.hpp"
 #include "frontends/sequential/fit_loop.hpp"
 #include "frontends/sequential/model_file.hpp"
 #include "frontends/sequential/trainer_setup.hpp"
@@ -20,7 +21,8 @@ struct Sequential::Implementation {
   std::vector<LayerSpec> layers;
   std::optional<Optimizer> optimizer;
   Loss loss = SoftmaxCrossEntropy{};
-  std::vector<Metric> metrics = {Accuracy{}};
+  std::vector<Metric> given_metrics, metrics;  // as compile() has them, and as the task completes them
+  bool weighted = false;                       // whether the network asks for examples' weights
   DataShape shape;
   std::optional<Network> network;
   std::unique_ptr<Trainer> trainer;
@@ -35,7 +37,8 @@ struct Sequential::Implementation {
   Store& store() { return trainer ? trainer->store() : loaded; }
 
   void make_network() {
-    network = build_network(layers, shape, loss, metrics);
+    metrics = metrics_for(task_of(loss, shape), given_metrics);
+    network = build_network(layers, shape, loss, metrics, weighted);
     forget_programs();
   }
 
@@ -68,6 +71,17 @@ struct Sequential::Implementation {
   std::vector<std::string> warnings(const data::Batch& batch);
 };
 
+namespace {
+
+std::string text_of(const data::Targets& targets) {
+  if (targets.width == 0) return "labels";
+  return fmt::format("{} target{}{} for each {}", targets.width, targets.width == 1 ? "" : "s",
+                     targets.names.empty() ? "" : fmt::format(" ({})", fmt::join(targets.names, ", ")),
+                     targets.by_frame ? "frame" : "example");
+}
+
+}  // namespace
+
 void Sequential::Implementation::check(const data::Dataset& dataset, bool labelled) const {
   const DataShape given = shape_of(dataset);
   const auto kind = [](bool sequences) { return sequences ? "sequences" : "data without a time axis"; };
@@ -82,11 +96,12 @@ void Sequential::Implementation::check(const data::Dataset& dataset, bool labell
     throw UserError(
         fmt::format("the model knows the classes {}, but the data have {}; give data of the same classes",
                     fmt::join(shape.classes, ", "), fmt::join(given.classes, ", ")));
+  if (labelled && !(given.targets == shape.targets))
+    throw UserError(fmt::format("the model learns {}, but the data have {}; give data with the same targets",
+                                text_of(shape.targets), text_of(given.targets)));
   for (const data::Example& example : dataset.examples) {
     data::check_size(example, dataset);
-    if (labelled && (example.label < 0 || example.label >= static_cast<int>(given.classes.size())))
-      throw UserError(fmt::format("{}: has the label {}, but the data have {} classes; labels count from 0",
-                                  example.source, example.label, given.classes.size()));
+    if (labelled) network->task->check_targets(example, shape);
   }
   for (const data::Example& example : dataset.examples)
     if (!std::all_of(example.values.begin(), example.values.end(), [](float x) { return std::isfinite(x); }))
@@ -115,7 +130,7 @@ const std::vector<LayerSpec>& Sequential::layers() const { return self_->layers;
 void Sequential::compile(const Optimizer& optimizer, const Loss& loss, std::vector<Metric> metrics) {
   self_->optimizer = optimizer;
   self_->loss = loss;
-  self_->metrics = std::move(metrics);
+  self_->given_metrics = std::move(metrics);
   if (self_->network) self_->make_network();
 }
 
@@ -133,7 +148,7 @@ void Sequential::build(const DataShape& shape, uint64_t seed) {
 }
 
 void Sequential::Implementation::make_trainer(const FitOptions& options, const FitState& state) {
-  TrainerSetup setup = trainer_setup(*network, metrics, options, state);
+  TrainerSetup setup = trainer_setup(*network, options, state);
   strength = setup.strength;
   auto next = std::make_unique<Trainer>(setup.loss, *optimizer, std::move(setup.options));
   const bool resumed = options.from.total_steps > 0;
@@ -154,7 +169,7 @@ void Sequential::Implementation::make_trainer(const FitOptions& options, const F
 // L201, as if all penalties were at full strength.
 std::vector<std::string> Sequential::Implementation::warnings(const data::Batch& batch) {
   if (network->penalised().empty()) return {};
-  Feeds feeds = feeds_of(batch, shape.sequences);
+  Feeds feeds = feeds_of(batch, *network->graph);
   if (strength) feeds.emplace(network->strength.name(), Tensor::scalar(1, f32));
   return trainer->stationary_at_zero(feeds);
 }
@@ -165,6 +180,8 @@ FitResult Sequential::fit(TrainingData data, const FitOptions& options) {
   if (options.epochs < 1)
     throw UserError(fmt::format("epochs = {}: must be an integer from 1", options.epochs));
   const data::Dataset& first = data.at(static_cast<uint32_t>(options.from.epoch));
+  if (const bool weighted = data::is_weighted(first); std::exchange(self.weighted, weighted) != weighted)
+    if (self.network) self.make_network();
   build(shape_of(first), options.seed);
   self.check(first, true);
   if (options.validation) self.check(*options.validation, true);
@@ -188,14 +205,14 @@ FitResult Sequential::fit(TrainingData data, const FitOptions& options) {
 
   FitModel model{.trainer = *self.trainer,
                  .metrics = {},
-                 .sequences = self.shape.sequences,
+                 .graph = *self.network->graph,
                  .learning_rate = {},
                  .penalty_strength = {},
                  .check = {},
                  .support = {},
                  .certify = {},
                  .finish = {}};
-  for (const Metric& metric : self.metrics) model.metrics.push_back(metric.name);
+  for (const auto& [name, values] : self.network->example_metrics) model.metrics.push_back(name);
   const Schedule factor = options.schedule ? options.schedule(state.total_steps) : schedule::constant();
   model.learning_rate = [&](int64_t step) {
     return self.optimizer->learning_rate * factor(step - state.first_step);
@@ -206,7 +223,12 @@ FitResult Sequential::fit(TrainingData data, const FitOptions& options) {
     return certify(dataset, {.batch_size = 256, .time_multiple = options.time_multiple});
   };
   model.check = [&](const data::Dataset& dataset) {
-    if (!data.is_fixed()) self.check(dataset, true);
+    if (data.is_fixed()) return;
+    self.check(dataset, true);
+    if (data::is_weighted(dataset) && !self.weighted)
+      throw UserError(
+          "the examples of the first epoch all have the weight 1, but later ones have not; give "
+          "the same examples their weights in all epochs");
   };
   model.finish = [&](EpochReport& report) {
     const std::vector<TensorZeros> tensors = zeros();
@@ -215,81 +237,52 @@ FitResult Sequential::fit(TrainingData data, const FitOptions& options) {
     if (!options.validation) return;
     const Evaluation evaluation = evaluate(*options.validation, {.time_multiple = options.time_multiple});
     report.validation_loss = evaluation.loss;
-    report.validation_accuracy = evaluation.accuracy;
+    if (!std::isnan(evaluation.accuracy)) report.validation_accuracy = evaluation.accuracy;
+    report.validation_metrics = evaluation.metrics;
   };
   return run_fit(model, data, options, state);
 }
-
-namespace {
-
-// The mean of a tensor's elements.
-double mean_of(const Tensor& values) {
-  double sum = 0;
-  for (int64_t i = 0; i < values.count(); ++i) sum += values.at(i);
-  return sum / static_cast<double>(values.count());
-}
-
-// The index of the largest of each row, the first of equals, or of NaN where there is one: as argmax.
-std::vector<int> most_likely(const Tensor& rows) {
-  const int64_t count = rows.extents()[0], width = rows.extents()[1];
-  std::vector<int> result;
-  for (int64_t i = 0; i < count; ++i) {
-    const float* row = rows.data<float>() + i * width;
-    const auto less = [](float a, float b) { return std::isnan(b) ? !std::isnan(a) : a < b; };
-    result.push_back(static_cast<int>(std::max_element(row, row + width, less) - row));
-  }
-  return result;
-}
-
-}  // namespace
 
 Evaluation Sequential::evaluate(const data::Dataset& dataset, const EvaluateOptions& options) {
   Implementation& self = *self_;
   self.need_network();
   self.check(dataset, true);
+  const Network& network = *self.network;
+  if (!network.example_loss)
+    throw UserError(fmt::format(
+        "the model was saved with a loss of its own, '{}'; call compile with it first", self.loss.name));
   if (!self.evaluation) {
-    std::vector<Value> values{self.network->probabilities, self.network->example_loss};
-    values.insert(values.end(), self.network->example_metrics.begin(), self.network->example_metrics.end());
+    std::vector<Value> values{network.outputs, network.example_loss};
+    for (const auto& [name, value] : network.example_metrics) values.push_back(value);
     self.evaluation = self.inference(values);
   }
-  const std::vector<Tensor> results = self.evaluation->run(
-      dataset, self.store(), self.executor_for(options.threads), options.batch_size, options.time_multiple);
-  const size_t classes = self.shape.classes.size();
-  Evaluation evaluation;
-  evaluation.examples = static_cast<int64_t>(dataset.examples.size());
-  evaluation.loss = mean_of(results[1]);
-  for (size_t i = 0; i < self.metrics.size(); ++i)
-    evaluation.metrics.emplace_back(self.metrics[i].name, mean_of(results[2 + i]));
-  evaluation.confusion.assign(classes, std::vector<int64_t>(classes));
-  const std::vector<int> predicted = most_likely(results[0]);
-  int64_t right = 0;
-  for (size_t i = 0; i < predicted.size(); ++i) {
-    const int label = dataset.examples[i].label;
-    ++evaluation.confusion[static_cast<size_t>(label)][static_cast<size_t>(predicted[i])];
-    right += label == predicted[i];
-  }
-  evaluation.accuracy = static_cast<double>(right) / static_cast<double>(evaluation.examples);
-  return evaluation;
+  const ExampleRows rows(dataset, self.shape.targets.by_frame), examples(dataset, false);
+  std::vector<float> outputs, losses;
+  std::vector<std::vector<float>> metrics(network.example_metrics.size());
+  self.evaluation->each(dataset, self.store(), self.executor_for(options.threads), options.batch_size,
+                        options.time_multiple,
+                        [&](const data::Batch& batch, const std::vector<Tensor>& values) {
+                          rows.put(batch, values[0], outputs);
+                          examples.put(batch, values[1], losses);
+                          for (size_t i = 0; i < metrics.size(); ++i)
+                            examples.put(batch, values[2 + i], metrics[i]);
+                        });
+  return evaluation_of(network, self.shape, self.metrics, dataset, std::move(outputs), losses, metrics);
 }
 
 std::vector<Prediction> Sequential::predict(const data::Dataset& dataset, const EvaluateOptions& options) {
   Implementation& self = *self_;
   self.need_network();
   self.check(dataset, false);
-  if (!self.prediction) self.prediction = self.inference({&self.network->probabilities, 1});
-  const Tensor rows = self.prediction
-                          ->run(dataset, self.store(), self.executor_for(options.threads), options.batch_size,
-                                options.time_multiple)
-                          .front();
-  std::vector<Prediction> predictions;
-  for (const int index : most_likely(rows)) {
-    const float* row = rows.data<float>() + predictions.size() * self.shape.classes.size();
-    predictions.push_back({self.shape.classes[static_cast<size_t>(index)],
-                           index,
-                           row[index],
-                           {row, row + self.shape.classes.size()}});
-  }
-  return predictions;
+  if (!self.prediction) self.prediction = self.inference({&self.network->predictions, 1});
+  const ExampleRows rows(dataset, self.shape.targets.by_frame);
+  std::vector<float> predicted;
+  self.prediction->each(dataset, self.store(), self.executor_for(options.threads), options.batch_size,
+                        options.time_multiple,
+                        [&](const data::Batch& batch, const std::vector<Tensor>& values) {
+                          rows.put(batch, values[0], predicted);
+                        });
+  return predictions_of(*self.network->task, self.shape, rows, predicted, self.loss.plain_outputs);
 }
 
 Certificate Sequential::certify(const data::Dataset& dataset, const EvaluateOptions& options) {
@@ -298,8 +291,8 @@ Certificate Sequential::certify(const data::Dataset& dataset, const EvaluateOpti
     throw UserError("the model has not been trained here, so there is no loss to certify; call fit first");
   self.check(dataset, true);
   const data::Batches batches = unordered_batches(dataset, options.batch_size, options.time_multiple);
-  return self.trainer->certify(
-      FeedsList(batches.size(), [&](size_t index) { return feeds_of(batches[index], dataset.sequences); }));
+  return self.trainer->certify(FeedsList(
+      batches.size(), [&](size_t index) { return feeds_of(batches[index], *self.network->graph); }));
 }
 
 void Sequential::save(const std::string& file, const std::map<std::string, std::string>& notes,
@@ -308,7 +301,7 @@ void Sequential::save(const std::string& file, const std::map<std::string, std::
   Store out = parameters_of(*self_->network, self_->store(), "the model");
   out.metadata().insert(notes.begin(), notes.end());
   for (const auto& [name, tensor] : tensors) out.set(name, tensor);
-  write_header(out, {self_->layers, self_->shape});
+  write_header(out, {self_->layers, self_->shape, self_->loss, self_->given_metrics});
   check_finite(out, "the model");
   seal(out, model_format);
   out.save(file);
@@ -320,6 +313,8 @@ Sequential Sequential::from_store(const Store& store, const std::string& file) {
   ModelHeader header = read_header(store, file);
   Sequential model(std::move(header.layers));
   model.self_->shape = std::move(header.shape);
+  model.self_->loss = std::move(header.loss);
+  model.self_->given_metrics = std::move(header.metrics);
   at_place(fmt::format("'{}': ", file), [&] { model.self_->make_network(); });
   model.self_->loaded = parameters_of(*model.self_->network, store, file);
   check_finite(store, file);

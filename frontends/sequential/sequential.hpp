@@ -15,26 +15,6 @@ struct EvaluateOptions {
   int threads = 0;
 };
 
-/// A model on labelled data, at inference.
-struct Evaluation {
-  int64_t examples = 0;
-  /// The mean loss, without penalties.
-  double loss = 0;
-  double accuracy = 0;
-  MetricValues metrics;
-  /// [label][prediction]: how many examples.
-  std::vector<std::vector<int64_t>> confusion;
-};
-
-struct Prediction {
-  /// The most probable class, and its index.
-  std::string label;
-  int index = 0;
-  double probability = 0;
-  /// Of every class, in their order.
-  std::vector<float> probabilities;
-};
-
 /// Zeros of one parameter.
 struct TensorZeros {
   std::string name;
@@ -46,12 +26,15 @@ struct TensorZeros {
   bool penalised = false;
 };
 
-/// A stack of layers that learns classes:
+/// A stack of layers that learns classes, or whatever the task of its loss is:
 ///
 ///     Sequential model{Dense(512, relu, {.kernel_penalty = l1(1e-4)}), Dropout(0.2), Dense(10)};
 ///     model.compile(Adam{}, SoftmaxCrossEntropy{}, {Accuracy{}});
 ///     model.fit(train, {.epochs = 5, .batch_size = 128, .validation = test});
 ///     model.save("mnist.safetensors");
+///
+///     model.compile(Adam{}, MeanSquaredError{}, {R2{}, MeanAbsoluteError{}});     // numbers
+///     model.compile(Adam{}, SigmoidCrossEntropy{}, {Accuracy{}, F1{}, Auc{}});    // two classes, or labels
 ///
 /// The shapes of its parameters follow from the first data it sees. One thread at a time may use a model; its
 /// work runs on many.
@@ -64,9 +47,10 @@ class Sequential {
   ~Sequential();
 
   const std::vector<LayerSpec>& layers() const;
-  /// Says how to train; the weights stay.
+  /// Says how to train; the weights stay. Without metrics the task has its own. What does not fit the data is
+  /// refused when they are known.
   void compile(const Optimizer& optimizer, const Loss& loss = SoftmaxCrossEntropy{},
-               std::vector<Metric> metrics = {Accuracy{}});
+               std::vector<Metric> metrics = {});
   /// Builds the model for data of this shape, where that has not happened. fit() does it too.
   void build(const DataShape& shape, uint64_t seed = 0);
 

@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <sstream>
 
 #include "graph/base/error.hpp"
 #include "graph/base/json.hpp"
@@ -98,6 +99,36 @@ void at_place(std::string_view place, const std::function<void()>& action) {
   } catch (const UserError& error) {
     throw UserError(fmt::format("{}{}", place, error.what()));
   }
+}
+
+std::string join_numbers(const std::vector<double>& numbers) {
+  return fmt::format("{}", fmt::join(numbers, ", "));
+}
+
+std::vector<double> parse_numbers(const data::OptionDescription& option, std::string_view text, double lowest,
+                                  double highest) {
+  std::vector<double> numbers;
+  for (const std::string& word : split_words(text))
+    numbers.push_back(data::parse_number(option, word, lowest, highest));
+  return numbers;
+}
+
+Spec spec_from_text(const SpecKinds& kinds, std::string_view text, std::string_view place) {
+  std::istringstream words{std::string(text)};
+  std::string word;
+  words >> word;
+  const SpecKind& kind = find_kind(kinds, word, place);
+  Spec spec = kind.defaults();
+  const std::string within = fmt::format("{} {}", place, kind.name);
+  while (words >> word) {
+    const size_t equals = word.find('=');
+    if (equals == word.npos)
+      throw UserError(fmt::format("{}: '{}' is no option; write name=value, without spaces", within,
+                                  data::shortened(word)));
+    const SpecOption& option = kind.at(word.substr(0, equals), within);
+    at_place(within + ": ", [&] { kind.set(spec, option, word.substr(equals + 1)); });
+  }
+  return spec;
 }
 
 std::string join_words(const std::vector<std::string>& words) {

@@ -22,7 +22,8 @@ struct Spec {
   friend bool operator==(const Spec&, const Spec&) = default;
 };
 
-/// An option apart from the struct that it is a member of. Its type may also be "text" or "list".
+/// An option apart from the struct that it is a member of. Its type may also be "text" or "list", of words or
+/// of numbers.
 struct SpecOption : data::OptionDescription {
   /// The text as the option itself writes it. Throws UserError "name = text: must be …".
   std::function<std::string(std::string_view)> normalise;
@@ -60,6 +61,12 @@ void at_place(std::string_view place, const std::function<void()>& action);
 /// "a, b" and back.
 std::string join_words(const std::vector<std::string>& words);
 std::vector<std::string> split_words(std::string_view text);
+/// "0.5, 2" and back. Throws UserError "name = word: must be a number from … each".
+std::string join_numbers(const std::vector<double>& numbers);
+std::vector<double> parse_numbers(const data::OptionDescription& option, std::string_view text, double lowest,
+                                  double highest);
+/// "f1 average=macro": a kind, and options of it. Throws UserError with `place` before it.
+Spec spec_from_text(const SpecKinds& kinds, std::string_view text, std::string_view place);
 
 /// The members of a struct as options: all that an OptionTable can hold, and text.
 template <class Options>
@@ -95,6 +102,17 @@ class Fields {
         {std::move(name), std::move(doc), "list", "words, separated by commas", {}},
         [member](const Options& options) { return join_words(options.*member); },
         [member](Options& options, std::string_view text) { options.*member = split_words(text); });
+  }
+  /// As many numbers as one likes.
+  Fields& numbers(std::string name, std::vector<double> Options::*member, double lowest, double highest,
+                  std::string doc) {
+    data::OptionDescription each{name, {}, "number", data::range_of(lowest, highest) + " each", {}};
+    return add(
+        {name, std::move(doc), "numbers", "numbers, separated by commas", {}},
+        [member](const Options& options) { return join_numbers(options.*member); },
+        [member, each, lowest, highest](Options& options, std::string_view text) {
+          options.*member = parse_numbers(each, text, lowest, highest);
+        });
   }
   /// A T with functions to_text(T) and parse(option's name, text) → T, which throws UserError.
   template <class T, class Base>

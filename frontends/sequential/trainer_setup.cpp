@@ -44,8 +44,7 @@ PenaltySchedule penalty_schedule(const FitOptions& options, int64_t steps) {
 
 }  // namespace
 
-TrainerSetup trainer_setup(Network& network, const std::vector<Metric>& metrics, const FitOptions& options,
-                           const FitState& state) {
+TrainerSetup trainer_setup(Network& network, const FitOptions& options, const FitState& state) {
   const auto from_first = [first = state.first_step](const Schedule& schedule) -> Schedule {
     return [=](int64_t step) { return schedule(step - first); };
   };
@@ -72,8 +71,7 @@ TrainerSetup trainer_setup(Network& network, const std::vector<Metric>& metrics,
     trainer.full_strength = {{network.strength, 1}};
   }
   // The trainer wants scalars.
-  for (size_t i = 0; i < metrics.size(); ++i)
-    trainer.metrics.emplace_back(metrics[i].name, mean(network.example_metrics[i]));
+  for (const auto& [name, values] : network.example_metrics) trainer.metrics.emplace_back(name, mean(values));
   return setup;
 }
 

@@ -13,7 +13,6 @@ struct TrainerSetup {
   Schedule strength;
 };
 /// For a fit that goes on from `state`. Throws UserError for an option out of its range.
-TrainerSetup trainer_setup(Network& network, const std::vector<Metric>& metrics, const FitOptions& options,
-                           const FitState& state);
+TrainerSetup trainer_setup(Network& network, const FitOptions& options, const FitState& state);
 
 }  // namespace lariat

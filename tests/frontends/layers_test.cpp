@@ -92,10 +92,10 @@ TEST_CASE("layers: padding a batch further changes no logit") {
     CAPTURE(name);
     Sequential model(layers);
     model.build(shape_of(dataset), 3);
-    const Tensor alone = values_of(model, model.network().logits, dataset, 1, 1);
+    const Tensor alone = values_of(model, model.network().outputs, dataset, 1, 1);
     for (const int multiple : {1, 8, 50})
       for (const int batch : {1, 4, 14}) {
-        CHECK(largest_difference(alone, values_of(model, model.network().logits, dataset, batch, multiple)) <=
+        CHECK(largest_difference(alone, values_of(model, model.network().outputs, dataset, batch, multiple)) <=
               1e-6);
         ++checked;
       }
@@ -204,7 +204,7 @@ TEST_CASE("layers: what lies behind the end of a sequence reaches nothing, infin
   }();
   Sequential model{MaxPool1d(2), Dense(64, relu), Conv1d(8, 3), GlobalAveragePool(), Dense(2)};
   model.build({true, 4, {"a", "b"}});
-  const Tensor logits = values_of(model, model.network().logits, dataset, 2, 1);
+  const Tensor logits = values_of(model, model.network().outputs, dataset, 2, 1);
   for (int64_t i = 0; i < logits.count(); ++i) CHECK(std::isfinite(logits.at(i)));
 }
 
@@ -307,7 +307,7 @@ TEST_CASE("layers: options out of range") {
   CHECK(message_of<UserError>([] { Dense(2, {}, {.kernel_penalty = l1(-1)}); }) ==
         std::string("dense: kernel_penalty = l1=-1: must be ") + weight_penalty_range);
   CHECK(message_of<UserError>([] { const Loss loss = SoftmaxCrossEntropy{.label_smoothing = 1}; }) ==
-        "SoftmaxCrossEntropy: label_smoothing = 1: must be a number from 0 to below 1");
+        "softmax_cross_entropy: label_smoothing = 1: must be a number from 0 to 0.999999");
 }
 
 TEST_CASE("layers: layers that do not fit") {

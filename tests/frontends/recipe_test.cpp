@@ -304,8 +304,8 @@ TEST_CASE("recipe: wrong types and ranges name key, value, range, file and line"
 TEST_CASE("recipe: broken structure") {
   CHECK(refused("[data\nkind = 3").starts_with("recipe.toml:1: is not valid TOML: "));
   CHECK(refused("x = 3") ==
-        "recipe.toml: a recipe has no table 'x'. Known: layers, data, features, augment, loss, optimizer, "
-        "schedule, training, proximal.");
+        "recipe.toml: a recipe has no table 'x'. Known: layers, data, features, augment, loss, metrics, "
+        "optimizer, schedule, training, proximal.");
   CHECK(refused("training = 3") == "recipe.toml:1: training = 3: must be a table; write [training]");
   CHECK(refused("[data]\nkind = 'digits'\n[layers]\nkind = 'dense'") ==
         "recipe.toml:3: layers must be a list of tables; write [[layers]] before each layer");
@@ -399,6 +399,38 @@ TEST_CASE("recipe: a file is read") {
   testing::write_file(file, minimal + "[training]\nepochs = -1\n");
   CHECK(message_of<UserError>([&] { Recipe::load(file); }) ==
         file + ":10: [training] epochs = -1: must be an integer from 1 to 1000000");
+}
+
+TEST_CASE("recipe: losses and metrics of every kind") {
+  for (const LossKind& kind : loss_kinds()) {
+    const Recipe recipe = parse("[loss]\nkind = '" + kind.spec.name + "'\n");
+    CHECK(recipe.loss().name == kind.spec.name);
+    CHECK(Recipe::from_json(recipe.to_json()).to_json() == recipe.to_json());
+  }
+  const Recipe recipe = parse(
+      "[loss]\nclass_weights = [1, 2.5]\nlabel_smoothing = 0.1\n[metrics]\nkinds = ['accuracy', 'f1 "
+      "average=none', "
+      "'top_k k=3']\n");
+  CHECK(recipe.loss().spec == Loss(SoftmaxCrossEntropy{0.1, {1, 2.5}}).spec);
+  REQUIRE(recipe.metrics().size() == 3);
+  CHECK(recipe.metrics()[1].spec == Metric(F1{Average::none}).spec);
+  CHECK(recipe.metrics()[2].spec == Metric(TopK{3}).spec);
+  CHECK(Recipe::from_json(recipe.to_json()).to_json() == recipe.to_json());
+  CHECK(parse("").metrics().empty());
+  CHECK(refused_more("[loss]\nkind = 'huber'\ndelta = 0")
+            .starts_with("recipe.toml:11: [loss] delta = 0: must be "));
+  CHECK(refused_more("[loss]\nclass_weights = ['a']") ==
+        "recipe.toml:10: [loss] class_weights = an array: must be numbers, separated by commas");
+  CHECK(refused_more("[loss]\nclass_weights = [1, -1]") ==
+        "recipe.toml:10: [loss] class_weights = -1: must be a number from 0 each");
+  CHECK(refused_more("[metrics]\nkinds = ['f2']")
+            .starts_with("recipe.toml: [metrics] kind = f2: must be one of accuracy, "));
+  CHECK(refused_more("[metrics]\nkinds = ['f1 micro']") ==
+        "recipe.toml: [metrics] f1: 'micro' is no option; write name=value, without spaces");
+  CHECK(refused_more("[metrics]\nkinds = ['f1 average=all']") ==
+        "recipe.toml: [metrics] f1: average = all: must be one of macro, micro, weighted, none");
+  CHECK(refused_more("[metrics]\nkinds = ['f1 mean=all']") ==
+        "recipe.toml: [metrics] f1 has no key 'mean'. Known: average.");
 }
 
 }  // namespace lariat::recipe_test

@@ -35,6 +35,7 @@ std::string changed_options(const LayerSpec& layer) {
 struct View {
   std::vector<LayerSpec> layers;
   DataShape shape;
+  const LearningTask* task = nullptr;
   std::vector<TensorZeros> tensors;
   uint64_t hash = 0;
   std::optional<speech::FeatureOptions> features;
@@ -44,7 +45,13 @@ struct View {
 
 View view_of(SavedModel model) {
   Sequential& layers = model.model();
-  View view{layers.layers(), layers.shape(), layers.zeros(), layers.parameter_hash(), {}, {}};
+  View view{layers.layers(),
+            layers.shape(),
+            layers.network().task,
+            layers.zeros(),
+            layers.parameter_hash(),
+            {},
+            {}};
   if (model.is_audio()) view.features = model.features();
   return view;
 }
@@ -53,7 +60,7 @@ View view_of(SavedModel model) {
 // name them: that of "lstm_1/recurrent_kernel" is "recurrent_penalty".
 View view_without_ops(const Store& store, const ModelHeader& header, std::vector<std::string> missing,
                       const std::string& file) {
-  View view{header.layers, header.shape, {}, 0, {}, std::move(missing)};
+  View view{header.layers, header.shape, &task_of(header.loss, header.shape), {}, 0, {}, std::move(missing)};
   std::map<std::string, const LayerSpec*> by_name;
   std::map<std::string, int> counts;
   for (const LayerSpec& layer : header.layers)
@@ -87,6 +94,12 @@ View load_view(const std::string& file) {
                          : view_without_ops(store, header, std::move(missing), file);
 }
 
+// "10 classes", "1 number".
+std::string what_is_learned(const View& view) {
+  const std::string reason = view.task->reason(view.shape), before = "the data have ";
+  return reason.starts_with(before) ? reason.substr(before.size()) : reason;
+}
+
 std::vector<LayerLine> layer_lines(const View& view) {
   Graph graph;
   Signal signal;
@@ -100,7 +113,7 @@ std::vector<LayerLine> layer_lines(const View& view) {
   bool is_known = true;
   for (const LayerSpec& layer : view.layers) {
     LayerContext context(graph, fmt::format("{}_{}", layer.kind, ++counts[layer.kind]),
-                         static_cast<int64_t>(view.shape.classes.size()), penalties);
+                         view.task->outputs(view.shape), penalties);
     if (is_known && !view.missing.empty() && layer.kind == "op") is_known = false;
     if (is_known) signal = layer_kind_of(layer).build(context, signal, layer);
     lines.push_back({context.name, changed_options(layer), is_known ? text(signal.value.shape()) : "?", 0});
@@ -154,7 +167,7 @@ void inspect(const Strings& words) {
                           {"parameters", layer.parameters},
                           {"options", layer.options}});
   }
-  print(fmt::format("{}: {}, {} classes\n\n", file, bytes_text(bytes), model.shape.classes.size()));
+  print(fmt::format("{}: {}, {}\n\n", file, bytes_text(bytes), what_is_learned(model)));
   print(columns(rows, 0) + "\n" + tensor_table(tensors));
   print(fmt::format("\n{} parameters, {} of them not zero; {} of {} penalised weights are exactly zero\n",
                     grouped(all.count), grouped(all.count - all.zeros), percent(penalised.fraction()),
@@ -177,6 +190,7 @@ void inspect(const Strings& words) {
               {"parameters", all.count},
               {"nonzeros", all.count - all.zeros},
               {"state_hash", hash},
+              {"task", model.task->name},
               {"classes", model.shape.classes},
               {"layers", layer_json},
               {"tensors", tensor_json(tensors)},

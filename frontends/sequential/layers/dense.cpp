@@ -15,7 +15,7 @@ struct DenseFields : DenseOptions {
 const Fields<DenseFields>& dense_fields() {
   static const Fields<DenseFields> list =
       Fields<DenseFields>()
-          .integer("units", &DenseFields::units, 0, most_units, "size of the output; 0: one for each class")
+          .integer("units", &DenseFields::units, 0, most_units, "size of the output; 0: one for each class, label or number that is learned")
           .choice("activation", &DenseFields::activation, activation_names(),
                   "function applied to the output")
           .boolean("use_bias", &DenseFields::use_bias, "add a bias")
@@ -28,7 +28,7 @@ const Fields<DenseFields>& dense_fields() {
 
 // y = activation(x·K + b)
 Signal build_dense(LayerContext& context, const Signal& input, const DenseFields& options) {
-  const int64_t units = options.units == 0 ? context.classes : options.units;
+  const int64_t units = options.units == 0 ? context.outputs : options.units;
   const Value kernel =
       context.parameter("kernel", {input.channels(), units}, init::glorot_uniform(), options.kernel_penalty);
   Value y = matmul(input.value, kernel);

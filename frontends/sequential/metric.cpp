@@ -1,0 +1,86 @@
+#include "frontends/sequential/metric.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numeric>
+
+#include "frontends/sequential/learning_records.hpp"
+#include "graph/base/error.hpp"
+
+namespace lariat {
+
+const std::vector<MetricKind>& metric_kinds() {
+  static const std::vector<MetricKind> kinds = {
+#define LARIAT_METRIC(name) metric_records::name(),
+#include "metric_records.inc"
+#undef LARIAT_METRIC
+  };
+  return kinds;
+}
+
+const SpecKinds& metric_spec_kinds() {
+  static const SpecKinds kinds = [] {
+    SpecKinds result;
+    for (const MetricKind& kind : metric_kinds()) result.push_back(&kind.spec);
+    return result;
+  }();
+  return kinds;
+}
+
+Metric make_metric(const Spec& spec) {
+  const auto found = std::find_if(metric_kinds().begin(), metric_kinds().end(),
+                                  [&](const MetricKind& kind) { return kind.spec.name == spec.kind; });
+  require(found != metric_kinds().end(), "a metric is of a listed kind");
+  return found->make(spec);
+}
+
+std::vector<Metric> metrics_for(const LearningTask& task, const std::vector<Metric>& given) {
+  std::vector<Metric> metrics = given;
+  if (metrics.empty())
+    for (const std::string& name : task.metrics)
+      metrics.push_back(make_metric(spec_from_text(metric_spec_kinds(), name, "metrics")));
+  for (const Metric& metric : metrics) {
+    const std::vector<std::string>& fit = metric.tasks;
+    if (fit.empty() || std::find(fit.begin(), fit.end(), task.name) != fit.end()) continue;
+    throw UserError(fmt::format("the metric '{}' is one of {}, but the model learns {}; take {}", metric.name,
+                                fmt::join(fit, ", "), task.name, fmt::join(task.metrics, ", ")));
+  }
+  return metrics;
+}
+
+namespace metric_parts {
+
+std::vector<Tie> ranked(const Outcome& outcome, int64_t column) {
+  std::vector<int64_t> order(static_cast<size_t>(outcome.rows));
+  std::iota(order.begin(), order.end(), 0);
+  const auto output = [&](int64_t row) {
+    const float z = outcome.output(row, column);
+    return std::isnan(z) ? -std::numeric_limits<float>::infinity() : z;
+  };
+  std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) { return output(a) > output(b); });
+  const Decisions decisions(outcome);
+  std::vector<Tie> ties;
+  for (size_t i = 0; i < order.size(); ++i) {
+    if (i == 0 || output(order[i]) != output(order[i - 1])) ties.emplace_back();
+    (decisions.is(order[i], column) ? ties.back().positive : ties.back().negative) +=
+        outcome.weights[static_cast<size_t>(order[i])];
+  }
+  return ties;
+}
+
+MetricValues of_rankings(const std::string& name, const Outcome& outcome, Average average,
+                         double (*score)(const std::vector<Tie>&)) {
+  if (average == Average::micro && outcome.width > 1)
+    throw UserError(fmt::format("metric {}: average = micro: must be one of macro, weighted, none", name));
+  std::vector<double> scores;
+  for (int64_t column = 0; column < outcome.width; ++column) scores.push_back(score(ranked(outcome, column)));
+  return averaged(name, outcome, average == Average::micro ? Average::macro : average, scores);
+}
+
+}  // namespace metric_parts
+
+}  // namespace lariat

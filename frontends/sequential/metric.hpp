@@ -1,0 +1,119 @@
+#pragma once
+
+#include "frontends/sequential/spec.hpp"
+#include "frontends/sequential/task.hpp"
+
+namespace lariat {
+
+/// What is looked at, beside the loss.
+struct Metric {
+  std::string name;
+  /// What is cheap to follow in training: a value for each example, or each frame, from the outputs and the
+  /// targets: i32 indices of classes, or f32 of the outputs' shape. Epochs report means over their batches.
+  std::function<Value(Value outputs, Value targets)> per_example = {};
+  /// What an evaluation reports, exact over its data; empty: the mean of per_example.
+  std::function<MetricValues(const Outcome&)> over_data = {};
+  /// The tasks that it fits; empty: any.
+  std::vector<std::string> tasks = {};
+  /// How recipes and model files name it; without a kind where it is none of metric_kinds().
+  Spec spec = {};
+};
+
+/// A kind of metric as one record.
+struct MetricKind {
+  SpecKind spec;
+  std::function<Metric(const Spec&)> make;
+};
+const std::vector<MetricKind>& metric_kinds();
+/// The same as kinds of options.
+const SpecKinds& metric_spec_kinds();
+/// The metric that a spec of one of these kinds describes.
+Metric make_metric(const Spec& spec);
+
+/// The given metrics, or the task's own where there are none. Throws UserError for one that does not fit the
+/// task.
+std::vector<Metric> metrics_for(const LearningTask& task, const std::vector<Metric>& given);
+
+// The metrics, as C++ and recipes name them, beside MeanSquaredError and MeanAbsoluteError (loss.hpp), over
+// all numbers and examples. All count examples by their weights.
+
+/// The share of right answers; of several labels, that of right ones among all decisions.
+struct Accuracy {
+  operator Metric() const;
+};
+/// The share of examples whose class is among the k most likely.
+struct TopK {
+  int64_t k = 5;
+  operator Metric() const;
+};
+/// How much of what is said is so, how much of what is so is said, and their harmonic mean; 0 where nothing
+/// is.
+struct Precision {
+  Average average = Average::macro;
+  operator Metric() const;
+};
+struct Recall {
+  Average average = Average::macro;
+  operator Metric() const;
+};
+struct F1 {
+  Average average = Average::macro;
+  operator Metric() const;
+};
+/// The area under the ROC curve: how often what is true has a higher output than what is not; equal ones
+/// count half. Of several classes each against the others; those that are never, or always, true have none.
+struct Auc {
+  Average average = Average::macro;
+  operator Metric() const;
+};
+/// Σ (recall - the one before)·precision over all thresholds.
+struct AveragePrecision {
+  Average average = Average::macro;
+  operator Metric() const;
+};
+/// 1 - Σe²/Σ(target - mean target)², the mean over the numbers that are learned.
+struct R2 {
+  operator Metric() const;
+};
+
+/// What a metric's file says of it.
+template <class Options>
+struct MetricRecord {
+  std::string name, doc;
+  Fields<Options> fields;
+  std::vector<std::string> tasks;
+  MetricValues (*over_data)(const Options&, const Outcome&);
+  Value (*per_example)(Value outputs, Value targets) = nullptr;
+
+  Metric metric(const Options& options) const {
+    return {name, per_example,
+            [options, function = over_data](const Outcome& outcome) { return function(options, outcome); },
+            tasks, fields.write(name, options)};
+  }
+  MetricKind kind() const {
+    return {fields.kind(name, doc),
+            [record = *this](const Spec& spec) { return record.metric(record.fields.read(spec)); }};
+  }
+};
+
+/// What several metrics share.
+namespace metric_parts {
+inline const std::vector<std::string> decisions{"classes", "binary", "labels"};
+/// The option `average` of what has a value for each class or label.
+template <class Options>
+Fields<Options> average_fields() {
+  return Fields<Options>().choice("average", &Options::average, average_names,
+                                  "how the values of classes become one; none: each has its own");
+}
+/// Rows of equal output: the weight of those that are true, and of those that are not.
+struct Tie {
+  double positive = 0, negative = 0;
+};
+/// From the highest output of a column to the lowest. NaN comes last.
+std::vector<Tie> ranked(const Outcome& outcome, int64_t column);
+/// A score of each column's ranking as `average` has it.
+MetricValues of_rankings(const std::string& name, const Outcome& outcome, Average average,
+                         double (*score)(const std::vector<Tie>&));
+}  // namespace metric_parts
+
+}  // namespace lariat

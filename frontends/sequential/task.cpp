@@ -1,0 +1,90 @@
+#include "frontends/sequential/task.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "frontends/data/utf8.hpp"
+#include "frontends/sequential/learning_records.hpp"
+#include "graph/base/error.hpp"
+
+namespace lariat {
+
+DataShape shape_of(const data::Dataset& dataset) {
+  if (dataset.examples.empty()) throw UserError("the dataset has no examples; check its skipped files");
+  const data::Targets& targets = dataset.targets;
+  if (targets.width < 0 ||
+      (!targets.names.empty() && targets.names.size() != static_cast<size_t>(targets.width)))
+    throw UserError(fmt::format("the dataset names {} targets, but they are {} wide; name each, or none",
+                                targets.names.size(), targets.width));
+  if (targets.by_frame && (!dataset.sequences || targets.width == 0))
+    throw UserError(dataset.sequences
+                        ? "the dataset's targets are by frame, but of width 0; say how many a frame has"
+                        : "the dataset's targets are by frame, but its examples have no time axis; set "
+                          "sequences = true");
+  return {dataset.sequences, dataset.examples.front().dimensions, dataset.classes, targets};
+}
+
+const std::vector<LearningTask>& tasks() {
+  static const std::vector<LearningTask> list = {
+#define LARIAT_TASK(name) task_records::name(),
+#include "task_records.inc"
+#undef LARIAT_TASK
+  };
+  return list;
+}
+
+const LearningTask& task_named(const std::string& name) {
+  std::vector<std::string> known;
+  for (const LearningTask& task : tasks()) {
+    if (task.name == name) return task;
+    known.push_back(task.name);
+  }
+  throw UserError(fmt::format("there is no task '{}'.{}", name, did_you_mean(name, known)));
+}
+
+namespace task_parts {
+
+Value targets_input(Graph& graph, const DataShape& shape) {
+  const int64_t width = shape.targets.width;
+  return graph.input("targets",
+                     shape.targets.by_frame ? Shape{dim::batch, dim::time, width} : Shape{dim::batch, width});
+}
+
+Value labels_input(Graph& graph) { return graph.input("labels", {dim::batch}, i32); }
+
+std::vector<std::string> target_names(const DataShape& shape) {
+  if (!shape.targets.names.empty()) return shape.targets.names;
+  std::vector<std::string> names;
+  for (int64_t i = 0; i < shape.targets.width; ++i) names.push_back(fmt::format("{}", i));
+  return names;
+}
+
+std::string place_of(const data::Example& example) {
+  return (example.source.empty() ? "an example" : example.source) + ": ";
+}
+
+void check_shares(const data::Example& example, const DataShape& shape) {
+  for (size_t i = 0; i < example.targets.size(); ++i)
+    if (const float target = example.targets[i]; !(target >= 0 && target <= 1))
+      throw UserError(fmt::format(
+          "{}target {} is {}; it must be 1 where '{}' is true, 0 where not, or between", place_of(example), i,
+          target, target_names(shape)[i % static_cast<size_t>(shape.targets.width)]));
+}
+
+void copy_truth(const data::Example& example, const DataShape& shape, int64_t frame, float* row) {
+  std::copy_n(example.targets.begin() + frame * shape.targets.width, shape.targets.width, row);
+}
+
+void show_confusion(const std::vector<int64_t>& truth, const std::vector<int64_t>& said,
+                    std::vector<std::string> names, Evaluation& evaluation) {
+  evaluation.confusion.assign(names.size(), std::vector<int64_t>(names.size()));
+  for (size_t i = 0; i < truth.size(); ++i)
+    ++evaluation.confusion[static_cast<size_t>(truth[i])][static_cast<size_t>(said[i])];
+  evaluation.confusion_names = std::move(names);
+}
+
+}  // namespace task_parts
+
+}  // namespace lariat
