@@ -23,6 +23,7 @@ void dispatch(const std::string& program, const std::vector<Command>& commands, 
 void train(const Strings& arguments);
 void evaluate(const Strings& arguments);
 void recognize(const Strings& arguments);
+void predict(const Strings& arguments);
 void features(const Strings& arguments);
 void inspect(const Strings& arguments);
 void ops(const Strings& arguments);
@@ -31,6 +32,7 @@ void gradcheck(const Strings& arguments);
 void solve(const Strings& arguments);
 void path(const Strings& arguments);
 void plugin(const Strings& arguments);
+void recipe(const Strings& arguments);
 void demo(const Strings& arguments);
 
 }  // namespace lariat::cli

@@ -21,6 +21,7 @@ const std::vector<Command> commands{
     {"train", "train the model that a recipe describes", train},
     {"evaluate", "measure a saved model on a data set", evaluate},
     {"recognize", "name what is said in audio files", recognize},
+    {"predict", "say what a saved model makes of rows of data", predict},
     {"features", "turn an audio file into features, by Kaldi's options", features},
     {"inspect", "show what a saved model consists of", inspect},
     {"graph", "show the training step of a recipe as a graph", graph},
@@ -29,6 +30,7 @@ const std::vector<Command> commands{
     {"solve", "fit a sparse linear model to high accuracy, with a certificate", solve},
     {"path", "fit it along a sequence of penalties, with cross-validation", path},
     {"plugin", "write a plugin with an op of your own, or check one", plugin},
+    {"recipe", "list what a recipe can hold, write one to begin with, or check one", recipe},
     {"demo", "generate spoken digits, train a sparse recogniser on them, use it", demo},
 };
 

@@ -35,7 +35,7 @@ void check_outputs(const std::vector<std::string>& outputs, const std::vector<st
 
 void check_outputs(const std::vector<std::string>& outputs, const Recipe& recipe, const std::string& folder) {
   if (folder.empty() && recipe.data().path.empty()) return;
-  const Corpus data(recipe.data(), recipe.table("data").kind, folder);
+  const Corpus data(recipe, folder);
   for (const std::string& output : outputs)
     if (!output.empty() && data.holds(output))
       throw UserError(

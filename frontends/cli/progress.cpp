@@ -24,6 +24,10 @@ std::string figures_of(const EpochReport& report) {
   std::string text;
   if (report.accuracy) text += "  accuracy " + percent(*report.accuracy);
   if (report.validation_accuracy) text += "  validation " + percent(*report.validation_accuracy);
+  const MetricValues& shown = report.validation_metrics.empty() ? report.metrics : report.validation_metrics;
+  for (const auto& [name, value] : shown)
+    if (name != "accuracy")
+      text += fmt::format("  {}{} {:.4g}", &shown == &report.metrics ? "" : "validation ", name, value);
   if (report.penalised.count > 0) text += "  exact zeros " + percent(report.penalised.fraction());
   if (report.support_changes)
     text += fmt::format("  support changes {}", small_percent(*report.support_changes));

@@ -8,6 +8,7 @@
 
 #include "frontends/cli/console.hpp"
 #include "frontends/cli/table.hpp"
+#include "frontends/report/chart.hpp"
 #include "graph/base/json.hpp"
 
 namespace lariat::cli {
@@ -16,18 +17,28 @@ namespace {
 
 constexpr double missing = std::numeric_limits<double>::quiet_NaN();
 
+// "97.3%, loss 0.08, on 300 test examples", and further metrics before the loss.
 std::string measured(const Evaluation& evaluation, const char* split) {
-  return fmt::format("{}, loss {:.4g}, on {} {} examples", percent(evaluation.accuracy), evaluation.loss,
+  std::string text;
+  for (const auto& row : measures(evaluation)) text += (text.empty() ? "" : ", " + row[0] + " ") + row[1];
+  return fmt::format("{}{}loss {:.4g}, on {} {} examples", text, text.empty() ? "" : ", ", evaluation.loss,
                      grouped(evaluation.examples), split);
 }
 
-int64_t right_answers(const Evaluation& evaluation) {
-  int64_t right = 0;
-  for (size_t i = 0; i < evaluation.confusion.size(); ++i) right += evaluation.confusion[i][i];
-  return right;
+std::string first_measure(const Evaluation& evaluation) {
+  const auto rows = measures(evaluation);
+  return rows.empty() ? "loss" : rows[0][0];
 }
 
 }  // namespace
+
+std::vector<std::vector<std::string>> measures(const Evaluation& evaluation) {
+  std::vector<std::vector<std::string>> rows;
+  if (!std::isnan(evaluation.accuracy)) rows.push_back({"accuracy", percent(evaluation.accuracy)});
+  for (const auto& [name, value] : evaluation.metrics)
+    if (name != "accuracy") rows.push_back({name, fmt::format("{:.4g}", value)});
+  return rows;
+}
 
 double file_bytes(const std::string& file) {
   std::error_code none;
@@ -37,7 +48,7 @@ double file_bytes(const std::string& file) {
 
 std::string summary(const RunResult& result, const std::string& report_file) {
   std::vector<std::vector<std::string>> rows;
-  if (result.test) rows.push_back({"accuracy", measured(*result.test, "test")});
+  if (result.test) rows.push_back({first_measure(*result.test), measured(*result.test, "test")});
   if (result.validation) rows.push_back({"validation", measured(*result.validation, "validation")});
   if (result.penalised.count > 0)
     rows.push_back({"exact zeros",
@@ -99,9 +110,8 @@ ReportData report_data(const RunResult& result, const Store& weights, const std:
     data.figures.push_back({std::move(label), std::move(value), std::move(comment)});
   };
   if (result.test)
-    figure("test accuracy", percent(result.test->accuracy),
-           fmt::format("{} of {} examples", grouped(right_answers(*result.test)),
-                       grouped(result.test->examples)));
+    for (const auto& row : measures(*result.test))
+      figure("test " + row[0], row[1], fmt::format("on {} examples", grouped(result.test->examples)));
   if (result.penalised.count > 0)
     figure("exact zeros", percent(result.penalised.fraction()),
            fmt::format("of {} penalised weights", grouped(result.penalised.count)));
@@ -117,14 +127,21 @@ ReportData report_data(const RunResult& result, const Store& weights, const std:
                             (validated ? epoch.validation_accuracy : epoch.accuracy).value_or(missing),
                             epoch.penalised.fraction(), epoch.support_changes.value_or(missing),
                             epoch.prox_residual.value_or(missing)});
-  data.classes = result.classes;
   if (result.test) {
+    data.classes = result.test->confusion_names;
     data.confusion = flattened(result.test->confusion);
     data.confusion_caption = fmt::format(
         "{} test examples: rows are what was said, columns what was recognised. Mistakes are drawn in "
         "another colour than right answers.",
         grouped(result.test->examples));
   }
+  if (result.test)
+    for (const Comparison& comparison : result.test->comparisons)
+      data.pictures.push_back({comparison.name + ": what was found against what it is",
+                               comparison_chart(comparison.name, comparison.truth, comparison.given),
+                               fmt::format("{} of {} test examples; on the line the two are equal.",
+                                           grouped(static_cast<int64_t>(comparison.truth.size())),
+                                           grouped(result.test->examples))});
   for (const TensorZeros& tensor : result.tensors)
     if (tensor.penalised) data.weights.emplace_back(tensor.name, weights.get(tensor.name));
   data.certificate = result.certificate;

@@ -11,6 +11,9 @@ namespace lariat::cli {
 /// What came out of a training, as lines in columns; with the name of its report where there is one.
 std::string summary(const RunResult& result, const std::string& report_file = {});
 
+/// The accuracy, where there is one, and the metrics of an evaluation: names and figures.
+std::vector<std::vector<std::string>> measures(const Evaluation& evaluation);
+
 /// The tensors of a model: shape, share of zeros with a small bar, bytes.
 std::string tensor_table(const std::vector<TensorZeros>& tensors);
 

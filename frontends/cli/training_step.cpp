@@ -59,10 +59,13 @@ std::string time_by_op(const Trace& trace, double steps) {
 
 DataShape recipe_shape(const Recipe& recipe, const std::string& folder, std::string& notice) {
   const std::string& kind = recipe.table("data").kind;
-  const bool audio = kind != "idx";
+  const bool audio = is_audio(recipe.table("data"));
   if (folder.empty() && recipe.data().path.empty()) {
     const auto& labels = recipe.data().labels;
     const auto classes = labels.empty() ? numbered_classes(assumed_classes) : labels;
+    if (!audio && kind != "idx")
+      throw UserError(
+          fmt::format("[data] kind = {}: what the rows are is known by them alone; give --data", kind));
     if (!audio) {
       notice =
           fmt::format("no data are given: taking {} pixels and {} classes", assumed_pixels, classes.size());
@@ -73,7 +76,7 @@ DataShape recipe_shape(const Recipe& recipe, const std::string& folder, std::str
                          extractor.options().sample_frequency, classes.size());
     return {true, extractor.dimensions(), classes};
   }
-  const Corpus corpus(recipe.data(), kind, folder);
+  Corpus corpus(recipe, folder);
   if (!audio) return shape_of(corpus.load(Split::train));
   const speech::ClipList list = corpus.list(Split::train);
   return {true, speech::FeatureExtractor(recipe.features(), rate_of(recipe, list)).dimensions(),
@@ -81,14 +84,14 @@ DataShape recipe_shape(const Recipe& recipe, const std::string& folder, std::str
 }
 
 TrainingStep make_training_step(const Recipe& recipe, const DataShape& shape, int threads) {
-  TrainingStep step{shape, build_network(recipe.layers(), shape, recipe.loss(), recipe.metrics()), nullptr,
-                    nullptr};
+  const Loss loss = recipe.loss();
+  const std::vector<Metric> metrics = metrics_for(task_of(loss, shape), recipe.metrics());
+  TrainingStep step{shape, build_network(recipe.layers(), shape, loss, metrics), nullptr, nullptr};
   FitOptions options = recipe.fit();
   options.threads = threads;
   // How many steps an epoch has changes nothing in the graph.
   constexpr int64_t assumed_steps = 1000;
-  TrainerSetup setup =
-      trainer_setup(step.network, options, {.total_steps = assumed_steps * options.epochs});
+  TrainerSetup setup = trainer_setup(step.network, options, {.total_steps = assumed_steps * options.epochs});
   // The trainer shows its graph as it runs, after all passes; an optimizer sees the one that they begin with.
   const Graph* written = nullptr;
   Optimizer optimizer = recipe.optimizer();
@@ -103,7 +106,7 @@ TrainingStep make_training_step(const Recipe& recipe, const DataShape& shape, in
 
 std::string profile_training(const Recipe& recipe, const std::string& folder, int threads,
                              const std::string& file) {
-  const Corpus corpus(recipe.data(), recipe.table("data").kind, folder);
+  Corpus corpus(recipe, folder);
   const auto wanted = static_cast<size_t>(recipe.training().batch_size * profiled_steps);
   data::Dataset dataset;
   if (corpus.is_audio()) {

@@ -246,6 +246,15 @@ Tensor parse_npy(std::string_view bytes, const std::string& file) {
                             shortened(type.substr(0, type.find(',')))));
 }
 
+std::map<std::string, Tensor> read_npz(const std::string& file) {
+  const std::string bytes = read_whole_file(file);
+  if (!bytes.starts_with("PK")) damaged(file, "is no archive that numpy.savez wrote");
+  std::map<std::string, Tensor> arrays;
+  for (const auto& [name, content] : members_of(bytes, file))
+    arrays.emplace(name, parse_npy(content, member_name(file, name)));
+  return arrays;
+}
+
 LabelledRows read_npy(const std::string& matrix, const std::string& labels) {
   LabelledRows result;
   const std::string bytes = read_whole_file(matrix);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <string>
 #include <string_view>
 
@@ -15,6 +16,9 @@ namespace lariat::data {
 Tensor read_npy(const std::string& file);
 /// The same of what `bytes` hold; `file` stands for it in messages.
 Tensor parse_npy(std::string_view bytes, const std::string& file);
+
+/// The arrays of numbers in a file of numpy.savez, by name. Throws UserError naming the file.
+std::map<std::string, Tensor> read_npz(const std::string& file);
 
 /// A matrix [rows, columns] and its labels [rows] or [rows, 1], each from a file of numpy.save or
 /// numpy.savez. In the latter the matrix is named X or data, or is the only one, or is what

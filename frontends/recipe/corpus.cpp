@@ -7,7 +7,9 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "frontends/data/arrays.hpp"
 #include "frontends/data/idx.hpp"
+#include "frontends/data/random.hpp"
 #include "frontends/speech/digits.hpp"
 #include "frontends/speech/labelled_folders.hpp"
 #include "graph/base/error.hpp"
@@ -17,8 +19,14 @@ namespace lariat {
 
 using data::Split;
 
-Corpus::Corpus(const DataOptions& options, const std::string& kind, const std::string& folder)
-    : options_(options), kind_(kind) {
+Corpus::Corpus(const Recipe& recipe, const std::string& folder)
+    : options_(recipe.data()),
+      kind_(recipe.table("data").kind),
+      audio_(lariat::is_audio(recipe.table("data"))) {
+  DataShape shape;
+  shape.targets.width = static_cast<int64_t>(options_.target.size());
+  const std::string task = recipe.loss().task(shape);
+  classes_ = task == "classes" || task == "binary";
   if (!folder.empty()) options_.path = folder;
   if (options_.path.empty())
     throw UserError("there are no data; give their folder, or set path in the recipe's [data]");
@@ -31,6 +39,7 @@ bool Corpus::holds(const std::string& file) const {
                               folder = std::filesystem::canonical(options_.path, none);
   if (none || std::mismatch(folder.begin(), folder.end(), path.begin(), path.end()).first != folder.end())
     return false;
+  if (kind_ == "csv" || kind_ == "numpy") return true;
   return is_audio() ? speech::is_audio_file(file)
                     : path.filename().string().find("-ubyte") != std::string::npos;
 }
@@ -54,8 +63,87 @@ speech::ClipList Corpus::list(Split split) const {
   return list;
 }
 
-data::Dataset Corpus::load(Split split) const {
-  return data::load_idx(options_.path, split, options_.validation_count);
+namespace {
+
+std::vector<std::string> endings_of(const std::string& kind) {
+  return kind == "csv" ? std::vector<std::string>{".csv", ".tsv"} : std::vector<std::string>{".npz"};
+}
+
+// The file of a split in a folder, "" where there is none.
+std::string file_of(const std::string& folder, Split split, const std::vector<std::string>& endings) {
+  for (const std::string& ending : endings)
+    if (const auto file = std::filesystem::path(folder) / (std::string(data::name_of(split)) + ending);
+        std::filesystem::exists(file))
+      return file.string();
+  return {};
+}
+
+}  // namespace
+
+bool Corpus::is_one_file() const {
+  return (kind_ == "csv" || kind_ == "numpy") && !std::filesystem::is_directory(options_.path);
+}
+
+bool Corpus::validates() const {
+  if (kind_ != "csv" && kind_ != "numpy") return options_.validates();
+  return is_one_file() ? options_.validates()
+                       : !file_of(options_.path, Split::validation, endings_of(kind_)).empty();
+}
+
+data::Dataset Corpus::load(Split split) {
+  if (kind_ == "idx") return data::load_idx(options_.path, split, options_.validation_count);
+  // What the columns and the classes are is said by the rows to train on.
+  const bool unknown = kind_ == "csv" ? !columns_ : array_classes_.empty() && classes_;
+  if (unknown && split != Split::train) load(Split::train);
+  if (is_one_file()) return rows(options_.path, split);
+  const std::string file = file_of(options_.path, split, endings_of(kind_));
+  if (file.empty()) {
+    const std::string ending = endings_of(kind_).front();
+    throw UserError(fmt::format("'{}' holds no {}{}; name a file, or a folder that holds train{} and test{}",
+                                options_.path, data::name_of(split), ending, ending, ending));
+  }
+  return rows(file, std::nullopt);
+}
+
+data::Dataset Corpus::rows(const std::string& file, std::optional<Split> split) {
+  const auto is_of = [&](size_t row) {
+    if (!split) return true;
+    data::RandomStream random(0, data::RandomPurpose::folds, static_cast<uint32_t>(row));
+    const double place = random.uniform(0, 100);
+    const Split found = place < options_.testing                                    ? Split::test
+                        : place < options_.testing + options_.validation_percentage ? Split::validation
+                                                                                    : Split::train;
+    return found == *split;
+  };
+  data::Dataset dataset;
+  if (kind_ == "csv") {
+    const data::TextTable all = data::read_csv(file);
+    data::TextTable table{all.file, all.names, {}, {}};
+    for (size_t row = 0; row < all.rows.size(); ++row) {
+      if (!is_of(row)) continue;
+      table.rows.push_back(all.rows[row]);
+      table.lines.push_back(all.lines[row]);
+    }
+    if (!columns_)
+      columns_ = data::columns_of(table, {options_.target, options_.features, options_.categories,
+                                          options_.weight, classes_, options_.standardize});
+    dataset = data::dataset_of(table, *columns_);
+  } else {
+    dataset = data::read_arrays(file, classes_);
+    if (array_classes_.empty()) array_classes_ = dataset.classes;
+    if (dataset.classes.size() < array_classes_.size() && !dataset.classes.empty())
+      dataset.classes = array_classes_;
+    std::vector<data::Example> chosen;
+    for (size_t row = 0; row < dataset.examples.size(); ++row)
+      if (is_of(row)) chosen.push_back(std::move(dataset.examples[row]));
+    dataset.examples = std::move(chosen);
+  }
+  if (dataset.examples.empty())
+    throw UserError(fmt::format("{}: has no rows to {}; it needs more, or another share of them", file,
+                                !split || *split == Split::train ? "train on"
+                                : *split == Split::test          ? "test on"
+                                                                 : "validate on"));
+  return dataset;
 }
 
 data::Dataset FrontEnd::examples(const speech::ClipSet& clips,

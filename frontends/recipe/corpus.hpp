@@ -2,6 +2,7 @@
 
 #include <optional>
 
+#include "frontends/data/columns.hpp"
 #include "frontends/recipe/recipe.hpp"
 #include "frontends/speech/clips.hpp"
 
@@ -11,24 +12,41 @@ namespace lariat {
 class Corpus {
  public:
   /// `folder` stands in for the recipe's path where it is not empty. Throws UserError where there is neither.
-  Corpus(const DataOptions& options, const std::string& kind, const std::string& folder);
+  Corpus(const Recipe& recipe, const std::string& folder);
 
   /// Recordings, or data that need no features.
-  bool is_audio() const { return kind_ != "idx"; }
+  bool is_audio() const { return audio_; }
   const std::string& folder() const { return options_.path; }
   /// Whether `file` is there and one of the data's: a recording or an IDX file in the folder.
   bool holds(const std::string& file) const;
   /// Whether examples are set apart for validation.
-  bool validates() const { return options_.validates(); }
+  bool validates() const;
+  /// Whether some are for the test.
+  bool tests() const { return !is_one_file() || options_.testing > 0; }
 
   /// The recordings of a split; those for validation are trained on unless they are set apart.
   speech::ClipList list(data::Split split) const;
   /// The examples of a split, where they are no recordings.
-  data::Dataset load(data::Split split) const;
+  data::Dataset load(data::Split split);
+
+  /// What the columns of a table are: as a trained model knows them, or as the training rows say when one is
+  /// loaded first.
+  const std::optional<data::Columns>& columns() const { return columns_; }
+  void set_columns(std::optional<data::Columns> columns) { columns_ = std::move(columns); }
 
  private:
+  /// Whether all rows are in one file.
+  bool is_one_file() const;
+  data::Dataset rows(const std::string& file, std::optional<data::Split> split);
+
   DataOptions options_;
   std::string kind_;
+  bool audio_ = true;
+  /// Whether the loss learns classes.
+  bool classes_ = true;
+  std::optional<data::Columns> columns_;
+  /// Of arrays: those of the ones to train on.
+  std::vector<std::string> array_classes_;
 };
 
 /// Turns recordings into examples: what a saved model keeps of its [features].

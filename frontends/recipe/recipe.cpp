@@ -235,11 +235,11 @@ void Recipe::check(std::string_view place) const {
         "{}[proximal] after_settling = {}: has no effect with settle_from = 1; set settle_from too, such as "
         "0.5",
         place, options.after_settling));
-  if (table("data").kind != "idx") return;
+  if (is_audio(table("data"))) return;
   for (const char* name : {"features", "augment"})
     if (const std::string key = first_changed(table(name), only_kind(name)); !key.empty())
-      throw UserError(fmt::format("{}[{}] {} = {}: has no effect with [data] kind = idx; leave it out", place,
-                                  name, key, table(name).at(key)));
+      throw UserError(fmt::format("{}[{}] {} = {}: has no effect with [data] kind = {}; leave it out", place,
+                                  name, key, table(name).at(key), table("data").kind));
 }
 
 }  // namespace lariat

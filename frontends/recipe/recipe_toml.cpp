@@ -128,7 +128,7 @@ class TomlReader {
     }
     if (known == nullptr)
       throw UserError(
-          fmt::format("{}: a recipe has no table '{}'.{}", file_, name, did_you_mean(name, names)));
+          fmt::format("{}: a recipe has no table '{}'.{}", at(node), name, did_you_mean(name, names)));
     if (!node.is_table())
       throw UserError(
           fmt::format("{}: {} = {}: must be a table; write [{}]", at(node), name, written(node), name));
@@ -163,7 +163,7 @@ class TomlReader {
     Spec spec = kind->defaults();
     for (const auto& [key, node] : table) {
       if (chosen && key.str() == "kind") continue;
-      const SpecOption& option = kind->at(key.str(), fmt::format("{}: {}", file_, place));
+      const SpecOption& option = kind->at(key.str(), fmt::format("{}: {}", at(node), place));
       const std::string here = fmt::format("{}: {} ", at(node), place);
       const std::optional<std::string> text = text_for(option, node);
       if (!text)

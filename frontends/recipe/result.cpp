@@ -7,10 +7,11 @@ namespace lariat {
 namespace {
 
 Json json_of(const Evaluation& evaluation) {
-  Json object{
-      {"examples", evaluation.examples}, {"accuracy", evaluation.accuracy}, {"loss", evaluation.loss}};
+  Json object{{"examples", evaluation.examples},
+              {"accuracy", finite_or_null(evaluation.accuracy)},
+              {"loss", evaluation.loss}};
   for (const auto& [name, value] : evaluation.metrics)
-    if (name != "accuracy") object[name] = value;
+    if (name != "accuracy") object[name] = finite_or_null(value);
   object["confusion"] = evaluation.confusion;
   return object;
 }
@@ -19,7 +20,7 @@ Json json_of(const Evaluation& evaluation) {
 
 std::string RunResult::json() const {
   Json object;
-  object["accuracy"] = test ? Json(test->accuracy) : nullptr;
+  object["accuracy"] = test ? finite_or_null(test->accuracy) : nullptr;
   object["loss"] = test ? Json(test->loss) : nullptr;
   object["zero_fraction"] = penalised.fraction();
   object["zero_fraction_all"] = weights.fraction();
@@ -35,6 +36,7 @@ std::string RunResult::json() const {
   object["model"] = model;
   object["checkpoint"] = checkpoint;
   object["train_examples"] = train_examples;
+  object["task"] = task;
   object["classes"] = classes;
   if (test) object["test"] = json_of(*test);
   if (validation) object["validation"] = json_of(*validation);

@@ -10,6 +10,8 @@ struct RunResult {
   std::optional<Evaluation> test;
   /// On the validation split, where there is one.
   std::optional<Evaluation> validation;
+  /// What was learned: "classes", "numbers", …
+  std::string task;
   std::vector<std::string> classes;
   size_t train_examples = 0;
 

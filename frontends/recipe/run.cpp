@@ -30,7 +30,7 @@ struct TrainingRun::Implementation {
   Implementation(Recipe with, RunOptions given)
       : recipe(std::move(with)),
         options(std::move(given)),
-        corpus(recipe.data(), recipe.table("data").kind, options.data),
+        corpus(recipe, options.data),
         model(recipe.layers()) {}
 
   uint64_t seed() const { return static_cast<uint64_t>(recipe.training().seed); }
@@ -106,7 +106,7 @@ void TrainingRun::Implementation::load() {
   } else {
     train = corpus.load(Split::train);
     if (corpus.validates()) validation = corpus.load(Split::validation);
-    if (options.test) test = corpus.load(Split::test);
+    if (options.test && corpus.tests()) test = corpus.load(Split::test);
   }
   note(train);
   if (validation) note(*validation);
@@ -162,6 +162,7 @@ void TrainingRun::Implementation::save_model() {
   std::map<std::string, std::string> notes{{"recipe", recipe.to_json()}};
   std::map<std::string, Tensor> tensors;
   if (front_end) write_front_end(*front_end, notes, tensors);
+  if (corpus.columns()) notes["columns"] = data::to_json(*corpus.columns());
   model.save(options.out, notes, tensors);
 }
 
@@ -224,6 +225,7 @@ RunResult TrainingRun::run() {
     if (!self.options.out.empty()) self.save_model();
     result.model = self.options.out;
   }
+  result.task = self.model.network().task->name;
   result.classes = self.model.shape().classes;
   result.train_examples = self.train.examples.size();
   result.tensors = self.model.zeros();

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "frontends/data/arrays.hpp"
+#include "frontends/data/npy.hpp"
 #include "frontends/sequential/model_file.hpp"
 #include "graph/base/error.hpp"
 
@@ -61,6 +63,14 @@ SavedModel SavedModel::of(const Store& store, const std::string& file) {
     at_place(fmt::format("'{}': ", file), [&] { model.recipe_ = Recipe::from_json(recipe); });
     model.model_.compile(model.recipe_->optimizer(), model.recipe_->loss(), model.recipe_->metrics());
   }
+  if (store.metadata().contains("columns")) {
+    const std::string& columns = note_of(store, "columns", file);
+    at_place(fmt::format("'{}': ", file), [&] { model.columns_ = data::columns_from_json(columns); });
+    if (model.columns_->dimensions() != model.model_.shape().dimensions)
+      throw UserError(
+          fmt::format("'{}': its columns make {} features, but its layers take {}; save the model again",
+                      file, model.columns_->dimensions(), model.model_.shape().dimensions));
+  }
   if (store.metadata().contains("features"))
     model.front_end_ = read_front_end(store, model.model_.shape().dimensions, file);
   return model;
@@ -111,6 +121,18 @@ std::vector<Prediction> SavedModel::predict(const data::Dataset& dataset) {
   return model_.predict(dataset, evaluate_options(0));
 }
 
+data::Dataset SavedModel::read_rows(const std::string& file) const {
+  if (is_audio()) throw UserError(fmt::format("'{}' takes recordings; give them to lariat recognize", file_));
+  const std::string bytes = data::read_whole_file(file);
+  if (!data::is_numpy(bytes)) {
+    if (!columns_)
+      throw UserError(fmt::format(
+          "'{}' was not trained on a table of columns; give it an array that numpy.save wrote", file_));
+    return data::dataset_of(data::parse_csv(bytes, file), *columns_, false);
+  }
+  return data::dataset_of_arrays(data::parse_npy(bytes, file), std::nullopt, false, file);
+}
+
 data::Dataset SavedModel::load_data(const std::string& folder, data::Split split,
                                     const std::vector<std::string>& held_out) const {
   Recipe with = recipe();
@@ -119,7 +141,8 @@ data::Dataset SavedModel::load_data(const std::string& folder, data::Split split
     throw UserError(
         fmt::format("there are no data to measure '{}' on; give their folder with --data", file_));
   if (!held_out.empty()) with.set("data.held_out", join_words(held_out));
-  const Corpus corpus(with.data(), with.table("data").kind, folder);
+  Corpus corpus(with, folder);
+  corpus.set_columns(columns_);
   if (split == data::Split::validation && !corpus.validates())
     throw UserError(fmt::format(
         "'{}' was trained without validation data (data.validation = 0); take the split train or test",

@@ -29,6 +29,9 @@ class SavedModel {
                                     std::vector<std::string>* notices = nullptr);
   Prediction recognize(const speech::Audio& audio);
   std::vector<Prediction> predict(const data::Dataset& dataset);
+  /// The rows of a file as the model takes them: a CSV file with the columns that it was trained on, targets
+  /// not needed, or an array that numpy.save wrote. Throws UserError naming the file, and the line.
+  data::Dataset read_rows(const std::string& file) const;
 
   /// A split of the data in `folder`, of the kind that the recipe has, as the model takes it; `held_out`
   /// stands in for the recipe's speakers. Recordings too short for the model are skipped.
@@ -46,6 +49,7 @@ class SavedModel {
   std::string file_;
   std::optional<Recipe> recipe_;
   std::optional<FrontEnd> front_end_;
+  std::optional<data::Columns> columns_;
 };
 
 /// Adds what a model file needs to know of its front end.

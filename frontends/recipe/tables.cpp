@@ -147,13 +147,14 @@ Fields<D> counted_fields(const std::string& validation) {
 struct DataKind {
   Fields<DataOptions> fields;
   SpecKind spec;
+  bool audio = true;
 };
 
 const std::vector<DataKind>& data_kinds() {
   static const std::vector<DataKind> kinds = [] {
     std::vector<DataKind> list;
-    const auto add = [&](std::string name, std::string doc, const Fields<D>& fields) {
-      list.push_back({fields, fields.kind(std::move(name), std::move(doc))});
+    const auto add = [&](std::string name, std::string doc, const Fields<D>& fields, bool audio = true) {
+      list.push_back({fields, fields.kind(std::move(name), std::move(doc)), audio});
     };
     const std::string indices = "clips of each speaker and digit to validate on, and not to train on";
     add("digits", "digit_speaker_index.wav; index 0 to 4 is the test",
@@ -168,13 +169,36 @@ const std::vector<DataKind>& data_kinds() {
             .number("testing", &D::testing, 1, 90, "percent of the clips to test on" + listed)
             .list("labels", &D::labels, "only these folders; empty: all"));
     add("idx", "the four files of MNIST or a relative",
-        counted_fields("training images to validate on, and not to train on"));
+        counted_fields("training images to validate on, and not to train on"), false);
+    const auto rows = [](const char* path) {
+      return Fields<D>()
+          .text("path", &D::path, path)
+          .number("validation", &D::validation_percentage, 0, 90,
+                  "percent of the rows to validate on, and not to train on, where there is one file")
+          .number("testing", &D::testing, 0, 90, "percent of the rows to test on, where there is one file");
+    };
+    add("csv", "rows of numbers and categories under a line of names; what is learned follows from the loss",
+        rows("a file, or a folder that holds train.csv, test.csv and perhaps validation.csv (or .tsv)")
+            .list("target", &D::target, "columns to learn")
+            .list("features", &D::features, "columns to learn from; empty: all others")
+            .list("categories", &D::categories, "columns that are categories though they hold numbers")
+            .text("weight", &D::weight, "column that says how much a row counts")
+            .boolean("standardize", &D::standardize, "bring numbers to mean 0 and standard deviation 1"),
+        false);
+    add("numpy",
+        "arrays X and y that numpy.savez wrote: [rows, …] to learn from, and what is learned of each row",
+        rows("a file, or a folder that holds train.npz, test.npz and perhaps validation.npz"), false);
     return list;
   }();
   return kinds;
 }
 
 }  // namespace
+
+bool is_audio(const Spec& spec) {
+  return std::any_of(data_kinds().begin(), data_kinds().end(),
+                     [&](const DataKind& kind) { return kind.spec.name == spec.kind && kind.audio; });
+}
 
 DataOptions data_options(const Spec& spec) {
   for (const DataKind& kind : data_kinds())

@@ -33,9 +33,15 @@ struct DataOptions {
   int64_t validation_count = 0;
   double validation_percentage = 0, testing = 10;
   std::vector<std::string> held_out, labels;
+  /// Of rows of a table.
+  std::vector<std::string> target, features, categories;
+  std::string weight;
+  bool standardize = true;
 
   bool validates() const { return validation_count > 0 || validation_percentage > 0; }
 };
+/// Whether the kind of a [data] table is of recordings, which [features] and [augment] are for.
+bool is_audio(const Spec& spec);
 /// The options of a [data] table; those that its kind lacks keep their defaults.
 DataOptions data_options(const Spec& spec);
 

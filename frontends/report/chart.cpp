@@ -180,6 +180,44 @@ std::string line_chart(const LineChart& chart) {
   return svg + "</svg>";
 }
 
+std::string comparison_chart(const std::string& name, const std::vector<float>& truth,
+                             const std::vector<float>& given) {
+  double low = std::numeric_limits<double>::infinity(), high = -low;
+  for (const std::vector<float>* values : {&truth, &given})
+    for (const float value : *values)
+      if (std::isfinite(value)) {
+        low = std::min(low, static_cast<double>(value));
+        high = std::max(high, static_cast<double>(value));
+      }
+  const Axis axis = linear_axis(low <= high ? low : 0, high, 5);
+  const double right_end = width - 14;
+  const auto x = [&](double value) { return left + axis.place(value) * (right_end - left); };
+  const auto y = [&](double value) { return height - bottom - axis.place(value) * (height - top - bottom); };
+  std::string svg = fmt::format(
+      "<svg class=\"chart\" viewBox=\"0 0 {} {}\" role=\"img\" aria-label=\"{}: found against true\">", width,
+      height, escaped(name));
+  for (const double tick : axis.ticks)
+    svg += fmt::format(
+        "<line class=\"grid\" x1=\"{}\" x2=\"{}\" y1=\"{:.1f}\" y2=\"{:.1f}\"/>"
+        "<text class=\"tick\" x=\"{}\" y=\"{:.1f}\" text-anchor=\"end\">{}</text>"
+        "<text class=\"tick\" x=\"{:.1f}\" y=\"{}\" text-anchor=\"middle\">{}</text>",
+        left, right_end, y(tick), y(tick), left - 7, y(tick) + 4, number(tick), x(tick), height - bottom + 17,
+        number(tick));
+  svg += fmt::format("<line class=\"axis\" x1=\"{:.1f}\" x2=\"{:.1f}\" y1=\"{:.1f}\" y2=\"{:.1f}\"/>",
+                     x(axis.low), x(axis.high), y(axis.low), y(axis.high));
+  svg += fmt::format("<text class=\"unit\" x=\"{}\" y=\"{}\" text-anchor=\"middle\">what it is</text>",
+                     (left + right_end) / 2, height - 6);
+  svg += fmt::format(
+      "<text class=\"unit\" transform=\"translate(12 {}) rotate(-90)\" text-anchor=\"middle\">what was "
+      "found</text><g class=\"series-1\">",
+      (top + height - bottom) / 2);
+  for (size_t i = 0; i < truth.size(); ++i)
+    if (std::isfinite(truth[i]) && std::isfinite(given[i]))
+      svg += fmt::format("<circle class=\"dot\" cx=\"{:.1f}\" cy=\"{:.1f}\" r=\"2.5\"/>",
+                         x(static_cast<double>(truth[i])), y(static_cast<double>(given[i])));
+  return svg + "</g></svg>";
+}
+
 std::string confusion_chart(const std::vector<std::string>& classes, const std::vector<int64_t>& counts) {
   const size_t n = classes.size();
   size_t longest = 1;

@@ -34,6 +34,10 @@ struct LineChart {
 /// point.
 std::string line_chart(const LineChart& chart);
 
+/// Points of two numbers each on axes of one scale, with the line on which they are equal.
+std::string comparison_chart(const std::string& name, const std::vector<float>& truth,
+                             const std::vector<float>& given);
+
 /// counts[truth * classes + answer], rows are truth. Cells are shaded by their share of the row.
 std::string confusion_chart(const std::vector<std::string>& classes, const std::vector<int64_t>& counts);
 

@@ -97,28 +97,29 @@ std::string training(const ReportData& data) {
   const bool penalised = std::any_of(penalty.begin(), penalty.end(), [](double value) { return value > 0; });
   LineChart loss{"Loss by epoch", "loss", {{"smooth part", column(data.history, &Epoch::smooth), 1}}, true};
   if (penalised) loss.series.push_back({"penalty", penalty, 2});
-  LineChart shares{"Accuracy and exact zeros by epoch",
-                   "%",
-                   {{"accuracy", column(data.history, &Epoch::accuracy, 100), 3}},
-                   false,
-                   0,
-                   100};
+  LineChart shares{"Accuracy and exact zeros by epoch", "%", {}, false, 0, 100};
+  const std::vector<double> accuracy = column(data.history, &Epoch::accuracy, 100);
+  const bool accurate =
+      std::any_of(accuracy.begin(), accuracy.end(), [](double a) { return !std::isnan(a); });
+  if (accurate) shares.series.push_back({"accuracy", accuracy, 3});
   if (penalised)
     shares.series.insert(shares.series.end(),
                          {{"exact zeros", column(data.history, &Epoch::zero_fraction, 100), 2},
                           {"support changes", column(data.history, &Epoch::support_changes, 100), 1}});
   const std::string of = data.accuracy_caption.empty() ? "" : " " + escaped(data.accuracy_caption);
+  const char* zeros =
+      "the share of penalised weights that are exactly zero, and the share that became zero or "
+      "ceased to be in the epoch.";
+  const std::string caption =
+      accurate ? fmt::format("Accuracy{}{}{}", of, penalised ? ", " : ".", penalised ? zeros : "")
+               : fmt::format("T{}", zeros + 1);
   return "<div class=\"pair\">" +
          card(line_chart(loss),
               penalised ? "The loss as it is minimised: the smooth part, and the penalty that the "
                           "rewrite moved into the optimizer. Logarithmic axis, means over the epoch."
                         : "The loss as it is minimised. Logarithmic axis, means over the epoch.") +
-         card(line_chart(shares),
-              fmt::format("Accuracy{}{}", of,
-                          penalised ? ", the share of penalised weights that are exactly zero, and the share "
-                                      "that became zero or ceased to be in the epoch."
-                                    : ".")) +
-         "</div>" + history_table(data.history);
+         (shares.series.empty() ? "" : card(line_chart(shares), caption)) + "</div>" +
+         history_table(data.history);
 }
 
 std::string confusion(const ReportData& data) {

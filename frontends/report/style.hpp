@@ -33,6 +33,7 @@ svg .tick, svg .unit { fill: var(--soft); font-variant-numeric: tabular-nums; }
 svg .grid { stroke: var(--rule); }
 svg .axis { stroke: var(--soft); }
 svg .line { fill: none; stroke: currentColor; stroke-width: 2.2; stroke-linejoin: round; stroke-linecap: round; }
+svg .dot { fill: currentColor; fill-opacity: 0.45; }
 svg .point { fill: currentColor; fill-opacity: 0; }
 svg .point:hover { fill-opacity: 0.9; }
 svg .swatch, svg .cell { fill: currentColor; }

@@ -37,7 +37,7 @@ double number_of(const Json& value) {
 
 Json metrics_json(const MetricValues& metrics) {
   Json object = Json::object();
-  for (const auto& [name, value] : metrics) object[name] = value;
+  for (const auto& [name, value] : metrics) object[name] = finite_or_null(value);
   return object;
 }
 MetricValues metrics_of(const Json& object) {
@@ -62,6 +62,8 @@ int64_t count_of(const Json& object, const char* name) {
 Sparsity sparsity_of(const Json& value) { return {count_of(value, "zeros"), count_of(value, "count")}; }
 
 }  // namespace
+
+std::string to_json(const MetricValues& metrics) { return metrics_json(metrics).dump(); }
 
 std::string to_json(const EpochReport& report) {
   Json object{{"epoch", report.epoch},

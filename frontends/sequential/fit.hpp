@@ -43,6 +43,8 @@ struct EpochReport {
   double learning_rate = 0, penalty_strength = 1;
 };
 
+/// {"accuracy": 0.9, …}, null where a number is not finite.
+std::string to_json(const MetricValues& metrics);
 /// {"epoch": 1, "loss": …} and back.
 std::string to_json(const EpochReport& report);
 EpochReport epoch_report_from_json(std::string_view json);

@@ -140,6 +140,22 @@ struct Image : LayerSpec {
 struct Flatten : LayerSpec {
   Flatten();
 };
+/// Plain data [batch, …] to [batch, shape…].
+struct Reshape : LayerSpec {
+  explicit Reshape(const std::vector<double>& shape);
+};
+/// The axes of plain data behind the batch, counted from 1, in another order.
+struct Permute : LayerSpec {
+  explicit Permute(const std::vector<double>& axes);
+};
+struct EmbeddingOptions {
+  WeightPenalty table_penalty = {};
+};
+/// A trained vector for each of `symbols` numbers from 0: data [batch, n] to [batch, n, units], sequences
+/// [batch, time, 1] to [batch, time, units]. A number that is none of them is refused when the model runs.
+struct Embedding : LayerSpec {
+  Embedding(int64_t symbols, int64_t units, const EmbeddingOptions& options = {});
+};
 /// The mean over a sequence's frames, their largest values, or its last frame: [batch, channels].
 struct GlobalAveragePool : LayerSpec {
   GlobalAveragePool();

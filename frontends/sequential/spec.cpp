@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <sstream>
 
+#include "frontends/data/foreign_names.hpp"
 #include "graph/base/error.hpp"
 #include "graph/base/json.hpp"
 
@@ -35,7 +36,7 @@ const SpecOption& SpecKind::at(std::string_view option, std::string_view place) 
   std::vector<std::string> known;
   for (const SpecOption& other : options) known.push_back(other.name);
   throw UserError(fmt::format("{} has no key '{}'{}", place, data::shortened(option),
-                              known.empty() ? "; it has none" : "." + did_you_mean(option, known)));
+                              known.empty() ? "; it has none" : "." + data::what_was_meant(option, known)));
 }
 
 void SpecKind::set(Spec& spec, const SpecOption& option, std::string_view text) const {
@@ -73,9 +74,11 @@ const SpecKind& find_kind(const SpecKinds& kinds, std::string_view name, std::st
     known.push_back(kind->name);
   }
   const std::string nearest = nearest_name(name, known);
+  const std::string hint = !data::known_as(name, known).empty() ? "." + data::what_was_meant(name, known)
+                           : nearest.empty()                    ? ""
+                                             : fmt::format(". Did you mean '{}'?", nearest);
   throw UserError(fmt::format("{} kind = {}: must be one of {}{}", place,
-                              name.empty() ? "''" : data::shortened(name), fmt::join(known, ", "),
-                              nearest.empty() ? "" : fmt::format(". Did you mean '{}'?", nearest)));
+                              name.empty() ? "''" : data::shortened(name), fmt::join(known, ", "), hint));
 }
 
 Spec spec_from_json(const SpecKinds& kinds, std::string_view json, std::string_view place) {

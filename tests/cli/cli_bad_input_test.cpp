@@ -138,8 +138,8 @@ TEST_CASE("cli: a recipe with an unknown key, a wrong type or a value out of ran
     check_refused({"train", recipe, "--data", made.tones}, recipe + message);
   };
   refused("learning_rate", "learning_rat",
-          ": [optimizer] has no key 'learning_rat'. Did you mean 'learning_rate'?");
-  refused("[optimizer]", "[optimiser]", ": a recipe has no table 'optimiser'. Did you mean 'optimizer'?");
+          ":20: [optimizer] has no key 'learning_rat'. Did you mean 'learning_rate'?");
+  refused("[optimizer]", "[optimiser]", ":18: a recipe has no table 'optimiser'. Did you mean 'optimizer'?");
   refused("epochs = 2", "epochs = \"two\"",
           ":23: [training] epochs = \"two\": must be an integer from 1 to 1000000");
   refused("epochs = 2", "epochs = 0", ":23: [training] epochs = 0: must be an integer from 1 to 1000000");
@@ -147,9 +147,9 @@ TEST_CASE("cli: a recipe with an unknown key, a wrong type or a value out of ran
   refused(
       "\"lstm\"", "\"lstn\"",
       ":10: [layers.0] kind = lstn: must be one of activation, average_pool1d, average_pool2d, "
-      "bidirectional_lstm, conv1d, conv2d, dense, dropout, flatten, global_average_pool, global_max_pool, "
-      "image, last_step, layer_norm, lstm, max_pool1d, max_pool2d, op, stack_frames. Did you "
-      "mean 'lstm'?");
+      "bidirectional_lstm, conv1d, conv2d, dense, dropout, embedding, flatten, global_average_pool, "
+      "global_max_pool, image, last_step, layer_norm, lstm, max_pool1d, max_pool2d, op, permute, reshape, "
+      "stack_frames. Did you mean 'lstm'?");
   refused(
       "l1=2e-3", "l1=-1",
       ":12: [layers.0] kernel_penalty = l1=-1: must be none, or l1, l2, group_rows, group_columns, log_sum, "

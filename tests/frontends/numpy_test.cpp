@@ -7,6 +7,8 @@
 
 #include "frontends/data/npy.hpp"
 #include "frontends/data/zip.hpp"
+#include "frontends/recipe/run.hpp"
+#include "frontends/recipe/saved_model.hpp"
 #include "graph/base/error.hpp"
 #include "tests/support/files.hpp"
 #include "tests/support/testing.hpp"
@@ -189,6 +191,44 @@ TEST_CASE("numpy: archives of savez and savez_compressed, with labels in them or
     }
   }
   CHECK(refused > 100);
+}
+
+TEST_CASE("numpy: a recipe trains on arrays, and its model takes others") {
+  const TemporaryFolder folder;
+  // The label is the larger of two columns; the test lacks the last class.
+  const auto write = [&](const char* name, int classes) {
+    std::vector<float> x;
+    std::vector<int64_t> y;
+    for (int i = 0; i < 60; ++i) {
+      y.push_back(i % classes);
+      for (int j = 0; j < 3; ++j)
+        x.push_back((j == i % classes ? 2.0F : 0.0F) + 0.1F * static_cast<float>(i * 7 % 5));
+    }
+    write_file(folder / name, zip({{"X.npy", npy_of<float>("<f4", "(60, 3)", x)},
+                                   {"y.npy", npy_of<int64_t>("<i8", "(60,)", y)}},
+                                  true));
+  };
+  write("train.npz", 3);
+  write("test.npz", 2);
+  const Recipe recipe = Recipe::parse(
+      "[data]\nkind = 'numpy'\n[[layers]]\nkind = 'dense'\nunits = 0\n[optimizer]\nkind = 'adam'\n"
+      "learning_rate = 0.05\n[training]\nepochs = 20\n",
+      "r");
+  const RunResult result = TrainingRun(recipe, {.data = folder.text(), .out = folder / "m"}).run();
+  CHECK(result.test->accuracy == 1);
+  CHECK(result.classes.size() == 3);
+  SavedModel model = SavedModel::load(folder / "m");
+  CHECK(model.evaluate(model.load_data(folder.text())).loss == result.test->loss);
+  write_file(folder / "x.npy", npy_of<float>("<f4", "(1, 3)", {0, 0, 2}));
+  CHECK(model.predict(model.read_rows(folder / "x.npy"))[0].label == "2");
+  const auto refused = [](const auto& action) { return message_of<UserError>(action); };
+  write_file(folder / "x.csv", "a,b,c\n1,2,3\n");
+  CHECK(refused([&] { model.read_rows(folder / "x.csv"); }) ==
+        "'" + (folder / "m") +
+            "' was not trained on a table of columns; give it an array that numpy.save wrote");
+  write_file(folder / "test.npz", zip({{"X.npy", npy_of<float>("<f4", "(1, 3)", {0, 0, 2})}}, false));
+  CHECK(refused([&] { model.load_data(folder.text()); }) ==
+        (folder / "test.npz") + ": holds no array 'y', but X; save it with numpy.savez(file, X=…, y=…)");
 }
 
 TEST_CASE("numpy: a sparse matrix of scipy.sparse.save_npz") {

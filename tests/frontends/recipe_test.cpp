@@ -151,7 +151,7 @@ TEST_CASE("recipe: all kinds can be chosen and made") {
       ++kinds;
     }
   }
-  CHECK(kinds == 4 + 1 + 1 + 1 + 6 + 5 + 1 + 1);
+  CHECK(kinds == 6 + 1 + 1 + 10 + 1 + 6 + 5 + 1 + 1);
 }
 
 TEST_CASE("recipe: schedules run over all steps, less the warmup") {
@@ -242,22 +242,22 @@ TEST_CASE("recipe: as JSON and back, and differences") {
 
 TEST_CASE("recipe: unknown names") {
   CHECK(refused_more("[optimizer]\nlearing_rate = 0.1") ==
-        "recipe.toml: [optimizer] has no key 'learing_rate'. Did you mean 'learning_rate'?");
+        "recipe.toml:10: [optimizer] has no key 'learing_rate'. Did you mean 'learning_rate'?");
   CHECK(refused_more("[optimiser]\nkind = 'sgd'") ==
-        "recipe.toml: a recipe has no table 'optimiser'. Did you mean 'optimizer'?");
+        "recipe.toml:9: a recipe has no table 'optimiser'. Did you mean 'optimizer'?");
   CHECK(refused_more("[optimizer]\nkind = 'adm'") ==
         "recipe.toml:10: [optimizer] kind = adm: must be one of adam, adamw, sgd, momentum, nesterov, "
         "rmsprop. Did you mean 'adam'?");
   CHECK(refused_more("[optimizer]\nkind = 'sgd'\nmomentum = 0.9") ==
-        "recipe.toml: [optimizer] has no key 'momentum'. Known: learning_rate.");
+        "recipe.toml:11: [optimizer] has no key 'momentum'. Known: learning_rate.");
   CHECK(refused_more("[[layers]]\nkind = 'dense'\nunit = 3") ==
-        "recipe.toml: [layers.2] has no key 'unit'. Did you mean 'units'?");
+        "recipe.toml:11: [layers.2] has no key 'unit'. Did you mean 'units'?");
   CHECK(refused_more("[[layers]]\nkind = 'flatten'\nunits = 3") ==
-        "recipe.toml: [layers.2] has no key 'units'; it has none");
+        "recipe.toml:11: [layers.2] has no key 'units'; it has none");
   CHECK(refused_more("[features]\nnum_mel_bin = 3") ==
-        "recipe.toml: [features] has no key 'num_mel_bin'. Did you mean 'num_mel_bins'?");
+        "recipe.toml:10: [features] has no key 'num_mel_bin'. Did you mean 'num_mel_bins'?");
   CHECK(refused_more("[proximal]\nrewrit = true") ==
-        "recipe.toml: [proximal] has no key 'rewrit'. Did you mean 'rewrite'?");
+        "recipe.toml:10: [proximal] has no key 'rewrit'. Did you mean 'rewrite'?");
 }
 
 TEST_CASE("recipe: wrong types and ranges name key, value, range, file and line") {
@@ -288,7 +288,7 @@ TEST_CASE("recipe: wrong types and ranges name key, value, range, file and line"
   CHECK(refused_more("[proximal]\nsettle_from = 1.5") ==
         "recipe.toml:10: [proximal] settle_from = 1.5: must be a number from 0 to 1");
   CHECK(refused_more("[proximal]\nsetle_from = 0.5") ==
-        "recipe.toml: [proximal] has no key 'setle_from'. Did you mean 'settle_from'?");
+        "recipe.toml:10: [proximal] has no key 'setle_from'. Did you mean 'settle_from'?");
   CHECK(refused_more("[proximal]\nafter_settling = 0.02") ==
         "recipe.toml: [proximal] after_settling = 0.02: has no effect with settle_from = 1; set settle_from "
         "too, such as 0.5");
@@ -304,7 +304,7 @@ TEST_CASE("recipe: wrong types and ranges name key, value, range, file and line"
 TEST_CASE("recipe: broken structure") {
   CHECK(refused("[data\nkind = 3").starts_with("recipe.toml:1: is not valid TOML: "));
   CHECK(refused("x = 3") ==
-        "recipe.toml: a recipe has no table 'x'. Known: layers, data, features, augment, loss, metrics, "
+        "recipe.toml:1: a recipe has no table 'x'. Known: layers, data, features, augment, loss, metrics, "
         "optimizer, schedule, training, proximal.");
   CHECK(refused("training = 3") == "recipe.toml:1: training = 3: must be a table; write [training]");
   CHECK(refused("[data]\nkind = 'digits'\n[layers]\nkind = 'dense'") ==

@@ -277,7 +277,7 @@ TEST_CASE("tasks: a saved model keeps its task") {
   CHECK(damaged("targets", R"({"width":-1,"by_frame":false,"names":[]})") ==
         "its note 'targets' is damaged; save it again");
   CHECK(damaged("targets", R"({"width":3,"by_frame":false,"names":["a","b","c"]})")
-            .starts_with("tensor 'dense_1/bias'"));
+            .starts_with("tensor 'dense_1/kernel'"));
   CHECK(damaged("loss", R"({"kind":"hubris"})").starts_with("loss kind = hubris: must be one of "));
   CHECK(damaged("metrics", R"([{"kind":"accuracy"}])") ==
         "the metric 'accuracy' is one of classes, binary, labels, but the model learns numbers; take "

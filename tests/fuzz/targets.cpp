@@ -1,4 +1,5 @@
 // What reads files and texts that anybody may have written, a few lines each.
+#include "frontends/data/columns.hpp"
 #include "frontends/data/idx.hpp"
 #include "frontends/data/libsvm.hpp"
 #include "frontends/data/npy.hpp"
@@ -95,6 +96,12 @@ const std::vector<FuzzTarget>& fuzz_targets() {
              "\0\1\0\1\0\x2f\0\0\0\x20\0\0\0\0\0",
              101)};
        }},
+      {"csv",
+       [](const std::string& input) {
+         const data::TextTable table = data::parse_csv(input, "a.csv");
+         data::dataset_of(table, data::columns_of(table, {.targets = {table.names.front()}}));
+       },
+       [] { return Seeds{"a,b,c\n1,x,\"2\"\n3,,NA\n"}; }},
       {"libsvm", [](const std::string& input) { data::read_libsvm(file_with(input)); },
        [] { return Seeds{"1 1:0.5 3:2e-1\n-1 2:1 # a comment\n\n0 10:7\n"}; }},
       {"idx", [](const std::string& input) { data::read_idx(file_with(input)); },

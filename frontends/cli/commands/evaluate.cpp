@@ -72,15 +72,18 @@ void evaluate(const Strings& words) {
   const std::vector<TensorZeros> tensors = model.model().zeros();
   const Sparsity penalised = total(tensors, true), all = total(tensors);
   const std::string hash = fmt::format("{:016x}", model.model().parameter_hash());
-  print(columns({{"accuracy", percent(evaluation.accuracy)},
-                 {"loss", fmt::format("{:.4g}", evaluation.loss)},
-                 {"examples", grouped(evaluation.examples)},
-                 {"exact zeros", percent(penalised.fraction())},
-                 {"time", duration(seconds)}},
-                0));
-  if (evaluation.confusion.size() <= 20) print("\n" + confusion_table(model.classes(), evaluation.confusion));
-  json.write({{"accuracy", evaluation.accuracy},
+  std::vector<Strings> rows = measures(evaluation);
+  rows.insert(rows.end(), {{"loss", fmt::format("{:.4g}", evaluation.loss)},
+                           {"examples", grouped(evaluation.examples)},
+                           {"exact zeros", percent(penalised.fraction())},
+                           {"time", duration(seconds)}});
+  print(columns(rows, 0));
+  if (!evaluation.confusion.empty() && evaluation.confusion.size() <= 20)
+    print("\n" + confusion_table(evaluation.confusion_names, evaluation.confusion));
+  json.write({{"accuracy", finite_or_null(evaluation.accuracy)},
               {"loss", evaluation.loss},
+              {"task", model.model().network().task->name},
+              {"metrics", parse_json(to_json(evaluation.metrics))},
               {"examples", evaluation.examples},
               {"split", data::name_of(split)},
               {"zero_fraction", penalised.fraction()},

@@ -15,7 +15,8 @@ struct DenseFields : DenseOptions {
 const Fields<DenseFields>& dense_fields() {
   static const Fields<DenseFields> list =
       Fields<DenseFields>()
-          .integer("units", &DenseFields::units, 0, most_units, "size of the output; 0: one for each class, label or number that is learned")
+          .integer("units", &DenseFields::units, 0, most_units,
+                   "size of the output; 0: one for each class, label or number that is learned")
           .choice("activation", &DenseFields::activation, activation_names(),
                   "function applied to the output")
           .boolean("use_bias", &DenseFields::use_bias, "add a bias")

@@ -1,0 +1,149 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "frontends/cli/arguments.hpp"
+#include "frontends/cli/console.hpp"
+#include "frontends/cli/table.hpp"
+#include "frontends/data/foreign_names.hpp"
+#include "frontends/recipe/recipe.hpp"
+#include "graph/base/error.hpp"
+
+namespace lariat::cli {
+
+namespace {
+
+// The tables of a recipe, [[layers]] and the kinds of [metrics] among them.
+std::vector<RecipeTable> all_tables() {
+  std::vector<RecipeTable> tables = recipe_tables();
+  tables.insert(tables.begin() + 3, {"layers", "[[layers]], one after the other", layer_spec_kinds()});
+  for (RecipeTable& table : tables)
+    if (table.name == "metrics")
+      table.kinds.insert(table.kinds.end(), metric_spec_kinds().begin(), metric_spec_kinds().end());
+  return tables;
+}
+
+std::string heading_of(const RecipeTable& table) { return fmt::format("[{}]  {}\n", table.name, table.doc); }
+
+void list_tables(const Strings& words) {
+  Arguments arguments("lariat recipe list", "Lists the tables of a recipe, and the kinds there are for each.",
+                      "lariat recipe list");
+  if (!arguments.read(words)) return;
+  for (const RecipeTable& table : all_tables()) {
+    std::vector<Strings> rows;
+    for (const SpecKind* kind : table.kinds)
+      if (!kind->name.empty()) rows.push_back({kind->name, kind->doc});
+    print(heading_of(table) + columns(rows));
+  }
+  print(
+      "\nlariat recipe show NAME shows the keys of a table or a kind, lariat recipe new KIND writes a "
+      "recipe.\n");
+}
+
+std::string keys_of(const SpecKind& kind) {
+  std::vector<Strings> rows;
+  for (const SpecOption& option : kind.options)
+    rows.push_back({option.name, option.default_value.empty() ? "" : "= " + option.default_value,
+                    option.range, option.doc});
+  return rows.empty() ? "  no keys\n" : columns(rows);
+}
+
+void show_kind(const Strings& words) {
+  Arguments arguments("lariat recipe show",
+                      "Shows the keys of a table or of a kind, with defaults and ranges.",
+                      "lariat recipe show dense");
+  std::string name;
+  arguments.word("NAME", name, "a table or a kind, as lariat recipe list names them");
+  if (!arguments.read(words)) return;
+  Strings known;
+  std::string text;
+  for (const RecipeTable& table : all_tables()) {
+    known.push_back(table.name);
+    for (const SpecKind* kind : table.kinds) {
+      const bool listed = std::find(known.begin(), known.end(), kind->name) != known.end();
+      if (!kind->name.empty() && !listed) known.push_back(kind->name);
+      if (kind->name != name && !(table.name == name && kind->name.empty())) continue;
+      text += fmt::format("[{}] {}: {}\n{}", table.name, kind->name.empty() ? "" : "kind = " + kind->name,
+                          kind->doc, keys_of(*kind));
+    }
+    if (table.name == name && !table.kinds.front()->name.empty()) {
+      text += heading_of(table);
+      std::vector<Strings> rows;
+      for (const SpecKind* kind : table.kinds) rows.push_back({kind->name, kind->doc});
+      text += columns(rows);
+    }
+  }
+  if (text.empty())
+    throw UserError(fmt::format("there is no table and no kind '{}' in a recipe.{}", data::shortened(name),
+                                data::what_was_meant(name, known)));
+  print(text);
+}
+
+// What a recipe for a kind of data begins with.
+std::string recipe_text(const SpecKind& data) {
+  std::string text = fmt::format("# {}. Every key: lariat recipe show {}\n[data]\nkind = \"{}\"\n", data.doc,
+                                 data.name, data.name);
+  for (const SpecOption& option : data.options) {
+    const bool quoted = option.type == "text" || option.type == "choice";
+    const std::string value = option.type == "list" ? "[]"
+                              : quoted              ? "\"" + option.default_value + "\""
+                                                    : option.default_value;
+    text += fmt::format("{} = {}  # {}\n", option.name, value, option.doc);
+  }
+  const bool table = data.name == "csv" || data.name == "numpy", images = data.name == "idx";
+  if (table) {
+    text +=
+        "\n# Numbers are learned by mean_squared_error, one class of several by softmax_cross_entropy, two "
+        "classes or\n"
+        "# several labels by sigmoid_cross_entropy. Others: lariat recipe list\n"
+        "[loss]\nkind = \"mean_squared_error\"\n";
+  } else if (!images) {
+    text += "\n[features]\nkind = \"fbank\"\nnum_mel_bins = 40\ncmvn = \"global\"\n";
+  }
+  if (table || images)
+    text +=
+        "\n[[layers]]\nkind = \"dense\"\nunits = 64\nactivation = \"relu\"\nkernel_penalty = \"l1=1e-4\"\n";
+  else
+    text += "\n[[layers]]\nkind = \"lstm\"\nunits = 64\nkernel_penalty = \"l1=1e-4\"\n";
+  return text +
+         "\n# 0 units: one for each class, label or number that is learned.\n[[layers]]\nkind = "
+         "\"dense\"\nunits = 0\n"
+         "\n[optimizer]\nkind = \"adam\"\nlearning_rate = 0.001\n\n[training]\nepochs = 20\nbatch_size = "
+         "32\n";
+}
+
+void new_recipe(const Strings& words) {
+  Arguments arguments("lariat recipe new", "Prints a recipe to begin with, for a kind of data.",
+                      "lariat recipe new csv > houses.toml");
+  std::string name;
+  arguments.word("KIND", name, "of data, as lariat recipe list names them: csv, numpy, idx, folders, …");
+  if (!arguments.read(words)) return;
+  for (const RecipeTable& table : recipe_tables())
+    if (table.name == "data") print(recipe_text(find_kind(table.kinds, name, "[data]")));
+}
+
+void check_recipe(const Strings& words) {
+  Arguments arguments("lariat recipe check",
+                      "Says whether a recipe can be read, and the line where it cannot.",
+                      "lariat recipe check houses.toml");
+  std::string file;
+  arguments.input_word("RECIPE.toml", file, "the recipe");
+  arguments.plugins();
+  if (!arguments.read(words)) return;
+  const Recipe recipe = Recipe::load(file);
+  print(fmt::format("{}: is in order: {} of {} layers, {}\n", file, recipe.table("data").kind,
+                    recipe.layers().size(), recipe.loss().name));
+}
+
+const std::vector<Command> recipe_commands{
+    {"list", "the tables of a recipe and their kinds", list_tables},
+    {"show", "the keys of a table or a kind", show_kind},
+    {"new", "a recipe to begin with", new_recipe},
+    {"check", "whether a recipe can be read", check_recipe},
+};
+
+}  // namespace
+
+void recipe(const Strings& words) { dispatch("lariat recipe", recipe_commands, words); }
+
+}  // namespace lariat::cli

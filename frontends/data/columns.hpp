@@ -1,0 +1,57 @@
+#pragma once
+
+#include "frontends/data/csv.hpp"
+#include "frontends/data/dataset.hpp"
+
+namespace lariat::data {
+
+/// What the columns of a table are, as the training rows say it: all that is needed to read others alike.
+struct Columns {
+  /// A number, (number - centre)·scale, or its mean where it is missing; or a category, one of its values as
+  /// so many zeros and a one, none where it is missing.
+  struct Feature {
+    std::string name;
+    double mean = 0, centre = 0, scale = 1;
+    std::vector<std::string> values = {};
+    bool is_category = false;
+
+    int64_t width() const { return is_category ? static_cast<int64_t>(values.size()) : 1; }
+  };
+  std::vector<Feature> features;
+  /// One column whose values are the classes, or columns of numbers.
+  std::vector<std::string> targets;
+  std::vector<std::string> classes = {};
+  /// The column of weights, or "".
+  std::string weight = {};
+
+  int64_t dimensions() const;
+};
+
+/// What to make of a table.
+struct ColumnOptions {
+  std::vector<std::string> targets;
+  /// Columns that are features; empty: all others.
+  std::vector<std::string> features = {};
+  /// Columns that are categories though they hold numbers.
+  std::vector<std::string> categories = {};
+  std::string weight = {};
+  /// Whether the one target is a class, whatever it looks like.
+  bool classes = false;
+  /// Whether numbers are brought to mean 0 and standard deviation 1.
+  bool standardize = true;
+};
+
+/// Throws UserError naming the file, and the column with the nearest name, where one is not there, and for a
+/// column of text in which nearly every row has a value of its own.
+Columns columns_of(const TextTable& table, const ColumnOptions& options);
+
+/// The rows as examples; those whose target is missing are skipped. Without `labelled` targets need not be
+/// there. Throws UserError with file, line and column for a number that is none, and for a category that was
+/// never seen.
+Dataset dataset_of(const TextTable& table, const Columns& columns, bool labelled = true);
+
+/// {"features": […], …} and back. Throws UserError for what to_json did not write.
+std::string to_json(const Columns& columns);
+Columns columns_from_json(std::string_view json);
+
+}  // namespace lariat::data

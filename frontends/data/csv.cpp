@@ -1,0 +1,133 @@
+#include "frontends/data/csv.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <set>
+
+#include "frontends/data/labelled_rows.hpp"
+#include "frontends/data/option_table.hpp"
+#include "frontends/data/utf8.hpp"
+#include "graph/base/error.hpp"
+
+namespace lariat::data {
+
+std::string TextTable::place(size_t row) const { return fmt::format("{}: line {}", file, lines[row]); }
+
+bool is_missing(std::string_view field) {
+  constexpr std::array<std::string_view, 9> words{"", "NA", "N/A", "NaN", "nan", "null", "NULL", "None", "?"};
+  return std::find(words.begin(), words.end(), field) != words.end();
+}
+
+namespace {
+
+// Reads row after row.
+class CsvReader {
+ public:
+  CsvReader(std::string_view text, const std::string& file) : rest_(text), file_(file) {
+    constexpr std::string_view mark = "\xEF\xBB\xBF";
+    if (rest_.starts_with(mark)) rest_.remove_prefix(mark.size());
+    const std::string_view names = rest_.substr(0, rest_.find('\n'));
+    for (const char separator : {';', '\t', ','})
+      if (names.find(separator) != names.npos) separator_ = separator;
+  }
+
+  // The line of the row that was read last, from 1.
+  int64_t line() const { return row_line_; }
+
+  // False where there are no more rows.
+  bool next(std::vector<std::string>& fields) {
+    while (!rest_.empty() && (rest_.front() == '\n' || rest_.starts_with("\r\n"))) {
+      rest_.remove_prefix(rest_.front() == '\n' ? 1 : 2);
+      ++line_;
+    }
+    fields.clear();
+    if (rest_.empty()) return false;
+    row_line_ = line_;
+    do fields.push_back(field());
+    while (take(separator_));
+    if (!rest_.empty() && rest_.front() == '\r') rest_.remove_prefix(1);
+    if (!rest_.empty() && !take('\n'))
+      throw UserError(fmt::format(
+          "{}: line {}: has text behind a closing quote; put all of the field in quotes", file_, row_line_));
+    ++line_;
+    return true;
+  }
+
+ private:
+  bool take(char c) {
+    if (rest_.empty() || rest_.front() != c) return false;
+    rest_.remove_prefix(1);
+    return true;
+  }
+
+  std::string field() {
+    if (take('"')) return quoted();
+    const std::array ends{separator_, '\n'};
+    std::string_view field = rest_.substr(0, rest_.find_first_of(std::string_view(ends.data(), ends.size())));
+    rest_.remove_prefix(field.size());
+    if (field.ends_with('\r')) field.remove_suffix(1);
+    while (field.starts_with(' ')) field.remove_prefix(1);
+    while (field.ends_with(' ')) field.remove_suffix(1);
+    return std::string(field);
+  }
+
+  std::string quoted() {
+    std::string field;
+    while (true) {
+      const size_t quote = rest_.find('"');
+      if (quote == rest_.npos)
+        throw UserError(fmt::format(
+            "{}: line {}: a quote begins there that does not end; write \"\" for a quote in a field", file_,
+            row_line_));
+      field += rest_.substr(0, quote);
+      rest_.remove_prefix(quote + 1);
+      if (!take('"')) break;
+      field += '"';
+    }
+    line_ += std::count(field.begin(), field.end(), '\n');
+    return field;
+  }
+
+  std::string_view rest_;
+  const std::string& file_;
+  char separator_ = ',';
+  int64_t line_ = 1, row_line_ = 1;
+};
+
+}  // namespace
+
+TextTable read_csv(const std::string& file) { return parse_csv(read_whole_file(file), file); }
+
+TextTable parse_csv(std::string_view text, const std::string& file) {
+  TextTable table{file, {}, {}, {}};
+  CsvReader reader(text, file);
+  if (!reader.next(table.names))
+    throw UserError(fmt::format("{}: is empty; its first line names columns", file));
+  std::set<std::string> seen;
+  for (const std::string& name : table.names) {
+    if (name.empty())
+      throw UserError(fmt::format("{}: line {}: column {} has no name; the first line names every column",
+                                  file, reader.line(), seen.size() + 1));
+    if (!is_utf8(name))
+      throw UserError(fmt::format("{}: line {}: the name '{}' is not UTF-8, in which models are saved", file,
+                                  reader.line(), shortened(name)));
+    if (!seen.insert(name).second)
+      throw UserError(
+          fmt::format("{}: line {}: names the column '{}' twice", file, reader.line(), shortened(name)));
+  }
+  std::vector<std::string> fields;
+  while (reader.next(fields)) {
+    if (fields.size() != table.names.size())
+      throw UserError(fmt::format("{}: line {}: has {} field{}, but the first line names {} columns", file,
+                                  reader.line(), fields.size(), fields.size() == 1 ? "" : "s",
+                                  table.names.size()));
+    table.rows.push_back(fields);
+    table.lines.push_back(reader.line());
+  }
+  if (table.rows.empty()) throw UserError(fmt::format("{}: has no rows below its line of names", file));
+  return table;
+}
+
+}  // namespace lariat::data

@@ -1,0 +1,33 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace lariat::data {
+
+/// A file of rows of text under a line of names.
+struct TextTable {
+  std::string file;
+  std::vector<std::string> names;
+  std::vector<std::vector<std::string>> rows;
+  std::vector<int64_t> lines;  ///< where each row begins, from 1
+
+  /// "people.csv: line 7".
+  std::string place(size_t row) const;
+};
+
+/// Reads comma-separated values as RFC 4180 has them: quoted fields may hold separators, line ends and,
+/// twice, quotes. The first line names the columns. The separator is the first of comma, tab and semicolon
+/// that the line of names holds; empty lines and a byte-order mark are passed over. Throws UserError with
+/// file and line for a row of another width, a quote that does not end, a name that is empty or there twice,
+/// and for a file without rows.
+TextTable read_csv(const std::string& file);
+/// The same of what `text` holds; `file` stands for it in messages.
+TextTable parse_csv(std::string_view text, const std::string& file);
+
+/// A field that says nothing: empty, NA, N/A, NaN, null or ?.
+bool is_missing(std::string_view field);
+
+}  // namespace lariat::data

@@ -1,0 +1,48 @@
+#include <fmt/format.h>
+
+#include "frontends/sequential/layer_records.hpp"
+#include "frontends/sequential/layers.hpp"
+#include "frontends/sequential/layers/limits.hpp"
+#include "ops/ops.hpp"
+
+namespace lariat {
+
+namespace {
+
+struct EmbeddingFields {
+  int64_t symbols = 0, units = 0;
+  WeightPenalty penalty = {};
+};
+
+const Fields<EmbeddingFields>& embedding_fields() {
+  static const Fields<EmbeddingFields> list =
+      Fields<EmbeddingFields>()
+          .integer("symbols", &EmbeddingFields::symbols, 1, int64_t{1} << 24, "how many there are, from 0")
+          .integer("units", &EmbeddingFields::units, 1, most_units, "size of the vector of each")
+          .parsed("table_penalty", &EmbeddingFields::penalty, weight_penalty_range,
+                  "penalties of the vectors", to_text, parse_weight_penalty);
+  return list;
+}
+
+Signal build_embedding(LayerContext& context, const Signal& input, const EmbeddingFields& options) {
+  const Shape& shape = input.value.shape();
+  if (input.is_sequence() && (shape.size() != 3 || input.channels() != 1))
+    context.fail(fmt::format("takes sequences of one symbol a frame, [batch, time, 1]; got {}", text(shape)));
+  const Value table =
+      context.parameter("table", {options.symbols, options.units}, init::glorot_uniform(), options.penalty);
+  const Value indices = cast(masked(input), i32);
+  if (!input.is_sequence()) return {gather_rows(table, indices)};
+  return {gather_rows(table, reshape(indices, {shape[0], shape[1]})), input.lengths};
+}
+
+}  // namespace
+
+LayerKind layer_records::embedding() {
+  return layer_kind("embedding", "a trained vector for each symbol, which are numbers from 0",
+                    embedding_fields(), build_embedding);
+}
+
+Embedding::Embedding(int64_t symbols, int64_t units, const EmbeddingOptions& options)
+    : LayerSpec(embedding_fields().write("embedding", {symbols, units, options.table_penalty})) {}
+
+}  // namespace lariat

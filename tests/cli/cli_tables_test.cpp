@@ -1,0 +1,215 @@
+// Tables of rows from the shell: a recipe from nothing, training, evaluation and prediction, for each task.
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "tests/support/files.hpp"
+#include "tests/support/program.hpp"
+#include "tests/support/testing.hpp"
+
+namespace lariat::cli_tables_test {
+
+using namespace lariat::testing;
+using nlohmann::json;
+
+namespace {
+
+bool contains(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
+
+json read_json(const std::string& file) { return json::parse(read_file(file)); }
+
+// y = 3·a - b + (5 where the colour is red), z = whether y is above 0, kind = its third.
+std::string table_text() {
+  std::string text = "a,b,colour,y,z,kind\n";
+  for (int i = 0; i < 300; ++i) {
+    const int a = i * 7 % 11 - 5, b = i * 5 % 13 - 6;
+    const bool red = i % 3 == 0;
+    const int y = 3 * a - b + (red ? 5 : 0);
+    text += std::to_string(a) + "," + std::to_string(b) + "," + (red ? "red" : "green") + "," +
+            std::to_string(y) + "," + (y > 0 ? "yes" : "no") + "," +
+            (y < -5  ? "low"
+             : y < 8 ? "middle"
+                     : "high") +
+            "\n";
+  }
+  return text;
+}
+
+std::string recipe_of(const std::string& loss, const std::string& target, const std::string& more = "") {
+  return "[data]\nkind = \"csv\"\ntarget = [" + target +
+         "]\nfeatures = [\"a\", \"b\", \"colour\"]\ntesting = 20\n" + "validation = 10\n[loss]\nkind = \"" +
+         loss + "\"\n" + more +
+         "[[layers]]\nkind = \"dense\"\nunits = 0\n[optimizer]\nkind = \"adam\"\nlearning_rate = "
+         "0.1\n[training]\n"
+         "epochs = 60\n";
+}
+
+struct Made {
+  ProgramRun train, evaluate, predict;
+  json trained, evaluated, predicted;
+  std::string report;
+};
+
+// Trains on the table, evaluates, and predicts two rows without targets.
+Made make(const std::string& recipe) {
+  const TemporaryFolder folder;
+  write_file(folder / "t.csv", table_text());
+  write_file(folder / "r.toml", recipe);
+  write_file(folder / "new.csv", "colour,b,a\nred,-3,4\ngreen,6,-5\n");
+  Made made;
+  const std::string model = folder / "m", data = folder / "t.csv";
+  made.train = run_lariat({"train", folder / "r.toml", "--data", data, "--out", model, "--json", folder / "j",
+                           "--report", folder / "r.html"});
+  INFO(made.train.err);
+  REQUIRE(made.train.status == 0);
+  made.trained = read_json(folder / "j");
+  made.report = read_file(folder / "r.html");
+  made.evaluate = run_lariat({"evaluate", model, "--data", data, "--json", folder / "e"});
+  INFO(made.evaluate.err);
+  REQUIRE(made.evaluate.status == 0);
+  made.evaluated = read_json(folder / "e");
+  CHECK(made.evaluated["loss"] == made.trained["loss"]);
+  made.predict = run_lariat({"predict", model, folder / "new.csv", "--json", folder / "p"});
+  INFO(made.predict.err);
+  REQUIRE(made.predict.status == 0);
+  made.predicted = read_json(folder / "p");
+  REQUIRE(made.predicted["predictions"].size() == 2);
+  return made;
+}
+
+}  // namespace
+
+TEST_CASE("cli: numbers are learned from a table, and predicted") {
+  if (!have_lariat()) return;
+  const Made made = make(recipe_of("mean_squared_error", "\"y\""));
+  CHECK(made.trained["task"] == "numbers");
+  CHECK(made.trained["accuracy"].is_null());
+  CHECK(made.trained["test"]["r2"] > 0.99);
+  CHECK(made.evaluated["metrics"]["r2"] == made.trained["test"]["r2"]);
+  CHECK(contains(made.train.out, "\nmean_squared_error"));
+  CHECK(contains(made.train.err, "  validation r2 "));
+  CHECK(made.evaluate.out.starts_with("mean_squared_error "));
+  CHECK(made.predict.out.starts_with("row,y\n0,"));
+  CHECK(std::abs(made.predicted["predictions"][0]["values"][0].get<double>() - 20) < 2);
+  CHECK(std::abs(made.predicted["predictions"][1]["values"][0].get<double>() + 21) < 2);
+  CHECK(contains(made.report, "y: what was found against what it is"));
+  CHECK_FALSE(contains(made.report, "What was confused with what"));
+}
+
+TEST_CASE("cli: two classes, and one of three, are learned from a table") {
+  if (!have_lariat()) return;
+  const Made two = make(
+      recipe_of("sigmoid_cross_entropy", "\"z\"", "[metrics]\nkinds = [\"accuracy\", \"f1\", \"auc\"]\n"));
+  CHECK(two.trained["task"] == "binary");
+  CHECK(two.trained["accuracy"] > 0.9);
+  CHECK(two.trained["test"]["auc"] > 0.97);
+  CHECK(two.trained["classes"] == json({"no", "yes"}));
+  CHECK(two.predict.out.starts_with("row,prediction,yes\n0,yes,"));
+  CHECK(two.predicted["predictions"][1]["label"] == "no");
+  CHECK(contains(two.report, "What was confused with what"));
+  const Made three = make(recipe_of("softmax_cross_entropy", "\"kind\"", "class_weights = [1, 2, 1]\n"));
+  CHECK(three.trained["task"] == "classes");
+  CHECK(three.trained["accuracy"] > 0.8);
+  CHECK(three.predict.out.starts_with("row,prediction,high,low,middle\n0,high,"));
+}
+
+TEST_CASE("cli: a recipe for a table is made by what the program says alone") {
+  if (!have_lariat()) return;
+  const TemporaryFolder folder;
+  write_file(folder / "t.csv", table_text());
+  const ProgramRun help = run_lariat({"--help"});
+  CHECK(contains(help.out, "\n  recipe "));
+  const ProgramRun list = run_lariat({"recipe", "list"});
+  for (const char* name : {"csv", "dense", "huber", "adamw", "top_k", "[schedule]"})
+    CHECK(contains(list.out, name));
+  const ProgramRun made = run_lariat({"recipe", "new", "csv"});
+  REQUIRE(made.status == 0);
+  const std::string file = folder / "r.toml";
+  write_file(file, made.out);
+  CHECK(run_lariat({"recipe", "check", file}).out ==
+        file + ": is in order: csv of 2 layers, mean_squared_error\n");
+  const ProgramRun first = run_lariat({"train", file, "--data", folder / "t.csv"});
+  CHECK(first.status == 2);
+  CHECK(contains(first.err,
+                 "t.csv: which column is to be learned? Name it as target: a, b, colour, y, z, kind"));
+  const ProgramRun trained = run_lariat({"train", file, "--data", folder / "t.csv", "--set", "data.target=y",
+                                         "--set", "data.features=a,b,colour", "--set", "training.epochs=2"});
+  INFO(trained.err);
+  CHECK(trained.status == 0);
+  for (const std::string kind : {"digits", "demo", "folders", "idx", "numpy"}) {
+    write_file(file, run_lariat({"recipe", "new", kind}).out);
+    CAPTURE(kind);
+    CHECK(run_lariat({"recipe", "check", file}).status == 0);
+  }
+  const ProgramRun shown = run_lariat({"recipe", "show", "dense"});
+  CHECK(shown.out.starts_with("[layers] kind = dense: "));
+  CHECK(contains(shown.out, "kernel_penalty"));
+  CHECK(contains(run_lariat({"recipe", "show", "training"}).out, "batch_size"));
+  CHECK(contains(run_lariat({"recipe", "show", "optimizer"}).out, "nesterov"));
+  CHECK(contains(run_lariat({"recipe", "show", "f1"}).out, "average"));
+  const auto refused = [](const std::vector<std::string>& words) {
+    const ProgramRun run = run_lariat(words);
+    CHECK(run.status == 2);
+    return run.err;
+  };
+  CHECK(contains(refused({"recipe", "show", "denze"}),
+                 "there is no table and no kind 'denze' in a recipe. Did you mean "
+                 "'dense'?"));
+  CHECK(contains(refused({"recipe", "show", "mse"}), "It is called 'mean_squared_error' here."));
+  CHECK(contains(refused({"recipe", "new", "tsv"}), "It is called 'csv' here."));
+  CHECK(contains(refused({"recipe", "make"}), "lariat recipe: there is no command 'make'."));
+  write_file(file,
+             "[data]\nkind = \"csv\"\n\n[optimizer]\nlr = 0.1\n[[layers]]\nkind = \"dense\"\nunits = 0\n");
+  CHECK(contains(refused({"recipe", "check", file}),
+                 file + ":5: [optimizer] has no key 'lr'. It is called 'learning_rate' here."));
+  write_file(
+      file,
+      "[data]\nkind = \"csv\"\n[metrics]\nkinds = [\"f1 averag=micro\"]\n[[layers]]\nkind = \"dense\"\n");
+  CHECK(contains(refused({"recipe", "check", file}),
+                 "[metrics] f1 has no key 'averag'. Did you mean 'average'?"));
+}
+
+TEST_CASE("cli: folders of tables, and rows that a model cannot read") {
+  if (!have_lariat()) return;
+  const TemporaryFolder folder;
+  const std::string text = table_text();
+  write_file(folder / "train.csv", text);
+  write_file(folder / "r.toml", recipe_of("huber", "\"y\""));
+  const auto train = [&] {
+    return run_lariat({"train", folder / "r.toml", "--data", folder.text(), "--out", folder / "m", "--set",
+                       "data.validation=0", "--set", "training.epochs=1"});
+  };
+  const ProgramRun lacking = train();
+  CHECK(lacking.status == 2);
+  CHECK(
+      contains(lacking.err, "holds no test.csv; name a file, or a folder that holds train.csv and test.csv"));
+  write_file(folder / "test.csv", text.substr(0, text.find('\n') + 1) + "1,2,red,4,yes,low\n");
+  CHECK(train().status == 0);
+  write_file(folder / "validation.csv", text);
+  const ProgramRun validated = train();
+  CHECK(contains(validated.out, "\nvalidation"));
+  CHECK(contains(validated.out, " on 300 validation examples"));
+  const ProgramRun whole =
+      run_lariat({"train", folder / "r.toml", "--data", folder / "train.csv", "--set", "data.validation=0",
+                  "--set", "data.testing=0", "--set", "training.epochs=1"});
+  CHECK(whole.status == 0);
+  CHECK_FALSE(contains(whole.out, "test examples"));
+  CHECK(contains(whole.out, "300 training examples"));
+  const auto predict = [&](const std::string& rows) {
+    write_file(folder / "p.csv", rows);
+    const ProgramRun run = run_lariat({"predict", folder / "m", folder / "p.csv", "--out", folder / "o.csv"});
+    CHECK(run.status == 2);
+    return run.err;
+  };
+  CHECK(contains(predict("a,b\n1,2\n"), "p.csv: has no column 'colour'. Known: a, b."));
+  CHECK(contains(predict("a,b,colour\n1,2,blue\n"),
+                 "p.csv: line 2: column 'colour' is 'blue', which training never saw. Known: green, red."));
+  CHECK(contains(predict("a,b,colour\n1,2\n"),
+                 "p.csv: line 2: has 2 fields, but the first line names 3 columns"));
+  const ProgramRun graph = run_lariat({"graph", folder / "r.toml", "--dot", folder / "g.dot"});
+  CHECK(graph.status == 2);
+  CHECK(contains(graph.err, "[data] kind = csv: what the rows are is known by them alone; give --data"));
+}
+
+}  // namespace lariat::cli_tables_test

@@ -1,0 +1,180 @@
+// Tables of text, what their columns become, and arrays.
+#include "frontends/data/csv.hpp"
+
+#include "frontends/data/arrays.hpp"
+#include "frontends/data/columns.hpp"
+#include "frontends/data/foreign_names.hpp"
+#include "graph/base/error.hpp"
+#include "tests/support/files.hpp"
+#include "tests/support/testing.hpp"
+
+namespace lariat::csv_test {
+
+using lariat::testing::message_of;
+using namespace data;
+
+namespace {
+
+using Rows = std::vector<std::vector<std::string>>;
+
+TextTable table_of(const std::string& text) { return parse_csv(text, "a.csv"); }
+std::string refused(const std::string& text) {
+  return message_of<UserError>([&] { table_of(text); });
+}
+
+const std::string houses =
+    "area,colour,rooms,price\n"
+    "10,red,2,5\n"
+    "20,blue,,7\n"
+    "30,,4,9\n"
+    "40,red,6,\n";
+
+std::string refused_columns(const std::string& text, const ColumnOptions& options) {
+  return message_of<UserError>([&] { columns_of(table_of(text), options); });
+}
+
+}  // namespace
+
+TEST_CASE("csv: quotes, separators, line ends and empty lines") {
+  const TextTable table = table_of(
+      "\xEF\xBB\xBF"
+      "a,b\r\n\r\n1,\"x, \"\"y\"\"\nz\"\r\n\n , 3 \n\"\",4");
+  CHECK(table.names == std::vector<std::string>{"a", "b"});
+  CHECK(table.rows == Rows{{"1", "x, \"y\"\nz"}, {"", "3"}, {"", "4"}});
+  CHECK(table.lines == std::vector<int64_t>{3, 6, 7});
+  CHECK(table.place(1) == "a.csv: line 6");
+  CHECK(table_of("a\tb\n1,5\t2\n").rows == Rows{{"1,5", "2"}});
+  CHECK(table_of("a;b\n1,5;2\n").rows == Rows{{"1,5", "2"}});
+  CHECK(table_of("only\n7\n").rows == Rows{{"7"}});
+  CHECK(is_missing(""));
+  CHECK(is_missing("NA"));
+  CHECK_FALSE(is_missing("0"));
+}
+
+TEST_CASE("csv: what is none is refused by file and line") {
+  CHECK(refused("") == "a.csv: is empty; its first line names columns");
+  CHECK(refused("a,b\n") == "a.csv: has no rows below its line of names");
+  CHECK(refused("a,b\n1,2\n\n3\n") == "a.csv: line 4: has 1 field, but the first line names 2 columns");
+  CHECK(refused("a,b\n1,2,3\n") == "a.csv: line 2: has 3 fields, but the first line names 2 columns");
+  CHECK(refused("a,\n1,2\n") == "a.csv: line 1: column 2 has no name; the first line names every column");
+  CHECK(refused("a,a\n1,2\n") == "a.csv: line 1: names the column 'a' twice");
+  CHECK(refused("\xff\n1\n") == "a.csv: line 1: the name '\xff' is not UTF-8, in which models are saved");
+  CHECK(refused("a,b\n1,\"2\n") ==
+        "a.csv: line 2: a quote begins there that does not end; write \"\" for a quote in a field");
+  CHECK(refused("a,b\n\"1\"x,2\n") ==
+        "a.csv: line 2: has text behind a closing quote; put all of the field in quotes");
+  CHECK(message_of<UserError>([] { read_csv("none.csv"); }) ==
+        "none.csv: there is no such file; check the path");
+}
+
+TEST_CASE(
+    "columns: numbers are standardised, categories become ones, what is missing is the mean or nothing") {
+  const TextTable table = table_of(houses);
+  const Columns columns = columns_of(table, {.targets = {"price"}});
+  REQUIRE(columns.features.size() == 3);
+  CHECK(columns.dimensions() == 4);
+  CHECK(columns.features[1].values == std::vector<std::string>{"blue", "red"});
+  CHECK(columns.features[2].mean == 4);
+  const Dataset dataset = dataset_of(table, columns);
+  REQUIRE(dataset.examples.size() == 3);
+  CHECK(dataset.skipped == std::vector<std::string>{"a.csv: line 5: has no 'price'"});
+  CHECK(dataset.targets == Targets{1, false, {"price"}});
+  const float step = static_cast<float>(15 / std::sqrt(125.0));  // (25 - 10)/deviation of 10, 20, 30, 40
+  CHECK(dataset.examples[0].values[0] == doctest::Approx(-step));
+  CHECK(dataset.examples[0].values[1] == 0);
+  CHECK(dataset.examples[0].values[2] == 1);
+  CHECK(dataset.examples[1].values[3] == 0);
+  CHECK(dataset.examples[2].values[1] == 0);
+  CHECK(dataset.examples[2].values[2] == 0);
+  CHECK(dataset.examples[2].targets == std::vector<float>{9});
+  CHECK(dataset.examples[2].source == "a.csv: line 4");
+  // As they are: missing numbers are still the mean.
+  const Dataset plain = dataset_of(table, columns_of(table, {.targets = {"price"}, .standardize = false}));
+  CHECK(plain.examples[1].values == std::vector<float>{20, 1, 0, 4});
+  // The same by what was saved, and without targets.
+  const Columns again = columns_from_json(to_json(columns));
+  const Dataset read = dataset_of(table_of("rooms,colour,area\n2,red,10\n"), again, false);
+  CHECK(read.examples[0].values == dataset.examples[0].values);
+}
+
+TEST_CASE("columns: classes, categories by name, chosen features and weights") {
+  const TextTable table = table_of("size,kind,n,w\n10,2,1,1\n9,1,2,3\n1,10,3,1\n");
+  const Columns columns =
+      columns_of(table, {.targets = {"kind"}, .categories = {"n"}, .weight = "w", .classes = true});
+  CHECK(columns.classes == std::vector<std::string>{"1", "2", "10"});
+  CHECK(columns.dimensions() == 4);
+  const Dataset dataset = dataset_of(table, columns);
+  CHECK(dataset.examples[0].label == 1);
+  CHECK(dataset.examples[2].label == 2);
+  CHECK(dataset.examples[1].weight == 3);
+  CHECK(dataset.targets.width == 0);
+  const Columns chosen = columns_of(table, {.targets = {"kind", "w"}, .features = {"n"}});
+  CHECK(chosen.dimensions() == 1);
+  CHECK(dataset_of(table, chosen).examples[1].targets == std::vector<float>{1, 3});
+}
+
+TEST_CASE("columns: what does not fit is refused by file, line and column") {
+  CHECK(refused_columns(houses, {}) ==
+        "a.csv: which column is to be learned? Name it as target: area, colour, rooms, price");
+  CHECK(refused_columns(houses, {.targets = {"prize"}}) ==
+        "a.csv: has no column 'prize'. Did you mean 'price'?");
+  CHECK(refused_columns(houses, {.targets = {"price"}, .features = {"price"}}) ==
+        "a.csv: the column 'price' is a target or a weight, and cannot be a feature");
+  CHECK(refused_columns("a\n1\n", {.targets = {"a"}}) ==
+        "a.csv: has no features; it needs columns beside its targets");
+  std::string names = "name,x\n";
+  for (int i = 0; i < 60; ++i) names += "person" + std::to_string(i) + ",1\n";
+  CHECK(refused_columns(names, {.targets = {"x"}}) ==
+        "a.csv: column 'name' is no number and has 60 different values in 60 rows, such as 'person0'; leave "
+        "it out "
+        "of features");
+  const Columns columns = columns_of(table_of(houses), {.targets = {"price"}});
+  const auto refused_rows = [&](const std::string& rows) {
+    return message_of<UserError>([&] { dataset_of(table_of("area,colour,rooms,price\n" + rows), columns); });
+  };
+  CHECK(refused_rows("1,red,2,3\n1,rod,2,3\n") ==
+        "a.csv: line 3: column 'colour' is 'rod', which training never saw. Did you mean 'red'?");
+  CHECK(refused_rows("wide,red,2,3\n") ==
+        "a.csv: line 2: column 'area' is 'wide', which is no finite number");
+  CHECK(refused_rows("1,red,2,inf\n") == "a.csv: line 2: column 'price' is 'inf', which is no finite number");
+  CHECK(message_of<UserError>([] { columns_from_json("{}"); }) ==
+        "the columns that a model was trained on are damaged; save it again");
+}
+
+TEST_CASE("arrays: rows, sequences, labels and numbers") {
+  const Tensor rows = Tensor::of<double>({2, 3}, {1, 2, 3, 4, 5, 6}),
+               labels = Tensor::of<double>({2}, {2, 0});
+  const Dataset classes = dataset_of_arrays(rows, labels, true);
+  CHECK(classes.classes == std::vector<std::string>{"0", "1", "2"});
+  CHECK(classes.examples[0].label == 2);
+  CHECK(classes.examples[1].values == std::vector<float>{4, 5, 6});
+  CHECK_FALSE(classes.sequences);
+  const Dataset numbers = dataset_of_arrays(rows, labels, false);
+  CHECK(numbers.targets.width == 1);
+  CHECK(numbers.examples[0].targets == std::vector<float>{2});
+  const Tensor frames(f64, {2, 5, 3}), by_frame(f64, {2, 5, 4});
+  const Dataset sequences = dataset_of_arrays(frames, by_frame, true, "x");
+  CHECK(sequences.sequences);
+  CHECK(sequences.examples[1].frames == 5);
+  CHECK(sequences.targets == Targets{4, true, {}});
+  const auto refused = [](const Tensor& x, const Tensor& y, bool classes) {
+    return message_of<UserError>([&] { dataset_of_arrays(x, y, classes, "x"); });
+  };
+  CHECK(refused(labels, labels, true) == "x: is [2]; features are [rows, columns] or [rows, time, columns]");
+  CHECK(refused(rows, Tensor(f64, {3}), true) ==
+        "x: targets are [3], but there are 2 rows; there must be some for each");
+  CHECK(refused(rows, Tensor::of<double>({2}, {0, 1.5}), true) ==
+        "x: the label of row 1 is 1.5; classes are whole numbers from 0");
+  CHECK(refused(frames, Tensor(f64, {2, 4, 1}), false) == "x: targets are of 4 frames, but features of 5");
+}
+
+TEST_CASE("names from elsewhere lead to ours") {
+  CHECK(what_was_meant("lr", {"learning_rate", "epsilon"}) == " It is called 'learning_rate' here.");
+  CHECK(what_was_meant("kernel_regularizer", {"units", "kernel_penalty"}) ==
+        " It is called 'kernel_penalty' here.");
+  CHECK(what_was_meant("units", {"filters", "kernel"}) == " It is called 'filters' here.");
+  CHECK(what_was_meant("MSE", {"huber", "mean_squared_error"}) == " It is called 'mean_squared_error' here.");
+  CHECK(what_was_meant("unit", {"units", "kernel"}) == " Did you mean 'units'?");
+}
+
+}  // namespace lariat::csv_test
