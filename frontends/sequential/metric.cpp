@@ -54,13 +54,30 @@ std::vector<Metric> metrics_for(const LearningTask& task, const std::vector<Metr
 
 namespace metric_parts {
 
+namespace {
+
+// What orders rows: the logit, or of classes log softmax, for their logits may be shifted row by row.
+double score_of(const Outcome& outcome, int64_t row, int64_t column) {
+  double score = double(outcome.output(row, column));
+  if (outcome.exclusive) {
+    double highest = -std::numeric_limits<double>::infinity(), sum = 0;
+    for (int64_t other = 0; other < outcome.width; ++other)
+      highest = std::max(highest, double(outcome.output(row, other)));
+    for (int64_t other = 0; other < outcome.width; ++other)
+      sum += std::exp(double(outcome.output(row, other)) - highest);
+    score -= highest + std::log(sum);
+  }
+  return std::isnan(score) ? -std::numeric_limits<double>::infinity() : score;
+}
+
+}  // namespace
+
 std::vector<Tie> ranked(const Outcome& outcome, int64_t column) {
   std::vector<int64_t> order(static_cast<size_t>(outcome.rows));
   std::iota(order.begin(), order.end(), 0);
-  const auto output = [&](int64_t row) {
-    const float z = outcome.output(row, column);
-    return std::isnan(z) ? -std::numeric_limits<float>::infinity() : z;
-  };
+  std::vector<double> scores;
+  for (int64_t row = 0; row < outcome.rows; ++row) scores.push_back(score_of(outcome, row, column));
+  const auto output = [&](int64_t row) { return scores[static_cast<size_t>(row)]; };
   std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) { return output(a) > output(b); });
   const Decisions decisions(outcome);
   std::vector<Tie> ties;

@@ -60,8 +60,8 @@ struct F1 {
   Average average = Average::macro;
   operator Metric() const;
 };
-/// The area under the ROC curve: how often what is true has a higher output than what is not; equal ones
-/// count half. Of several classes each against the others; those that are never, or always, true have none.
+/// The area under the ROC curve: how often what is true is more probable than what is not; equal ones count
+/// half. Of several classes each against the others; those that are never, or always, true have none.
 struct Auc {
   Average average = Average::macro;
   operator Metric() const;
@@ -109,7 +109,7 @@ Fields<Options> average_fields() {
 struct Tie {
   double positive = 0, negative = 0;
 };
-/// From the highest output of a column to the lowest. NaN comes last.
+/// From the most probable row of a column to the least. NaN comes last.
 std::vector<Tie> ranked(const Outcome& outcome, int64_t column);
 /// A score of each column's ranking as `average` has it.
 MetricValues of_rankings(const std::string& name, const Outcome& outcome, Average average,

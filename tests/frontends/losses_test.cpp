@@ -54,7 +54,7 @@ Outcome classes() {
                   .weights = std::vector<double>(6, 1),
                   .names = {"a", "b", "c"},
                   .exclusive = true};
-  outcome.outputs = {3, 1, 0, 2, 1, 0, 1, 2, 0, 0, 5, 1, 0, 1, 2, 4, 0, 3};
+  outcome.outputs = {3, 1, 0, 2, 1, 0, 1, 2, 0, 0, 5, 1, 0, 1.5F, 2, 4, 0, 3};
   outcome.truth = {1, 0, 0, 1, 0, 0, 1, 0, 0, 0, 1, 0, 0, 1, 0, 0, 0, 1};
   return outcome;
 }
@@ -166,9 +166,14 @@ TEST_CASE("metrics: of classes") {
         MetricValues{{"f1/a", 2 * 2 / 6.0}, {"f1/b", 2 * 1 / 4.0}, {"f1/c", 0}});
   CHECK(value_of(TopK{2}, outcome) == doctest::Approx(6 / 6.0));
   CHECK(value_of(TopK{1}, outcome) == 0.5);
-  // a: its outputs 3, 2, 1 against 0, 0, 4; b: 5, 1 against 1, 1, 2, 0; c: 3 against 0, 0, 0, 1, 2.
+  // By the probabilities a: .84 .67 .24 against .01 .08 .72; b: .98 .35 against .11 .24 .67 .01; c: .27
+  // against .04 .09 .09 .02 .57.
   CHECK(values_of(Auc{Average::none}, outcome) ==
-        MetricValues{{"auc/a", 6 / 9.0}, {"auc/b", (4 + 1 + 1) / 8.0}, {"auc/c", 1}});
+        MetricValues{{"auc/a", 7 / 9.0}, {"auc/b", 7 / 8.0}, {"auc/c", 4 / 5.0}});
+  // Logits of a row may be shifted.
+  Outcome shifted = outcome;
+  for (size_t i = 0; i < 3; ++i) shifted.outputs[i] += 50;
+  CHECK(values_of(Auc{Average::none}, shifted) == values_of(Auc{Average::none}, outcome));
   // A class that neither occurs nor is said has no score.
   Outcome wider = outcome;
   wider.width = 4;
@@ -178,7 +183,7 @@ TEST_CASE("metrics: of classes") {
     wider.truth.insert(wider.truth.begin() + 3 * (row + 1), 0);
   }
   CHECK(value_of(F1{}, wider) == doctest::Approx(value_of(F1{}, outcome)));
-  CHECK(value_of(Auc{}, wider) == doctest::Approx((6 / 9.0 + 6 / 8.0 + 1) / 3));
+  CHECK(value_of(Auc{}, wider) == doctest::Approx((7 / 9.0 + 7 / 8.0 + 4 / 5.0) / 3));
   CHECK(message_of<UserError>([&] { value_of(Auc{Average::micro}, outcome); }) ==
         "metric auc: average = micro: must be one of macro, weighted, none");
 }

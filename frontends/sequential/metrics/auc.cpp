@@ -20,7 +20,7 @@ double auc_score(const std::vector<metric_parts::Tie>& ties) {
 const MetricRecord<Auc>& auc_record() {
   static const MetricRecord<Auc> record{
       .name = "auc",
-      .doc = "the area under the ROC curve: how often what is true has a higher output than what is not",
+      .doc = "the area under the ROC curve: how often what is true is more probable than what is not",
       .fields = metric_parts::average_fields<Auc>(),
       .tasks = metric_parts::decisions,
       .over_data = [](const Auc& options, const Outcome& outcome) {
