@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <optional>
 
 #include "frontends/sequential/model_file.hpp"
@@ -23,6 +24,20 @@ void Checkpoint::save(const std::string& file) const {
   out.save(file);
 }
 
+namespace {
+
+// How many metrics a training follows.
+size_t followed_metrics(const Recipe& recipe) {
+  DataShape shape;
+  shape.targets.width = static_cast<int64_t>(recipe.data().target.size());
+  const Loss loss = recipe.loss();
+  const std::vector<Metric> metrics = metrics_for(task_named(loss.task(shape)), recipe.metrics());
+  return static_cast<size_t>(std::count_if(metrics.begin(), metrics.end(),
+                                           [](const Metric& metric) { return bool(metric.per_example); }));
+}
+
+}  // namespace
+
 Checkpoint Checkpoint::load(const std::string& file) {
   Store store = Store::load(file);
   check_format(store, checkpoint_format, file);
@@ -43,7 +58,7 @@ Checkpoint Checkpoint::load(const std::string& file) {
   const FitState& state = checkpoint->state;
   if (state.epoch > checkpoint->recipe.training().epochs ||
       state.epoch != static_cast<int64_t>(checkpoint->history.size()) ||
-      (state.step == 0 && !state.metrics.empty()))
+      state.metrics.size() != (state.step == 0 ? 0 : followed_metrics(checkpoint->recipe)))
     damaged();
   checkpoint->train_examples = examples.get<size_t>();
   checkpoint->store = std::move(store);

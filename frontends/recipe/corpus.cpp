@@ -32,6 +32,14 @@ Corpus::Corpus(const Recipe& recipe, const std::string& folder)
     throw UserError("there are no data; give their folder, or set path in the recipe's [data]");
 }
 
+namespace {
+
+std::vector<std::string> endings_of(const std::string& kind) {
+  return kind == "csv" ? std::vector<std::string>{".csv", ".tsv"} : std::vector<std::string>{".npz"};
+}
+
+}  // namespace
+
 bool Corpus::holds(const std::string& file) const {
   std::error_code none;
   if (!std::filesystem::is_regular_file(file, none)) return false;
@@ -39,7 +47,11 @@ bool Corpus::holds(const std::string& file) const {
                               folder = std::filesystem::canonical(options_.path, none);
   if (none || std::mismatch(folder.begin(), folder.end(), path.begin(), path.end()).first != folder.end())
     return false;
-  if (kind_ == "csv" || kind_ == "numpy") return true;
+  if (kind_ == "csv" || kind_ == "numpy") {
+    const std::vector<std::string> endings = endings_of(kind_);
+    return is_one_file() ||
+           std::find(endings.begin(), endings.end(), path.extension().string()) != endings.end();
+  }
   return is_audio() ? speech::is_audio_file(file)
                     : path.filename().string().find("-ubyte") != std::string::npos;
 }
@@ -64,10 +76,6 @@ speech::ClipList Corpus::list(Split split) const {
 }
 
 namespace {
-
-std::vector<std::string> endings_of(const std::string& kind) {
-  return kind == "csv" ? std::vector<std::string>{".csv", ".tsv"} : std::vector<std::string>{".npz"};
-}
 
 // The file of a split in a folder, "" where there is none.
 std::string file_of(const std::string& folder, Split split, const std::vector<std::string>& endings) {

@@ -105,7 +105,7 @@ FitResult run_fit(const FitModel& model, TrainingData& data, const FitOptions& o
   if (at.epoch < options.epochs) result.ended = early_end(result.epochs, options);
   const auto stopped = [&] { return options.stop != nullptr && options.stop->load(); };
   at.support = first_support(model, at);
-  if (at.step > 0 && at.metrics.size() != model.metrics.size())
+  if (!at.metrics.empty() && at.metrics.size() != model.metrics.size())
     throw UserError(
         fmt::format("the state to go on from has {} metrics, but the model {}; start the training again",
                     at.metrics.size(), model.metrics.size()));

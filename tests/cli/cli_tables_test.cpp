@@ -188,6 +188,8 @@ TEST_CASE("cli: folders of tables, and rows that a model cannot read") {
   CHECK(train().status == 0);
   write_file(folder / "validation.csv", text);
   const ProgramRun validated = train();
+  INFO(validated.err);
+  REQUIRE(validated.status == 0);
   CHECK(contains(validated.out, "\nvalidation"));
   CHECK(contains(validated.out, " on 300 validation examples"));
   const ProgramRun whole =
