@@ -168,7 +168,8 @@ struct Traits {
   std::vector<bool> linear = {};
   /// At inference, output 0 is this input, which is its mean over random states (-1: no such rule).
   int inference_input = -1;
-  /// Sums products of elements of its first and its last linear input, of which each meets several of the other.
+  /// Sums products of elements of its first and its last linear input, of which each meets several of the
+  /// other.
   bool product = false;
   /// Outputs that may be written over an input which nobody else reads later. Element-wise ops may overwrite
   /// any.
