@@ -18,14 +18,14 @@ using Batch = xsimd::batch<float>;
 constexpr int64_t width = Batch::size;
 // Rows of a side by side in vectors, one multiply-add for each weight and vector; 8 sums hide its latency.
 constexpr int64_t most_vectors = 8, most_rows = most_vectors * width;
-// Fewer rows than this are multiplied one by one.
-constexpr int64_t fewest_rows = width / 2;
 // Sums that run side by side for one row.
 constexpr int64_t chains = 8;
-// A dense product multiplies by a zero faster than a sparse one finds what is none: the largest share of what
-// is none for which leaving out the others pays, for many rows and for few. Measured by
+// A dense product multiplies by a zero faster than a sparse one finds what is none, the more so the fewer
+// rows share the search: the largest share of weights for which leaving out the others pays. Measured by
 // benchmarks/sparse_products.
-constexpr double densest_of_many = 0.25, densest_of_few = 0.06;
+constexpr double densest = 0.22;
+double densest_for(int64_t m) { return m >= width ? densest : m >= width / 2 ? 0.1 : 0.02; }
+
 constexpr int64_t columns_per_task = 256;
 
 float multiply_add_of(float x, float y, float z) {
@@ -176,7 +176,7 @@ std::shared_ptr<const SparseColumns> pack_sparse(bool transpose_b, int64_t n, in
       for (int64_t j = 0; j < (transpose_b ? k : n); ++j) count += b[i * ldb + j] == 0;
     return count;
   };
-  if (static_cast<double>(n * k - zeros()) > densest_of_many * static_cast<double>(n * k)) return {};
+  if (static_cast<double>(n * k - zeros()) > densest * static_cast<double>(n * k)) return {};
   const auto packed = std::make_shared<SparseColumns>();
   packed->inner = k;
   packed->columns = n;
@@ -205,9 +205,8 @@ std::shared_ptr<const SparseColumns> pack_sparse(bool transpose_b, int64_t n, in
 }
 
 bool pays(const SparseColumns& b, int64_t m) {
-  using namespace sparse_product_detail;
-  return m >= fewest_rows ||
-         static_cast<double>(b.values.size()) <= densest_of_few * static_cast<double>(b.inner * b.columns);
+  return static_cast<double>(b.values.size()) <=
+         sparse_product_detail::densest_for(m) * static_cast<double>(b.inner * b.columns);
 }
 
 void multiply_sparse(const ParallelFor& parallel, int64_t m, const float* a, int64_t lda,
@@ -215,7 +214,7 @@ void multiply_sparse(const ParallelFor& parallel, int64_t m, const float* a, int
                      const Scratch& scratch) {
   using namespace sparse_product_detail;
   const SparseProduct p{m, a, lda, b, addend, c, ldc};
-  const bool by_rows = m < fewest_rows;
+  const bool by_rows = m == 1;
   const int64_t high = by_rows ? 1 : tile_rows(m), down = (m + high - 1) / high;
   const int64_t across = (b.columns + columns_per_task - 1) / columns_per_task;
   // As much work as a dense product gives to one task.
@@ -238,7 +237,7 @@ void multiply_sparse(const ParallelFor& parallel, int64_t m, const float* a, int
 
 Workspace sparse_workspace(int64_t m, const SparseColumns&) {
   using namespace sparse_product_detail;
-  return {0, m < fewest_rows ? 0 : tile_bytes(m)};
+  return {0, m == 1 ? 0 : tile_bytes(m)};
 }
 
 }  // namespace lariat
