@@ -1,9 +1,8 @@
 // The instruction sets that this build has kernels for and this processor runs, each by the program.
 #include "graph/base/instruction_set.hpp"
 
-#include <fmt/format.h>
-#include <fmt/ranges.h>
-
+#include <cstdlib>
+#include <memory>
 #include <set>
 #include <string>
 #include <vector>
@@ -58,7 +57,8 @@ TEST_CASE("instruction sets: the widest is taken, or the one that is asked for")
   const ProgramRun unknown = run_with("mmx", {"--version"});
   CHECK(unknown.status == 2);
   CHECK(unknown.err.starts_with("lariat: LARIAT_INSTRUCTION_SET = mmx: must be one of " + sets.front()));
-  CHECK(name_of(instruction_set()) == sets.back());
+  const char* const asked = std::getenv("LARIAT_INSTRUCTION_SET");
+  CHECK(name_of(instruction_set()) == (asked != nullptr && *asked != 0 ? asked : sets.back()));
 }
 
 // What docs/performance.md promises of equal bits, on each op's samples and, for ops of single elements, on
@@ -66,7 +66,17 @@ TEST_CASE("instruction sets: the widest is taken, or the one that is asked for")
 TEST_CASE("instruction sets: AVX2 and AVX-512 give the same bits but for series and sums over lanes") {
   if (!is_usable(InstructionSet::avx2) || !is_usable(InstructionSet::avx512)) return;
   const auto narrow = records_of(InstructionSet::avx2), wide = records_of(InstructionSet::avx512);
-  std::set<std::string> other, of_elements;
+  const std::set<std::string> series{"erf",
+                                     "log",
+                                     "log1p",
+                                     "log_sigmoid",
+                                     "log_sum",
+                                     "softmax",
+                                     "softplus",
+                                     "softmax_cross_entropy",
+                                     "softmax_gradient",
+                                     "sigmoid_cross_entropy"};
+  int compared = 0;
   for (const OpDef* op : narrow->all()) {
     if (!op->kernel && !op->block) continue;
     const auto differ = [&](const Attributes& attributes, const std::vector<Tensor>& inputs) {
@@ -78,7 +88,9 @@ TEST_CASE("instruction sets: AVX2 and AVX-512 give the same bits but for series 
     };
     const OpCases cases(*op);
     for (const OpCase& c : cases.of_op()) {
-      if (differ(c.node->attributes, c.inputs)) other.insert(op->name);
+      CAPTURE(op->name);
+      ++compared;
+      CHECK((series.contains(op->name) || !differ(c.node->attributes, c.inputs)));
       if (!op->traits.elementwise || !is_float(c.inputs[0].dtype())) continue;
       std::vector<Tensor> many;
       for (size_t i = 0; i < c.inputs.size(); ++i) {
@@ -87,10 +99,10 @@ TEST_CASE("instruction sets: AVX2 and AVX-512 give the same bits but for series 
           numbers.data<double>()[j] = 0.05 + 0.9 * to_unit(random_bits(i, 3, static_cast<uint64_t>(j))[0]);
         many.push_back(numbers.cast(c.inputs[i].dtype()));
       }
-      if (differ(c.node->attributes, many)) of_elements.insert(op->name);
+      CHECK((series.contains(op->name) || !differ(c.node->attributes, many)));
     }
   }
-  MESSAGE(fmt::format("samples: {}; elements: {}", fmt::join(other, " "), fmt::join(of_elements, " ")));
+  CHECK(compared > 300);
 }
 
 }  // namespace lariat::instruction_set_test
