@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <ostream>
+#include <unordered_set>
 
 #include "graph/base/error.hpp"
 #include "graph/ir/registry.hpp"
