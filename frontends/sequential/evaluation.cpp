@@ -41,12 +41,11 @@ Outcome outcome_of(const LearningTask& task, const DataShape& shape, const data:
 
 namespace {
 
-// The mean of numbers, each times the weight of its example.
-double mean_by_example(const std::vector<float>& values, const data::Dataset& dataset) {
+double weighted_sum(const std::vector<float>& values, const data::Dataset& dataset) {
   double sum = 0;
   for (size_t i = 0; i < values.size(); ++i)
     sum += static_cast<double>(dataset.examples[i].weight) * static_cast<double>(values[i]);
-  return sum / static_cast<double>(values.size());
+  return sum;
 }
 
 }  // namespace
@@ -58,14 +57,17 @@ Evaluation evaluation_of(const Network& network, const DataShape& shape, const s
   const Outcome outcome = outcome_of(*network.task, shape, dataset, std::move(outputs));
   Evaluation evaluation;
   evaluation.examples = static_cast<int64_t>(dataset.examples.size());
-  evaluation.loss = mean_by_example(losses, dataset);
+  // As training makes it small: a mean over examples, each times its weight. Metrics are means over weights.
+  evaluation.loss = weighted_sum(losses, dataset) / static_cast<double>(evaluation.examples);
   size_t next = 0;
   for (const Metric& metric : metrics) {
     if (metric.over_data) {
       const MetricValues values = metric.over_data(outcome);
       evaluation.metrics.insert(evaluation.metrics.end(), values.begin(), values.end());
     } else if (metric.per_example) {
-      evaluation.metrics.emplace_back(metric.name, mean_by_example(example_metrics[next], dataset));
+      const std::vector<float> ones(dataset.examples.size(), 1);
+      evaluation.metrics.emplace_back(
+          metric.name, weighted_sum(example_metrics[next], dataset) / weighted_sum(ones, dataset));
     }
     if (metric.per_example) ++next;
   }

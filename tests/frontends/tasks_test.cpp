@@ -216,7 +216,10 @@ TEST_CASE("tasks: weights count in training and in evaluation") {
     repeated.examples.insert(repeated.examples.end(), 2, repeated.examples[i]);
   }
   Sequential weighted{Dense(2)}, often{Dense(2)};
-  weighted.compile(Sgd{.learning_rate = 0.5});
+  const Metric own{.name = "own", .per_example = [](Value outputs, Value targets) {
+                     return softmax_cross_entropy(outputs, targets);
+                   }};
+  weighted.compile(Sgd{.learning_rate = 0.5}, SoftmaxCrossEntropy{}, {Accuracy{}, own});
   often.compile(Sgd{.learning_rate = 0.5 * 60 / 40.0});  // the mean is over 40 examples, and over 60
   weighted.fit(dataset, {.epochs = 5, .batch_size = 40});
   often.fit(repeated, {.epochs = 5, .batch_size = 60});
@@ -225,6 +228,9 @@ TEST_CASE("tasks: weights count in training and in evaluation") {
   const Evaluation one = weighted.evaluate(dataset), other = weighted.evaluate(repeated);
   CHECK(one.accuracy == doctest::Approx(other.accuracy));
   CHECK(one.loss == doctest::Approx(other.loss * 60 / 40));
+  REQUIRE(one.metrics.size() == 2);
+  CHECK(one.metrics[1].first == "own");
+  CHECK(one.metrics[1].second == doctest::Approx(other.metrics[1].second));
   // The same model goes on with examples that all count alike.
   weighted.fit(repeated, {.batch_size = 60});
   dataset.examples[3].weight = -1;
