@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <map>
 
 #include "graph/base/error.hpp"
@@ -143,25 +142,6 @@ data::Batches unordered_batches(const data::Dataset& dataset, int batch_size, in
 
 Inference::Inference(const Graph& graph, std::span<const Value> values, const Store* frozen)
     : graph_(graph), program_(inference_program(graph, values, frozen)) {}
-
-std::vector<Tensor> Inference::run(const data::Dataset& dataset, Store& store, Executor& executor,
-                                   int batch_size, int time_multiple) {
-  std::vector<Tensor> results;
-  each(dataset, store, executor, batch_size, time_multiple,
-       [&](const data::Batch& batch, const std::vector<Tensor>& values) {
-         for (size_t v = 0; v < values.size(); ++v) {
-           Extents extents = values[v].extents();
-           const size_t row = values[v].bytes() / batch.indices.size();
-           extents.front() = static_cast<int64_t>(dataset.examples.size());
-           if (v == results.size()) results.emplace_back(values[v].dtype(), extents);
-           auto* to = static_cast<std::byte*>(results[v].view().data);
-           const auto* from = static_cast<const std::byte*>(values[v].view().data);
-           for (size_t i = 0; i < batch.indices.size(); ++i)
-             std::memcpy(to + static_cast<size_t>(batch.indices[i]) * row, from + i * row, row);
-         }
-       });
-  return results;
-}
 
 void Inference::each(const data::Dataset& dataset, Store& store, Executor& executor, int batch_size,
                      int time_multiple,

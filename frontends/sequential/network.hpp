@@ -56,9 +56,6 @@ class Inference {
  public:
   /// Each value is [batch, …] of the network's graph, which must stay. `frozen` as of inference_program().
   Inference(const Graph& graph, std::span<const Value> values, const Store* frozen = nullptr);
-  /// Each value for all examples in the dataset's order: [examples, …].
-  std::vector<Tensor> run(const data::Dataset& dataset, Store& store, Executor& executor, int batch_size,
-                          int time_multiple);
   /// Calls `take` with the values of batch after batch, which need not be of one size.
   void each(const data::Dataset& dataset, Store& store, Executor& executor, int batch_size, int time_multiple,
             const std::function<void(const data::Batch&, const std::vector<Tensor>&)>& take);

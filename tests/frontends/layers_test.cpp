@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "frontends/data/random.hpp"
+#include "frontends/sequential/evaluation.hpp"
 #include "frontends/sequential/sequential.hpp"
 #include "graph/base/error.hpp"
 #include "ops/ops.hpp"
@@ -20,7 +21,12 @@ namespace {
 // The values of a network over a dataset in which each batch is padded to a multiple of `multiple` frames.
 Tensor values_of(Sequential& model, Value value, const data::Dataset& dataset, int batch_size, int multiple) {
   Inference inference(*model.network().graph, std::span(&value, 1));
-  return inference.run(dataset, model.store(), *make_serial_executor(), batch_size, multiple).front();
+  const ExampleRows rows(dataset, false);
+  std::vector<float> values;
+  inference.each(
+      dataset, model.store(), *make_serial_executor(), batch_size, multiple,
+      [&](const data::Batch& batch, const std::vector<Tensor>& found) { rows.put(batch, found[0], values); });
+  return Tensor::of<float>({static_cast<int64_t>(values.size())}, values);
 }
 
 // One layer on one batch of sequences: the output and its lengths.
