@@ -204,7 +204,7 @@ std::shared_ptr<const SparseColumns> pack_sparse(bool transpose_b, int64_t n, in
   return packed;
 }
 
-bool pays(const SparseColumns& b, int64_t m) {
+bool sparse_pays(const SparseColumns& b, int64_t m) {
   return static_cast<double>(b.values.size()) <=
          sparse_product_detail::densest_for(m) * static_cast<double>(b.inner * b.columns);
 }
@@ -235,7 +235,7 @@ void multiply_sparse(const ParallelFor& parallel, int64_t m, const float* a, int
   });
 }
 
-Workspace sparse_workspace(int64_t m, const SparseColumns&) {
+Workspace sparse_workspace(int64_t m) {
   using namespace sparse_product_detail;
   return {0, m == 1 ? 0 : tile_bytes(m)};
 }

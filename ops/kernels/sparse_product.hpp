@@ -23,7 +23,7 @@ std::shared_ptr<const SparseColumns> pack_sparse(bool transpose_b, int64_t n, in
                                                  int64_t ldb);
 
 /// Whether a product of so many rows is faster with it than with all elements.
-bool pays(const SparseColumns& b, int64_t m);
+bool sparse_pays(const SparseColumns& b, int64_t m);
 
 /// c [m, n] = a [m, k]·b + addend, a's rows lda elements apart; the addend may be c. Every element is the
 /// chain of multiply-adds that gemm() computes, without the terms of zeros: for finite a, the same bits. The
@@ -31,6 +31,6 @@ bool pays(const SparseColumns& b, int64_t m);
 void multiply_sparse(const ParallelFor& parallel, int64_t m, const float* a, int64_t lda,
                      const SparseColumns& b, Addend<float> addend, float* c, int64_t ldc,
                      const Scratch& scratch);
-Workspace sparse_workspace(int64_t m, const SparseColumns& b);
+Workspace sparse_workspace(int64_t m);
 
 }  // namespace lariat

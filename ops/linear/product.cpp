@@ -49,7 +49,7 @@ struct PackedMatrix {
 // For a product of m rows.
 const SparseColumns* sparse_of(const KernelContext& k, int64_t m) {
   const auto* sparse = k.packed ? static_cast<const PackedMatrix*>(k.packed)->sparse.get() : nullptr;
-  return sparse && pays(*sparse, m) ? sparse : nullptr;
+  return sparse && sparse_pays(*sparse, m) ? sparse : nullptr;
 }
 const float* dense_of(const KernelContext& k) {
   return k.packed ? static_cast<const PackedMatrix*>(k.packed)->dense.get() : nullptr;
@@ -73,7 +73,7 @@ std::shared_ptr<const void> pack_product(const KernelContext& k) {
   const int64_t inner = b.extent(transpose_b ? 1 : 0);
   PackedMatrix packed;
   packed.sparse = pack_sparse(transpose_b, n, inner, b.as<float>(), b.extent(-1));
-  if (!packed.sparse || !pays(*packed.sparse, 1))
+  if (!packed.sparse || !sparse_pays(*packed.sparse, 1))
     packed.dense = pack_b(transpose_b, n, inner, b.as<float>(), b.extent(-1));
   if (!packed.sparse && !packed.dense) return {};
   return std::make_shared<PackedMatrix>(std::move(packed));
@@ -104,7 +104,7 @@ struct Batch {
 Workspace product_workspace(const KernelContext& k) {
   using namespace product_detail;
   const Product product = Batch(k).product;
-  if (const SparseColumns* b = sparse_of(k, product.m)) return sparse_workspace(product.m, *b);
+  if (sparse_of(k, product.m)) return sparse_workspace(product.m);
   return k.outputs[0].dtype == f32 ? gemm_workspace<float>(product, dense_of(k) != nullptr)
                                    : gemm_workspace<double>(product);
 }

@@ -41,7 +41,7 @@ struct SparseCase {
     const auto packed = pack_sparse(transpose_b, n, k, b.data(), transpose_b ? k : n);
     REQUIRE(packed);
     std::vector<float> c(static_cast<size_t>(m * n), 9);
-    const OwnScratch scratch(sparse_workspace(m, *packed), parallel.threads());
+    const OwnScratch scratch(sparse_workspace(m), parallel.threads());
     multiply_sparse(parallel, m, a.data(), k, *packed, addend, c.data(), n, scratch);
     return c;
   }
