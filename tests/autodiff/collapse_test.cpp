@@ -11,6 +11,8 @@
 
 namespace lariat::collapse_test {
 
+using testing::contains;
+
 namespace {
 
 using Lines = std::vector<std::string>;
@@ -27,10 +29,6 @@ TrainerOptions telling(Lines& lines) {
   TrainerOptions options{.threads = 1};
   options.warn = [&lines](const std::string& line) { lines.push_back(line); };
   return options;
-}
-
-bool contains(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
 }
 
 // The coefficient that a warning offers.

@@ -9,6 +9,8 @@
 
 namespace lariat::divergence_test {
 
+using testing::contains;
+
 using testing::message_of;
 
 namespace {
@@ -36,10 +38,6 @@ Failure failure_of(Trainer& trainer, const Feeds& feeds, int steps = 1) {
     }
   }
   return result;
-}
-
-bool contains(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
 }
 
 Feeds x_of(std::vector<float> values) {

@@ -13,10 +13,6 @@ using nlohmann::json;
 
 namespace {
 
-bool contains(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
-
 json read_json(const std::string& file) { return json::parse(read_file(file)); }
 
 // y = 3·a - b + (5 where the colour is red), z = whether y is above 0, kind = its third.

@@ -18,10 +18,6 @@ using nlohmann::json;
 
 namespace {
 
-bool contains(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
-
 json read_json(const std::string& file) { return json::parse(read_file(file)); }
 
 std::vector<std::string> lines_of(const std::string& text) {

@@ -27,6 +27,10 @@ std::string message_of(Action&& action) {
   return {};
 }
 
+inline bool contains(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
+
 /// max |a - b| of two tensors of the same extents.
 inline double largest_difference(const Tensor& a, const Tensor& b) {
   REQUIRE(a.extents() == b.extents());
