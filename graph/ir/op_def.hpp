@@ -181,6 +181,9 @@ struct Traits {
   bool second_order = true;
   /// The kernel throws where a run must not go on: no update reaches the store before it has passed.
   bool guard = false;
+  /// The kernel of an element-wise op may throw for what an element is: passes show it only elements that the
+  /// graph as written computes.
+  bool refuses_elements = false;
 
   bool is_linear(size_t input) const {
     return linear.empty() ? false : linear[std::min(input, linear.size() - 1)];

@@ -97,6 +97,9 @@ void fold_constants(const Graph& from, Graph& to) {
     } catch (const UserError&) {
       copy.copy(id);  // what refuses its constants does so when it is run, with its own name and line
       continue;
+    } catch (const JobError&) {
+      copy.copy(id);
+      continue;
     }
     std::vector<Value> folded;
     for (Tensor& value : results) folded.push_back(to.constant(std::move(value), node.where));

@@ -44,7 +44,7 @@ std::function<Value(const Match&)> transpose_into_product(size_t side) {
 }
 
 bool is_broadcast(Value value) { return node_of(value).op->name == "broadcast_to"; }
-Value source_of(Value broadcast) { return broadcast.graph().value(node_of(broadcast).inputs[0]); }
+Value source_of(Value value) { return value.graph().value(node_of(value).inputs[0]); }
 
 // What a node adds to the graph, with other inputs.
 Value with_inputs(Value node, std::span<const Value> inputs) {
@@ -70,13 +70,25 @@ Value past_broadcasts(Value value) {
   if (!changed) return {};
   const Value result = with_inputs(value, inputs);
   if (full) return result;
-  return result.shape() == value.shape() ? Value() : broadcast_like(result, value);
+  // Of few elements that are broadcast to none at all, not one is computed as the graph is written.
+  if (result.shape() == value.shape() || node_of(value).op->traits.refuses_elements) return {};
+  return broadcast_like(result, value);
+}
+
+// Whether a reshape or slice fits its input whatever the symbols stand for. One that may not is refused at
+// the run, and so must stay.
+bool always_fits(Value moved) {
+  const Shape &from = source_of(moved).shape(), &to = moved.shape();
+  if (node_of(moved).op->name == "reshape") return element_count(from) == element_count(to);
+  return std::equal(from.begin(), from.end(), to.begin(),
+                    [](Dim before, Dim after) { return before.known() || before == after; });
 }
 
 // What only moves the elements of a broadcast number is that number, broadcast.
 Value past_moves(Value value) {
   const Node& node = node_of(value);
   if (node.op->name != "reshape" && node.op->name != "transpose" && node.op->name != "slice") return {};
+  if (node.op->name != "transpose" && !always_fits(value)) return {};
   const Value input = value.graph().value(node.inputs[0]);
   if (!is_broadcast(input) || element_count(source_of(input).shape()) != Dim(1)) return {};
   const Value number = build("reshape", {Operand(source_of(input), node.where)}, {{"shape", Shape{}}});
@@ -107,8 +119,7 @@ std::vector<Rule> rules() {
       {"reshape(x) → x", op("reshape", {x}), x},
       {"reshape(reshape(x)) → reshape(x)", op("reshape", {op("reshape", {x})}),
        [](const Match& m) {
-         const Node& root = node_of(m.root);
-         return m.root.graph().add(*root.op, {&m.variables[0], 1}, root.attributes, root.name, root.where);
+         return always_fits(source_of(m.root)) ? with_inputs(m.root, m.variables) : Value();
        }},
       {"broadcast_to(x) → x", op("broadcast_to", {x}), x},
       {"broadcast_to(broadcast_to(x)) → broadcast_to(x)", op("broadcast_to", {op("broadcast_to", {x})}),

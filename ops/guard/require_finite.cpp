@@ -42,6 +42,7 @@ OpDef records::require_finite() {
       elementwise_op("require_finite", "Passes x on, and ends the run where an element is not finite.",
                      {{"x", ""}}, {block<float>, block<double>, nullptr});
   def.traits.linear = {true};
+  def.traits.refuses_elements = true;
   def.vjp = [](const GradContext& g) -> Adjoints { return {g.adjoint(0)}; };
   def.samples = {{"values", {{{3}, {-1.5, 0, 2}}}, {}, {-1.5, 0, 2}}, {"matrix", {{{2, 3}}}}};
   return def;

@@ -268,6 +268,7 @@ std::vector<OpDef> records_of(const lariat_op& op, const std::shared_ptr<const P
     shared.outputs = def.outputs;
     shared.rejects.clear();
     def = std::move(shared);
+    def.traits.refuses_elements = true;
   } else {
     def.infer = infer;
     def.kernel = for_dtypes(op.dtypes, run_forward);

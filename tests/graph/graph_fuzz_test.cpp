@@ -105,6 +105,8 @@ std::vector<Maker> all_makers(bool exact) {
   add(2, [raw](Graph&, Value a, Value, Value, uint32_t d) { return sum(abs(raw(a, d))); });
   add(2, [raw](Graph&, Value a, Value, Value, uint32_t d) { return sum(square(raw(a, d))); });
   add(2, [raw](Graph&, Value a, Value b, Value, uint32_t d) {
+    // Of both signs: infinite in some orders alone, were there large ones among them.
+    if (b.rank() > 0) d &= ~4096u;
     return sum((b.rank() == 0 ? raw(b, d + 4096) : sign(b)) * (d & 1 ? abs(raw(a, d)) : square(raw(a, d))));
   });
   add(1, [raw](Graph&, Value a, Value, Value, uint32_t d) { return mean(raw(a, d), axes_from(a, d)); });
@@ -123,12 +125,13 @@ std::vector<Maker> all_makers(bool exact) {
   add(1, [](Graph&, Value a, Value, Value, uint32_t) { return reshape(a, {-1}); });
   add(3, [](Graph&, Value a, Value, Value, uint32_t) { return transpose(a); });
   if (exact) {
-    add(2, [](Graph&, Value a, Value b, Value, uint32_t d) { return matmul(tame(a, d), tame(b, d >> 2)); });
+    // One side is of -1, 0 and 1: a product that overflows is infinite in a fused multiply-add or before it.
+    add(2, [](Graph&, Value a, Value b, Value, uint32_t d) { return matmul(tame(a, d), tame(b, 0)); });
     add(1, [](Graph&, Value a, Value b, Value, uint32_t d) {
-      return matmul(transpose(tame(a, d)), tame(b, d >> 2));
+      return matmul(transpose(tame(a, 0)), tame(b, d));
     });
     add(1, [](Graph&, Value a, Value b, Value, uint32_t d) {
-      return matmul(tame(a, d), transpose(tame(b, d >> 2)));
+      return matmul(tame(a, d), transpose(tame(b, 0)));
     });
     add(1, [](Graph&, Value a, Value b, Value c, uint32_t) {
       return matmul(tame(a, 0), tame(b, 0)) + tame(c, 0);
@@ -327,7 +330,7 @@ TEST_CASE("random graphs of all dtypes and extremes give the same bits with the 
   const Setting setting;
   const char* only = std::getenv("LARIAT_FUZZ_SEED");
   const uint64_t first = only ? std::strtoull(only, nullptr, 10) : 0;
-  const int64_t count = only ? 1 : random_cases() / 5;
+  const int64_t count = only ? 1 : is_nightly() ? 1'000'000 : 2'000;
   int64_t failed = 0;
   for (int64_t i = 0; i < count && failed < 3; ++i) {
     const Case given = random_case(first + static_cast<uint64_t>(i));

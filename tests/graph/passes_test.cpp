@@ -12,6 +12,7 @@
 #include "graph/passes/rewrite.hpp"
 #include "graph/passes/simplify.hpp"
 #include "graph/passes/to_inference.hpp"
+#include "graph/program/program.hpp"
 #include "ops/ops.hpp"
 #include "tests/support/testing.hpp"
 
@@ -161,6 +162,47 @@ TEST_CASE("simplify keeps a broadcasting product with ones") {
 output y = %2
 )";
   CHECK(swept(simplify, text) == text);
+}
+
+TEST_CASE("what a run refuses as it is written it refuses behind the passes, and what it takes it takes") {
+  const auto runs = [](int64_t batch, const std::function<Value(Graph&, Value)>& build) {
+    Graph graph;
+    const Value x = graph.input("x", {dim::batch, 2});
+    graph.output("y", build(graph, x));
+    Store store;
+    const auto executor = make_serial_executor();
+    try {
+      Program(graph).run({{"x", Tensor(f32, {batch, 2})}}, store, *executor);
+    } catch (const Error&) {
+      return false;
+    }
+    return true;
+  };
+  const auto twice = [](Graph& g, Value x) {
+    return reshape(reshape(g.constant(2.0), {dim::batch, 1}), {1}) + x;
+  };
+  CHECK(runs(1, twice));
+  CHECK_FALSE(runs(3, twice));
+  const auto reshaped = [](Graph& g, Value x) {
+    return reshape(broadcast_to(g.constant(2.0), {3, 2}), {dim::batch, 2}) + x;
+  };
+  CHECK(runs(3, reshaped));
+  CHECK_FALSE(runs(1, reshaped));
+  const auto sliced = [](Graph& g, Value x) {
+    return sum(slice(broadcast_to(g.constant(2.0), x.shape()), 0, 0, 2)) + x;
+  };
+  CHECK(runs(2, sliced));
+  CHECK_FALSE(runs(1, sliced));
+  // Without elements there is none that is not finite.
+  const auto checked = [](Graph& g, Value x) {
+    return build("require_finite", {g.constant(1.0) / broadcast_to(g.constant(0.0), x.shape())}) + x;
+  };
+  CHECK(runs(0, checked));
+  CHECK_FALSE(runs(2, checked));
+  const auto constant = [](Graph& g, Value x) {
+    return build("require_finite", {g.constant(1.0) / g.constant(0.0)}) + x;
+  };
+  CHECK_FALSE(runs(2, constant));
 }
 
 TEST_CASE("simplify moves transposes into products") {
