@@ -13,6 +13,7 @@ clang-format --dry-run --Werror "${files[@]}" || say "formatting differs; run cl
 
 tests/rooms.py || failed=1
 tests/mutations.sh --check || failed=1
+tests/races.sh --check || failed=1
 
 # As the compiler is called, but for what it writes.
 python3 - "$folder" <<'PYTHON' | xargs -d '\n' -P "$(nproc)" -I {} sh -c "cd $folder && {}" || say "the compiler warns"

@@ -4,53 +4,15 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 only_check=${1:-}
-copy=build-mutations/source
-mkdir -p "$copy"
-git ls-files | while read -r file; do
-  cmp -s "$file" "$copy/$file" || cp --parents "$file" "$copy"
-done
-# Every source file that there is is compiled: those that have gone must go.
-(cd "$copy" && find . -type f | sed 's,^\./,,') | { grep -vxFf <(git ls-files) || true; } | (cd "$copy" && xargs -r -d '\n' rm -f)
-tests=build-mutations/build/tests/lariat_tests
-caught=0
-survived=0
+FOLDER=build-mutations
+. tests/faults.sh
 
-# mutate NAME FILE FROM TO TESTS: replaces the first FROM, which must be there, and runs the tests of the files
-# that match TESTS.
-mutate() {
-  local name=$1 file=$2 from=$3 to=$4 filter=$5
-  FROM=$from TO=$to perl -0pi -e 's/\Q$ENV{FROM}\E/$ENV{TO}/' "$copy/$file"
-  if cmp -s "$file" "$copy/$file"; then
-    echo "mutations: '$from' is not in $file" >&2
-    exit 1
-  fi
-  if [ "$only_check" = --check ]; then
-    cp "$file" "$copy/$file"
-    return
-  fi
-  if ! ninja -C build-mutations/build --quiet tests/lariat_tests >build-mutations/log 2>&1; then
-    echo "mutations: '$name' does not compile; see build-mutations/log" >&2
-    exit 1
-  fi
-  if "$tests" -sf="$filter" >build-mutations/log 2>&1; then
-    echo "SURVIVED: $name ($filter)"
-    survived=$((survived + 1))
-  else
-    echo "caught: $name"
-    caught=$((caught + 1))
-  fi
-  cp "$file" "$copy/$file"
-}
+# mutate NAME FILE FROM TO TESTS: the tests of the files that match TESTS.
+mutate() { fault "$1" "$2" "$3" "$4" -sf="$5"; }
 
 if [ "$only_check" != --check ]; then
-  # Again, for files that came or went.
-  again=$([ -f build-mutations/build/build.ninja ] && echo --reconfigure || true)
-  meson setup $again build-mutations/build "$copy" -Doptimization=1 >/dev/null
-  ninja -C build-mutations/build --quiet tests/lariat_tests
-  "$tests" -sf='*fixed_point*,*penalty*,*trainer*,*gradient_test*,*plan_test*' >build-mutations/log 2>&1 || {
-    echo "mutations: the tests fail without any fault; see build-mutations/log" >&2
-    exit 1
-  }
+  build_copy
+  check_without_faults -sf='*fixed_point*,*penalty*,*trainer*,*gradient_test*,*plan_test*'
 fi
 
 # Optimizers and prox.
@@ -85,6 +47,4 @@ mutate 'adjoints do not add up' autodiff/gradient.cpp 'slot = slot ? slot + adjo
 mutate 'a buffer is reused while it is still read' graph/exec/execution_order.cpp 'last_read_[index_of(memory_of(edge))] = static_cast<int>(p);' 'last_read_[index_of(memory_of(edge))] = std::max(0, static_cast<int>(p) - 1);' '*plan_test*'
 mutate 'an update overwrites what is read later' graph/exec/execution_order.cpp 'last_read(target) <= position[maker] &&' '' '*plan_test*,*trainer*'
 
-[ "$only_check" = --check ] && exit 0
-echo "$caught faults caught, $survived survived"
-[ "$survived" -eq 0 ]
+count_faults
