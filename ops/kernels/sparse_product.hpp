@@ -1,36 +1,112 @@
 #pragma once
 
+#include <memory>
+#include <vector>
+
 #include "ops/kernels/gemm.hpp"
+#include "ops/kernels/product_kernel.hpp"
 
 namespace lariat {
 
-/// A constant matrix b [inner, columns] without its zeros. What is left lies by blocks of inner_block rows
-/// and, within a block, by columns.
-struct SparseColumns {
-  int64_t inner = 0, columns = 0;
-  /// Where each block's columns begin: [blocks·columns + 1].
+/// A constant matrix b [inner, columns] without its zeros, laid out twice. Every element of a product with it
+/// is the chain of multiply-adds that gemm() computes, one for each inner_block of the inner dimension,
+/// without the terms of zeros: for finite a, the same bits.
+
+/// For few rows. A vector of columns is summed side by side: a step takes the next value of each column whose
+/// row lies within a window that two vectors of a row of a hold, and 0 for the other columns.
+struct SparseWindows {
+  /// As long as the widest vector of floats.
+  struct alignas(64) Line {
+    float values[16];
+  };
+  /// The first step of each inner block and, within it, of each vector of columns; one more at the end.
   std::vector<int32_t> starts;
-  /// The columns of each block, those of one task by the number of their values: sums that run side by side
-  /// are then of one length.
-  std::vector<int32_t> order;
-  /// The row within the block, and the value.
+  /// Of each step: the first row of the window; a row within it, and the value, for each column.
+  std::vector<uint16_t> windows;
+  std::vector<uint8_t> places;
+  std::vector<Line> values;
+};
+
+/// For many rows, which lie side by side in vectors. The weights of a few rows of b and of some columns come
+/// together, so that the rows of a that they meet stay in the nearest cache; columns of as many weights go
+/// side by side.
+struct SparseTiles {
+  /// So many columns are summed side by side over `count` steps; which, within their chunk.
+  struct Group {
+    uint16_t count;
+    uint8_t columns[4];
+  };
+  /// How many rows of b come together; it divides inner_block.
+  int64_t depth = 0;
+  /// Of each chunk of columns and, within it, each such stretch of rows: the first group and the first step.
+  struct Start {
+    int32_t group, step;
+  };
+  std::vector<Start> starts;
+  std::vector<Group> groups;
+  /// Of each step, for each column of its group: the row within the stretch, and the value.
   std::vector<uint16_t> places;
   std::vector<float> values;
 };
 
+struct SparseMatrix {
+  int64_t inner = 0, columns = 0, weights = 0;
+  SparseWindows windows;
+  SparseTiles tiles;
+
+  int64_t blocks() const { return (inner + inner_block - 1) / inner_block; }
+};
+
 /// op(b) [k, n] in that form. Null where so little of it is zero that the dense product is the faster one.
-std::shared_ptr<const SparseColumns> pack_sparse(bool transpose_b, int64_t n, int64_t k, const float* b,
-                                                 int64_t ldb);
+std::shared_ptr<const SparseMatrix> pack_sparse(bool transpose_b, int64_t n, int64_t k, const float* b,
+                                                int64_t ldb);
 
 /// Whether a product of so many rows is faster with it than with all elements.
-bool sparse_pays(const SparseColumns& b, int64_t m);
+bool sparse_pays(const SparseMatrix& b, int64_t m);
 
-/// c [m, n] = a [m, k]·b + addend, a's rows lda elements apart; the addend may be c. Every element is the
-/// chain of multiply-adds that gemm() computes, without the terms of zeros: for finite a, the same bits. The
-/// work is cut by shape alone, so that they do not depend on the number of threads either.
+/// c [m, n] = a [m, k]·b + addend, a's rows lda elements apart; the addend may be c. Its bits depend neither
+/// on how the work is cut nor on the number of threads.
 void multiply_sparse(const ParallelFor& parallel, int64_t m, const float* a, int64_t lda,
-                     const SparseColumns& b, Addend<float> addend, float* c, int64_t ldc,
+                     const SparseMatrix& b, Addend<float> addend, float* c, int64_t ldc,
                      const Scratch& scratch);
 Workspace sparse_workspace(int64_t m);
+
+/// What the two forms share.
+struct SparseProduct {
+  int64_t m;
+  const float* a;
+  int64_t lda;
+  const SparseMatrix& b;
+  Addend<float> addend;
+  float* c;
+  int64_t ldc;
+
+  /// What a block's sums are added to: the addend, then what the blocks before it made; null: nothing.
+  const float* start(int64_t block, int64_t row, int64_t column) const {
+    if (block > 0) return c + row * ldc + column;
+    return addend.data ? addend.data + row * addend.row + column : nullptr;
+  }
+};
+
+/// Of each column, the rows that are not zero, with their values.
+using SparseLists = std::vector<std::vector<std::pair<int32_t, float>>>;
+
+SparseWindows windows_of(const SparseLists& columns, int64_t inner);
+/// Computes the vectors of columns [begin, end) of every row.
+void multiply_windows(const SparseProduct& p, int64_t begin, int64_t end);
+/// Columns of a vector.
+int64_t window_columns();
+/// Whether `inner` rows hold a window.
+bool has_window(int64_t inner);
+
+SparseTiles tiles_of(const SparseLists& columns, int64_t inner);
+/// Computes the chunks of columns [begin, end) of rows [row, row + rows), of which there are at most
+/// tile_rows().
+void multiply_tiles(const SparseProduct& p, int64_t row, int64_t rows, int64_t begin, int64_t end,
+                    float* scratch);
+int64_t tile_rows(int64_t m);
+int64_t tile_chunk_columns();
+/// Bytes of scratch for one tile.
+size_t tile_bytes(int64_t m);
 
 }  // namespace lariat

@@ -43,11 +43,11 @@ namespace product_detail {
 // A constant matrix on the right, in the forms that pay.
 struct PackedMatrix {
   std::shared_ptr<const float> dense;
-  std::shared_ptr<const SparseColumns> sparse;
+  std::shared_ptr<const SparseMatrix> sparse;
 };
 
 // For a product of m rows.
-const SparseColumns* sparse_of(const KernelContext& k, int64_t m) {
+const SparseMatrix* sparse_of(const KernelContext& k, int64_t m) {
   const auto* sparse = k.packed ? static_cast<const PackedMatrix*>(k.packed)->sparse.get() : nullptr;
   return sparse && sparse_pays(*sparse, m) ? sparse : nullptr;
 }
@@ -117,7 +117,7 @@ void product_kernel(const KernelContext& k) {
   Addend<T> addend;
   if (k.inputs.size() > 2) addend = {k.in<T>(2), k.inputs[2].rank() == 1 ? 0 : p.n};
   if constexpr (std::is_same_v<T, float>)
-    if (const SparseColumns* sparse = sparse_of(k, p.m))
+    if (const SparseMatrix* sparse = sparse_of(k, p.m))
       return multiply_sparse(k.parallel, p.m, a, p.lda, *sparse, addend, k.out<T>(0), p.n, k.scratch);
   const T* packed = nullptr;
   if constexpr (std::is_same_v<T, float>) packed = dense_of(k);

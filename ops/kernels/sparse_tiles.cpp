@@ -1,0 +1,203 @@
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <numeric>
+#include <utility>
+
+#include "ops/kernels/simd.hpp"
+#include "ops/kernels/sparse_product.hpp"
+#include "ops/kernels/transpose_square.hpp"
+
+namespace lariat {
+
+namespace sparse_tiles_detail {
+
+using Batch = xsimd::batch<float>;
+constexpr int64_t width = Batch::size;
+// Rows of a side by side in vectors: one multiply-add for each weight and vector.
+constexpr int64_t most_vectors = width == 16 ? 4 : 8, most_rows = most_vectors * width;
+constexpr int64_t chunk_columns = 64;
+constexpr int group_columns = 4;
+
+// The fewer the weights, the more rows of b share the load and store of a column's sums; measured.
+int64_t depth_for(double density) { return density > 0.07 ? 128 : density > 0.03 ? 256 : inner_block; }
+
+// to[k, i] = a[i, k] for `rows` rows and `depth` columns; rows up to the next whole vector become 0.
+void transpose_rows(const float* a, int64_t lda, int64_t rows, int64_t depth, float* to, int64_t to_row) {
+  for (int64_t k = 0; k < depth; k += width)
+    for (int64_t i = 0; i < rows; i += width) {
+      const int64_t high = std::min(width, rows - i), deep = std::min(width, depth - k);
+      if (high == width && deep == width) {
+        transpose_square(a + i * lda + k, lda, to + k * to_row + i, to_row);
+        continue;
+      }
+      for (int64_t d = 0; d < deep; ++d)
+        for (int64_t h = 0; h < width; ++h)
+          to[(k + d) * to_row + i + h] = h < high ? a[(i + h) * lda + k + d] : 0;
+    }
+}
+
+// Adds the terms of one group to its columns' sums, [chunk_columns, vectors · width].
+template <int vectors>
+void add_group(const float* rows, const SparseTiles::Group& group, const uint16_t* places,
+               const float* values, float* sums) {
+  // Sums that hide the latency of one another.
+  constexpr int registers = width == 16 ? 16 : 8,
+                together = std::min(group_columns, std::max(1, registers / vectors / 2 * 2));
+  constexpr int64_t row = vectors * width;
+  for (int first = 0; first < group_columns; first += together) {
+    Batch sum[together][vectors];
+#pragma GCC unroll 8
+    for (int j = 0; j < together; ++j)
+#pragma GCC unroll 8
+      for (int v = 0; v < vectors; ++v)
+        sum[j][v] = Batch::load_aligned(sums + group.columns[first + j] * row + v * width);
+    const uint16_t* place = places + first;
+    const float* value = values + first;
+    for (int i = group.count; i > 0; --i, place += group_columns, value += group_columns)
+#pragma GCC unroll 8
+      for (int j = 0; j < together; ++j) {
+        const float* const from = rows + place[j] * row;
+        const Batch factor(value[j]);
+#pragma GCC unroll 8
+        for (int v = 0; v < vectors; ++v)
+          sum[j][v] = multiply_add(factor, Batch::load_aligned(from + v * width), sum[j][v]);
+      }
+#pragma GCC unroll 8
+    for (int j = 0; j < together; ++j)
+#pragma GCC unroll 8
+      for (int v = 0; v < vectors; ++v)
+        sum[j][v].store_aligned(sums + group.columns[first + j] * row + v * width);
+  }
+}
+
+template <int... i>
+constexpr auto group_sums_of(std::integer_sequence<int, i...>) {
+  return std::array{add_group<i + 1>...};
+}
+// group_sums[i] is of i + 1 vectors.
+constexpr auto group_sums = group_sums_of(std::make_integer_sequence<int, most_vectors>());
+
+// c = sums + start for `rows` rows and the chunk's columns, from [columns, together].
+void put_sums(const SparseProduct& p, int64_t block, const float* sums, int64_t together, int64_t row,
+              int64_t rows, int64_t begin, int64_t end) {
+  for (int64_t j = begin; j < end; j += width)
+    for (int64_t i = 0; i < rows; i += width) {
+      const int64_t count = std::min(width, end - j);
+      alignas(64) float square[width * width];
+      transpose_square(sums + (j - begin) * together + i, together, square, width);
+      for (int64_t h = 0; h < std::min(width, rows - i); ++h) {
+        float* const to = p.c + (row + i + h) * p.ldc + j;
+        const float* const start = p.start(block, row + i + h, j);
+        if (count == width) {
+          const Batch sum = Batch::load_aligned(square + h * width);
+          (start ? sum + Batch::load_unaligned(start) : sum).store_unaligned(to);
+        } else {
+          for (int64_t c = 0; c < count; ++c) to[c] = square[h * width + c] + (start ? start[c] : 0.0f);
+        }
+      }
+    }
+}
+
+}  // namespace sparse_tiles_detail
+
+int64_t tile_chunk_columns() { return sparse_tiles_detail::chunk_columns; }
+
+int64_t tile_rows(int64_t m) {
+  using namespace sparse_tiles_detail;
+  return std::min(most_rows, (m + width - 1) / width * width);
+}
+
+size_t tile_bytes(int64_t m) {
+  return static_cast<size_t>((inner_block + sparse_tiles_detail::chunk_columns + 1) * tile_rows(m)) *
+         sizeof(float);
+}
+
+SparseTiles tiles_of(const SparseLists& columns, int64_t inner) {
+  using namespace sparse_tiles_detail;
+  SparseTiles result;
+  size_t weights = 0;
+  for (const auto& column : columns) weights += column.size();
+  const auto count = static_cast<int64_t>(columns.size());
+  result.depth = depth_for(static_cast<double>(weights) / static_cast<double>(inner * count));
+  const auto start = [&] {
+    result.starts.push_back({static_cast<int32_t>(result.groups.size()),
+                             static_cast<int32_t>(result.places.size() / group_columns)});
+  };
+  std::vector<size_t> next(columns.size());
+  for (int64_t chunk = 0; chunk < count; chunk += chunk_columns)
+    for (int64_t first = 0; first < inner; first += result.depth) {
+      start();
+      const int64_t here = std::min(chunk_columns, count - chunk);
+      // Of each column, where its weights in these rows begin and how many they are.
+      struct Run {
+        int64_t column;
+        size_t begin, count;
+      };
+      std::vector<Run> runs;
+      for (int64_t j = chunk; j < chunk + here; ++j) {
+        const auto& column = columns[static_cast<size_t>(j)];
+        size_t& at = next[static_cast<size_t>(j)];
+        const size_t begin = at;
+        while (at < column.size() && column[at].first < first + result.depth) ++at;
+        if (at > begin) runs.push_back({j, begin, at - begin});
+      }
+      std::stable_sort(runs.begin(), runs.end(),
+                       [](const Run& x, const Run& y) { return x.count < y.count; });
+      for (size_t r = 0; r < runs.size(); r += group_columns) {
+        SparseTiles::Group group = {};
+        const size_t last = std::min(r + group_columns, runs.size());
+        group.count = static_cast<uint16_t>(runs[last - 1].count);
+        for (int j = 0; j < group_columns; ++j)
+          // What is left of a group adds zeros to a column that no one reads.
+          group.columns[j] = static_cast<uint8_t>(r + static_cast<size_t>(j) < last
+                                                      ? runs[r + static_cast<size_t>(j)].column - chunk
+                                                      : chunk_columns);
+        for (size_t i = 0; i < group.count; ++i)
+          for (size_t j = 0; j < group_columns; ++j) {
+            const bool there = r + j < last && i < runs[r + j].count;
+            const auto [row, value] =
+                there ? columns[static_cast<size_t>(runs[r + j].column)][runs[r + j].begin + i]
+                      : std::pair<int32_t, float>(static_cast<int32_t>(first), 0.0f);
+            result.places.push_back(static_cast<uint16_t>(row - first));
+            result.values.push_back(value);
+          }
+        result.groups.push_back(group);
+      }
+    }
+  start();
+  return result;
+}
+
+void multiply_tiles(const SparseProduct& p, int64_t row, int64_t rows, int64_t begin, int64_t end,
+                    float* scratch) {
+  using namespace sparse_tiles_detail;
+  const SparseTiles& b = p.b.tiles;
+  const int64_t vectors = (rows + width - 1) / width, together = vectors * width;
+  const int64_t stretches = (p.b.inner + b.depth - 1) / b.depth, in_block = inner_block / b.depth;
+  const auto add = group_sums[static_cast<size_t>(vectors - 1)];
+  float *const turned = scratch, *const sums = scratch + inner_block * together;
+  for (int64_t block = 0; block < p.b.blocks(); ++block) {
+    const int64_t first = block * inner_block;
+    transpose_rows(p.a + row * p.lda + first, p.lda, rows, std::min(inner_block, p.b.inner - first), turned,
+                   together);
+    for (int64_t chunk = begin; chunk < end; ++chunk) {
+      std::memset(sums, 0, static_cast<size_t>(chunk_columns * together) * sizeof(float));
+      const int64_t last = std::min(stretches, (block + 1) * in_block);
+      for (int64_t stretch = block * in_block; stretch < last; ++stretch) {
+        const SparseTiles::Start* const start = b.starts.data() + chunk * stretches + stretch;
+        const float* const from = turned + (stretch - block * in_block) * b.depth * together;
+        auto step = static_cast<int64_t>(start->step) * group_columns;
+        for (int32_t group = start[0].group; group < start[1].group; ++group) {
+          const SparseTiles::Group& one = b.groups[static_cast<size_t>(group)];
+          add(from, one, b.places.data() + step, b.values.data() + step, sums);
+          step += one.count * group_columns;
+        }
+      }
+      const int64_t column = chunk * chunk_columns;
+      put_sums(p, block, sums, together, row, rows, column, std::min(p.b.columns, column + chunk_columns));
+    }
+  }
+}
+
+}  // namespace lariat
