@@ -9,7 +9,7 @@
 
 namespace lariat::to_c {
 
-const COp* find_c_op(const std::string& name) {
+const std::map<std::string, COp>& all_c_ops() {
   static const std::map<std::string, COp> all = [] {
     std::map<std::string, COp> result;
     for (const auto& family : {c_ops::elementwise(), c_ops::product(), c_ops::window(), c_ops::recurrent(),
@@ -17,8 +17,12 @@ const COp* find_c_op(const std::string& name) {
       for (const COp& op : family) require(result.emplace(op.op, op).second, "an op is written in C once");
     return result;
   }();
-  const auto found = all.find(name);
-  return found == all.end() ? nullptr : &found->second;
+  return all;
+}
+
+const COp* find_c_op(const std::string& name) {
+  const auto found = all_c_ops().find(name);
+  return found == all_c_ops().end() ? nullptr : &found->second;
 }
 
 TimeUse along(const Node& node, const Graph& graph, int64_t axis) {

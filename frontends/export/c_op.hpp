@@ -105,6 +105,8 @@ struct COp {
     int64_t axis;
   };
   std::vector<Weights> (*weights)(const Node& node) = nullptr;
+  /// Whether its first input must be of floats.
+  bool of_floats = false;
   /// What the op asks of frames when `streams` are the inputs that are sequences. Element-wise ops take each
   /// by itself.
   TimeUse (*time)(const Node& node, const Graph& graph, const std::vector<bool>& streams) = nullptr;
@@ -112,6 +114,8 @@ struct COp {
 
 /// nullptr for an op that cannot go to C.
 const COp* find_c_op(const std::string& name);
+/// All that can, by name.
+const std::map<std::string, COp>& all_c_ops();
 
 /// One list for each family, in ops/.
 namespace c_ops {

@@ -282,9 +282,10 @@ int main(void) {{
                      counts ? "  int32_t at;\n" : "", call(text), tolerance);
   // Declared before they are defined, as -Wmissing-prototypes asks.
   const std::string declared = fmt::format(
-      "#define {1}_VECTORS {2}\nextern float {0}_result[{3}];\nint {0}_test_vector(int32_t vector);\n"
+      "extern const int32_t {0}_vectors;\nextern float {0}_result[{1}];\n"
+      "int {0}_test_vector(int32_t vector);\nint32_t {0}_result_size(int32_t vector);\n"
       "int {0}_self_test(void);\n\n",
-      name, big, inputs.size(), room);
+      name, room);
   const size_t place = out.find("static const");
   return out.insert(place, declared);
 }

@@ -61,9 +61,13 @@ void check_ops(const Graph& graph) {
     if (node.op->plugin)
       throw UserError(fmt::format(
           "{}is an op of a plugin, which has no form in C; take layers of built-in ops", place_of(node)));
-    if (!find_c_op(node.op->name))
+    const COp* op = find_c_op(node.op->name);
+    if (!op)
       throw UserError(fmt::format(
           "{}has no form in C; take layers of other ops (docs/export_to_c.md lists them)", place_of(node)));
+    if (op->of_floats && graph.type(node.inputs[0]).dtype == i32)
+      throw UserError(fmt::format("{}has no form in C for {}; cast them to f32", place_of(node),
+                                  text(graph.type(node.inputs[0]))));
   }
 }
 

@@ -9,7 +9,7 @@ namespace lariat::to_c {
 /// What goes into C, and how.
 struct ExportOptions {
   /// What every function's name begins with.
-  std::string name;
+  std::string name = {};
   /// Weights as 8-bit levels with a scale for each channel, biases as 16-bit ones; else as they are.
   bool int8 = false;
   /// Most frames of a sequence that the program takes at once.

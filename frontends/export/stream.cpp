@@ -154,6 +154,7 @@ class Splitter {
                         : op.time ? op.time(node, graph_, streams)
                                   : TimeUse{};
     const bool reads_lengths = use.kind == TimeUse::mask || use.kind == TimeUse::last;
+    if (use.kind == TimeUse::whole) refuse(node, "needs all frames of the sequence at once");
     if (any_end && !reads_lengths) refuse(node, "needs the sequence's length before its end");
     if (cut && !(node.op->name == "reshape" && use.kind == TimeUse::window))
       refuse(node, "leaves out frames that may be the last ones");
@@ -161,7 +162,7 @@ class Splitter {
     const Place here{Place::stream, at};
     switch (use.kind) {
       case TimeUse::whole:
-        refuse(node, "needs all frames of the sequence at once");
+        return;
       case TimeUse::frame:
         return put(graph, inside_[static_cast<size_t>(at)], id, here, {{"batch", 1}});
       case TimeUse::cut:

@@ -19,7 +19,6 @@ Reduction reduction_of(const std::string& op, int64_t count) {
   if (op == "sum") return {"0.0F", "value += x;", "value"};
   if (op == "mean") return {"0.0F", "value += x;", fmt::format("value / {}.0F", count)};
   if (op == "reduce_max") return {"-INFINITY", "if (x > value || x != x) value = x;", "value"};
-  if (op == "norm1") return {"0.0F", "value += fabsf(x);", "value"};
   if (op == "norm2") return {"0.0F", "value += x * x;", "sqrtf(value)"};
   return {"0.0F", "if (fabsf(x) > value || x != x) value = fabsf(x);", "value"};  // norm_inf
 }
@@ -116,15 +115,17 @@ TimeUse last_axis_time(const Node& node, const Graph& graph, const std::vector<b
 }
 
 COp reduction(std::string op) {
-  return {.op = std::move(op), .emit = emit_reduction, .time = reduction_time};
+  return {.op = std::move(op), .emit = emit_reduction, .of_floats = true, .time = reduction_time};
 }
-COp rows_of(std::string op) { return {.op = std::move(op), .emit = emit_rows_of, .time = last_axis_time}; }
+COp rows_of(std::string op) {
+  return {.op = std::move(op), .emit = emit_rows_of, .of_floats = true, .time = last_axis_time};
+}
 
 }  // namespace
 
 std::vector<COp> c_ops::reduction() {
   std::vector<COp> ops;
-  for (const char* op : {"sum", "mean", "reduce_max", "norm1", "norm2", "norm_inf"})
+  for (const char* op : {"sum", "mean", "reduce_max", "norm2", "norm_inf"})
     ops.push_back(to_c::reduction(op));
   for (const char* op : {"softmax", "log_softmax", "logsumexp", "argmax"}) ops.push_back(rows_of(op));
   return ops;

@@ -151,10 +151,13 @@ COp convolution(std::string name) {
           .emit = emit_convolution,
           .scratch = convolution_scratch,
           .weights = kernel,
+          .of_floats = true,
           .time = convolution_time};
 }
 
-COp pool(std::string name) { return {.op = std::move(name), .emit = emit_pool, .time = pool_time}; }
+COp pool(std::string name) {
+  return {.op = std::move(name), .emit = emit_pool, .of_floats = true, .time = pool_time};
+}
 
 }  // namespace
 
