@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <optional>
 
+#include "frontends/speech/clips.hpp"
 #include "graph/base/error.hpp"
 #include "graph/io/atomic_file.hpp"
 
@@ -77,18 +78,16 @@ void check_folder(const std::string& folder, const std::vector<std::string>& nam
   }
   if (!fs::is_directory(path, error))
     throw UserError(fmt::format("'{}' is no folder; choose another name", folder));
-  fs::directory_iterator entries(path, error);
-  if (error)
-    throw UserError(fmt::format("'{}' cannot be read: {}; choose another folder", folder, error.message()));
-  std::vector<std::string> others;
-  for (const fs::directory_entry& entry : entries)
-    if (const std::string name = entry.path().filename().string();
-        std::find(names.begin(), names.end(), name) == names.end())
-      others.push_back(name);
-  if (!others.empty())
-    throw UserError(
-        fmt::format("'{}' holds other files, such as '{}'; choose an empty folder or another name", folder,
-                    *std::min_element(others.begin(), others.end())));
+  // What a run that was killed left of a file goes when that one is written.
+  const auto is_ours = [&](const std::string& entry) {
+    return std::any_of(names.begin(), names.end(), [&](const std::string& name) {
+      return entry == name || entry.starts_with(name + ".tmp-");
+    });
+  };
+  for (const std::string& entry : speech::entries_of(path.string()))
+    if (const std::string name = fs::path(entry).filename().string(); !is_ours(name))
+      throw UserError(fmt::format(
+          "'{}' holds other files, such as '{}'; choose an empty folder or another name", folder, name));
   for (const std::string& name : names) AtomicFile::check((path / name).string());
 }
 

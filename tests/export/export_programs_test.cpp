@@ -123,7 +123,7 @@ TEST_CASE("export: the programs of all layers give the host's answers") {
       add("_stream_int8", {.int8 = true, .streaming = true});
     }
   }
-  build_and_run(programs, names, "gcc -O1 -fsanitize=address,undefined -fno-sanitize-recover=all");
+  build_and_run(programs, names, "gcc -O0 -fsanitize=address,undefined -fno-sanitize-recover=all");
   build_and_run(programs, names, "clang -O0 -Wmissing-prototypes");
 }
 
@@ -179,7 +179,7 @@ TEST_CASE("export: front ends in C hear what the host hears") {
   add("spectrogram", {.kind = FeatureKind::spectrogram, .frame_length = 8, .frame_shift = 9}, stream);
   add("any_size", {.frame_length = 25, .frame_shift = 30, .round_to_power_of_two = false, .num_mel_bins = 15},
       stream);
-  build_and_run(programs, names, "gcc -O1 -fsanitize=address,undefined -fno-sanitize-recover=all");
+  build_and_run(programs, names, "gcc -O0 -fsanitize=address,undefined -fno-sanitize-recover=all");
 }
 
 TEST_CASE("export: a result for every frame") {
@@ -193,7 +193,7 @@ TEST_CASE("export: a result for every frame") {
   SavedModel ahead = testing::random_model(folder, {Conv1d(5, 3), Dense(3)}, shape);
   testing::write_program(programs.text(), to_c::export_c(ahead, {.name = "ahead", .frames = 12}));
   build_and_run(programs, {"by_frame", "by_step", "ahead"},
-                "gcc -O1 -fsanitize=address,undefined -fno-sanitize-recover=all");
+                "gcc -O0 -fsanitize=address,undefined -fno-sanitize-recover=all");
   const std::string message =
       testing::message_of<UserError>([&] { to_c::export_c(ahead, {.name = "n", .streaming = true}); });
   CHECK_MESSAGE(
