@@ -22,6 +22,8 @@ class SavedModel {
   /// The options of its features, every automatic value filled in. Throws UserError where it takes no
   /// recordings.
   const speech::FeatureOptions& features() const;
+  /// What turns recordings into features. Throws UserError where it takes none.
+  const FrontEnd& front_end() const;
 
   /// What each file or recording says. Another sample rate is resampled and several channels are mixed down,
   /// and `notices` gets a line about each. Throws UserError naming the file where one cannot be used.
@@ -41,7 +43,6 @@ class SavedModel {
 
  private:
   SavedModel(Sequential model, std::string file) : model_(std::move(model)), file_(std::move(file)) {}
-  const FrontEnd& front_end() const;
   data::Example example_of(const speech::Audio& audio) const;
   EvaluateOptions evaluate_options(int threads) const;
 

@@ -143,6 +143,10 @@ Jobs::Jobs() : said_(folder_ / "said") {
       {out("recognize.json")}, {in("model.safetensors"), clip});
   add("inspect", {"inspect", in("model.safetensors"), "--json", out("inspect.json")}, {out("inspect.json")},
       {in("model.safetensors")});
+  add("export",
+      {"export", in("model.safetensors"), "--to", "c", "--out", folder_ / "out", "--frames", "40",
+       "--vectors", "1"},
+      {out("model.c"), out("model.h"), out("model_test.c")}, {in("model.safetensors")});
   add("features", {"features", clip, "--out", out("features.csv")}, {out("features.csv")}, {clip});
   add("graph", {"graph", in("images.toml"), "--data", images, "--dot", out("graph.dot")}, {out("graph.dot")},
       {in("images.toml")});

@@ -14,6 +14,8 @@ class Deltas {
 
   /// Values in a row with the differences appended.
   int64_t dimensions() const { return dimensions_ * static_cast<int64_t>(filters_.size()); }
+  /// The filter of each order, centred on its middle; the first is that of the row itself.
+  const std::vector<std::vector<double>>& filters() const { return filters_; }
   /// How many frames on either side a row depends on.
   int64_t context() const { return static_cast<int64_t>(filters_.back().size() / 2); }
 

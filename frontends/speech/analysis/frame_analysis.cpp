@@ -8,15 +8,13 @@
 #include "frontends/data/random.hpp"
 #include "frontends/speech/analysis/analysis_set.hpp"
 #include "frontends/speech/analysis/fft.hpp"
+#include "frontends/speech/analysis/frame_tables.hpp"
 #include "frontends/speech/analysis/lanes.hpp"
-#include "frontends/speech/analysis/mel.hpp"
 #include "ops/kernels/simd.hpp"
 
 namespace lariat::speech {
 
 namespace {
-
-using std::numbers::pi;
 
 // The floor under every logarithm: the machine epsilon of float, as in Kaldi.
 constexpr double log_floor = 0x1p-23;
@@ -29,50 +27,6 @@ Lanes floored_log(Lanes energy) {
   const Lanes too_large(std::numeric_limits<float>::max());
   const Lanes infinity(std::numeric_limits<double>::infinity());
   return log_of(select(energy > too_large, infinity, at_least(log_floor, energy)));
-}
-
-// a = 2πn/(N - 1); hanning 0.5 - 0.5·cos a, povey hanning^0.85, hamming 0.54 - 0.46·cos a,
-// blackman 0.42 - 0.5·cos a + 0.08·cos 2a. The window of melspectrogram is the periodic hanning, N for N - 1,
-// and brings samples to torchaudio's scale of ±1.
-std::vector<double> make_window(const FeatureOptions& options, int length) {
-  const bool periodic = options.kind == FeatureKind::melspectrogram;
-  const WindowType type = periodic ? WindowType::hanning : options.window_type;
-  std::vector<double> window(static_cast<size_t>(length));
-  for (int n = 0; n < length; ++n) {
-    const double cosine = std::cos(2 * pi * n / (periodic ? length : length - 1));
-    double value = 1;
-    switch (type) {
-      case WindowType::povey:
-        value = std::pow(std::max(0.0, 0.5 - 0.5 * cosine), 0.85);
-        break;
-      case WindowType::hanning:
-        value = 0.5 - 0.5 * cosine;
-        break;
-      case WindowType::hamming:
-        value = 0.54 - 0.46 * cosine;
-        break;
-      case WindowType::blackman:
-        value = 0.42 - 0.5 * cosine + 0.08 * (2 * cosine * cosine - 1);
-        break;
-      case WindowType::rectangular:
-        break;
-    }
-    window[static_cast<size_t>(n)] = periodic ? value * 0x1p-15 : value;
-  }
-  return window;
-}
-
-// c_i = l_i·Σ_m √(2/M)·cos(πi(m + ½)/M)·log e_m, with 1 for 2 in c_0 and the lifter l_i = 1 + Q/2·sin(πi/Q).
-std::vector<double> make_cosines(const FeatureOptions& options) {
-  const int bins = options.num_mel_bins;
-  const double q = options.cepstral_lifter;
-  std::vector<double> cosines;
-  for (int i = 0; i < options.num_ceps; ++i) {
-    const double lifter = q == 0 ? 1 : 1 + 0.5 * q * std::sin(pi * i / q);
-    const double scale = lifter * std::sqrt((i == 0 ? 1.0 : 2.0) / bins);
-    for (int m = 0; m < bins; ++m) cosines.push_back(scale * std::cos(pi * i * (m + 0.5) / bins));
-  }
-  return cosines;
 }
 
 // Σ_t term(t) for t < count, as a sum of short sums, whose additions do not wait for each other.
@@ -109,9 +63,7 @@ class LaneAnalysis : public FrameAnalysis {
   void cepstra(const Lanes* log_mel_energies, Lanes log_energy, Lanes* row) const;
 
   RealFft fft_;
-  std::vector<double> window_;
-  std::vector<MelFilter> filters_;
-  std::vector<double> cosines_;  // [num_ceps, num_mel_bins], liftering included
+  const FrameTables tables_;
 };
 
 struct LaneAnalysis::Scratch {
@@ -119,16 +71,13 @@ struct LaneAnalysis::Scratch {
       : frame(static_cast<size_t>(analysis.fft_samples())),
         work(frame.size()),
         spectrum(frame.size() / 2 + 1),
-        log_mel_energies(analysis.filters_.size()),
+        log_mel_energies(analysis.tables_.filters.size()),
         row(static_cast<size_t>(analysis.dimensions())) {}
   std::vector<Lanes> frame, work, spectrum, log_mel_energies, row;
 };
 
 LaneAnalysis::LaneAnalysis(const FeatureOptions& resolved)
-    : FrameAnalysis(resolved), fft_(fft_samples_), window_(make_window(resolved, frame_samples_)) {
-  if (options_.kind != FeatureKind::spectrogram) filters_ = make_mel_filters(mel_layout(options_));
-  if (options_.kind == FeatureKind::mfcc) cosines_ = make_cosines(options_);
-}
+    : FrameAnalysis(resolved), fft_(fft_samples_), tables_(frame_tables(resolved)) {}
 
 std::vector<float> LaneAnalysis::analyse(const float* samples, int64_t first, int64_t count,
                                          float* rows) const {
@@ -179,7 +128,7 @@ LaneAnalysis::Energies LaneAnalysis::shape(Lanes* frame) const {
   Lanes previous = frame[0];
   for (int t = 0; t < frame_samples_; ++t) {
     const Lanes sample = frame[t];
-    frame[t] = multiply_add(minus_c, previous, sample) * Lanes(window_[static_cast<size_t>(t)]);
+    frame[t] = multiply_add(minus_c, previous, sample) * Lanes(tables_.window[static_cast<size_t>(t)]);
     previous = sample;
   }
   return {raw, options_.raw_energy ? raw : energy_of(frame, frame_samples_)};
@@ -199,8 +148,8 @@ void LaneAnalysis::fill_row(Scratch& scratch, Lanes log_energy) const {
   const bool energy_in_front = options_.use_energy && !options_.htk_compat;
   const bool mfcc = options_.kind == FeatureKind::mfcc;
   Lanes* energies = mfcc ? scratch.log_mel_energies.data() : row + energy_in_front;
-  for (size_t m = 0; m < filters_.size(); ++m) {
-    const MelFilter& filter = filters_[m];
+  for (size_t m = 0; m < tables_.filters.size(); ++m) {
+    const MelFilter& filter = tables_.filters[m];
     Lanes energy(0);
     for (size_t k = 0; k < filter.weights.size(); ++k)
       energy = multiply_add(Lanes(filter.weights[k]), spectrum[filter.first_bin + k], energy);
@@ -216,7 +165,7 @@ void LaneAnalysis::fill_row(Scratch& scratch, Lanes log_energy) const {
 void LaneAnalysis::cepstra(const Lanes* log_mel_energies, Lanes log_energy, Lanes* row) const {
   const int bins = options_.num_mel_bins;
   for (int i = 0; i < options_.num_ceps; ++i) {
-    const double* cosine = cosines_.data() + i * bins;
+    const double* cosine = tables_.cosines.data() + i * bins;
     row[i] = sum_of(bins, [=](int m) { return Lanes(cosine[m]) * log_mel_energies[m]; });
   }
   if (options_.use_energy) row[0] = log_energy;

@@ -1,0 +1,169 @@
+// What cannot go to C, or not frame by frame, and is said in one line.
+#include <fmt/format.h>
+
+#include <cmath>
+#include <limits>
+
+#include "frontends/export/c_unit.hpp"
+#include "frontends/export/export_files.hpp"
+#include "frontends/export/quantised.hpp"
+#include "frontends/sequential/layers.hpp"
+#include "graph/base/error.hpp"
+#include "graph/ir/op_def.hpp"
+#include "ops/ops.hpp"
+#include "tests/export/c_tools.hpp"
+#include "tests/support/testing.hpp"
+
+namespace lariat::export_refusals_test {
+
+namespace {
+
+using testing::contains;
+using testing::message_of;
+using to_c::ExportOptions;
+
+std::string refusal(SavedModel& model, const ExportOptions& options) {
+  return message_of<UserError>([&] { to_c::export_c(model, options); });
+}
+
+}  // namespace
+
+TEST_CASE("export: ops without a form in C are refused by name") {
+  const testing::TemporaryFolder folder;
+  SavedModel model = testing::random_model(
+      folder, {Dense(4), OpLayer("soft_threshold", "", {.weights = "t = 1 : 0.5"}), Dense(3)},
+      testing::plain_shape(5));
+  const std::string message = refusal(model, {.name = "n"});
+  CHECK_MESSAGE(contains(message, "[soft_threshold] 'op_1'"), message);
+  CHECK_MESSAGE(
+      contains(message, "has no form in C; take layers of other ops (docs/export_to_c.md lists them)"),
+      message);
+}
+
+TEST_CASE("export: sequences need a length or a stream") {
+  const testing::TemporaryFolder folder;
+  SavedModel sequences = testing::random_model(
+      folder, {Conv1d(4, 5, {}, {.padding = Padding::valid}), GlobalMaxPool(), Dense(3)},
+      testing::sequence_shape(4));
+  CHECK(refusal(sequences, {.name = "n"}) ==
+        "the model takes sequences of any length, but C has no memory for all of them; give the most with "
+        "--frames N, "
+        "or take --streaming");
+  CHECK(refusal(sequences, {.name = "n", .frames = 4}) == "--frames 4: the model needs 5 frames or more");
+  CHECK(refusal(sequences, {.name = "n", .frames = 9, .streaming = true}) ==
+        "--frames and --streaming: a stream has any number of frames; give one of the two");
+  SavedModel plain = testing::random_model(folder, {Dense(3)}, testing::plain_shape(4));
+  CHECK(refusal(plain, {.name = "n", .frames = 4}) ==
+        "--frames 4: the model takes examples without frames; leave it out");
+  CHECK(refusal(plain, {.name = "n", .streaming = true}) ==
+        "--streaming: the model takes examples without frames, so there is nothing to stream; leave it out");
+}
+
+TEST_CASE("export: what a stream cannot keep") {
+  const testing::TemporaryFolder folder;
+  SavedModel both =
+      testing::random_model(folder, {Bidirectional(Lstm(4)), Dense(3)}, testing::sequence_shape(4));
+  const std::string message = refusal(both, {.name = "n", .streaming = true});
+  CHECK_MESSAGE(contains(message, "[reverse_sequence]"), message);
+  CHECK_MESSAGE(contains(message,
+                         "needs all frames of the sequence at once, so the model cannot run frame by frame; "
+                         "export it with --frames N instead of --streaming"),
+                message);
+}
+
+TEST_CASE("export: features that C does not compute") {
+  const testing::TemporaryFolder folder;
+  const auto refused = [&](speech::FeatureOptions features, const ExportOptions& options) {
+    features.sample_frequency = 8000;
+    FrontEnd front_end{speech::FeatureExtractor(features)};
+    SavedModel model =
+        testing::random_model(folder, {Lstm(4), Dense(3)},
+                              testing::sequence_shape(front_end.extractor.dimensions()), 0.5, &front_end);
+    return refusal(model, options);
+  };
+  const ExportOptions stream{.name = "n", .streaming = true};
+  CHECK(refused({.dither = 1}, stream) ==
+        "features.dither = 1: must be 0 in C; train with features that are");
+  CHECK(refused({.snip_edges = false}, stream) ==
+        "features.snip_edges = false: must be true in C; train with features that are");
+  CHECK(refused({.trim_silence = true}, stream) ==
+        "features.trim_silence = true: must be false in C; train with features that are");
+  CHECK(refused({.kind = speech::FeatureKind::melspectrogram}, stream) ==
+        "features.kind = melspectrogram: must be one of fbank, mfcc, spectrogram in C; train with features "
+        "that are");
+  CHECK(refused({.cmvn = speech::Cmvn::utterance}, stream) ==
+        "features.cmvn = utterance: needs the whole recording, which a stream never has; export it with "
+        "--frames N "
+        "instead of --streaming, or train with cmvn = global");
+}
+
+TEST_CASE("export: weights that are not finite have no levels") {
+  const testing::TemporaryFolder folder;
+  for (const char* name : {"dense_1/kernel", "dense_1/bias"})
+    for (const float bad :
+         {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
+      SavedModel model = testing::random_model(folder, {Dense(9), Dense(3)}, testing::plain_shape(4));
+      model.model().store().get(name).data<float>()[2] = bad;
+      const std::string message = refusal(model, {.name = "n", .int8 = true});
+      CHECK_MESSAGE(
+          contains(message,
+                   fmt::format("element 2 of its weights f32[{}] is {}, which 8 bits do not hold; train the "
+                               "model again, or export it with --weights f32",
+                               contains(name, "bias") ? "9" : "4, 9", bad)),
+          message);
+    }
+}
+
+TEST_CASE("export: levels are within half a step of the weights, and each channel has its own") {
+  const Tensor weights = Tensor::of<float>({2, 3}, {1, 1e-3F, 0, -0.5F, 2e-3F, 0});
+  const to_c::QuantisedMatrix levels = to_c::quantised_matrix(weights, 1);
+  const Tensor numbers = to_c::numbers_of(levels, {2, 3});
+  for (int64_t i = 0; i < 6; ++i) {
+    const float scale = levels.scale(i % 3);
+    CHECK(std::abs(numbers.at(i) - weights.at(i)) <= 0.5001 * static_cast<double>(scale));
+    // Not more than an eighth above what the largest needs.
+    if (i % 3 < 2) CHECK(scale <= (i % 3 == 0 ? 1.0F : 2e-3F) / 127 * 1.126F);
+  }
+  CHECK(numbers.at(2) == 0);
+  // Channels that differ by more than scales can say share the smallest one.
+  const Tensor far = Tensor::of<float>({1, 2}, {1e20F, 1e-20F});
+  CHECK(to_c::numbers_of(to_c::quantised_matrix(far, 1), {1, 2}).at(1) == doctest::Approx(0).epsilon(1e-6));
+  const to_c::QuantisedVector vector = to_c::quantised_vector(Tensor::of<float>({3}, {0.5F, -1, 1e-3F}));
+  CHECK(vector.levels == std::vector<int16_t>{16384, -32767, 33});
+}
+
+TEST_CASE("export: names, numbers and texts as C takes them") {
+  CHECK(to_c::identifier("mnist-2.0") == "mnist_2_0");
+  CHECK(to_c::identifier("2nd") == "m2nd");
+  CHECK(to_c::identifier("_x") == "m_x");
+  CHECK(to_c::identifier("") == "m");
+  CHECK(to_c::literal(0.1F) == "0.1F");
+  CHECK(to_c::literal(3.0F) == "3.0F");
+  CHECK(to_c::literal(1e-30F) == "1e-30F");
+  CHECK(to_c::literal(-INFINITY) == "(-INFINITY)");
+  CHECK(to_c::string_literal("a\"\\?\n") == "\"a\\042\\134\\077\\012\"");
+}
+
+TEST_CASE("export: files go to a new folder, an empty one or that of an export before") {
+  const testing::TemporaryFolder folder;
+  const std::vector<std::pair<std::string, std::string>> files{{"a.c", "one"}, {"a.h", "two"}};
+  to_c::write_files(folder / "new/", files);
+  CHECK(testing::read_file(folder / "new/a.c") == "one");
+  CHECK(folder.entries() == 1);
+  to_c::write_files(folder / "new", {{"a.c", "three"}, {"a.h", "four"}});
+  CHECK(testing::read_file(folder / "new/a.h") == "four");
+  const auto refused = [&](const std::string& name) {
+    return message_of<UserError>([&] { to_c::write_files(folder / name, files); });
+  };
+  testing::write_file(folder / "new/other", "");
+  CHECK(refused("new") ==
+        fmt::format("'{}' holds other files, such as 'other'; choose an empty folder or another name",
+                    folder / "new"));
+  CHECK(testing::read_file(folder / "new/a.h") == "four");
+  CHECK(refused("new/other") == fmt::format("'{}' is no folder; choose another name", folder / "new/other"));
+  CHECK(refused("none/deep") == fmt::format("'{}' cannot be made: there is no folder '{}'; make it first",
+                                            folder / "none/deep", folder / "none"));
+  CHECK(folder.entries() == 1);
+}
+
+}  // namespace lariat::export_refusals_test
