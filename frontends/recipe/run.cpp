@@ -218,6 +218,7 @@ RunResult TrainingRun::run() {
   result.ended = fitted.ended;
   result.checkpoint = checkpoint_of(self.options.out);
   if (!fitted.stopped) {
+    self.model.round_weights(self.options.weights);
     if (self.validation) result.validation = evaluate(Split::validation);
     if (self.test) result.test = evaluate(Split::test);
     const auto time_multiple = static_cast<int>(self.recipe.training().time_multiple);

@@ -20,6 +20,8 @@ struct RunOptions {
   bool test = true;
   /// Whether the weights are certified after each epoch, and not only at the end.
   bool certificate = false;
+  /// The numbers that the trained weights are rounded to before they are evaluated and saved.
+  NumberForm weights = NumberForm::float32;
   /// As in TrainerOptions.
   bool check_finite = false;
   /// As in FitOptions.

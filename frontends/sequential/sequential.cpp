@@ -302,9 +302,13 @@ void Sequential::save(const std::string& file, const std::map<std::string, std::
   out.metadata().insert(notes.begin(), notes.end());
   for (const auto& [name, tensor] : tensors) out.set(name, tensor);
   write_header(out, {self_->layers, self_->shape, self_->loss, self_->given_metrics});
-  check_finite(out, "the model");
-  seal(out, model_format);
-  out.save(file);
+  save_model(out, file);
+}
+
+void Sequential::round_weights(NumberForm form) {
+  self_->need_network();
+  lariat::round_weights(self_->store(), *self_->network, form, "the model");
+  self_->forget_programs();
 }
 
 Sequential Sequential::load(const std::string& file) { return from_store(Store::load(file), file); }

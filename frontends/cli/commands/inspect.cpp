@@ -41,6 +41,7 @@ struct View {
   std::optional<speech::FeatureOptions> features;
   /// Which ops are not loaded; what lies behind one has no shape.
   std::vector<std::string> missing;
+  StoredTensors stored = {};
 };
 
 View view_of(SavedModel model) {
@@ -87,11 +88,14 @@ View view_without_ops(const Store& store, const ModelHeader& header, std::vector
 }
 
 View load_view(const std::string& file) {
-  const Store store = Store::load(file);
+  StoredTensors stored;
+  const Store store = Store::load(file, &stored);
   std::vector<std::string> missing;
   const ModelHeader header = read_header(store, file, &missing);
-  return missing.empty() ? view_of(SavedModel::of(store, file))
-                         : view_without_ops(store, header, std::move(missing), file);
+  View view = missing.empty() ? view_of(SavedModel::of(store, file))
+                              : view_without_ops(store, header, std::move(missing), file);
+  view.stored = std::move(stored);
+  return view;
 }
 
 // "10 classes", "1 number".
@@ -123,15 +127,19 @@ std::vector<LayerLine> layer_lines(const View& view) {
   return lines;
 }
 
-Json tensor_json(const std::vector<TensorZeros>& tensors) {
+Json tensor_json(const View& view) {
   Json array = Json::array();
-  for (const TensorZeros& tensor : tensors)
+  for (const TensorZeros& tensor : view.tensors) {
+    const StoredTensor& stored = view.stored.at(tensor.name);
     array.push_back({{"name", tensor.name},
                      {"shape", tensor.extents},
                      {"zeros", tensor.sparsity.zeros},
                      {"count", tensor.sparsity.count},
                      {"penalised", tensor.penalised},
-                     {"bytes", tensor.sparsity.count * static_cast<int64_t>(size_of(f32))}});
+                     {"bytes", tensor.sparsity.count * static_cast<int64_t>(size_of(f32))},
+                     {"stored_bytes", stored.bytes},
+                     {"stored_as", stored.form}});
+  }
   return array;
 }
 
@@ -168,7 +176,7 @@ void inspect(const Strings& words) {
                           {"options", layer.options}});
   }
   print(fmt::format("{}: {}, {}\n\n", file, bytes_text(bytes), what_is_learned(model)));
-  print(columns(rows, 0) + "\n" + tensor_table(tensors));
+  print(columns(rows, 0) + "\n" + tensor_table(tensors, model.stored));
   print(fmt::format("\n{} parameters, {} of them not zero; {} of {} penalised weights are exactly zero\n",
                     grouped(all.count), grouped(all.count - all.zeros), percent(penalised.fraction()),
                     grouped(penalised.count)));
@@ -193,7 +201,7 @@ void inspect(const Strings& words) {
               {"task", model.task->name},
               {"classes", model.shape.classes},
               {"layers", layer_json},
-              {"tensors", tensor_json(tensors)},
+              {"tensors", tensor_json(model)},
               {"features", features},
               {"missing", model.missing}});
 }

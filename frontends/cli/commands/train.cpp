@@ -24,6 +24,7 @@ struct TrainOptions {
   Strings held_out;
   std::optional<int64_t> seed, threads, checkpoint_steps, keep_checkpoints;
   std::string checkpoint_minutes;
+  NumberForm weights = NumberForm::float32;
   bool no_test = false, quiet = false, certificate = false, check_finite = false;
 };
 
@@ -34,6 +35,7 @@ bool read_options(const Strings& words, TrainOptions& options) {
   options.recipe.declare(arguments);
   arguments.output("--out", "MODEL", options.out,
                    "the model file to write; MODEL.checkpoint is kept beside it");
+  arguments.weights(options.weights);
   arguments.repeated("--held-out", "SPEAKER", options.held_out,
                      "test on this speaker, whom training does not hear");
   arguments.seed(options.seed);
@@ -98,6 +100,7 @@ RunOptions run_options(const TrainOptions& options) {
   if (options.seed) run.seed = static_cast<uint64_t>(*options.seed);
   run.held_out = options.held_out;
   run.threads = static_cast<int>(options.threads.value_or(0));
+  run.weights = options.weights;
   run.test = !options.no_test;
   run.certificate = options.certificate;
   run.check_finite = options.check_finite;
