@@ -26,6 +26,7 @@ void recognize(const Strings& arguments);
 void predict(const Strings& arguments);
 void features(const Strings& arguments);
 void inspect(const Strings& arguments);
+void compact(const Strings& arguments);
 void convert(const Strings& arguments);
 void ops(const Strings& arguments);
 void graph(const Strings& arguments);

@@ -24,6 +24,7 @@ const std::vector<Command> commands{
     {"predict", "say what a saved model makes of rows of data", predict},
     {"features", "turn an audio file into features, by Kaldi's options", features},
     {"inspect", "show what a saved model consists of", inspect},
+    {"compact", "take what zeros make useless out of a saved model", compact},
     {"convert", "write a saved model in another form: plain, or with shorter numbers", convert},
     {"graph", "show the training step of a recipe as a graph", graph},
     {"ops", "list the ops, or show one", ops},

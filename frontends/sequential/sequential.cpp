@@ -340,6 +340,10 @@ std::vector<TensorZeros> Sequential::zeros() {
     const WeightPenalty penalty =
         found == network.penalties.by_parameter.end() ? WeightPenalty{} : found->second;
     result.push_back({name, tensor.extents(), sparsity(tensor), to_text(penalty), penalty.makes_zeros()});
+    const auto shared = network.penalties.shared.find(name);
+    if (shared == network.penalties.shared.end()) continue;
+    result.back().penalty = penalty ? result.back().penalty + "," + shared->second : shared->second;
+    result.back().penalised = true;
   }
   return result;
 }

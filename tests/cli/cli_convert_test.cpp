@@ -77,6 +77,24 @@ TEST_CASE("cli: convert writes plain models, and such of shorter numbers, which 
   CHECK(std::filesystem::file_size(folder / "t") < std::filesystem::file_size(made.model));
 }
 
+TEST_CASE("cli: a program that knows only the description reads coded models") {
+  if (!have_lariat()) return;
+  if (run_lariat({"-c", "import zlib"}, {.program = "/usr/bin/python3"}).status != 0)
+    return skip("python3 is missing; ./run test installs it");
+  const TemporaryFolder folder;
+  for (const char* form : {"f32", "f16", "int8"}) {
+    const std::string coded = folder / "coded", plain = folder / "plain";
+    REQUIRE(run_lariat({"convert", trained().model, "--weights", form, "--out", coded}).status == 0);
+    const ProgramRun run = run_lariat({LARIAT_SOURCE_ROOT "/examples/read_coded.py", coded, plain},
+                                      {.program = "/usr/bin/python3"});
+    INFO(run.err);
+    REQUIRE(run.status == 0);
+    CHECK_FALSE(contains(read_file(plain), "U8"));
+    CHECK(Store::load(plain).hash() == Store::load(coded).hash());
+    CHECK(evaluated(plain, folder)["state_hash"] == evaluated(coded, folder)["state_hash"]);
+  }
+}
+
 TEST_CASE("cli: convert refuses what is no model, and forms that there are not") {
   if (!have_lariat()) return;
   const Trained& made = trained();

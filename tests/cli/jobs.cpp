@@ -147,6 +147,9 @@ Jobs::Jobs() : said_(folder_ / "said") {
       {"convert", in("model.safetensors"), "--weights", "int8", "--out", out("small.safetensors"), "--json",
        out("convert.json")},
       {out("small.safetensors"), out("convert.json")}, {in("model.safetensors")});
+  add("compact",
+      {"compact", in("model.safetensors"), "--out", out("small.safetensors"), "--json", out("compact.json")},
+      {out("small.safetensors"), out("compact.json")}, {in("model.safetensors")});
   add("features", {"features", clip, "--out", out("features.csv")}, {out("features.csv")}, {clip});
   add("graph", {"graph", in("images.toml"), "--data", images, "--dot", out("graph.dot")}, {out("graph.dot")},
       {in("images.toml")});

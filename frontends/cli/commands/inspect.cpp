@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <map>
 
 #include "frontends/cli/arguments.hpp"
@@ -42,6 +43,7 @@ struct View {
   /// Which ops are not loaded; what lies behind one has no shape.
   std::vector<std::string> missing;
   StoredTensors stored = {};
+  std::map<std::string, Json> blocks = {};
 };
 
 View view_of(SavedModel model) {
@@ -87,6 +89,26 @@ View view_without_ops(const Store& store, const ModelHeader& header, std::vector
   return view;
 }
 
+// The shares of rows, columns and blocks of a matrix that are all zero.
+// Blocks are of the shapes that pay, and of the one that its penalty has.
+Json blocks_of(const Tensor& tensor, const std::string& penalty) {
+  std::vector<BlockShape> shapes{{8, 1}, {16, 1}, {1, 8}, {1, 16}};
+  if (const size_t at = penalty.find("group_blocks="); at != penalty.npos) {
+    const BlockShape own =
+        parse_weight_penalty("penalty", penalty.substr(at, penalty.find(',', at) - at)).blocks;
+    if (std::find(shapes.begin(), shapes.end(), own) == shapes.end()) shapes.push_back(own);
+  }
+  Json shares = Json::object();
+  const Extents& extents = tensor.extents();
+  const auto add = [&](const std::string& name, BlockShape shape) {
+    shares[name] = zero_blocks(tensor, shape).fraction();
+  };
+  add("rows", {1, extents.back()});
+  add("columns", {extents[extents.size() - 2], 1});
+  for (const BlockShape shape : shapes) add(fmt::format("{}x{}", shape.rows, shape.columns), shape);
+  return shares;
+}
+
 View load_view(const std::string& file) {
   StoredTensors stored;
   const Store store = Store::load(file, &stored);
@@ -95,6 +117,9 @@ View load_view(const std::string& file) {
   View view = missing.empty() ? view_of(SavedModel::of(store, file))
                               : view_without_ops(store, header, std::move(missing), file);
   view.stored = std::move(stored);
+  for (const TensorZeros& tensor : view.tensors)
+    if (tensor.extents.size() > 1)
+      view.blocks[tensor.name] = blocks_of(store.get(tensor.name), tensor.penalty);
   return view;
 }
 
@@ -127,6 +152,23 @@ std::vector<LayerLine> layer_lines(const View& view) {
   return lines;
 }
 
+// Of the tensors with zeros, how many of their rows, columns and blocks are all zero.
+std::string block_table(const View& view) {
+  Strings shapes;
+  for (const auto& [name, shares] : view.blocks)
+    for (const auto& [shape, share] : shares.items())
+      if (std::find(shapes.begin(), shapes.end(), shape) == shapes.end()) shapes.push_back(shape);
+  std::vector<Strings> rows{{"all zero of"}};
+  rows[0].insert(rows[0].end(), shapes.begin(), shapes.end());
+  for (const auto& [name, shares] : view.blocks) {
+    if (std::all_of(shares.begin(), shares.end(), [](const Json& share) { return share == 0.0; })) continue;
+    rows.push_back({name});
+    for (const std::string& shape : shapes)
+      rows.back().push_back(shares.contains(shape) ? percent(shares.at(shape).get<double>()) : "");
+  }
+  return rows.size() == 1 ? "" : "\n" + columns(rows, 0);
+}
+
 Json tensor_json(const View& view) {
   Json array = Json::array();
   for (const TensorZeros& tensor : view.tensors) {
@@ -139,6 +181,8 @@ Json tensor_json(const View& view) {
                      {"bytes", tensor.sparsity.count * static_cast<int64_t>(size_of(f32))},
                      {"stored_bytes", stored.bytes},
                      {"stored_as", stored.form}});
+    if (const auto blocks = view.blocks.find(tensor.name); blocks != view.blocks.end())
+      array.back()["zero_blocks"] = blocks->second;
   }
   return array;
 }
@@ -177,6 +221,7 @@ void inspect(const Strings& words) {
   }
   print(fmt::format("{}: {}, {}\n\n", file, bytes_text(bytes), what_is_learned(model)));
   print(columns(rows, 0) + "\n" + tensor_table(tensors, model.stored));
+  print(block_table(model));
   print(fmt::format("\n{} parameters, {} of them not zero; {} of {} penalised weights are exactly zero\n",
                     grouped(all.count), grouped(all.count - all.zeros), percent(penalised.fraction()),
                     grouped(penalised.count)));
