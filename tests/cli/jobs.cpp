@@ -144,12 +144,13 @@ Jobs::Jobs() : said_(folder_ / "said") {
   add("inspect", {"inspect", in("model.safetensors"), "--json", out("inspect.json")}, {out("inspect.json")},
       {in("model.safetensors")});
   add("convert",
-      {"convert", in("model.safetensors"), "--weights", "int8", "--out", out("small.safetensors"), "--json",
+      {"convert", in("model.safetensors"), "--weights", "int8", "--out", out("convert.safetensors"), "--json",
        out("convert.json")},
-      {out("small.safetensors"), out("convert.json")}, {in("model.safetensors")});
+      {out("convert.safetensors"), out("convert.json")}, {in("model.safetensors")});
   add("compact",
-      {"compact", in("model.safetensors"), "--out", out("small.safetensors"), "--json", out("compact.json")},
-      {out("small.safetensors"), out("compact.json")}, {in("model.safetensors")});
+      {"compact", in("model.safetensors"), "--out", out("compact.safetensors"), "--json",
+       out("compact.json")},
+      {out("compact.safetensors"), out("compact.json")}, {in("model.safetensors")});
   add("features", {"features", clip, "--out", out("features.csv")}, {out("features.csv")}, {clip});
   add("graph", {"graph", in("images.toml"), "--data", images, "--dot", out("graph.dot")}, {out("graph.dot")},
       {in("images.toml")});
