@@ -38,6 +38,9 @@ struct TrainerOptions {
   /// alone never settle which weights are zero. After the orthant phase of Chen et al. (2020), "Orthant Based
   /// Proximal Stochastic Gradient Method for l1-Regularized Optimization".
   std::optional<int64_t> settle_from = std::nullopt;
+  /// The names of parameters whose elements stay zero once they are, penalised or not, from the first step
+  /// on: a model that was trained sparse is then trained on with the zeros that it has.
+  std::vector<std::string> frozen_zeros = {};
   /// More values to report at each step, by name.
   std::vector<std::pair<std::string, Value>> metrics = {};
   /// Told, once for each, of parameters of which penalties have left nothing (L201): which ones, what they

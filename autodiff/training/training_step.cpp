@@ -33,6 +33,16 @@ void settle(std::map<std::string, Value>& updates, const std::vector<Value>& par
   }
 }
 
+// What is zero stays so. NaN is no zero, and is left for others to find.
+void freeze_zeros(std::map<std::string, Value>& updates, const std::vector<std::string>& names) {
+  for (const std::string& name : names) {
+    const auto next = updates.find(name);
+    if (next == updates.end())
+      throw UserError(fmt::format("'{}', whose zeros are to stay, is not trained", name));
+    next->second = where(equal(next->second.graph().find_source(name), 0), 0, next->second);
+  }
+}
+
 // The addends of the loss that must be finite before anything moves. Left out is what may be infinite while
 // weights are outside a bound, and what depends on parameters alone through a penalty: that is summed in the
 // loop that updates them.
@@ -171,6 +181,7 @@ std::unique_ptr<Graph> training_step(Value written, const Optimizer& optimizer, 
     proposals.emplace(parameters[i].name(), proposal);
   }
   std::map<std::string, Value> updates = proximal_updates(proposals, terms);
+  freeze_zeros(updates, options.frozen_zeros);
   if (options.settle_from) settle(updates, parameters, terms);
   for (const auto& [name, next] : updates) step->update(name, next);
   if (const Value random = step->find_source(random_state_name))

@@ -11,6 +11,7 @@
 #include "embedded.hpp"
 #include "frontends/cli/console.hpp"
 #include "frontends/data/option_table.hpp"
+#include "frontends/sequential/spec.hpp"
 #include "graph/base/error.hpp"
 #include "graph/io/input_file.hpp"
 #include "ops/plugin/loader.hpp"
@@ -153,6 +154,15 @@ void Arguments::plugins() {
       {"--plugin", "FILE.so", "load the ops of this plugin", false, false, true, [](const Strings& files) {
          for (const std::string& file : files) load_plugin(file);
        }});
+}
+
+void Arguments::weights(NumberForm& target) {
+  option(
+      "--weights", "FORM",
+      [&target](const std::string& name) {
+        at_place("--weights ", [&] { target = number_form_named(name); });
+      },
+      "round the weights to f16 or int8, which takes fewer bytes; f32 (the default) keeps every bit");
 }
 
 void Arguments::json(std::string& target) {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "frontends/cli/command.hpp"
+#include "graph/io/short_numbers.hpp"
 
 namespace lariat::cli {
 
@@ -51,6 +52,8 @@ class Arguments {
   /// --plugin FILE, as every command that builds or loads models has it; read() loads these plugins, then
   /// those that LARIAT_PLUGIN_PATH and the installation hold.
   void plugins();
+  /// --weights FORM: the numbers that a model's weights are rounded to.
+  void weights(NumberForm& target);
   /// --json FILE.
   void json(std::string& target);
 

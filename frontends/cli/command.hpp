@@ -27,6 +27,8 @@ void predict(const Strings& arguments);
 void features(const Strings& arguments);
 void inspect(const Strings& arguments);
 void export_model(const Strings& arguments);
+void compact(const Strings& arguments);
+void convert(const Strings& arguments);
 void ops(const Strings& arguments);
 void graph(const Strings& arguments);
 void gradcheck(const Strings& arguments);

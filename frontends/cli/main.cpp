@@ -25,6 +25,8 @@ const std::vector<Command> commands{
     {"features", "turn an audio file into features, by Kaldi's options", features},
     {"inspect", "show what a saved model consists of", inspect},
     {"export", "write a saved model as a program in C", export_model},
+    {"compact", "take what zeros make useless out of a saved model", compact},
+    {"convert", "write a saved model in another form: plain, or with shorter numbers", convert},
     {"graph", "show the training step of a recipe as a graph", graph},
     {"ops", "list the ops, or show one", ops},
     {"gradcheck", "compare gradients of ops with finite differences", gradcheck},

@@ -72,16 +72,21 @@ std::string summary(const RunResult& result, const std::string& report_file) {
   return columns(rows, 0);
 }
 
-std::string tensor_table(const std::vector<TensorZeros>& tensors) {
+std::string tensor_table(const std::vector<TensorZeros>& tensors, const StoredTensors& stored) {
   constexpr int width = 20;
-  std::vector<std::vector<std::string>> rows{{"tensor", "shape", "exact zeros", "", "not zero", "penalty"}};
+  std::vector<std::vector<std::string>> rows{
+      {"tensor", "shape", "exact zeros", "", "not zero", stored.empty() ? "" : "stored", "", "penalty"}};
   for (const TensorZeros& tensor : tensors) {
     const double share = tensor.sparsity.fraction();
     const auto filled = static_cast<size_t>(std::lround(share * width));
     rows.push_back({tensor.name, text(tensor.extents), percent(share),
                     std::string(filled, '#') + std::string(width - filled, '.'),
-                    grouped(tensor.sparsity.count - tensor.sparsity.zeros),
+                    grouped(tensor.sparsity.count - tensor.sparsity.zeros), "", "",
                     tensor.penalty == "none" ? "" : tensor.penalty});
+    const auto form = stored.find(tensor.name);
+    if (form == stored.end()) continue;
+    rows.back()[5] = bytes_text(static_cast<double>(form->second.bytes));
+    rows.back()[6] = form->second.form;
   }
   return columns(rows, 0);
 }

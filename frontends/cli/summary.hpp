@@ -5,6 +5,7 @@
 #include "frontends/recipe/result.hpp"
 #include "frontends/report/report.hpp"
 #include "graph/base/json.hpp"
+#include "graph/io/store.hpp"
 
 namespace lariat::cli {
 
@@ -14,8 +15,9 @@ std::string summary(const RunResult& result, const std::string& report_file = {}
 /// The accuracy, where there is one, and the metrics of an evaluation: names and figures.
 std::vector<std::vector<std::string>> measures(const Evaluation& evaluation);
 
-/// The tensors of a model: shape, share of zeros with a small bar, bytes.
-std::string tensor_table(const std::vector<TensorZeros>& tensors);
+/// The tensors of a model: shape, share of zeros with a small bar, and how a file holds them where that is
+/// known.
+std::string tensor_table(const std::vector<TensorZeros>& tensors, const StoredTensors& stored = {});
 
 /// result.json(), and the size of the model file.
 Json figures(const RunResult& result);

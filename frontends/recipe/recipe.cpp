@@ -210,6 +210,7 @@ FitOptions Recipe::fit() const {
   fit.clip_value = from.clip_value;
   fit.rewrite = penalties.rewrite;
   fit.settle_from = penalties.settle_from;
+  fit.freeze_zeros = penalties.freeze_zeros;
   fit.penalty_ramp = penalties.ramp;
   fit.after_settling = penalties.after_settling;
   fit.bucket = from.bucket;

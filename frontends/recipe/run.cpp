@@ -6,6 +6,7 @@
 
 #include "frontends/recipe/checkpoint.hpp"
 #include "frontends/recipe/saved_model.hpp"
+#include "frontends/sequential/model_file.hpp"
 #include "graph/base/error.hpp"
 #include "graph/io/atomic_file.hpp"
 #include "graph/io/input_file.hpp"
@@ -39,6 +40,7 @@ struct TrainingRun::Implementation {
   void note(data::Dataset& dataset);
   data::Dataset augmented(uint32_t epoch) const;
   FitOptions fit_options();
+  void start_from(const std::string& file);
   void save_checkpoint(const FitState& state, const std::vector<EpochReport>& epochs);
   void save_model();
 };
@@ -123,6 +125,23 @@ data::Dataset TrainingRun::Implementation::augmented(uint32_t epoch) const {
   return dataset;
 }
 
+void TrainingRun::Implementation::start_from(const std::string& file) {
+  const Store start = Store::load(file);
+  check_format(start, model_format, file);
+  Store& weights = model.store();
+  for (const TensorZeros& tensor : model.zeros()) {
+    const std::string& name = tensor.name;
+    const Tensor* found = start.find(name);
+    const TensorType wanted = weights.get(name).type();
+    if (found == nullptr || found->type() != wanted)
+      throw UserError(
+          fmt::format("'{}' has no tensor '{}' of type {}, but {}; give the recipe that it was trained by, "
+                      "or the model itself in its place",
+                      file, name, text(wanted), found == nullptr ? "none" : text(found->type())));
+  }
+  for (const TensorZeros& tensor : model.zeros()) weights.set(tensor.name, start.get(tensor.name).clone());
+}
+
 FitOptions TrainingRun::Implementation::fit_options() {
   FitOptions fit = recipe.fit();
   fit.threads = options.threads;
@@ -176,6 +195,7 @@ TrainingRun::TrainingRun(Recipe recipe, RunOptions options) {
   with_threads(self_->options.threads, [&] { self_->load(); });
   self_->model.compile(self_->recipe.optimizer(), self_->recipe.loss(), self_->recipe.metrics());
   self_->model.build(shape_of(self_->train), self_->seed());
+  if (!self_->options.start.empty()) self_->start_from(self_->options.start);
 }
 
 TrainingRun::TrainingRun(TrainingRun&&) noexcept = default;
@@ -218,6 +238,7 @@ RunResult TrainingRun::run() {
   result.ended = fitted.ended;
   result.checkpoint = checkpoint_of(self.options.out);
   if (!fitted.stopped) {
+    self.model.round_weights(self.options.weights);
     if (self.validation) result.validation = evaluate(Split::validation);
     if (self.test) result.test = evaluate(Split::test);
     const auto time_multiple = static_cast<int>(self.recipe.training().time_multiple);

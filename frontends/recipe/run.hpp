@@ -20,6 +20,10 @@ struct RunOptions {
   bool test = true;
   /// Whether the weights are certified after each epoch, and not only at the end.
   bool certificate = false;
+  /// A model file to take the first weights from; empty: they are random.
+  std::string start = {};
+  /// The numbers that the trained weights are rounded to before they are evaluated and saved.
+  NumberForm weights = NumberForm::float32;
   /// As in TrainerOptions.
   bool check_finite = false;
   /// As in FitOptions.

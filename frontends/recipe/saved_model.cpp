@@ -103,11 +103,17 @@ EvaluateOptions SavedModel::evaluate_options(int threads) const {
           .threads = threads};
 }
 
-std::vector<Prediction> SavedModel::recognize(const std::vector<std::string>& files,
-                                              std::vector<std::string>* notices) {
+data::Dataset SavedModel::read_recordings(const std::vector<std::string>& files,
+                                          std::vector<std::string>* notices) const {
   data::Dataset dataset;
   for (const std::string& file : files)
     dataset.examples.push_back(example_of(speech::read_audio(file, features().sample_frequency, notices)));
+  return dataset;
+}
+
+std::vector<Prediction> SavedModel::recognize(const std::vector<std::string>& files,
+                                              std::vector<std::string>* notices) {
+  const data::Dataset dataset = read_recordings(files, notices);
   return files.empty() ? std::vector<Prediction>() : predict(dataset);
 }
 

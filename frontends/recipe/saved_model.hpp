@@ -30,10 +30,15 @@ class SavedModel {
   std::vector<Prediction> recognize(const std::vector<std::string>& files,
                                     std::vector<std::string>* notices = nullptr);
   Prediction recognize(const speech::Audio& audio);
+  /// Files or recordings as examples of the model's features.
+  data::Dataset read_recordings(const std::vector<std::string>& files,
+                                std::vector<std::string>* notices = nullptr) const;
   std::vector<Prediction> predict(const data::Dataset& dataset);
   /// The rows of a file as the model takes them: a CSV file with the columns that it was trained on, targets
   /// not needed, or an array that numpy.save wrote. Throws UserError naming the file, and the line.
   data::Dataset read_rows(const std::string& file) const;
+  /// Whether it takes such rows of CSV.
+  bool reads_rows() const { return columns_.has_value(); }
 
   /// A split of the data in `folder`, of the kind that the recipe has, as the model takes it; `held_out`
   /// stands in for the recipe's speakers. Recordings too short for the model are skipped.

@@ -246,6 +246,8 @@ const Fields<ProximalOptions>& proximal_fields() {
           .boolean("rewrite", &P::rewrite, "turn penalties into proximal updates")
           .number("settle_from", &P::settle_from, 0, 1,
                   "share of the training after which zeros stay zero; 1: never")
+          .boolean("freeze_zeros", &P::freeze_zeros,
+                   "zeros that the model begins with stay zero: see lariat train --start")
           .number("ramp", &P::ramp, 0, 1, "share of the training over which penalties grow to full strength")
           .number("after_settling", &P::after_settling, 0, 1,
                   "factor on all penalties where zeros stay zero");

@@ -68,7 +68,7 @@ const Fields<MetricsOptions>& metrics_fields();
 
 /// [proximal]
 struct ProximalOptions {
-  bool rewrite = true;
+  bool rewrite = true, freeze_zeros = false;
   double settle_from = 1, ramp = 0, after_settling = 1;
 };
 const Fields<ProximalOptions>& proximal_fields();

@@ -107,6 +107,10 @@ struct FitOptions {
   bool check_finite = false;
   /// The share of the steps after which zeros stay zero, as TrainerOptions.settle_from has it; 1: never.
   double settle_from = 1;
+  /// Whether what is zero when the fit begins stays zero: in weights of two axes or more, penalised or not,
+  /// and in all that are penalised, of which more may become zero, and stay so. For models that were trained
+  /// sparse.
+  bool freeze_zeros = false;
   /// The share of the steps over which every penalty grows, in a straight line, to its coefficient.
   double penalty_ramp = 0;
   /// The factor on every penalty where zeros stay zero: the weights that are left need no more pressure.

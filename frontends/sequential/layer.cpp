@@ -25,6 +25,11 @@ Value LayerContext::parameter(const std::string& what, Extents extents, const In
   return parameter;
 }
 
+void LayerContext::penalise(Value penalty, const std::string& text, const std::vector<Value>& parameters) {
+  penalties_.values.push_back(penalty);
+  for (const Value parameter : parameters) penalties_.shared[parameter.name()] = text;
+}
+
 void LayerContext::fail(const std::string& message) const {
   throw UserError(fmt::format("layer {}: {}", name, message));
 }
@@ -42,6 +47,32 @@ Signal LayerContext::images(const Signal& input) const {
   if (input.is_sequence()) return {reshape(input.value, {shape[0], shape[1], shape[2], 1}), input.lengths};
   fail(fmt::format("takes images [batch, height, width, channels] or sequences; got {}; put image before it",
                    text(shape)));
+}
+
+Tensor LayerInModel::weight(const std::string& what) const { return weights.get(name + "/" + what); }
+
+void LayerInModel::set_weight(const std::string& what, Tensor tensor) const {
+  weights.set(name + "/" + what, std::move(tensor));
+}
+
+void LayerInModel::keep(const std::string& what, int axis, const std::vector<int64_t>& places) const {
+  const Tensor all = weight(what);
+  Extents extents = all.extents();
+  const auto at = static_cast<size_t>(axis < 0 ? axis + static_cast<int>(extents.size()) : axis);
+  const int64_t count = extents[at],
+                inner = element_count(Extents(extents.begin() + static_cast<int64_t>(at) + 1, extents.end()));
+  extents[at] = static_cast<int64_t>(places.size());
+  Tensor result(all.dtype(), extents);
+  const size_t bytes = static_cast<size_t>(inner) * size_of(all.dtype());
+  const auto* from = static_cast<const std::byte*>(all.view().data);
+  auto* to = static_cast<std::byte*>(result.view().data);
+  const int64_t outer = inner == 0 || count == 0 ? 0 : all.count() / (inner * count);
+  for (int64_t block = 0; block < outer; ++block)
+    for (const int64_t place : places) {
+      std::copy_n(from + static_cast<size_t>(block * count + place) * bytes, bytes, to);
+      to += bytes;
+    }
+  set_weight(what, std::move(result));
 }
 
 const std::vector<LayerKind>& layer_kinds() {

@@ -1,9 +1,13 @@
 #pragma once
 
+#include <functional>
 #include <map>
+#include <optional>
+#include <vector>
 
 #include "frontends/sequential/spec.hpp"
 #include "frontends/sequential/weight_penalty.hpp"
+#include "graph/io/store.hpp"
 #include "graph/ir/graph.hpp"
 
 namespace lariat {
@@ -28,6 +32,8 @@ struct Penalties {
   /// One scalar for each penalised parameter.
   std::vector<Value> values;
   std::map<std::string, WeightPenalty> by_parameter;
+  /// Of those that are over several parameters at once, and make zeros: as text, for each of these.
+  std::map<std::string, std::string> shared = {};
   /// A penalty that only training needs is not among the values where its op is not known: its name, or "".
   std::string unknown_op = {};
 };
@@ -48,6 +54,9 @@ class LayerContext {
   /// The parameter "name/what"; its penalty joins the loss.
   Value parameter(const std::string& what, Extents extents, const Initializer& initializer,
                   const WeightPenalty& penalty = {});
+  /// A penalty over several parameters, which makes zeros of them, joins the loss; `text` stands for it in
+  /// reports.
+  void penalise(Value penalty, const std::string& text, const std::vector<Value>& parameters);
   /// Throws UserError naming the layer.
   [[noreturn]] void fail(const std::string& message) const;
   /// Throws UserError where `input` is no sequence of frames without a width.
@@ -62,12 +71,66 @@ class LayerContext {
 /// A layer: a kind and its options.
 using LayerSpec = Spec;
 
+/// A layer of a model with its weights, as what takes units out sees it; which of them may change.
+struct LayerInModel {
+  LayerSpec& spec;
+  const std::string& name;
+  /// Of what goes in and what comes out.
+  Shape input, output;
+  Store& weights;
+
+  /// The weight "name/what".
+  Tensor weight(const std::string& what) const;
+  void set_weight(const std::string& what, Tensor tensor) const;
+  /// Leaves only these places of an axis of it, counted from the last where it is negative.
+  void keep(const std::string& what, int axis, const std::vector<int64_t>& places) const;
+};
+
+/// A mark for each channel, and what a channel is at every place of every example, where that is one number.
+using ChannelMarks = std::vector<bool>;
+using ChannelConstants = std::vector<std::optional<float>>;
+
+/// What a kind of layer says of its channels, the places of the last axis that go in and come out, so that
+/// those may be taken out of a model which zeros have made useless. A function that is empty is an answer
+/// that the kind does not have; the channels that it is about stay.
+struct LayerUnits {
+  /// Of a layer that lets channels through: the one that each outgoing channel is made of alone.
+  std::function<std::vector<int64_t>(const LayerInModel&)> sources = {};
+  /// What outgoing channels always are, given what ingoing ones always are.
+  std::function<ChannelConstants(const LayerInModel&, const ChannelConstants& inputs)> constants = {};
+  /// Which ingoing channels matter where these outgoing ones do; with `sources` it follows from them.
+  std::function<ChannelMarks(const LayerInModel&, const ChannelMarks& outputs)> reads = {};
+  /// Which outgoing channels matter where these are read: more than those, where units read each other.
+  std::function<ChannelMarks(const LayerInModel&, const ChannelMarks& read)> needs = {};
+  /// Why the layer cannot do without an ingoing channel that it reads and that is always `value`; "" where it
+  /// can.
+  std::function<std::string(const LayerInModel&, float value)> why_reads = {};
+  /// Leaves out all ingoing channels but `kept`; each of the others is unread or always the constant given.
+  std::function<void(const LayerInModel&, const std::vector<int64_t>& kept, const ChannelConstants& inputs)>
+      keep_inputs = {};
+  /// Leaves out all outgoing channels but `kept`. A layer that lets channels through has it for weights of
+  /// its own.
+  std::function<void(const LayerInModel&, const std::vector<int64_t>& kept)> keep_outputs = {};
+  /// Of the outgoing channels that could go, those that may go together.
+  std::function<ChannelMarks(const LayerInModel&, const ChannelMarks& gone)> together = {};
+  /// Multiplications of weights, where all sizes of what goes in and comes out are known.
+  std::function<double(const LayerInModel&)> multiply_adds = {};
+  /// Why there are no answers, for the report: "its statistics are over all channels".
+  std::string reason = "this kind of layer says nothing of its channels";
+};
+
 /// A kind of layer as one record: its options, and how it is built into a graph.
 struct LayerKind {
   SpecKind spec;
   std::function<Signal(LayerContext&, const Signal&, const LayerSpec&)> build;
   /// How many frames must go in so that `frames` come out.
   std::function<int64_t(const LayerSpec&, int64_t frames)> frames_needed;
+  LayerUnits units = {};
+
+  LayerKind with(LayerUnits of_units) && {
+    units = std::move(of_units);
+    return std::move(*this);
+  }
 };
 
 /// A record from typed parts. Without `frames_needed` as many frames come out as go in.
@@ -81,7 +144,8 @@ LayerKind layer_kind(std::string name, std::string doc, const Fields<Options>& f
           },
           [fields, frames_needed](const LayerSpec& spec, int64_t frames) {
             return frames_needed == nullptr ? frames : frames_needed(fields.read(spec), frames);
-          }};
+          },
+          {}};
 }
 
 /// Every kind of layer, by name.

@@ -84,6 +84,10 @@ struct LstmOptions {
   /// The share of inputs that training drops.
   double dropout = 0;
   WeightPenalty kernel_penalty = {}, recurrent_penalty = {}, bias_penalty = {};
+  /// group_units Σ‖all that comes into unit u‖₂, its weights and biases of all four gates: whole units become
+  /// 0, and lariat compact takes them out (Wen et al. 2018, "Learning Intrinsic Sparse Structures within
+  /// LSTM").
+  double group_units = 0;
 };
 /// Long short-term memory; kernel [channels, 4·units], recurrent_kernel [units, 4·units], bias [4·units].
 struct Lstm : LayerSpec {
@@ -155,6 +159,10 @@ struct EmbeddingOptions {
 /// [batch, time, 1] to [batch, time, units]. A number that is none of them is refused when the model runs.
 struct Embedding : LayerSpec {
   Embedding(int64_t symbols, int64_t units, const EmbeddingOptions& options = {});
+};
+/// These of the channels, which are counted from 0 and in rising order.
+struct Select : LayerSpec {
+  explicit Select(const std::vector<int64_t>& channels);
 };
 /// The mean over a sequence's frames, their largest values, or its last frame: [batch, channels].
 struct GlobalAveragePool : LayerSpec {

@@ -286,6 +286,38 @@ void check_finite(const Store& store, const std::string& file) {
           fmt::format("'{}': tensor '{}' holds NaN or infinity; train the model again", file, name));
 }
 
+void round_weights(Store& store, const Network& network, NumberForm form, const std::string& file) {
+  if (form == NumberForm::float32) return;
+  // All of them first: a store is rounded as a whole or not at all.
+  Store result;
+  for (int32_t id = 0; id < network.graph->size(); ++id) {
+    const Node& node = network.graph->node(id);
+    const Tensor* weights = store.find(node.name);
+    if (node.op->traits.source != SourceKind::parameter || weights == nullptr || weights->dtype() != f32)
+      continue;
+    if (!is_finite(*weights))
+      throw UserError(
+          fmt::format("'{}': tensor '{}' holds NaN or infinity, which have no place among {}; train "
+                      "the model again",
+                      file, node.name, name_of(form)));
+    const NumberForm own = weights->extents().size() < 2 ? NumberForm::float16 : form;
+    Tensor near = rounded(*weights, own);
+    if (!is_finite(near))
+      throw UserError(
+          fmt::format("'{}': tensor '{}' holds numbers beyond 65504, the largest of float16; keep the "
+                      "weights as f32",
+                      file, node.name));
+    result.set(node.name, std::move(near));
+  }
+  for (const auto& [name, tensor] : result) store.set(name, tensor);
+}
+
+void save_model(Store& store, const std::string& file, Packing packing) {
+  check_finite(store, "the model");
+  seal(store, model_format);
+  store.save(file, packing);
+}
+
 Store parameters_of(const Network& network, const Store& store, const std::string& file) {
   Store result;
   for (int32_t id = 0; id < network.graph->size(); ++id) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "frontends/sequential/network.hpp"
+#include "graph/io/short_numbers.hpp"
 #include "graph/io/store.hpp"
 
 namespace lariat {
@@ -36,6 +37,16 @@ ModelHeader read_header(const Store& store, const std::string& file,
 
 /// Throws UserError naming file and tensor where one holds NaN or infinity.
 void check_finite(const Store& store, const std::string& file);
+
+/// Rounds the parameters of `network` in `store` to numbers of that form, in which a model file is smaller;
+/// of int8, kernels, a scale for each of their last axis, and what has no two axes to float16. What is no
+/// parameter stays. Throws UserError naming file and tensor where one holds NaN, infinity, or what float16
+/// cannot hold.
+void round_weights(Store& store, const Network& network, NumberForm form, const std::string& file);
+
+/// Seals `store` as a model and writes it, tensors coded where that is shorter. Throws UserError as
+/// check_finite() does.
+void save_model(Store& store, const std::string& file, Packing packing = Packing::coded);
 
 /// The parameters of `network` that `store` holds. Throws UserError naming file, tensor and both shapes where
 /// one is missing or of another shape.

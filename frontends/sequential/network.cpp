@@ -100,7 +100,21 @@ Network build_network(const std::vector<LayerSpec>& layers, const DataShape& sha
 std::vector<std::string> Network::penalised() const {
   std::vector<std::string> names;
   for (const auto& [name, penalty] : penalties.by_parameter)
-    if (penalty.makes_zeros()) names.push_back(name);
+    if (penalty.makes_zeros() && !penalties.shared.contains(name)) names.push_back(name);
+  for (const auto& [name, text] : penalties.shared) names.push_back(name);
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+std::vector<std::string> Network::with_zeros() const {
+  std::vector<std::string> names = penalised();
+  for (int32_t id = 0; id < graph->size(); ++id) {
+    const Node& node = graph->node(id);
+    if (node.op->traits.source == SourceKind::parameter && node.outputs[0].shape.size() > 1)
+      names.push_back(node.name);
+  }
+  std::sort(names.begin(), names.end());
+  names.erase(std::unique(names.begin(), names.end()), names.end());
   return names;
 }
 

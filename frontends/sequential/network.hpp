@@ -32,6 +32,8 @@ struct Network {
 
   /// The parameters that a penalty makes exactly zero in places, in the order of their names.
   std::vector<std::string> penalised() const;
+  /// These, and the parameters of two axes or more: whose zeros mean something.
+  std::vector<std::string> with_zeros() const;
 };
 /// loss_by_strength, whose input `strength` must be fed or scheduled.
 Value scheduled_loss(Network& network);

@@ -302,9 +302,13 @@ void Sequential::save(const std::string& file, const std::map<std::string, std::
   out.metadata().insert(notes.begin(), notes.end());
   for (const auto& [name, tensor] : tensors) out.set(name, tensor);
   write_header(out, {self_->layers, self_->shape, self_->loss, self_->given_metrics});
-  check_finite(out, "the model");
-  seal(out, model_format);
-  out.save(file);
+  save_model(out, file);
+}
+
+void Sequential::round_weights(NumberForm form) {
+  self_->need_network();
+  lariat::round_weights(self_->store(), *self_->network, form, "the model");
+  self_->forget_programs();
 }
 
 Sequential Sequential::load(const std::string& file) { return from_store(Store::load(file), file); }
@@ -336,6 +340,10 @@ std::vector<TensorZeros> Sequential::zeros() {
     const WeightPenalty penalty =
         found == network.penalties.by_parameter.end() ? WeightPenalty{} : found->second;
     result.push_back({name, tensor.extents(), sparsity(tensor), to_text(penalty), penalty.makes_zeros()});
+    const auto shared = network.penalties.shared.find(name);
+    if (shared == network.penalties.shared.end()) continue;
+    result.back().penalty = penalty ? result.back().penalty + "," + shared->second : shared->second;
+    result.back().penalised = true;
   }
   return result;
 }

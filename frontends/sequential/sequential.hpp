@@ -5,6 +5,7 @@
 #include "frontends/sequential/fit.hpp"
 #include "frontends/sequential/layers.hpp"
 #include "frontends/sequential/network.hpp"
+#include "graph/io/short_numbers.hpp"
 
 namespace lariat {
 
@@ -64,8 +65,12 @@ class Sequential {
   /// their present strength, on these data and without dropout. Throws UserError before fit().
   Certificate certify(const data::Dataset& dataset, const EvaluateOptions& options = {.batch_size = 256});
 
+  /// Rounds the weights to numbers of that form, in which a saved model is smaller: kernels to float16 or,
+  /// with a scale for each unit, to int8; what has no two axes to float16. They stay floats, and zeros stay
+  /// zero. Throws UserError naming the tensor that holds NaN, infinity, or what float16 cannot hold.
+  void round_weights(NumberForm form);
   /// Writes a model file: the parameters, and the layers in the metadata, to which `notes` and `tensors` are
-  /// added.
+  /// added. Tensors are coded where that is shorter, which keeps every bit.
   void save(const std::string& file, const std::map<std::string, std::string>& notes = {},
             const std::map<std::string, Tensor>& tensors = {});
   /// Throws UserError naming the file, and the tensor where one is missing or of another shape.

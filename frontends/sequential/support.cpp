@@ -1,5 +1,7 @@
 #include "frontends/sequential/support.hpp"
 
+#include <algorithm>
+
 #include "graph/base/error.hpp"
 
 namespace lariat {
@@ -26,6 +28,28 @@ double share_changed(const Support& before, const Support& now) {
   int64_t changed = 0;
   for (size_t i = 0; i < now.size(); ++i) changed += before[i] != now[i];
   return static_cast<double>(changed) / static_cast<double>(now.size());
+}
+
+Sparsity zero_blocks(const Tensor& tensor, BlockShape blocks) {
+  Sparsity result;
+  const Extents& extents = tensor.extents();
+  if (extents.size() < 2 || tensor.dtype() != f32) return result;
+  const int64_t rows = extents[extents.size() - 2], columns = extents.back();
+  const auto values = tensor.values<float>();
+  const auto is_zero = [&](int64_t matrix, int64_t row, int64_t column) {
+    for (int64_t i = row; i < std::min(row + blocks.rows, rows); ++i)
+      for (int64_t j = column; j < std::min(column + blocks.columns, columns); ++j)
+        if (values[static_cast<size_t>((matrix * rows + i) * columns + j)] != 0) return false;
+    return true;
+  };
+  const int64_t matrices = rows == 0 || columns == 0 ? 0 : tensor.count() / (rows * columns);
+  for (int64_t matrix = 0; matrix < matrices; ++matrix)
+    for (int64_t row = 0; row < rows; row += blocks.rows)
+      for (int64_t column = 0; column < columns; column += blocks.columns) {
+        ++result.count;
+        result.zeros += is_zero(matrix, row, column) ? 1 : 0;
+      }
+  return result;
 }
 
 std::string hexadecimal(const Support& support) {

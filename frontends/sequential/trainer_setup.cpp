@@ -30,7 +30,8 @@ PenaltySchedule penalty_schedule(const FitOptions& options, int64_t steps) {
   check_share("after_settling", options.after_settling);
   const auto steps_of = [&](double share) { return std::llround(share * static_cast<double>(steps)); };
   PenaltySchedule schedule;
-  if (options.settle_from < 1) schedule.settle_from = steps_of(options.settle_from);
+  const double settle_from = options.freeze_zeros ? 0 : options.settle_from;
+  if (settle_from < 1) schedule.settle_from = steps_of(settle_from);
   const int64_t ramp = steps_of(options.penalty_ramp);
   const int64_t settled = schedule.settle_from.value_or(std::numeric_limits<int64_t>::max());
   const double after = options.after_settling;
@@ -63,6 +64,7 @@ TrainerSetup trainer_setup(Network& network, const FitOptions& options, const Fi
   trainer.check_finite = options.check_finite;
   if (options.schedule) trainer.schedule = from_first(options.schedule(state.total_steps));
   const PenaltySchedule penalties = penalty_schedule(options, state.total_steps);
+  if (options.freeze_zeros) trainer.frozen_zeros = network.with_zeros();
   if (penalties.settle_from) trainer.settle_from = state.first_step + *penalties.settle_from;
   if (penalties.strength && !network.penalties.values.empty()) {
     setup.loss = scheduled_loss(network);

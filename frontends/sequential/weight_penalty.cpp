@@ -35,32 +35,85 @@ Value group_norms(Value w, size_t from_last) {
   return sum(norm2(w, others));
 }
 
-// One term: its name, its λ, its second number where it has one, and Σ φ(w) with that λ.
+// What a term has behind its λ: "epsilon of log_sum must be …", as text, and back; false for what it cannot
+// be.
+struct TermShape {
+  const char* range = "";
+  std::string (*text)(const WeightPenalty& penalty) = nullptr;
+  bool (*set)(WeightPenalty& penalty, std::string_view text) = nullptr;
+};
+
+// The number that all of `text` is.
+std::optional<double> number_of(std::string_view text) {
+  double value = 0;
+  const char* end = text.data() + text.size();
+  const auto [rest, error] = std::from_chars(text.data(), end, value);
+  if (error != std::errc{} || rest != end || !std::isfinite(value)) return std::nullopt;
+  return value;
+}
+
+template <double WeightPenalty::*member>
+TermShape positive_number(const char* range) {
+  return {range, [](const WeightPenalty& penalty) { return fmt::format("{}", penalty.*member); },
+          [](WeightPenalty& penalty, std::string_view text) {
+            const std::optional<double> number = number_of(text);
+            if (number && *number > 0) penalty.*member = *number;
+            return number && *number > 0;
+          }};
+}
+
+// "8x1"
+bool set_blocks(WeightPenalty& penalty, std::string_view text) {
+  BlockShape blocks;
+  const char* end = text.data() + text.size();
+  const auto [by, first] = std::from_chars(text.data(), end, blocks.rows);
+  if (first != std::errc{} || by == end || *by != 'x') return false;
+  const auto [rest, second] = std::from_chars(by + 1, end, blocks.columns);
+  if (second != std::errc{} || rest != end) return false;
+  if (blocks.rows < 1 || blocks.columns < 1 || blocks.rows > most_block || blocks.columns > most_block)
+    return false;
+  penalty.blocks = blocks;
+  return true;
+}
+
+// One term: its name, its λ, its shape where it has one, and Σ φ(w) with both.
 struct Term {
   std::string name;
   double WeightPenalty::*lambda;
-  double WeightPenalty::*shape;
-  const char* shape_name;
+  TermShape shape;
   bool makes_zeros;
-  Value (*build)(Value w, double lambda, double shape);
+  Value (*build)(Value w, const WeightPenalty& penalty);
 };
 
 const std::vector<Term>& terms() {
   using P = WeightPenalty;
   static const std::vector<Term> table = {
-      {"l1", &P::l1, nullptr, "", true, [](Value w, double lambda, double) { return lambda * sum(abs(w)); }},
-      {"l2", &P::l2, nullptr, "", false,
-       [](Value w, double lambda, double) { return lambda * sum(square(w)); }},
-      {"group_rows", &P::group_rows, nullptr, "", true,
-       [](Value w, double lambda, double) { return lambda * group_norms(w, 2); }},
-      {"group_columns", &P::group_columns, nullptr, "", true,
-       [](Value w, double lambda, double) { return lambda * group_norms(w, 1); }},
-      {"log_sum", &P::log_sum, &P::log_sum_epsilon, "epsilon", true,
-       [](Value w, double lambda, double epsilon) { return lambda * epsilon * sum(log_sum(w, epsilon)); }},
-      {"mcp", &P::mcp, &P::mcp_gamma, "gamma", true,
-       [](Value w, double lambda, double gamma) { return sum(mcp(w, lambda, gamma)); }},
-      {"count", &P::count, nullptr, "", true,
-       [](Value w, double lambda, double) { return lambda * sum(count_nonzero(w)); }}};
+      {"l1", &P::l1, {}, true, [](Value w, const P& p) { return p.l1 * sum(abs(w)); }},
+      {"l2", &P::l2, {}, false, [](Value w, const P& p) { return p.l2 * sum(square(w)); }},
+      {"group_rows",
+       &P::group_rows,
+       {},
+       true,
+       [](Value w, const P& p) { return p.group_rows * group_norms(w, 2); }},
+      {"group_columns",
+       &P::group_columns,
+       {},
+       true,
+       [](Value w, const P& p) { return p.group_columns * group_norms(w, 1); }},
+      {"group_blocks",
+       &P::group_blocks,
+       {"shape of group_blocks must be rows x columns from 1 to 1024, such as 8x1",
+        [](const P& p) { return fmt::format("{}x{}", p.blocks.rows, p.blocks.columns); }, set_blocks},
+       true,
+       [](Value w, const P& p) { return p.group_blocks * sum_of_block_norms(w, p.blocks); }},
+      {"log_sum", &P::log_sum,
+       positive_number<&P::log_sum_epsilon>("epsilon of log_sum must be a number above 0"), true,
+       [](Value w, const P& p) {
+         return p.log_sum * p.log_sum_epsilon * sum(log_sum(w, p.log_sum_epsilon));
+       }},
+      {"mcp", &P::mcp, positive_number<&P::mcp_gamma>("gamma of mcp must be a number above 0"), true,
+       [](Value w, const P& p) { return sum(mcp(w, p.mcp, p.mcp_gamma)); }},
+      {"count", &P::count, {}, true, [](Value w, const P& p) { return p.count * sum(count_nonzero(w)); }}};
   return table;
 }
 
@@ -96,15 +149,6 @@ std::vector<std::string> entries_of(const std::map<std::string, std::string>& at
   return entries;
 }
 
-// The number that all of `text` is.
-std::optional<double> number_of(std::string_view text) {
-  double value = 0;
-  const char* end = text.data() + text.size();
-  const auto [rest, error] = std::from_chars(text.data(), end, value);
-  if (error != std::errc{} || rest != end || !std::isfinite(value)) return std::nullopt;
-  return value;
-}
-
 }  // namespace
 
 std::vector<std::string> penalty_ops() {
@@ -117,8 +161,8 @@ std::vector<std::string> penalty_ops() {
 bool operator==(const WeightPenalty& a, const WeightPenalty& b) {
   return std::all_of(terms().begin(), terms().end(),
                      [&](const Term& term) {
-                       const bool same_shape =
-                           term.shape == nullptr || a.*term.lambda == 0 || a.*term.shape == b.*term.shape;
+                       const bool same_shape = term.shape.text == nullptr || a.*term.lambda == 0 ||
+                                               term.shape.text(a) == term.shape.text(b);
                        return a.*term.lambda == b.*term.lambda && same_shape;
                      }) &&
          a.by_op == b.by_op;
@@ -139,6 +183,42 @@ WeightPenalty WeightPenalty::at(double lambda) const {
   return result;
 }
 
+Value sum_of_block_norms(Value w, BlockShape blocks) {
+  const Shape& shape = w.shape();
+  if (shape.size() < 2)
+    throw UserError(
+        fmt::format("group_blocks are for kernels with rows and columns, but '{}' is {}; give it l1",
+                    w.name(), text(shape)));
+  const int64_t rows = shape[shape.size() - 2].size(), columns = shape.back().size();
+  int64_t taps = 1;
+  for (size_t axis = 0; axis + 2 < shape.size(); ++axis) taps *= shape[axis].size();
+  const Value matrices = shape.size() == 2 ? w : reshape(w, {taps, rows, columns});
+  const int64_t last = matrices.rank() - 1;
+  Value total;
+  // Whole blocks, what is left of the rows, of the columns, and of both.
+  const auto add = [&](int64_t first_row, int64_t end_row, int64_t first_column, int64_t end_column,
+                       BlockShape size) {
+    if (first_row == end_row || first_column == end_column) return;
+    Value part = matrices;
+    if (end_row - first_row != rows) part = slice(part, last - 1, first_row, end_row);
+    if (end_column - first_column != columns) part = slice(part, last, first_column, end_column);
+    const Value in_blocks = reshape(part, {taps, (end_row - first_row) / size.rows, size.rows,
+                                           (end_column - first_column) / size.columns, size.columns});
+    const Value norms = sum(norm2(in_blocks, {2, 4}));
+    total = total ? total + norms : norms;
+  };
+  const int64_t whole_rows = rows - rows % blocks.rows, whole_columns = columns - columns % blocks.columns;
+  add(0, whole_rows, 0, whole_columns, blocks);
+  add(whole_rows, rows, 0, whole_columns, {rows - whole_rows, blocks.columns});
+  add(0, whole_rows, whole_columns, columns, {blocks.rows, columns - whole_columns});
+  add(whole_rows, rows, whole_columns, columns, {rows - whole_rows, columns - whole_columns});
+  return total ? total : sum(abs(w));
+}
+
+WeightPenalty block_lasso(double lambda, BlockShape blocks) {
+  return {.group_blocks = lambda, .blocks = blocks};
+}
+
 WeightPenalty group_lasso(double lambda, Groups groups) { return sparse_group_lasso(0, lambda, groups); }
 
 WeightPenalty sparse_group_lasso(double l1, double group, Groups groups) {
@@ -153,7 +233,7 @@ Value penalty_of(Value w, const WeightPenalty& penalty) {
   for (const Term& term : terms()) {
     const double lambda = penalty.*term.lambda;
     if (lambda == 0) continue;
-    const Value part = term.build(w, lambda, term.shape == nullptr ? 0 : penalty.*term.shape);
+    const Value part = term.build(w, penalty);
     total = total ? total + part : part;
   }
   for (const auto& [name, term] : penalty.by_op) {
@@ -184,7 +264,7 @@ std::string to_text(const WeightPenalty& penalty) {
   for (const Term& term : terms()) {
     if (penalty.*term.lambda == 0) continue;
     result += fmt::format("{}{}={}", result.empty() ? "" : ",", term.name, penalty.*term.lambda);
-    if (term.shape != nullptr) result += fmt::format(":{}", penalty.*term.shape);
+    if (term.shape.text != nullptr) result += ":" + term.shape.text(penalty);
   }
   for (const auto& [op, term] : penalty.by_op) {
     result += fmt::format("{}{}={}", result.empty() ? "" : ",", op, term.lambda);
@@ -239,11 +319,9 @@ WeightPenalty parse_weight_penalty(std::string_view name, std::string_view text)
     }
     penalty.*term->lambda = *lambda;
     if (colon == numbers.size()) continue;
-    if (term->shape == nullptr) refuse(fmt::format("{} takes one number, its coefficient", which));
-    const std::optional<double> shape = number_of(numbers.substr(colon + 1));
-    if (!shape || !(*shape > 0))
-      refuse(fmt::format("the {} of {} must be a number above 0", term->shape_name, which));
-    penalty.*term->shape = *shape;
+    if (term->shape.set == nullptr) refuse(fmt::format("{} takes one number, its coefficient", which));
+    if (!term->shape.set(penalty, numbers.substr(colon + 1)))
+      refuse(fmt::format("the {}", term->shape.range));
   }
   return penalty;
 }

@@ -1,10 +1,12 @@
 #include "graph/io/store.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <bit>
 #include <cerrno>
+#include <optional>
 #include <system_error>
 
 #include "graph/base/error.hpp"
@@ -13,6 +15,7 @@
 #include "graph/io/atomic_file.hpp"
 #include "graph/io/input_file.hpp"
 #include "graph/io/store_header.hpp"
+#include "graph/io/tensor_coding.hpp"
 
 namespace lariat {
 
@@ -65,7 +68,7 @@ uint64_t Store::hash() const {
   return hash;
 }
 
-void Store::save(const std::string& file) const {
+void Store::save(const std::string& file, Packing packing) const {
   const auto quoted = [&](const std::string& name) {
     try {
       return Json(name).dump();
@@ -74,21 +77,32 @@ void Store::save(const std::string& file) const {
                                   to_text(Json(name))));
     }
   };
+  if (metadata_.contains(std::string(coding_note)))
+    throw UserError(fmt::format("cannot save '{}': the note '{}' is the format's own; choose another name",
+                                file, coding_note));
+  std::map<std::string_view, std::string> codes;
+  if (packing == Packing::coded)
+    for (const auto& [name, tensor] : tensors_)
+      if (std::optional<std::string> code = coded(tensor)) codes.emplace(name, std::move(*code));
+  std::map<std::string, std::string> notes = metadata_;
+  if (!codes.empty()) notes.emplace(coding_note, coding_text);
   std::string header;
-  if (!metadata_.empty()) {
-    for (const auto& [key, note] : metadata_)
+  if (!notes.empty()) {
+    for (const auto& [key, note] : notes)
       header += fmt::format("{}{}:{}", header.empty() ? "" : ",", quoted(key), quoted(note));
     header = fmt::format("\"{}\":{{{}}}", metadata_key, header);
   }
   uint64_t offset = 0;
   for (const auto& [name, tensor] : tensors_) {
-    std::string shape;
-    for (const int64_t extent : tensor.extents())
-      shape += fmt::format("{}{}", shape.empty() ? "" : ",", extent);
-    header += fmt::format("{}{}:{{\"dtype\":\"{}\",\"shape\":[{}],\"data_offsets\":[{},{}]}}",
-                          header.empty() ? "" : ",", quoted(name), format_name(tensor.dtype()), shape, offset,
-                          offset + tensor.bytes());
-    offset += tensor.bytes();
+    const auto code = codes.find(name);
+    const bool is_coded = code != codes.end();
+    const uint64_t bytes = is_coded ? code->second.size() : tensor.bytes();
+    header += fmt::format(
+        "{}{}:{{\"dtype\":\"{}\",\"shape\":[{}],\"data_offsets\":[{},{}]}}", header.empty() ? "" : ",",
+        quoted(name), is_coded ? coded_name : format_name(tensor.dtype()),
+        is_coded ? fmt::format("{}", bytes) : fmt::format("{}", fmt::join(tensor.extents(), ",")), offset,
+        offset + bytes);
+    offset += bytes;
   }
   header = "{" + header + "}";
   header.append((8 - header.size() % 8) % 8, ' ');
@@ -100,7 +114,10 @@ void Store::save(const std::string& file) const {
   AtomicFile out(file);
   out.write(&length, length_bytes);
   out.write(header);
-  for (const auto& [name, tensor] : tensors_) out.write(tensor.view().data, tensor.bytes());
+  for (const auto& [name, tensor] : tensors_) {
+    const auto code = codes.find(name);
+    code == codes.end() ? out.write(tensor.view().data, tensor.bytes()) : out.write(code->second);
+  }
   out.commit();
 }
 
@@ -110,14 +127,17 @@ class Loader {
  public:
   explicit Loader(const std::string& file) : file_(open(file)) {}
 
-  Store load() {
+  Store load(StoredTensors* stored) {
     const std::string text = read_header();
     StoreHeader header = parse_store_header(text, file_.size() - length_bytes - text.size());
     Store store;
+    header.metadata.erase(std::string(coding_note));
     store.metadata() = std::move(header.metadata);
     for (StoreHeader::Entry& entry : header.entries) {
-      Tensor tensor(entry.dtype, std::move(entry.extents));
-      read(tensor.view().data, tensor.bytes());
+      std::string form(name_of(entry.dtype));
+      Tensor tensor = entry.coded ? read_coded(entry, form) : Tensor(entry.dtype, std::move(entry.extents));
+      if (!entry.coded) read(tensor.view().data, tensor.bytes());
+      if (stored != nullptr) stored->insert_or_assign(entry.name, StoredTensor{entry.bytes(), form});
       store.set(std::move(entry.name), std::move(tensor));
     }
     return store;
@@ -178,14 +198,23 @@ class Loader {
     return header;
   }
 
+  Tensor read_coded(const StoreHeader::Entry& entry, std::string& form) {
+    std::string bytes(entry.bytes(), '\0');
+    read(bytes.data(), bytes.size());
+    NumberForm numbers{};
+    Tensor tensor = decoded(bytes, entry.name, &numbers);
+    form = fmt::format("coded {}", name_of(numbers));
+    return tensor;
+  }
+
   InputFile file_;
 };
 
 }  // namespace
 
-Store Store::load(const std::string& file) {
+Store Store::load(const std::string& file, StoredTensors* stored) {
   try {
-    return Loader(file).load();
+    return Loader(file).load(stored);
   } catch (const UserError& error) {
     throw UserError(fmt::format("cannot load '{}': {}", file, error.what()));
   } catch (const std::bad_alloc&) {

@@ -10,6 +10,18 @@ namespace lariat {
 /// Data for the inputs of a graph, by name.
 using Feeds = std::map<std::string, Tensor, std::less<>>;
 
+/// How a file holds tensors: as they are, or, where that is shorter by a quarter, as the bytes that coded()
+/// makes of them (docs/model_file.md).
+enum class Packing { plain, coded };
+
+/// A tensor as a file holds it.
+struct StoredTensor {
+  uint64_t bytes = 0;
+  /// "f32", "f64" or "i32"; of a coded one "coded f32", "coded f16" or "coded int8".
+  std::string form;
+};
+using StoredTensors = std::map<std::string, StoredTensor, std::less<>>;
+
 /// Named tensors and notes beside them: everything a checkpoint holds. Parameters, optimizer slots and
 /// random-number counters live here, outside the graph. A copy has tensors of its own; what set() takes and
 /// get() gives shares its memory with the store, so writing to one writes to the other. One thread at a time
@@ -42,11 +54,11 @@ class Store {
   uint64_t hash() const;
 
   /// Writes a safetensors file (https://github.com/huggingface/safetensors), which appears complete or not at
-  /// all. Throws UserError naming file and reason.
-  void save(const std::string& file) const;
-  /// Reads what save() wrote, or any safetensors file of F32, F64 and I32 tensors. Throws UserError naming
-  /// the file and what is wrong with it.
-  static Store load(const std::string& file);
+  /// all. Every bit is kept in either packing. Throws UserError naming file and reason.
+  void save(const std::string& file, Packing packing = Packing::plain) const;
+  /// Reads what save() wrote, or any safetensors file of F32, F64 and I32 tensors, and says in `stored` how
+  /// the file holds each. Throws UserError naming the file and what is wrong with it.
+  static Store load(const std::string& file, StoredTensors* stored = nullptr);
 
  private:
   std::map<std::string, Tensor, std::less<>> tensors_;

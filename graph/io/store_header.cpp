@@ -49,6 +49,11 @@ struct Counts {
   std::string text() const { return shown("[" + written + "]"); }
 };
 
+[[noreturn]] void unreadable(std::string_view tensor, std::string_view dtype) {
+  throw UserError(fmt::format("tensor '{}' is {}; Lariat reads F32, F64 and I32: convert it first",
+                              shown(tensor), shown(dtype)));
+}
+
 // Builds the header from what the parser meets; it never holds more than one tensor's description.
 class HeaderReader final : public nlohmann::json_sax<Json> {
  public:
@@ -166,9 +171,8 @@ class HeaderReader final : public nlohmann::json_sax<Json> {
     if (!dtype_) damaged_store(fmt::format("tensor '{}' has no 'dtype'", name));
     const auto known =
         std::find_if(dtypes.begin(), dtypes.end(), [&](DType d) { return format_name(d) == *dtype_; });
-    if (known == dtypes.end())
-      throw UserError(fmt::format("tensor '{}' is {}; Lariat reads F32, F64 and I32: convert it first", name,
-                                  shown(*dtype_)));
+    const bool coded = *dtype_ == coded_name;
+    if (known == dtypes.end() && !coded) unreadable(name_, *dtype_);
     check(shape_, "shape");
     if (shape_.numbers.size() > most_dimensions)
       damaged_store(fmt::format("tensor '{}' has more than {} dimensions", name, most_dimensions));
@@ -176,14 +180,15 @@ class HeaderReader final : public nlohmann::json_sax<Json> {
     if (offsets_.numbers.size() != 2 || offsets_.numbers[0] > offsets_.numbers[1])
       damaged_store(fmt::format("tensor '{}' has data_offsets {}, not [begin, end]", name, offsets_.text()));
     StoreHeader::Entry entry;
-    entry.dtype = *known;
+    entry.coded = coded;
+    if (!coded) entry.dtype = *known;
     entry.extents.assign(shape_.numbers.begin(), shape_.numbers.end());
     entry.begin = offsets_.numbers[0];
     entry.end = offsets_.numbers[1];
     uint64_t bytes = 0;
     try {
-      if (__builtin_mul_overflow(static_cast<uint64_t>(element_count(entry.extents)), size_of(entry.dtype),
-                                 &bytes))
+      if (__builtin_mul_overflow(static_cast<uint64_t>(element_count(entry.extents)),
+                                 coded ? 1 : size_of(entry.dtype), &bytes))
         throw UserError("the size exceeds what 64 bits can count");
     } catch (const UserError& error) {
       damaged_store(
@@ -191,8 +196,8 @@ class HeaderReader final : public nlohmann::json_sax<Json> {
     }
     if (entry.bytes() != bytes)
       damaged_store(fmt::format("tensor '{}' of type {}{} takes {} bytes, its data_offsets [{}, {}] hold {}",
-                                name, name_of(entry.dtype), shown(text(entry.extents)), bytes, entry.begin,
-                                entry.end, entry.bytes()));
+                                name, coded ? "u8" : name_of(entry.dtype), shown(text(entry.extents)), bytes,
+                                entry.begin, entry.end, entry.bytes()));
     entry.name = std::move(name_);
     header.entries.push_back(std::move(entry));
   }
@@ -206,6 +211,20 @@ class HeaderReader final : public nlohmann::json_sax<Json> {
   std::optional<std::string> dtype_;
   Counts shape_, offsets_;
 };
+
+// Bytes are coded tensors where the file says so.
+void check_coding(const StoreHeader& header) {
+  const auto coded = std::find_if(header.entries.begin(), header.entries.end(),
+                                  [](const StoreHeader::Entry& entry) { return entry.coded; });
+  const auto note = header.metadata.find(std::string(coding_note));
+  if (note == header.metadata.end()) {
+    if (coded != header.entries.end()) unreadable(coded->name, coded_name);
+  } else if (note->second != coding_text) {
+    throw UserError(
+        fmt::format("its tensors are coded as '{}', this program reads '{}'; use the Lariat that wrote it",
+                    shown(note->second), coding_text));
+  }
+}
 
 // The format wants every byte to belong to one tensor.
 void check_places(const std::vector<StoreHeader::Entry>& entries, uint64_t available) {
@@ -242,6 +261,7 @@ StoreHeader parse_store_header(std::string_view text, uint64_t data_bytes) {
     return std::pair(a.begin, a.end) < std::pair(b.begin, b.end);
   });
   check_places(entries, data_bytes);
+  check_coding(reader.header);
   return std::move(reader.header);
 }
 

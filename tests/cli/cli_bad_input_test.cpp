@@ -144,17 +144,17 @@ TEST_CASE("cli: a recipe with an unknown key, a wrong type or a value out of ran
           ":23: [training] epochs = \"two\": must be an integer from 1 to 1000000");
   refused("epochs = 2", "epochs = 0", ":23: [training] epochs = 0: must be an integer from 1 to 1000000");
   refused("units = 12", "units = 1.5", ":11: [layers.0] units = 1.5: must be an integer from 1 to 65536");
-  refused(
-      "\"lstm\"", "\"lstn\"",
-      ":10: [layers.0] kind = lstn: must be one of activation, average_pool1d, average_pool2d, "
-      "bidirectional_lstm, conv1d, conv2d, dense, dropout, embedding, flatten, global_average_pool, "
-      "global_max_pool, image, last_step, layer_norm, lstm, max_pool1d, max_pool2d, op, permute, reshape, "
-      "stack_frames. Did you mean 'lstm'?");
-  refused(
-      "l1=2e-3", "l1=-1",
-      ":12: [layers.0] kernel_penalty = l1=-1: must be none, or l1, l2, group_rows, group_columns, log_sum, "
-      "mcp, count and ops that are penalties with numbers from 0, such as l1=1e-4,l2=1e-5, "
-      "log_sum=1e-3:0.01 or norm2=1e-3:axes=1");
+  refused("\"lstm\"", "\"lstn\"",
+          ":10: [layers.0] kind = lstn: must be one of activation, average_pool1d, average_pool2d, "
+          "bidirectional_lstm, conv1d, conv2d, dense, dropout, embedding, flatten, global_average_pool, "
+          "global_max_pool, image, last_step, layer_norm, lstm, max_pool1d, max_pool2d, op, permute, "
+          "reshape, select, "
+          "stack_frames. Did you mean 'lstm'?");
+  refused("l1=2e-3", "l1=-1",
+          ":12: [layers.0] kernel_penalty = l1=-1: must be none, or l1, l2, group_rows, group_columns, "
+          "group_blocks, "
+          "log_sum, mcp, count and ops that are penalties with numbers from 0, such as l1=1e-4,l2=1e-5, "
+          "log_sum=1e-3:0.01, group_blocks=1e-3:8x1 or norm2=1e-3:axes=1");
   refused("epochs = 2", "epochs = ",
           ":23: is not valid TOML: Error while parsing key-value pair: expected value, saw '\\n'");
   check_refused({"train", folder / "none.toml"},

@@ -29,7 +29,8 @@ void check_usage_error(const std::vector<std::string>& arguments, const std::str
 TEST_CASE("cli: wrong usage gets one line with the nearest word, and status 2") {
   if (!have_lariat()) return;
   const std::string all =
-      "train, evaluate, recognize, predict, features, inspect, graph, ops, gradcheck, solve, path, plugin, "
+      "train, evaluate, recognize, predict, features, inspect, compact, convert, graph, ops, gradcheck, "
+      "solve, path, plugin, "
       "recipe, demo";
   check_usage_error({}, "lariat: name a command: " + all + ". See lariat --help");
   check_usage_error({"trian"}, "lariat: there is no command 'trian'. Did you mean 'train'?");

@@ -147,6 +147,14 @@ Jobs::Jobs() : said_(folder_ / "said") {
       {"export", in("model.safetensors"), "--to", "c", "--out", folder_ / "out", "--frames", "40",
        "--vectors", "1"},
       {out("model.c"), out("model.h"), out("model_test.c")}, {in("model.safetensors")});
+  add("convert",
+      {"convert", in("model.safetensors"), "--weights", "int8", "--out", out("convert.safetensors"), "--json",
+       out("convert.json")},
+      {out("convert.safetensors"), out("convert.json")}, {in("model.safetensors")});
+  add("compact",
+      {"compact", in("model.safetensors"), "--out", out("compact.safetensors"), "--json",
+       out("compact.json")},
+      {out("compact.safetensors"), out("compact.json")}, {in("model.safetensors")});
   add("features", {"features", clip, "--out", out("features.csv")}, {out("features.csv")}, {clip});
   add("graph", {"graph", in("images.toml"), "--data", images, "--dot", out("graph.dot")}, {out("graph.dot")},
       {in("images.toml")});

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <limits>
 
+#include "autodiff/training/optimizers.hpp"
 #include "frontends/sequential/fit_loop.hpp"
 #include "frontends/sequential/sequential.hpp"
 #include "graph/base/error.hpp"
@@ -86,6 +87,83 @@ TEST_CASE("sparse fit: from settle_from on zeros stay zero") {
   // No weight was zero when training began.
   CHECK(result.epochs[0].support_changes ==
         doctest::Approx(result.epochs[0].penalised.fraction()).epsilon(1e-14));
+}
+
+TEST_CASE("sparse fit: with freeze_zeros what is zero at first stays zero, whatever the optimizer") {
+  const data::Dataset train = points(60, 3, 10, 1);
+  for (const Optimizer& optimizer :
+       std::vector<Optimizer>{Sgd{.learning_rate = 0.1}, Momentum{.learning_rate = 0.05},
+                              Adam{.learning_rate = 0.02}, AdamW{.learning_rate = 0.02}}) {
+    CAPTURE(optimizer.name);
+    // One layer with a penalty, one without; biases are 0 at first, and free.
+    Sequential model{Dense(8, tanh, {.kernel_penalty = l1(1e-3)}), Dense(3)};
+    model.compile(optimizer);
+    model.build(shape_of(train), 4);
+    const std::vector<std::string> kernels{"dense_1/kernel", "dense_2/kernel"};
+    for (const std::string& name : kernels)
+      for (int64_t i = 0; i < model.store().get(name).count(); i += 3)
+        model.store().get(name).data<float>()[i] = 0;
+    const Support before = support_of(model.store(), kernels);
+    const Tensor first = model.store().get("dense_1/kernel").clone();
+    const FitResult result = model.fit(train, {.epochs = 6, .batch_size = 10, .freeze_zeros = true});
+    const Support after = support_of(model.store(), kernels);
+    for (size_t i = 0; i < before.size(); ++i)
+      if (!before[i]) CHECK_FALSE(after[i]);
+    CHECK(model.store().get("dense_1/kernel").at(1) != first.at(1));
+    CHECK(model.store().get("dense_1/bias").at(0) != 0);
+    CHECK(result.epochs.back().loss < 0.9 * result.epochs.front().loss);
+  }
+  Graph graph;
+  const Value w = graph.parameter("w", {2});
+  CHECK(message_of<UserError>([&] { Trainer(sum(square(w)), Sgd{}, {.frozen_zeros = {"v"}}); }) ==
+        "'v', whose zeros are to stay, is not trained");
+}
+
+TEST_CASE("sparse fit: units of an LSTM become zero as wholes, with all gates and biases") {
+  const data::Dataset train = [] {
+    data::Dataset dataset;
+    dataset.classes = {"up", "down"};
+    for (int i = 0; i < 40; ++i) {
+      const float slope = i % 2 == 0 ? 0.3f : -0.3f;
+      data::Example example{"e", i % 2, 6, 2, {}};
+      for (int t = 0; t < 6; ++t) {
+        example.values.push_back(slope * static_cast<float>(t) + 0.1f * static_cast<float>(i % 5));
+        example.values.push_back(static_cast<float>((i * 7 + t * 3) % 5) * 0.2f);
+      }
+      dataset.examples.push_back(std::move(example));
+    }
+    return dataset;
+  }();
+  Sequential model{Lstm(12, {.group_units = 0.02}), Dense(0)};
+  model.compile(Adam{.learning_rate = 0.03});
+  const FitResult result = model.fit(train, {.epochs = 60, .batch_size = 20, .settle_from = 0.5});
+  const Tensor kernel = model.store().get("lstm_1/kernel"),
+               recurrent = model.store().get("lstm_1/recurrent_kernel"),
+               bias = model.store().get("lstm_1/bias");
+  int64_t gone = 0;
+  for (int64_t unit = 0; unit < 12; ++unit) {
+    int64_t zeros = 0;
+    for (int64_t gate = 0; gate < 4; ++gate) {
+      const int64_t column = gate * 12 + unit;
+      for (int64_t row = 0; row < 2; ++row) zeros += kernel.at(row * 48 + column) == 0;
+      for (int64_t row = 0; row < 12; ++row) zeros += recurrent.at(row * 48 + column) == 0;
+      zeros += bias.at(column) == 0;
+    }
+    // All of 4·(2 + 12 + 1), or none but by chance.
+    CHECK((zeros == 60 || zeros < 10));
+    gone += zeros == 60 ? 1 : 0;
+  }
+  CHECK(gone >= 4);
+  CHECK(gone < 12);
+  CHECK(model.evaluate(train).accuracy > 0.9);
+  CHECK(result.epochs.back().penalised.count == 2 * 48 + 12 * 48 + 48);
+  for (const TensorZeros& tensor : model.zeros()) {
+    CHECK(tensor.penalised == tensor.name.starts_with("lstm"));
+    CHECK(tensor.penalty == (tensor.penalised ? "group_units=0.02" : "none"));
+  }
+  CHECK(model.report().text().find("group soft threshold") != std::string::npos);
+  const Certificate certificate = model.certify(train);
+  CHECK(certificate.distance().has_value());
 }
 
 TEST_CASE("sparse fit: supports as text and back") {

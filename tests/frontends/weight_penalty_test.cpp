@@ -36,6 +36,8 @@ const std::vector<Spelling>& spellings() {
       {group_lasso(0.5), "group_columns=0.5"},
       {group_lasso(0.5, Groups::rows), "group_rows=0.5"},
       {sparse_group_lasso(0.25, 0.5, Groups::rows), "l1=0.25,group_rows=0.5"},
+      {block_lasso(0.5), "group_blocks=0.5:8x1"},
+      {block_lasso(0.5, {1, 16}), "group_blocks=0.5:1x16"},
       {log_sum(1e-3), "log_sum=0.001:0.01"},
       {log_sum(1e-3, 0.5), "log_sum=0.001:0.5"},
       {mcp(0.125, 2.5), "mcp=0.125:2.5"},
@@ -81,6 +83,12 @@ TEST_CASE("weight penalty: values") {
   CHECK(value_of(group_lasso(2, Groups::rows)) == doctest::Approx(2 * (5 + 1)));
   CHECK(value_of(group_lasso(2, Groups::columns)) == doctest::Approx(2 * (3 + std::sqrt(17))));
   CHECK(value_of(sparse_group_lasso(1, 2, Groups::rows)) == doctest::Approx(8 + 12));
+  // Blocks at the edges are smaller.
+  CHECK(value_of(block_lasso(2, {1, 1})) == doctest::Approx(2 * 8));
+  CHECK(value_of(block_lasso(2, {2, 1})) == doctest::Approx(2 * (3 + std::sqrt(17))));
+  CHECK(value_of(block_lasso(2, {8, 1})) == doctest::Approx(2 * (3 + std::sqrt(17))));
+  CHECK(value_of(block_lasso(2, {1, 3})) == doctest::Approx(2 * (5 + 1)));
+  CHECK(value_of(block_lasso(2, {8, 8})) == doctest::Approx(2 * std::sqrt(26)));
   CHECK(value_of(log_sum(2, 0.5)) ==
         doctest::Approx(2 * 0.5 * (std::log(7) + std::log(9) + std::log(3))).epsilon(1e-14));
   // γ·λ = 2: |w| = 1 is still penalised less than the others, which give γλ²/2 = 1.
@@ -101,6 +109,51 @@ TEST_CASE("weight penalty: groups of kernels with more axes are units and inputs
   CHECK(values[1].item() == doctest::Approx(3 * std::sqrt(6)));
 }
 
+TEST_CASE("weight penalty: blocks of kernels, with what is left at their edges") {
+  // Two taps of 5 x 7 in blocks of 2 x 3: 2, 2 and 1 rows by 3, 3 and 1 columns.
+  Graph graph;
+  const Value w = graph.constant(Tensor::filled(f64, {2, 5, 7}, 2));
+  graph.output("blocks", penalty_of(w, block_lasso(1, {2, 3})));
+  const double whole = 4 * std::sqrt(6), below = 2 * std::sqrt(3), right = 2 * std::sqrt(2), corner = 1;
+  CHECK(evaluate_constant(graph)[0].item() == doctest::Approx(2 * 2 * (whole + below + right + corner)));
+  CHECK(message_of<UserError>([&] { penalty_of(graph.parameter("b", {4}), block_lasso(1)); }) ==
+        "group_blocks are for kernels with rows and columns, but 'b' is [4]; give it l1");
+}
+
+TEST_CASE("weight penalty: blocks become zero as wholes, and the certificate says the rest is stationary") {
+  // ½‖w - v‖² + λ Σ‖block‖ has the solution block·(1 - λ/‖block‖)₊.
+  Graph graph;
+  const Extents extents{5, 3};
+  std::vector<double> values;
+  for (int i = 0; i < 15; ++i) values.push_back((i % 4 == 0 ? 1 : 0.25) * (i % 2 == 0 ? 1 : -1));
+  const Value w = graph.parameter("w", extents, init::zeros(), f64);
+  const Value v = graph.constant(Tensor::of<double>(extents, std::span<const double>(values)));
+  const double lambda = 0.6;
+  Trainer trainer(0.5 * sum(square(w - v)) + penalty_of(w, block_lasso(lambda, {2, 1})),
+                  Sgd{.learning_rate = 0.5});
+  for (int step = 0; step < 60; ++step) trainer.step({});
+  const Tensor found = trainer.store().get("w");
+  int64_t zero_blocks = 0;
+  for (int64_t row = 0; row < 5; row += 2)
+    for (int64_t column = 0; column < 3; ++column) {
+      double norm = 0;
+      for (int64_t i = row; i < std::min<int64_t>(row + 2, 5); ++i)
+        norm += values[static_cast<size_t>(i * 3 + column)] * values[static_cast<size_t>(i * 3 + column)];
+      norm = std::sqrt(norm);
+      const double factor = std::max(0.0, 1 - lambda / norm);
+      zero_blocks += factor == 0 ? 1 : 0;
+      for (int64_t i = row; i < std::min<int64_t>(row + 2, 5); ++i) {
+        if (factor == 0) CHECK(found.at(i * 3 + column) == 0);
+        CHECK(found.at(i * 3 + column) ==
+              doctest::Approx(factor * values[static_cast<size_t>(i * 3 + column)]).epsilon(1e-9));
+      }
+    }
+  CHECK(zero_blocks > 1);
+  CHECK(zero_blocks < 8);
+  CHECK(trainer.certify(Feeds{}).distance().value() < 1e-9);
+  CHECK(trainer.report().text().find("group soft threshold") != std::string::npos);
+}
+
 TEST_CASE("weight penalty: what is refused, with what is near") {
   const auto refused = [](const std::string& text) {
     return message_of<UserError>([&] { parse_weight_penalty("p", text); });
@@ -117,6 +170,13 @@ TEST_CASE("weight penalty: what is refused, with what is near") {
   CHECK(refused("norm2=1:2") == "p = norm2=1:2: 'norm2' has no attribute '2'. Known: axes, keep_dims.");
   CHECK(refused("nuclear_nrm=1") ==
         "p = nuclear_nrm=1: there is no penalty 'nuclear_nrm'. Did you mean 'nuclear_norm'?");
+  for (const char* shape : {"", "8", "8x", "x1", "0x1", "8x1x2", "8x-1", "1025x1", "8x1.5"})
+    CHECK(
+        refused(fmt::format("group_blocks=1:{}", shape)) ==
+        fmt::format(
+            "p = group_blocks=1:{}: the shape of group_blocks must be rows x columns from 1 to 1024, such as "
+            "8x1",
+            shape));
   // It is a penalty, but along which axis?
   CHECK(refused("absolute_differences=1")
             .starts_with("p = absolute_differences=1: 'absolute_differences' needs the attribute 'axis', "));

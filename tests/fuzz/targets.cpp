@@ -1,4 +1,6 @@
 // What reads files and texts that anybody may have written, a few lines each.
+#include <zlib.h>
+
 #include "frontends/data/columns.hpp"
 #include "frontends/data/idx.hpp"
 #include "frontends/data/libsvm.hpp"
@@ -9,6 +11,8 @@
 #include "frontends/recipe/saved_model.hpp"
 #include "frontends/sequential/model_file.hpp"
 #include "graph/base/error.hpp"
+#include "graph/base/random.hpp"
+#include "graph/io/tensor_coding.hpp"
 #include "graph/ir/graph.hpp"
 #include "graph/ir/parse.hpp"
 #include "graph/ir/print.hpp"
@@ -46,6 +50,32 @@ std::string sealed(const std::string& input, const char* format) {
   return read_file(folder / "s");
 }
 
+// A store of which a tensor is coded.
+std::string coded_file() {
+  Store store;
+  store.set("bias", Tensor::filled(f32, {3}, 0.1));
+  store.set("kernel", Tensor(f32, {16, 16}));
+  store.get("kernel").data<float>()[17] = 0.5f;
+  const TemporaryFolder folder;
+  store.save(folder / "s", Packing::coded);
+  return read_file(folder / "s");
+}
+
+// A coded tensor of random numbers at some places, from its form on.
+std::string coded_tensor(NumberForm form) {
+  Tensor tensor(f32, {12, 9});
+  for (int64_t i = 0; i < tensor.count(); i += 5)
+    tensor.data<float>()[i] = to_unit(random_bits(3, 0, static_cast<uint64_t>(i))[0]);
+  return coded(rounded(tensor, form)).value().substr(sizeof(uint32_t));
+}
+
+// Behind the checksum that it should have.
+std::string checked(const std::string& input) {
+  const auto sum = static_cast<uint32_t>(crc32(
+      crc32(0, nullptr, 0), reinterpret_cast<const Bytef*>(input.data()), static_cast<uInt>(input.size())));
+  return std::string(reinterpret_cast<const char*>(&sum), sizeof sum) + input;
+}
+
 std::string wave() {
   const TemporaryFolder folder;
   speech::write_wav(folder / "a.wav", noisy_tone(1, 1, 300));
@@ -69,7 +99,16 @@ std::string graph_text() {
 const std::vector<FuzzTarget>& fuzz_targets() {
   static const std::vector<FuzzTarget> targets = {
       {"safetensors", [](const std::string& input) { Store::load(file_with(input)); },
-       [] { return trained_files(); }},
+       [] {
+         Seeds seeds = trained_files();
+         seeds.push_back(coded_file());
+         return seeds;
+       }},
+      {"coded tensor", [](const std::string& input) { decoded(checked(input), "w"); },
+       [] {
+         return Seeds{coded_tensor(NumberForm::float32), coded_tensor(NumberForm::float16),
+                      coded_tensor(NumberForm::int8)};
+       }},
       {"model", [](const std::string& input) { SavedModel::load(file_with(sealed(input, model_format))); },
        [] { return Seeds{trained_files()[0]}; }},
       {"checkpoint",

@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <map>
 
 #include "frontends/cli/arguments.hpp"
@@ -41,6 +42,8 @@ struct View {
   std::optional<speech::FeatureOptions> features;
   /// Which ops are not loaded; what lies behind one has no shape.
   std::vector<std::string> missing;
+  StoredTensors stored = {};
+  std::map<std::string, Json> blocks = {};
 };
 
 View view_of(SavedModel model) {
@@ -86,12 +89,38 @@ View view_without_ops(const Store& store, const ModelHeader& header, std::vector
   return view;
 }
 
+// The shares of rows, columns and blocks of a matrix that are all zero.
+// Blocks are of the shapes that pay, and of the one that its penalty has.
+Json blocks_of(const Tensor& tensor, const std::string& penalty) {
+  std::vector<BlockShape> shapes{{8, 1}, {16, 1}, {1, 8}, {1, 16}};
+  if (const size_t at = penalty.find("group_blocks="); at != penalty.npos) {
+    const BlockShape own =
+        parse_weight_penalty("penalty", penalty.substr(at, penalty.find(',', at) - at)).blocks;
+    if (std::find(shapes.begin(), shapes.end(), own) == shapes.end()) shapes.push_back(own);
+  }
+  Json shares = Json::object();
+  const Extents& extents = tensor.extents();
+  const auto add = [&](const std::string& name, BlockShape shape) {
+    shares[name] = zero_blocks(tensor, shape).fraction();
+  };
+  add("rows", {1, extents.back()});
+  add("columns", {extents[extents.size() - 2], 1});
+  for (const BlockShape shape : shapes) add(fmt::format("{}x{}", shape.rows, shape.columns), shape);
+  return shares;
+}
+
 View load_view(const std::string& file) {
-  const Store store = Store::load(file);
+  StoredTensors stored;
+  const Store store = Store::load(file, &stored);
   std::vector<std::string> missing;
   const ModelHeader header = read_header(store, file, &missing);
-  return missing.empty() ? view_of(SavedModel::of(store, file))
-                         : view_without_ops(store, header, std::move(missing), file);
+  View view = missing.empty() ? view_of(SavedModel::of(store, file))
+                              : view_without_ops(store, header, std::move(missing), file);
+  view.stored = std::move(stored);
+  for (const TensorZeros& tensor : view.tensors)
+    if (tensor.extents.size() > 1)
+      view.blocks[tensor.name] = blocks_of(store.get(tensor.name), tensor.penalty);
+  return view;
 }
 
 // "10 classes", "1 number".
@@ -123,15 +152,38 @@ std::vector<LayerLine> layer_lines(const View& view) {
   return lines;
 }
 
-Json tensor_json(const std::vector<TensorZeros>& tensors) {
+// Of the tensors with zeros, how many of their rows, columns and blocks are all zero.
+std::string block_table(const View& view) {
+  Strings shapes;
+  for (const auto& [name, shares] : view.blocks)
+    for (const auto& [shape, share] : shares.items())
+      if (std::find(shapes.begin(), shapes.end(), shape) == shapes.end()) shapes.push_back(shape);
+  std::vector<Strings> rows{{"all zero of"}};
+  rows[0].insert(rows[0].end(), shapes.begin(), shapes.end());
+  for (const auto& [name, shares] : view.blocks) {
+    if (std::all_of(shares.begin(), shares.end(), [](const Json& share) { return share == 0.0; })) continue;
+    rows.push_back({name});
+    for (const std::string& shape : shapes)
+      rows.back().push_back(shares.contains(shape) ? percent(shares.at(shape).get<double>()) : "");
+  }
+  return rows.size() == 1 ? "" : "\n" + columns(rows, 0);
+}
+
+Json tensor_json(const View& view) {
   Json array = Json::array();
-  for (const TensorZeros& tensor : tensors)
+  for (const TensorZeros& tensor : view.tensors) {
+    const StoredTensor& stored = view.stored.at(tensor.name);
     array.push_back({{"name", tensor.name},
                      {"shape", tensor.extents},
                      {"zeros", tensor.sparsity.zeros},
                      {"count", tensor.sparsity.count},
                      {"penalised", tensor.penalised},
-                     {"bytes", tensor.sparsity.count * static_cast<int64_t>(size_of(f32))}});
+                     {"bytes", tensor.sparsity.count * static_cast<int64_t>(size_of(f32))},
+                     {"stored_bytes", stored.bytes},
+                     {"stored_as", stored.form}});
+    if (const auto blocks = view.blocks.find(tensor.name); blocks != view.blocks.end())
+      array.back()["zero_blocks"] = blocks->second;
+  }
   return array;
 }
 
@@ -168,7 +220,8 @@ void inspect(const Strings& words) {
                           {"options", layer.options}});
   }
   print(fmt::format("{}: {}, {}\n\n", file, bytes_text(bytes), what_is_learned(model)));
-  print(columns(rows, 0) + "\n" + tensor_table(tensors));
+  print(columns(rows, 0) + "\n" + tensor_table(tensors, model.stored));
+  print(block_table(model));
   print(fmt::format("\n{} parameters, {} of them not zero; {} of {} penalised weights are exactly zero\n",
                     grouped(all.count), grouped(all.count - all.zeros), percent(penalised.fraction()),
                     grouped(penalised.count)));
@@ -193,7 +246,7 @@ void inspect(const Strings& words) {
               {"task", model.task->name},
               {"classes", model.shape.classes},
               {"layers", layer_json},
-              {"tensors", tensor_json(tensors)},
+              {"tensors", tensor_json(model)},
               {"features", features},
               {"missing", model.missing}});
 }

@@ -20,11 +20,12 @@ namespace {
 
 struct TrainOptions {
   RecipeArguments recipe;
-  std::string out, json, resume, profile, report;
+  std::string out, json, resume, start, profile, report;
   Strings held_out;
   std::optional<int64_t> seed, threads, checkpoint_steps, keep_checkpoints;
   std::string checkpoint_minutes;
-  bool no_test = false, quiet = false, certificate = false, check_finite = false;
+  NumberForm weights = NumberForm::float32;
+  bool freeze_zeros = false, no_test = false, quiet = false, certificate = false, check_finite = false;
 };
 
 bool read_options(const Strings& words, TrainOptions& options) {
@@ -34,6 +35,7 @@ bool read_options(const Strings& words, TrainOptions& options) {
   options.recipe.declare(arguments);
   arguments.output("--out", "MODEL", options.out,
                    "the model file to write; MODEL.checkpoint is kept beside it");
+  arguments.weights(options.weights);
   arguments.repeated("--held-out", "SPEAKER", options.held_out,
                      "test on this speaker, whom training does not hear");
   arguments.seed(options.seed);
@@ -41,6 +43,9 @@ bool read_options(const Strings& words, TrainOptions& options) {
   arguments.plugins();
   arguments.json(options.json);
   arguments.input("--resume", "CHECKPOINT", options.resume, "go on where a run with the same recipe stopped");
+  arguments.input("--start", "MODEL", options.start,
+                  "begin with the weights of this model rather than random ones");
+  arguments.flag("--freeze-zeros", options.freeze_zeros, "zeros that the weights begin with stay zero");
   arguments.integer("--checkpoint-steps", options.checkpoint_steps, 0, std::numeric_limits<int64_t>::max(),
                     "write a checkpoint after so many steps too, and not only after epochs");
   arguments.option("--checkpoint-minutes", "N", options.checkpoint_minutes,
@@ -98,6 +103,8 @@ RunOptions run_options(const TrainOptions& options) {
   if (options.seed) run.seed = static_cast<uint64_t>(*options.seed);
   run.held_out = options.held_out;
   run.threads = static_cast<int>(options.threads.value_or(0));
+  run.weights = options.weights;
+  run.start = options.start;
   run.test = !options.no_test;
   run.certificate = options.certificate;
   run.check_finite = options.check_finite;
@@ -111,8 +118,9 @@ void train(const Strings& words) {
   if (!read_options(words, options)) return;
   Recipe recipe = options.recipe.recipe("lariat train");
   set_checkpoints(recipe, options);
+  if (options.freeze_zeros) recipe.set("proximal.freeze_zeros", "true");
   const std::string checkpoint = checkpoint_of(options.out);
-  Strings inputs{options.recipe.file};
+  Strings inputs{options.recipe.file, options.start};
   // What a run goes on from may be what it goes on writing.
   if (!same_file(options.resume, checkpoint)) inputs.push_back(options.resume);
   const Strings outputs{options.out, checkpoint, options.json, options.profile, options.report};
@@ -120,6 +128,8 @@ void train(const Strings& words) {
   check_outputs(outputs, recipe, options.recipe.data);
   const JsonFile json(options.json);
   if (!options.resume.empty()) Checkpoint::load(options.resume);
+  if (!options.resume.empty() && !options.start.empty())
+    throw UsageError("lariat train: --start and --resume: a run that goes on has its weights; leave one out");
   const std::string recipe_text = options.recipe.text();
 
   const ThreadLimit limit(options.threads);

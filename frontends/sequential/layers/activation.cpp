@@ -2,6 +2,7 @@
 
 #include "frontends/sequential/layer_records.hpp"
 #include "frontends/sequential/layers.hpp"
+#include "frontends/sequential/layers/units.hpp"
 
 namespace lariat {
 
@@ -24,7 +25,10 @@ Signal build_activation(LayerContext&, const Signal& input, const ActivationFiel
 }  // namespace
 
 LayerKind layer_records::activation() {
-  return layer_kind("activation", "a function of each element", activation_fields(), build_activation);
+  return layer_kind("activation", "a function of each element", activation_fields(), build_activation)
+      .with(channelwise([](const LayerInModel& layer, float x) {
+        return applied(activation_fields().read(layer.spec).function, {x}).front();
+      }));
 }
 
 Activation::Activation(ActivationFunction function)

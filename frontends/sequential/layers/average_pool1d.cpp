@@ -1,5 +1,6 @@
 #include "frontends/sequential/layer_records.hpp"
 #include "frontends/sequential/layers/pooling.hpp"
+#include "frontends/sequential/layers/units.hpp"
 #include "ops/ops.hpp"
 
 namespace lariat {
@@ -22,7 +23,8 @@ Signal build_average_pool1d(LayerContext& context, const Signal& input, const Po
 
 LayerKind layer_records::average_pool1d() {
   return layer_kind("average_pool1d", "the mean of neighbouring frames, per channel", pool_fields(),
-                    build_average_pool1d, frames_to_pool);
+                    build_average_pool1d, frames_to_pool)
+      .with(channelwise());
 }
 
 AveragePool1d::AveragePool1d(int64_t size, const PoolOptions& options)

@@ -1,5 +1,6 @@
 #include "frontends/sequential/layer_records.hpp"
 #include "frontends/sequential/layers/pooling.hpp"
+#include "frontends/sequential/layers/units.hpp"
 
 namespace lariat {
 
@@ -23,7 +24,8 @@ Signal build_average_pool2d(LayerContext& context, const Signal& input, const Po
 
 LayerKind layer_records::average_pool2d() {
   return layer_kind("average_pool2d", "the mean of neighbouring pixels, per channel", pool2d_fields(),
-                    build_average_pool2d, frames_to_pool2d);
+                    build_average_pool2d, frames_to_pool2d)
+      .with(of_images(channelwise(), "it pools over the channels of sequences"));
 }
 
 AveragePool2d::AveragePool2d(int64_t height, int64_t width, const Pool2dOptions& options)

@@ -22,7 +22,8 @@ Signal build_bidirectional_lstm(LayerContext& context, const Signal& input, cons
 
 LayerKind layer_records::bidirectional_lstm() {
   return layer_kind("bidirectional_lstm", "one LSTM forwards and one backwards, side by side", lstm_fields(),
-                    build_bidirectional_lstm);
+                    build_bidirectional_lstm)
+      .with(lstm_units({"forward/", "backward/"}));
 }
 
 Bidirectional::Bidirectional(const Lstm& lstm) : LayerSpec(lstm) { kind = "bidirectional_lstm"; }

@@ -1,5 +1,6 @@
 #include "frontends/sequential/layer_records.hpp"
 #include "frontends/sequential/layers.hpp"
+#include "frontends/sequential/layers/units.hpp"
 #include "frontends/sequential/layers/windows.hpp"
 #include "ops/ops.hpp"
 
@@ -50,8 +51,14 @@ Signal build_conv1d(LayerContext& context, const Signal& input, const Conv1dFiel
 
 LayerKind layer_records::conv1d() {
   return layer_kind(
-      "conv1d", "convolution over the time of sequences", conv1d_fields(), build_conv1d,
-      +[](const Conv1dFields& options, int64_t frames) { return window_of(options).frames_needed(frames); });
+             "conv1d", "convolution over the time of sequences", conv1d_fields(), build_conv1d,
+             +[](const Conv1dFields& options, int64_t frames) {
+               return window_of(options).frames_needed(frames);
+             })
+      .with(kernel_units<Conv1dFields>(conv1d_fields(), &Conv1dFields::filters,
+                                       [](const LayerInModel&, const Conv1dFields& options, float value) {
+                                         return beside_padding(options.padding, value);
+                                       }));
 }
 
 Conv1d::Conv1d(int64_t filters, int64_t kernel, ActivationFunction activation, const Conv1dOptions& options)

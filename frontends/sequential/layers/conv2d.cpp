@@ -1,5 +1,6 @@
 #include "frontends/sequential/layer_records.hpp"
 #include "frontends/sequential/layers.hpp"
+#include "frontends/sequential/layers/units.hpp"
 #include "frontends/sequential/layers/windows.hpp"
 #include "ops/ops.hpp"
 
@@ -54,10 +55,18 @@ Signal build_conv2d(LayerContext& context, const Signal& input, const Conv2dFiel
 }  // namespace
 
 LayerKind layer_records::conv2d() {
+  LayerUnits units =
+      kernel_units<Conv2dFields>(conv2d_fields(), &Conv2dFields::filters,
+                                 [](const LayerInModel&, const Conv2dFields& options, float value) {
+                                   return beside_padding(options.padding, value);
+                                 });
   return layer_kind(
-      "conv2d", "convolution over height and width of images, or time and channels of sequences",
-      conv2d_fields(), build_conv2d,
-      +[](const Conv2dFields& options, int64_t frames) { return rows_of(options).frames_needed(frames); });
+             "conv2d", "convolution over height and width of images, or time and channels of sequences",
+             conv2d_fields(), build_conv2d,
+             +[](const Conv2dFields& options, int64_t frames) {
+               return rows_of(options).frames_needed(frames);
+             })
+      .with(of_images(std::move(units), "it convolves over the channels of sequences"));
 }
 
 Conv2d::Conv2d(int64_t filters, int64_t kernel_height, int64_t kernel_width, ActivationFunction activation,

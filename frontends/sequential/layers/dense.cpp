@@ -1,6 +1,7 @@
 #include "frontends/sequential/layer_records.hpp"
 #include "frontends/sequential/layers.hpp"
 #include "frontends/sequential/layers/limits.hpp"
+#include "frontends/sequential/layers/units.hpp"
 #include "ops/ops.hpp"
 
 namespace lariat {
@@ -41,7 +42,9 @@ Signal build_dense(LayerContext& context, const Signal& input, const DenseFields
 
 LayerKind layer_records::dense() {
   return layer_kind("dense", "activation(x·kernel + bias), on each frame of a sequence", dense_fields(),
-                    build_dense);
+                    build_dense)
+      .with(kernel_units<DenseFields>(dense_fields(), &DenseFields::units,
+                                      [](const LayerInModel&, const DenseFields&, float) { return ""; }));
 }
 
 Dense::Dense(int64_t units, ActivationFunction activation, const DenseOptions& options)

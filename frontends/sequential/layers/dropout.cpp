@@ -1,5 +1,6 @@
 #include "frontends/sequential/layer_records.hpp"
 #include "frontends/sequential/layers.hpp"
+#include "frontends/sequential/layers/units.hpp"
 #include "ops/ops.hpp"
 
 namespace lariat {
@@ -23,7 +24,8 @@ Signal build_dropout(LayerContext&, const Signal& input, const DropoutFields& op
 }  // namespace
 
 LayerKind layer_records::dropout() {
-  return layer_kind("dropout", "zeros at random, in training only", dropout_fields(), build_dropout);
+  return layer_kind("dropout", "zeros at random, in training only", dropout_fields(), build_dropout)
+      .with(channelwise());
 }
 
 Dropout::Dropout(double rate) : LayerSpec(dropout_fields().write("dropout", {rate})) {}

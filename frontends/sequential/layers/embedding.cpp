@@ -3,6 +3,7 @@
 #include "frontends/sequential/layer_records.hpp"
 #include "frontends/sequential/layers.hpp"
 #include "frontends/sequential/layers/limits.hpp"
+#include "frontends/sequential/layers/units.hpp"
 #include "ops/ops.hpp"
 
 namespace lariat {
@@ -35,11 +36,35 @@ Signal build_embedding(LayerContext& context, const Signal& input, const Embeddi
   return {gather_rows(table, reshape(indices, {shape[0], shape[1]})), input.lengths};
 }
 
+// A unit whose number is the same for every symbol is a constant; every symbol is read.
+LayerUnits embedding_units() {
+  LayerUnits units;
+  units.constants = [](const LayerInModel& layer, const ChannelConstants&) {
+    const Tensor table = layer.weight("table");
+    const auto values = table.values<float>();
+    const auto width = static_cast<size_t>(table.extents().back());
+    ChannelConstants constants(values.begin(), values.begin() + static_cast<int64_t>(width));
+    for (size_t at = 0; at < values.size(); ++at)
+      if (std::optional<float>& constant = constants[at % width]; constant && *constant != values[at])
+        constant.reset();
+    return constants;
+  };
+  units.keep_outputs = [](const LayerInModel& layer, const std::vector<int64_t>& kept) {
+    EmbeddingFields options = embedding_fields().read(layer.spec);
+    options.units = static_cast<int64_t>(kept.size());
+    layer.spec = embedding_fields().write(layer.spec.kind, options);
+    layer.keep("table", -1, kept);
+  };
+  units.reason = "it looks its input up";
+  return units;
+}
+
 }  // namespace
 
 LayerKind layer_records::embedding() {
   return layer_kind("embedding", "a trained vector for each symbol, which are numbers from 0",
-                    embedding_fields(), build_embedding);
+                    embedding_fields(), build_embedding)
+      .with(embedding_units());
 }
 
 Embedding::Embedding(int64_t symbols, int64_t units, const EmbeddingOptions& options)

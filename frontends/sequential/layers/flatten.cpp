@@ -1,5 +1,6 @@
 #include "frontends/sequential/layer_records.hpp"
 #include "frontends/sequential/layers.hpp"
+#include "frontends/sequential/layers/units.hpp"
 #include "ops/ops.hpp"
 
 namespace lariat {
@@ -23,7 +24,8 @@ Signal build_flatten(LayerContext& context, const Signal& input, const FlattenFi
 LayerKind layer_records::flatten() {
   return layer_kind("flatten",
                     "all dimensions but the batch as one; of sequences that are images, width and channels",
-                    Fields<FlattenFields>(), build_flatten);
+                    Fields<FlattenFields>(), build_flatten)
+      .with(repeated_channels());
 }
 
 Flatten::Flatten() : LayerSpec{"flatten", {}} {}

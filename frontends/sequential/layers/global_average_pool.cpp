@@ -1,5 +1,6 @@
 #include "frontends/sequential/layer_records.hpp"
 #include "frontends/sequential/layers.hpp"
+#include "frontends/sequential/layers/units.hpp"
 #include "ops/ops.hpp"
 
 namespace lariat {
@@ -17,7 +18,8 @@ Signal build_global_average_pool(LayerContext& context, const Signal& input, con
 
 LayerKind layer_records::global_average_pool() {
   return layer_kind("global_average_pool", "the mean over the frames of a sequence",
-                    Fields<GlobalAveragePoolFields>(), build_global_average_pool);
+                    Fields<GlobalAveragePoolFields>(), build_global_average_pool)
+      .with(channelwise());
 }
 
 GlobalAveragePool::GlobalAveragePool() : LayerSpec{"global_average_pool", {}} {}

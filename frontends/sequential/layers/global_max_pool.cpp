@@ -1,5 +1,6 @@
 #include "frontends/sequential/layer_records.hpp"
 #include "frontends/sequential/layers.hpp"
+#include "frontends/sequential/layers/units.hpp"
 #include "ops/ops.hpp"
 
 namespace lariat {
@@ -20,7 +21,8 @@ Signal build_global_max_pool(LayerContext& context, const Signal& input, const G
 
 LayerKind layer_records::global_max_pool() {
   return layer_kind("global_max_pool", "the largest values among the frames of a sequence",
-                    Fields<GlobalMaxPoolFields>(), build_global_max_pool);
+                    Fields<GlobalMaxPoolFields>(), build_global_max_pool)
+      .with(channelwise());
 }
 
 GlobalMaxPool::GlobalMaxPool() : LayerSpec{"global_max_pool", {}} {}

@@ -3,6 +3,7 @@
 #include "frontends/sequential/layer_records.hpp"
 #include "frontends/sequential/layers.hpp"
 #include "frontends/sequential/layers/limits.hpp"
+#include "frontends/sequential/layers/units.hpp"
 #include "ops/ops.hpp"
 
 namespace lariat {
@@ -37,7 +38,8 @@ Signal build_image(LayerContext& context, const Signal& input, const ImageFields
 
 LayerKind layer_records::image() {
   return layer_kind("image", "the values of an example as rows and columns of pixels", image_fields(),
-                    build_image);
+                    build_image)
+      .with(joined_channels("it moves values from one place to another"));
 }
 
 Image::Image(int64_t height, int64_t width) : LayerSpec(image_fields().write("image", {height, width})) {}

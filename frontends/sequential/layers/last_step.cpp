@@ -1,5 +1,6 @@
 #include "frontends/sequential/layer_records.hpp"
 #include "frontends/sequential/layers.hpp"
+#include "frontends/sequential/layers/units.hpp"
 #include "ops/ops.hpp"
 
 namespace lariat {
@@ -16,7 +17,8 @@ Signal build_last_step(LayerContext& context, const Signal& input, const LastSte
 }  // namespace
 
 LayerKind layer_records::last_step() {
-  return layer_kind("last_step", "the last frame of a sequence", Fields<LastStepFields>(), build_last_step);
+  return layer_kind("last_step", "the last frame of a sequence", Fields<LastStepFields>(), build_last_step)
+      .with(channelwise());
 }
 
 LastStep::LastStep() : LayerSpec{"last_step", {}} {}

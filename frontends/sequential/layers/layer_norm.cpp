@@ -1,5 +1,6 @@
 #include "frontends/sequential/layer_records.hpp"
 #include "frontends/sequential/layers.hpp"
+#include "frontends/sequential/layers/units.hpp"
 #include "ops/ops.hpp"
 
 namespace lariat {
@@ -25,7 +26,8 @@ Signal build_layer_norm(LayerContext& context, const Signal& input, const LayerN
 
 LayerKind layer_records::layer_norm() {
   return layer_kind("layer_norm", "each frame's channels to mean 0 and variance 1, then scaled and shifted",
-                    layer_norm_fields(), build_layer_norm);
+                    layer_norm_fields(), build_layer_norm)
+      .with(joined_channels("its statistics are over all channels"));
 }
 
 LayerNorm::LayerNorm(const LayerNormOptions& options)

@@ -17,7 +17,8 @@ Signal build_lstm(LayerContext& context, const Signal& input, const LstmFields& 
 }  // namespace
 
 LayerKind layer_records::lstm() {
-  return layer_kind("lstm", "long short-term memory over sequences", lstm_fields(), build_lstm);
+  return layer_kind("lstm", "long short-term memory over sequences", lstm_fields(), build_lstm)
+      .with(lstm_units({""}));
 }
 
 Lstm::Lstm(int64_t units, const LstmOptions& options)

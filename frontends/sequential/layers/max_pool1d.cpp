@@ -1,5 +1,6 @@
 #include "frontends/sequential/layer_records.hpp"
 #include "frontends/sequential/layers/pooling.hpp"
+#include "frontends/sequential/layers/units.hpp"
 #include "ops/ops.hpp"
 
 namespace lariat {
@@ -21,7 +22,8 @@ Signal build_max_pool1d(LayerContext& context, const Signal& input, const PoolFi
 
 LayerKind layer_records::max_pool1d() {
   return layer_kind("max_pool1d", "the largest of neighbouring frames, per channel", pool_fields(),
-                    build_max_pool1d, frames_to_pool);
+                    build_max_pool1d, frames_to_pool)
+      .with(channelwise());
 }
 
 MaxPool1d::MaxPool1d(int64_t size, const PoolOptions& options)

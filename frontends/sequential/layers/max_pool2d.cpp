@@ -1,5 +1,6 @@
 #include "frontends/sequential/layer_records.hpp"
 #include "frontends/sequential/layers/pooling.hpp"
+#include "frontends/sequential/layers/units.hpp"
 
 namespace lariat {
 
@@ -21,7 +22,8 @@ Signal build_max_pool2d(LayerContext& context, const Signal& input, const Pool2d
 
 LayerKind layer_records::max_pool2d() {
   return layer_kind("max_pool2d", "the largest of neighbouring pixels, per channel", pool2d_fields(),
-                    build_max_pool2d, frames_to_pool2d);
+                    build_max_pool2d, frames_to_pool2d)
+      .with(of_images(channelwise(), "it pools over the channels of sequences"));
 }
 
 MaxPool2d::MaxPool2d(int64_t height, int64_t width, const Pool2dOptions& options)

@@ -6,6 +6,7 @@
 
 #include "frontends/sequential/layer_records.hpp"
 #include "frontends/sequential/layers.hpp"
+#include "frontends/sequential/layers/units.hpp"
 #include "frontends/sequential/op_attributes.hpp"
 #include "graph/base/error.hpp"
 #include "graph/ir/op_def.hpp"
@@ -150,7 +151,8 @@ Signal build_op(LayerContext& context, const Signal& input, const OpFields& opti
 }  // namespace
 
 LayerKind layer_records::op() {
-  return layer_kind("op", "any op, a plugin's for instance", op_fields(), build_op);
+  return layer_kind("op", "any op, a plugin's for instance", op_fields(), build_op)
+      .with(joined_channels("what its op does with channels is not known"));
 }
 
 OpLayer::OpLayer(const std::string& op, const std::string& attributes, const OpLayerOptions& options)

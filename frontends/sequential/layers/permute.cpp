@@ -4,6 +4,7 @@
 
 #include "frontends/sequential/layer_records.hpp"
 #include "frontends/sequential/layers.hpp"
+#include "frontends/sequential/layers/units.hpp"
 #include "ops/ops.hpp"
 
 namespace lariat {
@@ -34,7 +35,8 @@ Signal build_permute(LayerContext& context, const Signal& input, const PermuteFi
 }  // namespace
 
 LayerKind layer_records::permute() {
-  return layer_kind("permute", "the axes behind the batch in another order", permute_fields(), build_permute);
+  return layer_kind("permute", "the axes behind the batch in another order", permute_fields(), build_permute)
+      .with(joined_channels("it moves values from one place to another"));
 }
 
 Permute::Permute(const std::vector<double>& axes) : LayerSpec(permute_fields().write("permute", {axes})) {}

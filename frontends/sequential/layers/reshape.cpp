@@ -3,6 +3,7 @@
 #include "frontends/sequential/layer_records.hpp"
 #include "frontends/sequential/layers.hpp"
 #include "frontends/sequential/layers/limits.hpp"
+#include "frontends/sequential/layers/units.hpp"
 #include "ops/ops.hpp"
 
 namespace lariat {
@@ -42,7 +43,8 @@ Signal build_reshape(LayerContext& context, const Signal& input, const ReshapeFi
 
 LayerKind layer_records::reshape() {
   return layer_kind("reshape", "the values of an example in another shape, row by row", reshape_fields(),
-                    build_reshape);
+                    build_reshape)
+      .with(joined_channels("it moves values from one place to another"));
 }
 
 Reshape::Reshape(const std::vector<double>& shape) : LayerSpec(reshape_fields().write("reshape", {shape})) {}

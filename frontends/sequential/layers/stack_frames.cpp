@@ -3,6 +3,7 @@
 #include "frontends/sequential/layer_records.hpp"
 #include "frontends/sequential/layers.hpp"
 #include "frontends/sequential/layers/limits.hpp"
+#include "frontends/sequential/layers/units.hpp"
 #include "ops/ops.hpp"
 
 namespace lariat {
@@ -33,11 +34,15 @@ Signal build_stack_frames(LayerContext& context, const Signal& input, const Stac
 }  // namespace
 
 LayerKind layer_records::stack_frames() {
+  // The last frame is filled up with zeros.
   return layer_kind(
-      "stack_frames", "neighbouring frames as one frame of as many times the channels", stack_frames_fields(),
-      build_stack_frames, +[](const StackFramesFields& options, int64_t frames) {
-        return std::min(endless_frames, (frames - 1) * options.frames + 1);
-      });
+             "stack_frames", "neighbouring frames as one frame of as many times the channels",
+             stack_frames_fields(), build_stack_frames,
+             +[](const StackFramesFields& options, int64_t frames) {
+               return std::min(endless_frames, (frames - 1) * options.frames + 1);
+             })
+      .with(repeated_channels(
+          [](const LayerInModel&, float x) { return x == 0 ? std::optional(x) : std::nullopt; }));
 }
 
 StackFrames::StackFrames(int64_t frames) : LayerSpec(stack_frames_fields().write("stack_frames", {frames})) {}

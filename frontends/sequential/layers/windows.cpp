@@ -6,6 +6,12 @@
 
 namespace lariat {
 
+std::string beside_padding(Padding padding, float value) {
+  // What lies outside is 0.
+  if (padding == Padding::valid || value == 0) return "";
+  return "windows at the edges see zeros beside it (padding = same)";
+}
+
 Value SequenceWindow::padded(Value x, int64_t axis) const {
   if (padding == Padding::valid || size == 1) return x;
   return pad(x, axis, (size - 1) / 2, size - 1 - (size - 1) / 2);

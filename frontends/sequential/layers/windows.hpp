@@ -18,6 +18,9 @@ struct SequenceWindow {
   int64_t frames_needed(int64_t windows) const;
 };
 
+/// Why a convolution cannot do without a channel that is always `value`, or "".
+std::string beside_padding(Padding padding, float value);
+
 const std::vector<std::string>& padding_names();
 inline constexpr const char* padding_doc =
     "same: a window around every stride-th frame; valid: only windows within the sequence";

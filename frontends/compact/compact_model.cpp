@@ -1,0 +1,67 @@
+#include "frontends/compact/compact_model.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+
+#include "frontends/sequential/model_file.hpp"
+#include "graph/base/error.hpp"
+#include "graph/base/json.hpp"
+
+namespace lariat {
+
+Stack stack_of(const Store& model, const std::string& file) {
+  const ModelHeader header = read_header(model, file);
+  check_finite(model, file);
+  Stack stack{header.layers, {}, header.shape, task_of(header.loss, header.shape).outputs(header.shape)};
+  at_place(fmt::format("'{}': ", file), [&] {
+    const Network network = build_network(header.layers, header.shape, header.loss, header.metrics);
+    stack.weights = parameters_of(network, model, file);
+  });
+  return stack;
+}
+
+Store with_stack(const Store& model, const Stack& stack, const std::string& file) {
+  ModelHeader header = read_header(model, file);
+  const Stack old = stack_of(model, file);
+  Store result;
+  result.metadata() = model.metadata();
+  for (const auto& [name, tensor] : model)
+    if (old.weights.find(name) == nullptr) result.set(name, tensor);
+  for (const auto& [name, tensor] : stack.weights) result.set(name, tensor);
+  header.layers = stack.layers;
+  write_header(result, header);
+  if (const auto note = result.metadata().find("recipe"); note != result.metadata().end()) {
+    auto recipe = parse_json(note->second);
+    recipe["layers"] = parse_json(to_json(stack.layers));
+    note->second = Recipe::from_json(recipe.dump()).to_json();
+  }
+  return result;
+}
+
+data::Dataset data_for(const SavedModel& model, const std::string& path) {
+  std::error_code none;
+  if (std::filesystem::is_directory(path, none)) return model.load_data(path);
+  if (model.is_audio()) return model.read_recordings({path});
+  return model.reads_rows() || path.ends_with(".npy") ? model.read_rows(path) : model.load_data(path);
+}
+
+ModelDifference difference_of(SavedModel& before, SavedModel& after, const data::Dataset& dataset,
+                              const std::string& name) {
+  ModelDifference difference{dataset.examples.size()};
+  at_place(name, [&] {
+    const std::vector<Prediction> expected = before.predict(dataset), found = after.predict(dataset);
+    for (size_t i = 0; i < expected.size(); ++i) {
+      difference.other_labels += expected[i].label != found[i].label ? 1 : 0;
+      for (size_t j = 0; j < expected[i].values.size(); ++j)
+        difference.largest = std::max(
+            difference.largest,
+            std::fabs(static_cast<double>(expected[i].values[j]) - static_cast<double>(found[i].values[j])));
+    }
+  });
+  return difference;
+}
+
+}  // namespace lariat

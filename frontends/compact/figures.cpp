@@ -1,0 +1,134 @@
+#include "frontends/compact/figures.hpp"
+
+#include <algorithm>
+#include <chrono>
+
+#include "autodiff/training/trainer.hpp"
+#include "graph/io/tensor_coding.hpp"
+
+namespace lariat {
+
+namespace {
+
+constexpr double seconds_to_measure = 0.05;
+constexpr size_t fewest_runs = 7, most_runs = 400;
+
+// Something that is run again and again.
+struct Timed {
+  std::unique_ptr<Program> program;
+  Feeds feeds;
+  Store store = {};
+  std::vector<double> runs = {};
+
+  double run(Executor& executor) {
+    const auto start = std::chrono::steady_clock::now();
+    program->run(feeds, store, executor);
+    runs.push_back(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+    return runs.back();
+  }
+  double median() {
+    std::nth_element(runs.begin(), runs.begin() + static_cast<int64_t>(runs.size() / 2), runs.end());
+    return runs[runs.size() / 2];
+  }
+};
+
+Feeds feeds_of_example(const Stack& stack, const Tensor& features) {
+  Extents extents{1};
+  extents.insert(extents.end(), features.extents().begin(), features.extents().end());
+  Feeds feeds{{"features", Tensor::of<float>(extents, features.values<float>())}};
+  if (stack.shape.sequences)
+    feeds.emplace("lengths", Tensor::of<int32_t>({1}, {static_cast<int32_t>(extents[1])}));
+  return feeds;
+}
+
+// One layer by itself, from what goes into it.
+Timed alone(const Stack& stack, size_t i, const std::string& name, const Tensor& input,
+            const Tensor* lengths) {
+  Graph graph;
+  Shape shape = to_shape(input.extents());
+  shape[0] = dim::batch;
+  Signal signal;
+  if (lengths != nullptr) shape[1] = dim::time;
+  signal.value = graph.input("input", shape);
+  Timed timed{nullptr, {{"input", input}}};
+  if (lengths != nullptr) {
+    signal.lengths = graph.input("lengths", {dim::batch}, i32);
+    timed.feeds.emplace("lengths", *lengths);
+  }
+  Penalties penalties;
+  LayerContext context(graph, name, stack.outputs, penalties);
+  const Value output = layer_kind_of(stack.layers[i]).build(context, signal, stack.layers[i]).value;
+  timed.program = inference_program(graph, {&output, 1}, &stack.weights);
+  return timed;
+}
+
+// The costs of one stack, but for its times, and what measures those: the whole, then its layers.
+StackCost cost_of(const Stack& stack, const Tensor& features, Executor& executor, std::vector<Timed>& timed) {
+  StackCost cost;
+  const StackGraph whole = graph_of(stack);
+  std::vector<Value> values;
+  for (const Signal& signal : whole.signals) values.push_back(signal.value);
+  for (const Signal& signal : whole.signals)
+    if (signal.is_sequence()) values.push_back(signal.lengths);
+  const Feeds feeds = feeds_of_example(stack, features);
+  Store none;
+  const std::vector<Tensor> found =
+      inference_program(*whole.graph, values, &stack.weights)->run(feeds, none, executor);
+  const Value output = whole.signals.back().value;
+  timed.push_back({inference_program(*whole.graph, {&output, 1}, &stack.weights), feeds});
+  const std::vector<std::string> names = layer_names(stack.layers);
+  // What layers say of their units may change them, which here nothing does.
+  Stack copy = stack;
+  size_t lengths = whole.signals.size();
+  for (size_t i = 0; i < stack.layers.size(); ++i) {
+    const bool sequence = whole.signals[i].is_sequence();
+    timed.push_back(alone(stack, i, names[i], found[i], sequence ? &found[lengths++] : nullptr));
+    LayerCost layer{names[i], text(whole.signals[i + 1].value.shape())};
+    for (const auto& [name, tensor] : stack.weights) {
+      if (!name.starts_with(names[i] + "/")) continue;
+      const Sparsity zeros = sparsity(tensor);
+      layer.weights += zeros.count;
+      layer.zeros += zeros.zeros;
+      const std::optional<std::string> code = coded(tensor);
+      layer.bytes += code ? code->size() : tensor.bytes();
+    }
+    if (const LayerUnits& units = layer_kind_of(stack.layers[i]).units; units.multiply_adds)
+      layer.multiply_adds = units.multiply_adds({copy.layers[i], names[i], to_shape(found[i].extents()),
+                                                 to_shape(found[i + 1].extents()), copy.weights});
+    cost.layers.push_back(std::move(layer));
+  }
+  return cost;
+}
+
+}  // namespace
+
+std::vector<StackCost> costs_of(const std::vector<const Stack*>& stacks, const Tensor& features,
+                                Executor& executor) {
+  std::vector<StackCost> costs;
+  std::vector<std::vector<Timed>> timed(stacks.size());
+  for (size_t s = 0; s < stacks.size(); ++s)
+    costs.push_back(cost_of(*stacks[s], features, executor, timed[s]));
+  // The whole stacks take turns, then their first layers, and so on; a stack may have more of them.
+  for (size_t part = 0, measured = 1; measured > 0; ++part) {
+    std::vector<size_t> with_part;
+    for (size_t s = 0; s < stacks.size(); ++s)
+      if (part < timed[s].size()) with_part.push_back(s);
+    measured = with_part.size();
+    for (const size_t s : with_part) timed[s][part].run(executor);
+    for (const size_t s : with_part) timed[s][part].runs.clear();
+    double spent = 0;
+    for (size_t run = 0; measured > 0 && run < most_runs && (run < fewest_runs || spent < seconds_to_measure);
+         ++run)
+      for (const size_t s : with_part) spent += timed[s][part].run(executor);
+    for (const size_t s : with_part)
+      (part == 0 ? costs[s].seconds : costs[s].layers[part - 1].seconds) = timed[s][part].median();
+  }
+  return costs;
+}
+
+Tensor example_for(const Stack& stack, int64_t frames) {
+  if (!stack.shape.sequences) return Tensor(f32, {stack.shape.dimensions});
+  return Tensor(f32, {std::max(frames, frames_needed(stack.layers)), stack.shape.dimensions});
+}
+
+}  // namespace lariat
