@@ -30,7 +30,7 @@ struct TrainingRun::Implementation {
   Implementation(Recipe with, RunOptions given)
       : recipe(std::move(with)),
         options(std::move(given)),
-        corpus(recipe, options.data),
+        corpus(recipe, options.data, options.fold),
         model(recipe.layers()) {}
 
   uint64_t seed() const { return static_cast<uint64_t>(recipe.training().seed); }
@@ -40,7 +40,8 @@ struct TrainingRun::Implementation {
   data::Dataset augmented(uint32_t epoch) const;
   FitOptions fit_options();
   void save_checkpoint(const FitState& state, const std::vector<EpochReport>& epochs);
-  void save_model();
+  void save_model(const RunResult& result);
+  void begin_with(const Store& weights);
 };
 
 namespace {
@@ -158,12 +159,25 @@ void TrainingRun::Implementation::save_checkpoint(const FitState& state,
   Checkpoint{model.store(), recipe, state, epochs, train.examples.size()}.save(file);
 }
 
-void TrainingRun::Implementation::save_model() {
-  std::map<std::string, std::string> notes{{"recipe", recipe.to_json()}};
+void TrainingRun::Implementation::save_model(const RunResult& result) {
+  std::map<std::string, std::string> notes{{"recipe", recipe.to_json()},
+                                           {"measured", result.measured_json()}};
   std::map<std::string, Tensor> tensors;
   if (front_end) write_front_end(*front_end, notes, tensors);
   if (corpus.columns()) notes["columns"] = data::to_json(*corpus.columns());
   model.save(options.out, notes, tensors);
+}
+
+void TrainingRun::Implementation::begin_with(const Store& weights) {
+  const Store copy(weights);
+  for (const TensorZeros& parameter : model.zeros()) {
+    const Tensor* found = copy.find(parameter.name);
+    if (found == nullptr || found->extents() != parameter.extents)
+      throw UserError(fmt::format(
+          "the weights to begin with have no '{}' of shape {}; take those of a model of the same layers",
+          parameter.name, text(parameter.extents)));
+    model.store().set(parameter.name, *found);
+  }
 }
 
 std::string checkpoint_of(const std::string& out) {
@@ -176,6 +190,7 @@ TrainingRun::TrainingRun(Recipe recipe, RunOptions options) {
   with_threads(self_->options.threads, [&] { self_->load(); });
   self_->model.compile(self_->recipe.optimizer(), self_->recipe.loss(), self_->recipe.metrics());
   self_->model.build(shape_of(self_->train), self_->seed());
+  if (self_->options.start != nullptr) self_->begin_with(*self_->options.start);
 }
 
 TrainingRun::TrainingRun(TrainingRun&&) noexcept = default;
@@ -221,8 +236,10 @@ RunResult TrainingRun::run() {
     if (self.validation) result.validation = evaluate(Split::validation);
     if (self.test) result.test = evaluate(Split::test);
     const auto time_multiple = static_cast<int>(self.recipe.training().time_multiple);
-    result.certificate = self.model.certify(self.train, {.batch_size = 256, .time_multiple = time_multiple});
-    if (!self.options.out.empty()) self.save_model();
+    if (self.options.certify)
+      result.certificate =
+          self.model.certify(self.train, {.batch_size = 256, .time_multiple = time_multiple});
+    if (!self.options.out.empty()) self.save_model(result);
     result.model = self.options.out;
   }
   result.task = self.model.network().task->name;
@@ -244,10 +261,14 @@ RunResult TrainingRun::run() {
   return result;
 }
 
+const data::Dataset* TrainingRun::examples(Split split) const {
+  if (split == Split::validation) return self_->validation ? &*self_->validation : nullptr;
+  if (split == Split::test) return self_->test ? &*self_->test : nullptr;
+  return &self_->train;
+}
+
 Evaluation TrainingRun::evaluate(Split split) {
-  const data::Dataset* dataset = &self_->train;
-  if (split == Split::validation) dataset = self_->validation ? &*self_->validation : nullptr;
-  if (split == Split::test) dataset = self_->test ? &*self_->test : nullptr;
+  const data::Dataset* dataset = examples(split);
   if (dataset == nullptr)
     throw UserError("the run has not loaded that split; set data.validation, or do not leave the test out");
   return self_->model.evaluate(*dataset,

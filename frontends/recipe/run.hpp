@@ -16,10 +16,14 @@ struct RunOptions {
   std::optional<double> validation = std::nullopt;
   /// 0: what the machine allows. Results are the same for every number.
   int threads = 0;
+  /// What is held out of the training examples and validated on instead of the recipe's validation split.
+  std::optional<data::FoldChoice> fold = std::nullopt;
+  /// Weights to begin with, by name; they are copied. nullptr: random ones.
+  const Store* start = nullptr;
   /// Whether the test split is evaluated at the end. A search for good settings should leave it alone.
   bool test = true;
-  /// Whether the weights are certified after each epoch, and not only at the end.
-  bool certificate = false;
+  /// Whether the weights are certified at the end, and after each epoch.
+  bool certify = true, certificate = false;
   /// As in TrainerOptions.
   bool check_finite = false;
   /// As in FitOptions.
@@ -55,6 +59,8 @@ class TrainingRun {
   Sequential& model();
   /// The present weights on a split. Throws UserError where the run has not loaded it.
   Evaluation evaluate(data::Split split);
+  /// The examples of a split, as the model takes them; nullptr where the run has not loaded it.
+  const data::Dataset* examples(data::Split split) const;
   size_t train_examples() const;
   size_t validation_examples() const;
   const std::vector<std::string>& skipped() const;
