@@ -66,11 +66,11 @@ std::vector<int64_t> fold_numbers(const std::vector<int64_t>& strata, const std:
   for (size_t stratum = 0; stratum < members.size(); ++stratum) {
     const auto count = static_cast<int64_t>(members[stratum].size());
     if (count > 0 && count < folds)
-      throw UserError(fmt::format(
-          "folds = {}: the class '{}' has only {} example{}; {}", folds,
-          stratum < names.size() ? names[stratum] : fmt::format("{}", stratum), count, count == 1 ? "" : "s",
-          count == 1 ? "give it more, or leave it out"
-                     : fmt::format("take at most {} folds, or give it more", count)));
+      throw UserError(fmt::format("folds = {}: the class '{}' has only {} example{}; {}", folds,
+                                  stratum < names.size() ? names[stratum] : fmt::format("{}", stratum), count,
+                                  count == 1 ? "" : "s",
+                                  count == 1 ? "give it more, or leave it out"
+                                             : fmt::format("take at most {} folds, or give it more", count)));
     // The next stratum goes on where this one ends, so that folds are of one size.
     for (const int64_t example : members[stratum]) numbers[static_cast<size_t>(example)] = next++ % folds;
   }

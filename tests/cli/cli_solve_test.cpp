@@ -172,9 +172,9 @@ TEST_CASE("cli: solve refuses bad input with one line") {
                 " solve: --penalty: 'l1 l2' cannot be read: write coefficient*name, such as 1.0*l1 + 0.5*l2");
   check_refused({"solve", "--data", rows, "--penalty", " "},
                 " solve: --penalty: it is empty: write coefficient*name, such as 1.0*l1 + 0.5*l2");
-  check_refused(
-      {"solve", "--data", rows, "--loss", "logistik"},
-      " solve: --loss = logistik: must be one of logistic, squared, hinge-squared, poisson, huber, multinomial. Did you mean 'logistic'?");
+  check_refused({"solve", "--data", rows, "--loss", "logistik"},
+                " solve: --loss = logistik: must be one of logistic, squared, hinge-squared, poisson, huber, "
+                "multinomial. Did you mean 'logistic'?");
   check_refused({"solve", "--data", rows, "--method", "newtn"},
                 " solve: --method = newtn: must be one of auto, newton, fista, proximal-gradient. Did you "
                 "mean 'newton'?");

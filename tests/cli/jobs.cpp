@@ -143,6 +143,9 @@ Jobs::Jobs() : said_(folder_ / "said") {
       {out("recognize.json")}, {in("model.safetensors"), clip});
   add("inspect", {"inspect", in("model.safetensors"), "--json", out("inspect.json")}, {out("inspect.json")},
       {in("model.safetensors")});
+  add("compare",
+      {"compare", in("model.safetensors"), "--json", out("compare.json"), "--report", out("compare.html")},
+      {out("compare.json"), out("compare.html")}, {in("model.safetensors")});
   add("features", {"features", clip, "--out", out("features.csv")}, {out("features.csv")}, {clip});
   add("graph", {"graph", in("images.toml"), "--data", images, "--dot", out("graph.dot")}, {out("graph.dot")},
       {in("images.toml")});

@@ -101,8 +101,9 @@ TEST_CASE("folds: what cannot be is refused") {
   CHECK(message_of<UserError>([] {
           fold_numbers(numbered({0, 0, 0, 0, 0, 2, 2}), 3, 0);
         }) == "folds = 3: the class 'c' has only 2 examples; take at most 2 folds, or give it more");
-  CHECK(message_of<UserError>([] { fold_numbers(numbered({0, 0, 1}), 2, 0); }) ==
-        "folds = 2: the class 'b' has only 1 example; give it more, or leave it out");
+  CHECK(message_of<UserError>([] {
+          fold_numbers(numbered({0, 0, 1}), 2, 0);
+        }) == "folds = 2: the class 'b' has only 1 example; give it more, or leave it out");
   CHECK(message_of<UserError>([] {
           fold_of(numbered({0, 0, 0}), {3, 3, 0});
         }) == "fold 3: there are the folds 0 to 2 of 3");
