@@ -79,6 +79,7 @@ struct Solver::Implementation {
     return penalty ? penalty->total(w) : graph_penalty->total(w);
   }
   double factor_of_graph_penalty();
+  double factor_of_penalty();
   void choose_method();
   convex::Result run(const convex::StoppingRule& rule);
   std::optional<convex::Bound> judged(std::span<const double> w) const;
@@ -279,6 +280,26 @@ double Solver::Implementation::factor_of_graph_penalty() {
   return high;
 }
 
+// The same of a penalty of single weights, whose kinks say how steep the loss may be where they are zero.
+double Solver::Implementation::factor_of_penalty() {
+  penalty->factor = 1e30;
+  convex::SeparableProx prox(*penalty);
+  const convex::Result zero = convex::proximal_gradient(
+      std::ref(*function), prox, std::vector<double>(weights.size()), true, {1e-8, 100000, {}}, {});
+  std::vector<double> gradient(weights.size());
+  (*function)(zero.weights, gradient);
+  penalty->factor = 1;
+  double largest = std::numeric_limits<double>::quiet_NaN();
+  for (size_t j = 0; j < gradient.size(); ++j) {
+    if (!penalty->selects(static_cast<int64_t>(j))) continue;
+    const convex::Interval slopes = penalty->kink(static_cast<int64_t>(j));
+    const double slope = -gradient[j],
+                 needed = slope == 0 ? 0 : slope / (slope > 0 ? slopes.high : slopes.low);
+    largest = std::isnan(largest) ? needed : std::max(largest, needed);
+  }
+  return largest;
+}
+
 namespace {
 
 // Why the tolerance is not met, and what may help.
@@ -381,7 +402,7 @@ Solution Solver::solve(double factor) {
 double Solver::largest_factor() {
   Implementation& self = *self_;
   if (self.graph_penalty) return self.factor_of_graph_penalty();
-  if (!self.judges()) return std::numeric_limits<double>::quiet_NaN();
+  if (!self.judges()) return self.factor_of_penalty();
   self.conditioned_penalty->factor = 1;
   if (self.newton) return self.newton->largest_factor();
   return convex::Newton(*self.conditioned, *self.row_loss, *self.conditioned_penalty, *self.executor)

@@ -82,8 +82,7 @@ class Solver {
 
   /// With all penalties multiplied by `factor`; goes on from the latest solution.
   Solution solve(double factor = 1);
-  /// The smallest factor with which every weight that can be zero is zero; NaN where the loss is no linear
-  /// model.
+  /// The smallest factor with which every weight that can be zero is zero; NaN where none can be.
   double largest_factor();
   /// What was found in the loss.
   const RewriteReport& report() const;

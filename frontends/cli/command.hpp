@@ -36,6 +36,8 @@ void solve(const Strings& arguments);
 void path(const Strings& arguments);
 void plugin(const Strings& arguments);
 void recipe(const Strings& arguments);
+void search(const Strings& arguments);
+void compare(const Strings& arguments);
 void demo(const Strings& arguments);
 
 }  // namespace lariat::cli

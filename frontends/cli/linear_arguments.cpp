@@ -2,13 +2,16 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 
 #include "frontends/cli/console.hpp"
 #include "frontends/data/libsvm.hpp"
 #include "frontends/data/npy.hpp"
+#include "frontends/data/numbers.hpp"
 #include "frontends/data/option_table.hpp"
+#include "frontends/linear/saved_linear.hpp"
 #include "graph/base/error.hpp"
 #include "graph/io/atomic_file.hpp"
 
@@ -18,47 +21,37 @@ namespace {
 
 const Strings method_names{"auto", "newton", "fista", "proximal-gradient"};
 
-// The labels of the two classes become -1 and 1.
-void rename_classes(data::LabelledRows& rows, std::pair<double, double> classes) {
-  for (int64_t row = 0; row < rows.rows; ++row) {
-    double& label = rows.labels[static_cast<size_t>(row)];
-    if (label != classes.first && label != classes.second)
-      throw UserError(fmt::format("{}: the label is {}, which is none of --classes {},{}", rows.place(row),
-                                  label, classes.first, classes.second));
-    label = label == classes.second ? 1 : -1;
-  }
-}
-
 // "1,2".
-std::pair<double, double> parse_classes(const std::string& text) {
-  std::pair<double, double> classes;
-  const char* const end = text.data() + text.size();
-  const auto [comma, error] = std::from_chars(text.data(), end, classes.first);
-  if (error == std::errc{} && comma != end && *comma == ',') {
-    const auto [rest, second] = std::from_chars(comma + 1, end, classes.second);
-    if (second == std::errc{} && rest == end && std::isfinite(classes.first) &&
-        std::isfinite(classes.second) && classes.first != classes.second)
-      return classes;
+std::vector<double> parse_classes(const std::string& text, bool two) {
+  std::vector<double> classes;
+  const char *at = text.data(), *const end = text.data() + text.size();
+  for (;;) {
+    double label = 0;
+    const auto [rest, error] = std::from_chars(at, end, label);
+    const bool again = std::find(classes.begin(), classes.end(), label) != classes.end();
+    if (error != std::errc{} || !std::isfinite(label) || again || (rest != end && *rest != ',')) break;
+    classes.push_back(label);
+    if (rest == end && (two ? classes.size() == 2 : classes.size() >= 2)) return classes;
+    if (rest == end) break;
+    at = rest + 1;
   }
-  throw UserError(
-      fmt::format("--classes = {}: must be two different labels, such as 1,2", data::shortened(text)));
+  throw UserError(fmt::format("--classes = {}: must be {} different labels, such as {}",
+                              data::shortened(text), two ? "two" : "two or more", two ? "1,2" : "1,2,3"));
 }
 
-// Classes are -1 and 1, or 0 and 1; never both kinds in one file.
-void make_signs(data::LabelledRows& rows, const std::string& loss) {
-  bool zeros = false, negatives = false;
-  for (int64_t row = 0; row < rows.rows; ++row) {
-    double& label = rows.labels[static_cast<size_t>(row)];
-    zeros |= label == 0;
-    negatives |= label == -1;
-    if ((label != 0 && label != 1 && label != -1) || (zeros && negatives))
+// A number for each of `count` rows or columns, from 0 on where they may not be below it.
+std::vector<double> numbers_for(const std::string& flag, const std::string& file, int64_t count,
+                                const std::string& what, bool negative) {
+  if (file.empty()) return {};
+  std::vector<double> numbers = data::read_numbers(file);
+  if (static_cast<int64_t>(numbers.size()) != count)
+    throw UserError(fmt::format("{} {}: has {} numbers, but there are {} {}; give one for each", flag, file,
+                                numbers.size(), count, what));
+  for (size_t i = 0; i < numbers.size() && !negative; ++i)
+    if (numbers[i] < 0)
       throw UserError(
-          fmt::format("{}: the label is {}, which the loss {} does not take; labels must be -1 and 1, or 0 "
-                      "and 1; for others say --classes, such as --classes 1,2",
-                      rows.place(row), label, loss));
-  }
-  if (zeros)
-    for (double& label : rows.labels) label = label == 0 ? -1 : 1;
+          fmt::format("{} {}: number {} is {}; it must be 0 or more", flag, file, i + 1, numbers[i]));
+  return numbers;
 }
 
 std::string choice(const std::string& what, const std::string& text, const Strings& known) {
@@ -75,7 +68,8 @@ void LinearArguments::declare(Arguments& arguments) {
       "--loss", "NAME",
       [this](const std::string& text) { problem.loss = choice("--loss", text, linear_losses()); },
       "logistic (the default): Σ log(1 + exp(-y·xw)); squared: Σ ½(xw - y)²; hinge-squared: Σ max(0, 1 - "
-      "y·xw)²");
+      "y·xw)²; poisson: Σ exp(xw) - y·xw of counts; huber: squared up to --delta, then linear; multinomial: "
+      "softmax cross-entropy of several classes");
   arguments.repeated(
       "--penalty", "TERMS", penalty_texts,
       "such as \"1.0*l1 + 0.5*l2\": l1 is Σ|w|, l2 is Σw², and any op that is a convex penalty can be named, "
@@ -84,8 +78,25 @@ void LinearArguments::declare(Arguments& arguments) {
   arguments.flag("--zero-based", zero_based,
                  "indices of LIBSVM text begin at 0, as scikit-learn writes them");
   arguments.option(
-      "--classes", "A,B", [this](const std::string& text) { classes = parse_classes(text); },
-      "the labels of the two classes where they are not -1 and 1, or 0 and 1; B counts as 1");
+      "--classes", "A,B", classes_text,
+      "the labels of the two classes where they are not -1 and 1, or 0 and 1; B counts as 1; of multinomial "
+      "all of them, where not those that occur");
+  arguments.option(
+      "--delta", "D",
+      [this](const std::string& text) {
+        const data::OptionDescription description{"--delta", {}, "number", "a number above 0", {}};
+        problem.delta = data::parse_number(description, text, 1e-300, 1e300);
+      },
+      "where huber goes from squared to linear; 1");
+  arguments.input("--weights", "FILE", weights, "how much each row counts: numbers of text or numpy");
+  arguments.input("--offset", "FILE", offset, "what is added to each row's prediction");
+  arguments.input("--penalty-factor", "FILE", penalty_factor,
+                  "what multiplies each column's l1 and l2; 0: it is not penalised");
+  arguments.flag(
+      "--standardize", standardized,
+      "penalise weights of columns of standard deviation 1; what is written is of the data as they are");
+  arguments.flag("--mean", problem.mean,
+                 "take the mean of the loss over rows, not its sum, so that λ is what glmnet calls so");
   arguments.flag("--bias", problem.bias, "add a bias, which is not penalised");
   arguments.option(
       "--tolerance", "T",
@@ -111,6 +122,13 @@ void LinearArguments::declare(Arguments& arguments) {
 }
 
 void LinearArguments::check(const std::string& command) {
+  if (!classes_text.empty() && problem.classifies()) {
+    try {
+      classes = parse_classes(classes_text, problem.has_signs());
+    } catch (const UserError& error) {
+      throw UsageError(fmt::format("{}: {}", command, error.what()));
+    }
+  }
   if (data.empty()) throw UsageError(fmt::format("{}: --data is missing. See {} --help", command, command));
   if (penalty_texts.empty()) problem.penalty = {{1, "l1"}};
   for (const std::string& text : penalty_texts) {
@@ -132,7 +150,7 @@ SolveOptions LinearArguments::solve_options(int with_threads, SolveProgress& pro
   return result;
 }
 
-data::LabelledRows LinearArguments::read() const {
+data::LabelledRows LinearArguments::read() {
   // A pipe has no name that would tell; only a matrix has labels of its own.
   const bool dense =
       data.ends_with(".npy") || data.ends_with(".npz") || (is_written_in_place(data) && !labels.empty());
@@ -142,17 +160,34 @@ data::LabelledRows LinearArguments::read() const {
   if (dense && zero_based)
     throw UserError(
         fmt::format("--zero-based is about the indices of LIBSVM text, but {} is a matrix", data));
-  if (classes && !problem.classifies())
-    throw UserError(fmt::format("--classes is about the labels of two classes, but the loss {} takes numbers",
-                                problem.loss));
+  if (!classes_text.empty() && !problem.classifies())
+    throw UserError(
+        fmt::format("--classes is about the labels of classes, but the loss {} takes numbers", problem.loss));
   data::LabelledRows rows = dense ? data::read_npy(data, labels) : data::read_libsvm(data, zero_based);
   if (rows.columns == 0)
     throw UserError(fmt::format("{}: no row has an entry; each line should be 'label index:value …'", data));
+  rows.weights = numbers_for("--weights", weights, rows.rows, "rows", false);
+  if (!rows.weights.empty() && *std::max_element(rows.weights.begin(), rows.weights.end()) == 0)
+    throw UserError(fmt::format("--weights {}: all are 0, so no row counts", weights));
+  rows.offsets = numbers_for("--offset", offset, rows.rows, "rows", true);
+  if (!offset.empty() && problem.loss == "multinomial")
+    throw UserError(
+        "--offset is one number for each row, but multinomial predicts one for each class; leave it out");
+  problem.factors = numbers_for("--penalty-factor", penalty_factor, rows.columns, "columns", false);
   data::drop_empty_columns(rows);
-  if (classes) rename_classes(rows, *classes);
-  if (problem.classifies()) make_signs(rows, problem.loss);
+  read_labels(rows, problem, classes);
   problem.check_classes(rows, "every row");
+  if (standardized) data::standardize(rows);
   return rows;
+}
+
+void LinearArguments::save(const std::string& file, const Solution& solution, const data::LabelledRows& rows,
+                           std::map<std::string, std::string> notes) const {
+  if (file.empty()) return;
+  notes["certificate"] = solution.certificate();
+  notes["objective"] = fmt::format("{}", solution.objective);
+  notes["rows"] = fmt::format("{}", rows.rows);
+  SavedLinear(problem, problem.with_all_columns(solution.store, rows), zero_based).save(file, notes);
 }
 
 void SolveProgress::operator()(const convex::Progress& progress) {

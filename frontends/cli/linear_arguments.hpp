@@ -25,10 +25,11 @@ class SolveProgress {
 /// What `lariat solve` and `lariat path` are asked for.
 struct LinearArguments {
   LinearProblem problem;
-  std::string data, labels;
+  std::string data, labels, weights, offset, penalty_factor;
   Strings penalty_texts;
-  std::optional<std::pair<double, double>> classes;  // the labels of the two, the second one being 1
-  bool quiet = false, zero_based = false;
+  std::vector<double> classes;
+  std::string classes_text;
+  bool quiet = false, zero_based = false, standardized = false;
   SolveOptions options;
   std::optional<int64_t> seed, threads, iterations;
 
@@ -38,10 +39,13 @@ struct LinearArguments {
   void check(const std::string& command);
   SolveOptions solve_options(int with_threads, SolveProgress& progress) const;
   /// The files that are read.
-  Strings inputs() const { return {data, labels}; }
-  /// Reads the data and checks that the loss takes the labels, which are then -1 and 1 for classes. Columns
-  /// without entries may be left out. Throws UserError.
-  data::LabelledRows read() const;
+  Strings inputs() const { return {data, labels, weights, offset, penalty_factor}; }
+  /// Reads the data and checks that the loss takes the labels, which are then as LinearProblem has them.
+  /// Columns without entries may be left out. Throws UserError.
+  data::LabelledRows read();
+  /// The model of a solution, with what is noted of it.
+  void save(const std::string& file, const Solution& solution, const data::LabelledRows& rows,
+            std::map<std::string, std::string> notes) const;
 };
 
 }  // namespace lariat::cli

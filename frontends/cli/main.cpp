@@ -19,6 +19,8 @@ namespace {
 
 const std::vector<Command> commands{
     {"train", "train the model that a recipe describes", train},
+    {"search", "try values of a recipe's keys, and train the best", search},
+    {"compare", "set runs side by side", compare},
     {"evaluate", "measure a saved model on a data set", evaluate},
     {"recognize", "name what is said in audio files", recognize},
     {"predict", "say what a saved model makes of rows of data", predict},

@@ -15,8 +15,6 @@ namespace lariat::cli {
 
 namespace {
 
-constexpr double missing = std::numeric_limits<double>::quiet_NaN();
-
 // "97.3%, loss 0.08, on 300 test examples", and further metrics before the loss.
 std::string measured(const Evaluation& evaluation, const char* split) {
   std::string text;
@@ -107,54 +105,6 @@ void list_skipped(const std::vector<std::string>& skipped) {
   if (skipped.empty()) return;
   report(fmt::format("{} file{} skipped:", skipped.size(), skipped.size() == 1 ? " was" : "s were"));
   for (const std::string& line : skipped) note("  " + one_line(line) + "\n");
-}
-
-ReportData report_data(const RunResult& result, const Store& weights, const std::string& recipe_text) {
-  ReportData data;
-  const auto figure = [&](std::string label, std::string value, std::string comment) {
-    data.figures.push_back({std::move(label), std::move(value), std::move(comment)});
-  };
-  if (result.test)
-    for (const auto& row : measures(*result.test))
-      figure("test " + row[0], row[1], fmt::format("on {} examples", grouped(result.test->examples)));
-  if (result.penalised.count > 0)
-    figure("exact zeros", percent(result.penalised.fraction()),
-           fmt::format("of {} penalised weights", grouped(result.penalised.count)));
-  figure("weights kept", grouped(result.nonzeros()), fmt::format("of {}", grouped(result.parameters())));
-  if (!result.model.empty()) figure("model file", bytes_text(file_bytes(result.model)), result.model);
-  figure("training", duration(result.seconds),
-         fmt::format("{} epochs, {} thread{}, seed {}", result.history.size(), result.threads,
-                     result.threads == 1 ? "" : "s", result.seed));
-  const bool validated = !result.history.empty() && result.history.back().validation_accuracy.has_value();
-  data.accuracy_caption = validated ? "on the validation examples" : "on the training examples";
-  for (const EpochReport& epoch : result.history)
-    data.history.push_back({epoch.smooth, epoch.penalty,
-                            (validated ? epoch.validation_accuracy : epoch.accuracy).value_or(missing),
-                            epoch.penalised.fraction(), epoch.support_changes.value_or(missing),
-                            epoch.prox_residual.value_or(missing)});
-  if (result.test) {
-    data.classes = result.test->confusion_names;
-    data.confusion = flattened(result.test->confusion);
-    data.confusion_caption = fmt::format(
-        "{} test examples: rows are what was said, columns what was recognised. Mistakes are drawn in "
-        "another colour than right answers.",
-        grouped(result.test->examples));
-  }
-  if (result.test)
-    for (const Comparison& comparison : result.test->comparisons)
-      data.pictures.push_back({comparison.name + ": what was found against what it is",
-                               comparison_chart(comparison.name, comparison.truth, comparison.given),
-                               fmt::format("{} of {} test examples; on the line the two are equal.",
-                                           grouped(static_cast<int64_t>(comparison.truth.size())),
-                                           grouped(result.test->examples))});
-  for (const TensorZeros& tensor : result.tensors)
-    if (tensor.penalised) data.weights.emplace_back(tensor.name, weights.get(tensor.name));
-  data.certificate = result.certificate;
-  data.rewrite = result.report.text();
-  data.recipe = recipe_text;
-  data.notices = result.notices;
-  data.notices.insert(data.notices.end(), result.skipped.begin(), result.skipped.end());
-  return data;
 }
 
 }  // namespace lariat::cli

@@ -22,10 +22,6 @@ std::string tensor_table(const std::vector<TensorZeros>& tensors, const StoredTe
 /// result.json(), and the size of the model file.
 Json figures(const RunResult& result);
 
-/// A report's data but for title and summary; the recipe is shown as `recipe_text`.
-reports::ReportData report_data(const RunResult& result, const Store& weights,
-                                const std::string& recipe_text);
-
 /// The counts of all rows, one after the other.
 std::vector<int64_t> flattened(const std::vector<std::vector<int64_t>>& confusion);
 

@@ -133,6 +133,13 @@ Columns columns_of(const TextTable& table, const ColumnOptions& options) {
   return columns;
 }
 
+Columns with_numbers_of(Columns columns, const TextTable& rows, bool standardize) {
+  for (Columns::Feature& feature : columns.features)
+    if (!feature.is_category)
+      feature = feature_of(rows, column_named(rows, feature.name), false, standardize);
+  return columns;
+}
+
 namespace {
 
 size_t value_at(const TextTable& table, size_t row, size_t column, const std::vector<std::string>& known) {

@@ -45,6 +45,9 @@ struct ColumnOptions {
 /// column of text in which nearly every row has a value of its own.
 Columns columns_of(const TextTable& table, const ColumnOptions& options);
 
+/// The same columns with the means and deviations that numbers have in these rows.
+Columns with_numbers_of(Columns columns, const TextTable& rows, bool standardize);
+
 /// The rows as examples; those whose target is missing are skipped. Without `labelled` targets need not be
 /// there. Throws UserError with file, line and column for a number that is none, and for a category that was
 /// never seen.

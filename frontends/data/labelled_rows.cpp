@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <system_error>
 
 #include "graph/base/error.hpp"
@@ -19,6 +20,7 @@ LabelledRows chosen_rows(const LabelledRows& all, const std::vector<int64_t>& ro
   chosen.rows = static_cast<int64_t>(rows.size()), chosen.columns = all.columns;
   chosen.column_numbers = all.column_numbers;
   chosen.all_columns = all.all_columns;
+  chosen.scales = all.scales;
   chosen.file = all.file;
   chosen.unit = all.unit;
   if (all.sparse()) chosen.row_starts.push_back(0);
@@ -34,6 +36,8 @@ LabelledRows chosen_rows(const LabelledRows& all, const std::vector<int64_t>& ro
     }
     chosen.labels.push_back(all.labels[at]);
     chosen.places.push_back(all.places[at]);
+    if (!all.weights.empty()) chosen.weights.push_back(all.weights[at]);
+    if (!all.offsets.empty()) chosen.offsets.push_back(all.offsets[at]);
   }
   return chosen;
 }
@@ -48,6 +52,45 @@ void drop_empty_columns(LabelledRows& rows) {
   rows.all_columns = rows.columns;
   rows.columns = static_cast<int64_t>(used.size());
   rows.column_numbers = std::move(used);
+}
+
+void standardize(LabelledRows& rows) {
+  const auto columns = static_cast<size_t>(rows.columns);
+  std::vector<double> sum(columns), squares(columns), present(columns);
+  double all = 0;
+  const auto each_value = [&](auto&& take) {
+    for (int64_t row = 0; row < rows.rows; ++row) {
+      const auto at = static_cast<size_t>(row);
+      const size_t begin = rows.sparse() ? static_cast<size_t>(rows.row_starts[at]) : at * columns;
+      const size_t end = rows.sparse() ? static_cast<size_t>(rows.row_starts[at + 1]) : begin + columns;
+      for (size_t k = begin; k < end; ++k)
+        take(rows.sparse() ? static_cast<size_t>(rows.entry_columns[k]) : k - begin, rows.values[k],
+             rows.weight(row));
+    }
+  };
+  for (int64_t row = 0; row < rows.rows; ++row) all += rows.weight(row);
+  each_value([&](size_t column, double value, double weight) {
+    sum[column] += weight * value;
+    present[column] += weight;
+  });
+  each_value([&](size_t column, double value, double weight) {
+    const double deviation = value - sum[column] / all;
+    squares[column] += weight * deviation * deviation;
+  });
+  rows.scales.assign(columns, 1);
+  for (size_t j = 0; j < columns; ++j) {
+    const double mean = sum[j] / all;
+    // Entries that a sparse row leaves out are 0.
+    const double variance = (squares[j] + std::max(0.0, all - present[j]) * mean * mean) / all;
+    if (variance > 1e-24 * mean * mean && variance > 0) rows.scales[j] = std::sqrt(variance);
+  }
+  for (int64_t row = 0; row < rows.rows; ++row) {
+    const auto at = static_cast<size_t>(row);
+    const size_t begin = rows.sparse() ? static_cast<size_t>(rows.row_starts[at]) : at * columns;
+    const size_t end = rows.sparse() ? static_cast<size_t>(rows.row_starts[at + 1]) : begin + columns;
+    for (size_t k = begin; k < end; ++k)
+      rows.values[k] /= rows.scales[rows.sparse() ? static_cast<size_t>(rows.entry_columns[k]) : k - begin];
+  }
 }
 
 std::string read_whole_file(const std::string& file) {

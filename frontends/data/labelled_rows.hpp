@@ -14,6 +14,10 @@ struct LabelledRows {
   std::vector<int32_t> entry_columns;  ///< of each value, from 0, ascending within a row
   std::vector<int32_t> row_starts;     ///< [rows + 1]
   std::vector<double> labels;
+  std::vector<double> weights;  ///< how much each row counts; empty: 1
+  std::vector<double> offsets;  ///< added to each row's prediction; empty: 0
+  /// What each column's values were divided by; empty: 1.
+  std::vector<double> scales;
   /// Where each row stands, for messages: its line, or its number.
   std::vector<int64_t> places;
   std::string file;           ///< the one that holds the labels
@@ -28,6 +32,9 @@ struct LabelledRows {
   int64_t number_of(int64_t j) const {
     return column_numbers.empty() ? j : column_numbers[static_cast<size_t>(j)];
   }
+  double weight(int64_t row) const { return weights.empty() ? 1 : weights[static_cast<size_t>(row)]; }
+  double offset(int64_t row) const { return offsets.empty() ? 0 : offsets[static_cast<size_t>(row)]; }
+  double scale(int64_t column) const { return scales.empty() ? 1 : scales[static_cast<size_t>(column)]; }
   bool sparse() const { return !row_starts.empty(); }
   /// "a9a: line 12".
   std::string place(int64_t row) const;
@@ -38,6 +45,10 @@ LabelledRows chosen_rows(const LabelledRows& all, const std::vector<int64_t>& ro
 
 /// Leaves out columns without entries where there are more columns than entries, as with hashed features.
 void drop_empty_columns(LabelledRows& rows);
+
+/// Divides every column by its standard deviation over the rows, by their weights; `scales` keep it. Columns
+/// that do not vary stay as they are.
+void standardize(LabelledRows& rows);
 
 /// The bytes of a file. Throws UserError naming the file where it cannot be read.
 std::string read_whole_file(const std::string& file);

@@ -19,7 +19,8 @@ enum class RandomPurpose : uint32_t {
   time_mask,
   frequency_mask,
   voice,
-  folds
+  folds,
+  search
 };
 
 /// Random numbers that depend on nothing but (seed, purpose, first, second), by counter-based Philox. A

@@ -27,9 +27,13 @@ bool PenaltySpec::makes_zeros() const {
   return registry().get(name).penalty->nonsmooth;
 }
 
-Value PenaltySpec::of(Value w) const {
-  if (name == "l1") return coefficient * sum(abs(w));
-  if (name == "l2") return coefficient * sum(square(w));
+Value PenaltySpec::of(Value w, const std::optional<Value>& factors) const {
+  const auto weighted = [&](Value terms) { return coefficient * sum(factors ? *factors * terms : terms); };
+  if (name == "l1") return weighted(abs(w));
+  if (name == "l2") return weighted(square(w));
+  if (factors)
+    throw UserError(fmt::format(
+        "penalty factors go with l1 and l2, whose terms are of single weights, not with {}", name));
   return coefficient * sum(build(name, {w}, attributes_from_text(registry().get(name), attributes)));
 }
 

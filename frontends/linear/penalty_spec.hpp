@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,8 +17,9 @@ struct PenaltySpec {
 
   /// Whether it can make weights exactly zero.
   bool makes_zeros() const;
-  /// Of the parameter w.
-  Value of(Value w) const;
+  /// Of the parameter w. `factors`, one for each weight, multiply its terms; none: 1. Throws UserError for
+  /// factors of another penalty than l1 and l2.
+  Value of(Value w, const std::optional<Value>& factors = {}) const;
 };
 
 /// "1.0*l1 + 0.5*l2", "0.1*ordered_l1:spread=2". Throws UserError naming what cannot be read.

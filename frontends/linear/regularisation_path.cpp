@@ -5,46 +5,34 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 
-#include "frontends/data/random.hpp"
+#include "frontends/data/folds.hpp"
+#include "frontends/linear/linear_score.hpp"
 #include "graph/base/error.hpp"
-#include "graph/program/program.hpp"
+#include "graph/ir/graph.hpp"
 
 namespace lariat {
 
 namespace {
 
-using Score = double (*)(double prediction, double label);
-
-struct NamedScore {
-  const char* name;
-  Score of_row;
-  bool larger_is_better;
-};
-
-const NamedScore deviance{"deviance",
-                          [](double z, double y) {
-                            const double m = -y * z;
-                            return 2 * (std::max(m, 0.0) + std::log1p(std::exp(-std::abs(m))));
-                          },
-                          false};
-const NamedScore accuracy{"accuracy", [](double z, double y) { return z * y > 0 ? 1.0 : 0.0; }, true};
-const NamedScore squared_error{"mean-squared-error", [](double z, double y) { return (z - y) * (z - y); },
-                               false};
-
-std::vector<NamedScore> named_scores(const LinearProblem& problem) {
-  if (problem.loss == "squared") return {squared_error};
-  if (problem.loss == "logistic") return {deviance, accuracy};
-  return {accuracy};
-}
-
-NamedScore chosen_score(const LinearProblem& problem, const std::string& name) {
-  const std::vector<NamedScore> known = named_scores(problem);
-  for (const NamedScore& score : known)
+LinearScore chosen_score(const LinearProblem& problem, const std::string& name) {
+  for (const LinearScore& score : linear_scores(problem))
     if (name.empty() || name == score.name) return score;
   throw UserError(fmt::format("score = {}: the loss {} is scored by {}", name, problem.loss,
                               fmt::join(scores_of(problem), " or ")));
+}
+
+// Of each row: stratified where the loss learns classes.
+std::vector<int64_t> folds_of_rows(const LinearProblem& problem, const data::LabelledRows& rows,
+                                   const PathOptions& options) {
+  if (!problem.classifies()) return data::fold_numbers(rows.rows, options.folds, options.seed);
+  std::vector<int64_t> strata;
+  std::vector<std::string> names;
+  for (const double label : rows.labels)
+    strata.push_back(problem.has_signs() ? (label > 0 ? 1 : 0) : static_cast<int64_t>(label));
+  for (const double label : problem.classes) names.push_back(fmt::format("{}", label));
+  if (names.empty()) names = {"-1", "1"};
+  return data::fold_numbers(strata, names, options.folds, options.seed);
 }
 
 std::vector<double> lambdas(double largest, const PathOptions& options) {
@@ -57,22 +45,13 @@ std::vector<double> lambdas(double largest, const PathOptions& options) {
   return result;
 }
 
-// The mean score on `held_out` of each solution.
+// The score on `held_out` of each solution.
 std::vector<double> scores_on(const LinearProblem& problem, const data::LabelledRows& held_out,
-                              const NamedScore& score, const std::vector<Solution>& solutions) {
-  Graph graph;
-  graph.output("z", problem.prediction(graph, held_out));
-  Program program(graph);
-  const auto executor = make_serial_executor();
+                              const LinearScore& score, const std::vector<Solution>& solutions) {
+  LinearPredictor predict(problem, held_out);
   std::vector<double> result;
-  for (const Solution& solution : solutions) {
-    Store store = solution.store;
-    const Tensor z = program.run({}, store, *executor)[0];
-    double total = 0;
-    for (int64_t i = 0; i < z.count(); ++i)
-      total += score.of_row(z.at(i), held_out.labels[static_cast<size_t>(i)]);
-    result.push_back(total / static_cast<double>(z.count()));
-  }
+  for (const Solution& solution : solutions)
+    result.push_back(score.of(problem, predict(solution.store), held_out));
   return result;
 }
 
@@ -90,14 +69,14 @@ void choose(RegularisationPath& path, bool larger_is_better) {
 
 std::vector<std::string> scores_of(const LinearProblem& problem) {
   std::vector<std::string> names;
-  for (const NamedScore& score : named_scores(problem)) names.emplace_back(score.name);
+  for (const LinearScore& score : linear_scores(problem)) names.push_back(score.name);
   return names;
 }
 
 RegularisationPath regularisation_path(const LinearProblem& problem, const data::LabelledRows& rows,
                                        const PathOptions& options, const SolveOptions& solve_options,
                                        const std::function<void(size_t, size_t)>& progress) {
-  const NamedScore score = chosen_score(problem, options.score);
+  const LinearScore score = chosen_score(problem, options.score);
   if (options.folds > rows.rows)
     throw UserError(fmt::format("folds = {}: there are only {} rows", options.folds, rows.rows));
   const auto total = static_cast<size_t>(options.count * (1 + options.folds));
@@ -126,15 +105,10 @@ RegularisationPath regularisation_path(const LinearProblem& problem, const data:
   if (options.folds == 0) return path;
 
   path.score = score.name;
-  std::vector<int64_t> order(static_cast<size_t>(rows.rows));
-  std::iota(order.begin(), order.end(), int64_t{0});
-  data::RandomStream random(options.seed, data::RandomPurpose::folds);
-  data::shuffle(order, random);
+  const std::vector<int64_t> numbers = folds_of_rows(problem, rows, options);
   std::vector<std::vector<double>> by_fold;
   for (int64_t fold = 0; fold < options.folds; ++fold) {
-    std::vector<int64_t> fitted, held_out;
-    for (size_t i = 0; i < order.size(); ++i)
-      (static_cast<int64_t>(i) % options.folds == fold ? held_out : fitted).push_back(order[i]);
+    const auto [fitted, held_out] = data::parts_of(numbers, fold);
     const data::LabelledRows fitted_rows = data::chosen_rows(rows, fitted);
     problem.check_classes(fitted_rows,
                           fmt::format("without fold {} of {} every row", fold + 1, options.folds));

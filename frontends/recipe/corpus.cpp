@@ -32,6 +32,12 @@ Corpus::Corpus(const Recipe& recipe, const std::string& folder)
     throw UserError("there are no data; give their folder, or set path in the recipe's [data]");
 }
 
+Corpus::Corpus(const Recipe& recipe, const std::string& folder, const std::optional<data::FoldChoice>& fold)
+    : Corpus(recipe, folder) {
+  fold_ = fold;
+  if (fold_) options_.validation_count = 0, options_.validation_percentage = 0;
+}
+
 namespace {
 
 std::vector<std::string> endings_of(const std::string& kind) {
@@ -57,6 +63,20 @@ bool Corpus::holds(const std::string& file) const {
 }
 
 speech::ClipList Corpus::list(Split split) const {
+  if (!fold_ || split == Split::test) return list_whole(split);
+  speech::ClipList list = list_whole(Split::train);
+  std::vector<int64_t> labels;
+  for (const auto& entry : list.entries) labels.push_back(entry.label);
+  const data::FoldParts parts =
+      data::parts_of(data::fold_numbers(labels, list.classes, fold_->count, fold_->seed), fold_->index);
+  std::vector<speech::ClipList::Entry> entries;
+  for (const int64_t number : split == Split::train ? parts.fitted : parts.held_out)
+    entries.push_back(list.entries[static_cast<size_t>(number)]);
+  list.entries = std::move(entries);
+  return list;
+}
+
+speech::ClipList Corpus::list_whole(Split split) const {
   if (kind_ != "folders") {
     return speech::list_digits(options_.path, split,
                                {options_.held_out, static_cast<int>(options_.validation_count)});
@@ -93,12 +113,25 @@ bool Corpus::is_one_file() const {
 }
 
 bool Corpus::validates() const {
+  if (fold_) return true;
   if (kind_ != "csv" && kind_ != "numpy") return options_.validates();
   return is_one_file() ? options_.validates()
                        : !file_of(options_.path, Split::validation, endings_of(kind_)).empty();
 }
 
 data::Dataset Corpus::load(Split split) {
+  if (!fold_ || split == Split::test) return load_whole(split);
+  if (kind_ == "csv") {
+    const std::string file =
+        is_one_file() ? options_.path : file_of(options_.path, Split::train, endings_of(kind_));
+    if (!file.empty())
+      return fold_of_table(table(file, is_one_file() ? std::optional(Split::train) : std::nullopt), split);
+  }
+  data::TwoSets sets = data::fold_of(load_whole(Split::train), *fold_);
+  return split == Split::train ? std::move(sets.fitted) : std::move(sets.held_out);
+}
+
+data::Dataset Corpus::load_whole(Split split) {
   if (kind_ == "idx") return data::load_idx(options_.path, split, options_.validation_count);
   // What the columns and the classes are is said by the rows to train on.
   const bool unknown = kind_ == "csv" ? !columns_ : array_classes_.empty() && classes_;
@@ -113,29 +146,70 @@ data::Dataset Corpus::load(Split split) {
   return rows(file, std::nullopt);
 }
 
-data::Dataset Corpus::rows(const std::string& file, std::optional<Split> split) {
-  const auto is_of = [&](size_t row) {
-    if (!split) return true;
-    data::RandomStream random(0, data::RandomPurpose::folds, static_cast<uint32_t>(row));
-    const double place = random.uniform(0, 100);
-    const Split found = place < options_.testing                                    ? Split::test
-                        : place < options_.testing + options_.validation_percentage ? Split::validation
-                                                                                    : Split::train;
-    return found == *split;
+namespace {
+
+data::TextTable chosen_lines(const data::TextTable& all, const std::vector<int64_t>& numbers) {
+  data::TextTable table{all.file, all.names, {}, {}};
+  for (const int64_t number : numbers) {
+    table.rows.push_back(all.rows[static_cast<size_t>(number)]);
+    table.lines.push_back(all.lines[static_cast<size_t>(number)]);
+  }
+  return table;
+}
+
+// Whether a row is of that split, where one file holds all.
+bool is_of(const DataOptions& options, size_t row, std::optional<Split> split) {
+  if (!split) return true;
+  data::RandomStream random(0, data::RandomPurpose::folds, static_cast<uint32_t>(row));
+  const double place = random.uniform(0, 100);
+  const Split found = place < options.testing                                   ? Split::test
+                      : place < options.testing + options.validation_percentage ? Split::validation
+                                                                                : Split::train;
+  return found == *split;
+}
+
+}  // namespace
+
+data::TextTable Corpus::table(const std::string& file, std::optional<Split> split) const {
+  const data::TextTable all = data::read_csv(file);
+  std::vector<int64_t> numbers;
+  for (size_t row = 0; row < all.rows.size(); ++row)
+    if (is_of(options_, row, split)) numbers.push_back(static_cast<int64_t>(row));
+  return chosen_lines(all, numbers);
+}
+
+data::ColumnOptions Corpus::column_options() const {
+  return {options_.target, options_.features, options_.categories,
+          options_.weight, classes_,          options_.standardize};
+}
+
+// What is a category and which there are is said by all rows, since a fold may lack a rare one; means and
+// deviations by the rows to train on.
+data::Dataset Corpus::fold_of_table(const data::TextTable& all, Split part) {
+  const data::Columns whole = data::columns_of(all, column_options());
+  const data::Dataset rows = data::dataset_of(all, whole);
+  std::vector<int64_t> present;
+  for (size_t row = 0, example = 0; row < all.rows.size() && example < rows.examples.size(); ++row)
+    if (rows.examples[example].source == all.place(row))
+      present.push_back(static_cast<int64_t>(row)), ++example;
+  require(present.size() == rows.examples.size(), "an example is named by its row");
+  const data::FoldParts parts =
+      data::parts_of(data::fold_numbers(rows, fold_->count, fold_->seed), fold_->index);
+  const auto lines_of = [&](std::vector<int64_t> numbers) {
+    for (int64_t& number : numbers) number = present[static_cast<size_t>(number)];
+    return chosen_lines(all, numbers);
   };
+  const data::TextTable fitted = lines_of(parts.fitted);
+  columns_ = data::with_numbers_of(whole, fitted, options_.standardize);
+  return data::dataset_of(part == Split::train ? fitted : lines_of(parts.held_out), *columns_);
+}
+
+data::Dataset Corpus::rows(const std::string& file, std::optional<Split> split) {
   data::Dataset dataset;
   if (kind_ == "csv") {
-    const data::TextTable all = data::read_csv(file);
-    data::TextTable table{all.file, all.names, {}, {}};
-    for (size_t row = 0; row < all.rows.size(); ++row) {
-      if (!is_of(row)) continue;
-      table.rows.push_back(all.rows[row]);
-      table.lines.push_back(all.lines[row]);
-    }
-    if (!columns_)
-      columns_ = data::columns_of(table, {options_.target, options_.features, options_.categories,
-                                          options_.weight, classes_, options_.standardize});
-    dataset = data::dataset_of(table, *columns_);
+    const data::TextTable some = table(file, split);
+    if (!columns_) columns_ = data::columns_of(some, column_options());
+    dataset = data::dataset_of(some, *columns_);
   } else {
     dataset = data::read_arrays(file, classes_);
     if (array_classes_.empty()) array_classes_ = dataset.classes;
@@ -143,7 +217,7 @@ data::Dataset Corpus::rows(const std::string& file, std::optional<Split> split) 
       dataset.classes = array_classes_;
     std::vector<data::Example> chosen;
     for (size_t row = 0; row < dataset.examples.size(); ++row)
-      if (is_of(row)) chosen.push_back(std::move(dataset.examples[row]));
+      if (is_of(options_, row, split)) chosen.push_back(std::move(dataset.examples[row]));
     dataset.examples = std::move(chosen);
   }
   if (dataset.examples.empty())

@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "frontends/data/columns.hpp"
+#include "frontends/data/folds.hpp"
 #include "frontends/recipe/recipe.hpp"
 #include "frontends/speech/clips.hpp"
 
@@ -13,6 +14,9 @@ class Corpus {
  public:
   /// `folder` stands in for the recipe's path where it is not empty. Throws UserError where there is neither.
   Corpus(const Recipe& recipe, const std::string& folder);
+  /// With a fold, its examples are those to validate on, and all others those to train on, whatever the
+  /// recipe sets apart; the test stays what it is.
+  Corpus(const Recipe& recipe, const std::string& folder, const std::optional<data::FoldChoice>& fold);
 
   /// Recordings, or data that need no features.
   bool is_audio() const { return audio_; }
@@ -38,8 +42,14 @@ class Corpus {
   /// Whether all rows are in one file.
   bool is_one_file() const;
   data::Dataset rows(const std::string& file, std::optional<data::Split> split);
+  data::TextTable table(const std::string& file, std::optional<data::Split> split) const;
+  data::ColumnOptions column_options() const;
+  data::Dataset fold_of_table(const data::TextTable& all, data::Split part);
+  data::Dataset load_whole(data::Split split);
+  speech::ClipList list_whole(data::Split split) const;
 
   DataOptions options_;
+  std::optional<data::FoldChoice> fold_;
   std::string kind_;
   bool audio_ = true;
   /// Whether the loss learns classes.

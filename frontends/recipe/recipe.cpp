@@ -161,7 +161,8 @@ std::string Recipe::first_difference(const Recipe& there) const {
   };
   std::string difference;
   for (const RecipeTable& entry : recipe_tables())
-    if (difference.empty()) difference = compare(entry.name, table(entry.name), there.table(entry.name));
+    if (difference.empty() && entry.name != "search")
+      difference = compare(entry.name, table(entry.name), there.table(entry.name));
   if (difference.empty() && layers_.size() != there.layers_.size())
     difference = fmt::format("it has {} layers there and {} here", there.layers_.size(), layers_.size());
   for (size_t i = 0; i < layers_.size() && difference.empty(); ++i)

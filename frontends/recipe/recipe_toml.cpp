@@ -27,7 +27,7 @@ std::string written(const toml::node& node) {
 }
 
 // The words of an array of strings or numbers, or nothing.
-std::optional<std::string> words_of(const toml::node& node, bool numbers) {
+std::optional<std::vector<std::string>> words_of(const toml::node& node, bool numbers) {
   const toml::array* array = node.as_array();
   if (array == nullptr) return std::nullopt;
   std::vector<std::string> words;
@@ -35,7 +35,7 @@ std::optional<std::string> words_of(const toml::node& node, bool numbers) {
     if (numbers ? !element.is_number() : !element.is_string()) return std::nullopt;
     words.push_back(element.is_string() ? element.as_string()->get() : written(element));
   }
-  return join_words(words);
+  return words;
 }
 
 // The text that an option is set from; nothing where TOML's type is another than the option's.
@@ -44,7 +44,11 @@ std::optional<std::string> text_for(const data::OptionDescription& option, const
   if (type == "boolean") return node.is_boolean() ? std::optional(written(node)) : std::nullopt;
   if (type == "integer") return node.is_integer() ? std::optional(written(node)) : std::nullopt;
   if (type == "number") return node.is_number() ? std::optional(written(node)) : std::nullopt;
-  if ((type == "list" || type == "numbers") && !node.is_string()) return words_of(node, type == "numbers");
+  if ((type == "list" || type == "numbers" || type == "lines") && !node.is_string()) {
+    const auto words = words_of(node, type == "numbers");
+    if (!words) return std::nullopt;
+    return type == "lines" ? join_lines(*words) : join_words(*words);
+  }
   return node.is_string() ? std::optional(node.as_string()->get()) : std::nullopt;
 }
 

@@ -12,11 +12,29 @@ Json json_of(const Evaluation& evaluation) {
               {"loss", evaluation.loss}};
   for (const auto& [name, value] : evaluation.metrics)
     if (name != "accuracy") object[name] = finite_or_null(value);
+  object["by_class"] = Json::array();
+  for (const ClassScores& scores : evaluation.by_class)
+    object["by_class"].push_back({{"class", scores.name},
+                                  {"precision", scores.precision},
+                                  {"recall", scores.recall},
+                                  {"f1", scores.f1},
+                                  {"weight", scores.weight}});
   object["confusion"] = evaluation.confusion;
   return object;
 }
 
 }  // namespace
+
+std::string RunResult::measured_json() const {
+  Json object = Json::object();
+  for (const auto& [name, evaluation] : {std::pair{"test", &test}, std::pair{"validation", &validation}})
+    if (*evaluation) {
+      object[name] = json_of(**evaluation);
+      object[name].erase("confusion");
+      object[name].erase("by_class");
+    }
+  return object.dump();
+}
 
 std::string RunResult::json() const {
   Json object;

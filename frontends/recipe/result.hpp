@@ -47,6 +47,8 @@ struct RunResult {
   int64_t nonzeros() const { return weights.count - weights.zeros; }
   /// {"accuracy": …, "confusion": […], …}; accuracy and loss are null where there is no test.
   std::string json() const;
+  /// {"test": {"accuracy": …}, "validation": …}, without confusions: what a model file keeps.
+  std::string measured_json() const;
 };
 
 }  // namespace lariat

@@ -31,7 +31,7 @@ struct TrainingRun::Implementation {
   Implementation(Recipe with, RunOptions given)
       : recipe(std::move(with)),
         options(std::move(given)),
-        corpus(recipe, options.data),
+        corpus(recipe, options.data, options.fold),
         model(recipe.layers()) {}
 
   uint64_t seed() const { return static_cast<uint64_t>(recipe.training().seed); }
@@ -40,9 +40,9 @@ struct TrainingRun::Implementation {
   void note(data::Dataset& dataset);
   data::Dataset augmented(uint32_t epoch) const;
   FitOptions fit_options();
-  void start_from(const std::string& file);
+  void start_from(const Store& start, const std::string& what);
   void save_checkpoint(const FitState& state, const std::vector<EpochReport>& epochs);
-  void save_model();
+  void save_model(const RunResult& result);
 };
 
 namespace {
@@ -125,9 +125,7 @@ data::Dataset TrainingRun::Implementation::augmented(uint32_t epoch) const {
   return dataset;
 }
 
-void TrainingRun::Implementation::start_from(const std::string& file) {
-  const Store start = Store::load(file);
-  check_format(start, model_format, file);
+void TrainingRun::Implementation::start_from(const Store& start, const std::string& what) {
   Store& weights = model.store();
   for (const TensorZeros& tensor : model.zeros()) {
     const std::string& name = tensor.name;
@@ -135,9 +133,9 @@ void TrainingRun::Implementation::start_from(const std::string& file) {
     const TensorType wanted = weights.get(name).type();
     if (found == nullptr || found->type() != wanted)
       throw UserError(
-          fmt::format("'{}' has no tensor '{}' of type {}, but {}; give the recipe that it was trained by, "
+          fmt::format("{} has no tensor '{}' of type {}, but {}; give the recipe that it was trained by, "
                       "or the model itself in its place",
-                      file, name, text(wanted), found == nullptr ? "none" : text(found->type())));
+                      what, name, text(wanted), found == nullptr ? "none" : text(found->type())));
   }
   for (const TensorZeros& tensor : model.zeros()) weights.set(tensor.name, start.get(tensor.name).clone());
 }
@@ -177,8 +175,9 @@ void TrainingRun::Implementation::save_checkpoint(const FitState& state,
   Checkpoint{model.store(), recipe, state, epochs, train.examples.size()}.save(file);
 }
 
-void TrainingRun::Implementation::save_model() {
-  std::map<std::string, std::string> notes{{"recipe", recipe.to_json()}};
+void TrainingRun::Implementation::save_model(const RunResult& result) {
+  std::map<std::string, std::string> notes{{"recipe", recipe.to_json()},
+                                           {"measured", result.measured_json()}};
   std::map<std::string, Tensor> tensors;
   if (front_end) write_front_end(*front_end, notes, tensors);
   if (corpus.columns()) notes["columns"] = data::to_json(*corpus.columns());
@@ -195,7 +194,13 @@ TrainingRun::TrainingRun(Recipe recipe, RunOptions options) {
   with_threads(self_->options.threads, [&] { self_->load(); });
   self_->model.compile(self_->recipe.optimizer(), self_->recipe.loss(), self_->recipe.metrics());
   self_->model.build(shape_of(self_->train), self_->seed());
-  if (!self_->options.start.empty()) self_->start_from(self_->options.start);
+  if (const std::string& file = self_->options.start; !file.empty()) {
+    const Store start = Store::load(file);
+    check_format(start, model_format, file);
+    self_->start_from(start, fmt::format("'{}'", file));
+  }
+  if (self_->options.start_weights != nullptr)
+    self_->start_from(*self_->options.start_weights, "what is to begin with");
 }
 
 TrainingRun::TrainingRun(TrainingRun&&) noexcept = default;
@@ -242,8 +247,10 @@ RunResult TrainingRun::run() {
     if (self.validation) result.validation = evaluate(Split::validation);
     if (self.test) result.test = evaluate(Split::test);
     const auto time_multiple = static_cast<int>(self.recipe.training().time_multiple);
-    result.certificate = self.model.certify(self.train, {.batch_size = 256, .time_multiple = time_multiple});
-    if (!self.options.out.empty()) self.save_model();
+    if (self.options.certify)
+      result.certificate =
+          self.model.certify(self.train, {.batch_size = 256, .time_multiple = time_multiple});
+    if (!self.options.out.empty()) self.save_model(result);
     result.model = self.options.out;
   }
   result.task = self.model.network().task->name;
@@ -265,10 +272,14 @@ RunResult TrainingRun::run() {
   return result;
 }
 
+const data::Dataset* TrainingRun::examples(Split split) const {
+  if (split == Split::validation) return self_->validation ? &*self_->validation : nullptr;
+  if (split == Split::test) return self_->test ? &*self_->test : nullptr;
+  return &self_->train;
+}
+
 Evaluation TrainingRun::evaluate(Split split) {
-  const data::Dataset* dataset = &self_->train;
-  if (split == Split::validation) dataset = self_->validation ? &*self_->validation : nullptr;
-  if (split == Split::test) dataset = self_->test ? &*self_->test : nullptr;
+  const data::Dataset* dataset = examples(split);
   if (dataset == nullptr)
     throw UserError("the run has not loaded that split; set data.validation, or do not leave the test out");
   return self_->model.evaluate(*dataset,

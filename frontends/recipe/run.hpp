@@ -16,12 +16,16 @@ struct RunOptions {
   std::optional<double> validation = std::nullopt;
   /// 0: what the machine allows. Results are the same for every number.
   int threads = 0;
+  /// What is held out of the training examples and validated on instead of the recipe's validation split.
+  std::optional<data::FoldChoice> fold = std::nullopt;
   /// Whether the test split is evaluated at the end. A search for good settings should leave it alone.
   bool test = true;
-  /// Whether the weights are certified after each epoch, and not only at the end.
-  bool certificate = false;
-  /// A model file to take the first weights from; empty: they are random.
+  /// Whether the weights are certified at the end, and after each epoch.
+  bool certify = true, certificate = false;
+  /// Where the first weights come from, a model file or a store that has them by name; without either they
+  /// are random.
   std::string start = {};
+  const Store* start_weights = nullptr;
   /// The numbers that the trained weights are rounded to before they are evaluated and saved.
   NumberForm weights = NumberForm::float32;
   /// As in TrainerOptions.
@@ -59,6 +63,8 @@ class TrainingRun {
   Sequential& model();
   /// The present weights on a split. Throws UserError where the run has not loaded it.
   Evaluation evaluate(data::Split split);
+  /// The examples of a split, as the model takes them; nullptr where the run has not loaded it.
+  const data::Dataset* examples(data::Split split) const;
   size_t train_examples() const;
   size_t validation_examples() const;
   const std::vector<std::string>& skipped() const;

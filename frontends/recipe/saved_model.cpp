@@ -58,6 +58,7 @@ SavedModel SavedModel::load(const std::string& file) { return of(Store::load(fil
 
 SavedModel SavedModel::of(const Store& store, const std::string& file) {
   SavedModel model(Sequential::from_store(store, file), file);
+  model.notes_ = store.metadata();
   if (store.metadata().contains("recipe")) {
     const std::string& recipe = note_of(store, "recipe", file);
     at_place(fmt::format("'{}': ", file), [&] { model.recipe_ = Recipe::from_json(recipe); });
@@ -81,6 +82,11 @@ const Recipe& SavedModel::recipe() const {
     throw UserError(fmt::format(
         "'{}' has no recipe: Sequential::save wrote it; give data in code, or train it by a recipe", file_));
   return *recipe_;
+}
+
+std::string SavedModel::note(const std::string& name) const {
+  const auto found = notes_.find(name);
+  return found == notes_.end() ? std::string() : found->second;
 }
 
 const FrontEnd& SavedModel::front_end() const {

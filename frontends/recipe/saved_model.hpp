@@ -19,6 +19,9 @@ class SavedModel {
   Sequential& model() { return model_; }
   /// The recipe it was trained by. Throws UserError for a model that Sequential::save wrote.
   const Recipe& recipe() const;
+  bool has_recipe() const { return recipe_.has_value(); }
+  /// What the training noted in the file under this name, or "".
+  std::string note(const std::string& name) const;
   /// The options of its features, every automatic value filled in. Throws UserError where it takes no
   /// recordings.
   const speech::FeatureOptions& features() const;
@@ -56,6 +59,7 @@ class SavedModel {
   std::optional<Recipe> recipe_;
   std::optional<FrontEnd> front_end_;
   std::optional<data::Columns> columns_;
+  std::map<std::string, std::string> notes_;
 };
 
 /// Adds what a model file needs to know of its front end.

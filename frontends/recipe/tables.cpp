@@ -262,6 +262,7 @@ const std::vector<RecipeTable>& recipe_tables() {
   static const SpecKind training = training_fields().kind("", "the training loop");
   static const SpecKind metrics = metrics_fields().kind("", "what is measured beside the loss");
   static const SpecKind proximal = proximal_fields().kind("", "the rewrite of penalties");
+  static const SpecKind search = search_fields().kind("", "what lariat search tries");
   static const std::vector<RecipeTable> tables = [] {
     SpecKinds data;
     for (const DataKind& kind : data_kinds()) data.push_back(&kind.spec);
@@ -274,7 +275,8 @@ const std::vector<RecipeTable>& recipe_tables() {
         {"optimizer", "how weights move", kinds_of(optimizer_choices())},
         {"schedule", "how the learning rate changes", kinds_of(schedule_choices())},
         {"training", training.doc, {&training}},
-        {"proximal", proximal.doc, {&proximal}}};
+        {"proximal", proximal.doc, {&proximal}},
+        {"search", search.doc, {&search}}};
   }();
   return tables;
 }

@@ -73,6 +73,19 @@ struct ProximalOptions {
 };
 const Fields<ProximalOptions>& proximal_fields();
 
+/// [search]: what `lariat search` tries. See frontends/search.
+enum class SearchMethod { grid, random, halving };
+enum class SearchChoice { best, sparsest };
+struct SearchTable {
+  std::vector<std::string> over;
+  SearchMethod method = SearchMethod::grid;
+  int64_t trials = 0, folds = 5, factor = 3;
+  std::string score;
+  SearchChoice choose = SearchChoice::best;
+  bool warm_start = false;
+};
+const Fields<SearchTable>& search_fields();
+
 /// A table of a recipe: its name and the kinds to choose from. All but [data] may be left out.
 struct RecipeTable {
   std::string name, doc;

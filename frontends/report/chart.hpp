@@ -42,7 +42,8 @@ std::string comparison_chart(const std::string& name, const std::vector<float>& 
 std::string confusion_chart(const std::vector<std::string>& classes, const std::vector<int64_t>& counts);
 
 /// A weight as a picture: one pixel an element, or a block where it is larger than the page. Exact zeros are
-/// left open.
-std::string weight_picture(const std::string& name, const Tensor& tensor);
+/// left open. `blocks` name equal parts of its last axis, side by side, each with its share of zeros.
+std::string weight_picture(const std::string& name, const Tensor& tensor,
+                           const std::vector<std::string>& blocks = {});
 
 }  // namespace lariat::reports

@@ -60,14 +60,13 @@ std::string png(const IndexedPicture& picture) {
   return out;
 }
 
-std::string data_uri(const std::string& png_bytes) {
+std::string data_uri(const std::string& bytes, const std::string& type) {
   static constexpr char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string out = "data:image/png;base64,";
-  for (size_t i = 0; i < png_bytes.size(); i += 3) {
-    const size_t count = std::min<size_t>(3, png_bytes.size() - i);
+  std::string out = "data:" + type + ";base64,";
+  for (size_t i = 0; i < bytes.size(); i += 3) {
+    const size_t count = std::min<size_t>(3, bytes.size() - i);
     uint32_t group = 0;
-    for (size_t j = 0; j < 3; ++j)
-      group = group << 8 | (j < count ? static_cast<uint8_t>(png_bytes[i + j]) : 0);
+    for (size_t j = 0; j < 3; ++j) group = group << 8 | (j < count ? static_cast<uint8_t>(bytes[i + j]) : 0);
     for (size_t j = 0; j < 4; ++j) out.push_back(j <= count ? digits[group >> (18 - 6 * j) & 63] : '=');
   }
   return out;

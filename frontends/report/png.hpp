@@ -21,6 +21,6 @@ struct IndexedPicture {
 std::string png(const IndexedPicture& picture);
 
 /// "data:image/png;base64,…".
-std::string data_uri(const std::string& png_bytes);
+std::string data_uri(const std::string& bytes, const std::string& type = "image/png");
 
 }  // namespace lariat::reports

@@ -104,8 +104,8 @@ std::string training(const ReportData& data) {
   if (accurate) shares.series.push_back({"accuracy", accuracy, 3});
   if (penalised)
     shares.series.insert(shares.series.end(),
-                         {{"exact zeros", column(data.history, &Epoch::zero_fraction, 100), 2},
-                          {"support changes", column(data.history, &Epoch::support_changes, 100), 1}});
+                         {{"exact zeros", column(data.history, &Epoch::zero_fraction, 100), 4},
+                          {"support changes", column(data.history, &Epoch::support_changes, 100), 5}});
   const std::string of = data.accuracy_caption.empty() ? "" : " " + escaped(data.accuracy_caption);
   const char* zeros =
       "the share of penalised weights that are exactly zero, and the share that became zero or "
@@ -129,13 +129,46 @@ std::string confusion(const ReportData& data) {
 
 std::string weights(const ReportData& data) {
   std::string pictures;
-  for (const auto& [name, tensor] : data.weights) pictures += weight_picture(name, tensor);
+  for (const ReportData::Weight& weight : data.weights)
+    pictures += weight_picture(weight.name, weight.tensor, weight.blocks);
   if (pictures.empty()) return {};
-  return "<p class=\"soft\">Every penalised weight: <i class=\"key series-1\"></i> positive, <i class=\"key "
-         "series-2\"></i> negative, <i class=\"key open\"></i> exactly zero. Stronger is larger; the longer "
+  return "<p class=\"soft\">Every penalised weight: <i class=\"key series-7\"></i> positive, <i class=\"key "
+         "series-8\"></i> negative, <i class=\"key open\"></i> exactly zero. Stronger is larger; the longer "
          "side lies "
          "across.</p>" +
          card(pictures);
+}
+
+std::string pictures(const ReportData& data) {
+  if (data.pictures.empty()) return {};
+  std::string html;
+  for (const ReportData::Picture& picture : data.pictures)
+    html += section(picture.title, card(picture.svg, escaped(picture.caption)));
+  return data.pictures.size() == 1 ? html : "<div class=\"pair\">" + html + "</div>\n";
+}
+
+std::string by_class(const ReportData& data) {
+  if (data.by_class.empty()) return {};
+  return card(html_table(data.by_class.front(), {data.by_class.begin() + 1, data.by_class.end()}));
+}
+
+std::string examples(const ReportData& data) {
+  std::string cells;
+  for (const ReportData::Example& example : data.examples)
+    cells += fmt::format(
+        "<div class=\"example\">{}taken for <b>{}</b><br>is <b>{}</b><div class=\"source\">{}</div></div>",
+        example.media, escaped(example.said), escaped(example.truth), escaped(example.source));
+  return cells.empty() ? ""
+                       : card("<div class=\"examples\">" + cells + "</div>", escaped(data.examples_caption));
+}
+
+std::string rewrite(const ReportData& data) {
+  if (data.plainly.empty()) return preformatted(data.rewrite);
+  std::string items;
+  for (const std::string& sentence : data.plainly) items += fmt::format("<li>{}</li>", escaped(sentence));
+  return card(
+      fmt::format("<ul>{}</ul><details><summary>As the program prints it</summary><pre>{}</pre></details>",
+                  items, escaped(data.rewrite)));
 }
 
 std::string notices(const ReportData& data) {
@@ -154,16 +187,21 @@ std::string report_html(const ReportData& data) {
       "</head>\n<body>\n<main>\n<h1>{}</h1>\n<p class=\"soft\">{}</p>\n",
       escaped(data.title), report_style, escaped(data.title), escaped(data.summary));
   html += figures(data);
-  for (const ReportData::Picture& picture : data.pictures)
-    html += section(picture.title, card(picture.svg, escaped(picture.caption)));
+  html += pictures(data);
+  for (const ReportData::Table& table : data.tables)
+    html += section(table.title,
+                    card(html_table(table.rows.front(), {table.rows.begin() + 1, table.rows.end()})));
   html += section("Training", training(data));
+  html += section("Class by class", by_class(data));
   html += section("What was confused with what", confusion(data));
+  html += section("What it gets wrong", examples(data));
   html += section("Where the zeros are", weights(data));
   html += section("How close to stationary", certificate(data));
-  html += section("What the rewrite did", preformatted(data.rewrite));
+  html += section("What the rewrite did", rewrite(data));
   html += section("The recipe", preformatted(data.recipe));
   html += section("Notices", notices(data));
-  return html + fmt::format("<footer>Written by lariat {}.</footer>\n</main>\n</body>\n</html>\n", version);
+  return html + fmt::format("<footer>Written by lariat {}{}.</footer>\n</main>\n</body>\n</html>\n", version,
+                            data.versions.empty() ? "" : ", " + escaped(data.versions));
 }
 
 void write_report(const std::string& file, const ReportData& data) {

@@ -27,17 +27,40 @@ struct ReportData {
     std::string title, svg, caption;
   };
 
+  /// Rows under a heading, the first of which names the columns.
+  struct Table {
+    std::string title;
+    std::vector<std::vector<std::string>> rows;
+  };
+
+  /// A weight with what the blocks of its last axis are, such as the gates of an LSTM; none: one block.
+  struct Weight {
+    std::string name;
+    Tensor tensor;
+    std::vector<std::string> blocks;
+  };
+  /// An example of which something wrong was said: a picture or a player of it, as HTML, or "".
+  struct Example {
+    std::string source, truth, said, media;
+  };
+
   std::string title, summary;
   std::vector<Figure> figures;
   std::vector<Picture> pictures;
+  std::vector<Table> tables;
   std::vector<Epoch> history;
   std::string accuracy_caption;  ///< which data the accuracy by epoch is of
   std::vector<std::string> classes;
   std::vector<int64_t> confusion;  ///< counts[truth * classes + answer]
   std::string confusion_caption;
-  std::vector<std::pair<std::string, Tensor>> weights;  ///< the penalised ones
+  std::vector<std::vector<std::string>> by_class;  ///< rows, the first of which names the columns
+  std::vector<Example> examples;
+  std::string examples_caption;
+  std::vector<Weight> weights;  ///< the penalised ones
   std::optional<Certificate> certificate;
+  std::vector<std::string> plainly;  ///< what the rewrite did, a sentence for each term
   std::string rewrite, recipe;
+  std::string versions;  ///< of what wrote the page
   std::vector<std::string> notices;
 };
 

@@ -14,7 +14,7 @@ namespace {
 
 constexpr int64_t most_columns = 1024, most_rows = 512;
 constexpr int shades = 120;
-constexpr Color positive = {52, 120, 214, 255}, negative = {214, 98, 30, 255};
+constexpr Color positive = {28, 134, 168, 255}, negative = {154, 116, 0, 255};
 
 // A tensor as a matrix whose longer side lies across: leading axes are joined.
 struct Matrix {
@@ -58,9 +58,28 @@ double full_shade(const Tensor& tensor) {
   return *at;
 }
 
+// The names of blocks with their zeros, along the side that they lie on.
+std::string block_names(const Tensor& tensor, const std::vector<std::string>& blocks, bool transposed) {
+  const int64_t last = tensor.extents().back(), size = last / static_cast<int64_t>(blocks.size());
+  std::string html;
+  for (size_t b = 0; b < blocks.size(); ++b) {
+    int64_t zeros = 0, count = 0;
+    for (int64_t i = 0; i < tensor.count(); ++i)
+      if (i % last / size == static_cast<int64_t>(b)) {
+        ++count;
+        zeros += tensor.at(i) == 0 ? 1 : 0;
+      }
+    html +=
+        fmt::format("<span>{} <i>{}</i></span>", escaped(blocks[b]),
+                    percent(static_cast<double>(zeros) / static_cast<double>(std::max<int64_t>(1, count))));
+  }
+  return fmt::format("<div class=\"blocks{}\">{}</div>", transposed ? " down" : "", html);
+}
+
 }  // namespace
 
-std::string weight_picture(const std::string& name, const Tensor& tensor) {
+std::string weight_picture(const std::string& name, const Tensor& tensor,
+                           const std::vector<std::string>& blocks) {
   const Matrix matrix(tensor);
   if (tensor.count() == 0) return {};
   const int64_t block =
@@ -83,13 +102,23 @@ std::string weight_picture(const std::string& name, const Tensor& tensor) {
     }
   const Sparsity zeros = sparsity(tensor);
   const std::string scale = block == 1 ? "" : fmt::format(", one pixel is {0} × {0} weights", block);
-  return fmt::format(
-      "<figure class=\"weight\"><figcaption><b>{}</b> {}{} <span>{} exact zeros, {} of {} "
-      "kept{}</span></figcaption>"
-      "<img src=\"{}\" alt=\"{}: {} exact zeros\" width=\"{}\" height=\"{}\"></figure>",
-      escaped(name), text(tensor.extents()), matrix.transposed ? ", turned" : "", percent(zeros.fraction()),
-      grouped(zeros.count - zeros.zeros), grouped(zeros.count), scale, data_uri(png(picture)), escaped(name),
-      percent(zeros.fraction()), picture.width, picture.height);
+  const bool divided = blocks.size() > 1 && !tensor.extents().empty() &&
+                       tensor.extents().back() % static_cast<int64_t>(blocks.size()) == 0;
+  const std::string image = fmt::format(
+      "<img src=\"{}\" alt=\"{}: {} exact zeros\" width=\"{}\" height=\"{}\">", data_uri(png(picture)),
+      escaped(name), percent(zeros.fraction()), picture.width, picture.height);
+  const std::string caption =
+      fmt::format("<figcaption><b>{}</b> {}{} <span>{} exact zeros, {} of {} kept{}</span></figcaption>",
+                  escaped(name), text(tensor.extents()), matrix.transposed ? ", turned" : "",
+                  percent(zeros.fraction()), grouped(zeros.count - zeros.zeros), grouped(zeros.count), scale);
+  if (!divided) return fmt::format("<figure class=\"weight\">{}{}</figure>", caption, image);
+  std::string lines;
+  for (size_t b = 1; b < blocks.size(); ++b)
+    lines += fmt::format("<i style=\"{}:{:.3f}%\"></i>", matrix.transposed ? "top" : "left",
+                         100.0 * static_cast<double>(b) / static_cast<double>(blocks.size()));
+  return fmt::format("<figure class=\"weight\">{}{}<div class=\"divided{}\">{}{}</div></figure>", caption,
+                     block_names(tensor, blocks, matrix.transposed), matrix.transposed ? " down" : "", image,
+                     lines);
 }
 
 }  // namespace lariat::reports

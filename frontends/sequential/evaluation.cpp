@@ -48,6 +48,19 @@ double weighted_sum(const std::vector<float>& values, const data::Dataset& datas
   return sum;
 }
 
+std::vector<ClassScores> scores_by_class(const Outcome& outcome) {
+  const auto ratio = [](double part, double all) { return all > 0 ? part / all : 0; };
+  std::vector<ClassScores> scores;
+  const std::vector<Counts> counts = counts_by_column(outcome);
+  for (size_t i = 0; i < counts.size(); ++i)
+    scores.push_back(
+        {outcome.names[i], ratio(counts[i].right, counts[i].right + counts[i].false_alarms),
+         ratio(counts[i].right, counts[i].truly()),
+         ratio(2 * counts[i].right, counts[i].truly() + counts[i].right + counts[i].false_alarms),
+         counts[i].truly()});
+  return scores;
+}
+
 }  // namespace
 
 Evaluation evaluation_of(const Network& network, const DataShape& shape, const std::vector<Metric>& metrics,
@@ -71,6 +84,7 @@ Evaluation evaluation_of(const Network& network, const DataShape& shape, const s
     }
     if (metric.per_example) ++next;
   }
+  if (network.task->name != "numbers") evaluation.by_class = scores_by_class(outcome);
   network.task->show(outcome, evaluation);
   return evaluation;
 }

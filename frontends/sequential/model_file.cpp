@@ -154,6 +154,9 @@ void check_format(const Store& store, const char* format, const std::string& fil
     if (model && is == checkpoint_format)
       throw UserError(fmt::format(
           "'{}' is a checkpoint, not a Lariat model; finish its training, or give the model file", file));
+    if (model && is == linear_format)
+      throw UserError(
+          fmt::format("'{}' is a linear model, which lariat evaluate, predict and inspect take", file));
     throw UserError(fmt::format("'{}' is not a Lariat {}; give a file that {} wrote", file,
                                 model ? "model" : "checkpoint",
                                 model ? "lariat train or Sequential::save" : "an unfinished lariat train"));

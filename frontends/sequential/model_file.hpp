@@ -17,6 +17,8 @@ struct ModelHeader {
 
 /// The notes that make a store a model file or a checkpoint.
 inline constexpr const char* model_format = "lariat model";
+/// Of frontends/linear.
+inline constexpr const char* linear_format = "lariat linear model";
 inline constexpr const char* checkpoint_format = "lariat checkpoint";
 inline constexpr const char* format_version = "2";
 /// Notes the format, and the hash of all tensors and notes: the last thing before `store` is saved.

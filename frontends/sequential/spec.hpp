@@ -22,8 +22,8 @@ struct Spec {
   friend bool operator==(const Spec&, const Spec&) = default;
 };
 
-/// An option apart from the struct that it is a member of. Its type may also be "text" or "list", of words or
-/// of numbers.
+/// An option apart from the struct that it is a member of. Its type may also be "text", "list", of words or
+/// of numbers, or "lines".
 struct SpecOption : data::OptionDescription {
   /// The text as the option itself writes it. Throws UserError "name = text: must be …".
   std::function<std::string(std::string_view)> normalise;
@@ -61,6 +61,9 @@ void at_place(std::string_view place, const std::function<void()>& action);
 /// "a, b" and back.
 std::string join_words(const std::vector<std::string>& words);
 std::vector<std::string> split_words(std::string_view text);
+/// A line each, and back; empty lines are none.
+std::string join_lines(const std::vector<std::string>& lines);
+std::vector<std::string> split_lines(std::string_view text);
 /// "0.5, 2" and back. Throws UserError "name = word: must be a number from … each".
 std::string join_numbers(const std::vector<double>& numbers);
 std::vector<double> parse_numbers(const data::OptionDescription& option, std::string_view text, double lowest,
@@ -102,6 +105,13 @@ class Fields {
         {std::move(name), std::move(doc), "list", "words, separated by commas", {}},
         [member](const Options& options) { return join_words(options.*member); },
         [member](Options& options, std::string_view text) { options.*member = split_words(text); });
+  }
+  /// Texts that may hold commas: one a line.
+  Fields& lines(std::string name, std::vector<std::string> Options::*member, std::string doc) {
+    return add(
+        {std::move(name), std::move(doc), "lines", "a list of texts", {}},
+        [member](const Options& options) { return join_lines(options.*member); },
+        [member](Options& options, std::string_view text) { options.*member = split_lines(text); });
   }
   /// As many numbers as one likes.
   Fields& numbers(std::string name, std::vector<double> Options::*member, double lowest, double highest,

@@ -25,6 +25,14 @@ struct Comparison {
   std::vector<float> truth, given;
 };
 
+/// How well one class, or one of several labels, is told: shares of weights, 0 where there is nothing to
+/// tell.
+struct ClassScores {
+  std::string name;
+  double precision = 0, recall = 0, f1 = 0;
+  double weight = 0;  ///< of the examples, or frames, that are of it
+};
+
 /// A model on labelled data, at inference.
 struct Evaluation {
   int64_t examples = 0;
@@ -33,6 +41,8 @@ struct Evaluation {
   /// The share of the weight of right answers; NaN where numbers are learned.
   double accuracy = 0;
   MetricValues metrics;
+  /// Of each class or label; empty where numbers are learned.
+  std::vector<ClassScores> by_class;
   /// [label][prediction]: how many examples, or frames. Empty where classes do not exclude each other.
   std::vector<std::vector<int64_t>> confusion;
   /// What the rows and columns of the confusion are.

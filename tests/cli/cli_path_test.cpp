@@ -166,7 +166,7 @@ TEST_CASE("cli: path refuses bad input with one line") {
   check({"--lambdas", "0"}, " path: --lambdas = 0: must be an integer from 1 to 100000");
   check({"--folds", "1"}, " path: --folds = 1: must be an integer from 2 to 1000");
   check({"--folds", "4"}, ": folds = 4: there are only 3 rows");
-  check({"--score", "auc"}, ": score = auc: the loss logistic is scored by deviance or accuracy");
+  check({"--score", "r2"}, ": score = r2: the loss logistic is scored by deviance or accuracy or auc");
   check({"--penalty", "l2"}, ": a path needs a penalty that makes weights zero; add l1 to it");
   check({"--table", "x", "--report", "x"}, ": 'x' is asked for twice; give each output its own name");
   write_file(folder / "flat", "1 1:0\n1 2:0\n");

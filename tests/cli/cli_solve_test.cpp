@@ -172,9 +172,9 @@ TEST_CASE("cli: solve refuses bad input with one line") {
                 " solve: --penalty: 'l1 l2' cannot be read: write coefficient*name, such as 1.0*l1 + 0.5*l2");
   check_refused({"solve", "--data", rows, "--penalty", " "},
                 " solve: --penalty: it is empty: write coefficient*name, such as 1.0*l1 + 0.5*l2");
-  check_refused(
-      {"solve", "--data", rows, "--loss", "logistik"},
-      " solve: --loss = logistik: must be one of logistic, squared, hinge-squared. Did you mean 'logistic'?");
+  check_refused({"solve", "--data", rows, "--loss", "logistik"},
+                " solve: --loss = logistik: must be one of logistic, squared, hinge-squared, poisson, huber, "
+                "multinomial. Did you mean 'logistic'?");
   check_refused({"solve", "--data", rows, "--method", "newtn"},
                 " solve: --method = newtn: must be one of auto, newton, fista, proximal-gradient. Did you "
                 "mean 'newton'?");
@@ -202,13 +202,13 @@ TEST_CASE("cli: solve reads what other programs write: a byte-order mark, indice
                     ": line 1: '0:1' has the index 0, but indices begin at 1; where they begin at 0, say "
                     "--zero-based; write 'label index:value …'");
   check_refused({"solve", "--data", folder / "zero", "--zero-based", "--classes", "1,3"},
-                ": " + (folder / "zero") + ": line 1: the label is 2, which is none of --classes 1,3");
+                ": " + (folder / "zero") + ": line 1: the label is 2, which is none of the classes 1, 3");
   for (const char* classes : {"1", "1,1", "1,2,3", "a,b", "1,nan"})
     check_refused(
         {"solve", "--data", folder / "zero", "--classes", classes},
         " solve: --classes = " + std::string(classes) + ": must be two different labels, such as 1,2");
   check_refused({"solve", "--data", folder / "rows", "--loss", "squared", "--classes", "1,2"},
-                ": --classes is about the labels of two classes, but the loss squared takes numbers");
+                ": --classes is about the labels of classes, but the loss squared takes numbers");
 }
 
 TEST_CASE("cli: solve keeps no place for columns that never occur") {

@@ -155,6 +155,9 @@ Jobs::Jobs() : said_(folder_ / "said") {
       {"compact", in("model.safetensors"), "--out", out("compact.safetensors"), "--json",
        out("compact.json")},
       {out("compact.safetensors"), out("compact.json")}, {in("model.safetensors")});
+  add("compare",
+      {"compare", in("model.safetensors"), "--json", out("compare.json"), "--report", out("compare.html")},
+      {out("compare.json"), out("compare.html")}, {in("model.safetensors")});
   add("features", {"features", clip, "--out", out("features.csv")}, {out("features.csv")}, {clip});
   add("graph", {"graph", in("images.toml"), "--data", images, "--dot", out("graph.dot")}, {out("graph.dot")},
       {in("images.toml")});

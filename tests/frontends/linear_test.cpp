@@ -62,7 +62,7 @@ TEST_CASE("linear: what a path cannot be made of is refused") {
   const LinearProblem lasso{.loss = "squared", .penalty = parse_penalty("l1")};
   CHECK(message(lasso, {.folds = 81}) == "folds = 81: there are only 80 rows");
   CHECK(message(lasso, {.score = "accuracy"}) ==
-        "score = accuracy: the loss squared is scored by mean-squared-error");
+        "score = accuracy: the loss squared is scored by mean-squared-error or mean-absolute-error");
   CHECK(message({.loss = "squared", .penalty = parse_penalty("l2")}, {}) ==
         "a path needs a penalty that makes weights zero; add l1 to it");
   CHECK(message_of<UserError>([] {

@@ -151,7 +151,7 @@ TEST_CASE("recipe: all kinds can be chosen and made") {
       ++kinds;
     }
   }
-  CHECK(kinds == 6 + 1 + 1 + 10 + 1 + 6 + 5 + 1 + 1);
+  CHECK(kinds == 6 + 1 + 1 + 10 + 1 + 6 + 5 + 1 + 1 + 1);
 }
 
 TEST_CASE("recipe: schedules run over all steps, less the warmup") {
@@ -305,7 +305,7 @@ TEST_CASE("recipe: broken structure") {
   CHECK(refused("[data\nkind = 3").starts_with("recipe.toml:1: is not valid TOML: "));
   CHECK(refused("x = 3") ==
         "recipe.toml:1: a recipe has no table 'x'. Known: layers, data, features, augment, loss, metrics, "
-        "optimizer, schedule, training, proximal.");
+        "optimizer, schedule, training, proximal, search.");
   CHECK(refused("training = 3") == "recipe.toml:1: training = 3: must be a table; write [training]");
   CHECK(refused("[data]\nkind = 'digits'\n[layers]\nkind = 'dense'") ==
         "recipe.toml:3: layers must be a list of tables; write [[layers]] before each layer");

@@ -5,10 +5,13 @@
 #include "frontends/data/idx.hpp"
 #include "frontends/data/libsvm.hpp"
 #include "frontends/data/npy.hpp"
+#include "frontends/data/numbers.hpp"
 #include "frontends/data/zip.hpp"
+#include "frontends/linear/saved_linear.hpp"
 #include "frontends/recipe/checkpoint.hpp"
 #include "frontends/recipe/run.hpp"
 #include "frontends/recipe/saved_model.hpp"
+#include "frontends/search/journal.hpp"
 #include "frontends/sequential/model_file.hpp"
 #include "graph/base/error.hpp"
 #include "graph/base/random.hpp"
@@ -87,6 +90,29 @@ std::string npy() {
          "{'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }           \n" + std::string(24, '\1');
 }
 
+std::string linear_model() {
+  const TemporaryFolder folder;
+  Store weights;
+  weights.set("w", Tensor(f64, {3, 2}));
+  LinearProblem problem{.loss = "multinomial", .penalty = parse_penalty("l1"), .classes = {1, 2}};
+  SavedLinear(problem, weights).save(folder / "w");
+  return read_file(folder / "w");
+}
+
+std::string journal() {
+  const TemporaryFolder folder;
+  const std::vector<search::Range> ranges{
+      search::parse_range("layers.0.activation=relu,tanh", recipe_of(image_recipe)),
+      search::parse_range("training.epochs=1..3", recipe_of(image_recipe))};
+  search::Journal made(folder / "j", "lariat search", true);
+  made.note("score", "accuracy");
+  made.note(made.add_trial(ranges, {"tanh", "2"}), "zeros", 0.5);
+  made.report(0, 2, 0.75);
+  made.finish(0, search::TrialState::complete, 0.75);
+  made.save();
+  return read_file(folder / "j");
+}
+
 std::string graph_text() {
   Graph graph;
   const Value x = graph.input("x", {dim::batch, 4}), w = graph.parameter("w", {4, 3});
@@ -143,6 +169,20 @@ const std::vector<FuzzTarget>& fuzz_targets() {
        [] { return Seeds{"a,b,c\n1,x,\"2\"\n3,,NA\n"}; }},
       {"libsvm", [](const std::string& input) { data::read_libsvm(file_with(input)); },
        [] { return Seeds{"1 1:0.5 3:2e-1\n-1 2:1 # a comment\n\n0 10:7\n"}; }},
+      {"linear model",
+       [](const std::string& input) {
+         const std::string file = file_with(sealed(input, linear_format));
+         SavedLinear::of(Store::load(file), file);
+       },
+       [] { return Seeds{linear_model()}; }},
+      {"numbers", [](const std::string& input) { data::read_numbers(file_with(input)); },
+       [] { return Seeds{"1\n-2.5\n\n1e3\n"}; }},
+      {"journal", [](const std::string& input) { search::Journal::load(file_with(input), "lariat search"); },
+       [] { return Seeds{journal()}; }},
+      {"ranges", [](const std::string& input) { search::parse_range(input, recipe_of(image_recipe)).grid(); },
+       [] {
+         return Seeds{"layers.*.kernel_penalty=l1=1e-5..1e-2:log:4", "layers.0.activation=relu,tanh"};
+       }},
       {"idx", [](const std::string& input) { data::read_idx(file_with(input)); },
        [] { return Seeds{std::string("\0\0\x08\x02\0\0\0\2\0\0\0\3abcdef", 18)}; }},
       {"audio", [](const std::string& input) { speech::decode_audio(input, "a.wav"); },

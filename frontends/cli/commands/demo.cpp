@@ -7,6 +7,7 @@
 #include "frontends/cli/console.hpp"
 #include "frontends/cli/outputs.hpp"
 #include "frontends/cli/summary.hpp"
+#include "frontends/cli/training_report.hpp"
 #include "frontends/cli/watched_run.hpp"
 #include "frontends/recipe/saved_model.hpp"
 #include "frontends/speech/demo_corpus.hpp"
@@ -50,9 +51,9 @@ class NewFolders {
   std::vector<std::filesystem::path> missing_;  // the deepest first
 };
 
-ReportData demo_report(const RunResult& result, const Store& weights, const speech::DemoCorpus& corpus,
+ReportData demo_report(const RunResult& result, TrainingRun& run, const speech::DemoCorpus& corpus,
                        const std::string& example) {
-  ReportData data = report_data(result, weights, std::string(demo_recipe));
+  ReportData data = training_report(result, run, std::string(demo_recipe));
   data.title = "Spoken digits by a sparse LSTM";
   data.summary = fmt::format(
       "Trained on {} synthetic voices, tested on {} that it has not heard. The loss is written as in the "
@@ -111,7 +112,7 @@ void demo(const Strings& words) {
   const Prediction heard = SavedModel::load(model_file).recognize({clip}).front();
   print(fmt::format("\n$ lariat recognize {} {}\n{}  {}  {}\n", model_file, clip, clip, heard.label,
                     percent(heard.probability)));
-  write_report(page, demo_report(result, run.training().model().store(), corpus,
+  write_report(page, demo_report(result, run.training(), corpus,
                                  fmt::format("Asked about {}, it says {} ({}).",
                                              std::filesystem::path(clip).filename().string(), heard.label,
                                              percent(heard.probability))));

@@ -4,6 +4,7 @@
 
 #include "frontends/cli/arguments.hpp"
 #include "frontends/cli/console.hpp"
+#include "frontends/cli/linear_commands.hpp"
 #include "frontends/cli/outputs.hpp"
 #include "frontends/cli/summary.hpp"
 #include "frontends/cli/table.hpp"
@@ -41,14 +42,16 @@ std::string confusion_table(const Strings& classes, const std::vector<std::vecto
 void evaluate(const Strings& words) {
   Arguments arguments("lariat evaluate", "Measures a saved model on a split of a data set.",
                       "lariat evaluate digits.safetensors --data recordings --split test");
-  std::string file, data_folder, split_name = "test", json_name;
+  std::string file, data_folder, labels, split_name, json_name;
   Strings held_out;
   std::optional<int64_t> threads;
   data::Split split = data::Split::test;
-  arguments.input_word("MODEL", file, "what lariat train wrote");
-  arguments.option("--data", "DIR", data_folder, "the folder of the data");
+  arguments.input_word("MODEL", file, "what lariat train, search, solve or path wrote");
+  arguments.option("--data", "DIR", data_folder,
+                   "the folder of the data; of a linear model the file of rows");
+  arguments.input("--labels", "FILE.npy", labels, "of a linear model: the labels of a matrix X.npy");
   arguments.option(
-      "--split", "NAME", [&](const std::string& name) { split = split_named(name); },
+      "--split", "NAME", [&](const std::string& name) { split = split_named(split_name = name); },
       "train, validation or test (the default)");
   arguments.repeated("--held-out", "SPEAKER", held_out, "take this speaker's recordings as the test");
   arguments.threads(threads);
@@ -59,7 +62,19 @@ void evaluate(const Strings& words) {
   const JsonFile json(json_name);
   const ThreadLimit limit(threads);
 
-  SavedModel model = SavedModel::load(file);
+  const Store store = Store::load(file);
+  if (SavedLinear::is_one(store)) {
+    if (!split_name.empty() || !held_out.empty())
+      throw UserError(fmt::format(
+          "'{}' is a linear model, measured on all rows of --data; leave --split and --held-out out", file));
+    check_outputs({json_name}, {data_folder, labels});
+    Json figures = evaluate_linear(SavedLinear::of(store, file), data_folder, labels);
+    figures["threads"] = limit.threads();
+    return json.write(figures);
+  }
+  if (!labels.empty())
+    throw UserError(fmt::format("'{}' is no linear model, whose labels --labels names; leave it out", file));
+  SavedModel model = SavedModel::of(store, file);
   const Recipe& recipe = model.recipe();
   check_outputs({json_name}, recipe, data_folder);
   const data::Dataset dataset = model.load_data(data_folder, split, held_out);

@@ -5,6 +5,7 @@
 
 #include "frontends/cli/arguments.hpp"
 #include "frontends/cli/console.hpp"
+#include "frontends/cli/linear_commands.hpp"
 #include "frontends/cli/outputs.hpp"
 #include "frontends/cli/summary.hpp"
 #include "frontends/cli/table.hpp"
@@ -109,9 +110,7 @@ Json blocks_of(const Tensor& tensor, const std::string& penalty) {
   return shares;
 }
 
-View load_view(const std::string& file) {
-  StoredTensors stored;
-  const Store store = Store::load(file, &stored);
+View load_view(const Store& store, StoredTensors stored, const std::string& file) {
   std::vector<std::string> missing;
   const ModelHeader header = read_header(store, file, &missing);
   View view = missing.empty() ? view_of(SavedModel::of(store, file))
@@ -193,14 +192,17 @@ void inspect(const Strings& words) {
   Arguments arguments("lariat inspect", "Shows what a saved model consists of: layers, zeros, features.",
                       "lariat inspect digits.safetensors");
   std::string file, json_name;
-  arguments.input_word("MODEL", file, "what lariat train wrote");
+  arguments.input_word("MODEL", file, "what lariat train, search, solve or path wrote");
   arguments.plugins();
   arguments.json(json_name);
   if (!arguments.read(words)) return;
   check_outputs({json_name}, {file});
   const JsonFile json(json_name);
 
-  const View model = load_view(file);
+  StoredTensors stored;
+  const Store store = Store::load(file, &stored);
+  if (SavedLinear::is_one(store)) return json.write(inspect_linear(SavedLinear::of(store, file), file));
+  const View model = load_view(store, std::move(stored), file);
   const std::vector<TensorZeros>& tensors = model.tensors;
   const Sparsity penalised = total(tensors, true), all = total(tensors);
   const std::vector<LayerLine> layers = layer_lines(model);

@@ -40,9 +40,10 @@ void declare(Arguments& arguments, Options& options) {
       },
       "the last λ relative to the first, which is the smallest that makes every weight zero; 1e-3");
   arguments.integer("--folds", options.folds, 2, 1000, "cross-validate with so many folds");
-  arguments.option(
-      "--score", "NAME", options.path.score,
-      "deviance or accuracy of logistic, accuracy of hinge-squared, mean-squared-error of squared");
+  arguments.option("--score", "NAME", options.path.score,
+                   "deviance of logistic, poisson and multinomial, accuracy of classes, auc of two, "
+                   "mean-squared-error and "
+                   "mean-absolute-error of numbers");
   arguments.output("--table", "FILE.csv", options.table, "write a line for each λ");
   arguments.output("--coefficients", "FILE.csv", options.coefficients,
                    "write the weights that are not zero: lambda, index from 1 (0 is the bias), weight");
@@ -79,22 +80,36 @@ std::string table_csv(const RegularisationPath& path) {
   return text;
 }
 
-std::string coefficients_csv(const RegularisationPath& path, const data::LabelledRows& rows, bool bias) {
-  std::string text = "lambda,index,weight\n";
+std::string coefficients_csv(const RegularisationPath& path, const data::LabelledRows& rows,
+                             const LinearProblem& problem) {
+  const bool several = problem.outputs() > 1;
+  std::string text = several ? "lambda,index,class,weight\n" : "lambda,index,weight\n";
+  const auto width = static_cast<size_t>(problem.outputs());
   for (const PathPoint& point : path.points) {
-    if (bias) text += fmt::format("{},0,{}\n", point.lambda, point.solution.store.get("b").item());
-    const auto w = point.solution.store.get("w").values<double>();
-    for (size_t j = 0; j < w.size(); ++j)
-      if (w[j] != 0)
-        text += fmt::format("{},{},{}\n", point.lambda, rows.number_of(static_cast<int64_t>(j)) + 1, w[j]);
+    const auto add = [&](int64_t index, size_t k, double weight) {
+      text += fmt::format("{},{},", point.lambda, index);
+      if (several) text += fmt::format("{},", problem.classes[k]);
+      text += fmt::format("{}\n", weight);
+    };
+    if (problem.bias)
+      for (size_t k = 0; k < width; ++k) add(0, k, point.solution.store.get("b").at(static_cast<int64_t>(k)));
+    const Tensor w = point.solution.store.get("w");
+    const auto values = w.values<double>();
+    for (size_t i = 0; i < values.size(); ++i)
+      if (values[i] != 0) {
+        const auto column = static_cast<int64_t>(i / width);
+        add(rows.number_of(column) + 1, i % width, values[i] / rows.scale(column));
+      }
   }
   return text;
 }
 
 // The weights that are largest at the last λ; those that are not labelled are drawn as well, up to a limit.
-std::string weight_chart(const RegularisationPath& path, const data::LabelledRows& rows) {
+std::string weight_chart(const RegularisationPath& path, const data::LabelledRows& rows,
+                         const LinearProblem& problem) {
   constexpr size_t most_lines = 60, most_names = 8;
-  constexpr int colors = 3;
+  constexpr int colors = 8;
+  const auto width = static_cast<size_t>(problem.outputs());
   const auto last = path.points.back().solution.store.get("w").values<double>();
   std::vector<size_t> order;
   for (size_t j = 0; j < last.size(); ++j)
@@ -105,11 +120,12 @@ std::string weight_chart(const RegularisationPath& path, const data::LabelledRow
   LineChart chart{.label = "Weights against lambda", .unit = "weight", .series = {}, .across = "λ"};
   for (const PathPoint& point : path.points) chart.places.push_back(point.lambda);
   for (size_t i = 0; i < order.size(); ++i) {
-    Series series{i < most_names ? fmt::format("{}", rows.number_of(static_cast<int64_t>(order[i])) + 1) : "",
-                  {},
-                  static_cast<int>(i) % colors + 1};
+    const auto column = static_cast<int64_t>(order[i] / width);
+    std::string name = fmt::format("{}", rows.number_of(column) + 1);
+    if (width > 1) name += fmt::format(" of {}", problem.classes[order[i] % width]);
+    Series series{i < most_names ? name : "", {}, static_cast<int>(i) % colors + 1};
     for (const PathPoint& point : path.points)
-      series.values.push_back(point.solution.store.get("w").values<double>()[order[i]]);
+      series.values.push_back(point.solution.store.get("w").values<double>()[order[i]] / rows.scale(column));
     chart.series.push_back(std::move(series));
   }
   return line_chart(chart);
@@ -160,7 +176,7 @@ void write_page(const Options& options, const RegularisationPath& path, const da
                               fmt::format("{} {:.4g}, {} weights", path.score, path.points[at].score,
                                           nonzeros(path.points[at].solution))});
   data.pictures.push_back(
-      {"Weights", weight_chart(path, rows),
+      {"Weights", weight_chart(path, rows, options.model.problem),
        "Each line is a weight, from the smallest λ that makes all zero on the left; the largest carry "
        "their index."});
   if (!path.score.empty())
@@ -238,10 +254,10 @@ void path(const Strings& words) {
   progress.finish();
 
   const size_t chosen = path.score.empty() ? path.points.size() - 1 : path.one_standard_error;
-  if (!options.out.empty())
-    problem.with_all_columns(path.points[chosen].solution.store, rows).save(options.out);
+  model.save(options.out, path.points[chosen].solution, rows,
+             {{"lambda", fmt::format("{}", path.points[chosen].lambda)}});
   write_text(options.table, table_csv(path));
-  write_text(options.coefficients, coefficients_csv(path, rows, problem.bias));
+  write_text(options.coefficients, coefficients_csv(path, rows, problem));
   write_page(options, path, rows, words);
   print(fmt::format("{}: {} rows, {} columns; {}\n\n{}", model.data, grouped(rows.rows),
                     grouped(rows.total_columns()), problem.title(), summary(path)));

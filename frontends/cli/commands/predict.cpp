@@ -4,6 +4,7 @@
 
 #include "frontends/cli/arguments.hpp"
 #include "frontends/cli/console.hpp"
+#include "frontends/cli/linear_commands.hpp"
 #include "frontends/cli/outputs.hpp"
 #include "frontends/recipe/saved_model.hpp"
 #include "graph/base/error.hpp"
@@ -70,8 +71,11 @@ void predict(const Strings& words) {
       "lariat predict houses.safetensors new.csv --out prices.csv");
   std::string file, rows, out, json_name;
   std::optional<int64_t> threads;
-  arguments.input_word("MODEL", file, "what lariat train wrote");
-  arguments.input_word("DATA", rows, "CSV with the columns of the training, or an array of numpy.save");
+  arguments.input_word("MODEL", file, "what lariat train, search, solve or path wrote");
+  arguments.input_word(
+      "DATA", rows,
+      "CSV with the columns of the training, or an array of numpy.save; of a linear model LIBSVM "
+      "text, whose labels are not looked at, or a matrix");
   arguments.output("--out", "FILE.csv", out, "where the predictions go, instead of standard output");
   arguments.threads(threads);
   arguments.plugins();
@@ -81,18 +85,24 @@ void predict(const Strings& words) {
   const JsonFile json(json_name);
   const ThreadLimit limit(threads);
 
-  SavedModel model = SavedModel::load(file);
-  const data::Dataset dataset = model.read_rows(rows);
-  const std::vector<Prediction> predictions = model.predict(dataset);
-  const LearningTask& task = *model.model().network().task;
-  const std::string text = csv_of(predictions, task, model.model().shape());
-  if (out.empty()) {
-    print(text);
-  } else {
+  const auto write_csv = [&](const std::string& text) {
+    if (out.empty()) return print(text);
     AtomicFile csv(out);
     csv.write(text);
     csv.commit();
+  };
+  const Store store = Store::load(file);
+  if (SavedLinear::is_one(store)) {
+    LinearPredictions predictions = predict_linear(SavedLinear::of(store, file), rows);
+    write_csv(predictions.csv);
+    predictions.figures["threads"] = limit.threads();
+    return json.write(predictions.figures);
   }
+  SavedModel model = SavedModel::of(store, file);
+  const data::Dataset dataset = model.read_rows(rows);
+  const std::vector<Prediction> predictions = model.predict(dataset);
+  const LearningTask& task = *model.model().network().task;
+  write_csv(csv_of(predictions, task, model.model().shape()));
   Json list = Json::array();
   for (const Prediction& prediction : predictions) list.push_back(json_of_prediction(prediction));
   json.write({{"task", task.name},

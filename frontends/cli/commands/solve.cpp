@@ -25,6 +25,16 @@ std::string all_zero_notice(const LinearProblem& problem, const Solution& soluti
       problem.l1(), problem.l1() * solver.largest_factor());
 }
 
+// One number, or one for each class; null where there is none.
+Json bias_json(const LinearProblem& problem, const Solution& solution) {
+  if (!problem.bias) return nullptr;
+  const Tensor b = solution.store.get("b");
+  if (b.count() == 1) return b.at(0);
+  Json list = Json::array();
+  for (int64_t k = 0; k < b.count(); ++k) list.push_back(b.at(k));
+  return list;
+}
+
 }  // namespace
 
 void solve(const Strings& words) {
@@ -37,7 +47,8 @@ void solve(const Strings& words) {
   const LinearProblem& problem = model.problem;
   std::string out, json_name;
   model.declare(arguments);
-  arguments.output("--out", "FILE", out, "write the weights w (and b) as a safetensors file");
+  arguments.output("--out", "FILE", out,
+                   "write the model, weights w (and b): lariat evaluate, predict and inspect take it");
   arguments.json(json_name);
   if (!arguments.read(words)) return;
   model.check("lariat solve");
@@ -59,8 +70,8 @@ void solve(const Strings& words) {
   const std::string notice = all_zero_notice(problem, solution, solver);
   if (!notice.empty()) report(notice);
   const Sparsity zeros = sparsity(solution.store.get("w"));
-  const int64_t weights = rows.total_columns();
-  if (!out.empty()) problem.with_all_columns(solution.store, rows).save(out);
+  const int64_t weights = rows.total_columns() * problem.outputs();
+  model.save(out, solution, rows, {});
   print(fmt::format("{}: {} rows, {} columns, {} entries, read in {}\n", model.data, grouped(rows.rows),
                     grouped(rows.total_columns()), grouped(static_cast<int64_t>(rows.values.size())),
                     duration(read_seconds)));
@@ -85,7 +96,7 @@ void solve(const Strings& words) {
               {"converged", solution.converged},
               {"shortfall", solution.shortfall},
               {"nonzeros", zeros.count - zeros.zeros},
-              {"bias", problem.bias ? Json(solution.store.get("b").item()) : nullptr},
+              {"bias", bias_json(problem, solution)},
               {"iterations", solution.iterations},
               {"method", name_of(solution.method)},
               {"tolerance", model.options.tolerance},

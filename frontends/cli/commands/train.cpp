@@ -7,7 +7,9 @@
 #include "frontends/cli/interrupt.hpp"
 #include "frontends/cli/outputs.hpp"
 #include "frontends/cli/recipe_arguments.hpp"
+#include "frontends/cli/shell.hpp"
 #include "frontends/cli/summary.hpp"
+#include "frontends/cli/training_report.hpp"
 #include "frontends/cli/training_step.hpp"
 #include "frontends/cli/watched_run.hpp"
 #include "frontends/recipe/checkpoint.hpp"
@@ -62,29 +64,6 @@ bool read_options(const Strings& words, TrainOptions& options) {
       "look at all gradients before a step moves anything: one that fails is explained in every case");
   arguments.flag("--quiet", options.quiet, "no progress");
   return arguments.read(words);
-}
-
-std::string quoted(const std::string& word) {
-  const bool plain = !word.empty() && word.find_first_not_of(
-                                          "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-                                          "0123456789_-+./=:,@%") == std::string::npos;
-  if (plain) return word;
-  std::string result = "'";
-  for (const char c : word) result += c == '\'' ? "'\\''" : std::string(1, c);
-  return result + "'";
-}
-
-// The command that goes on from `checkpoint`: the one that was given, but for an older --resume.
-std::string resuming(const Strings& words, const std::string& checkpoint) {
-  std::string command = "lariat train";
-  for (size_t i = 0; i < words.size(); ++i) {
-    if (words[i] == "--resume") {
-      ++i;
-    } else if (!words[i].starts_with("--resume=")) {
-      command += " " + quoted(words[i]);
-    }
-  }
-  return fmt::format("{} --resume {}", command, quoted(checkpoint));
 }
 
 void set_checkpoints(Recipe& recipe, const TrainOptions& options) {
@@ -149,11 +128,12 @@ void train(const Strings& words) {
     throw JobError(
         result.checkpoint.empty()
             ? fmt::format("stopped after {} whole epochs; nothing is saved, for --out names no file", epochs)
-            : fmt::format("stopped after {} whole epochs; to go on: {}", epochs,
-                          resuming(words, result.checkpoint)));
+            : fmt::format(
+                  "stopped after {} whole epochs; to go on: {}", epochs,
+                  command_again("lariat train", words, "--resume", "--resume " + quoted(result.checkpoint))));
   }
   if (!options.report.empty()) {
-    ReportData data = report_data(result, run.training().model().store(), recipe_text);
+    ReportData data = training_report(result, run.training(), recipe_text);
     data.title = "Training of " + options.recipe.file;
     data.summary = fmt::format("lariat train {}", fmt::join(words, " "));
     write_report(options.report, data);

@@ -1,0 +1,24 @@
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "frontends/cli/command.hpp"
+#include "frontends/linear/saved_linear.hpp"
+#include "graph/base/json.hpp"
+
+namespace lariat::cli {
+
+// What `lariat evaluate`, `predict` and `inspect` do with a model of `solve` or `path`: they print, and
+// return the figures for --json.
+
+Json evaluate_linear(const SavedLinear& model, const std::string& data, const std::string& labels);
+/// A line for each row as CSV, and what it says.
+struct LinearPredictions {
+  std::string csv;
+  Json figures;
+};
+LinearPredictions predict_linear(const SavedLinear& model, const std::string& data);
+Json inspect_linear(const SavedLinear& model, const std::string& file);
+
+}  // namespace lariat::cli

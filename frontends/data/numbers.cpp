@@ -1,0 +1,45 @@
+#include "frontends/data/numbers.hpp"
+
+#include <fmt/format.h>
+
+#include <charconv>
+#include <cmath>
+
+#include "frontends/data/npy.hpp"
+#include "frontends/data/option_table.hpp"
+#include "graph/base/error.hpp"
+
+namespace lariat::data {
+
+std::vector<double> read_numbers(const std::string& file) {
+  const std::string bytes = read_whole_file(file);
+  std::vector<double> numbers;
+  if (is_numpy(bytes)) {
+    const Tensor tensor = parse_npy(bytes, file);
+    for (int64_t i = 0; i < tensor.count(); ++i) {
+      if (!std::isfinite(tensor.at(i)))
+        throw UserError(fmt::format("{}: element {} is {}; it must be finite", file, i, tensor.at(i)));
+      numbers.push_back(tensor.at(i));
+    }
+    return numbers;
+  }
+  std::string_view rest = bytes;
+  for (int64_t line = 1; !rest.empty(); ++line) {
+    const size_t end = std::min(rest.find('\n'), rest.size());
+    std::string_view word = rest.substr(0, end);
+    rest.remove_prefix(std::min(end + 1, rest.size()));
+    while (!word.empty() && (word.back() == '\r' || word.back() == ' ' || word.back() == '\t'))
+      word.remove_suffix(1);
+    while (!word.empty() && (word.front() == ' ' || word.front() == '\t')) word.remove_prefix(1);
+    if (word.empty()) continue;
+    double value = 0;
+    const auto [stop, error] = std::from_chars(word.data(), word.data() + word.size(), value);
+    if (error != std::errc{} || stop != word.data() + word.size() || !std::isfinite(value))
+      throw UserError(fmt::format("{}: line {}: '{}' is no finite number; write one a line", file, line,
+                                  shortened(word)));
+    numbers.push_back(value);
+  }
+  return numbers;
+}
+
+}  // namespace lariat::data

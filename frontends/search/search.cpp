@@ -1,0 +1,432 @@
+#include "frontends/search/search.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <filesystem>
+
+#include "frontends/search/choice.hpp"
+#include "frontends/search/journal.hpp"
+#include "frontends/search/plan.hpp"
+#include "graph/base/clock.hpp"
+#include "graph/base/error.hpp"
+#include "graph/base/version.hpp"
+
+namespace lariat::search {
+
+namespace {
+
+constexpr const char* study_name = "lariat search";
+
+// Whether the key says which examples there are, so that scores of its values could not be compared.
+bool says_the_data(const std::string& key) {
+  for (const char* name : {"kind", "path", "validation", "testing", "held_out", "labels", "target", "weight"})
+    if (key == fmt::format("data.{}", name)) return true;
+  return false;
+}
+
+// What the journal calls the figures of a fold.
+std::string fold_note(int64_t epochs, size_t fold) {
+  return fmt::format("epochs {}, fold {}", epochs, fold + 1);
+}
+
+std::vector<Range> ranges_of(const Recipe& recipe, const SearchTable& table) {
+  if (table.over.empty())
+    throw UserError(
+        "there is nothing to search over; name keys with what to try, such as "
+        "layers.*.kernel_penalty=l1=1e-5..1e-2:log");
+  std::vector<Range> ranges;
+  for (const std::string& text : table.over) {
+    Range range = parse_range(text, recipe);
+    for (const std::string& key : range.keys) {
+      if (says_the_data(key))
+        throw UserError(fmt::format(
+            "{}: {} says what the data are; scores on other data cannot be compared, leave it out", text,
+            key));
+      if (table.method == SearchMethod::halving && key == "training.epochs")
+        throw UserError(fmt::format("{}: halving itself says for how many epochs trials train", text));
+    }
+    for (const Range& earlier : ranges)
+      if (earlier.name() == range.name())
+        throw UserError(fmt::format("{}: {} is searched over twice; put both into one", text, range.name()));
+    ranges.push_back(std::move(range));
+  }
+  return ranges;
+}
+
+}  // namespace
+
+struct Search::Implementation {
+  Recipe recipe;
+  SearchOptions options;
+  SearchTable table;
+  uint64_t seed = 0;
+  std::vector<Range> ranges;
+  std::string score;
+  bool larger = true;
+  SearchPlan plan;
+  std::optional<Journal> journal;
+
+  // Of the present run.
+  std::vector<Trial> trials;
+  std::vector<Store> weights;  // of each fold, with which the next trial begins
+  double units = 0, done = 0, done_before = 0;
+  Clock::time_point start;
+
+  Implementation(Recipe with, SearchOptions given);
+  int64_t parts() const { return std::max<int64_t>(1, table.folds); }
+  Recipe recipe_of(size_t trial, int64_t epochs) const;
+  Json settings() const;
+  void open_journal();
+  void check_journal() const;
+  std::string weights_file(size_t trial) const {
+    return fmt::format("{}.weights-{}", options.journal, trial);
+  }
+  void load_weights(size_t trial, const std::function<bool(size_t fold)>& wanted);
+  void save_weights(size_t trial) const;
+  void measure_work();
+  bool run_rung(const std::vector<size_t>& which, size_t rung);
+  bool run_trial_at(size_t trial, int64_t epochs);
+  bool run_fold(size_t trial, int64_t fold, const Recipe& with);
+  void finish(size_t trial, TrialState state);
+  void say_progress(size_t trial, int64_t fold, double within);
+};
+
+Search::Implementation::Implementation(Recipe with, SearchOptions given)
+    : recipe(std::move(with)),
+      options(std::move(given)),
+      table(search_fields().read(recipe.table("search"))) {
+  if (options.seed) recipe.set("training.seed", fmt::format("{}", *options.seed));
+  seed = static_cast<uint64_t>(recipe.training().seed);
+  if (table.folds == 1)
+    throw UserError("folds = 1: must be 0, for the validation split, or an integer from 2");
+  if (table.folds == 0 && table.choose == SearchChoice::sparsest)
+    throw UserError("choose = sparsest: needs folds, from which the standard error of a score is known");
+  score = table.score.empty() ? usual_score(recipe) : table.score;
+  recipe = measuring(std::move(recipe), score);
+  larger = larger_is_better(score);
+  ranges = ranges_of(recipe, table);
+  plan = plan_of(ranges, table, recipe.training().epochs, seed);
+  // What does not go together is said before any training.
+  for (size_t trial = 0; trial < plan.trials.size(); ++trial) recipe_of(trial, 0);
+  open_journal();
+}
+
+Recipe Search::Implementation::recipe_of(size_t trial, int64_t epochs) const {
+  Recipe with = with_values(recipe, ranges, plan.trials[trial]);
+  if (epochs > 0) with.set("training.epochs", fmt::format("{}", epochs));
+  return with;
+}
+
+// What else than the recipe decides scores.
+Json Search::Implementation::settings() const {
+  Json settings{{"lariat", version}, {"score", score}, {"seed", seed}};
+  const Spec& spec = recipe.table("search");
+  for (const auto& [name, text] : spec.options)
+    if (name != "score" && name != "choose") settings[name] = text;
+  return settings;
+}
+
+void Search::Implementation::open_journal() {
+  std::error_code none;
+  const bool there = !options.journal.empty() && std::filesystem::exists(options.journal, none);
+  if (options.resume && !there)
+    throw UserError(
+        options.journal.empty()
+            ? "there is nothing to go on from: name the journal of the earlier run"
+            : fmt::format("'{}' is not there, so there is nothing to go on from; leave --resume out",
+                          options.journal));
+  if (there) {
+    journal = Journal::load(options.journal, study_name);
+    if (!options.resume)
+      throw UserError(fmt::format(
+          "'{}' holds a search of {} trials; go on with it by --resume, or name another --journal",
+          options.journal, journal->trials().size()));
+    return check_journal();
+  }
+  journal.emplace(options.journal, study_name, larger);
+  journal->note("recipe", parse_json(recipe.to_json()));
+  journal->note("settings", settings());
+  journal->note("score", score);
+  journal->save();
+}
+
+void Search::Implementation::check_journal() const {
+  const auto refuse = [&](const std::string& difference) {
+    throw UserError(
+        fmt::format("'{}' is of another search: {}; give the same recipe and options, or another --journal",
+                    options.journal, difference));
+  };
+  const auto& notes = journal->notes();
+  if (!notes.contains("recipe") || !notes.contains("settings")) refuse("it has no recipe");
+  const Recipe there = Recipe::from_json(notes.at("recipe").dump());
+  if (const std::string difference = recipe.first_difference(there); !difference.empty()) refuse(difference);
+  const Json &known = notes.at("settings"), mine = settings();
+  for (const auto& [name, value] : mine.items())
+    if (!known.contains(name) || known.at(name) != value)
+      refuse(fmt::format("{} is {} there and {} here", name, known.value(name, Json()).dump(), value.dump()));
+  if (journal->trials().size() > plan.trials.size()) refuse("it has more trials");
+}
+
+void Search::Implementation::load_weights(size_t trial, const std::function<bool(size_t fold)>& wanted) {
+  const Store all = Store::load(weights_file(trial));
+  for (const auto& [name, tensor] : all) {
+    const size_t slash = name.find('/');
+    size_t fold = weights.size();
+    std::from_chars(name.data(), name.data() + std::min(slash, name.size()), fold);
+    if (slash == name.npos || fold >= weights.size())
+      throw UserError(fmt::format("'{}' is damaged; start the search again", weights_file(trial)));
+    if (wanted(fold)) weights[fold].set(name.substr(slash + 1), tensor);
+  }
+}
+
+void Search::Implementation::save_weights(size_t trial) const {
+  if (options.journal.empty()) return;
+  Store all;
+  for (size_t fold = 0; fold < weights.size(); ++fold)
+    for (const auto& [name, tensor] : weights[fold]) all.set(fmt::format("{}/{}", fold, name), tensor);
+  all.save(weights_file(trial));
+}
+
+void Search::Implementation::measure_work() {
+  units = done = 0;
+  for (const SearchPlan::Rung& rung : plan.rungs)
+    for (size_t trial = 0; trial < rung.trials; ++trial)
+      units += static_cast<double>(parts() *
+                                   (rung.epochs > 0 ? rung.epochs : recipe_of(trial, 0).training().epochs));
+  start = Clock::now();
+  done_before = -1;
+}
+
+void Search::Implementation::say_progress(size_t trial, int64_t fold, double within) {
+  if (!options.on_progress) return;
+  SearchProgress progress{static_cast<int64_t>(trial) + 1,
+                          static_cast<int64_t>(plan.trials.size()),
+                          fold + 1,
+                          parts(),
+                          std::min(1.0, (done + within) / units),
+                          0,
+                          std::nullopt};
+  if (done_before < 0) done_before = progress.done;
+  if (progress.done > done_before)
+    progress.seconds_left = seconds_since(start) * (1 - progress.done) / (progress.done - done_before);
+  for (const Trial& other : trials)
+    if (other.state == TrialState::complete &&
+        (!progress.best || (larger ? other.score > *progress.best : other.score < *progress.best)))
+      progress.best = other.score;
+  options.on_progress(progress);
+}
+
+// One fold, or what the journal knows of it. False where it was stopped.
+bool Search::Implementation::run_fold(size_t trial, int64_t fold, const Recipe& with) {
+  Trial& record = trials[trial];
+  const auto epochs = with.training().epochs;
+  const std::string name = fold_note(epochs, static_cast<size_t>(fold));
+  const auto& notes = journal->trials()[trial].notes;
+  const auto place = static_cast<size_t>(fold);
+  const bool warm = plan.chain > 1;
+  if (notes.contains(name)) {
+    const Json& note = notes.at(name);
+    record.fold_scores.push_back(note.at("score").get<double>());
+    record.fold_zeros.push_back(note.at("zeros").get<double>());
+    record.seconds += note.at("seconds").get<double>();
+    done += static_cast<double>(epochs);
+    return true;
+  }
+  TrialTask task{with, std::nullopt, static_cast<uint64_t>(with.training().seed), score, nullptr};
+  if (table.folds > 0) task.fold = {fold, table.folds, seed};
+  if (warm && trial % plan.chain > 0 && !weights[place].empty()) task.start = &weights[place];
+  TrialContext context{options.data, options.threads, options.stop, {}};
+  context.on_step = [&](const StepReport& step) {
+    say_progress(trial, fold,
+                 static_cast<double>(step.epoch - 1) +
+                     static_cast<double>(step.step) / static_cast<double>(std::max<int64_t>(1, step.steps)));
+  };
+  std::optional<TrialScore> found = run_trial(task, context);
+  if (!found) return false;
+  record.fold_scores.push_back(found->score);
+  record.fold_zeros.push_back(found->zeros);
+  record.seconds += found->seconds;
+  if (warm) {
+    weights[place] = std::move(found->weights);
+    save_weights(trial);
+  }
+  done += static_cast<double>(epochs);
+  journal->note(trial, name, {{"score", found->score}, {"zeros", found->zeros}, {"seconds", found->seconds}});
+  journal->save();
+  return true;
+}
+
+// All folds of a trial. False where it was stopped.
+bool Search::Implementation::run_trial_at(size_t trial, int64_t epochs) {
+  const Recipe with = recipe_of(trial, epochs);
+  Trial& record = trials[trial];
+  record.epochs = with.training().epochs;
+  record.fold_scores.clear();
+  record.fold_zeros.clear();
+  try {
+    for (int64_t fold = 0; fold < parts(); ++fold)
+      if (!run_fold(trial, fold, with)) return false;
+  } catch (const JobError& error) {
+    done += static_cast<double>((parts() - static_cast<int64_t>(record.fold_scores.size())) * record.epochs);
+    record.failure = error.what();
+    // The next one along λ begins anew.
+    for (Store& store : weights) store = {};
+    journal->note(trial, "failure", record.failure);
+    return true;
+  }
+  summarise(record);
+  return true;
+}
+
+void Search::Implementation::finish(size_t trial, TrialState state) {
+  Trial& record = trials[trial];
+  record.state = state;
+  if (journal->trials()[trial].state == TrialState::running) {
+    if (state != TrialState::failed) {
+      journal->note(trial, "zeros", record.zeros);
+      journal->note(trial, "standard_error", record.standard_error);
+    }
+    journal->finish(trial, state, record.score);
+    journal->save();
+  }
+  if (options.on_trial) options.on_trial(record);
+}
+
+// Trains these trials; of the last rung they are complete then. False where it was stopped.
+bool Search::Implementation::run_rung(const std::vector<size_t>& which, size_t rung) {
+  const bool last = rung + 1 == plan.rungs.size(), warm = plan.chain > 1;
+  for (const size_t trial : which) {
+    Trial& record = trials[trial];
+    if (trial == journal->trials().size()) {
+      journal->add_trial(ranges, plan.trials[trial]);
+      journal->save();
+    }
+    const Journal::Trial& known = journal->trials()[trial];
+    if (known.notes.contains("failure")) {
+      record.failure = known.notes.at("failure").get<std::string>();
+      record.epochs = recipe_of(trial, plan.rungs[rung].epochs).training().epochs;
+      done += static_cast<double>(parts() * record.epochs);
+      finish(trial, TrialState::failed);
+      continue;
+    }
+    if (warm && known.state == TrialState::complete) {
+      // Its weights matter where the next one begins with them.
+      const Recipe with = recipe_of(trial, 0);
+      record.epochs = with.training().epochs;
+      for (int64_t fold = 0; fold < parts(); ++fold) {
+        const Json& note = known.notes.at(fold_note(record.epochs, static_cast<size_t>(fold)));
+        record.fold_scores.push_back(note.at("score").get<double>());
+        record.fold_zeros.push_back(note.at("zeros").get<double>());
+        record.seconds += note.at("seconds").get<double>();
+      }
+      summarise(record);
+      done += static_cast<double>(parts() * record.epochs);
+      const bool next_begins = trial + 1 < plan.trials.size() && (trial + 1) % plan.chain > 0 &&
+                               (trial + 1 >= journal->trials().size() ||
+                                journal->trials()[trial + 1].state == TrialState::running);
+      if (next_begins) load_weights(trial, [](size_t) { return true; });
+      finish(trial, TrialState::complete);
+      continue;
+    }
+    if (warm && !known.notes.empty()) {
+      // Folds of an earlier run that are over; the others still have the weights of the trial before.
+      const int64_t epochs = recipe_of(trial, 0).training().epochs;
+      load_weights(trial, [&](size_t fold) { return known.notes.contains(fold_note(epochs, fold)); });
+    }
+    if (!run_trial_at(trial, plan.rungs[rung].epochs)) return false;
+    if (!record.failure.empty()) {
+      finish(trial, TrialState::failed);
+      continue;
+    }
+    if (plan.rungs.size() > 1 && known.state == TrialState::running)
+      journal->report(trial, record.epochs, record.score);
+    if (last) finish(trial, TrialState::complete);
+    std::error_code none;
+    if (warm && trial > 0) std::filesystem::remove(weights_file(trial - 1), none);
+  }
+  return true;
+}
+
+Search::Search(Recipe recipe, SearchOptions options)
+    : self_(std::make_unique<Implementation>(std::move(recipe), std::move(options))) {}
+Search::Search(Search&&) noexcept = default;
+Search::~Search() = default;
+
+const std::vector<Range>& Search::ranges() const { return self_->ranges; }
+const std::string& Search::score() const { return self_->score; }
+int64_t Search::planned() const { return static_cast<int64_t>(self_->plan.trials.size()); }
+
+SearchResult Search::run() {
+  Implementation& self = *self_;
+  self.trials.clear();
+  for (const auto& values : self.plan.trials) {
+    self.trials.emplace_back();
+    self.trials.back().number = static_cast<int64_t>(self.trials.size()) - 1;
+    self.trials.back().values = values;
+  }
+  self.weights.assign(static_cast<size_t>(self.parts()), Store());
+  self.measure_work();
+  SearchResult result;
+  std::vector<size_t> alive(self.trials.size());
+  for (size_t i = 0; i < alive.size(); ++i) alive[i] = i;
+  for (size_t rung = 0; rung < self.plan.rungs.size() && !result.stopped; ++rung) {
+    try {
+      result.stopped = !self.run_rung(alive, rung);
+    } catch (const Json::exception&) {
+      throw UserError(fmt::format("'{}' is damaged: a trial lacks its figures; start the search again",
+                                  self.options.journal));
+    }
+    if (result.stopped || rung + 1 == self.plan.rungs.size()) break;
+    std::vector<size_t> better;
+    for (const size_t place : ranked(self.trials, self.larger))
+      if (self.trials[place].failure.empty() && std::find(alive.begin(), alive.end(), place) != alive.end())
+        better.push_back(place);
+    const size_t keep = std::min(better.size(), self.plan.rungs[rung + 1].trials);
+    for (size_t i = keep; i < better.size(); ++i) self.finish(better[i], TrialState::pruned);
+    better.resize(keep);
+    std::sort(better.begin(), better.end());
+    alive = std::move(better);
+  }
+  result.ranges = self.ranges;
+  result.score = self.score;
+  result.larger_is_better = self.larger;
+  result.folds = self.table.folds;
+  result.seed = self.seed;
+  result.seconds = seconds_since(self.start);
+  result.trials = self.trials;
+  if (!result.stopped) choose(result, self.table.choose);
+  if (!result.stopped && self.plan.chain > 1 && !self.options.journal.empty()) {
+    std::error_code none;
+    for (size_t trial = 0; trial < self.trials.size(); ++trial)
+      std::filesystem::remove(self.weights_file(trial), none);
+  }
+  return result;
+}
+
+Recipe Search::winning_recipe(const SearchResult& result) const {
+  Recipe recipe = self_->recipe_of(static_cast<size_t>(result.winner().number), 0);
+  const Spec& data = recipe.table("data");
+  for (const auto& [name, text] : data.options)
+    if (name == "validation") {
+      recipe.set("data.validation", "0");
+      break;
+    }
+  return recipe;
+}
+
+std::optional<Store> Search::winning_start(const SearchResult& result) const {
+  const auto winner = static_cast<size_t>(result.winner().number);
+  std::optional<Store> start;
+  for (size_t trial = winner - winner % self_->plan.chain; trial < winner; ++trial) {
+    SearchResult at = result;
+    at.chosen = trial;
+    TrialTask task{winning_recipe(at), std::nullopt, self_->seed, self_->score, start ? &*start : nullptr};
+    start = run_training(task, {self_->options.data, self_->options.threads, self_->options.stop, {}});
+    if (!start) return std::nullopt;
+  }
+  return start;
+}
+
+}  // namespace lariat::search

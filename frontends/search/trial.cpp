@@ -1,0 +1,100 @@
+#include "frontends/search/trial.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "graph/base/error.hpp"
+
+namespace lariat::search {
+
+namespace {
+
+double score_of(const Evaluation& evaluation, const std::string& name) {
+  if (name == "loss") return evaluation.loss;
+  if (name == "accuracy" && !std::isnan(evaluation.accuracy)) return evaluation.accuracy;
+  std::vector<std::string> known{"loss"};
+  for (const auto& [metric, value] : evaluation.metrics) {
+    if (metric == name) return value;
+    known.push_back(metric);
+  }
+  throw UserError(fmt::format("score = {}: is not measured.{}", name, did_you_mean(name, known)));
+}
+
+Store parameters(Sequential& model) {
+  Store weights;
+  for (const TensorZeros& tensor : model.zeros()) weights.set(tensor.name, model.store().get(tensor.name));
+  return Store(weights);
+}
+
+// A training of the task; nothing where it was stopped.
+std::optional<RunResult> trained(const TrialTask& task, const TrialContext& context, Store& weights) {
+  RunOptions options;
+  options.data = context.data;
+  options.seed = task.seed;
+  options.threads = context.threads;
+  options.fold = task.fold;
+  options.start_weights = task.start;
+  options.test = false;
+  options.certify = false;
+  options.on_start = [](const RewriteReport&, const std::vector<std::string>&) {};
+  options.on_warning = [](const std::string&) {};
+  options.on_step = context.on_step;
+  options.stop = context.stop;
+  TrainingRun run(task.recipe, options);
+  const RunResult result = run.run();
+  if (result.stopped) return std::nullopt;
+  weights = parameters(run.model());
+  return result;
+}
+
+}  // namespace
+
+std::optional<Store> run_training(const TrialTask& task, const TrialContext& context) {
+  Store weights;
+  return trained(task, context, weights) ? std::optional(std::move(weights)) : std::nullopt;
+}
+
+std::optional<TrialScore> run_trial(const TrialTask& task, const TrialContext& context) {
+  Store weights;
+  const std::optional<RunResult> trained_run = trained(task, context, weights);
+  if (!trained_run) return std::nullopt;
+  const RunResult& result = *trained_run;
+  if (!result.validation)
+    throw UserError(
+        "folds = 0: scores on the recipe's validation data, but it sets none apart; give it "
+        "data.validation, or take folds");
+  TrialScore score{score_of(*result.validation, task.score), 0, result.seconds, std::move(weights)};
+  score.zeros = result.penalised.count > 0 ? result.penalised.fraction() : result.weights.fraction();
+  if (!std::isfinite(score.score))
+    throw JobError(fmt::format("{} is {} on the examples held out", task.score, score.score));
+  return score;
+}
+
+std::string usual_score(const Recipe& recipe) {
+  DataShape shape;
+  shape.targets.width = static_cast<int64_t>(recipe.data().target.size());
+  return recipe.loss().task(shape) == "numbers" ? "loss" : "accuracy";
+}
+
+bool larger_is_better(const std::string& score) { return score != "loss" && !score.ends_with("error"); }
+
+Recipe measuring(Recipe recipe, const std::string& score) {
+  if (score == "loss" || score == "accuracy") return recipe;
+  std::vector<std::string> known{"loss", "accuracy"};
+  for (const MetricKind& kind : metric_kinds()) known.push_back(kind.spec.name);
+  // "f1/seven" is the f1 of one class.
+  const std::string kind = score.substr(0, score.find('/'));
+  if (std::find(known.begin(), known.end(), kind) == known.end())
+    throw UserError(fmt::format("score = {}: is no metric.{}", score, did_you_mean(score, known)));
+  std::vector<std::string> kinds = split_words(recipe.get("metrics.kinds"));
+  if (std::none_of(kinds.begin(), kinds.end(),
+                   [&](const std::string& text) { return text.substr(0, text.find(' ')) == kind; })) {
+    kinds.push_back(kind);
+    recipe.set("metrics.kinds", join_words(kinds));
+  }
+  return recipe;
+}
+
+}  // namespace lariat::search
