@@ -13,6 +13,10 @@ struct EvaluateOptions {
   int time_multiple = 1;
   /// 0: as many as fit() was given, or what the machine allows.
   int threads = 0;
+  /// Whether states that go on from batch to batch begin with zeros, and are then as they were; else they go
+  /// on from where they are, and stay where the data end. Such a model takes examples in their order, in
+  /// batches of as many as it has rows.
+  bool reset_states = true;
 };
 
 /// Zeros of one parameter.
@@ -63,6 +67,13 @@ class Sequential {
   /// How close the weights are to a stationary point of the loss that fit() made small, with its penalties at
   /// their present strength, on these data and without dropout. Throws UserError before fit().
   Certificate certify(const data::Dataset& dataset, const EvaluateOptions& options = {.batch_size = 256});
+
+  /// The states of stateful layers, which go on from batch to batch, by name: "lstm_1/hidden", each [rows,
+  /// units]. fit() begins each epoch with zeros.
+  std::map<std::string, Tensor> states() const;
+  /// Throws UserError for a state that there is not, or of another shape.
+  void set_states(const std::map<std::string, Tensor>& states);
+  void reset_states();
 
   /// Writes a model file: the parameters, and the layers in the metadata, to which `notes` and `tensors` are
   /// added.

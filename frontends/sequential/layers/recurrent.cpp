@@ -1,35 +1,32 @@
 #include "frontends/sequential/layers/recurrent.hpp"
 
-#include "frontends/sequential/layers/limits.hpp"
-#include "ops/ops.hpp"
-
 namespace lariat {
 
-const Fields<LstmFields>& lstm_fields() {
-  static const Fields<LstmFields> list =
-      Fields<LstmFields>()
-          .integer("units", &LstmFields::units, 1, most_units, "size of the state, in each direction")
-          .boolean("return_sequences", &LstmFields::return_sequences,
-                   "the states of all frames rather than the last one")
-          .number("forget_bias", &LstmFields::forget_bias, -100, 100, "added to the forget gate")
-          .number("dropout", &LstmFields::dropout, 0, 0.99, "share of the inputs that training drops")
-          .parsed("kernel_penalty", &LstmFields::kernel_penalty, weight_penalty_range,
-                  "penalties of the kernel", to_text, parse_weight_penalty)
-          .parsed("recurrent_penalty", &LstmFields::recurrent_penalty, weight_penalty_range,
-                  "penalties of the recurrent kernel", to_text, parse_weight_penalty)
-          .parsed("bias_penalty", &LstmFields::bias_penalty, weight_penalty_range, "penalties of the bias",
-                  to_text, parse_weight_penalty);
-  return list;
+Value dropped_inputs(Value x, double rate) { return rate > 0 ? dropout(x, rate) : x; }
+
+Frames frames_of(LayerContext& context, Value x, Value lengths, int64_t units, double recurrent_dropout,
+                 size_t states) {
+  const Value zero = context.graph.constant(0, x.dtype());
+  Frames frames{x, lengths, std::vector(states, zero), zero};
+  if (recurrent_dropout > 0) {
+    const Value ones = broadcast_to(context.graph.constant(1, x.dtype()), {x.shape()[0], units});
+    frames.recurrent_mask = dropout(ones, recurrent_dropout);
+  }
+  return frames;
 }
 
-Value lstm_states(LayerContext& context, const std::string& prefix, Value x, const LstmFields& options) {
-  const int64_t channels = x.shape().back().size(), units = options.units;
-  const Value kernel = context.parameter(prefix + "kernel", {channels, 4 * units}, init::glorot_uniform(),
-                                         options.kernel_penalty);
-  const Value recurrent = context.parameter(prefix + "recurrent_kernel", {units, 4 * units},
-                                            init::orthogonal(), options.recurrent_penalty);
-  const Value bias = context.parameter(prefix + "bias", {4 * units}, init::zeros(), options.bias_penalty);
-  return lstm(x, kernel, recurrent, bias, options.forget_bias);
+void check_bidirectional(const LayerContext& context, int64_t stateful, bool go_backwards) {
+  if (stateful > 0)
+    context.fail(
+        "goes over each sequence both ways, so that no state of it is the next one's first; leave out "
+        "stateful");
+  if (go_backwards) context.fail("goes over each sequence both ways; leave out go_backwards");
+}
+
+Value carried_state(Value state, Value x) { return reshape(state, {x.shape()[0], state.shape()[1]}); }
+
+void carry_state(LayerContext& context, Value state, Value sequence, Value lengths) {
+  context.carry(state, reshape(last_step(sequence, lengths), state.shape()));
 }
 
 }  // namespace lariat
