@@ -191,8 +191,8 @@ struct Dropout : LayerSpec {
 struct GaussianNoise : LayerSpec {
   explicit GaussianNoise(double deviation);
 };
-/// Ends each sequence behind its last frame that holds anything but `value`; one that holds nothing else keeps
-/// its first.
+/// Ends each sequence behind its last frame that holds anything but `value`; one that holds nothing else
+/// keeps its first.
 struct Masking : LayerSpec {
   explicit Masking(double value = 0);
 };
