@@ -85,6 +85,9 @@ Value abs_prox(Operand v, Operand step, Operand weight);
 Value kink_prox(const std::vector<Operand>& v_step_kinks);
 /// x as a constant: gradients do not pass.
 Value stop_gradient(Operand x);
+/// `training` in training, and where a graph is run as it is; `inference` at inference. Gradients pass to the
+/// first. An update by by_phase(next, state) is one of training alone.
+Value by_phase(Operand training, Operand inference);
 
 // Products and recurrence.
 
@@ -113,9 +116,30 @@ LstmState lstm_cell(Operand x, Operand hidden, Operand cell, Operand input_kerne
 Value lstm(Operand x, Operand input_kernel, Operand recurrent_kernel, Operand bias, double forget_bias = 0);
 /// The recurrent part of that layer, from `projected` [batch, time, 4·units] = x·W + b of every step. The
 /// initial states broadcast to [batch, units]. Returns the hidden states [batch, time, units]; output 1 are
-/// the cells.
+/// the cells. Behind `lengths`, i32 [batch], states stay as they are; without them all steps count.
+/// `recurrent_mask` [batch, units] is what the hidden state is multiplied by before each product with the
+/// recurrent kernel.
 Value lstm_sequence(Operand projected, Operand recurrent_kernel, Operand initial_hidden, Operand initial_cell,
-                    double forget_bias = 0);
+                    double forget_bias = 0, Value lengths = {}, Value recurrent_mask = {});
+/// One step of a gated recurrent unit (Cho et al. 2014) -> hidden [batch, units]: x [batch, input], hidden
+/// [batch, units], input_kernel [input, 3·units], recurrent_kernel [units, 3·units], bias [3·units]; the
+/// gates lie side by side as update, reset, candidate. The reset gate is applied after the recurrent product,
+/// to which candidate_bias [units] is added first, as Keras and cuDNN have it, or before.
+Value gru_cell(Operand x, Operand hidden, Operand input_kernel, Operand recurrent_kernel, Operand bias,
+               Operand candidate_bias, bool reset_after = true);
+/// The recurrent part of a whole layer, as lstm_sequence has it: projected [batch, time, 3·units] -> hidden
+/// states [batch, time, units].
+Value gru_sequence(Operand projected, Operand recurrent_kernel, Operand initial_hidden,
+                   Operand candidate_bias, bool reset_after = true, Value lengths = {},
+                   Value recurrent_mask = {});
+/// One step of a simple recurrent layer (Elman 1990), tanh or max(0, ·) of x·input_kernel + bias +
+/// hidden·recurrent_kernel: x [batch, input], hidden [batch, units], bias [units].
+Value simple_rnn_cell(Operand x, Operand hidden, Operand input_kernel, Operand recurrent_kernel, Operand bias,
+                      bool relu = false);
+/// The recurrent part of a whole layer, as lstm_sequence has it: projected [batch, time, units] -> hidden
+/// states [batch, time, units].
+Value simple_rnn_sequence(Operand projected, Operand recurrent_kernel, Operand initial_hidden,
+                          bool relu = false, Value lengths = {}, Value recurrent_mask = {});
 
 // Shapes.
 
@@ -292,5 +316,7 @@ Value average_pool2d(Operand x, Size2d size, Size2d stride);
 /// Sets elements to 0 with probability `rate` in [0, 1) and divides the others by 1 - rate (Srivastava et al.
 /// 2014); the identity at inference. Draws from the graph's random state, each node from a stream of its own.
 Value dropout(Operand x, double rate);
+/// x plus normal noise of mean 0 and this standard deviation in training; x at inference.
+Value gaussian_noise(Operand x, double deviation);
 
 }  // namespace lariat

@@ -91,6 +91,7 @@ std::string check_inference(const OpCase& c) {
   if (c.inputs[chosen].type() != c.node->outputs[0])
     return fmt::format("output 0 is {}, and input {} is {}", text(c.node->outputs[0]), chosen,
                        text(c.inputs[chosen].type()));
+  if (c.node->op->traits.alias) return {};
   constexpr int draws = 2000;
   std::vector<Tensor> inputs = c.inputs;
   std::vector<double> mean(static_cast<size_t>(c.inputs[chosen].count()));

@@ -115,7 +115,9 @@ struct FitOptions {
   double penalty_ramp = 0;
   /// The factor on every penalty where zeros stay zero: the weights that are left need no more pressure.
   double after_settling = 1;
-  /// As in data::BatchOptions.
+  /// As in data::BatchOptions. A model with states that go on from batch to batch neither shuffles nor
+  /// buckets.
+  bool shuffle = true;
   bool bucket = true;
   int bucket_batches = 16, time_multiple = 1;
   /// Certified after each epoch: how close the weights are to a stationary point on these data. They must

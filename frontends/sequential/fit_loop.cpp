@@ -93,6 +93,7 @@ data::Batches training_batches(const data::Dataset& dataset, const FitOptions& o
   data::BatchOptions batches;
   batches.batch_size = options.batch_size;
   batches.seed = options.seed;
+  batches.shuffle = options.shuffle;
   batches.bucket = options.bucket;
   batches.bucket_batches = options.bucket_batches;
   batches.time_multiple = options.time_multiple;
@@ -126,6 +127,7 @@ FitResult run_fit(const FitModel& model, TrainingData& data, const FitOptions& o
     const auto epoch = static_cast<uint32_t>(at.epoch);
     const data::Dataset& dataset = data.at(epoch);
     model.check(dataset);
+    if (at.step == 0) model.begin_epoch();
     const data::Batches batches = training_batches(dataset, options, epoch);
     const auto steps = static_cast<int64_t>(batches.size());
     if (at.step > steps)

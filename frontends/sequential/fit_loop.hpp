@@ -17,6 +17,7 @@ struct FitModel {
   std::function<double(int64_t step)> learning_rate, penalty_strength;
   /// Throws where a dataset does not fit the model.
   std::function<void(const data::Dataset&)> check;
+  std::function<void()> begin_epoch;
   /// Of the penalised weights.
   std::function<Support()> support;
   std::function<Certificate(const data::Dataset&)> certify;

@@ -34,11 +34,42 @@ void LayerContext::fail(const std::string& message) const {
   throw UserError(fmt::format("layer {}: {}", name, message));
 }
 
+Value LayerContext::state(const std::string& what, Extents extents, const Initializer& initializer) {
+  return graph.state(name + "/" + what, std::move(extents), initializer);
+}
+
+void LayerContext::update(Value state, Value next) { carry(state, by_phase(next, state)); }
+
+void LayerContext::carry(Value state, Value next) { graph.update(state.name(), next); }
+
+namespace {
+
+// What last_state() calls its result, behind the layer's name.
+constexpr std::string_view last_state_name = "/last_state";
+
+// The layer that made one frame of a sequence, and which need not, or "".
+std::string layer_of_last_state(Value value) {
+  std::string layer;
+  for (const int32_t id : nodes_behind(value))
+    if (const std::string& name = value.graph().node(id).name; name.ends_with(last_state_name))
+      layer = name.substr(0, name.size() - last_state_name.size());
+  return layer;
+}
+
+}  // namespace
+
 void LayerContext::need_sequence(const Signal& input) const {
   const Shape& shape = input.value.shape();
   if (input.is_sequence() && shape.size() == 3) return;
+  const std::string before = input.is_sequence() ? "" : layer_of_last_state(input.value);
   fail(fmt::format("takes sequences [batch, time, channels]; got {}{}", text(shape),
-                   input.is_sequence() ? "; put flatten before it" : ""));
+                   input.is_sequence() ? "; put flatten before it"
+                   : before.empty()    ? ""
+                                       : fmt::format("; give {} return_sequences = true", before)));
+}
+
+Value LayerContext::last_state(Value states, Value lengths) const {
+  return last_step(states, lengths).named(name + std::string(last_state_name));
 }
 
 Signal LayerContext::images(const Signal& input) const {

@@ -57,10 +57,20 @@ class LayerContext {
   /// A penalty over several parameters, which makes zeros of them, joins the loss; `text` stands for it in
   /// reports.
   void penalise(Value penalty, const std::string& text, const std::vector<Value>& parameters);
+  /// The state "name/what": kept in the store and saved, but no weight, so that nothing trains it.
+  Value state(const std::string& what, Extents extents, const Initializer& initializer = init::zeros());
+  /// What a state is after each step of training.
+  void update(Value state, Value next);
+  /// What it is after each batch, in training and at inference. It is 0 when an epoch begins, or an
+  /// evaluation; its first dimension is the number of a batch's rows, which each have their own.
+  void carry(Value state, Value next);
   /// Throws UserError naming the layer.
   [[noreturn]] void fail(const std::string& message) const;
-  /// Throws UserError where `input` is no sequence of frames without a width.
+  /// Throws UserError where `input` is no sequence of frames without a width; it names the layer that made
+  /// one frame of a sequence, by last_state().
   void need_sequence(const Signal& input) const;
+  /// The state behind each sequence's last frame, of the states [batch, time, units] at all of them.
+  Value last_state(Value states, Value lengths) const;
   /// `input` as images; a sequence's frames become rows of one channel. Throws UserError for plain data.
   Signal images(const Signal& input) const;
 

@@ -76,27 +76,68 @@ struct AveragePool2d : LayerSpec {
   AveragePool2d(int64_t height, int64_t width, const Pool2dOptions& options = {});
 };
 
+// Recurrent layers, each with a bidirectional form: one forwards and one backwards over each sequence, side
+// by side, 2·units channels (Schuster and Paliwal 1997). `dropout` drops inputs, `recurrent_dropout` channels
+// of the state, the same ones at all frames of a sequence (Gal and Ghahramani 2016). group_units adds
+// group_units Σ‖all that comes into unit u‖₂, its weights and biases of all gates: whole units become 0, and
+// lariat compact takes them out (Wen et al. 2018, "Learning Intrinsic Sparse Structures within LSTM").
+
 struct LstmOptions {
   /// The states of all frames rather than the last one.
   bool return_sequences = false;
+  /// How many rows a batch has that go on where the same rows of the batch before have ended; 0: each begins
+  /// with zeros.
+  int64_t stateful = 0;
+  /// From each sequence's last frame to its first.
+  bool go_backwards = false;
   /// Added to the forget gate (Gers et al. 2000; 1 after Jozefowicz et al. 2015).
   double forget_bias = 1;
-  /// The share of inputs that training drops.
-  double dropout = 0;
+  /// The share of inputs, and of the state's channels, that training drops.
+  double dropout = 0, recurrent_dropout = 0;
   WeightPenalty kernel_penalty = {}, recurrent_penalty = {}, bias_penalty = {};
-  /// group_units Σ‖all that comes into unit u‖₂, its weights and biases of all four gates: whole units become
-  /// 0, and lariat compact takes them out (Wen et al. 2018, "Learning Intrinsic Sparse Structures within
-  /// LSTM").
   double group_units = 0;
 };
 /// Long short-term memory; kernel [channels, 4·units], recurrent_kernel [units, 4·units], bias [4·units].
 struct Lstm : LayerSpec {
   explicit Lstm(int64_t units, const LstmOptions& options = {});
 };
-/// One LSTM forwards and one backwards over each sequence, side by side: 2·units channels. Schuster and
-/// Paliwal (1997).
+
+struct GruOptions {
+  bool return_sequences = false;
+  int64_t stateful = 0;
+  bool go_backwards = false;
+  /// The reset gate after the recurrent product, with a bias of its own (Keras 2 and 3, cuDNN), or before it
+  /// (Cho et al. 2014).
+  bool reset_after = true;
+  double dropout = 0, recurrent_dropout = 0;
+  WeightPenalty kernel_penalty = {}, recurrent_penalty = {}, bias_penalty = {};
+  double group_units = 0;
+};
+/// Gated recurrent unit; kernel [channels, 3·units], recurrent_kernel [units, 3·units], bias [3·units] as
+/// update, reset, candidate, and candidate_bias [units] with reset_after.
+struct Gru : LayerSpec {
+  explicit Gru(int64_t units, const GruOptions& options = {});
+};
+
+enum class RnnActivation { tanh, relu };
+struct SimpleRnnOptions {
+  RnnActivation activation = RnnActivation::tanh;
+  bool return_sequences = false;
+  int64_t stateful = 0;
+  bool go_backwards = false;
+  double dropout = 0, recurrent_dropout = 0;
+  WeightPenalty kernel_penalty = {}, recurrent_penalty = {}, bias_penalty = {};
+  double group_units = 0;
+};
+/// activation(x·kernel + bias + state·recurrent_kernel). Elman (1990).
+struct SimpleRnn : LayerSpec {
+  explicit SimpleRnn(int64_t units, const SimpleRnnOptions& options = {});
+};
+
 struct Bidirectional : LayerSpec {
-  explicit Bidirectional(const Lstm& lstm);
+  explicit Bidirectional(const Lstm& layer);
+  explicit Bidirectional(const Gru& layer);
+  explicit Bidirectional(const SimpleRnn& layer);
 };
 
 /// `frames` neighbouring frames as one frame of as many times the channels; the last one is filled up with
@@ -111,6 +152,22 @@ struct LayerNormOptions {
 /// scale·(x - mean)/√(variance + ε) + offset over the channels. Ba et al. (2016).
 struct LayerNorm : LayerSpec {
   explicit LayerNorm(const LayerNormOptions& options = {});
+};
+
+struct BatchNormOptions {
+  /// How much of the running statistics stays at each step.
+  double momentum = 0.99;
+  double epsilon = 1e-3;
+  /// Whether there is an offset beta, and a scale gamma.
+  bool center = true, scale = true;
+  /// Whether the running variance is that of n - 1 values rather than n.
+  bool unbiased = false;
+  WeightPenalty gamma_penalty = {}, beta_penalty = {};
+};
+/// gamma·(x - mean)/√(variance + ε) + beta for each channel, over a batch in training, where frames behind a
+/// sequence's end do not count, and over what training saw at inference. Ioffe and Szegedy (2015).
+struct BatchNorm : LayerSpec {
+  explicit BatchNorm(const BatchNormOptions& options = {});
 };
 
 struct Activation : LayerSpec {
@@ -134,6 +191,15 @@ struct OpLayer : LayerSpec {
 /// (2014).
 struct Dropout : LayerSpec {
   explicit Dropout(double rate);
+};
+/// Adds normal noise of this standard deviation in training.
+struct GaussianNoise : LayerSpec {
+  explicit GaussianNoise(double deviation);
+};
+/// Ends each sequence behind its last frame that holds anything but `value`; one that holds nothing else
+/// keeps its first.
+struct Masking : LayerSpec {
+  explicit Masking(double value = 0);
 };
 /// [batch, height·width·channels] to images [batch, height, width, channels].
 struct Image : LayerSpec {

@@ -51,6 +51,25 @@ Value of_example(Value values, const Signal& signal) {
   return reshape(masked_mean_time(reshape(values, {shape[0], shape[1], 1}), signal.lengths), {shape[0]});
 }
 
+// The layer that a state "layer/name" is of.
+std::string layer_of(std::string_view name) { return std::string(name.substr(0, name.find('/'))); }
+
+// Updates of training alone are by_phase().
+void find_carried(Network& network) {
+  const Graph& graph = *network.graph;
+  for (const Output& output : graph.outputs()) {
+    if (!output.is_update || graph.node(output.value.node).op->traits.inference_input >= 0) continue;
+    const int64_t rows = graph.node(graph.source_id(output.name)).outputs[0].shape[0].size();
+    if (!network.carried.empty() && rows != network.rows)
+      throw UserError(
+          fmt::format("layer {} is stateful over batches of {} rows, and layer {} over {}; give them one "
+                      "number",
+                      layer_of(network.carried[0]), network.rows, layer_of(output.name), rows));
+    network.carried.push_back(output.name);
+    network.rows = rows;
+  }
+}
+
 }  // namespace
 
 Network build_network(const std::vector<LayerSpec>& layers, const DataShape& shape, const Loss& loss,
@@ -76,6 +95,7 @@ Network build_network(const std::vector<LayerSpec>& layers, const DataShape& sha
                          network.penalties);
     signal = layer_kind_of(layer).build(context, signal, layer);
   }
+  find_carried(network);
   check_outputs(signal, layers.back(), shape, task);
   check_activation(signal, layers.back(), loss);
 
@@ -118,6 +138,18 @@ std::vector<std::string> Network::with_zeros() const {
   return names;
 }
 
+void check_rows(const Network& network, const data::Dataset& dataset, std::optional<int> batch_size) {
+  const int64_t rows = network.rows, count = static_cast<int64_t>(dataset.examples.size());
+  if (rows == 0) return;
+  const std::string stateful =
+      fmt::format("layer {} is stateful over batches of {} rows, but", layer_of(network.carried[0]), rows);
+  if (batch_size && *batch_size != rows)
+    throw UserError(fmt::format("{} batch_size = {}; give both one number", stateful, *batch_size));
+  if (count % rows != 0)
+    throw UserError(fmt::format("{} of {} examples the last batch has {}; give a multiple of {}", stateful,
+                                count, count % rows, rows));
+}
+
 Value scheduled_loss(Network& network) {
   if (network.loss_by_strength) return network.loss_by_strength;
   network.strength = network.graph->input("penalty_strength", {});
@@ -154,13 +186,17 @@ data::Batches unordered_batches(const data::Dataset& dataset, int batch_size, in
   return data::Batches(dataset, options);
 }
 
-Inference::Inference(const Graph& graph, std::span<const Value> values, const Store* frozen)
-    : graph_(graph), program_(inference_program(graph, values, frozen)) {}
+Inference::Inference(const Graph& graph, std::span<const Value> values, const Store* frozen, int64_t rows)
+    : graph_(graph), rows_(rows), program_(inference_program(graph, values, frozen, rows > 0)) {}
 
 void Inference::each(const data::Dataset& dataset, Store& store, Executor& executor, int batch_size,
                      int time_multiple,
                      const std::function<void(const data::Batch&, const std::vector<Tensor>&)>& take) {
-  const data::Batches batches = unordered_batches(dataset, batch_size, time_multiple);
+  const data::Batches batches = rows_ == 0 ? unordered_batches(dataset, batch_size, time_multiple)
+                                           : data::Batches(dataset, {.batch_size = static_cast<int>(rows_),
+                                                                     .shuffle = false,
+                                                                     .bucket = false,
+                                                                     .time_multiple = time_multiple});
   for (size_t b = 0; b < batches.size(); ++b) {
     const data::Batch batch = batches[b];
     take(batch, program_->run(feeds_of(batch, graph_), store, executor));

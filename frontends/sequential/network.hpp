@@ -30,6 +30,11 @@ struct Network {
   /// The same with every penalty times a scalar, once scheduled_loss() has been called.
   Value strength, loss_by_strength;
 
+  /// States that go on from batch to batch, also at inference (LayerContext::carry), and of how many rows the
+  /// batches must be then; 0: of any number.
+  std::vector<std::string> carried;
+  int64_t rows = 0;
+
   /// The parameters that a penalty makes exactly zero in places, in the order of their names.
   std::vector<std::string> penalised() const;
   /// These, and the parameters of two axes or more: whose zeros mean something.
@@ -49,6 +54,9 @@ bool is_finite(const Tensor& tensor);
 /// The feeds of one batch that are inputs of a network's graph.
 Feeds feeds_of(const data::Batch& batch, const Graph& graph);
 
+/// Throws UserError where states go on from batch to batch, and these data make batches of other rows.
+void check_rows(const Network& network, const data::Dataset& dataset, std::optional<int> batch_size = {});
+
 /// All examples of a dataset once, in batches for which their order does not matter: examples of like length
 /// share one.
 data::Batches unordered_batches(const data::Dataset& dataset, int batch_size, int time_multiple);
@@ -57,13 +65,18 @@ data::Batches unordered_batches(const data::Dataset& dataset, int batch_size, in
 class Inference {
  public:
   /// Each value is [batch, …] of the network's graph, which must stay. `frozen` as of inference_program().
-  Inference(const Graph& graph, std::span<const Value> values, const Store* frozen = nullptr);
-  /// Calls `take` with the values of batch after batch, which need not be of one size.
+  /// With `rows` the examples stay in order, in batches of that size, and states are carried from each to the
+  /// next.
+  Inference(const Graph& graph, std::span<const Value> values, const Store* frozen = nullptr,
+            int64_t rows = 0);
+  /// Calls `take` with the values of batch after batch, which need not be of one size where there are no
+  /// rows.
   void each(const data::Dataset& dataset, Store& store, Executor& executor, int batch_size, int time_multiple,
             const std::function<void(const data::Batch&, const std::vector<Tensor>&)>& take);
 
  private:
   const Graph& graph_;
+  const int64_t rows_;
   std::unique_ptr<Program> program_;
 };
 

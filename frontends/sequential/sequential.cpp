@@ -53,8 +53,12 @@ struct Sequential::Implementation {
   }
 
   std::unique_ptr<Inference> inference(std::span<const Value> values) {
-    return std::make_unique<Inference>(*network->graph, values, training || given_away ? nullptr : &store());
+    return std::make_unique<Inference>(*network->graph, values, training || given_away ? nullptr : &store(),
+                                       network->rows);
   }
+
+  void infer(Inference& program, const data::Dataset& dataset, const EvaluateOptions& options,
+             const std::function<void(const data::Batch&, const std::vector<Tensor>&)>& take);
 
   void need_network() const {
     if (!network) throw UserError("the model has no weights yet; call fit, or load a saved model");
@@ -116,6 +120,30 @@ void Sequential::Implementation::check(const data::Dataset& dataset, bool labell
                       example.source, example.frames, needed));
 }
 
+void Sequential::Implementation::infer(
+    Inference& program, const data::Dataset& dataset, const EvaluateOptions& options,
+    const std::function<void(const data::Batch&, const std::vector<Tensor>&)>& take) {
+  check_rows(*network, dataset);
+  const auto end_at = [&](const std::map<std::string, Tensor>& states) {
+    for (const auto& [name, state] : states) store().set(name, state);
+  };
+  std::map<std::string, Tensor> before, zeros;
+  for (const std::string& name : network->carried) {
+    const Tensor state = store().get(name);
+    before.emplace(name, state.clone());
+    zeros.emplace(name, Tensor(state.dtype(), state.extents()));
+  }
+  if (options.reset_states) end_at(zeros);
+  try {
+    program.each(dataset, store(), executor_for(options.threads), options.batch_size, options.time_multiple,
+                 take);
+  } catch (...) {
+    end_at(before);
+    throw;
+  }
+  if (options.reset_states) end_at(before);
+}
+
 Sequential::Sequential(std::initializer_list<LayerSpec> layers)
     : Sequential(std::vector<LayerSpec>(layers)) {}
 Sequential::Sequential(std::vector<LayerSpec> layers) : self_(std::make_unique<Implementation>()) {
@@ -174,7 +202,8 @@ std::vector<std::string> Sequential::Implementation::warnings(const data::Batch&
   return trainer->stationary_at_zero(feeds);
 }
 
-FitResult Sequential::fit(TrainingData data, const FitOptions& options) {
+FitResult Sequential::fit(TrainingData data, const FitOptions& given) {
+  FitOptions options = given;
   Implementation& self = *self_;
   if (!self.optimizer) throw UserError("the model does not know how to train yet; call compile first");
   if (options.epochs < 1)
@@ -184,6 +213,8 @@ FitResult Sequential::fit(TrainingData data, const FitOptions& options) {
     if (self.network) self.make_network();
   build(shape_of(first), options.seed);
   self.check(first, true);
+  check_rows(*self.network, first, options.batch_size);
+  if (self.network->rows > 0) options.shuffle = options.bucket = false;
   if (options.validation) self.check(*options.validation, true);
   FitState state = options.from;
   if (state.total_steps == 0) {
@@ -209,6 +240,7 @@ FitResult Sequential::fit(TrainingData data, const FitOptions& options) {
                  .learning_rate = {},
                  .penalty_strength = {},
                  .check = {},
+                 .begin_epoch = [this] { reset_states(); },
                  .support = {},
                  .certify = {},
                  .finish = {}};
@@ -225,6 +257,7 @@ FitResult Sequential::fit(TrainingData data, const FitOptions& options) {
   model.check = [&](const data::Dataset& dataset) {
     if (data.is_fixed()) return;
     self.check(dataset, true);
+    check_rows(*self.network, dataset);
     if (data::is_weighted(dataset) && !self.weighted)
       throw UserError(
           "the examples of the first epoch all have the weight 1, but later ones have not; give "
@@ -259,14 +292,12 @@ Evaluation Sequential::evaluate(const data::Dataset& dataset, const EvaluateOpti
   const ExampleRows rows(dataset, self.shape.targets.by_frame), examples(dataset, false);
   std::vector<float> outputs, losses;
   std::vector<std::vector<float>> metrics(network.example_metrics.size());
-  self.evaluation->each(dataset, self.store(), self.executor_for(options.threads), options.batch_size,
-                        options.time_multiple,
-                        [&](const data::Batch& batch, const std::vector<Tensor>& values) {
-                          rows.put(batch, values[0], outputs);
-                          examples.put(batch, values[1], losses);
-                          for (size_t i = 0; i < metrics.size(); ++i)
-                            examples.put(batch, values[2 + i], metrics[i]);
-                        });
+  self.infer(*self.evaluation, dataset, options,
+             [&](const data::Batch& batch, const std::vector<Tensor>& values) {
+               rows.put(batch, values[0], outputs);
+               examples.put(batch, values[1], losses);
+               for (size_t i = 0; i < metrics.size(); ++i) examples.put(batch, values[2 + i], metrics[i]);
+             });
   return evaluation_of(network, self.shape, self.metrics, dataset, std::move(outputs), losses, metrics);
 }
 
@@ -277,11 +308,10 @@ std::vector<Prediction> Sequential::predict(const data::Dataset& dataset, const 
   if (!self.prediction) self.prediction = self.inference({&self.network->predictions, 1});
   const ExampleRows rows(dataset, self.shape.targets.by_frame);
   std::vector<float> predicted;
-  self.prediction->each(dataset, self.store(), self.executor_for(options.threads), options.batch_size,
-                        options.time_multiple,
-                        [&](const data::Batch& batch, const std::vector<Tensor>& values) {
-                          rows.put(batch, values[0], predicted);
-                        });
+  self.infer(*self.prediction, dataset, options,
+             [&](const data::Batch& batch, const std::vector<Tensor>& values) {
+               rows.put(batch, values[0], predicted);
+             });
   return predictions_of(*self.network->task, self.shape, rows, predicted, self.loss.plain_outputs);
 }
 
@@ -290,9 +320,40 @@ Certificate Sequential::certify(const data::Dataset& dataset, const EvaluateOpti
   if (!self.trainer)
     throw UserError("the model has not been trained here, so there is no loss to certify; call fit first");
   self.check(dataset, true);
-  const data::Batches batches = unordered_batches(dataset, options.batch_size, options.time_multiple);
+  check_rows(*self.network, dataset);
+  const int64_t rows = self.network->rows;
+  const data::Batches batches = unordered_batches(
+      dataset, rows > 0 ? static_cast<int>(rows) : options.batch_size, options.time_multiple);
   return self.trainer->certify(FeedsList(
       batches.size(), [&](size_t index) { return feeds_of(batches[index], *self.network->graph); }));
+}
+
+std::map<std::string, Tensor> Sequential::states() const {
+  self_->need_network();
+  std::map<std::string, Tensor> result;
+  for (const std::string& name : self_->network->carried)
+    result.emplace(name, self_->store().get(name).clone());
+  return result;
+}
+
+void Sequential::set_states(const std::map<std::string, Tensor>& states) {
+  self_->need_network();
+  const std::vector<std::string>& known = self_->network->carried;
+  for (const auto& [name, given] : states) {
+    if (std::find(known.begin(), known.end(), name) == known.end())
+      throw UserError(known.empty()
+                          ? fmt::format("there is no state '{}': no layer of the model is stateful", name)
+                          : fmt::format("there is no state '{}'.{}", name, did_you_mean(name, known)));
+    if (const Tensor state = self_->store().get(name); state.type() != given.type())
+      throw UserError(fmt::format("the state '{}' is {}, but {} was given; give [rows, units] of the layer",
+                                  name, text(state.type()), text(given.type())));
+  }
+  for (const auto& [name, given] : states) self_->store().set(name, given.clone());
+}
+
+void Sequential::reset_states() {
+  self_->need_network();
+  for (const auto& [name, state] : states()) self_->store().set(name, Tensor(state.dtype(), state.extents()));
 }
 
 void Sequential::save(const std::string& file, const std::map<std::string, std::string>& notes,
@@ -336,6 +397,10 @@ std::vector<TensorZeros> Sequential::zeros() {
   const Network& network = *self_->network;
   std::vector<TensorZeros> result;
   for (const auto& [name, tensor] : parameters_of(network, self_->store(), "the model")) {
+    // States are no weights.
+    if (const Graph& graph = *network.graph;
+        graph.node(graph.source_id(name)).op->traits.source == SourceKind::state)
+      continue;
     const auto found = network.penalties.by_parameter.find(name);
     const WeightPenalty penalty =
         found == network.penalties.by_parameter.end() ? WeightPenalty{} : found->second;

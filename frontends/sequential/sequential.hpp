@@ -14,6 +14,10 @@ struct EvaluateOptions {
   int time_multiple = 1;
   /// 0: as many as fit() was given, or what the machine allows.
   int threads = 0;
+  /// Whether states that go on from batch to batch begin with zeros, and are then as they were; else they go
+  /// on from where they are, and stay where the data end. Such a model takes examples in their order, in
+  /// batches of as many as it has rows.
+  bool reset_states = true;
 };
 
 /// Zeros of one parameter.
@@ -69,6 +73,13 @@ class Sequential {
   /// with a scale for each unit, to int8; what has no two axes to float16. They stay floats, and zeros stay
   /// zero. Throws UserError naming the tensor that holds NaN, infinity, or what float16 cannot hold.
   void round_weights(NumberForm form);
+  /// The states of stateful layers, which go on from batch to batch, by name: "lstm_1/hidden", each [rows,
+  /// units]. fit() begins each epoch with zeros.
+  std::map<std::string, Tensor> states() const;
+  /// Throws UserError for a state that there is not, or of another shape.
+  void set_states(const std::map<std::string, Tensor>& states);
+  void reset_states();
+
   /// Writes a model file: the parameters, and the layers in the metadata, to which `notes` and `tensors` are
   /// added. Tensors are coded where that is shorter, which keeps every bit.
   void save(const std::string& file, const std::map<std::string, std::string>& notes = {},

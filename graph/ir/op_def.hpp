@@ -166,7 +166,8 @@ struct Traits {
   bool additive = false;
   /// Whether the op is linear in input i (but for a shift) while the others are fixed; empty means in none.
   std::vector<bool> linear = {};
-  /// At inference, output 0 is this input, which is its mean over random states (-1: no such rule).
+  /// At inference, output 0 is this input (-1: no such rule): its mean over random states or, where the op is
+  /// an alias, what stands for its first input then.
   int inference_input = -1;
   /// Sums products of elements of its first and its last linear input, of which each meets several of the
   /// other.

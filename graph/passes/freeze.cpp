@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <set>
+
 #include "graph/base/error.hpp"
 #include "graph/ir/op_def.hpp"
 
@@ -9,16 +11,18 @@ namespace lariat {
 
 void freeze(const Graph& from, const Store& store, Graph& to) {
   std::vector<Edge> roots;
+  std::set<std::string, std::less<>> updated;
   for (const Output& output : from.outputs()) {
-    require(!output.is_update, "a graph that updates its store is frozen");
     roots.push_back(output.value);
+    if (output.is_update) updated.insert(output.name);
   }
   const std::vector<bool> live = ancestors(from, roots);
   GraphCopy copy(from, to);
   for (int32_t id = 0; id < from.size(); ++id) {
     const Node& node = from.node(id);
     const SourceKind source = node.op->traits.source;
-    if (!live[id] || (source != SourceKind::parameter && source != SourceKind::state)) {
+    if (!live[id] || (source != SourceKind::parameter && source != SourceKind::state) ||
+        updated.contains(node.name)) {
       copy.copy(id);
       continue;
     }

@@ -116,6 +116,7 @@ std::vector<Rule> rules() {
       {"sum(x²) → square_penalty(x)", op("sum", {op("square", {x})}), op("square_penalty", {x}),
        is_of_floats},
       {"stop_gradient(x) → x", op("stop_gradient", {x}), x},
+      {"by_phase(x, y) → x", op("by_phase", {x, y}), x},
       {"reshape(x) → x", op("reshape", {x}), x},
       {"reshape(reshape(x)) → reshape(x)", op("reshape", {op("reshape", {x})}),
        [](const Match& m) {

@@ -14,7 +14,14 @@ void to_inference(const Graph& from, Graph& to) {
     values[0] = copy.inputs(id)[input];
     copy.replace(id, std::move(values));
   }
-  copy.copy_outputs();
+  for (const Output& output : from.outputs()) {
+    const Value value = copy(output.value);
+    if (!output.is_update) {
+      to.output(output.name, value);
+    } else if (!is_same(value, to.find_source(output.name))) {
+      to.update(output.name, value);
+    }
+  }
 }
 
 }  // namespace lariat

@@ -4,7 +4,8 @@
 
 namespace lariat {
 
-/// Replaces ops that only matter in training, such as dropout, by the input their record names for inference.
+/// Replaces ops that only matter in training, such as dropout, by the input their record names for inference;
+/// updates that leave a state as it is are left out.
 void to_inference(const Graph& from, Graph& to);
 
 }  // namespace lariat

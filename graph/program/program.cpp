@@ -257,11 +257,13 @@ std::vector<Tensor> Program::run(const Feeds& feeds, Store& store, Executor& exe
 }
 
 std::unique_ptr<Program> inference_program(const Graph& graph, std::span<const Value> values,
-                                           const Store* frozen) {
+                                           const Store* frozen, bool with_updates) {
   Graph copied, inference, constant;
   GraphCopy copy(graph, copied);
   for (int32_t id = 0; id < graph.size(); ++id) copy.copy(id);
   for (size_t i = 0; i < values.size(); ++i) copied.output(fmt::format("{}", i), copy(values[i]));
+  for (const Output& output : graph.outputs())
+    if (output.is_update && with_updates) copied.update(output.name, copy(output.value));
   to_inference(copied, inference);
   if (!frozen) return std::make_unique<Program>(inference);
   freeze(inference, *frozen, constant);

@@ -61,10 +61,11 @@ class Program {
 
 /// A program that computes `values` of `graph` as they are at inference (dropout off), in their order. With
 /// `frozen`, parameters and states become constants that share its tensors' memory, so that work on them
-/// alone is done once: nothing may write to them as long as the program is used. Throws UserError where
+/// alone is done once: nothing may write to them as long as the program is used. `with_updates` it also does
+/// the graph's updates that are not of training alone, whose states are not frozen. Throws UserError where
 /// `frozen` lacks one.
 std::unique_ptr<Program> inference_program(const Graph& graph, std::span<const Value> values,
-                                           const Store* frozen = nullptr);
+                                           const Store* frozen = nullptr, bool with_updates = false);
 
 /// Puts a first value into `store` for every parameter and state of `graph` that it lacks; the random state
 /// takes `seed`. Throws UserError where a tensor in the store has another type than the graph says.

@@ -67,6 +67,12 @@ std::vector<std::pair<std::string, std::vector<LayerSpec>>> sequence_stacks() {
       {"bidirectional", {Bidirectional(Lstm(5)), Dense(3)}},
       {"bidirectional sequences",
        {Bidirectional(Lstm(5, {.return_sequences = true})), GlobalMaxPool(), Dense(3)}},
+      {"gru", {Gru(5, {.return_sequences = true, .dropout = 0.3}), Gru(4, {.reset_after = false}), Dense(3)}},
+      {"simple_rnn",
+       {SimpleRnn(5, {.activation = RnnActivation::relu, .return_sequences = true}),
+        Bidirectional(SimpleRnn(4)), Dense(3)}},
+      {"bidirectional gru, normalised",
+       {Bidirectional(Gru(5, {.return_sequences = true})), BatchNorm(), GlobalMaxPool(), Dense(3)}},
       {"stacked frames",
        {StackFrames(3), Bidirectional(Lstm(4, {.return_sequences = true})), LastStep(), Dense(3)}},
       {"convolutions",
@@ -106,7 +112,7 @@ TEST_CASE("layers: padding a batch further changes no logit") {
         ++checked;
       }
   }
-  CHECK(checked == 108);
+  CHECK(checked == 135);
 }
 
 TEST_CASE("layers: padding a batch further changes no gradient") {
@@ -279,7 +285,7 @@ TEST_CASE("layers: layers as JSON and back") {
 }
 
 TEST_CASE("layers: every layer is documented") {
-  CHECK(layer_kinds().size() == 23);
+  CHECK(layer_kinds().size() == 30);
   for (const LayerKind& kind : layer_kinds()) {
     CAPTURE(kind.spec.name);
     CHECK(!kind.spec.doc.empty());
@@ -325,8 +331,10 @@ TEST_CASE("layers: layers that do not fit") {
   CHECK(build({}, false) == "the model has no layers; it needs at least a dense layer");
   CHECK(build({Dense(2), Lstm(3)}, false) ==
         "layer lstm_1: takes sequences [batch, time, channels]; got [batch, 2]");
-  CHECK(build({Lstm(3), Lstm(3)}, true) ==
-        "layer lstm_2: takes sequences [batch, time, channels]; got [batch, 3]");
+  CHECK(
+      build({Lstm(3), Lstm(3)}, true) ==
+      "layer lstm_2: takes sequences [batch, time, channels]; got [batch, 3]; give lstm_1 return_sequences = "
+      "true");
   CHECK(
       build({Conv2d(2, 3, 3), Flatten(), Dense(3)}, false) ==
       "layer conv2d_1: takes images [batch, height, width, channels] or sequences; got [batch, 4]; put image "

@@ -231,6 +231,43 @@ TEST_CASE("numpy: a recipe trains on arrays, and its model takes others") {
         (folder / "test.npz") + ": holds no array 'y', but X; save it with numpy.savez(file, X=…, y=…)");
 }
 
+TEST_CASE(
+    "numpy: the recipe of system 2 in small: a class per frame, states that go on from batch to batch") {
+  const TemporaryFolder folder;
+  // Three batches of four rows of five frames; the class is the channel that is 1.
+  std::vector<float> x, y;
+  for (int frame = 0; frame < 12 * 5; ++frame)
+    for (int channel = 0; channel < 4; ++channel) {
+      y.push_back(channel == frame * 7 % 4 ? 1.0F : 0.0F);
+      x.push_back(y.back() + 0.1F * static_cast<float>(frame * channel % 5));
+    }
+  for (const char* name : {"train.npz", "test.npz"})
+    write_file(folder / name, zip({{"X.npy", npy_of<float>("<f4", "(12, 5, 4)", x)},
+                                   {"y.npy", npy_of<float>("<f4", "(12, 5, 4)", y)}},
+                                  true));
+  std::string text = testing::read_file(LARIAT_SOURCE_ROOT "/examples/system_2_lstm.toml");
+  const auto change = [&](const std::string& from, const std::string& to) {
+    REQUIRE(text.find(from) != text.npos);
+    for (size_t at = text.find(from); at != text.npos; at = text.find(from, at + to.size()))
+      text.replace(at, from.size(), to);
+  };
+  change("units = 256", "units = 6");
+  change("units = 64", "units = 4");
+  change("stateful = 16", "stateful = 4");
+  change("l1=0.01", "l1=1e-4");
+  CHECK(message_of<UserError>([&] {
+          TrainingRun(Recipe::parse(text, "r"), {.data = folder.text(), .out = folder / "m"}).run();
+        }) == "layer lstm_1 is stateful over batches of 4 rows, but batch_size = 16; give both one number");
+  change("batch_size = 16", "batch_size = 4");
+  change("epochs = 10", "epochs = 60");
+  change("learning_rate = 0.003", "learning_rate = 0.02");
+  const RunResult result =
+      TrainingRun(Recipe::parse(text, "r"), {.data = folder.text(), .out = folder / "m"}).run();
+  CHECK(result.test->accuracy > 0.9);
+  SavedModel model = SavedModel::load(folder / "m");
+  CHECK(model.evaluate(model.load_data(folder.text())).loss == result.test->loss);
+}
+
 TEST_CASE("numpy: a sparse matrix of scipy.sparse.save_npz") {
   const TemporaryFolder folder;
   const std::string file = folder / "s.npz";

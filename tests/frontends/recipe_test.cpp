@@ -361,8 +361,8 @@ TEST_CASE("recipe: bad settings leave the recipe as it was") {
         "layers.0.units");
   CHECK(refused_set("layers.2.units", "3") == "the recipe has no layers.2; it has layers.0 to layers.1");
   CHECK(refused_set("layers.0.units", "0") == "[layers.0] units = 0: must be an integer from 1 to 65536");
-  CHECK(
-      refused_set("layers.0.kind", "gru").starts_with("[layers.0] kind = gru: must be one of activation, "));
+  CHECK(refused_set("layers.0.kind", "grue")
+            .starts_with("[layers.0] kind = grue: must be one of activation, "));
   CHECK(refused_set("data.path", "\xff") ==
         "data.path: the value is not valid UTF-8, in which recipes are saved; rename what it names");
   CHECK(refused_set("layers.0.kind", "conv1d") ==

@@ -199,7 +199,7 @@ TEST_CASE("what is frozen shares the store's memory") {
 }
 
 TEST_CASE("a store that is not the graph's cannot be frozen") {
-  Graph graph, to;
+  Graph graph;
   graph.parameter("unused", {7});
   const Value w = graph.parameter("weights", {3});
   output(w);
@@ -214,8 +214,18 @@ TEST_CASE("a store that is not the graph's cannot be frozen") {
         }) == "'weights' is f32[3] in the model but f32[4] in the store; the two belong to different models");
   store.set("weights", Tensor(f32, {3}));
   CHECK(inference_program(graph, {&w, 1}, &store)->graph().size() == 1);
-  graph.update("weights", w);
-  CHECK_THROWS_AS(freeze(graph, store, to), InternalError);
+}
+
+TEST_CASE("what a graph updates is not frozen, and the rest is") {
+  Graph graph, to;
+  const Value w = graph.parameter("weights", {3}), kept = graph.state("kept", {3});
+  graph.output("y", w + kept);
+  graph.update("kept", w * kept);
+  Store store;
+  initialize_store(graph, store, 1);
+  freeze(graph, store, to);
+  CHECK(to.source_id("weights") < 0);
+  CHECK(to.source_id("kept") >= 0);
 }
 
 }  // namespace lariat::freeze_test

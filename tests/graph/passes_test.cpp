@@ -246,6 +246,36 @@ TEST_CASE("to_inference drops dropout") {
   CHECK(to_text(clean).find("dropout") == std::string::npos);
 }
 
+TEST_CASE("by_phase is the one value in training and the other at inference, and so is an update by it") {
+  const char* both = R"(
+%0 = input() {dtype=f32, shape=shape[2]} : f32[2] "x"
+%1 = state() {dtype=f32, initializer="constant", scale=0.0, shape=shape[2]} : f32[2] "kept"
+%2 = state() {dtype=f32, initializer="constant", scale=0.0, shape=shape[2]} : f32[2] "carried"
+%3 = exp(%0) : f32[2]
+%4 = by_phase(%3, %1) : f32[2]
+update kept = %4
+update carried = %3
+output y = %4
+)";
+  CHECK(swept(simplify, both) == R"(
+%0 = input() {dtype=f32, shape=shape[2]} : f32[2] "x"
+%1 = state() {dtype=f32, shape=shape[2]} : f32[2] "kept"
+%2 = state() {dtype=f32, shape=shape[2]} : f32[2] "carried"
+%3 = exp(%0) : f32[2]
+update kept = %3
+update carried = %3
+output y = %3
+)");
+  CHECK(swept(to_inference, both) == R"(
+%0 = input() {dtype=f32, shape=shape[2]} : f32[2] "x"
+%1 = state() {dtype=f32, shape=shape[2]} : f32[2] "kept"
+%2 = state() {dtype=f32, shape=shape[2]} : f32[2] "carried"
+%3 = exp(%0) : f32[2]
+update carried = %3
+output y = %1
+)");
+}
+
 TEST_CASE("optimize stops after the named pass and knows its passes") {
   Graph graph;
   graph.output("y", exp(graph.input("x", {3})));

@@ -1,24 +1,35 @@
-#include "frontends/sequential/layer_records.hpp"
-#include "frontends/sequential/layers/recurrent.hpp"
-#include "ops/ops.hpp"
+#include "frontends/sequential/layers/recurrent_units.hpp"
 
 namespace lariat {
 
-namespace {
-
-Signal build_lstm(LayerContext& context, const Signal& input, const LstmFields& options) {
-  context.need_sequence(input);
-  const Value x = options.dropout > 0 ? dropout(input.value, options.dropout) : input.value;
-  const Value states = lstm_states(context, "", x, options);
-  if (options.return_sequences) return {states, input.lengths};
-  return {last_step(states, input.lengths)};
+const Fields<LstmFields>& lstm_fields() {
+  static const Fields<LstmFields> list = [] {
+    Fields<LstmFields> fields;
+    add_recurrent_fields(fields);
+    return fields.number("forget_bias", &LstmFields::forget_bias, -100, 100, "added to the forget gate");
+  }();
+  return list;
 }
 
-}  // namespace
+const RecurrentLayer<LstmFields>& lstm_layer() {
+  static const RecurrentLayer<LstmFields> layer{
+      {"hidden", "cell"},
+      [](LayerContext& context, const std::string& prefix, const Frames& frames, const LstmFields& options) {
+        const RecurrentWeights weights = recurrent_weights(context, prefix, frames.x, 4, options);
+        const Value hidden = lstm_sequence(matmul(frames.x, weights.kernel) + weights.bias, weights.recurrent,
+                                           frames.initial[0], frames.initial[1], options.forget_bias, {},
+                                           frames.recurrent_mask);
+        return std::vector{hidden, output_of(hidden, 1)};
+      }};
+  return layer;
+}
 
 LayerKind layer_records::lstm() {
-  return layer_kind("lstm", "long short-term memory over sequences", lstm_fields(), build_lstm)
-      .with(lstm_units({""}));
+  return layer_kind<LstmFields>("lstm", "long short-term memory over sequences", lstm_fields(),
+                                [](LayerContext& context, const Signal& input, const LstmFields& options) {
+                                  return build_recurrent(context, input, options, lstm_layer());
+                                })
+      .with(recurrent_units<LstmFields>({.gates = 4, .candidate = 2}, lstm_fields()));
 }
 
 Lstm::Lstm(int64_t units, const LstmOptions& options)

@@ -2,212 +2,42 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-
-#include "frontends/sequential/layers/limits.hpp"
-#include "ops/ops.hpp"
-
 namespace lariat {
 
-const Fields<LstmFields>& lstm_fields() {
-  static const Fields<LstmFields> list =
-      Fields<LstmFields>()
-          .integer("units", &LstmFields::units, 1, most_units, "size of the state, in each direction")
-          .boolean("return_sequences", &LstmFields::return_sequences,
-                   "the states of all frames rather than the last one")
-          .number("forget_bias", &LstmFields::forget_bias, -100, 100, "added to the forget gate")
-          .number("dropout", &LstmFields::dropout, 0, 0.99, "share of the inputs that training drops")
-          .parsed("kernel_penalty", &LstmFields::kernel_penalty, weight_penalty_range,
-                  "penalties of the kernel", to_text, parse_weight_penalty)
-          .parsed("recurrent_penalty", &LstmFields::recurrent_penalty, weight_penalty_range,
-                  "penalties of the recurrent kernel", to_text, parse_weight_penalty)
-          .parsed("bias_penalty", &LstmFields::bias_penalty, weight_penalty_range, "penalties of the bias",
-                  to_text, parse_weight_penalty)
-          .number(
-              "group_units", &LstmFields::group_units, 0, 1e9,
-              "λ of Σ‖all that comes into a unit, with all its gates and biases‖: whole units become zero");
-  return list;
+Value dropped_inputs(Value x, double rate) { return rate > 0 ? dropout(x, rate) : x; }
+
+Frames frames_of(LayerContext& context, Value x, Value lengths, int64_t units, double recurrent_dropout,
+                 size_t states) {
+  const Value zero = context.graph.constant(0, x.dtype());
+  Frames frames{x, lengths, std::vector(states, zero), zero};
+  if (recurrent_dropout > 0) {
+    const Value ones = broadcast_to(context.graph.constant(1, x.dtype()), {x.shape()[0], units});
+    frames.recurrent_mask = dropout(ones, recurrent_dropout);
+  }
+  return frames;
 }
 
-Value lstm_states(LayerContext& context, const std::string& prefix, Value x, const LstmFields& options) {
-  const int64_t channels = x.shape().back().size(), units = options.units;
-  const Value kernel = context.parameter(prefix + "kernel", {channels, 4 * units}, init::glorot_uniform(),
-                                         options.kernel_penalty);
-  const Value recurrent = context.parameter(prefix + "recurrent_kernel", {units, 4 * units},
-                                            init::orthogonal(), options.recurrent_penalty);
-  const Value bias = context.parameter(prefix + "bias", {4 * units}, init::zeros(), options.bias_penalty);
-  if (options.group_units > 0) {
-    std::vector<Value> by_unit;
-    for (const Value weight : {kernel, recurrent, bias}) by_unit.push_back(reshape(weight, {-1, units}));
-    context.penalise(options.group_units * sum(norm2(concat(by_unit, 0), {0})),
-                     fmt::format("group_units={}", options.group_units), {kernel, recurrent, bias});
-  }
-  return lstm(x, kernel, recurrent, bias, options.forget_bias);
+void penalise_units(LayerContext& context, const RecurrentWeights& weights, int64_t units, double strength) {
+  if (strength == 0) return;
+  const std::vector<Value> all{weights.kernel, weights.recurrent, weights.bias};
+  std::vector<Value> by_unit;
+  for (const Value weight : all) by_unit.push_back(reshape(weight, {-1, units}));
+  context.penalise(strength * sum(norm2(concat(by_unit, 0), {0})), fmt::format("group_units={}", strength),
+                   all);
 }
 
-namespace {
-
-// One direction of a recurrent layer.
-struct Direction {
-  const LayerInModel& layer;
-  const RecurrentLayout& layout;
-  const std::string& prefix;
-  ChannelKernel kernel{layer.weight(prefix + "kernel")}, recurrent{layer.weight(prefix + "recurrent_kernel")};
-  Tensor bias = layer.weight(prefix + "bias");
-
-  int64_t units() const { return recurrent.inputs; }
-  int64_t column(int gate, int64_t unit) const { return gate * units() + unit; }
-
-  // All columns of these units.
-  ChannelMarks columns_of(const ChannelMarks& marked) const {
-    ChannelMarks columns;
-    for (int gate = 0; gate < layout.gates; ++gate)
-      columns.insert(columns.end(), marked.begin(), marked.end());
-    return columns;
-  }
-
-  // Every unit that one of them needs, by way of others too.
-  ChannelMarks closed(ChannelMarks needed) const {
-    for (size_t before = 0, count = 1; before != count;) {
-      before = static_cast<size_t>(std::count(needed.begin(), needed.end(), true));
-      const ChannelMarks more = inputs_read(recurrent, columns_of(needed));
-      for (size_t unit = 0; unit < needed.size(); ++unit) needed[unit] = needed[unit] || more[unit];
-      count = static_cast<size_t>(std::count(needed.begin(), needed.end(), true));
-    }
-    return needed;
-  }
-
-  // The units that stay 0 from frame to frame: whatever could move their candidate is always 0.
-  ChannelConstants constants(const ChannelConstants& inputs) const {
-    ChannelMarks zero(static_cast<size_t>(units()), true);
-    const auto moves = [&](int64_t unit) {
-      const int64_t at = column(layout.candidate, unit);
-      if (bias.data<float>()[at] != 0) return true;
-      for (int64_t input = 0; input < kernel.inputs; ++input)
-        if (inputs[static_cast<size_t>(input)] != 0.0f && kernel.at(0, input, at) != 0) return true;
-      for (int64_t other = 0; other < units(); ++other)
-        if (!zero[static_cast<size_t>(other)] && recurrent.at(0, other, at) != 0) return true;
-      return false;
-    };
-    for (bool changed = true; changed;) {
-      changed = false;
-      for (int64_t unit = 0; unit < units(); ++unit)
-        if (zero[static_cast<size_t>(unit)] && moves(unit)) {
-          zero[static_cast<size_t>(unit)] = false;
-          changed = true;
-        }
-    }
-    ChannelConstants result(zero.size());
-    for (size_t unit = 0; unit < zero.size(); ++unit)
-      if (zero[unit]) result[unit] = 0.0f;
-    return result;
-  }
-
-  void keep(const std::vector<int64_t>& kept) const {
-    std::vector<int64_t> columns;
-    for (int gate = 0; gate < layout.gates; ++gate)
-      for (const int64_t unit : kept) columns.push_back(column(gate, unit));
-    layer.keep(prefix + "recurrent_kernel", 0, kept);
-    for (const char* what : {"kernel", "recurrent_kernel", "bias"}) layer.keep(prefix + what, -1, columns);
-  }
-};
-
-// Calls `take` with each direction and the first of its outputs.
-template <class Take>
-void each_direction(const LayerInModel& layer, const RecurrentLayout& layout, Take&& take) {
-  int64_t first = 0;
-  for (const std::string& prefix : layout.prefixes) {
-    const Direction direction{layer, layout, prefix};
-    const int64_t units = direction.units();
-    take(direction, first);
-    first += units;
-  }
+void check_bidirectional(const LayerContext& context, int64_t stateful, bool go_backwards) {
+  if (stateful > 0)
+    context.fail(
+        "goes over each sequence both ways, so that no state of it is the next one's first; leave out "
+        "stateful");
+  if (go_backwards) context.fail("goes over each sequence both ways; leave out go_backwards");
 }
 
-ChannelMarks part_of(const ChannelMarks& marks, int64_t first, int64_t count) {
-  return ChannelMarks(marks.begin() + first, marks.begin() + first + count);
-}
+Value carried_state(Value state, Value x) { return reshape(state, {x.shape()[0], state.shape()[1]}); }
 
-}  // namespace
-
-LayerUnits recurrent_units(const RecurrentLayout& layout,
-                           std::function<void(LayerSpec&, int64_t)> set_units) {
-  LayerUnits units;
-  units.constants = [layout](const LayerInModel& layer, const ChannelConstants& inputs) {
-    ChannelConstants outputs;
-    each_direction(layer, layout, [&](const Direction& direction, int64_t) {
-      const ChannelConstants own = direction.constants(inputs);
-      outputs.insert(outputs.end(), own.begin(), own.end());
-    });
-    return outputs;
-  };
-  units.needs = [layout](const LayerInModel& layer, const ChannelMarks& read) {
-    ChannelMarks needed;
-    each_direction(layer, layout, [&](const Direction& direction, int64_t first) {
-      const ChannelMarks own = direction.closed(part_of(read, first, direction.units()));
-      needed.insert(needed.end(), own.begin(), own.end());
-    });
-    return needed;
-  };
-  units.reads = [layout](const LayerInModel& layer, const ChannelMarks& outputs) {
-    ChannelMarks read(static_cast<size_t>(layer.input.back().size()), false);
-    each_direction(layer, layout, [&](const Direction& direction, int64_t first) {
-      const ChannelMarks own = part_of(outputs, first, direction.units());
-      const ChannelMarks more = inputs_read(direction.kernel, direction.columns_of(own));
-      for (size_t input = 0; input < read.size(); ++input) read[input] = read[input] || more[input];
-    });
-    return read;
-  };
-  units.why_reads = [](const LayerInModel&, float) { return std::string(); };
-  units.keep_inputs = [layout](const LayerInModel& layer, const std::vector<int64_t>& kept,
-                               const ChannelConstants& inputs) {
-    for (const std::string& prefix : layout.prefixes) {
-      fold_into_bias(layer, prefix + "kernel", prefix + "bias", kept, inputs);
-      layer.keep(prefix + "kernel", 0, kept);
-    }
-  };
-  // As many of each direction.
-  units.together = [layout](const LayerInModel&, const ChannelMarks& gone) {
-    const auto directions = static_cast<int64_t>(layout.prefixes.size());
-    const auto count = static_cast<int64_t>(gone.size()) / directions;
-    int64_t fewest = count;
-    for (int64_t d = 0; d < directions; ++d)
-      fewest = std::min<int64_t>(fewest,
-                                 std::count(gone.begin() + d * count, gone.begin() + (d + 1) * count, true));
-    ChannelMarks result = gone;
-    for (int64_t d = 0; d < directions; ++d) {
-      int64_t left = fewest;
-      for (int64_t unit = d * count; unit < (d + 1) * count; ++unit)
-        if (result[static_cast<size_t>(unit)] && left-- <= 0) result[static_cast<size_t>(unit)] = false;
-    }
-    return result;
-  };
-  units.keep_outputs = [layout, set_units = std::move(set_units)](const LayerInModel& layer,
-                                                                  const std::vector<int64_t>& kept) {
-    each_direction(layer, layout, [&](const Direction& direction, int64_t first) {
-      std::vector<int64_t> own;
-      for (const int64_t output : kept)
-        if (output >= first && output < first + direction.units()) own.push_back(output - first);
-      direction.keep(own);
-    });
-    set_units(layer.spec, static_cast<int64_t>(kept.size() / layout.prefixes.size()));
-  };
-  units.multiply_adds = [layout](const LayerInModel& layer) {
-    double products = 0;
-    for (const std::string& prefix : layout.prefixes)
-      products += products_of(layer, {prefix + "kernel", prefix + "recurrent_kernel"});
-    return products * places_of(layer.input);
-  };
-  return units;
-}
-
-LayerUnits lstm_units(std::vector<std::string> prefixes) {
-  return recurrent_units({.gates = 4, .candidate = 2, .prefixes = std::move(prefixes)},
-                         [](LayerSpec& spec, int64_t units) {
-                           LstmFields options = lstm_fields().read(spec);
-                           options.units = units;
-                           spec = lstm_fields().write(spec.kind, options);
-                         });
+void carry_state(LayerContext& context, Value state, Value sequence, Value lengths) {
+  context.carry(state, reshape(last_step(sequence, lengths), state.shape()));
 }
 
 }  // namespace lariat

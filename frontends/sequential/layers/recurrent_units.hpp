@@ -1,0 +1,31 @@
+#pragma once
+
+#include "frontends/sequential/layers/recurrent.hpp"
+#include "frontends/sequential/layers/units.hpp"
+
+namespace lariat {
+
+/// How the weights of a recurrent layer are arranged: kernel [channels, gates·units], recurrent_kernel
+/// [units, gates·units] and bias [gates·units], where a unit stays 0 for as long as its candidate, the gate
+/// of that number, is.
+struct RecurrentLayout {
+  int gates = 1, candidate = 0;
+  /// Of the parameters, in the order of their outputs.
+  std::vector<std::string> prefixes = {""};
+};
+
+/// A unit goes with the columns of all its gates, its rows, and its place in what follows. A unit is needed
+/// where it, or another one that is needed, is read; it is always 0 where its candidate has no weight and no
+/// bias. `set_units` sets how many units the layer has.
+LayerUnits recurrent_units(const RecurrentLayout& layout, std::function<void(LayerSpec&, int64_t)> set_units);
+/// The same for a kind whose options have `units`.
+template <class Options>
+LayerUnits recurrent_units(const RecurrentLayout& layout, const Fields<Options>& fields) {
+  return recurrent_units(layout, [fields](LayerSpec& spec, int64_t units) {
+    Options options = fields.read(spec);
+    options.units = units;
+    spec = fields.write(spec.kind, options);
+  });
+}
+
+}  // namespace lariat

@@ -1,0 +1,181 @@
+#include <atomic>
+#include <cmath>
+#include <filesystem>
+
+#include "frontends/data/random.hpp"
+#include "frontends/sequential/sequential.hpp"
+#include "graph/base/error.hpp"
+#include "ops/ops.hpp"
+#include "tests/support/testing.hpp"
+#include "tests/support/toy_data.hpp"
+
+namespace lariat::batch_norm_test {
+
+using lariat::testing::largest_difference;
+using lariat::testing::points;
+using lariat::testing::sequences;
+
+namespace {
+
+// One layer over a graph of its own, in training or at inference.
+struct Layer {
+  Graph graph;
+  Store store;
+  Value output;
+
+  Layer(const LayerSpec& spec, Shape shape, bool by_time = false) {
+    Signal input{graph.input("x", std::move(shape))};
+    if (by_time) input.lengths = graph.input("lengths", {dim::batch}, i32);
+    Penalties penalties;
+    LayerContext context(graph, "norm", 2, penalties);
+    output = layer_kind_of(spec).build(context, input, spec).value;
+    graph.output("y", output);
+    initialize_store(graph, store, 1);
+  }
+  Tensor train(const Feeds& feeds) { return Program(graph).run(feeds, store, *make_serial_executor())[0]; }
+  Tensor infer(const Feeds& feeds, const Store* frozen = nullptr) {
+    return inference_program(graph, {&output, 1}, frozen)->run(feeds, store, *make_serial_executor())[0];
+  }
+  double state(const char* name, int64_t i = 0) const { return store.get(std::string("norm/") + name).at(i); }
+};
+
+data::Dataset single_points(int count) {
+  data::Dataset dataset = points(count, 3, 6, 4);
+  return dataset;
+}
+
+}  // namespace
+
+TEST_CASE("batch_norm: statistics of the batch in training, running ones at inference") {
+  // Of 1, 2, 3, 6: mean 3, variance 3.5, and 14/3 of n - 1.
+  const Feeds feeds{{"x", Tensor::of<float>({4, 1}, {1, 2, 3, 6})}};
+  for (const bool unbiased : {false, true}) {
+    Layer layer(BatchNorm({.momentum = 0.9, .epsilon = 0.5, .unbiased = unbiased}), {dim::batch, 1});
+    const Tensor y = layer.train(feeds);
+    for (int64_t i = 0; i < 4; ++i) CHECK(y.at(i) == doctest::Approx((feeds.at("x").at(i) - 3) / 2));
+    const double variance = 0.9 + 0.1 * (unbiased ? 14.0 / 3 : 3.5);
+    CHECK(layer.state("moving_mean") == doctest::Approx(0.3));
+    CHECK(layer.state("moving_variance") == doctest::Approx(variance));
+    const Tensor inferred = layer.infer(feeds), frozen = layer.infer(feeds, &layer.store);
+    for (int64_t i = 0; i < 4; ++i)
+      CHECK(inferred.at(i) == doctest::Approx((feeds.at("x").at(i) - 0.3) / std::sqrt(variance + 0.5)));
+    CHECK(largest_difference(inferred, frozen) < 1e-6);
+    // Inference moves nothing.
+    CHECK(layer.state("moving_mean") == doctest::Approx(0.3));
+  }
+}
+
+TEST_CASE("batch_norm: a batch of one row gives the offset, and leaves the running variance") {
+  Layer layer(BatchNorm({.momentum = 0.5}), {dim::batch, 2});
+  const Tensor y = layer.train({{"x", Tensor::of<float>({1, 2}, {4, -8})}});
+  CHECK(y.at(0) == 0);
+  CHECK(y.at(1) == 0);
+  CHECK(layer.state("moving_mean", 1) == -4);
+  CHECK(layer.state("moving_variance") == 1);
+}
+
+TEST_CASE("batch_norm: channels of images, and of frames within their sequences") {
+  Layer images(BatchNorm({.momentum = 0, .epsilon = 1e-12}), {dim::batch, 2, 1, 2});
+  images.train({{"x", Tensor::of<float>({2, 2, 1, 2}, {1, 10, 2, 20, 3, 30, 6, 60})}});
+  CHECK(images.state("moving_mean", 0) == doctest::Approx(3));
+  CHECK(images.state("moving_mean", 1) == doctest::Approx(30));
+  CHECK(images.state("moving_variance", 1) == doctest::Approx(350));
+
+  for (const float behind : {0.0F, 1e6F}) {
+    Layer frames(BatchNorm({.momentum = 0, .epsilon = 1e-12}), {dim::batch, dim::time, 1}, true);
+    const Tensor y = frames.train({{"x", Tensor::of<float>({2, 3, 1}, {1, 2, 3, 6, behind, behind})},
+                                   {"lengths", Tensor::of<int32_t>({2}, {3, 1})}});
+    CHECK(frames.state("moving_mean") == doctest::Approx(3));
+    CHECK(frames.state("moving_variance") == doctest::Approx(3.5));
+    CHECK(y.at(3) == doctest::Approx(3 / std::sqrt(3.5)));
+  }
+}
+
+TEST_CASE("batch_norm: learns, is saved and loaded, has the same bits on any number of threads") {
+  const data::Dataset train = single_points(96), test = single_points(33);
+  std::vector<uint64_t> hashes;
+  for (const int threads : {1, 2, 5}) {
+    Sequential model{Dense(16, {}, {.use_bias = false}), BatchNorm(), Activation(relu), Dense(0)};
+    model.compile(Adam{.learning_rate = 1e-2});
+    model.fit(train, {.epochs = 20, .batch_size = 17, .seed = 3, .threads = threads});
+    hashes.push_back(model.parameter_hash());
+    CHECK(model.evaluate(test).accuracy > 0.9);
+    // 6·16 of the first kernel, gamma and beta, 16·3 and 3: states are no weights.
+    CHECK(model.parameter_count() == 96 + 32 + 51);
+    const auto file = std::filesystem::temp_directory_path() / "lariat_batch_norm_test.safetensors";
+    model.save(file.string());
+    Sequential loaded = Sequential::load(file.string());
+    std::filesystem::remove(file);
+    CHECK(loaded.parameter_hash() == model.parameter_hash());
+    CHECK(loaded.evaluate(test).loss == model.evaluate(test).loss);
+  }
+  CHECK(hashes == std::vector(3, hashes[0]));
+}
+
+TEST_CASE("batch_norm: a penalty of gamma makes channels exactly zero") {
+  const data::Dataset train = single_points(96);
+  Sequential model{Dense(16), BatchNorm({.gamma_penalty = l1(0.05)}), Activation(relu), Dense(0)};
+  model.compile(Adam{.learning_rate = 1e-2});
+  model.fit(train, {.epochs = 40, .batch_size = 16, .seed = 3});
+  const Sparsity zeros = sparsity(model.store().get("batch_norm_1/gamma"));
+  CHECK(zeros.zeros > 0);
+  CHECK(zeros.zeros < zeros.count);
+  CHECK(model.evaluate(train).accuracy > 0.9);
+}
+
+TEST_CASE("batch_norm: training that is resumed within an epoch has the same bits") {
+  const data::Dataset train = single_points(60);
+  const auto make = [] {
+    Sequential model{Dense(8), BatchNorm(), Dense(0)};
+    model.compile(Adam{.learning_rate = 1e-2});
+    return model;
+  };
+  FitOptions options{.epochs = 2, .batch_size = 16, .seed = 3};
+  Sequential whole = make();
+  whole.fit(train, options);
+  std::atomic<bool> stop = false;
+  Sequential first = make();
+  FitOptions until = options;
+  until.stop = &stop;
+  until.on_step = [&](const StepReport& report) { stop = report.step == 2; };
+  const FitResult half = first.fit(train, until);
+  REQUIRE(half.stopped);
+  options.from = half.state;
+  options.earlier = half.epochs;
+  first.fit(train, options);
+  CHECK(first.parameter_hash() == whole.parameter_hash());
+}
+
+TEST_CASE("gaussian_noise: noise of the deviation that is asked for, in training only") {
+  Layer layer(GaussianNoise(2), {dim::batch});
+  const Feeds feeds{{"x", Tensor::filled(f32, {20001}, 5)}};
+  const Tensor y = layer.train(feeds);
+  double sum = 0, squares = 0;
+  for (int64_t i = 0; i < y.count(); ++i) {
+    sum += y.at(i) - 5;
+    squares += (y.at(i) - 5) * (y.at(i) - 5);
+  }
+  CHECK(std::abs(sum / 20001) < 0.06);
+  CHECK(std::sqrt(squares / 20001) == doctest::Approx(2).epsilon(0.02));
+  CHECK(largest_difference(layer.infer(feeds), feeds.at("x")) == 0);
+}
+
+TEST_CASE("masking: a sequence ends behind its last frame that holds anything else") {
+  Graph graph;
+  const Signal input{graph.input("x", {dim::batch, dim::time, 2}), graph.input("lengths", {dim::batch}, i32)};
+  Penalties penalties;
+  LayerContext context(graph, "masking", 2, penalties);
+  const LayerSpec spec = Masking(-1);
+  graph.output("lengths", layer_kind_of(spec).build(context, input, spec).lengths);
+  Store store;
+  const Tensor lengths = Program(graph).run({{"x", Tensor::of<float>({4, 3, 2}, {1,  -1, -1, -1, -1, -1,  //
+                                                                                 -1, -1, 2,  2,  -1, -1,  //
+                                                                                 -1, -1, -1, -1, -1, -1,  //
+                                                                                 5,  5,  -1, -1, 7,  7})},
+                                             {"lengths", Tensor::of<int32_t>({4}, {3, 3, 2, 2})}},
+                                            store, *make_serial_executor())[0];
+  const std::vector<int32_t> expected{1, 2, 1, 1};
+  for (size_t i = 0; i < 4; ++i) CHECK(lengths.data<int32_t>()[i] == expected[i]);
+}
+
+}  // namespace lariat::batch_norm_test
