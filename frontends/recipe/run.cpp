@@ -40,7 +40,7 @@ struct TrainingRun::Implementation {
   data::Dataset augmented(uint32_t epoch) const;
   FitOptions fit_options();
   void save_checkpoint(const FitState& state, const std::vector<EpochReport>& epochs);
-  void save_model();
+  void save_model(const std::string& file);
 };
 
 namespace {
@@ -126,6 +126,8 @@ data::Dataset TrainingRun::Implementation::augmented(uint32_t epoch) const {
 FitOptions TrainingRun::Implementation::fit_options() {
   FitOptions fit = recipe.fit();
   fit.threads = options.threads;
+  if (!is_written_in_place(options.out)) fit.out = options.out;
+  fit.save = [this](const std::string& file) { save_model(file); };
   if (validation) fit.validation = *validation;
   fit.check_finite = options.check_finite;
   if (options.certificate || fit.stop_when_stationary > 0) fit.certificate = train;
@@ -158,12 +160,12 @@ void TrainingRun::Implementation::save_checkpoint(const FitState& state,
   Checkpoint{model.store(), recipe, state, epochs, train.examples.size()}.save(file);
 }
 
-void TrainingRun::Implementation::save_model() {
+void TrainingRun::Implementation::save_model(const std::string& file) {
   std::map<std::string, std::string> notes{{"recipe", recipe.to_json()}};
   std::map<std::string, Tensor> tensors;
   if (front_end) write_front_end(*front_end, notes, tensors);
   if (corpus.columns()) notes["columns"] = data::to_json(*corpus.columns());
-  model.save(options.out, notes, tensors);
+  model.save(file, notes, tensors);
 }
 
 std::string checkpoint_of(const std::string& out) {
@@ -222,7 +224,7 @@ RunResult TrainingRun::run() {
     if (self.test) result.test = evaluate(Split::test);
     const auto time_multiple = static_cast<int>(self.recipe.training().time_multiple);
     result.certificate = self.model.certify(self.train, {.batch_size = 256, .time_multiple = time_multiple});
-    if (!self.options.out.empty()) self.save_model();
+    if (!self.options.out.empty()) self.save_model(self.options.out);
     result.model = self.options.out;
   }
   result.task = self.model.network().task->name;

@@ -29,12 +29,16 @@ struct Network {
   Penalties penalties;
   /// The same with every penalty times a scalar, once scheduled_loss() has been called.
   Value strength, loss_by_strength;
+  bool reweighted = false;
 
   /// The parameters that a penalty makes exactly zero in places, in the order of their names.
   std::vector<std::string> penalised() const;
 };
-/// loss_by_strength, whose input `strength` must be fed or scheduled.
-Value scheduled_loss(Network& network);
+/// loss_by_strength, whose input `strength` must be fed or scheduled. Where it is reweighted, an L1 penalty
+/// of a parameter is λ Σ r|w| with factors r that are a state of its shape, 1 at first.
+Value scheduled_loss(Network& network, bool reweighted = false);
+/// The name of a parameter's factors.
+std::string l1_factors_of(const std::string& parameter);
 
 /// Throws UserError naming the layer where one does not fit what comes before it, or the last one does not
 /// give what the task needs, and where the data are not the loss's.
