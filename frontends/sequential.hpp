@@ -6,4 +6,5 @@
 #include "frontends/data/columns.hpp"
 #include "frontends/data/idx.hpp"
 #include "frontends/lariat.hpp"
+#include "frontends/sequential/callbacks/callbacks.hpp"
 #include "frontends/sequential/sequential.hpp"

@@ -9,6 +9,7 @@
 #include <ostream>
 
 #include "autodiff/trained_parameters.hpp"
+#include "autodiff/training/joint_step.hpp"
 #include "autodiff/training/training_step.hpp"
 #include "graph/base/error.hpp"
 #include "graph/passes/to_inference.hpp"
@@ -50,7 +51,12 @@ struct Trainer::Implementation {
   std::unique_ptr<Graph> written;
   std::vector<Scheduled> scheduled;
   std::unique_ptr<Graph> graph;
+  std::unique_ptr<JointStep> joint;  // where the optimizer moves all parameters together
   std::unique_ptr<Program> program;
+  // Parts of a step before the last, where there were some.
+  std::unique_ptr<Graph> part_graph;
+  std::unique_ptr<Program> part;
+  Feeds nothing_earlier;
   std::unique_ptr<Executor> executor;
   Store store;
   std::map<std::vector<std::pair<int32_t, int32_t>>, std::unique_ptr<Program>> evaluations;
@@ -117,11 +123,23 @@ struct Trainer::Implementation {
                       "a number of 0 or "
                       "more",
                       rate, step, factor, optimizer.learning_rate));
-    all.emplace(learning_rate_input, Tensor::scalar(rate, f64));
+    if (!joint) all.emplace(learning_rate_input, Tensor::scalar(rate, f64));
     if (graph->source_id(settle_input) >= 0)
       all.emplace(settle_input, Tensor::scalar(step >= *options.settle_from ? 1 : 0, f64));
-    return all;
+    return in_parts(all, 1, {});
   }
+
+  // With a part's share and what came before it, where steps may be in parts.
+  Feeds in_parts(Feeds feeds, double share, const Feeds& earlier) const {
+    if (!options.accumulates) return feeds;
+    feeds.insert_or_assign(share_input, Tensor::scalar(share, f64));
+    for (const auto& [name, zeros] : earlier.empty() ? nothing_earlier : earlier)
+      feeds.insert_or_assign(name, zeros);
+    return feeds;
+  }
+
+  // Parts before the last: the gradients up to there, and loss, penalty and metrics added up.
+  Feeds earlier_parts(std::span<const Feeds> parts, std::span<const double> shares, StepResult& sum);
 
   // What a rehearsal is fed at each of its steps: the largest learning rate that was taken so far, or the
   // optimizer's own, and penalties at full strength.
@@ -147,6 +165,7 @@ struct Trainer::Implementation {
       TrainerOptions plain = options;
       plain.settle_from.reset();
       plain.metrics.clear();
+      plain.accumulates = false;
       LossAnalysis again;
       return training_step(inference->find_output("loss"), optimizer, plain, again, true);
     };
@@ -163,13 +182,29 @@ struct Trainer::Implementation {
     return copy;
   }
 
+  std::string explained(const Feeds& feeds) {
+    if (!joint) return explain_divergence(*graph, analysis.parts, feeds, store);
+    // A line search looks at no operation: a step as others take it does.
+    LossAnalysis again;
+    const std::unique_ptr<Graph> step =
+        training_step(this->joined->find_output("loss"), optimizer, options, again);
+    Store full = store;
+    initialize_store(*step, full, options.seed);
+    Feeds all = feeds;
+    all.emplace(learning_rate_input, Tensor::scalar(0, f64));
+    return explain_divergence(*step, again.parts, all, full);
+  }
+
   // What the checks within a step have found, in words.
-  std::string diverged(const Feeds& feeds, const Store& before, const std::string& seen) {
+  std::string diverged(std::span<const Feeds> parts, const Store& before, const std::string& seen) {
     for (const auto& [name, tensor] : before)
       std::memcpy(store.find(name)->view().data, tensor.view().data, tensor.bytes());
     const int64_t step = static_cast<int64_t>(store.get("step").item()) + 1;
-    const std::string what = explain_divergence(*graph, analysis.parts, feeds, store);
-    if (!what.empty()) return fmt::format("diverged at step {}: {}", step, what);
+    for (size_t i = 0; i < parts.size(); ++i) {
+      const std::string what = explained(parts[i]);
+      const std::string part = parts.size() == 1 ? "" : fmt::format("in part {} of {} ", i + 1, parts.size());
+      if (!what.empty()) return fmt::format("diverged at step {}: {}{}", step, part, what);
+    }
     return fmt::format(
         "diverged at step {}: {}, which did not happen again with the weights that have not moved; train "
         "with "
@@ -193,40 +228,103 @@ Trainer::Trainer(Value loss, const Optimizer& optimizer, TrainerOptions options)
     self_->scheduled.push_back({input.name(), input.dtype(), schedule});
   self_->joined = joined_recurrences(loss, self_->options);
   rebind(self_->options, *self_->joined);
-  self_->graph =
-      training_step(self_->joined->find_output("loss"), optimizer, self_->options, self_->analysis);
+  const Value joined = self_->joined->find_output("loss");
+  if (optimizer.joint) {
+    self_->joint = std::make_unique<JointStep>(joined, optimizer, self_->options, self_->analysis);
+    self_->graph = std::make_unique<Graph>();
+    copy_graph(self_->joint->graph(), *self_->graph);
+  } else {
+    self_->graph = training_step(joined, optimizer, self_->options, self_->analysis);
+  }
   self_->program = std::make_unique<Program>(
       *self_->graph, PassOptions{.last = {}, .without = self_->options.without_passes});
   self_->executor = make_tbb_executor(self_->options.threads);
   initialize_store(*self_->graph, self_->store, self_->options.seed);
+  if (self_->joint) self_->joint->prepare(self_->store);
+  if (self_->options.accumulates)
+    for (const Value parameter : trained_parameters(joined, self_->options.parameters))
+      self_->nothing_earlier.emplace(earlier_input(parameter.name()),
+                                     Tensor(parameter.dtype(), self_->store.get(parameter.name()).extents()));
   self_->watch.emplace(self_->analysis.made_zero, self_->rehearsal(), self_->options.warn);
 }
 
 Trainer::Trainer(Trainer&&) noexcept = default;
 Trainer::~Trainer() = default;
 
-StepResult Trainer::step(const Feeds& feeds) {
-  if (!self_->first_step) self_->first_step = steps();
-  const Feeds all = self_->step_feeds(feeds, steps());
-  const Store before = self_->counters();
-  std::vector<Tensor> results;
-  try {
-    results = self_->program->run(all, self_->store, *self_->executor);
-  } catch (const JobError& error) {
-    throw JobError(self_->diverged(all, before, error.what()));
-  }
-  StepResult result;
-  size_t next = 0;
-  for (const Output& output : self_->graph->outputs()) {
+namespace {
+
+// Adds `share` times what a program put out, in the order of its graph's outputs.
+void add_results(StepResult& sum, const Graph& graph, const std::vector<Tensor>& results, double share,
+                 Feeds* gradients = nullptr) {
+  size_t next = 0, metric = 0;
+  for (const Output& output : graph.outputs()) {
     if (output.is_update) continue;
-    const double value = results[next++].item();
-    if (output.name == "loss") {
-      result.loss = value;
+    const Tensor& result = results[next++];
+    if (gradients != nullptr && output.name.starts_with("trainer/")) {
+      gradients->insert_or_assign(output.name, result);
+    } else if (output.name == "loss") {
+      sum.loss += share * result.item();
     } else if (output.name == "penalty") {
-      result.penalty = value;
+      sum.penalty += share * result.item();
     } else {
-      result.metrics.push_back(value);
+      if (metric == sum.metrics.size()) sum.metrics.push_back(0);
+      sum.metrics[metric++] += share * result.item();
     }
+  }
+}
+
+}  // namespace
+
+Feeds Trainer::Implementation::earlier_parts(std::span<const Feeds> parts, std::span<const double> shares,
+                                             StepResult& sum) {
+  if (!part && parts.size() > 1) {
+    part_graph = part_of_step(joined->find_output("loss"), options);
+    part = std::make_unique<Program>(*part_graph, PassOptions{.last = {}, .without = options.without_passes});
+  }
+  Feeds earlier;
+  for (size_t i = 0; i + 1 < parts.size(); ++i) {
+    Feeds feeds = in_parts(parts[i], shares[i], earlier);
+    std::erase_if(feeds, [](const auto& feed) {
+      return feed.first == learning_rate_input || feed.first == settle_input;
+    });
+    const std::vector<Tensor> results = part->run(feeds, store, *executor);
+    add_results(sum, *part_graph, results, shares[i], &earlier);
+    if (!std::isfinite(sum.loss) && std::isfinite(sum.penalty))
+      throw JobError(fmt::format("the loss is {}", sum.loss));
+  }
+  return earlier;
+}
+
+StepResult Trainer::step(const Feeds& feeds) {
+  const double whole[] = {1};
+  return step(FeedsList(std::span(&feeds, 1)), whole);
+}
+
+StepResult Trainer::step(const FeedsList& given, std::span<const double> shares) {
+  Implementation& self = *self_;
+  if (given.size() == 0 || given.size() != shares.size())
+    throw UserError(fmt::format("a step was given {} parts and {} shares; it needs one for each",
+                                given.size(), shares.size()));
+  if (given.size() > 1 && !self.options.accumulates)
+    throw UserError("a step was given in parts; make the trainer with accumulates = true");
+  if (!self.first_step) self.first_step = steps();
+  std::vector<Feeds> parts;
+  for (size_t i = 0; i < given.size(); ++i) parts.push_back(self.step_feeds(given[i], steps()));
+  const Store before = self.counters();
+  StepResult result;
+  try {
+    if (self.joint) {
+      const double rate = self.optimizer.learning_rate * self.options.schedule(steps());
+      result = self.joint->run(parts.back(), *self.program, self.store, *self.executor, rate);
+    } else {
+      const Feeds earlier = self.earlier_parts(parts, shares, result);
+      const double share = shares.back();
+      add_results(result, *self.graph,
+                  self.program->run(self.in_parts(parts.back(), share, earlier), self.store, *self.executor),
+                  share);
+    }
+  } catch (const JobError& error) {
+    throw JobError(self.diverged(parts, before, error.what()));
   }
   result.smooth = result.loss - result.penalty;
   // Bounds that the first weights are outside of make both infinite; this step has moved them inside.
@@ -238,9 +336,9 @@ StepResult Trainer::step(const Feeds& feeds) {
                     "the coefficients",
                     steps(), result.loss));
   const int64_t done = steps() - 1;
-  self_->watch->step_done(feeds, self_->store,
-                          self_->optimizer.learning_rate * self_->options.schedule(done) != 0,
-                          self_->options.settle_from && done >= *self_->options.settle_from);
+  self.watch->step_done(given[given.size() - 1], self.store,
+                        self.optimizer.learning_rate * self.options.schedule(done) != 0,
+                        self.options.settle_from && done >= *self.options.settle_from);
   return result;
 }
 

@@ -14,6 +14,14 @@ class Plan;
 /// "lariat: …" as a line on standard error.
 void print_warning(const std::string& warning);
 
+/// Parameters with a step size and a decay of their own: those whose names match the pattern, in which *
+/// stands for any text and ? for any character, and that no group before it has. What it does not say is as
+/// the optimizer has it. A learning rate of 0 keeps them as they are. The schedule's factor is on all groups.
+struct ParameterGroup {
+  std::string pattern;
+  std::optional<double> learning_rate = std::nullopt, weight_decay = std::nullopt;
+};
+
 struct TrainerOptions {
   uint64_t seed = 0;
   /// 0: what the machine allows. Results are the same for every number.
@@ -43,6 +51,9 @@ struct TrainerOptions {
   std::vector<std::string> frozen_zeros = {};
   /// More values to report at each step, by name.
   std::vector<std::pair<std::string, Value>> metrics = {};
+  std::vector<ParameterGroup> groups = {};
+  /// Whether a step's batch may be given in parts.
+  bool accumulates = false;
   /// Told, once for each, of parameters of which penalties have left nothing (L201): which ones, what they
   /// starve, and coefficients that would not, found by trials on copies with the first batches, of which up
   /// to 64 MB are kept for it. Empty: nobody looks.
@@ -82,6 +93,11 @@ class Trainer {
   /// moves them.
   StepResult step(const Feeds& feeds);
   StepResult step(std::initializer_list<std::pair<Value, Tensor>> feeds);
+  /// One step on a batch that is given in parts, which are computed one after the other: the gradient is Σ
+  /// shareᵢ·∇(loss on part i), with which a loss that is a mean over examples has that of the whole batch
+  /// where a part's share is that of its examples. Shares add up to 1, so that terms without data, penalties
+  /// among them, count once; penalties act once, on the step. Needs the option `accumulates`.
+  StepResult step(const FeedsList& parts, std::span<const double> shares);
   /// Values of the loss's graph at inference (dropout off) under the present state.
   std::vector<Tensor> evaluate(const std::vector<Value>& values, const Feeds& feeds);
 

@@ -1,6 +1,7 @@
 #include "autodiff/training/training_step.hpp"
 
 #include <fmt/format.h>
+#include <fnmatch.h>
 
 #include <algorithm>
 #include <cmath>
@@ -82,7 +83,100 @@ std::vector<Value> guarded_addends(Value loss) {
   return result;
 }
 
+// The group of each parameter, or none. Throws UserError for a group that cannot be.
+std::vector<const ParameterGroup*> groups_of(const std::vector<Value>& parameters, const Optimizer& optimizer,
+                                             const std::vector<ParameterGroup>& groups) {
+  std::vector<const ParameterGroup*> result(parameters.size());
+  for (const ParameterGroup& group : groups) {
+    const std::string place = fmt::format("the parameter group '{}'", group.pattern);
+    const auto check = [&](const char* name, const std::optional<double>& value) {
+      if (value && !(*value >= 0 && std::isfinite(*value)))
+        throw UserError(fmt::format("{}: {} is {}; it must be a number of 0 or more", place, name, *value));
+    };
+    check("learning_rate", group.learning_rate);
+    check("weight_decay", group.weight_decay);
+    if (optimizer.learning_rate == 0 && group.learning_rate.value_or(0) != 0)
+      throw UserError(
+          fmt::format("{} has the learning rate {}, but the optimizer has 0, on which schedules act; "
+                      "give the optimizer one, and the other parameters a group with 0",
+                      place, *group.learning_rate));
+    if (optimizer.joint)
+      throw UserError(
+          fmt::format("{}: {} moves all parameters together and has no groups; leave it out, or take "
+                      "another optimizer",
+                      place, optimizer.name));
+    bool matches = false, taken = false;
+    std::vector<std::string> names;
+    for (size_t i = 0; i < parameters.size(); ++i) {
+      names.push_back(parameters[i].name());
+      if (fnmatch(group.pattern.c_str(), names.back().c_str(), 0) != 0) continue;
+      matches = true;
+      taken = taken || result[i] == nullptr;
+      if (result[i] == nullptr) result[i] = &group;
+    }
+    if (!matches)
+      throw UserError(fmt::format("{} matches no parameter.{}", place, did_you_mean(group.pattern, names)));
+    if (!taken)
+      throw UserError(
+          fmt::format("{} has no effect: groups before it have all that it matches; put it first", place));
+  }
+  return result;
+}
+
+void check_prox(const Optimizer& optimizer, const std::vector<PenaltyTerm>& terms) {
+  if (optimizer.no_prox.empty()) return;
+  for (const PenaltyTerm& term : terms)
+    throw UserError(fmt::format("{} does not go with the penalty {} of '{}': {}", optimizer.name,
+                                term.text.empty() ? node_of(term.node).op->name : term.text,
+                                term.parameters.front(), optimizer.no_prox));
+}
+
+// Random numbers go on.
+void advance_random(Graph& graph) {
+  if (const Value random = graph.find_source(random_state_name))
+    graph.update(std::string(random_state_name),
+                 random + graph.constant(Tensor::of<int32_t>({3}, {0, 0, 1})));
+}
+
+// With earlier parts of the batch.
+void accumulate(Graph& graph, const std::vector<Value>& parameters, std::vector<Value>& gradients) {
+  const Value share = graph.input(share_input, {}, f64);
+  for (size_t i = 0; i < parameters.size(); ++i) {
+    const Value w = parameters[i];
+    const Value earlier = graph.input(earlier_input(w.name()), w.shape(), w.dtype());
+    gradients[i] = multiply_add(cast(share, w.dtype()), gradients[i], earlier);
+  }
+}
+
 }  // namespace
+
+std::string earlier_input(const std::string& parameter) { return "trainer/earlier/" + parameter; }
+
+std::unique_ptr<Graph> part_of_step(Value written, const TrainerOptions& options) {
+  auto part = std::make_unique<Graph>();
+  GraphCopy copy(written.graph(), *part);
+  for (int32_t id = 0; id < written.graph().size(); ++id) copy.copy(id);
+  const Value reported = copy(written);
+  part->output("loss", reported);
+  const std::vector<Value> parameters = trained_parameters(reported, options.parameters);
+  LossParts split(reported, parameters);
+  if (options.rewrite) {
+    std::vector<std::string> names;
+    for (const Value parameter : parameters) names.push_back(parameter.name());
+    split = LossParts(written, *part, names);
+  }
+  auto [gradients, penalty] = split.gradients();
+  if (penalty) part->output("penalty", penalty);
+  for (const Output& output : written.graph().outputs())
+    if (output.is_update || output.name != "loss")
+      output.is_update ? part->update(output.name, copy(output.value))
+                       : part->output(output.name, copy(output.value));
+  accumulate(*part, parameters, gradients);
+  for (size_t i = 0; i < parameters.size(); ++i)
+    part->output(earlier_input(parameters[i].name()), gradients[i]);
+  advance_random(*part);
+  return part;
+}
 
 void refuse_reserved_names(const Graph& graph) {
   for (int32_t id = 0; id < graph.size(); ++id) {
@@ -145,9 +239,12 @@ std::unique_ptr<Graph> training_step(Value written, const Optimizer& optimizer, 
     analysis.report.note = "the proximal rewrite is switched off: penalties keep their subgradients";
   }
   std::vector<PenaltyTerm>& terms = split.split.terms;
+  check_prox(optimizer, terms);
+  const std::vector<const ParameterGroup*> groups = groups_of(parameters, optimizer, options.groups);
 
   parts.forward_end = step->size();
-  const auto [gradients, penalty] = split.gradients(&parts.gradient_of);
+  auto [gradients, penalty] = split.gradients(&parts.gradient_of);
+  if (options.accumulates) accumulate(*step, parameters, gradients);
   parts.backward_end = step->size();
   if (penalty) step->output("penalty", penalty);
 
@@ -173,8 +270,12 @@ std::unique_ptr<Graph> training_step(Value written, const Optimizer& optimizer, 
   ProxPoints proposals;
   for (size_t i = 0; i < parameters.size(); ++i) {
     const DType dtype = parameters[i].dtype();
-    UpdateContext context(*step, parameters[i], smooth[i].gradient, cast(rate, dtype), cast(count, dtype),
-                          scalar_metric[i]);
+    const ParameterGroup own = groups[i] == nullptr ? ParameterGroup{} : *groups[i];
+    Value its_rate = cast(rate, dtype);
+    if (own.learning_rate && *own.learning_rate != optimizer.learning_rate)
+      its_rate = its_rate * (*own.learning_rate / optimizer.learning_rate);
+    UpdateContext context(*step, parameters[i], smooth[i].gradient, its_rate, cast(count, dtype),
+                          scalar_metric[i], own.weight_decay.value_or(optimizer.weight_decay));
     ProxPoint proposal = optimizer.propose(context);
     if (smooth[i].factor) proposal.step = proposal.step * smooth[i].factor;
     proposal.point = build("require_finite", {proposal.point}, {}, parameters[i].name());
@@ -184,9 +285,7 @@ std::unique_ptr<Graph> training_step(Value written, const Optimizer& optimizer, 
   freeze_zeros(updates, options.frozen_zeros);
   if (options.settle_from) settle(updates, parameters, terms);
   for (const auto& [name, next] : updates) step->update(name, next);
-  if (const Value random = step->find_source(random_state_name))
-    step->update(std::string(random_state_name),
-                 random + step->constant(Tensor::of<int32_t>({3}, {0, 0, 1})));
+  advance_random(*step);
   for (const Output& output : written.graph().outputs()) {
     if (output.is_update) step->update(output.name, copy(output.value));
     if (!output.is_update && output.name != "loss" && !rehearsal)

@@ -16,6 +16,9 @@ struct LossAnalysis {
 /// Inputs of a training step.
 inline constexpr const char* learning_rate_input = "trainer/learning_rate";
 inline constexpr const char* settle_input = "trainer/settle";
+/// Of a step in parts: the present part's share, and what a parameter's gradient has come to in earlier ones.
+inline constexpr const char* share_input = "trainer/share";
+std::string earlier_input(const std::string& parameter);
 
 /// The trainer's own inputs and states stand beside those of the loss: throws UserError for names like
 /// theirs.
@@ -29,5 +32,9 @@ std::unique_ptr<Graph> joined_recurrences(Value loss, const TrainerOptions& opti
 /// that make zeros are times a factor, and the sizes of gradients are put out.
 std::unique_ptr<Graph> training_step(Value written, const Optimizer& optimizer, const TrainerOptions& options,
                                      LossAnalysis& analysis, bool rehearsal = false);
+
+/// A part of a step before its last one: loss and metrics, and the gradients up to here, by their inputs'
+/// names.
+std::unique_ptr<Graph> part_of_step(Value written, const TrainerOptions& options);
 
 }  // namespace lariat

@@ -90,8 +90,9 @@ TrainingStep make_training_step(const Recipe& recipe, const DataShape& shape, in
   FitOptions options = recipe.fit();
   options.threads = threads;
   // How many steps an epoch has changes nothing in the graph.
-  constexpr int64_t assumed_steps = 1000;
-  TrainerSetup setup = trainer_setup(step.network, options, {.total_steps = assumed_steps * options.epochs});
+  constexpr int64_t assumed_steps = 1000000000;
+  TrainerSetup setup = trainer_setup(step.network, options, {.total_steps = assumed_steps * options.epochs},
+                                     std::make_shared<FitCallbacks>(options.callbacks));
   // The trainer shows its graph as it runs, after all passes; an optimizer sees the one that they begin with.
   const Graph* written = nullptr;
   Optimizer optimizer = recipe.optimizer();

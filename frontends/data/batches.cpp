@@ -56,7 +56,14 @@ Batches::Batches(const Dataset& dataset, const BatchOptions& options, uint32_t e
 
 Batch Batches::operator[](size_t index) const {
   require(index < batches_.size(), "the batch exists");
-  const std::vector<int>& indices = batches_[index];
+  return part(index, 0, batches_[index].size());
+}
+
+Batch Batches::part(size_t index, size_t begin, size_t end) const {
+  require(index < batches_.size() && begin < end && end <= batches_[index].size(), "the part exists");
+  const std::vector<int>& whole = batches_[index];
+  const std::vector<int> indices(whole.begin() + static_cast<std::ptrdiff_t>(begin),
+                                 whole.begin() + static_cast<std::ptrdiff_t>(end));
   const auto size = static_cast<int64_t>(indices.size());
   const int64_t dimensions = dataset_.examples[indices[0]].dimensions;
   int64_t time = 1;

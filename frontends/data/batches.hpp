@@ -38,6 +38,9 @@ class Batches {
 
   size_t size() const { return batches_.size(); }
   Batch operator[](size_t index) const;
+  /// How many examples a batch has, and some of them: from `begin` up to `end`.
+  size_t examples(size_t index) const { return batches_[index].size(); }
+  Batch part(size_t index, size_t begin, size_t end) const;
 
  private:
   const Dataset& dataset_;

@@ -58,6 +58,7 @@ Checkpoint Checkpoint::load(const std::string& file) {
   const FitState& state = checkpoint->state;
   if (state.epoch > checkpoint->recipe.training().epochs ||
       state.epoch != static_cast<int64_t>(checkpoint->history.size()) ||
+      state.callbacks.size() != checkpoint->recipe.callbacks().size() ||
       state.metrics.size() != (state.step == 0 ? 0 : followed_metrics(checkpoint->recipe)))
     damaged();
   checkpoint->train_examples = examples.get<size_t>();

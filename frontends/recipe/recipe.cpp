@@ -4,9 +4,11 @@
 
 #include <algorithm>
 #include <charconv>
+#include <limits>
 #include <optional>
 
 #include "frontends/data/utf8.hpp"
+#include "frontends/sequential/callbacks/callbacks.hpp"
 #include "graph/base/error.hpp"
 #include "graph/base/json.hpp"
 
@@ -14,8 +16,17 @@ namespace lariat {
 
 namespace {
 
+// The kinds of what there may be several of; nullptr where a recipe has no such list.
+const SpecKinds* list_kinds(std::string_view name) {
+  if (name == "layers") return &layer_spec_kinds();
+  for (const RecipeTable& list : recipe_lists())
+    if (list.name == name) return &list.kinds;
+  return nullptr;
+}
+
 const RecipeTable& find_table(std::string_view name, std::string_view place) {
   std::vector<std::string> known{"layers"};
+  for (const RecipeTable& list : recipe_lists()) known.push_back(list.name);
   for (const RecipeTable& table : recipe_tables()) {
     if (table.name == name) return table;
     known.push_back(table.name);
@@ -37,12 +48,24 @@ void set_key(Spec& spec, const SpecKinds& kinds, std::string_view key, std::stri
   at_place(place + " ", [&] { kind.set(spec, option, value); });
 }
 
-// A key of a recipe in its parts: table or layer, and option.
+// A key of a recipe in its parts: table, which of it where there are several, and option.
 struct Key {
   std::string table;
-  std::optional<size_t> layer;
+  std::optional<size_t> index;
   std::string option;
+
+  std::string place() const {
+    return index ? fmt::format("[{}.{}]", table, *index) : fmt::format("[{}]", table);
+  }
 };
+
+void check_index(const Key& key, size_t count) {
+  if (*key.index < count) return;
+  if (count == 0)
+    throw UserError(fmt::format("the recipe has no {0}.{1}; write [[{0}]] in it", key.table, *key.index));
+  throw UserError(
+      fmt::format("the recipe has no {0}.{1}; it has {0}.0 to {0}.{2}", key.table, *key.index, count - 1));
+}
 
 Key parse_key(std::string_view text) {
   const auto refuse = [&] {
@@ -53,13 +76,13 @@ Key parse_key(std::string_view text) {
   const size_t dot = text.find('.');
   if (dot == text.npos) refuse();
   Key key{std::string(text.substr(0, dot)), std::nullopt, std::string(text.substr(dot + 1))};
-  if (key.table == "layers") {
+  if (list_kinds(key.table) != nullptr) {
     const size_t second = key.option.find('.');
     size_t index = 0;
     const auto [rest, error] =
         std::from_chars(key.option.data(), key.option.data() + std::min(second, key.option.size()), index);
     if (second == key.option.npos || error != std::errc{} || rest != key.option.data() + second) refuse();
-    key.layer = index;
+    key.index = index;
     key.option.erase(0, second + 1);
   }
   return key;
@@ -94,29 +117,29 @@ void Recipe::set_unchecked(std::string_view text, std::string_view value) {
     throw UserError(
         fmt::format("{}: the value is not valid UTF-8, in which recipes are saved; rename what it names",
                     data::shortened(text)));
-  if (key.layer) {
-    if (*key.layer >= layers_.size())
-      throw UserError(fmt::format("the recipe has no layers.{}; it has layers.0 to layers.{}", *key.layer,
-                                  layers_.size() - 1));
-    set_key(layers_[*key.layer], layer_spec_kinds(), key.option, value,
-            fmt::format("[layers.{}]", *key.layer));
+  if (key.index) {
+    std::vector<Spec>& specs = key.table == "layers" ? layers_ : lists_[key.table];
+    check_index(key, specs.size());
+    set_key(specs[*key.index], *list_kinds(key.table), key.option, value, key.place());
   } else {
     const RecipeTable& table = find_table(key.table, "");
-    set_key(tables_[key.table], table.kinds, key.option, value, fmt::format("[{}]", key.table));
+    set_key(tables_[key.table], table.kinds, key.option, value, key.place());
   }
+}
+
+const std::vector<Spec>& Recipe::list(std::string_view name) const {
+  static const std::vector<Spec> none;
+  const auto found = lists_.find(name);
+  return name == "layers" ? layers_ : found == lists_.end() ? none : found->second;
 }
 
 std::string Recipe::get(std::string_view text) const {
   const Key key = parse_key(text);
-  if (key.layer && *key.layer >= layers_.size())
-    throw UserError(fmt::format("the recipe has no layers.{}; it has layers.0 to layers.{}", *key.layer,
-                                layers_.size() - 1));
-  const SpecKinds& kinds = key.layer ? layer_spec_kinds() : find_table(key.table, "").kinds;
-  const Spec& spec = key.layer ? layers_[*key.layer] : table(key.table);
+  if (key.index) check_index(key, list(key.table).size());
+  const SpecKinds& kinds = key.index ? *list_kinds(key.table) : find_table(key.table, "").kinds;
+  const Spec& spec = key.index ? list(key.table)[*key.index] : table(key.table);
   if (key.option == "kind" && !kinds.front()->name.empty()) return spec.kind;
-  const std::string place =
-      key.layer ? fmt::format("[layers.{}]", *key.layer) : fmt::format("[{}]", key.table);
-  return spec.at(find_kind(kinds, spec.kind, place).at(key.option, place).name);
+  return spec.at(find_kind(kinds, spec.kind, key.place()).at(key.option, key.place()).name);
 }
 
 std::string Recipe::to_json() const {
@@ -125,6 +148,13 @@ std::string Recipe::to_json() const {
     const Spec& spec = table(entry.name);
     result += fmt::format("{}\"{}\":{}", result.empty() ? "" : ",", entry.name,
                           find_kind(entry.kinds, spec.kind, entry.name).to_json(spec));
+  }
+  for (const auto& [name, specs] : lists_) {
+    if (specs.empty()) continue;
+    std::string entries;
+    for (const Spec& spec : specs)
+      entries += (entries.empty() ? "" : ",") + find_kind(*list_kinds(name), spec.kind, name).to_json(spec);
+    result += fmt::format(",\"{}\":[{}]", name, entries);
   }
   return fmt::format("{{{},\"layers\":{}}}", result, lariat::to_json(layers_));
 }
@@ -136,6 +166,12 @@ Recipe Recipe::from_json(std::string_view json) {
   for (const auto& [name, value] : object.items()) {
     if (name == "layers") {
       recipe.layers_ = layers_from_json(value.dump());
+    } else if (const SpecKinds* kinds = list_kinds(name)) {
+      if (!value.is_array())
+        throw UserError(fmt::format("the recipe's {} are no array; it is damaged", name));
+      for (const auto& entry : value)
+        recipe.lists_[name].push_back(
+            spec_from_json(*kinds, entry.dump(), fmt::format("[{}.{}]", name, recipe.lists_[name].size())));
     } else {
       recipe.tables_[name] =
           spec_from_json(find_table(name, "").kinds, value.dump(), fmt::format("[{}]", name));
@@ -163,10 +199,15 @@ std::string Recipe::first_difference(const Recipe& there) const {
   for (const RecipeTable& entry : recipe_tables())
     if (difference.empty() && entry.name != "search")
       difference = compare(entry.name, table(entry.name), there.table(entry.name));
-  if (difference.empty() && layers_.size() != there.layers_.size())
-    difference = fmt::format("it has {} layers there and {} here", there.layers_.size(), layers_.size());
-  for (size_t i = 0; i < layers_.size() && difference.empty(); ++i)
-    difference = compare(fmt::format("layers.{}", i), layers_[i], there.layers_[i]);
+  const auto compare_list = [&](const std::string& name) {
+    const std::vector<Spec>&ours = list(name), &theirs = there.list(name);
+    if (difference.empty() && ours.size() != theirs.size())
+      difference = fmt::format("it has {} {} there and {} here", theirs.size(), name, ours.size());
+    for (size_t i = 0; i < ours.size() && difference.empty(); ++i)
+      difference = compare(fmt::format("{}.{}", name, i), ours[i], theirs[i]);
+  };
+  compare_list("layers");
+  for (const RecipeTable& entry : recipe_lists()) compare_list(entry.name);
   return difference;
 }
 
@@ -199,6 +240,22 @@ std::vector<Metric> Recipe::metrics() const {
 
 bool Recipe::augments() const { return !first_changed(table("augment"), only_kind("augment")).empty(); }
 
+std::vector<Callback> Recipe::callbacks() const {
+  std::vector<Callback> callbacks;
+  if (const ScheduleKind& kind = schedule_kind_of(table("schedule")); kind.callback)
+    callbacks.push_back(kind.callback(table("schedule")));
+  if (const double target = proximal().target_zeros; target > 0) {
+    callbacks.push_back(TargetZeros{.target = target});
+    callbacks.back().place = "[proximal] target_zeros: ";
+  }
+  const std::vector<Spec>& specs = list("callbacks");
+  for (size_t i = 0; i < specs.size(); ++i) {
+    callbacks.push_back(make_callback(specs[i]));
+    callbacks.back().place = fmt::format("[callbacks.{}] {}: ", i, specs[i].kind);
+  }
+  return callbacks;
+}
+
 FitOptions Recipe::fit() const {
   const TrainingOptions from = training();
   const ProximalOptions penalties = proximal();
@@ -206,7 +263,14 @@ FitOptions Recipe::fit() const {
   fit.epochs = static_cast<int>(from.epochs);
   fit.batch_size = static_cast<int>(from.batch_size);
   fit.seed = static_cast<uint64_t>(from.seed);
-  fit.schedule = [spec = table("schedule")](int64_t steps) { return make(schedule_choices(), spec, steps); };
+  fit.accumulate = static_cast<int>(from.accumulate);
+  fit.schedule = [spec = table("schedule")](int64_t steps) {
+    Schedule schedule;
+    at_place("[schedule] ", [&] { schedule = schedule_kind_of(spec).make(spec, steps); });
+    return schedule;
+  };
+  fit.callbacks = callbacks();
+  for (const Spec& spec : list("groups")) fit.groups.push_back(parameter_group(spec));
   fit.clip_norm = from.clip_norm;
   fit.clip_value = from.clip_value;
   fit.rewrite = penalties.rewrite;
@@ -230,6 +294,20 @@ void Recipe::check(std::string_view place) const {
   for (size_t i = 0; i < layers_.size(); ++i)
     find_kind(layer_spec_kinds(), layers_[i].kind, place)
         .check_complete(layers_[i], fmt::format("{}[layers.{}]", place, i));
+  for (const auto& [name, specs] : lists_)
+    for (size_t i = 0; i < specs.size(); ++i)
+      find_kind(*list_kinds(name), specs[i].kind, place)
+          .check_complete(specs[i], fmt::format("{}[{}.{}]", place, name, i));
+  for (size_t i = 0; i < list("groups").size(); ++i) {
+    const ParameterGroup group = parameter_group(list("groups")[i]);
+    if (!group.learning_rate && !group.weight_decay)
+      throw UserError(
+          fmt::format("{}[groups.{}] pattern = {}: has no effect without a learning_rate or a "
+                      "weight_decay; set one",
+                      place, i, group.pattern));
+  }
+  // Of more steps than can be written.
+  at_place(fmt::format("{}[schedule] ", place), [&] { schedule(std::numeric_limits<int64_t>::max() / 4); });
   at_place(fmt::format("{}[augment] ", place), [&] { speech::check(augment()); });
   at_place(std::string(place), [&] { metrics(); });
   if (const ProximalOptions options = proximal(); options.after_settling != 1 && options.settle_from == 1)

@@ -33,7 +33,8 @@ class Recipe {
   /// Every key with its value, as one JSON object.
   std::string to_json() const;
 
-  /// Sets "optimizer.learning_rate", "layers.0.units" (counted from 0), … A new kind resets its table.
+  /// Sets "optimizer.learning_rate", "layers.0.units", "callbacks.0.patience" (counted from 0), … A new kind
+  /// resets its table.
   void set(std::string_view key, std::string_view value);
   /// Sets keys in their order. What must go together is checked after the last one.
   void set(const std::vector<std::pair<std::string, std::string>>& settings);
@@ -45,6 +46,8 @@ class Recipe {
 
   const Spec& table(std::string_view name) const;
   const std::vector<LayerSpec>& layers() const { return layers_; }
+  /// The tables of recipe_lists().
+  const std::vector<Spec>& list(std::string_view name) const;
 
   DataOptions data() const { return data_options(table("data")); }
   speech::FeatureOptions features() const;
@@ -54,8 +57,12 @@ class Recipe {
   Loss loss() const { return make_loss(table("loss")); }
   /// Those that [metrics] names; none: the task's own.
   std::vector<Metric> metrics() const;
-  Optimizer optimizer() const { return make(optimizer_choices(), table("optimizer")); }
-  Schedule schedule(int64_t steps) const { return make(schedule_choices(), table("schedule"), steps); }
+  Optimizer optimizer() const { return make_optimizer(table("optimizer")); }
+  Schedule schedule(int64_t steps) const {
+    return schedule_kind_of(table("schedule")).make(table("schedule"), steps);
+  }
+  /// That of [schedule] where it is one, that of [proximal] where it wants zeros, then [[callbacks]].
+  std::vector<Callback> callbacks() const;
   TrainingOptions training() const { return training_fields().read(table("training")); }
   ProximalOptions proximal() const { return proximal_fields().read(table("proximal")); }
   /// What a fit takes from [training], [schedule] and [proximal].
@@ -70,6 +77,7 @@ class Recipe {
 
   std::map<std::string, Spec, std::less<>> tables_;
   std::vector<LayerSpec> layers_;
+  std::map<std::string, std::vector<Spec>, std::less<>> lists_;
 };
 
 }  // namespace lariat

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <toml++/toml.h>
+#include <algorithm>
 #include <system_error>
 
 #include "frontends/recipe/recipe.hpp"
@@ -105,8 +106,12 @@ class TomlReader {
     }
     Recipe recipe;
     for (const auto& [name, node] : root) {
+      const auto list = std::find_if(recipe_lists().begin(), recipe_lists().end(),
+                                     [&](const RecipeTable& known) { return known.name == name.str(); });
       if (name.str() == "layers") {
-        read_layers(recipe, node);
+        read_list(recipe.layers_, "layers", layer_spec_kinds(), node);
+      } else if (list != recipe_lists().end()) {
+        read_list(recipe.lists_[list->name], list->name, list->kinds, node);
       } else {
         read_table(recipe, std::string(name.str()), node);
       }
@@ -126,6 +131,7 @@ class TomlReader {
   void read_table(Recipe& recipe, const std::string& name, const toml::node& node) const {
     const RecipeTable* known = nullptr;
     std::vector<std::string> names{"layers"};
+    for (const RecipeTable& list : recipe_lists()) names.push_back(list.name);
     for (const RecipeTable& table : recipe_tables()) {
       if (table.name == name) known = &table;
       names.push_back(table.name);
@@ -140,15 +146,14 @@ class TomlReader {
         read_spec(*node.as_table(), known->kinds, fmt::format("[{}]", name), name == "data");
   }
 
-  void read_layers(Recipe& recipe, const toml::node& node) const {
+  void read_list(std::vector<Spec>& specs, const std::string& name, const SpecKinds& kinds,
+                 const toml::node& node) const {
     const toml::array* array = node.as_array();
     if (array == nullptr || (!array->empty() && !array->is_homogeneous<toml::table>()))
-      throw UserError(
-          fmt::format("{}: layers must be a list of tables; write [[layers]] before each layer", at(node)));
-    for (const toml::node& layer : *array) {
-      const std::string place = fmt::format("[layers.{}]", recipe.layers_.size());
-      recipe.layers_.push_back(read_spec(*layer.as_table(), layer_spec_kinds(), place, true));
-    }
+      throw UserError(fmt::format("{}: {} must be a list of tables; write [[{}]] before each {}", at(node),
+                                  name, name, name.substr(0, name.size() - 1)));
+    for (const toml::node& entry : *array)
+      specs.push_back(read_spec(*entry.as_table(), kinds, fmt::format("[{}.{}]", name, specs.size()), true));
   }
 
   Spec read_spec(const toml::table& table, const SpecKinds& kinds, const std::string& place,
@@ -160,7 +165,7 @@ class TomlReader {
       if (!node->is_string())
         throw UserError(fmt::format("{} kind = {}: must be a string", here, written(*node)));
       kind = &find_kind(kinds, node->as_string()->get(), here);
-    } else if (must_have_kind) {
+    } else if (chosen && must_have_kind) {
       throw UserError(fmt::format("{}: {} has no kind; write kind = \"{}\" or another", at(table), place,
                                   kinds.front()->name));
     }

@@ -42,7 +42,7 @@ struct TrainingRun::Implementation {
   FitOptions fit_options();
   void start_from(const Store& start, const std::string& what);
   void save_checkpoint(const FitState& state, const std::vector<EpochReport>& epochs);
-  void save_model(const RunResult& result);
+  void save_model(const std::string& file, const RunResult* result = nullptr);
 };
 
 namespace {
@@ -143,6 +143,8 @@ void TrainingRun::Implementation::start_from(const Store& start, const std::stri
 FitOptions TrainingRun::Implementation::fit_options() {
   FitOptions fit = recipe.fit();
   fit.threads = options.threads;
+  if (!is_written_in_place(options.out)) fit.out = options.out;
+  fit.save = [this](const std::string& file) { save_model(file); };
   if (validation) fit.validation = *validation;
   fit.check_finite = options.check_finite;
   if (options.certificate || fit.stop_when_stationary > 0) fit.certificate = train;
@@ -175,13 +177,13 @@ void TrainingRun::Implementation::save_checkpoint(const FitState& state,
   Checkpoint{model.store(), recipe, state, epochs, train.examples.size()}.save(file);
 }
 
-void TrainingRun::Implementation::save_model(const RunResult& result) {
-  std::map<std::string, std::string> notes{{"recipe", recipe.to_json()},
-                                           {"measured", result.measured_json()}};
+void TrainingRun::Implementation::save_model(const std::string& file, const RunResult* result) {
+  std::map<std::string, std::string> notes{{"recipe", recipe.to_json()}};
+  if (result != nullptr) notes["measured"] = result->measured_json();
   std::map<std::string, Tensor> tensors;
   if (front_end) write_front_end(*front_end, notes, tensors);
   if (corpus.columns()) notes["columns"] = data::to_json(*corpus.columns());
-  model.save(options.out, notes, tensors);
+  model.save(file, notes, tensors);
 }
 
 std::string checkpoint_of(const std::string& out) {
@@ -250,7 +252,7 @@ RunResult TrainingRun::run() {
     if (self.options.certify)
       result.certificate =
           self.model.certify(self.train, {.batch_size = 256, .time_multiple = time_multiple});
-    if (!self.options.out.empty()) self.save_model(result);
+    if (!self.options.out.empty()) self.save_model(self.options.out, &result);
     result.model = self.options.out;
   }
   result.task = self.model.network().task->name;

@@ -6,132 +6,59 @@
 
 #include "frontends/speech/analysis/feature_options.hpp"
 #include "frontends/speech/augment.hpp"
+#include "graph/base/error.hpp"
 
 namespace lariat {
 
 namespace {
 
 constexpr double any = std::numeric_limits<double>::max();
-constexpr double most = 1e6;
-// Steps fit an integer, and a share of them is above 0.
-constexpr double most_steps = 1e12, least_share = 1e-9;
-constexpr double below_one = 0.999999;
 constexpr int64_t any_integer = std::numeric_limits<int64_t>::max();
 
-template <class Made, class... Context>
-SpecKinds kinds_of(const std::vector<Choice<Made, Context...>>& choices) {
-  SpecKinds kinds;
-  for (const auto& choice : choices) kinds.push_back(&choice.spec);
-  return kinds;
-}
-
-// An optimizer of the struct O, with the learning rate and what else `fields` has.
-template <class O>
-Choice<Optimizer> optimizer_choice(std::string name, std::string doc, void (*add)(Fields<O>&)) {
-  Fields<O> fields;
-  fields.number("learning_rate", &O::learning_rate, 0, most, "step size η");
-  add(fields);
-  return {fields.kind(std::move(name), std::move(doc)),
-          [fields](const Spec& spec) -> Optimizer { return fields.read(spec); }};
-}
-
-template <class O>
-void add_momentum(Fields<O>& fields) {
-  fields.number("momentum", &O::momentum, 0, below_one, "share of the velocity that stays, β");
-}
-
-template <class O>
-void add_adam(Fields<O>& fields) {
-  fields.number("beta1", &O::beta1, 0, below_one, "decay of the mean gradient")
-      .number("beta2", &O::beta2, 0, below_one, "decay of the mean squared gradient")
-      .number("epsilon", &O::epsilon, 0, most, "added to its root");
-}
-
-void add_adamw(Fields<AdamW>& fields) {
-  add_adam(fields);
-  fields.number("weight_decay", &AdamW::weight_decay, 0, most,
-                "η times this share of the weights is taken off at each step");
-}
-
-void add_rmsprop(Fields<RmsProp>& fields) {
-  fields.number("decay", &RmsProp::decay, 0, below_one, "decay of the mean squared gradient")
-      .number("epsilon", &RmsProp::epsilon, 0, most, "added to its root");
-}
-
-struct ScheduleOptions {
-  double warmup = 0, last = 0, last_of_exponential = 0.01, factor = 0.5, every = 0.25;
-};
-
-// Steps as they are written: a number of them, or a share of all below 1.
-int64_t steps_of(double written, int64_t all) {
-  return std::llround(written < 1 ? written * static_cast<double>(all) : written);
-}
-
-Choice<Schedule, int64_t> schedule_choice(std::string name, std::string doc,
-                                          void (*add)(Fields<ScheduleOptions>&),
-                                          Schedule (*rest)(const ScheduleOptions&, int64_t steps)) {
-  Fields<ScheduleOptions> fields;
-  if (add != nullptr) add(fields);
-  fields.number("warmup", &ScheduleOptions::warmup, 0, most_steps,
-                "steps to rise from 0 first; below 1: as a share of all steps");
-  return {fields.kind(std::move(name), std::move(doc)),
-          [fields, rest](const Spec& spec, int64_t steps) -> Schedule {
-            const ScheduleOptions options = fields.read(spec);
-            const int64_t warmup = steps_of(options.warmup, steps);
-            const Schedule after = rest(options, std::max<int64_t>(1, steps - warmup));
-            return warmup > 0 ? schedule::warmup(warmup, after) : after;
-          }};
-}
-
-void add_last(Fields<ScheduleOptions>& fields) {
-  fields.number("last", &ScheduleOptions::last, 0, 1, "factor on the learning rate at the end");
-}
-
-void add_exponential(Fields<ScheduleOptions>& fields) {
-  fields.number("last", &ScheduleOptions::last_of_exponential, 1e-9, 1,
-                "factor on the learning rate at the end");
-}
-
-void add_step(Fields<ScheduleOptions>& fields) {
-  fields.number("factor", &ScheduleOptions::factor, 0, 1, "what each time multiplies the learning rate by")
-      .number("every", &ScheduleOptions::every, least_share, most_steps,
-              "steps from one time to the next; below 1: as a share of all steps");
+// The kind of options of an optimizer.
+SpecKind spec_kind_of(const OptimizerKind& optimizer) {
+  SpecKind kind{optimizer.name, optimizer.doc, {}};
+  for (const OptimizerOption& option : optimizer.options) {
+    const auto lowest = static_cast<int64_t>(option.lowest), highest = static_cast<int64_t>(option.highest);
+    SpecOption own{{option.name, option.doc, "number", data::range_of(option.lowest, option.highest),
+                    data::text_of(option.default_value)},
+                   {}};
+    if (option.integer) {
+      own.type = "integer";
+      own.range = data::range_of(lowest, highest);
+      own.default_value = data::text_of(static_cast<int64_t>(option.default_value));
+    }
+    const data::OptionDescription described = own;
+    own.normalise = [=](std::string_view text) {
+      if (option.integer) return data::text_of(data::parse_integer(described, text, lowest, highest));
+      return data::text_of(data::parse_number(described, text, option.lowest, option.highest));
+    };
+    kind.options.push_back(std::move(own));
+  }
+  return kind;
 }
 
 }  // namespace
 
-const std::vector<Choice<Optimizer>>& optimizer_choices() {
-  static const std::vector<Choice<Optimizer>> choices = {
-      optimizer_choice<Adam>("adam", "Kingma and Ba (2015)", add_adam<Adam>),
-      optimizer_choice<AdamW>("adamw", "Adam with decoupled weight decay; Loshchilov and Hutter (2019)",
-                              add_adamw),
-      optimizer_choice<Sgd>(
-          "sgd", "gradient descent", +[](Fields<Sgd>&) {}),
-      optimizer_choice<Momentum>("momentum", "gradient descent with a velocity", add_momentum<Momentum>),
-      optimizer_choice<Nesterov>("nesterov", "the same, looking ahead; Sutskever et al. (2013)",
-                                 add_momentum<Nesterov>),
-      optimizer_choice<RmsProp>("rmsprop", "Tieleman and Hinton (2012)", add_rmsprop)};
-  return choices;
+const SpecKinds& optimizer_spec_kinds() {
+  static const std::vector<SpecKind> owned = [] {
+    std::vector<SpecKind> list;
+    for (const OptimizerKind& kind : optimizer_kinds()) list.push_back(spec_kind_of(kind));
+    return list;
+  }();
+  static const SpecKinds kinds = [] {
+    SpecKinds list;
+    for (const SpecKind& kind : owned) list.push_back(&kind);
+    return list;
+  }();
+  return kinds;
 }
 
-const std::vector<Choice<Schedule, int64_t>>& schedule_choices() {
-  static const std::vector<Choice<Schedule, int64_t>> choices = {
-      schedule_choice("constant", "the learning rate as it is", nullptr,
-                      [](const ScheduleOptions&, int64_t) { return schedule::constant(); }),
-      schedule_choice(
-          "cosine", "half a cosine down to `last`", add_last,
-          [](const ScheduleOptions& o, int64_t steps) { return schedule::cosine(steps, o.last); }),
-      schedule_choice(
-          "linear", "a straight line down to `last`", add_last,
-          [](const ScheduleOptions& o, int64_t steps) { return schedule::linear(steps, o.last); }),
-      schedule_choice("exponential", "the same factor at each step, down to `last`", add_exponential,
-                      [](const ScheduleOptions& o, int64_t steps) {
-                        return schedule::exponential(o.last_of_exponential, steps);
-                      }),
-      schedule_choice("step", "a factor now and then", add_step, [](const ScheduleOptions& o, int64_t steps) {
-        return schedule::step_decay(o.factor, std::max<int64_t>(1, steps_of(o.every, steps)));
-      })};
-  return choices;
+Optimizer make_optimizer(const Spec& spec) {
+  std::vector<std::pair<std::string, double>> options;
+  for (const auto& [name, text] : spec.options)
+    options.emplace_back(name, data::parse_number({name, {}, {}, {}, {}}, text, -any, any));
+  return make_optimizer(spec.kind, options);
 }
 
 namespace {
@@ -212,6 +139,8 @@ const Fields<TrainingOptions>& training_fields() {
       Fields<T>()
           .integer("epochs", &T::epochs, 1, 1000000, "times that all examples are seen")
           .integer("batch_size", &T::batch_size, 1, 1000000, "examples in one step")
+          .integer("accumulate", &T::accumulate, 1, 1000000,
+                   "a step is of so many times batch_size examples, computed batch_size at a time")
           .number("clip_norm", &T::clip_norm, 0, any, "largest Euclidean norm of the smooth gradient; 0: any")
           .number("clip_value", &T::clip_value, 0, any, "largest element of the smooth gradient; 0: any")
           .integer("seed", &T::seed, 0, any_integer, "of initial weights, order, dropout and augmentation")
@@ -249,9 +178,54 @@ const Fields<ProximalOptions>& proximal_fields() {
           .boolean("freeze_zeros", &P::freeze_zeros,
                    "zeros that the model begins with stay zero: see lariat train --start")
           .number("ramp", &P::ramp, 0, 1, "share of the training over which penalties grow to full strength")
-          .number("after_settling", &P::after_settling, 0, 1,
-                  "factor on all penalties where zeros stay zero");
+          .number("after_settling", &P::after_settling, 0, 1, "factor on all penalties where zeros stay zero")
+          .number("target_zeros", &P::target_zeros, 0, 1,
+                  "share of the penalised weights that should be zero, by the callback of that name; 0: not");
   return fields;
+}
+
+namespace {
+
+struct GroupOptions {
+  std::string pattern;
+  double learning_rate = -1, weight_decay = -1;
+};
+
+std::string pattern_text(const std::string& pattern) { return pattern; }
+std::string parse_pattern(std::string_view name, std::string_view text) {
+  if (text.empty()) throw UserError(std::string(name) + " = '': must be a pattern, such as */bias");
+  return std::string(text);
+}
+
+const Fields<GroupOptions>& group_fields() {
+  using G = GroupOptions;
+  static const Fields<G> fields =
+      Fields<G>()
+          .parsed("pattern", &G::pattern, "a pattern, such as */bias",
+                  "names of parameters; * stands for any text, ? for any character", pattern_text,
+                  parse_pattern)
+          .number("learning_rate", &G::learning_rate, -1, 1e6, "their step size η; -1: the optimizer's")
+          .number("weight_decay", &G::weight_decay, -1, 1e6, "their weight decay; -1: the optimizer's");
+  return fields;
+}
+
+}  // namespace
+
+ParameterGroup parameter_group(const Spec& spec) {
+  const GroupOptions options = group_fields().read(spec);
+  ParameterGroup group{options.pattern};
+  if (options.learning_rate >= 0) group.learning_rate = options.learning_rate;
+  if (options.weight_decay >= 0) group.weight_decay = options.weight_decay;
+  return group;
+}
+
+const std::vector<RecipeTable>& recipe_lists() {
+  static const SpecKind group =
+      group_fields().kind("", "[[groups]], parameters with a step size of their own");
+  static const std::vector<RecipeTable> lists{
+      {"callbacks", "[[callbacks]], what is done while training, besides", callback_spec_kinds()},
+      {"groups", group.doc, {&group}}};
+  return lists;
 }
 
 const std::vector<RecipeTable>& recipe_tables() {
@@ -266,17 +240,16 @@ const std::vector<RecipeTable>& recipe_tables() {
   static const std::vector<RecipeTable> tables = [] {
     SpecKinds data;
     for (const DataKind& kind : data_kinds()) data.push_back(&kind.spec);
-    return std::vector<RecipeTable>{
-        {"data", "where examples come from", data},
-        {"features", features.doc, {&features}},
-        {"augment", augment.doc, {&augment}},
-        {"loss", "what is made small", loss_spec_kinds()},
-        {"metrics", metrics.doc, {&metrics}},
-        {"optimizer", "how weights move", kinds_of(optimizer_choices())},
-        {"schedule", "how the learning rate changes", kinds_of(schedule_choices())},
-        {"training", training.doc, {&training}},
-        {"proximal", proximal.doc, {&proximal}},
-        {"search", search.doc, {&search}}};
+    return std::vector<RecipeTable>{{"data", "where examples come from", data},
+                                    {"features", features.doc, {&features}},
+                                    {"augment", augment.doc, {&augment}},
+                                    {"loss", "what is made small", loss_spec_kinds()},
+                                    {"metrics", metrics.doc, {&metrics}},
+                                    {"optimizer", "how weights move", optimizer_spec_kinds()},
+                                    {"schedule", "how the learning rate changes", schedule_spec_kinds()},
+                                    {"training", training.doc, {&training}},
+                                    {"proximal", proximal.doc, {&proximal}},
+                                    {"search", search.doc, {&search}}};
   }();
   return tables;
 }

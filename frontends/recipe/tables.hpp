@@ -1,31 +1,18 @@
 #pragma once
 
 #include "autodiff/training/optimizers.hpp"
-#include "autodiff/training/schedule.hpp"
+#include "autodiff/training/trainer.hpp"
+#include "frontends/sequential/callback.hpp"
 #include "frontends/sequential/loss.hpp"
 #include "frontends/sequential/metric.hpp"
+#include "frontends/sequential/schedules/schedule_kind.hpp"
 #include "frontends/sequential/spec.hpp"
 
 namespace lariat {
 
-/// One kind of something that is made from options.
-template <class Made, class... Context>
-struct Choice {
-  SpecKind spec;
-  std::function<Made(const Spec&, Context...)> make;
-};
-
-const std::vector<Choice<Optimizer>>& optimizer_choices();
-/// Made for a number of steps in all.
-const std::vector<Choice<Schedule, int64_t>>& schedule_choices();
-
-/// What `spec` describes; its kind is one of `choices`.
-template <class Made, class... Context>
-Made make(const std::vector<Choice<Made, Context...>>& choices, const Spec& spec, Context... context) {
-  for (const auto& choice : choices)
-    if (choice.spec.name == spec.kind) return choice.make(spec, context...);
-  return {};
-}
+/// The kinds of optimizers as kinds of options, and the optimizer that a spec of one of them describes.
+const SpecKinds& optimizer_spec_kinds();
+Optimizer make_optimizer(const Spec& spec);
 
 /// [data]: where examples come from. The key `validation` is a count or a percentage, as the kind has it.
 struct DataOptions {
@@ -47,7 +34,7 @@ DataOptions data_options(const Spec& spec);
 
 /// [training]
 struct TrainingOptions {
-  int64_t epochs = 20, batch_size = 32;
+  int64_t epochs = 20, batch_size = 32, accumulate = 1;
   double clip_norm = 0, clip_value = 0;
   int64_t seed = 0;
   bool bucket = true;
@@ -69,7 +56,7 @@ const Fields<MetricsOptions>& metrics_fields();
 /// [proximal]
 struct ProximalOptions {
   bool rewrite = true, freeze_zeros = false;
-  double settle_from = 1, ramp = 0, after_settling = 1;
+  double settle_from = 1, ramp = 0, after_settling = 1, target_zeros = 0;
 };
 const Fields<ProximalOptions>& proximal_fields();
 
@@ -86,12 +73,17 @@ struct SearchTable {
 };
 const Fields<SearchTable>& search_fields();
 
+/// A [[groups]] table.
+ParameterGroup parameter_group(const Spec& spec);
+
 /// A table of a recipe: its name and the kinds to choose from. All but [data] may be left out.
 struct RecipeTable {
   std::string name, doc;
   SpecKinds kinds;
 };
-/// Every table but [[layers]], in the order of the documentation.
+/// Every table that there is one of, in the order of the documentation.
 const std::vector<RecipeTable>& recipe_tables();
+/// Those that there may be several of, [[callbacks]] and [[groups]]; [[layers]] is not among them.
+const std::vector<RecipeTable>& recipe_lists();
 
 }  // namespace lariat

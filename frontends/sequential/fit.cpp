@@ -123,6 +123,7 @@ std::string to_json(const FitState& state) {
               {"penalty", state.penalty},       {"seconds", state.seconds},
               {"metrics", state.metrics}};
   if (state.step > 0) object["support"] = hexadecimal(state.support);
+  if (!state.callbacks.empty()) object["callbacks"] = state.callbacks;
   return object.dump();
 }
 
@@ -145,6 +146,9 @@ FitState fit_state_from_json(std::string_view json) {
         throw UserError("the checkpoint's progress has a support that is not hexadecimal; it is damaged");
       state.support = *support;
     }
+    if (object.contains("callbacks"))
+      for (const Json& callback : object.at("callbacks"))
+        state.callbacks.push_back(callback.get<std::string>());
     if (state.total_steps == 0 || (state.step == 0) != (state.examples == 0))
       throw UserError("the checkpoint's progress contradicts itself; it is damaged");
     return state;

@@ -7,6 +7,7 @@
 
 #include "autodiff/training/trainer.hpp"
 #include "frontends/data/dataset.hpp"
+#include "frontends/sequential/callback.hpp"
 #include "frontends/sequential/outcome.hpp"
 #include "frontends/sequential/support.hpp"
 
@@ -62,6 +63,8 @@ struct FitState {
   /// Of the penalised weights when the epoch began. Not written between epochs, where it is that of the
   /// weights.
   Support support = {};
+  /// What each callback knows, in their order.
+  std::vector<std::string> callbacks = {};
 };
 
 /// {"epoch": 3, "step": 0, …} and back.
@@ -93,6 +96,10 @@ class TrainingData {
 struct FitOptions {
   int epochs = 1;
   int batch_size = 32;
+  /// A step is of so many times batch_size examples, of which it computes batch_size at a time: it takes the
+  /// memory of those, and is the step of the large batch but for rounding, and for dropout, whose zeros are
+  /// others.
+  int accumulate = 1;
   /// Evaluated after each epoch; it must outlive the fit.
   std::optional<std::reference_wrapper<const data::Dataset>> validation = std::nullopt;
   /// Of the initial weights, the order of examples and dropout.
@@ -103,6 +110,11 @@ struct FitOptions {
   std::function<Schedule(int64_t steps)> schedule = {};
   /// As in TrainerOptions.
   double clip_norm = 0, clip_value = 0;
+  std::vector<ParameterGroup> groups = {};
+  /// What is done besides, in this order; see callbacks.hpp.
+  std::vector<Callback> callbacks = {};
+  /// What files of callbacks begin with that have no name of their own.
+  std::string out = {};
   bool rewrite = true;
   bool check_finite = false;
   /// The share of the steps after which zeros stay zero, as TrainerOptions.settle_from has it; 1: never.
@@ -141,6 +153,8 @@ struct FitOptions {
   /// Checkpoints within epochs too: after so many steps, or minutes, since the last one; 0: not.
   int64_t checkpoint_steps = 0;
   double checkpoint_minutes = 0;
+  /// How callbacks write the model; empty: by Sequential::save().
+  std::function<void(const std::string& file)> save = {};
   /// Looked at after each step; the fit ends where it is true.
   const std::atomic<bool>* stop = nullptr;
   /// Where to go on, with the store as it was then, and the epochs that had ended.

@@ -4,10 +4,12 @@
 
 #include <algorithm>
 #include <chrono>
+#include <limits>
 
 #include "frontends/sequential/network.hpp"
 #include "graph/base/clock.hpp"
 #include "graph/base/error.hpp"
+#include "graph/base/json.hpp"
 
 namespace lariat {
 
@@ -91,7 +93,20 @@ std::string early_end(const std::vector<EpochReport>& epochs, const FitOptions& 
 
 data::Batches training_batches(const data::Dataset& dataset, const FitOptions& options, uint32_t epoch) {
   data::BatchOptions batches;
-  batches.batch_size = options.batch_size;
+  if (options.accumulate < 1)
+    throw UserError(fmt::format("accumulate = {}: must be an integer from 1", options.accumulate));
+  const int64_t size = int64_t{options.batch_size} * options.accumulate;
+  if (size > std::numeric_limits<int>::max())
+    throw UserError(fmt::format("accumulate = {} times batch_size = {} is more than {} examples; give less",
+                                options.accumulate, options.batch_size, std::numeric_limits<int>::max()));
+  if (const auto count = static_cast<int64_t>(dataset.examples.size());
+      options.accumulate > 1 && options.batch_size > 0 && size - options.batch_size >= count && count > 0)
+    throw UserError(fmt::format(
+        "accumulate = {}: an epoch has {} batches of batch_size = {}, fewer than a step would take; give "
+        "at most {}",
+        options.accumulate, (count + options.batch_size - 1) / options.batch_size, options.batch_size,
+        (count + options.batch_size - 1) / options.batch_size));
+  batches.batch_size = static_cast<int>(size);
   batches.seed = options.seed;
   batches.shuffle = options.shuffle;
   batches.bucket = options.bucket;
@@ -100,19 +115,50 @@ data::Batches training_batches(const data::Dataset& dataset, const FitOptions& o
   return data::Batches(dataset, batches, epoch);
 }
 
+namespace {
+
+// One step on a batch, batch_size examples at a time.
+StepResult train_on(const FitModel& model, const data::Batches& batches, size_t step,
+                    const FitOptions& options, size_t& examples) {
+  if (options.accumulate == 1) {
+    const data::Batch batch = batches[step];
+    examples = batch.indices.size();
+    return model.trainer.step(feeds_of(batch, model.graph));
+  }
+  examples = batches.examples(step);
+  const auto size = static_cast<size_t>(options.batch_size);
+  std::vector<double> shares;
+  for (size_t begin = 0; begin < examples; begin += size)
+    shares.push_back(static_cast<double>(std::min(size, examples - begin)) / static_cast<double>(examples));
+  const FeedsList parts(shares.size(), [&](size_t i) {
+    return feeds_of(batches.part(step, i * size, std::min(examples, (i + 1) * size)), model.graph);
+  });
+  return model.trainer.step(parts, shares);
+}
+
+}  // namespace
+
 FitResult run_fit(const FitModel& model, TrainingData& data, const FitOptions& options, FitState state) {
   FitResult result{options.earlier, false, "", std::move(state)};
   FitState& at = result.state;
-  if (at.epoch < options.epochs) result.ended = early_end(result.epochs, options);
+  const auto why_end = [&] {
+    const std::string why = early_end(result.epochs, options);
+    return why.empty() ? model.callbacks.why_end() : why;
+  };
   const auto stopped = [&] { return options.stop != nullptr && options.stop->load(); };
   at.support = first_support(model, at);
   if (!at.metrics.empty() && at.metrics.size() != model.metrics.size())
     throw UserError(
         fmt::format("the state to go on from has {} metrics, but the model {}; start the training again",
                     at.metrics.size(), model.metrics.size()));
+  model.callbacks.begin(model.view(
+      result.epochs,
+      static_cast<int64_t>(training_batches(data.at(static_cast<uint32_t>(at.epoch)), options).size())));
+  if (at.epoch < options.epochs) result.ended = why_end();
   int64_t unsaved_steps = 0;
   auto last_saved = std::chrono::steady_clock::now();
   const auto checkpoint = [&] {
+    at.callbacks = model.callbacks.states();
     if (options.on_checkpoint) options.on_checkpoint(at, result.epochs);
     unsaved_steps = 0;
     last_saved = std::chrono::steady_clock::now();
@@ -134,11 +180,13 @@ FitResult run_fit(const FitModel& model, TrainingData& data, const FitOptions& o
       throw UserError(fmt::format(
           "the state to go on from is at step {} of an epoch of {}; give the same data", at.step, steps));
     while (at.step < steps && !result.stopped) {
-      const data::Batch batch = batches[static_cast<size_t>(at.step)];
-      const StepResult step = model.trainer.step(feeds_of(batch, model.graph));
-      add(at, step, batch.indices.size());
+      size_t examples = 0;
+      const StepResult step = train_on(model, batches, static_cast<size_t>(at.step), options, examples);
+      add(at, step, examples);
       ++at.step;
-      if (options.on_step) options.on_step({at.epoch + 1, options.epochs, at.step, steps, step});
+      const StepReport report{at.epoch + 1, options.epochs, at.step, steps, step};
+      model.callbacks.after_step(report);
+      if (options.on_step) options.on_step(report);
       ++unsaved_steps;
       result.stopped = stopped() && at.step < steps;
       if (!result.stopped && at.step < steps && checkpoint_due()) {
@@ -156,11 +204,12 @@ FitResult run_fit(const FitModel& model, TrainingData& data, const FitOptions& o
       certify(model, dataset, options, report);
       model.finish(report);
       result.epochs.push_back(std::move(report));
+      model.callbacks.after_epoch(result.epochs.back());
       at = {.epoch = at.epoch + 1,
             .first_step = at.first_step,
             .total_steps = at.total_steps,
             .support = std::move(support)};
-      if (at.epoch < options.epochs) result.ended = early_end(result.epochs, options);
+      if (at.epoch < options.epochs) result.ended = why_end();
       result.stopped = stopped() && at.epoch < options.epochs && result.ended.empty();
       checkpoint();
       if (options.on_epoch_end) options.on_epoch_end(result.epochs.back());
@@ -168,8 +217,108 @@ FitResult run_fit(const FitModel& model, TrainingData& data, const FitOptions& o
       checkpoint();
     }
   }
+  if (!result.stopped) model.callbacks.end();
   model.trainer.look_for_zeros();
   return result;
+}
+
+FitCallbacks::FitCallbacks(const std::vector<Callback>& callbacks) {
+  for (const Callback& callback : callbacks) {
+    if (!callback.start)
+      throw UserError(
+          fmt::format("the callback '{}' has no function that starts it; give it one", callback.name));
+    names_.push_back(callback.name);
+    places_.push_back(callback.place.empty() ? callback.name + ": " : callback.place);
+    runs_.push_back(callback.start());
+    scales_penalties_ = scales_penalties_ || callback.scales_penalties;
+    reweights_ = reweights_ || callback.reweights;
+  }
+}
+
+void FitCallbacks::restore(const std::vector<std::string>& states) {
+  if (states.size() != runs_.size())
+    throw UserError(
+        fmt::format("the state to go on from has {} callbacks, but the fit {}; give the same callbacks, "
+                    "or start the training again",
+                    states.size(), runs_.size()));
+  for (size_t i = 0; i < runs_.size(); ++i) {
+    if (states[i].empty()) continue;
+    try {
+      runs_[i]->restore(states[i]);
+    } catch (const Json::exception&) {
+      throw UserError(
+          fmt::format("{}the state to go on from is of another callback, or damaged; start the training "
+                      "again",
+                      places_[i]));
+    }
+  }
+}
+
+void FitCallbacks::begin(const FitView& view) {
+  for (size_t i = 0; i < runs_.size(); ++i) {
+    views_.push_back(view);
+    views_.back().place = places_[i];
+    views_.back().kept = fmt::format("{}{}_{}/", kept_by_callbacks, i, names_[i]);
+  }
+  for (size_t i = 0; i < runs_.size(); ++i) runs_[i]->begin(views_[i]);
+}
+
+void FitCallbacks::after_step(const StepReport& report) {
+  for (size_t i = 0; i < runs_.size(); ++i) runs_[i]->after_step(views_[i], report);
+}
+
+void FitCallbacks::after_epoch(const EpochReport& report) {
+  for (size_t i = 0; i < runs_.size(); ++i) runs_[i]->after_epoch(views_[i], report);
+}
+
+void FitCallbacks::end() {
+  for (size_t i = 0; i < runs_.size(); ++i) runs_[i]->end(views_[i]);
+}
+
+std::vector<std::string> FitCallbacks::states() const {
+  std::vector<std::string> states;
+  for (const auto& run : runs_) states.push_back(run->state());
+  return states;
+}
+
+std::string FitCallbacks::why_end() const {
+  for (const auto& run : runs_)
+    if (std::string why = run->why_end(); !why.empty()) return why;
+  return {};
+}
+
+double FitCallbacks::rate_factor() const {
+  double factor = 1;
+  for (const auto& run : runs_) factor *= run->rate_factor();
+  return factor;
+}
+
+double FitCallbacks::penalty_factor() const {
+  double factor = 1;
+  for (const auto& run : runs_) factor *= run->penalty_factor();
+  return factor;
+}
+
+FitView fit_view(const FitOptions& options, const Network& network, const std::vector<Metric>& metrics,
+                 Store& store, const std::vector<EpochReport>& epochs) {
+  FitView view{{}, {}, store, epochs};
+  view.penalised = network.penalised();
+  view.validates = options.validation.has_value();
+  view.out = options.out;
+  view.warn = options.on_warning ? options.on_warning : print_warning;
+  view.save = options.save;
+  view.figures = {"loss", "smooth", "penalty", "zeros", "learning_rate", "penalty_strength"};
+  if (!view.penalised.empty()) view.figures.push_back("support_changes");
+  for (const auto& [name, value] : network.example_metrics) view.figures.push_back(name);
+  if (view.validates) {
+    view.figures.push_back("validation_loss");
+    for (const Metric& metric : metrics) view.figures.push_back("validation_" + metric.name);
+  }
+  if (options.certificate || options.stop_when_stationary > 0) {
+    view.figures.push_back("prox_residual");
+    view.figures.push_back("distance");
+  }
+  return view;
 }
 
 }  // namespace lariat

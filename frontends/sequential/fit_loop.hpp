@@ -2,10 +2,48 @@
 
 #include "frontends/data/batches.hpp"
 #include "frontends/sequential/fit.hpp"
+#include "frontends/sequential/network.hpp"
 
 namespace lariat {
 
-/// The batches of an epoch over a dataset that outlives them.
+/// The callbacks of one fit.
+class FitCallbacks {
+ public:
+  explicit FitCallbacks(const std::vector<Callback>& callbacks);
+
+  /// Whether any of them is of that sort.
+  bool scales_penalties() const { return scales_penalties_; }
+  bool reweights() const { return reweights_; }
+  /// Throws UserError where the states are of others.
+  void restore(const std::vector<std::string>& states);
+  /// The views must outlive the fit; each gets its callback's place.
+  void begin(const FitView& view);
+  void after_step(const StepReport& report);
+  void after_epoch(const EpochReport& report);
+  void end();
+  std::vector<std::string> states() const;
+  /// Why the fit should end, or "".
+  std::string why_end() const;
+  /// What the callbacks' factors come to.
+  double rate_factor() const;
+  double penalty_factor() const;
+
+ private:
+  std::vector<std::string> names_, places_;
+  std::vector<std::unique_ptr<CallbackRun>> runs_;
+  std::vector<FitView> views_;
+  bool scales_penalties_ = false, reweights_ = false;
+};
+
+/// What callbacks see of a fit; parameters and steps are to be added.
+FitView fit_view(const FitOptions& options, const Network& network, const std::vector<Metric>& metrics,
+                 Store& store, const std::vector<EpochReport>& epochs);
+
+/// What names of tensors begin with that callbacks keep.
+inline constexpr const char* kept_by_callbacks = "callback/";
+
+/// The batches of an epoch over a dataset that outlives them, each of which is a step: of
+/// batch_size·accumulate examples.
 data::Batches training_batches(const data::Dataset& dataset, const FitOptions& options, uint32_t epoch = 0);
 
 /// What the loop of a fit asks its model.
@@ -23,6 +61,9 @@ struct FitModel {
   std::function<Certificate(const data::Dataset&)> certify;
   /// Completes the report of an epoch.
   std::function<void(EpochReport&)> finish;
+  /// Of which the loop adds what it knows.
+  FitCallbacks& callbacks;
+  std::function<FitView(const std::vector<EpochReport>&, int64_t epoch_steps)> view;
 };
 
 /// Why a fit ends after these epochs, as its options have it, or "".

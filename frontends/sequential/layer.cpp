@@ -27,6 +27,7 @@ Value LayerContext::parameter(const std::string& what, Extents extents, const In
 
 void LayerContext::penalise(Value penalty, const std::string& text, const std::vector<Value>& parameters) {
   penalties_.values.push_back(penalty);
+  penalties_.shared_values.push_back(penalty);
   for (const Value parameter : parameters) penalties_.shared[parameter.name()] = text;
 }
 

@@ -32,7 +32,9 @@ struct Penalties {
   /// One scalar for each penalised parameter.
   std::vector<Value> values;
   std::map<std::string, WeightPenalty> by_parameter;
-  /// Of those that are over several parameters at once, and make zeros: as text, for each of these.
+  /// Those of the values that are over several parameters at once, and make zeros: as text, for each of
+  /// these.
+  std::vector<Value> shared_values = {};
   std::map<std::string, std::string> shared = {};
   /// A penalty that only training needs is not among the values where its op is not known: its name, or "".
   std::string unknown_op = {};

@@ -326,8 +326,9 @@ Store parameters_of(const Network& network, const Store& store, const std::strin
   for (int32_t id = 0; id < network.graph->size(); ++id) {
     const Node& node = network.graph->node(id);
     const SourceKind kind = node.op->traits.source;
-    // Random numbers are for training only.
-    if ((kind != SourceKind::parameter && kind != SourceKind::state) || node.name == random_state_name)
+    // Random numbers and factors of penalties are for training only.
+    if ((kind != SourceKind::parameter && kind != SourceKind::state) || node.name == random_state_name ||
+        node.name.starts_with(l1_factors_of("")))
       continue;
     const Tensor* found = store.find(node.name);
     if (found == nullptr)

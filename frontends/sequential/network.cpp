@@ -150,12 +150,37 @@ void check_rows(const Network& network, const data::Dataset& dataset, std::optio
                                 count, count % rows, rows));
 }
 
-Value scheduled_loss(Network& network) {
-  if (network.loss_by_strength) return network.loss_by_strength;
-  network.strength = network.graph->input("penalty_strength", {});
+std::string l1_factors_of(const std::string& parameter) { return "l1_factors/" + parameter; }
+
+namespace {
+
+Value reweighted_penalty(Graph& graph, const std::string& name, const WeightPenalty& penalty) {
+  const Value w = graph.find_source(name);
+  if (penalty.l1 == 0) return penalty_of(w, penalty);
+  Value factors = graph.find_source(l1_factors_of(name));
+  if (!factors)
+    factors = graph.state(l1_factors_of(name), evaluate(w.shape(), {}), init::constant(1), w.dtype());
+  const Value l1 = penalty.l1 * sum(factors * abs(w));
+  WeightPenalty rest = penalty;
+  rest.l1 = 0;
+  return rest ? l1 + penalty_of(w, rest) : l1;
+}
+
+}  // namespace
+
+Value scheduled_loss(Network& network, bool reweighted) {
+  if (network.loss_by_strength && network.reweighted == reweighted) return network.loss_by_strength;
+  if (!network.strength) network.strength = network.graph->input("penalty_strength", {});
   Value loss = network.data_loss;
-  for (const Value penalty : network.penalties.values) loss = loss + network.strength * penalty;
+  if (reweighted) {
+    for (const auto& [name, penalty] : network.penalties.by_parameter)
+      loss = loss + network.strength * reweighted_penalty(*network.graph, name, penalty);
+    for (const Value penalty : network.penalties.shared_values) loss = loss + network.strength * penalty;
+  } else {
+    for (const Value penalty : network.penalties.values) loss = loss + network.strength * penalty;
+  }
   network.loss_by_strength = loss;
+  network.reweighted = reweighted;
   return loss;
 }
 

@@ -29,6 +29,7 @@ struct Network {
   Penalties penalties;
   /// The same with every penalty times a scalar, once scheduled_loss() has been called.
   Value strength, loss_by_strength;
+  bool reweighted = false;
 
   /// States that go on from batch to batch, also at inference (LayerContext::carry), and of how many rows the
   /// batches must be then; 0: of any number.
@@ -40,8 +41,11 @@ struct Network {
   /// These, and the parameters of two axes or more: whose zeros mean something.
   std::vector<std::string> with_zeros() const;
 };
-/// loss_by_strength, whose input `strength` must be fed or scheduled.
-Value scheduled_loss(Network& network);
+/// loss_by_strength, whose input `strength` must be fed or scheduled. Where it is reweighted, an L1 penalty
+/// of a parameter is λ Σ r|w| with factors r that are a state of its shape, 1 at first.
+Value scheduled_loss(Network& network, bool reweighted = false);
+/// The name of a parameter's factors.
+std::string l1_factors_of(const std::string& parameter);
 
 /// Throws UserError naming the layer where one does not fit what comes before it, or the last one does not
 /// give what the task needs, and where the data are not the loss's.

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <utility>
 
 #include "frontends/data/utf8.hpp"
@@ -71,7 +72,8 @@ struct Sequential::Implementation {
   }
 
   void check(const data::Dataset& dataset, bool labelled) const;
-  void make_trainer(const FitOptions& options, const FitState& state);
+  void make_trainer(const FitOptions& options, const FitState& state,
+                    const std::shared_ptr<const FitCallbacks>& callbacks);
   std::vector<std::string> warnings(const data::Batch& batch);
 };
 
@@ -175,8 +177,9 @@ void Sequential::build(const DataShape& shape, uint64_t seed) {
   self_->loaded = parameters_of(*self_->network, initial, "the model");
 }
 
-void Sequential::Implementation::make_trainer(const FitOptions& options, const FitState& state) {
-  TrainerSetup setup = trainer_setup(*network, options, state);
+void Sequential::Implementation::make_trainer(const FitOptions& options, const FitState& state,
+                                              const std::shared_ptr<const FitCallbacks>& callbacks) {
+  TrainerSetup setup = trainer_setup(*network, options, state, callbacks);
   strength = setup.strength;
   auto next = std::make_unique<Trainer>(setup.loss, *optimizer, std::move(setup.options));
   const bool resumed = options.from.total_steps > 0;
@@ -190,6 +193,9 @@ void Sequential::Implementation::make_trainer(const FitOptions& options, const F
                       text(initial.type())));
     }
   }
+  if (resumed)
+    for (const auto& [name, kept] : store())
+      if (name.starts_with(kept_by_callbacks)) next->store().set(name, kept);
   trainer = std::move(next);
   loaded = {};
 }
@@ -225,7 +231,9 @@ FitResult Sequential::fit(TrainingData data, const FitOptions& given) {
   self.set_training(true);
   const auto end_training = [](Implementation* model) { model->set_training(false); };
   const std::unique_ptr<Implementation, decltype(end_training)> training(&self, end_training);
-  self.make_trainer(options, state);
+  const auto callbacks = std::make_shared<FitCallbacks>(options.callbacks);
+  if (options.from.total_steps > 0) callbacks->restore(options.from.callbacks);
+  self.make_trainer(options, state, callbacks);
   const std::vector<std::string> warnings = self.warnings(training_batches(first, options)[0]);
   if (options.on_start) {
     options.on_start(self.trainer->report(), warnings);
@@ -243,11 +251,13 @@ FitResult Sequential::fit(TrainingData data, const FitOptions& given) {
                  .begin_epoch = [this] { reset_states(); },
                  .support = {},
                  .certify = {},
-                 .finish = {}};
+                 .finish = {},
+                 .callbacks = *callbacks,
+                 .view = {}};
   for (const auto& [name, values] : self.network->example_metrics) model.metrics.push_back(name);
   const Schedule factor = options.schedule ? options.schedule(state.total_steps) : schedule::constant();
   model.learning_rate = [&](int64_t step) {
-    return self.optimizer->learning_rate * factor(step - state.first_step);
+    return self.optimizer->learning_rate * factor(step - state.first_step) * callbacks->rate_factor();
   };
   model.penalty_strength = [&](int64_t step) { return self.strength ? self.strength(step) : 1; };
   model.support = [&] { return support_of(self.store(), self.network->penalised()); };
@@ -273,7 +283,22 @@ FitResult Sequential::fit(TrainingData data, const FitOptions& given) {
     if (!std::isnan(evaluation.accuracy)) report.validation_accuracy = evaluation.accuracy;
     report.validation_metrics = evaluation.metrics;
   };
-  return run_fit(model, data, options, state);
+  model.view = [&](const std::vector<EpochReport>& epochs, int64_t epoch_steps) {
+    FitView view = fit_view(options, *self.network, self.metrics, self.trainer->store(), epochs);
+    for (const TensorZeros& tensor : zeros()) view.parameters.push_back(tensor.name);
+    view.first_step = state.first_step;
+    view.total_steps = state.total_steps;
+    view.epoch_steps = epoch_steps;
+    view.settle_step = options.settle_from < 1
+                           ? std::llround(options.settle_from * static_cast<double>(state.total_steps))
+                           : std::numeric_limits<int64_t>::max();
+    if (!view.save) view.save = [&](const std::string& file) { save(file); };
+    return view;
+  };
+  FitResult result = run_fit(model, data, options, state);
+  // What callbacks keep is for going on.
+  if (!result.stopped) self.trainer->store().erase_all(kept_by_callbacks);
+  return result;
 }
 
 Evaluation Sequential::evaluate(const data::Dataset& dataset, const EvaluateOptions& options) {

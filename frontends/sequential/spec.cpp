@@ -51,7 +51,8 @@ void SpecKind::check_complete(const Spec& spec, std::string_view place) const {
     try {
       option.normalise(option.default_value);
     } catch (const UserError&) {
-      throw UserError(fmt::format("{} {} needs {}, {}", place, name, option.name, option.range));
+      throw UserError(fmt::format("{}{}{} needs {}, {}", place, name.empty() ? "" : " ", name, option.name,
+                                  option.range));
     }
   }
 }

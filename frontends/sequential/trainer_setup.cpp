@@ -45,7 +45,8 @@ PenaltySchedule penalty_schedule(const FitOptions& options, int64_t steps) {
 
 }  // namespace
 
-TrainerSetup trainer_setup(Network& network, const FitOptions& options, const FitState& state) {
+TrainerSetup trainer_setup(Network& network, const FitOptions& options, const FitState& state,
+                           const std::shared_ptr<const FitCallbacks>& callbacks) {
   const auto from_first = [first = state.first_step](const Schedule& schedule) -> Schedule {
     return [=](int64_t step) { return schedule(step - first); };
   };
@@ -62,12 +63,22 @@ TrainerSetup trainer_setup(Network& network, const FitOptions& options, const Fi
   trainer.rewrite = options.rewrite;
   if (options.on_warning) trainer.warn = options.on_warning;
   trainer.check_finite = options.check_finite;
+  trainer.groups = options.groups;
+  trainer.accumulates = options.accumulate > 1;
   if (options.schedule) trainer.schedule = from_first(options.schedule(state.total_steps));
-  const PenaltySchedule penalties = penalty_schedule(options, state.total_steps);
+  trainer.schedule = [callbacks, by_step = trainer.schedule](int64_t step) {
+    return by_step(step) * callbacks->rate_factor();
+  };
+  PenaltySchedule penalties = penalty_schedule(options, state.total_steps);
+  if (callbacks->scales_penalties())
+    penalties.strength = [callbacks, by_step = penalties.strength](int64_t step) {
+      return (by_step ? by_step(step) : 1) * callbacks->penalty_factor();
+    };
+  if (callbacks->reweights() && !penalties.strength) penalties.strength = schedule::constant();
   if (options.freeze_zeros) trainer.frozen_zeros = network.with_zeros();
   if (penalties.settle_from) trainer.settle_from = state.first_step + *penalties.settle_from;
   if (penalties.strength && !network.penalties.values.empty()) {
-    setup.loss = scheduled_loss(network);
+    setup.loss = scheduled_loss(network, callbacks->reweights());
     setup.strength = from_first(penalties.strength);
     trainer.scheduled = {{network.strength, setup.strength}};
     trainer.full_strength = {{network.strength, 1}};

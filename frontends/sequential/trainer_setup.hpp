@@ -1,6 +1,7 @@
 #pragma once
 
 #include "frontends/sequential/fit.hpp"
+#include "frontends/sequential/fit_loop.hpp"
 #include "frontends/sequential/network.hpp"
 
 namespace lariat {
@@ -13,6 +14,7 @@ struct TrainerSetup {
   Schedule strength;
 };
 /// For a fit that goes on from `state`. Throws UserError for an option out of its range.
-TrainerSetup trainer_setup(Network& network, const FitOptions& options, const FitState& state);
+TrainerSetup trainer_setup(Network& network, const FitOptions& options, const FitState& state,
+                           const std::shared_ptr<const FitCallbacks>& callbacks);
 
 }  // namespace lariat

@@ -56,6 +56,10 @@ Tensor Store::get(std::string_view name) const {
   throw UserError(fmt::format("the store has no tensor '{}'.{}", name, did_you_mean(name, known)));
 }
 
+void Store::erase_all(std::string_view start) {
+  std::erase_if(tensors_, [&](const auto& entry) { return entry.first.starts_with(start); });
+}
+
 uint64_t Store::hash() const {
   uint64_t hash = hash_name("store");
   for (const auto& [name, tensor] : tensors_) {

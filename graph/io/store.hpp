@@ -41,6 +41,8 @@ class Store {
   Tensor get(std::string_view name) const;
   /// nullptr where there is none.
   const Tensor* find(std::string_view name) const;
+  /// Takes out every tensor whose name begins like that.
+  void erase_all(std::string_view start);
   size_t size() const { return tensors_.size(); }
   bool empty() const { return tensors_.empty(); }
   /// Pairs of name and tensor, by name.

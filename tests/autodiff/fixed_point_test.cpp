@@ -123,6 +123,9 @@ const std::vector<Method>& methods() {
       {"RmsProp", RmsProp{.learning_rate = 0.02, .epsilon = 0.1}, {{"square_mean", squares}}},
       {"Adam", Adam{.learning_rate = 0.02, .epsilon = 0.1}},
       {"AdamW without decay", AdamW{.learning_rate = 0.02, .epsilon = 0.1, .weight_decay = 0}},
+      {"NAdam", NAdam{.learning_rate = 0.02, .epsilon = 0.1}},
+      {"AmsGrad", AmsGrad{.learning_rate = 0.05, .epsilon = 0.1}},
+      {"Lamb without decay", Lamb{.learning_rate = 0.01, .epsilon = 0.1, .weight_decay = 0}},
   };
   return table;
 }
@@ -219,6 +222,45 @@ TEST_CASE("every optimizer leaves the minimiser of every term as it is") {
       CAPTURE(term.name);
       CHECK(distance(trainer.value(problem.w), term.minimiser) <= 1e-14);
     }
+}
+
+TEST_CASE("L-BFGS reaches and leaves the minimiser of terms λ|w|, and says which others it does not take") {
+  int taken = 0;
+  for (const Term& term : terms()) {
+    Problem problem;
+    CAPTURE(term.name);
+    const bool fits = term.name == "L1" || term.name == "L1 of a slice, twice" || term.name == "elastic net";
+    if (!fits) {
+      const std::string message =
+          testing::message_of<UserError>([&] { Trainer(problem.loss(term), Lbfgs{}, {.threads = 1}); });
+      CHECK(message.starts_with("Lbfgs does not go with the penalty "));
+      CHECK(message.ends_with(" of 'w': OWL-QN is for λ|w| and smooth terms; take adam or another"));
+      continue;
+    }
+    ++taken;
+    Trainer trainer(problem.loss(term), Lbfgs{}, {.threads = 1});
+    for (int step = 0; step < 30; ++step) trainer.step(Feeds{});
+    CHECK(distance(trainer.value(problem.w), term.minimiser) <= 1e-8);
+    for (int64_t i = 0; i < count; ++i)
+      if (term.minimiser[i] == 0) CHECK(trainer.value(problem.w).at(i) == 0);
+    trainer.store().set("w", as_tensor(term.minimiser));
+    for (int step = 0; step < 3; ++step) trainer.step(Feeds{});
+    CHECK(distance(trainer.value(problem.w), term.minimiser) <= 1e-14);
+  }
+  CHECK(taken == 3);
+}
+
+TEST_CASE("Lion takes no penalty that is rewritten: no metric has its steps") {
+  Problem problem;
+  CHECK(testing::message_of<UserError>([&] { Trainer(problem.loss(terms().front()), Lion{}); }) ==
+        "Lion does not go with the penalty 0.3 * |w| of 'w': its steps are of one size whatever the "
+        "gradient, so "
+        "that no metric weighs it against a penalty; take adam or another, or give weight_decay in place of "
+        "the "
+        "penalty");
+  Trainer plain(problem.loss(terms().front()), Lion{}, {.threads = 1, .rewrite = false});
+  plain.step(Feeds{});
+  CHECK(plain.value(problem.w).at(0) == doctest::Approx(0.7 + 1e-4));
 }
 
 TEST_CASE("AdamW reaches the fixed point of its own condition") {

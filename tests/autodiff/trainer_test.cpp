@@ -56,6 +56,11 @@ TEST_CASE("every optimizer with the prox reaches the minimiser of the loss as wr
   check_reaches_solution(Nesterov{.learning_rate = 0.02, .momentum = 0.9}, 1000, 1e-8);
   check_reaches_solution(RmsProp{.learning_rate = 0.05}, 6000, 1e-6, schedule::exponential(0.1, 600));
   check_reaches_solution(Adam{.learning_rate = 0.05}, 6000, 1e-6, schedule::exponential(0.1, 1200));
+  check_reaches_solution(NAdam{.learning_rate = 0.05}, 6000, 1e-6, schedule::exponential(0.1, 1200));
+  check_reaches_solution(AmsGrad{.learning_rate = 0.1}, 6000, 1e-6);
+  check_reaches_solution(Lamb{.learning_rate = 0.05, .weight_decay = 0}, 6000, 1e-6,
+                         schedule::exponential(0.1, 1200));
+  check_reaches_solution(Lbfgs{}, 30, 1e-7);
 }
 
 TEST_CASE("AdamW decays first: at its fixed point the decay balances the loss in its metric") {

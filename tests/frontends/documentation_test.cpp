@@ -5,6 +5,7 @@
 #include <map>
 #include <sstream>
 
+#include "frontends/recipe/tables.hpp"
 #include "tests/support/files.hpp"
 #include "tests/support/program.hpp"
 #include "tests/support/testing.hpp"
@@ -22,6 +23,8 @@ const std::map<std::string, std::string>& contexts() {
        "Graph g;\n"
        "const Value logits = g.input(\"z\", {dim::batch, 10}), labels = g.input(\"y\", {dim::batch}, i32);\n"
        "const Value W = g.parameter(\"W\", {4, 4});\n"},
+      {"Sequential classifier{Dense(64, relu, {.kernel_penalty = l1(1e-4)}), Dense(10)};",
+       "data::Dataset train, validation;\n"},
       {"Graph g;", "constexpr int64_t measurements = 100, units = 16;\nconst Tensor train_x, train_y;\n"},
       {"Sequential model{Dense(512, relu, {.kernel_penalty = l1(1e-4)}), Dropout(0.2), Dense(10)};",
        "data::Dataset train, test;\n"},
@@ -77,6 +80,32 @@ TEST_CASE("the C++ of README.md and docs compiles as it is printed") {
     }
   }
   CHECK(blocks == contexts().size());
+}
+
+namespace {
+
+// The kinds of a table, with their keys and defaults.
+std::string kinds_table(const SpecKinds& kinds) {
+  std::string text = "| kind | | keys |\n| --- | --- | --- |\n";
+  for (const SpecKind* kind : kinds) {
+    std::string keys;
+    for (const SpecOption& option : kind->options)
+      keys += (keys.empty() ? "`" : ", `") + option.name +
+              (option.default_value.empty() ? "`" : " = " + option.default_value + "`");
+    text += "| `" + kind->name + "` | " + kind->doc + " | " + keys + " |\n";
+  }
+  return text;
+}
+
+}  // namespace
+
+TEST_CASE("docs/training.md has the tables of the records") {
+  const std::string page = testing::read_file(std::string(LARIAT_SOURCE_ROOT) + "/docs/training.md");
+  for (const SpecKinds* kinds : {&optimizer_spec_kinds(), &schedule_spec_kinds(), &callback_spec_kinds()}) {
+    const std::string table = kinds_table(*kinds);
+    INFO("docs/training.md should have\n" << table);
+    CHECK(testing::contains(page, table));
+  }
 }
 
 }  // namespace lariat::documentation_test

@@ -151,7 +151,7 @@ TEST_CASE("recipe: all kinds can be chosen and made") {
       ++kinds;
     }
   }
-  CHECK(kinds == 6 + 1 + 1 + 10 + 1 + 6 + 5 + 1 + 1 + 1);
+  CHECK(kinds == 6 + 1 + 1 + 10 + 1 + 12 + 10 + 1 + 1 + 1);
 }
 
 TEST_CASE("recipe: schedules run over all steps, less the warmup") {
@@ -246,8 +246,8 @@ TEST_CASE("recipe: unknown names") {
   CHECK(refused_more("[optimiser]\nkind = 'sgd'") ==
         "recipe.toml:9: a recipe has no table 'optimiser'. Did you mean 'optimizer'?");
   CHECK(refused_more("[optimizer]\nkind = 'adm'") ==
-        "recipe.toml:10: [optimizer] kind = adm: must be one of adam, adamw, sgd, momentum, nesterov, "
-        "rmsprop. Did you mean 'adam'?");
+        "recipe.toml:10: [optimizer] kind = adm: must be one of adam, adagrad, adamw, amsgrad, lamb, "
+        "lbfgs, lion, momentum, nadam, nesterov, rmsprop, sgd. Did you mean 'adam'?");
   CHECK(refused_more("[optimizer]\nkind = 'sgd'\nmomentum = 0.9") ==
         "recipe.toml:11: [optimizer] has no key 'momentum'. Known: learning_rate.");
   CHECK(refused_more("[[layers]]\nkind = 'dense'\nunit = 3") ==
@@ -303,9 +303,10 @@ TEST_CASE("recipe: wrong types and ranges name key, value, range, file and line"
 
 TEST_CASE("recipe: broken structure") {
   CHECK(refused("[data\nkind = 3").starts_with("recipe.toml:1: is not valid TOML: "));
-  CHECK(refused("x = 3") ==
-        "recipe.toml:1: a recipe has no table 'x'. Known: layers, data, features, augment, loss, metrics, "
-        "optimizer, schedule, training, proximal, search.");
+  CHECK(
+      refused("x = 3") ==
+      "recipe.toml:1: a recipe has no table 'x'. Known: layers, callbacks, groups, data, features, augment, "
+      "loss, metrics, optimizer, schedule, training, proximal, search.");
   CHECK(refused("training = 3") == "recipe.toml:1: training = 3: must be a table; write [training]");
   CHECK(refused("[data]\nkind = 'digits'\n[layers]\nkind = 'dense'") ==
         "recipe.toml:3: layers must be a list of tables; write [[layers]] before each layer");

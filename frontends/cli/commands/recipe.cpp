@@ -17,6 +17,7 @@ namespace {
 std::vector<RecipeTable> all_tables() {
   std::vector<RecipeTable> tables = recipe_tables();
   tables.insert(tables.begin() + 3, {"layers", "[[layers]], one after the other", layer_spec_kinds()});
+  tables.insert(tables.end(), recipe_lists().begin(), recipe_lists().end());
   for (RecipeTable& table : tables)
     if (table.name == "metrics")
       table.kinds.insert(table.kinds.end(), metric_spec_kinds().begin(), metric_spec_kinds().end());

@@ -102,7 +102,10 @@ void train(const Strings& words) {
   Strings inputs{options.recipe.file, options.start};
   // What a run goes on from may be what it goes on writing.
   if (!same_file(options.resume, checkpoint)) inputs.push_back(options.resume);
-  const Strings outputs{options.out, checkpoint, options.json, options.profile, options.report};
+  Strings outputs{options.out, checkpoint, options.json, options.profile, options.report};
+  for (const Spec& callback : recipe.list("callbacks"))
+    for (const auto& [name, file] : callback.options)
+      if (name == "file") outputs.push_back(file);
   check_outputs(outputs, inputs);
   check_outputs(outputs, recipe, options.recipe.data);
   const JsonFile json(options.json);

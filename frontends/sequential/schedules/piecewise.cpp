@@ -1,0 +1,28 @@
+#include "frontends/sequential/schedules/schedule_record.hpp"
+
+namespace lariat {
+
+namespace {
+
+struct PiecewiseSchedule : Warmup {
+  std::vector<double> at{0.5, 0.75}, factors{1, 0.1, 0.01};
+};
+
+}  // namespace
+
+ScheduleKind schedule_records::piecewise() {
+  using O = PiecewiseSchedule;
+  return schedule_kind<O>(
+      "piecewise", "a factor for each piece of the training",
+      Fields<O>()
+          .numbers("at", &O::at, 0, schedule_parts::most_steps,
+                   "steps at which the next factor begins; below 1: as a share of all steps")
+          .numbers("factors", &O::factors, 0, 1e6, "on the learning rate, one more than there are steps"),
+      [](const O& o, int64_t steps) {
+        std::vector<int64_t> at;
+        for (const double written : o.at) at.push_back(schedule_parts::steps_of(written, steps));
+        return schedule::piecewise(at, o.factors);
+      });
+}
+
+}  // namespace lariat
