@@ -17,9 +17,11 @@ fi
 
 # Optimizers and prox.
 mutate 'momentum: λ instead of λ/(1 − β)' autodiff/training/optimizers.cpp 'c.learning_rate / (1 - momentum)};' 'c.learning_rate};' '*fixed_point*'
-mutate 'Adam: the threshold without the metric' autodiff/training/optimizers.cpp 'bias_correction(beta1, c.count)), start), step};' 'bias_correction(beta1, c.count)), start), c.learning_rate};' '*fixed_point*'
-mutate 'RMSProp: the threshold without the metric' autodiff/training/optimizers.cpp 'multiply_add(-step, c.gradient, c.parameter), step};' 'multiply_add(-step, c.gradient, c.parameter), c.learning_rate};' '*fixed_point*'
-mutate 'AdamW: the decay is left out' autodiff/training/optimizers.cpp 'adam_step(c, decayed,' 'adam_step(c, c.parameter,' '*fixed_point*'
+mutate 'Adam: the threshold without the metric' autodiff/training/optimizers.cpp '          step};' '          c.learning_rate};' '*fixed_point*'
+mutate 'RMSProp: the threshold without the metric' autodiff/training/optimizers/rmsprop.cpp 'c.start(c.learning_rate)), step};' 'c.start(c.learning_rate)), c.learning_rate};' '*fixed_point*'
+mutate 'AdamW: the decay is left out' autodiff/training/optimizers/adamw.cpp 'weight_decay};' '0};' '*fixed_point*'
+mutate 'NAdam: the metric does not look ahead' autodiff/training/optimizers/nadam.cpp 'step * multiply_add(a, present, b)};' 'step};' '*fixed_point*'
+mutate 'LAMB: the threshold without the trust' autodiff/training/optimizers/lamb.cpp 'rate / means.root};' 'c.learning_rate / means.root};' '*fixed_point*'
 mutate 'clipping leaves the step of the prox' autodiff/training/training_step.cpp 'proposal.step = proposal.step * smooth[i].factor;' '' '*fixed_point*'
 mutate 'a limit by elements scales steps by one factor' autodiff/training/clipping.cpp 'factor_to(limit, abs(gradient))' 'factor_to(limit, norm_inf(gradient))' '*fixed_point*'
 mutate 'shifted groups go behind kinks' autodiff/penalty/combination.cpp '!view.shifted && all(is_conic)' 'all(is_conic)' '*certificate_test*'

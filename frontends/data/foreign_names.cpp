@@ -131,7 +131,28 @@ constexpr Foreign names[] = {
     {"npz", "numpy"},
     {"npy", "numpy"},
     {"mnist", "idx"},
-    {"cosineannealing", "cosine"}};
+    {"cosineannealing", "cosine"},
+    {"cosineannealinglr", "cosine"},
+    {"cosineannealingwarmrestarts", "cosine_restarts"},
+    {"onecyclelr", "one_cycle"},
+    {"steplr", "step"},
+    {"multisteplr", "piecewise"},
+    {"reducelronplateau", "plateau"},
+    {"modelcheckpoint", "best_checkpoint"},
+    {"csvlogger", "csv_log"},
+    {"jsonlogger", "json_lines"},
+    {"summarywriter", "tensorboard"},
+    {"exponentialmovingaverage", "ema"},
+    {"stochasticweightaveraging", "swa"},
+    {"owlqn", "lbfgs"},
+    // Options of these.
+    {"mindelta", "least_change"},
+    {"restorebestweights", "restore"},
+    {"mode", "goal"},
+    {"minlr", "least"},
+    {"gradientaccumulationsteps", "accumulate"},
+    {"accumulationsteps", "accumulate"},
+    {"gamma", "factor"}};
 
 std::string plain(std::string_view name) {
   std::string result;

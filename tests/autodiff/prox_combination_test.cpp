@@ -163,9 +163,9 @@ TEST_CASE("sums of penalties on views: every optimizer finds the minimum") {
     const Point by_sgd = trained(used, Sgd{.learning_rate = 0.1}, 800);
     LossAt cost(used);
     CHECK(improvement(cost, by_sgd) < 1e-8);
-    const std::vector<Optimizer> others{Momentum{.learning_rate = 0.03, .momentum = 0.7},
-                                        Nesterov{.learning_rate = 0.03, .momentum = 0.7},
-                                        Adam{.learning_rate = 0.01}};
+    const std::vector<Optimizer> others{
+        Momentum{.learning_rate = 0.03, .momentum = 0.7}, Nesterov{.learning_rate = 0.03, .momentum = 0.7},
+        Adam{.learning_rate = 0.01}, NAdam{.learning_rate = 0.01}, AmsGrad{.learning_rate = 0.03}};
     for (const Optimizer& optimizer : others) {
       const Point found = trained(used, optimizer, 3000);
       CAPTURE(optimizer.metric);

@@ -261,6 +261,26 @@ TEST_CASE("callbacks: large batches in parts are the same training") {
                                     parts.store().get("dense_1/kernel")) < 1e-5);
   CHECK(other.epochs.back().loss == doctest::Approx(one.epochs.back().loss).epsilon(1e-5));
   CHECK(whole.store().get("step").item() == parts.store().get("step").item());
+  // Weights of examples are those of the whole batch.
+  data::Dataset weighted = train_points();
+  for (size_t i = 0; i < weighted.examples.size(); ++i)
+    weighted.examples[i].weight = static_cast<float>(i % 4) / 2;
+  Sequential one_weighted = small_model(), parts_weighted = small_model();
+  fit.batch_size = 25;
+  fit.accumulate = 1;
+  one_weighted.fit(weighted, fit);
+  fit.batch_size = 4;
+  fit.accumulate = 7;
+  parts_weighted.fit(weighted, fit);
+  fit.batch_size = 28;
+  fit.accumulate = 1;
+  Sequential same = small_model();
+  same.fit(weighted, fit);
+  CHECK(testing::largest_difference(same.store().get("dense_1/kernel"),
+                                    parts_weighted.store().get("dense_1/kernel")) < 1e-5);
+  CHECK(testing::largest_difference(same.store().get("dense_1/kernel"),
+                                    one_weighted.store().get("dense_1/kernel")) > 1e-4);
+  fit.batch_size = 5;
   const auto refused_parts = [&](int accumulate) {
     fit.accumulate = accumulate;
     return message_of<UserError>([&] { small_model().fit(train_points(), fit); });

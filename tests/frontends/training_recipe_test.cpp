@@ -62,6 +62,11 @@ TEST_CASE("recipe: mistakes in schedules, callbacks and groups are told in a lin
                 "kind = one_cicle: must be one of constant, cosine, cosine_restarts, exponential, linear, "
                 "one_cycle, piecewise, plateau, polynomial, step. Did you mean 'one_cycle'?"));
   CHECK(refused_more("[[callbacks]]\nkind = 'early_stoping'").ends_with("Did you mean 'early_stopping'?"));
+  CHECK(refused_more("[[callbacks]]\nkind = 'ReduceLROnPlateau'").ends_with(" It is called 'plateau' here."));
+  CHECK(refused_more("[[callbacks]]\nkind = 'plateau'\nmin_delta = 3")
+            .ends_with(" It is called 'least_change' here."));
+  CHECK(refused_more("[training]\ngradient_accumulation_steps = 3")
+            .ends_with(" It is called 'accumulate' here."));
   CHECK(refused_more("[[callbacks]]\npatience = 3") ==
         "recipe.toml:9: [callbacks.0] has no kind; write kind = \"best_checkpoint\" or another");
   CHECK(refused_more("[callbacks]\nkind = 'ema'") ==

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "autodiff/training/joint_method.hpp"
 #include "autodiff/training/optimizer_records.hpp"
@@ -155,6 +156,9 @@ class LbfgsMethod final : public JointMethod {
       if (from.l1[i] > 0 && direction[i] * pseudo[i] >= 0) direction[i] = 0;
     if (!(dot(direction, pseudo) < 0)) return false;
     double step = problem.learning_rate * (pairs.empty() ? 1 / size : 1);
+    // What a loss of this size could show.
+    if (!(-step * dot(direction, pseudo) > std::numeric_limits<double>::epsilon() * std::abs(loss)))
+      return false;
     Vector to(n);
     for (int trial = 0; trial < tries; ++trial, step *= shorter) {
       for (size_t i = 0; i < n; ++i) {
