@@ -58,6 +58,25 @@ std::string usage(const CText& text) {
       name, big, result);
 }
 
+// How each feature is made of a table's column.
+std::string features_text(const data::Columns& columns) {
+  std::string text = "/* The features of a row, in their order; x is the number in the column.\n";
+  int64_t place = 0;
+  for (const data::Columns::Feature& feature : columns.features) {
+    const std::string name = comment_text(feature.name);
+    if (feature.is_category) {
+      for (const std::string& value : feature.values)
+        text += fmt::format("   {}  {}: 1 where it is \"{}\", else 0\n", place++, name, comment_text(value));
+    } else {
+      text +=
+          fmt::format("   {}  {}: (x - {}) * {}; {} where it is missing\n", place++, name,
+                      literal(static_cast<float>(feature.centre)), literal(static_cast<float>(feature.scale)),
+                      literal(static_cast<float>((feature.mean - feature.centre) * feature.scale)));
+    }
+  }
+  return text + "*/\n";
+}
+
 std::string memory_struct(const CText& text) {
   const CMemory& memory = text.memory;
   std::string members;
@@ -89,6 +108,7 @@ std::string header_text(const CText& text) {
                                             program.result_bytes)
                               : fmt::format(";\n   a result takes {} bytes", program.result_bytes));
   out += fmt::format("#ifndef {0}_H\n#define {0}_H\n\n#include <stdint.h>\n\n", big);
+  if (text.columns) out += features_text(*text.columns) + "\n";
   const auto constant = [&](const char* name, int64_t value) {
     out += fmt::format("#define {}_{} {}\n", big, name, value);
   };

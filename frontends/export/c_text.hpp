@@ -14,6 +14,8 @@ struct CText {
   bool int8 = false, predictions = true;
   std::vector<std::string> classes;
   int sample_rate = 0;
+  /// Where the features are columns of a table.
+  const data::Columns* columns = nullptr;
 };
 
 std::string header_text(const CText& text);

@@ -204,7 +204,8 @@ CProgram export_c(SavedModel& model, const ExportOptions& options, std::vector<T
                    options.predictions,
                    setting.by_frame ? std::vector<std::string>()
                                     : model.model().network().task->names(model.model().shape()),
-                   model.is_audio() ? model.features().sample_frequency : 0};
+                   model.is_audio() ? model.features().sample_frequency : 0,
+                   model.columns() ? &*model.columns() : nullptr};
   program.files = {{options.name + ".h", header_text(text)},
                    {options.name + ".c", source_text(text, unit)},
                    {options.name + "_test.c", test_text(text, inputs, results)}};

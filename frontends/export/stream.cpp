@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <set>
 
 #include "frontends/export/c_op.hpp"
 #include "frontends/export/concrete.hpp"
@@ -164,6 +165,15 @@ class Splitter {
       case TimeUse::whole:
         return;
       case TimeUse::frame:
+        // What is chosen where a frame is there is chosen for every frame that has come.
+        if (node.op->name == "select" && ones_.contains(key(node.inputs[0])) && streams[1] &&
+            graph_.type(node.inputs[1]) == node.outputs[0]) {
+          inside_[static_cast<size_t>(at)][{id, 0}] =
+              in(graph, inside_[static_cast<size_t>(at)], node.inputs[1]);
+          place({id, 0}) = here;
+          return;
+        }
+        if (node.op->name == "reshape" && ones_.contains(key(node.inputs[0]))) ones_.insert({id, 0});
         return put(graph, inside_[static_cast<size_t>(at)], id, here, {{"batch", 1}});
       case TimeUse::cut:
         inside_[static_cast<size_t>(at)][{id, 0}] =
@@ -172,6 +182,7 @@ class Splitter {
         return;
       case TimeUse::mask:
         check_mask(node);
+        ones_.insert({id, 0});
         inside_[static_cast<size_t>(at)][{id, 0}] =
             graph.constant(Tensor::filled(node.outputs[0].dtype, {1, 1}, 1), node.where);
         place({id, 0}) = here;
@@ -382,6 +393,7 @@ class Splitter {
   StreamedModel model_;
   std::shared_ptr<Graph> end_;
   std::map<Key, Place> places_;
+  std::set<Key> ones_;                        // masks of frames, which are 1 for all that come
   std::vector<std::map<Key, Value>> inside_;  // by clock
   std::map<Key, Value> at_end_;
   std::map<std::pair<int, Key>, Value> windows_;  // by clock that sees them

@@ -28,6 +28,9 @@ class SavedModel {
   /// What turns recordings into features. Throws UserError where it takes none.
   const FrontEnd& front_end() const;
 
+  /// What the columns of the table that it was trained on are; nothing where it was trained on other data.
+  const std::optional<data::Columns>& columns() const { return columns_; }
+
   /// What each file or recording says. Another sample rate is resampled and several channels are mixed down,
   /// and `notices` gets a line about each. Throws UserError naming the file where one cannot be used.
   std::vector<Prediction> recognize(const std::vector<std::string>& files,

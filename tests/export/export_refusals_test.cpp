@@ -144,6 +144,26 @@ TEST_CASE("export: names, numbers and texts as C takes them") {
   CHECK(to_c::string_literal("a\"\\?\n") == "\"a\\042\\134\\077\\012\"");
 }
 
+TEST_CASE("export: the header says how features are made of columns") {
+  const testing::TemporaryFolder folder;
+  data::Columns columns;
+  columns.features = {{.name = "area */", .mean = 3, .centre = 3, .scale = 0.5},
+                      {.name = "town", .values = {"Rome", "Oslo"}, .is_category = true}};
+  columns.targets = {"class"};
+  columns.classes = {"one", "two", "three"};
+  Sequential model{Dense(3)};
+  model.build(testing::plain_shape(3));
+  model.save(folder / "m.safetensors", {{"columns", data::to_json(columns)}});
+  SavedModel saved = SavedModel::load(folder / "m.safetensors");
+  const std::string header = to_c::export_c(saved, {.name = "n"}).files[0].second;
+  CHECK_MESSAGE(contains(header,
+                         "/* The features of a row, in their order; x is the number in the column.\n"
+                         "   0  area *: (x - 3.0F) * 0.5F; 0.0F where it is missing\n"
+                         "   1  town: 1 where it is \"Rome\", else 0\n"
+                         "   2  town: 1 where it is \"Oslo\", else 0\n*/\n"),
+                header);
+}
+
 TEST_CASE("export: files go to a new folder, an empty one or that of an export before") {
   const testing::TemporaryFolder folder;
   const std::vector<std::pair<std::string, std::string>> files{{"a.c", "one"}, {"a.h", "two"}};
