@@ -12,10 +12,10 @@ namespace sparse_product_detail {
 constexpr int64_t width = xsimd::batch<float>::size;
 constexpr double densest_of_tiles = 0.4, densest_of_windows = width == 16 ? 0.35 : 0.2;
 // So many rows go by windows: as many as cost what a vector of rows costs.
-constexpr int64_t few_rows = std::max<int64_t>(1, 3 * width / 8);
+constexpr int64_t rows_by_windows = std::max<int64_t>(1, 3 * width / 8);
 
 double densest_for(const SparseMatrix& b, int64_t m) {
-  if (m > few_rows) return densest_of_tiles;
+  if (m > rows_by_windows) return densest_of_tiles;
   return has_window(b.inner) ? densest_of_windows : 0;
 }
 
@@ -54,7 +54,7 @@ void multiply_sparse(const ParallelFor& parallel, int64_t m, const float* a, int
   const auto grain = [&](int64_t tasks) {
     return std::max<int64_t>(1, tasks * 500'000 / std::max<int64_t>(1, m * (b.weights + b.columns)));
   };
-  if (m <= few_rows && has_window(b.inner)) {
+  if (m <= rows_by_windows && has_window(b.inner)) {
     const int64_t units = (b.columns + window_columns() - 1) / window_columns();
     parallel.run(units, grain(units), [&](int64_t from, int64_t to) { multiply_windows(p, from, to); });
     return;

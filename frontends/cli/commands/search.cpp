@@ -181,7 +181,7 @@ void search(const Strings& words) {
     run.threads = limit.threads();
     run.test = !options.no_test;
     run.stop = &interruption.flag();
-    if (start) run.start = &*start;
+    if (start) run.start_weights = &*start;
     print("\nThe winner, trained on all training examples:\n");
     WatchedRun training(winning, run, options.quiet);
     winner = training.run();
