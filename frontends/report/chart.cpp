@@ -7,6 +7,8 @@
 #include <limits>
 #include <numeric>
 
+#include "frontends/report/style.hpp"
+
 namespace lariat::reports {
 
 std::string escaped(std::string_view text) {
@@ -86,13 +88,14 @@ Axis value_axis(const LineChart& chart) {
   return linear_axis(std::min(0.0, low), high, 5);
 }
 
-Axis epoch_axis(size_t epochs) {
+Axis epoch_axis(int64_t epochs, int every) {
   Axis axis = linear_axis(0, static_cast<double>(epochs), 6);
-  std::erase_if(axis.ticks,
-                [&](double tick) { return tick != std::floor(tick) || tick < 1 || tick > double(epochs); });
-  if (axis.ticks.empty() || axis.ticks.front() > 1) axis.ticks.insert(axis.ticks.begin(), 1);
-  axis.low = 1;
-  axis.high = std::max(2.0, static_cast<double>(epochs));
+  std::erase_if(axis.ticks, [&](double tick) {
+    return tick != std::floor(tick) || tick < every || tick > double(epochs);
+  });
+  if (every == 1 && (axis.ticks.empty() || axis.ticks.front() > 1)) axis.ticks.insert(axis.ticks.begin(), 1);
+  axis.low = every;
+  axis.high = std::max(2.0 * every, static_cast<double>(epochs));
   return axis;
 }
 
@@ -115,13 +118,15 @@ std::string line_chart(const LineChart& chart) {
   for (const Series& series : chart.series) epochs = std::max(epochs, series.values.size());
   const bool by_epoch = chart.places.empty();
   const Axis vertical = value_axis(chart);
-  const Axis horizontal =
-      by_epoch ? epoch_axis(epochs) : logarithmic_axis(chart.places.back(), chart.places.front());
+  const Axis horizontal = by_epoch ? epoch_axis(static_cast<int64_t>(epochs) * chart.every, chart.every)
+                                   : logarithmic_axis(chart.places.back(), chart.places.front());
   const auto x = [&](double at) {
     const double share = horizontal.place(at);
     return left + (by_epoch ? share : 1 - share) * (width - left - right);
   };
-  const auto at = [&](size_t i) { return by_epoch ? static_cast<double>(i) + 1 : chart.places[i]; };
+  const auto at = [&](size_t i) {
+    return by_epoch ? (static_cast<double>(i) + 1) * chart.every : chart.places[i];
+  };
   const auto y = [&](double value) {
     return height - bottom - vertical.place(value) * (height - top - bottom);
   };
@@ -178,6 +183,14 @@ std::string line_chart(const LineChart& chart) {
         chart.series[s].color, width - right + 6, place - 1.5, width - right + 19, place + 4,
         escaped(chart.series[s].name));
   return svg + "</svg>";
+}
+
+std::string svg_file(const std::string& picture) {
+  const size_t name = std::string("<svg").size(), head = picture.find('>') + 1;
+  return fmt::format(
+      "<svg xmlns=\"http://www.w3.org/2000/svg\"{}<style>{}</style><rect width=\"100%\" height=\"100%\" "
+      "fill=\"var(--card)\"/>{}\n",
+      picture.substr(name, head - name), report_style, picture.substr(head));
 }
 
 std::string comparison_chart(const std::string& name, const std::vector<float>& truth,

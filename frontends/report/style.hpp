@@ -8,10 +8,12 @@ namespace lariat::reports {
 inline constexpr std::string_view report_style = R"css(
 :root { color-scheme: light dark;
   --paper: #fbfaf8; --card: #ffffff; --ink: #1d2127; --soft: #5d6570; --rule: #e3e1dc;
-  --series-1: #2867c4; --series-2: #c2540c; --series-3: #0d7d6c; }
+  --series-1: #2867c4; --series-2: #c2540c; --series-3: #0d7d6c;
+  --series-4: #8a3fb0; --series-5: #b02a4c; --series-6: #6d6a12; }
 @media (prefers-color-scheme: dark) { :root {
   --paper: #14171b; --card: #1c2026; --ink: #e8eaed; --soft: #a0a8b3; --rule: #30363e;
-  --series-1: #78aefc; --series-2: #f2985a; --series-3: #57c7b2; } }
+  --series-1: #78aefc; --series-2: #f2985a; --series-3: #57c7b2;
+  --series-4: #cf9bf0; --series-5: #f58ba3; --series-6: #d0cb62; } }
 * { box-sizing: border-box; }
 body { margin: 0; background: var(--paper); color: var(--ink);
   font: 16px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif; }
@@ -39,6 +41,7 @@ svg .point:hover { fill-opacity: 0.9; }
 svg .swatch, svg .cell { fill: currentColor; }
 svg .inverse { fill: var(--card); }
 .series-1 { color: var(--series-1); } .series-2 { color: var(--series-2); } .series-3 { color: var(--series-3); }
+.series-4 { color: var(--series-4); } .series-5 { color: var(--series-5); } .series-6 { color: var(--series-6); }
 .confusion { margin: 0 auto; }
 .weight { margin: 0 0 18px; }
 .weight:last-child { margin: 0; }
