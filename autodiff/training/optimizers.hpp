@@ -29,6 +29,10 @@ class UpdateContext {
   /// g² element by element; or its mean, where a prox needs one step for all elements.
   Value squared_gradient() const;
   void set_slot(const std::string& name, Value next);
+  /// The same with another learning rate.
+  UpdateContext with_learning_rate(Value rate) const {
+    return {graph_, parameter, gradient, rate, count, scalar_metric_};
+  }
 
  private:
   Value slot(const std::string& name, const Extents& extents);

@@ -15,7 +15,7 @@ namespace lariat {
 namespace {
 
 const RecipeTable& find_table(std::string_view name, std::string_view place) {
-  std::vector<std::string> known{"layers"};
+  std::vector<std::string> known{"layers", "outputs"};
   for (const RecipeTable& table : recipe_tables()) {
     if (table.name == name) return table;
     known.push_back(table.name);
@@ -37,11 +37,9 @@ void set_key(Spec& spec, const SpecKinds& kinds, std::string_view key, std::stri
   at_place(place + " ", [&] { kind.set(spec, option, value); });
 }
 
-// A key of a recipe in its parts: table or layer, and option.
+// A key of a recipe in its parts: table, which of the list where there are several, and option.
 struct Key {
-  std::string table;
-  std::optional<size_t> layer;
-  std::string option;
+  std::string table, entry, option;
 };
 
 Key parse_key(std::string_view text) {
@@ -52,17 +50,36 @@ Key parse_key(std::string_view text) {
   };
   const size_t dot = text.find('.');
   if (dot == text.npos) refuse();
-  Key key{std::string(text.substr(0, dot)), std::nullopt, std::string(text.substr(dot + 1))};
-  if (key.table == "layers") {
-    const size_t second = key.option.find('.');
-    size_t index = 0;
-    const auto [rest, error] =
-        std::from_chars(key.option.data(), key.option.data() + std::min(second, key.option.size()), index);
-    if (second == key.option.npos || error != std::errc{} || rest != key.option.data() + second) refuse();
-    key.layer = index;
+  Key key{std::string(text.substr(0, dot)), {}, std::string(text.substr(dot + 1))};
+  if (key.table == "layers" || key.table == "outputs") {
+    const size_t second = key.option.rfind('.');
+    if (second == key.option.npos || second == 0) refuse();
+    key.entry = key.option.substr(0, second);
     key.option.erase(0, second + 1);
   }
   return key;
+}
+
+std::optional<size_t> index_in(const std::string& text) {
+  size_t index = 0;
+  const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), index);
+  return error == std::errc{} && rest == text.data() + text.size() ? std::optional(index) : std::nullopt;
+}
+
+// Which of `count` entries a key's number means.
+size_t entry_at(const std::string& table, const std::string& entry, size_t count) {
+  const std::optional<size_t> index = index_in(entry);
+  if (!index || *index >= count)
+    throw UserError(count == 0 ? fmt::format("the recipe has no {}", table)
+                               : fmt::format("the recipe has no {0}.{1}; it has {0}.0 to {0}.{2}", table,
+                                             data::shortened(entry), count - 1));
+  return *index;
+}
+
+// A layer that shares has the options of another.
+bool is_sharing(const Spec& spec) {
+  return std::any_of(spec.options.begin(), spec.options.end(),
+                     [](const auto& option) { return option.first == "shares" && !option.second.empty(); });
 }
 
 }  // namespace
@@ -94,28 +111,38 @@ void Recipe::set_unchecked(std::string_view text, std::string_view value) {
     throw UserError(
         fmt::format("{}: the value is not valid UTF-8, in which recipes are saved; rename what it names",
                     data::shortened(text)));
-  if (key.layer) {
-    if (*key.layer >= layers_.size())
-      throw UserError(fmt::format("the recipe has no layers.{}; it has layers.0 to layers.{}", *key.layer,
-                                  layers_.size() - 1));
-    set_key(layers_[*key.layer], layer_spec_kinds(), key.option, value,
-            fmt::format("[layers.{}]", *key.layer));
+  const std::string place =
+      key.entry.empty() ? fmt::format("[{}]", key.table) : fmt::format("[{}.{}]", key.table, key.entry);
+  if (key.table == "layers") {
+    set_key(layers_[layer_at(key.entry)], layer_spec_kinds(), key.option, value, place);
+  } else if (key.table == "outputs") {
+    set_key(outputs_[entry_at("outputs", key.entry, outputs_.size())], output_spec_kinds(), key.option, value,
+            place);
   } else {
     const RecipeTable& table = find_table(key.table, "");
-    set_key(tables_[key.table], table.kinds, key.option, value, fmt::format("[{}]", key.table));
+    set_key(tables_[key.table], table.kinds, key.option, value, place);
   }
+}
+
+size_t Recipe::layer_at(const std::string& layer) const {
+  if (const auto names = names_of(layers_); !index_in(layer))
+    if (const auto found = std::find(names.begin(), names.end(), layer); found != names.end())
+      return static_cast<size_t>(found - names.begin());
+  return entry_at("layers", layer, layers_.size());
 }
 
 std::string Recipe::get(std::string_view text) const {
   const Key key = parse_key(text);
-  if (key.layer && *key.layer >= layers_.size())
-    throw UserError(fmt::format("the recipe has no layers.{}; it has layers.0 to layers.{}", *key.layer,
-                                layers_.size() - 1));
-  const SpecKinds& kinds = key.layer ? layer_spec_kinds() : find_table(key.table, "").kinds;
-  const Spec& spec = key.layer ? layers_[*key.layer] : table(key.table);
+  const bool layer = key.table == "layers", output = key.table == "outputs";
+  const SpecKinds& kinds = layer    ? layer_spec_kinds()
+                           : output ? output_spec_kinds()
+                                    : find_table(key.table, "").kinds;
+  const Spec& spec = layer    ? layers_[layer_at(key.entry)]
+                     : output ? outputs_[entry_at("outputs", key.entry, outputs_.size())]
+                              : table(key.table);
   if (key.option == "kind" && !kinds.front()->name.empty()) return spec.kind;
   const std::string place =
-      key.layer ? fmt::format("[layers.{}]", *key.layer) : fmt::format("[{}]", key.table);
+      key.entry.empty() ? fmt::format("[{}]", key.table) : fmt::format("[{}.{}]", key.table, key.entry);
   return spec.at(find_kind(kinds, spec.kind, place).at(key.option, place).name);
 }
 
@@ -126,7 +153,11 @@ std::string Recipe::to_json() const {
     result += fmt::format("{}\"{}\":{}", result.empty() ? "" : ",", entry.name,
                           find_kind(entry.kinds, spec.kind, entry.name).to_json(spec));
   }
-  return fmt::format("{{{},\"layers\":{}}}", result, lariat::to_json(layers_));
+  std::string outputs;
+  for (const Spec& output : outputs_)
+    outputs += (outputs.empty() ? "" : ",") + output_spec_kinds().front()->to_json(output);
+  if (!outputs.empty()) outputs = ",\"outputs\":[" + outputs + "]";
+  return fmt::format("{{{},\"layers\":{}{}}}", result, lariat::to_json(layers_), outputs);
 }
 
 Recipe Recipe::from_json(std::string_view json) {
@@ -136,6 +167,10 @@ Recipe Recipe::from_json(std::string_view json) {
   for (const auto& [name, value] : object.items()) {
     if (name == "layers") {
       recipe.layers_ = layers_from_json(value.dump());
+    } else if (name == "outputs" && value.is_array()) {
+      for (const auto& output : value)
+        recipe.outputs_.push_back(spec_from_json(output_spec_kinds(), output.dump(),
+                                                 fmt::format("[outputs.{}]", recipe.outputs_.size())));
     } else {
       recipe.tables_[name] =
           spec_from_json(find_table(name, "").kinds, value.dump(), fmt::format("[{}]", name));
@@ -166,6 +201,10 @@ std::string Recipe::first_difference(const Recipe& there) const {
     difference = fmt::format("it has {} layers there and {} here", there.layers_.size(), layers_.size());
   for (size_t i = 0; i < layers_.size() && difference.empty(); ++i)
     difference = compare(fmt::format("layers.{}", i), layers_[i], there.layers_[i]);
+  if (difference.empty() && outputs_.size() != there.outputs_.size())
+    difference = fmt::format("it has {} outputs there and {} here", there.outputs_.size(), outputs_.size());
+  for (size_t i = 0; i < outputs_.size() && difference.empty(); ++i)
+    difference = compare(fmt::format("outputs.{}", i), outputs_[i], there.outputs_[i]);
   return difference;
 }
 
@@ -189,11 +228,45 @@ const SpecKind& only_kind(std::string_view table) { return *find_table(table, ""
 
 }  // namespace
 
-std::vector<Metric> Recipe::metrics() const {
+namespace {
+
+std::vector<Metric> metrics_named(const std::vector<std::string>& kinds, const std::string& place) {
   std::vector<Metric> metrics;
-  for (const std::string& kind : metrics_fields().read(table("metrics")).kinds)
-    metrics.push_back(make_metric(spec_from_text(metric_spec_kinds(), kind, "[metrics]")));
+  for (const std::string& kind : kinds)
+    metrics.push_back(make_metric(spec_from_text(metric_spec_kinds(), kind, place)));
   return metrics;
+}
+
+}  // namespace
+
+std::vector<Metric> Recipe::metrics() const {
+  return metrics_named(metrics_fields().read(table("metrics")).kinds, "[metrics]");
+}
+
+std::vector<LayerSpec> Recipe::layers() const {
+  return penalised(layers_, penalty_fields().read(table("penalty")));
+}
+
+std::vector<ModelOutput> Recipe::outputs() const {
+  if (outputs_.empty()) return {{"", loss(), metrics()}};
+  std::vector<ModelOutput> outputs;
+  for (const Spec& spec : outputs_) {
+    const OutputOptions options = output_fields().read(spec);
+    const std::string place = fmt::format("[outputs.{}] ", outputs.size());
+    outputs.push_back({options.layer,
+                       make_loss(spec_from_text(loss_spec_kinds(), options.loss, place + "loss")),
+                       metrics_named(options.metrics, place + "metrics"), options.weight, options.target});
+  }
+  return outputs;
+}
+
+std::vector<std::string> Recipe::targets() const {
+  std::vector<std::string> targets = data().target;
+  if (!targets.empty()) return targets;
+  for (const ModelOutput& output : outputs())
+    for (const std::string& target : output.targets)
+      if (std::find(targets.begin(), targets.end(), target) == targets.end()) targets.push_back(target);
+  return targets;
 }
 
 bool Recipe::augments() const { return !first_changed(table("augment"), only_kind("augment")).empty(); }
@@ -222,14 +295,49 @@ FitOptions Recipe::fit() const {
   return fit;
 }
 
-void Recipe::check(std::string_view place) const {
+void Recipe::check_outputs(std::string_view place) const {
+  if (outputs_.empty()) return at_place(std::string(place), [&] { metrics(); });
+  for (const char* name : {"loss", "metrics"}) {
+    const SpecKind& first = only_kind(name);
+    if (table(name).kind != first.name || !first_changed(table(name), first).empty())
+      throw UserError(fmt::format("{}[{}] has no effect with [[outputs]]; give each output its own {}", place,
+                                  name, name));
+  }
+  at_place(std::string(place), [&] { outputs(); });
+}
+
+void Recipe::check_wiring(std::string_view place, const LayerPlaces& places) const {
+  const auto begin = [&](size_t layer) {
+    return places ? places(layer) : fmt::format("{}[layers.{}] ", place, layer);
+  };
+  std::vector<std::string> outputs;
+  const std::vector<std::string> names = names_of(layers_);
+  for (const Spec& output : outputs_) {
+    const std::string& layer = output.at("layer");
+    if (std::find(names.begin(), names.end(), layer) == names.end())
+      throw UserError(fmt::format("{}[outputs.{}] layer = {}: there is no layer of that name.{}", place,
+                                  outputs.size(), layer.empty() ? "''" : data::shortened(layer),
+                                  did_you_mean(layer, names)));
+    outputs.push_back(layer);
+  }
+  // What columns a table or an archive has is known by its data alone, unless the recipe names them.
+  const std::string& kind = table("data").kind;
+  const std::vector<std::string> columns = data().features;
+  const bool open = (kind == "csv" && columns.empty()) || kind == "numpy";
+  wiring_of(layers_, outputs, open ? nullptr : &columns, begin);
+  at_place(fmt::format("{}[penalty] ", place), [&] { layers(); });
+}
+
+void Recipe::check(std::string_view place, const LayerPlaces& places) const {
   if (layers_.empty())
     throw UserError(fmt::format("{}a recipe needs layers; write at least one [[layers]]", place));
   for (size_t i = 0; i < layers_.size(); ++i)
-    find_kind(layer_spec_kinds(), layers_[i].kind, place)
-        .check_complete(layers_[i], fmt::format("{}[layers.{}]", place, i));
+    if (!is_sharing(layers_[i]))
+      find_kind(layer_spec_kinds(), layers_[i].kind, place)
+          .check_complete(layers_[i], fmt::format("{}[layers.{}]", place, i));
+  check_wiring(place, places);
   at_place(fmt::format("{}[augment] ", place), [&] { speech::check(augment()); });
-  at_place(std::string(place), [&] { metrics(); });
+  check_outputs(place);
   if (const ProximalOptions options = proximal(); options.after_settling != 1 && options.settle_from == 1)
     throw UserError(fmt::format(
         "{}[proximal] after_settling = {}: has no effect with settle_from = 1; set settle_from too, such as "

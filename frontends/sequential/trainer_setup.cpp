@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "graph/base/error.hpp"
+#include "graph/ir/op_def.hpp"
 #include "ops/ops.hpp"
 #include "ops/plugin/loader.hpp"
 
@@ -28,6 +29,11 @@ PenaltySchedule penalty_schedule(const FitOptions& options, int64_t steps) {
   check_share("settle_from", options.settle_from);
   check_share("penalty_ramp", options.penalty_ramp);
   check_share("after_settling", options.after_settling);
+  if (options.after_settling != 1 && options.settle_from == 1)
+    throw UserError(
+        fmt::format("after_settling = {}: has no effect with settle_from = 1; set settle_from too, such as "
+                    "0.5",
+                    options.after_settling));
   const auto steps_of = [&](double share) { return std::llround(share * static_cast<double>(steps)); };
   PenaltySchedule schedule;
   if (options.settle_from < 1) schedule.settle_from = steps_of(options.settle_from);
@@ -44,6 +50,22 @@ PenaltySchedule penalty_schedule(const FitOptions& options, int64_t steps) {
 
 }  // namespace
 
+Optimizer grouped(const Optimizer& optimizer, const std::map<std::string, ParameterGroup>& groups) {
+  if (groups.empty()) return optimizer;
+  Optimizer result = optimizer;
+  result.propose = [propose = optimizer.propose, groups](UpdateContext& context) -> ProxPoint {
+    const auto group = groups.find(context.parameter.name());
+    if (group == groups.end()) return propose(context);
+    const Value rate = group->second.learning_rate_factor * context.learning_rate;
+    UpdateContext own = context.with_learning_rate(rate);
+    const ProxPoint to = propose(own);
+    // v - η·decay·w
+    const double decay = group->second.weight_decay;
+    return {decay == 0 ? to.point : to.point - decay * rate * context.parameter, to.step};
+  };
+  return result;
+}
+
 TrainerSetup trainer_setup(Network& network, const FitOptions& options, const FitState& state) {
   const auto from_first = [first = state.first_step](const Schedule& schedule) -> Schedule {
     return [=](int64_t step) { return schedule(step - first); };
@@ -59,6 +81,16 @@ TrainerSetup trainer_setup(Network& network, const FitOptions& options, const Fi
   trainer.clip_norm = options.clip_norm;
   trainer.clip_value = options.clip_value;
   trainer.rewrite = options.rewrite;
+  if (!network.penalties.frozen.empty()) {
+    Graph& graph = *network.graph;
+    for (int32_t id = 0; id < graph.size(); ++id)
+      if (const Node& node = graph.node(id);
+          node.op->traits.source == SourceKind::parameter && !network.penalties.frozen.contains(node.name))
+        trainer.parameters.push_back(graph.find_source(node.name));
+    if (trainer.parameters.empty())
+      throw UserError(
+          "every layer has trainable = false, so there is nothing to train; let one of them move");
+  }
   if (options.on_warning) trainer.warn = options.on_warning;
   trainer.check_finite = options.check_finite;
   if (options.schedule) trainer.schedule = from_first(options.schedule(state.total_steps));
