@@ -146,9 +146,10 @@ TEST_CASE("cli: a recipe with an unknown key, a wrong type or a value out of ran
   refused("units = 12", "units = 1.5", ":11: [layers.0] units = 1.5: must be an integer from 1 to 65536");
   refused(
       "\"lstm\"", "\"lstn\"",
-      ":10: [layers.0] kind = lstn: must be one of activation, average_pool1d, average_pool2d, "
-      "bidirectional_lstm, conv1d, conv2d, dense, dropout, embedding, flatten, global_average_pool, "
-      "global_max_pool, image, last_step, layer_norm, lstm, max_pool1d, max_pool2d, op, permute, reshape, "
+      ":10: [layers.0] kind = lstn: must be one of activation, add, average_pool1d, average_pool2d, "
+      "bidirectional_lstm, concat, conv1d, conv2d, dense, dropout, embedding, flatten, global_average_pool, "
+      "global_max_pool, image, last_step, layer_norm, lstm, max_pool1d, max_pool2d, multiply, op, permute, "
+      "reshape, "
       "stack_frames. Did you mean 'lstm'?");
   refused(
       "l1=2e-3", "l1=-1",

@@ -11,8 +11,9 @@ struct MultiplyFields {};
 
 Signal build_multiply(LayerContext& context, const std::vector<Signal>& inputs, const MultiplyFields&) {
   check_alike(context, inputs, 0);
-  Value product = inputs.front().value;
-  for (size_t i = 1; i < inputs.size(); ++i) product = product * inputs[i].value;
+  // Behind a sequence's end a product may overflow.
+  Value product = masked(inputs.front());
+  for (size_t i = 1; i < inputs.size(); ++i) product = product * masked(inputs[i]);
   return {product, inputs.front().lengths};
 }
 
