@@ -32,7 +32,8 @@ std::string first_measure(const Evaluation& evaluation) {
 
 std::vector<std::vector<std::string>> measures(const Evaluation& evaluation) {
   std::vector<std::vector<std::string>> rows;
-  if (!std::isnan(evaluation.accuracy)) rows.push_back({"accuracy", percent(evaluation.accuracy)});
+  if (!std::isnan(evaluation.accuracy) && evaluation.outputs.empty())
+    rows.push_back({"accuracy", percent(evaluation.accuracy)});
   for (const auto& [name, value] : evaluation.metrics)
     if (name != "accuracy") rows.push_back({name, fmt::format("{:.4g}", value)});
   return rows;
@@ -59,6 +60,12 @@ std::string summary(const RunResult& result, const std::string& report_file) {
   if (!result.ended.empty()) rows.push_back({"ended early", result.ended});
   rows.push_back({"parameters", fmt::format("{}, {} of them not zero", grouped(result.parameters()),
                                             grouped(result.nonzeros()))});
+  Sparsity frozen;
+  for (const TensorZeros& tensor : result.tensors)
+    if (tensor.frozen) frozen.count += tensor.sparsity.count;
+  if (frozen.count > 0)
+    rows.push_back(
+        {"frozen", fmt::format("{} of them, which training left as they were", grouped(frozen.count))});
   if (!result.model.empty())
     rows.push_back({"model", fmt::format("{}, {}", result.model, bytes_text(file_bytes(result.model)))});
   if (!report_file.empty()) rows.push_back({"report", report_file});

@@ -62,7 +62,9 @@ DataShape recipe_shape(const Recipe& recipe, const std::string& folder, std::str
   const bool audio = is_audio(recipe.table("data"));
   if (folder.empty() && recipe.data().path.empty()) {
     const auto& labels = recipe.data().labels;
-    const auto classes = labels.empty() ? numbered_classes(assumed_classes) : labels;
+    auto classes = labels.empty() ? numbered_classes(assumed_classes) : labels;
+    if (const std::string& positive = recipe.data().positive; !positive.empty())
+      classes = {"not " + positive, positive};
     if (!audio && kind != "idx")
       throw UserError(
           fmt::format("[data] kind = {}: what the rows are is known by them alone; give --data", kind));
@@ -84,18 +86,16 @@ DataShape recipe_shape(const Recipe& recipe, const std::string& folder, std::str
 }
 
 TrainingStep make_training_step(const Recipe& recipe, const DataShape& shape, int threads) {
-  const Loss loss = recipe.loss();
-  const std::vector<Metric> metrics = metrics_for(task_of(loss, shape), recipe.metrics());
-  TrainingStep step{shape, build_network(recipe.layers(), shape, loss, metrics), nullptr, nullptr};
+  TrainingStep step{shape, build_network(recipe.layers(), shape, recipe.outputs()), nullptr, nullptr};
   FitOptions options = recipe.fit();
   options.threads = threads;
   // How many steps an epoch has changes nothing in the graph.
   constexpr int64_t assumed_steps = 1000000000;
+  Optimizer optimizer = recipe.optimizer();
   TrainerSetup setup = trainer_setup(step.network, options, {.total_steps = assumed_steps * options.epochs},
-                                     std::make_shared<FitCallbacks>(options.callbacks));
+                                     std::make_shared<FitCallbacks>(options.callbacks), optimizer);
   // The trainer shows its graph as it runs, after all passes; an optimizer sees the one that they begin with.
   const Graph* written = nullptr;
-  Optimizer optimizer = recipe.optimizer();
   optimizer.propose = [propose = optimizer.propose, &written](UpdateContext& context) {
     written = &context.parameter.graph();
     return propose(context);

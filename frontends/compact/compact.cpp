@@ -10,14 +10,6 @@
 
 namespace lariat {
 
-std::vector<std::string> layer_names(const std::vector<LayerSpec>& layers) {
-  std::vector<std::string> names;
-  std::map<std::string, int> counts;
-  for (const LayerSpec& layer : layers)
-    names.push_back(fmt::format("{}_{}", layer.kind, ++counts[layer.kind]));
-  return names;
-}
-
 StackGraph graph_of(const Stack& stack) {
   StackGraph result{std::make_unique<Graph>(), {}};
   Graph& graph = *result.graph;
@@ -30,7 +22,7 @@ StackGraph graph_of(const Stack& stack) {
     signal.value = graph.input("features", {dim::batch, stack.shape.dimensions});
   }
   result.signals.push_back(signal);
-  const std::vector<std::string> names = layer_names(stack.layers);
+  const std::vector<std::string> names = names_of(stack.layers);
   Penalties penalties;
   for (size_t i = 0; i < stack.layers.size(); ++i) {
     LayerContext context(graph, names[i], stack.outputs, penalties);
@@ -45,7 +37,7 @@ namespace {
 // What is known of the channels behind each layer, of which the first is the data.
 class Analysis {
  public:
-  explicit Analysis(Stack& stack) : stack_(stack), names_(layer_names(stack.layers)) {
+  explicit Analysis(Stack& stack) : stack_(stack), names_(names_of(stack.layers)) {
     const StackGraph graph = graph_of(stack);
     for (const Signal& signal : graph.signals) shapes_.push_back(signal.value.shape());
     constants_.emplace_back(channels(0));

@@ -7,17 +7,52 @@
 #include <filesystem>
 
 #include "frontends/sequential/model_file.hpp"
+#include "frontends/sequential/wiring.hpp"
 #include "graph/base/error.hpp"
 #include "graph/base/json.hpp"
 
 namespace lariat {
 
+namespace {
+
+// Layers that take each other's outputs one after the other, without saying so. Throws UserError naming the
+// layer that takes, or gives, anything else.
+std::vector<LayerSpec> plain_stack(const ModelHeader& header, const std::string& file) {
+  const auto refuse = [&](const std::string& why) {
+    throw UserError(fmt::format("'{}': {}; lariat compact takes layers that follow one another", file, why));
+  };
+  if (header.outputs.size() > 1) refuse(fmt::format("it has {} outputs", header.outputs.size()));
+  std::vector<std::string> columns;
+  for (const data::Column& column : header.shape.columns) columns.push_back(column.name);
+  std::vector<std::string> outputs;
+  if (!header.outputs.front().layer.empty()) outputs.push_back(header.outputs.front().layer);
+  const Wiring wiring = wiring_of(header.layers, outputs, &columns);
+  std::vector<LayerSpec> layers;
+  for (size_t i = 0; i < header.layers.size(); ++i) {
+    const std::vector<Wiring::Source>& taken = wiring.inputs[i];
+    const bool follows = taken.size() == 1 && (i == 0 ? taken[0].column == all_columns
+                                                      : taken[0].layer == static_cast<int64_t>(i) - 1);
+    if (!follows) refuse(fmt::format("layer {} does not take what the one before it gives", wiring.names[i]));
+    if (wiring.owners[i] != i)
+      refuse(
+          fmt::format("layer {} shares the weights of {}", wiring.names[i], wiring.names[wiring.owners[i]]));
+    layers.push_back(header.layers[i].with("input", ""));
+  }
+  if (wiring.outputs.front() + 1 != layers.size())
+    refuse(fmt::format("its output is layer {}", wiring.names[wiring.outputs.front()]));
+  return layers;
+}
+
+}  // namespace
+
 Stack stack_of(const Store& model, const std::string& file) {
   const ModelHeader header = read_header(model, file);
   check_finite(model, file);
-  Stack stack{header.layers, {}, header.shape, task_of(header.loss, header.shape).outputs(header.shape)};
+  const std::vector<LayerSpec> layers = plain_stack(header, file);
+  Stack stack{
+      layers, {}, header.shape, task_of(header.outputs.front().loss, header.shape).outputs(header.shape)};
   at_place(fmt::format("'{}': ", file), [&] {
-    const Network network = build_network(header.layers, header.shape, header.loss, header.metrics);
+    const Network network = build_network(header.layers, header.shape, header.outputs);
     stack.weights = parameters_of(network, model, file);
   });
   return stack;

@@ -68,15 +68,97 @@ Dataset dataset_of_arrays(const Tensor& features, const std::optional<Tensor>& t
   return dataset;
 }
 
-Dataset read_arrays(const std::string& file, bool classes) {
+Tensor joined_columns(const std::vector<std::pair<std::string, Tensor>>& arrays, std::vector<Column>& columns,
+                      const std::string& name) {
+  const Extents& first = arrays.front().second.extents();
+  const bool sequences = first.size() == 3;
+  const size_t shared = sequences ? 2 : 1;
+  int64_t rows = 1, width = 0;
+  for (size_t axis = 0; axis < std::min(shared, first.size()); ++axis) rows *= first[axis];
+  for (const auto& [array, tensor] : arrays) {
+    const Extents& shape = tensor.extents();
+    if (shape.empty() || tensor.count() == 0 || (shape.size() == 3) != sequences ||
+        !std::equal(shape.begin(), shape.begin() + static_cast<std::ptrdiff_t>(shared), first.begin()))
+      throw UserError(
+          fmt::format("{}: '{}' is {}, but '{}' is {}; all must have as many rows, and be sequences of "
+                      "as many frames or none",
+                      name, array, text(shape), arrays.front().first, text(first)));
+    columns.push_back({array, tensor.count() / rows});
+    width += columns.back().width;
+  }
+  Tensor joined(f32, sequences ? Extents{first[0], first[1], width} : Extents{first[0], width});
+  int64_t begin = 0;
+  for (size_t i = 0; i < arrays.size(); ++i) {
+    for (int64_t row = 0; row < rows; ++row)
+      for (int64_t at = 0; at < columns[i].width; ++at)
+        joined.data<float>()[row * width + begin + at] =
+            static_cast<float>(arrays[i].second.at(row * columns[i].width + at));
+    begin += columns[i].width;
+  }
+  return joined;
+}
+
+namespace {
+
+// The targets y_NAME, under their names.
+void add_targets(Dataset& dataset, const std::map<std::string, Tensor>& arrays,
+                 const std::vector<std::string>& class_targets, const std::string& file) {
+  const auto rows = static_cast<int64_t>(dataset.examples.size());
+  for (const auto& [array, tensor] : arrays) {
+    if (!array.starts_with("y_")) continue;
+    const std::string name = array.substr(2);
+    if (tensor.extents().empty() || tensor.extents()[0] != rows || tensor.count() == 0)
+      throw UserError(fmt::format("{}: {} is {}, but there are {} rows; there must be some for each", file,
+                                  array, text(tensor.extents()), rows));
+    const int64_t width = tensor.count() / rows;
+    std::vector<std::string> classes;
+    if (std::find(class_targets.begin(), class_targets.end(), name) != class_targets.end()) {
+      if (width != 1)
+        throw UserError(fmt::format("{}: {} is {}, but classes are one number a row", file, array,
+                                    text(tensor.extents())));
+      Dataset labelled;
+      labelled.examples.resize(static_cast<size_t>(rows));
+      add_labels(labelled, tensor, file);
+      classes = labelled.classes;
+    }
+    for (int64_t column = 0; column < width; ++column) {
+      dataset.targets.names.push_back(width == 1 ? name : fmt::format("{}_{}", name, column));
+      dataset.targets.classes.push_back(classes);
+    }
+    dataset.targets.width += width;
+    for (int64_t row = 0; row < rows; ++row) {
+      const std::vector<float> values = row_of(tensor, row);
+      std::vector<float>& targets = dataset.examples[static_cast<size_t>(row)].targets;
+      targets.insert(targets.end(), values.begin(), values.end());
+    }
+  }
+}
+
+}  // namespace
+
+Dataset read_arrays(const std::string& file, bool classes, const std::vector<std::string>& class_targets) {
   const std::map<std::string, Tensor> arrays = read_npz(file);
   std::vector<std::string> names;
-  for (const auto& [name, array] : arrays) names.push_back(name);
-  for (const char* name : {"X", "y"})
-    if (!arrays.contains(name))
+  std::vector<std::pair<std::string, Tensor>> inputs;
+  bool named_targets = false;
+  for (const auto& [name, array] : arrays) {
+    names.push_back(name);
+    named_targets |= name.starts_with("y_");
+    if (name != "X" && name != "y" && name != "weights" && !name.starts_with("y_"))
+      inputs.emplace_back(name, array);
+  }
+  const bool whole = arrays.contains("X");
+  for (const auto& [name, missing] :
+       {std::pair("X", !whole && inputs.empty()), std::pair("y", !arrays.contains("y") && !named_targets)})
+    if (missing)
       throw UserError(fmt::format("{}: holds no array '{}', but {}; save it with numpy.savez(file, X=…, y=…)",
                                   file, name, fmt::join(names, ", ")));
-  Dataset dataset = dataset_of_arrays(arrays.at("X"), arrays.at("y"), classes, file);
+  std::vector<Column> columns;
+  const Tensor features = whole ? arrays.at("X") : joined_columns(inputs, columns, file);
+  Dataset dataset = dataset_of_arrays(features, named_targets ? std::nullopt : std::optional(arrays.at("y")),
+                                      classes, file);
+  dataset.columns = std::move(columns);
+  if (named_targets) add_targets(dataset, arrays, class_targets, file);
   if (const auto weights = arrays.find("weights"); weights != arrays.end()) {
     if (weights->second.count() != static_cast<int64_t>(dataset.examples.size()))
       throw UserError(fmt::format("{}: weights are {}, but there are {} rows; there must be one for each",

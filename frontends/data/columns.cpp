@@ -130,6 +130,13 @@ Columns columns_of(const TextTable& table, const ColumnOptions& options) {
     throw UserError(fmt::format("{}: has no features; it needs columns beside its targets", table.file));
   if (options.classes && options.targets.size() == 1)
     columns.classes = category_of(table, column_named(table, options.targets[0])).values;
+  if (!options.class_targets.empty())
+    for (const std::string& name : options.targets) {
+      const bool is_class = std::find(options.class_targets.begin(), options.class_targets.end(), name) !=
+                            options.class_targets.end();
+      columns.target_classes.push_back(is_class ? category_of(table, column_named(table, name)).values
+                                                : std::vector<std::string>());
+    }
   return columns;
 }
 
@@ -177,7 +184,9 @@ Dataset dataset_of(const TextTable& table, const Columns& columns, bool labelled
     for (const std::string& name : columns.targets) targets.push_back(column_named(table, name));
   const bool as_classes = !columns.classes.empty();
   if (labelled && !as_classes)
-    dataset.targets = {static_cast<int64_t>(targets.size()), false, columns.targets};
+    dataset.targets = {static_cast<int64_t>(targets.size()), false, columns.targets, columns.target_classes};
+  for (const Columns::Feature& feature : columns.features)
+    dataset.columns.push_back({feature.name, feature.width()});
   for (size_t row = 0; row < table.rows.size(); ++row) {
     const auto target_missing = [&](size_t column) { return is_missing(table.rows[row][column]); };
     if (const auto gap = std::find_if(targets.begin(), targets.end(), target_missing); gap != targets.end()) {
@@ -190,8 +199,12 @@ Dataset dataset_of(const TextTable& table, const Columns& columns, bool labelled
     if (labelled && as_classes)
       example.label = static_cast<int>(value_at(table, row, targets[0], columns.classes));
     if (labelled && !as_classes)
-      for (const size_t column : targets)
-        example.targets.push_back(static_cast<float>(number_at(table, row, column)));
+      for (size_t i = 0; i < targets.size(); ++i) {
+        const bool is_class = i < columns.target_classes.size() && !columns.target_classes[i].empty();
+        example.targets.push_back(
+            is_class ? static_cast<float>(value_at(table, row, targets[i], columns.target_classes[i]))
+                     : static_cast<float>(number_at(table, row, targets[i])));
+      }
     if (labelled && !columns.weight.empty())
       example.weight = static_cast<float>(number_at(table, row, column_named(table, columns.weight)));
     dataset.examples.push_back(std::move(example));
@@ -207,11 +220,12 @@ std::string to_json(const Columns& columns) {
                                                   {"mean", feature.mean},
                                                   {"centre", feature.centre},
                                                   {"scale", feature.scale}});
-  return Json{{"features", features},
+  Json object{{"features", features},
               {"targets", columns.targets},
               {"classes", columns.classes},
-              {"weight", columns.weight}}
-      .dump();
+              {"weight", columns.weight}};
+  if (!columns.target_classes.empty()) object["target_classes"] = columns.target_classes;
+  return object.dump();
 }
 
 Columns columns_from_json(std::string_view json) {
@@ -233,6 +247,8 @@ Columns columns_from_json(std::string_view json) {
     columns.targets = object.at("targets").get<std::vector<std::string>>();
     columns.classes = object.at("classes").get<std::vector<std::string>>();
     columns.weight = object.at("weight").get<std::string>();
+    if (object.contains("target_classes"))
+      columns.target_classes = object.at("target_classes").get<std::vector<std::vector<std::string>>>();
     return columns;
   } catch (const Json::exception&) {
     throw UserError("the columns that a model was trained on are damaged; save it again");

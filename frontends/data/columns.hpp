@@ -23,6 +23,8 @@ struct Columns {
   std::vector<std::string> classes = {};
   /// The column of weights, or "".
   std::string weight = {};
+  /// Of several targets, the classes of each, none where it is of numbers; empty: all are.
+  std::vector<std::vector<std::string>> target_classes = {};
 
   int64_t dimensions() const;
 };
@@ -37,6 +39,8 @@ struct ColumnOptions {
   std::string weight = {};
   /// Whether the one target is a class, whatever it looks like.
   bool classes = false;
+  /// Of several targets, those that are classes.
+  std::vector<std::string> class_targets = {};
   /// Whether numbers are brought to mean 0 and standard deviation 1.
   bool standardize = true;
 };

@@ -1,10 +1,12 @@
 #include "frontends/data/dataset.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
 
+#include "frontends/data/option_table.hpp"
 #include "graph/base/error.hpp"
 
 namespace lariat::data {
@@ -38,6 +40,16 @@ void check_size(const Example& example, const Dataset& dataset) {
                        example.targets.size(), targets.width, targets.by_frame ? "frame" : "example", count));
   if (!(example.weight >= 0 && std::isfinite(example.weight)))
     refuse(fmt::format("has the weight {}; weights are finite numbers from 0", example.weight));
+}
+
+int keep_one_class(std::vector<std::string>& classes, const std::string& name) {
+  const auto found = std::find(classes.begin(), classes.end(), name);
+  if (found == classes.end())
+    throw UserError(fmt::format("positive = {}: must be one of {}.{}", shortened(name),
+                                fmt::join(classes, ", "), did_you_mean(name, classes)));
+  const auto place = static_cast<int>(found - classes.begin());
+  classes = {"not " + name, name};
+  return place;
 }
 
 bool is_weighted(const Dataset& dataset) {

@@ -29,19 +29,36 @@ struct Targets {
   int64_t width = 0;      ///< how many numbers an example has, or each of its frames; 0: labels are learned
   bool by_frame = false;  ///< row-major [frames, width] for each example
   std::vector<std::string> names = {};  ///< of the `width` numbers; none: they are counted from 0
+  /// Of numbers that are classes, counted from 0, what these are; empty, or empty for one: numbers.
+  std::vector<std::vector<std::string>> classes = {};
+  /// Which of an example's numbers are meant, where these are not all.
+  std::vector<int64_t> columns = {};
 
   friend bool operator==(const Targets&, const Targets&) = default;
 };
 
+/// Neighbouring values of an example, or of each of its frames, under one name.
+struct Column {
+  std::string name;
+  int64_t width = 1;
+
+  friend bool operator==(const Column&, const Column&) = default;
+};
+
 /// Examples in memory, and what happened while they were read.
 struct Dataset {
-  std::vector<std::string> classes;
-  std::vector<Example> examples;
-  bool sequences = true;             ///< false: every example has one frame, and batches have no time axis
-  std::vector<std::string> skipped;  ///< "file: reason", for files that could not be used
-  std::vector<std::string> notices;  ///< conversions, such as "300 files resampled from …"
+  std::vector<std::string> classes = {};
+  std::vector<Example> examples = {};
+  bool sequences = true;  ///< false: every example has one frame, and batches have no time axis
+  std::vector<std::string> skipped = {};  ///< "file: reason", for files that could not be used
+  std::vector<std::string> notices = {};  ///< conversions, such as "300 files resampled from …"
   Targets targets = {};
+  std::vector<Column> columns = {};  ///< that all dimensions are, one behind the other; none: one
 };
+
+/// Makes of `classes` the two "not NAME" and NAME, and returns the place that NAME had. Throws UserError with
+/// the nearest one where it is none of them.
+int keep_one_class(std::vector<std::string>& classes, const std::string& name);
 
 /// Whether an example has another weight than 1.
 bool is_weighted(const Dataset& dataset);

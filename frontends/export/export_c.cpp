@@ -125,6 +125,13 @@ std::vector<TestInput> drawn_inputs(SavedModel& model, const Graph& graph, const
 CSetting setting_of(SavedModel& model, const ExportOptions& options) {
   Sequential& network = model.model();
   const DataShape& shape = network.shape();
+  if (const auto& heads = network.network().heads; heads.size() > 1) {
+    std::vector<std::string> names;
+    for (const Head& head : heads) names.push_back(head.name);
+    throw UserError(
+        fmt::format("the model has the outputs {}, but a program in C gives one; train a model of one",
+                    fmt::join(names, ", ")));
+  }
   CSetting setting;
   setting.name = options.name;
   setting.width = shape.dimensions;

@@ -7,7 +7,7 @@
 #include <cmath>
 
 #include "frontends/data/option_table.hpp"
-#include "frontends/sequential/op_attributes.hpp"
+#include "frontends/op_text/op_attributes.hpp"
 #include "frontends/sequential/weight_penalty.hpp"
 #include "graph/base/error.hpp"
 #include "graph/ir/builder.hpp"

@@ -28,12 +28,18 @@ namespace {
 
 // How many metrics a training follows.
 size_t followed_metrics(const Recipe& recipe) {
-  DataShape shape;
-  shape.targets.width = static_cast<int64_t>(recipe.data().target.size());
-  const Loss loss = recipe.loss();
-  const std::vector<Metric> metrics = metrics_for(task_named(loss.task(shape)), recipe.metrics());
-  return static_cast<size_t>(std::count_if(metrics.begin(), metrics.end(),
-                                           [](const Metric& metric) { return bool(metric.per_example); }));
+  const std::vector<ModelOutput> outputs = recipe.outputs();
+  std::ptrdiff_t followed = 0;
+  for (const ModelOutput& output : outputs) {
+    DataShape shape;
+    shape.targets.width = static_cast<int64_t>(!output.targets.empty() ? output.targets.size()
+                                               : outputs.size() > 1    ? 1
+                                                                       : recipe.data().target.size());
+    const std::vector<Metric> metrics = metrics_for(task_named(output.loss.task(shape)), output.metrics);
+    followed += std::count_if(metrics.begin(), metrics.end(),
+                              [](const Metric& metric) { return bool(metric.per_example); });
+  }
+  return static_cast<size_t>(followed);
 }
 
 }  // namespace

@@ -24,9 +24,21 @@ Corpus::Corpus(const Recipe& recipe, const std::string& folder)
       kind_(recipe.table("data").kind),
       audio_(lariat::is_audio(recipe.table("data"))) {
   DataShape shape;
-  shape.targets.width = static_cast<int64_t>(options_.target.size());
-  const std::string task = recipe.loss().task(shape);
-  classes_ = task == "classes" || task == "binary";
+  options_.target = recipe.targets();
+  const std::vector<ModelOutput> outputs = recipe.outputs();
+  for (const ModelOutput& output : outputs) {
+    std::vector<std::string> learned = output.targets;
+    if (learned.empty() && outputs.size() > 1) learned = {output.layer};
+    shape.targets.width = static_cast<int64_t>(learned.empty() ? options_.target.size() : learned.size());
+    task_ = output.loss.task(shape);
+    classes_ = task_ == "classes" || task_ == "binary";
+    if (classes_ && learned.size() == 1) class_targets_.push_back(learned.front());
+  }
+  if (!options_.positive.empty() && !classes_)
+    throw UserError(
+        fmt::format("[data] positive = {}: has no effect with [loss] kind = {}, which learns {}; take "
+                    "sigmoid_cross_entropy, or leave it out",
+                    data::shortened(options_.positive), recipe.loss().name, task_));
   if (!folder.empty()) options_.path = folder;
   if (options_.path.empty())
     throw UserError("there are no data; give their folder, or set path in the recipe's [data]");
@@ -62,6 +74,17 @@ bool Corpus::holds(const std::string& file) const {
                     : path.filename().string().find("-ubyte") != std::string::npos;
 }
 
+namespace {
+
+// Makes a yes or no of a class, where one is told from all others.
+void label_positive(const std::string& positive, data::Dataset& dataset) {
+  if (positive.empty()) return;
+  const int place = data::keep_one_class(dataset.classes, positive);
+  for (data::Example& example : dataset.examples) example.label = example.label == place;
+}
+
+}  // namespace
+
 speech::ClipList Corpus::list(Split split) const {
   if (!fold_ || split == Split::test) return list_whole(split);
   speech::ClipList list = list_whole(Split::train);
@@ -77,6 +100,14 @@ speech::ClipList Corpus::list(Split split) const {
 }
 
 speech::ClipList Corpus::list_whole(Split split) const {
+  speech::ClipList list = all_clips(split);
+  if (options_.positive.empty()) return list;
+  const int place = data::keep_one_class(list.classes, options_.positive);
+  for (auto& entry : list.entries) entry.label = entry.label == place;
+  return list;
+}
+
+speech::ClipList Corpus::all_clips(Split split) const {
   if (kind_ != "folders") {
     return speech::list_digits(options_.path, split,
                                {options_.held_out, static_cast<int>(options_.validation_count)});
@@ -124,14 +155,24 @@ data::Dataset Corpus::load(Split split) {
   if (kind_ == "csv") {
     const std::string file =
         is_one_file() ? options_.path : file_of(options_.path, Split::train, endings_of(kind_));
-    if (!file.empty())
-      return fold_of_table(table(file, is_one_file() ? std::optional(Split::train) : std::nullopt), split);
+    if (!file.empty()) {
+      data::Dataset dataset =
+          fold_of_table(table(file, is_one_file() ? std::optional(Split::train) : std::nullopt), split);
+      label_positive(options_.positive, dataset);
+      return dataset;
+    }
   }
   data::TwoSets sets = data::fold_of(load_whole(Split::train), *fold_);
   return split == Split::train ? std::move(sets.fitted) : std::move(sets.held_out);
 }
 
 data::Dataset Corpus::load_whole(Split split) {
+  data::Dataset dataset = all_examples(split);
+  label_positive(options_.positive, dataset);
+  return dataset;
+}
+
+data::Dataset Corpus::all_examples(Split split) {
   if (kind_ == "idx") return data::load_idx(options_.path, split, options_.validation_count);
   // What the columns and the classes are is said by the rows to train on.
   const bool unknown = kind_ == "csv" ? !columns_ : array_classes_.empty() && classes_;
@@ -179,8 +220,8 @@ data::TextTable Corpus::table(const std::string& file, std::optional<Split> spli
 }
 
 data::ColumnOptions Corpus::column_options() const {
-  return {options_.target, options_.features, options_.categories,
-          options_.weight, classes_,          options_.standardize};
+  return {options_.target, options_.features, options_.categories, options_.weight,
+          classes_,        class_targets_,    options_.standardize};
 }
 
 // What is a category and which there are is said by all rows, since a fold may lack a rare one; means and
@@ -211,7 +252,7 @@ data::Dataset Corpus::rows(const std::string& file, std::optional<Split> split) 
     if (!columns_) columns_ = data::columns_of(some, column_options());
     dataset = data::dataset_of(some, *columns_);
   } else {
-    dataset = data::read_arrays(file, classes_);
+    dataset = data::read_arrays(file, classes_, class_targets_);
     if (array_classes_.empty()) array_classes_ = dataset.classes;
     if (dataset.classes.size() < array_classes_.size() && !dataset.classes.empty())
       dataset.classes = array_classes_;

@@ -39,6 +39,9 @@ class Corpus {
   void set_columns(std::optional<data::Columns> columns) { columns_ = std::move(columns); }
 
  private:
+  /// The same with all classes apart.
+  speech::ClipList all_clips(data::Split split) const;
+  data::Dataset all_examples(data::Split split);
   /// Whether all rows are in one file.
   bool is_one_file() const;
   data::Dataset rows(const std::string& file, std::optional<data::Split> split);
@@ -52,8 +55,11 @@ class Corpus {
   std::optional<data::FoldChoice> fold_;
   std::string kind_;
   bool audio_ = true;
-  /// Whether the loss learns classes.
+  /// What the loss learns, and whether that is classes; of several outputs, the last one's.
+  std::string task_;
   bool classes_ = true;
+  /// The targets that are classes to one of several outputs.
+  std::vector<std::string> class_targets_;
   std::optional<data::Columns> columns_;
   /// Of arrays: those of the ones to train on.
   std::vector<std::string> array_classes_;

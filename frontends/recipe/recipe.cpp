@@ -50,22 +50,12 @@ void set_key(Spec& spec, const SpecKinds& kinds, std::string_view key, std::stri
 
 // A key of a recipe in its parts: table, which of it where there are several, and option.
 struct Key {
-  std::string table;
-  std::optional<size_t> index;
-  std::string option;
+  std::string table, entry, option;
 
   std::string place() const {
-    return index ? fmt::format("[{}.{}]", table, *index) : fmt::format("[{}]", table);
+    return entry.empty() ? fmt::format("[{}]", table) : fmt::format("[{}.{}]", table, entry);
   }
 };
-
-void check_index(const Key& key, size_t count) {
-  if (*key.index < count) return;
-  if (count == 0)
-    throw UserError(fmt::format("the recipe has no {0}.{1}; write [[{0}]] in it", key.table, *key.index));
-  throw UserError(
-      fmt::format("the recipe has no {0}.{1}; it has {0}.0 to {0}.{2}", key.table, *key.index, count - 1));
-}
 
 Key parse_key(std::string_view text) {
   const auto refuse = [&] {
@@ -75,17 +65,37 @@ Key parse_key(std::string_view text) {
   };
   const size_t dot = text.find('.');
   if (dot == text.npos) refuse();
-  Key key{std::string(text.substr(0, dot)), std::nullopt, std::string(text.substr(dot + 1))};
+  Key key{std::string(text.substr(0, dot)), {}, std::string(text.substr(dot + 1))};
   if (list_kinds(key.table) != nullptr) {
-    const size_t second = key.option.find('.');
-    size_t index = 0;
-    const auto [rest, error] =
-        std::from_chars(key.option.data(), key.option.data() + std::min(second, key.option.size()), index);
-    if (second == key.option.npos || error != std::errc{} || rest != key.option.data() + second) refuse();
-    key.index = index;
+    const size_t second = key.option.rfind('.');
+    if (second == key.option.npos || second == 0) refuse();
+    key.entry = key.option.substr(0, second);
     key.option.erase(0, second + 1);
   }
   return key;
+}
+
+std::optional<size_t> index_in(const std::string& text) {
+  size_t index = 0;
+  const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), index);
+  return error == std::errc{} && rest == text.data() + text.size() ? std::optional(index) : std::nullopt;
+}
+
+// Which of `count` entries a key's number means.
+size_t entry_at(const std::string& table, const std::string& entry, size_t count) {
+  const std::optional<size_t> index = index_in(entry);
+  if (!index || *index >= count)
+    throw UserError(count == 0 ? fmt::format("the recipe has no {0}.{1}; write [[{0}]] in it", table,
+                                             data::shortened(entry))
+                               : fmt::format("the recipe has no {0}.{1}; it has {0}.0 to {0}.{2}", table,
+                                             data::shortened(entry), count - 1));
+  return *index;
+}
+
+// A layer that shares has the options of another.
+bool is_sharing(const Spec& spec) {
+  return std::any_of(spec.options.begin(), spec.options.end(),
+                     [](const auto& option) { return option.first == "shares" && !option.second.empty(); });
 }
 
 }  // namespace
@@ -117,10 +127,11 @@ void Recipe::set_unchecked(std::string_view text, std::string_view value) {
     throw UserError(
         fmt::format("{}: the value is not valid UTF-8, in which recipes are saved; rename what it names",
                     data::shortened(text)));
-  if (key.index) {
-    std::vector<Spec>& specs = key.table == "layers" ? layers_ : lists_[key.table];
-    check_index(key, specs.size());
-    set_key(specs[*key.index], *list_kinds(key.table), key.option, value, key.place());
+  if (const SpecKinds* kinds = list_kinds(key.table)) {
+    std::vector<Spec>& specs = lists_[key.table];
+    Spec& spec = key.table == "layers" ? layers_[layer_at(key.entry)]
+                                       : specs[entry_at(key.table, key.entry, specs.size())];
+    set_key(spec, *kinds, key.option, value, key.place());
   } else {
     const RecipeTable& table = find_table(key.table, "");
     set_key(tables_[key.table], table.kinds, key.option, value, key.place());
@@ -130,14 +141,24 @@ void Recipe::set_unchecked(std::string_view text, std::string_view value) {
 const std::vector<Spec>& Recipe::list(std::string_view name) const {
   static const std::vector<Spec> none;
   const auto found = lists_.find(name);
-  return name == "layers" ? layers_ : found == lists_.end() ? none : found->second;
+  return found == lists_.end() ? none : found->second;
+}
+
+size_t Recipe::layer_at(const std::string& layer) const {
+  if (const auto names = names_of(layers_); !index_in(layer))
+    if (const auto found = std::find(names.begin(), names.end(), layer); found != names.end())
+      return static_cast<size_t>(found - names.begin());
+  return entry_at("layers", layer, layers_.size());
 }
 
 std::string Recipe::get(std::string_view text) const {
   const Key key = parse_key(text);
-  if (key.index) check_index(key, list(key.table).size());
-  const SpecKinds& kinds = key.index ? *list_kinds(key.table) : find_table(key.table, "").kinds;
-  const Spec& spec = key.index ? list(key.table)[*key.index] : table(key.table);
+  const SpecKinds* listed = list_kinds(key.table);
+  const SpecKinds& kinds = listed != nullptr ? *listed : find_table(key.table, "").kinds;
+  const Spec& spec = key.table == "layers" ? layers_[layer_at(key.entry)]
+                     : listed == nullptr
+                         ? table(key.table)
+                         : list(key.table)[entry_at(key.table, key.entry, list(key.table).size())];
   if (key.option == "kind" && !kinds.front()->name.empty()) return spec.kind;
   return spec.at(find_kind(kinds, spec.kind, key.place()).at(key.option, key.place()).name);
 }
@@ -199,15 +220,15 @@ std::string Recipe::first_difference(const Recipe& there) const {
   for (const RecipeTable& entry : recipe_tables())
     if (difference.empty() && entry.name != "search")
       difference = compare(entry.name, table(entry.name), there.table(entry.name));
-  const auto compare_list = [&](const std::string& name) {
-    const std::vector<Spec>&ours = list(name), &theirs = there.list(name);
+  const auto compare_list = [&](const std::string& name, const auto& ours, const auto& theirs) {
     if (difference.empty() && ours.size() != theirs.size())
       difference = fmt::format("it has {} {} there and {} here", theirs.size(), name, ours.size());
     for (size_t i = 0; i < ours.size() && difference.empty(); ++i)
       difference = compare(fmt::format("{}.{}", name, i), ours[i], theirs[i]);
   };
-  compare_list("layers");
-  for (const RecipeTable& entry : recipe_lists()) compare_list(entry.name);
+  compare_list("layers", layers_, there.layers_);
+  for (const RecipeTable& entry : recipe_lists())
+    compare_list(entry.name, list(entry.name), there.list(entry.name));
   return difference;
 }
 
@@ -231,11 +252,45 @@ const SpecKind& only_kind(std::string_view table) { return *find_table(table, ""
 
 }  // namespace
 
-std::vector<Metric> Recipe::metrics() const {
+namespace {
+
+std::vector<Metric> metrics_named(const std::vector<std::string>& kinds, const std::string& place) {
   std::vector<Metric> metrics;
-  for (const std::string& kind : metrics_fields().read(table("metrics")).kinds)
-    metrics.push_back(make_metric(spec_from_text(metric_spec_kinds(), kind, "[metrics]")));
+  for (const std::string& kind : kinds)
+    metrics.push_back(make_metric(spec_from_text(metric_spec_kinds(), kind, place)));
   return metrics;
+}
+
+}  // namespace
+
+std::vector<Metric> Recipe::metrics() const {
+  return metrics_named(metrics_fields().read(table("metrics")).kinds, "[metrics]");
+}
+
+std::vector<LayerSpec> Recipe::layers() const {
+  return penalised(layers_, penalty_fields().read(table("penalty")));
+}
+
+std::vector<ModelOutput> Recipe::outputs() const {
+  if (list("outputs").empty()) return {{"", loss(), metrics()}};
+  std::vector<ModelOutput> outputs;
+  for (const Spec& spec : list("outputs")) {
+    const OutputOptions options = output_fields().read(spec);
+    const std::string place = fmt::format("[outputs.{}] ", outputs.size());
+    outputs.push_back({options.layer,
+                       make_loss(spec_from_text(loss_spec_kinds(), options.loss, place + "loss")),
+                       metrics_named(options.metrics, place + "metrics"), options.weight, options.target});
+  }
+  return outputs;
+}
+
+std::vector<std::string> Recipe::targets() const {
+  std::vector<std::string> targets = data().target;
+  if (!targets.empty()) return targets;
+  for (const ModelOutput& output : outputs())
+    for (const std::string& target : output.targets)
+      if (std::find(targets.begin(), targets.end(), target) == targets.end()) targets.push_back(target);
+  return targets;
 }
 
 bool Recipe::augments() const { return !first_changed(table("augment"), only_kind("augment")).empty(); }
@@ -288,12 +343,46 @@ FitOptions Recipe::fit() const {
   return fit;
 }
 
-void Recipe::check(std::string_view place) const {
+void Recipe::check_outputs(std::string_view place) const {
+  if (list("outputs").empty()) return at_place(std::string(place), [&] { metrics(); });
+  for (const char* name : {"loss", "metrics"}) {
+    const SpecKind& first = only_kind(name);
+    if (table(name).kind != first.name || !first_changed(table(name), first).empty())
+      throw UserError(fmt::format("{}[{}] has no effect with [[outputs]]; give each output its own {}", place,
+                                  name, name));
+  }
+  at_place(std::string(place), [&] { outputs(); });
+}
+
+void Recipe::check_wiring(std::string_view place, const LayerPlaces& places) const {
+  const auto begin = [&](size_t layer) {
+    return places ? places(layer) : fmt::format("{}[layers.{}] ", place, layer);
+  };
+  std::vector<std::string> outputs;
+  const std::vector<std::string> names = names_of(layers_);
+  for (const Spec& output : list("outputs")) {
+    const std::string& layer = output.at("layer");
+    if (std::find(names.begin(), names.end(), layer) == names.end())
+      throw UserError(fmt::format("{}[outputs.{}] layer = {}: there is no layer of that name.{}", place,
+                                  outputs.size(), layer.empty() ? "''" : data::shortened(layer),
+                                  did_you_mean(layer, names)));
+    outputs.push_back(layer);
+  }
+  // What columns a table or an archive has is known by its data alone, unless the recipe names them.
+  const std::string& kind = table("data").kind;
+  const std::vector<std::string> columns = data().features;
+  const bool open = (kind == "csv" && columns.empty()) || kind == "numpy";
+  wiring_of(layers_, outputs, open ? nullptr : &columns, begin);
+  at_place(fmt::format("{}[penalty] ", place), [&] { layers(); });
+}
+
+void Recipe::check(std::string_view place, const LayerPlaces& places) const {
   if (layers_.empty())
     throw UserError(fmt::format("{}a recipe needs layers; write at least one [[layers]]", place));
   for (size_t i = 0; i < layers_.size(); ++i)
-    find_kind(layer_spec_kinds(), layers_[i].kind, place)
-        .check_complete(layers_[i], fmt::format("{}[layers.{}]", place, i));
+    if (!is_sharing(layers_[i]))
+      find_kind(layer_spec_kinds(), layers_[i].kind, place)
+          .check_complete(layers_[i], fmt::format("{}[layers.{}]", place, i));
   for (const auto& [name, specs] : lists_)
     for (size_t i = 0; i < specs.size(); ++i)
       find_kind(*list_kinds(name), specs[i].kind, place)
@@ -308,8 +397,9 @@ void Recipe::check(std::string_view place) const {
   }
   // Of more steps than can be written.
   at_place(fmt::format("{}[schedule] ", place), [&] { schedule(std::numeric_limits<int64_t>::max() / 4); });
+  check_wiring(place, places);
   at_place(fmt::format("{}[augment] ", place), [&] { speech::check(augment()); });
-  at_place(std::string(place), [&] { metrics(); });
+  check_outputs(place);
   if (const ProximalOptions options = proximal(); options.after_settling != 1 && options.settle_from == 1)
     throw UserError(fmt::format(
         "{}[proximal] after_settling = {}: has no effect with settle_from = 1; set settle_from too, such as "

@@ -4,7 +4,8 @@
 
 #include "frontends/recipe/tables.hpp"
 #include "frontends/sequential/fit.hpp"
-#include "frontends/sequential/layer.hpp"
+#include "frontends/sequential/network.hpp"
+#include "frontends/sequential/wiring.hpp"
 #include "frontends/speech/analysis/feature_options.hpp"
 #include "frontends/speech/augment.hpp"
 
@@ -45,9 +46,14 @@ class Recipe {
   std::string first_difference(const Recipe& there) const;
 
   const Spec& table(std::string_view name) const;
-  const std::vector<LayerSpec>& layers() const { return layers_; }
+  /// With the penalties that [penalty] adds.
+  std::vector<LayerSpec> layers() const;
   /// The tables of recipe_lists().
   const std::vector<Spec>& list(std::string_view name) const;
+  /// What is learned: what [[outputs]] say, or [loss] and [metrics] of the last layer.
+  std::vector<ModelOutput> outputs() const;
+  /// The columns of tables that are learned: those of [data], or else of [[outputs]].
+  std::vector<std::string> targets() const;
 
   DataOptions data() const { return data_options(table("data")); }
   speech::FeatureOptions features() const;
@@ -72,8 +78,12 @@ class Recipe {
   friend class TomlReader;
   Recipe();
   void set_unchecked(std::string_view key, std::string_view value);
-  /// Throws UserError where keys do not go together.
-  void check(std::string_view place) const;
+  /// Throws UserError where keys do not go together. `places` stands before messages about a layer.
+  void check(std::string_view place, const LayerPlaces& places = {}) const;
+  void check_outputs(std::string_view place) const;
+  void check_wiring(std::string_view place, const LayerPlaces& places) const;
+  /// The layer that a key means by number or name.
+  size_t layer_at(const std::string& layer) const;
 
   std::map<std::string, Spec, std::less<>> tables_;
   std::vector<LayerSpec> layers_;

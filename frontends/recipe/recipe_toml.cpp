@@ -105,13 +105,16 @@ class TomlReader {
           fmt::format("{}:{}: is not valid TOML: {}", file_, error.source().begin.line, error.description()));
     }
     Recipe recipe;
+    if (const toml::node* blocks = root.get("blocks")) read_blocks(*blocks);
     for (const auto& [name, node] : root) {
       const auto list = std::find_if(recipe_lists().begin(), recipe_lists().end(),
                                      [&](const RecipeTable& known) { return known.name == name.str(); });
-      if (name.str() == "layers") {
-        read_list(recipe.layers_, "layers", layer_spec_kinds(), node);
+      if (name.str() == "blocks") {
+        continue;
+      } else if (name.str() == "layers") {
+        read_layers(recipe, node);
       } else if (list != recipe_lists().end()) {
-        read_list(recipe.lists_[list->name], list->name, list->kinds, node);
+        read_list(recipe.lists_[list->name], *list, node);
       } else {
         read_table(recipe, std::string(name.str()), node);
       }
@@ -119,7 +122,10 @@ class TomlReader {
     if (!root.contains("data"))
       throw UserError(
           fmt::format("{}: a recipe needs a table [data] that says where examples come from", file_));
-    recipe.check(file_ + ": ");
+    name_blocks(recipe);
+    recipe.check(file_ + ": ", [&](size_t layer) {
+      return fmt::format("{}:{}: [layers.{}] ", file_, layer_lines_[layer], layer);
+    });
     return recipe;
   }
 
@@ -130,7 +136,7 @@ class TomlReader {
 
   void read_table(Recipe& recipe, const std::string& name, const toml::node& node) const {
     const RecipeTable* known = nullptr;
-    std::vector<std::string> names{"layers"};
+    std::vector<std::string> names{"layers", "blocks"};
     for (const RecipeTable& list : recipe_lists()) names.push_back(list.name);
     for (const RecipeTable& table : recipe_tables()) {
       if (table.name == name) known = &table;
@@ -146,14 +152,109 @@ class TomlReader {
         read_spec(*node.as_table(), known->kinds, fmt::format("[{}]", name), name == "data");
   }
 
-  void read_list(std::vector<Spec>& specs, const std::string& name, const SpecKinds& kinds,
-                 const toml::node& node) const {
+  const toml::array& tables_in(const toml::node& node, const std::string& name,
+                               const std::string& each) const {
     const toml::array* array = node.as_array();
     if (array == nullptr || (!array->empty() && !array->is_homogeneous<toml::table>()))
       throw UserError(fmt::format("{}: {} must be a list of tables; write [[{}]] before each {}", at(node),
-                                  name, name, name.substr(0, name.size() - 1)));
-    for (const toml::node& entry : *array)
-      specs.push_back(read_spec(*entry.as_table(), kinds, fmt::format("[{}.{}]", name, specs.size()), true));
+                                  name, name, each));
+    return *array;
+  }
+
+  void read_list(std::vector<Spec>& specs, const RecipeTable& list, const toml::node& node) const {
+    const std::string each = list.name.substr(0, list.name.size() - 1);
+    for (const toml::node& entry : tables_in(node, list.name, each))
+      specs.push_back(read_spec(*entry.as_table(), list.kinds,
+                                fmt::format("[{}.{}]", list.name, specs.size()),
+                                !list.kinds.front()->name.empty()));
+  }
+
+  // The layers of a block, with their lines.
+  struct Block {
+    std::vector<LayerSpec> layers;
+    std::vector<int> lines;
+  };
+
+  void read_blocks(const toml::node& node) {
+    if (!node.is_table())
+      throw UserError(
+          fmt::format("{}: blocks must have names; write [[blocks.NAME]] before each layer", at(node)));
+    for (const auto& [name, list] : *node.as_table()) {
+      const std::string key = "blocks." + std::string(name.str());
+      Block& block = blocks_[std::string(name.str())];
+      for (const toml::node& layer : tables_in(list, key, "layer")) {
+        const std::string place = fmt::format("[{}.{}]", key, block.layers.size());
+        block.lines.push_back(static_cast<int>(layer.source().begin.line));
+        block.layers.push_back(read_spec(*layer.as_table(), layer_spec_kinds(), place, true));
+      }
+      if (block.layers.empty())
+        throw UserError(fmt::format("{}: the block '{}' has no layers", at(list), name.str()));
+    }
+  }
+
+  void read_layers(Recipe& recipe, const toml::node& node) {
+    for (const toml::node& layer : tables_in(node, "layers", "layer")) {
+      const std::string place = fmt::format("[layers.{}]", recipe.layers_.size());
+      const toml::table& table = *layer.as_table();
+      if (const toml::node* kind = table.get("kind");
+          kind != nullptr && kind->value<std::string>() == "block") {
+        add_block(recipe, table, place);
+        continue;
+      }
+      layer_lines_.push_back(static_cast<int>(layer.source().begin.line));
+      recipe.layers_.push_back(read_spec(table, layer_spec_kinds(), place, true));
+    }
+  }
+
+  // A block's layers in its place, under its name.
+  void add_block(Recipe& recipe, const toml::table& table, const std::string& place) {
+    const BlockOptions use = block_fields().read(read_spec(table, block_spec_kinds(), place, true));
+    std::vector<std::string> known;
+    for (const auto& [name, block] : blocks_) known.push_back(name);
+    const auto found = blocks_.find(use.block);
+    if (found == blocks_.end())
+      throw UserError(fmt::format("{}: {} block = {}: there are no [[blocks.{}]].{}", at(table), place,
+                                  use.block.empty() ? "''" : use.block,
+                                  use.block.empty() ? "NAME" : use.block, did_you_mean(use.block, known)));
+    const std::string name = use.name.empty() ? fmt::format("block_{}", block_outputs_.size() + 1) : use.name;
+    const std::vector<std::string> before = names_of(recipe.layers_), names = names_of(found->second.layers);
+    const std::vector<std::string> first{before.empty() ? all_columns : before.back()};
+    const std::string input = join_words(use.input.empty() ? first : use.input);
+    for (size_t i = 0; i < names.size(); ++i) {
+      const LayerSpec& layer = found->second.layers[i];
+      std::vector<std::string> taken;
+      for (const std::string& word : place_of(layer).input) {
+        const bool own = std::find(names.begin(), names.end(), word) != names.end();
+        taken.push_back(own ? name + "/" + word : word == all_columns ? input : word);
+      }
+      if (taken.empty()) taken.push_back(i == 0 ? input : name + "/" + names[i - 1]);
+      const std::string& shares = layer.at("shares");
+      recipe.layers_.push_back(layer.with("name", name + "/" + names[i])
+                                   .with("input", join_words(taken))
+                                   .with("shares", !use.shares.empty() ? use.shares + "/" + names[i]
+                                                   : !shares.empty()   ? name + "/" + shares
+                                                                       : ""));
+      layer_lines_.push_back(found->second.lines[i]);
+    }
+    if (!block_outputs_.emplace(name, name + "/" + names.back()).second)
+      throw UserError(
+          fmt::format("{}: {} name = {}: another block has that name, too", at(table), place, name));
+  }
+
+  // What a block is called means the last of its layers.
+  void name_blocks(Recipe& recipe) const {
+    const auto meant = [&](const std::string& word) {
+      const auto found = block_outputs_.find(word);
+      return found == block_outputs_.end() ? word : found->second;
+    };
+    for (LayerSpec& layer : recipe.layers_) {
+      std::vector<std::string> taken = place_of(layer).input;
+      std::transform(taken.begin(), taken.end(), taken.begin(), meant);
+      layer = layer.with("input", join_words(taken));
+    }
+    for (Spec& output : recipe.lists_["outputs"])
+      for (auto& [option, value] : output.options)
+        if (option == "layer") value = meant(value);
   }
 
   Spec read_spec(const toml::table& table, const SpecKinds& kinds, const std::string& place,
@@ -179,11 +280,15 @@ class TomlReader {
         throw UserError(fmt::format("{}{} = {}: must be {}", here, option.name, written(node), option.range));
       at_place(here, [&] { kind->set(spec, option, *text); });
     }
-    kind->check_complete(spec, fmt::format("{}: {}", at(table), place));
+    // A layer that shares has the options of another.
+    if (!table.contains("shares")) kind->check_complete(spec, fmt::format("{}: {}", at(table), place));
     return spec;
   }
 
   std::string file_;
+  std::vector<int> layer_lines_;
+  std::map<std::string, Block> blocks_;
+  std::map<std::string, std::string> block_outputs_;
 };
 
 Recipe Recipe::parse(std::string_view toml, const std::string& name) { return TomlReader(name).read(toml); }

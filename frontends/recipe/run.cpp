@@ -194,7 +194,7 @@ TrainingRun::TrainingRun(Recipe recipe, RunOptions options) {
   recipe = adjusted(std::move(recipe), options);
   self_ = std::make_unique<Implementation>(std::move(recipe), std::move(options));
   with_threads(self_->options.threads, [&] { self_->load(); });
-  self_->model.compile(self_->recipe.optimizer(), self_->recipe.loss(), self_->recipe.metrics());
+  self_->model.compile(self_->recipe.optimizer(), self_->recipe.outputs());
   self_->model.build(shape_of(self_->train), self_->seed());
   if (const std::string& file = self_->options.start; !file.empty()) {
     const Store start = Store::load(file);

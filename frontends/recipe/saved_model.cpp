@@ -62,7 +62,7 @@ SavedModel SavedModel::of(const Store& store, const std::string& file) {
   if (store.metadata().contains("recipe")) {
     const std::string& recipe = note_of(store, "recipe", file);
     at_place(fmt::format("'{}': ", file), [&] { model.recipe_ = Recipe::from_json(recipe); });
-    model.model_.compile(model.recipe_->optimizer(), model.recipe_->loss(), model.recipe_->metrics());
+    model.model_.compile(model.recipe_->optimizer(), model.recipe_->outputs());
   }
   if (store.metadata().contains("columns")) {
     const std::string& columns = note_of(store, "columns", file);
@@ -142,7 +142,9 @@ data::Dataset SavedModel::read_rows(const std::string& file) const {
           "'{}' was not trained on a table of columns; give it an array that numpy.save wrote", file_));
     return data::dataset_of(data::parse_csv(bytes, file), *columns_, false);
   }
-  return data::dataset_of_arrays(data::parse_npy(bytes, file), std::nullopt, false, file);
+  data::Dataset dataset = data::dataset_of_arrays(data::parse_npy(bytes, file), std::nullopt, false, file);
+  dataset.columns = model_.shape().columns;
+  return dataset;
 }
 
 data::Dataset SavedModel::load_data(const std::string& folder, data::Split split,

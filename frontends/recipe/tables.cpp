@@ -65,7 +65,14 @@ namespace {
 
 using D = DataOptions;
 
-Fields<D> data_fields() { return Fields<D>().text("path", &D::path, "folder that holds the data"); }
+Fields<D> with_positive(Fields<D> fields) {
+  return fields.text("positive", &D::positive,
+                     "the one class that is told from all others, a yes or no; empty: all are");
+}
+
+Fields<D> data_fields() {
+  return with_positive(Fields<D>().text("path", &D::path, "folder that holds the data"));
+}
 
 Fields<D> counted_fields(const std::string& validation) {
   return data_fields().integer("validation", &D::validation_count, 0, 1000000, validation);
@@ -110,11 +117,14 @@ const std::vector<DataKind>& data_kinds() {
             .list("features", &D::features, "columns to learn from; empty: all others")
             .list("categories", &D::categories, "columns that are categories though they hold numbers")
             .text("weight", &D::weight, "column that says how much a row counts")
+            .text("positive", &D::positive,
+                  "of a target that is a class, the one that is told from all others; empty: all are")
             .boolean("standardize", &D::standardize, "bring numbers to mean 0 and standard deviation 1"),
         false);
     add("numpy",
         "arrays X and y that numpy.savez wrote: [rows, …] to learn from, and what is learned of each row",
-        rows("a file, or a folder that holds train.npz, test.npz and perhaps validation.npz"), false);
+        with_positive(rows("a file, or a folder that holds train.npz, test.npz and perhaps validation.npz")),
+        false);
     return list;
   }();
   return kinds;
@@ -166,6 +176,55 @@ const Fields<MetricsOptions>& metrics_fields() {
       Fields<MetricsOptions>().list("kinds", &MetricsOptions::kinds,
                                     "such as accuracy or f1 average=micro; empty: those of what is learned");
   return fields;
+}
+
+const Fields<GeneralPenalty>& penalty_fields() {
+  using P = GeneralPenalty;
+  static const Fields<P> fields =
+      Fields<P>()
+          .parsed("kernels", &P::kernels, weight_penalty_range,
+                  "penalties of all kernels and tables that have none of their own", to_text,
+                  parse_weight_penalty)
+          .parsed("biases", &P::biases, weight_penalty_range,
+                  "penalties of all biases that have none of their own", to_text, parse_weight_penalty)
+          .list("except", &P::except, "the names of layers that are left out");
+  return fields;
+}
+
+const Fields<BlockOptions>& block_fields() {
+  using B = BlockOptions;
+  static const Fields<B> fields =
+      Fields<B>()
+          .text("block", &B::block, "the NAME of [[blocks.NAME]], the layers that it stands for")
+          .text("name", &B::name, "what other layers call it, and its layers NAME/dense_1, ...")
+          .list("input", &B::input, "what its first layer takes; empty: the layer before")
+          .text("shares", &B::shares, "another block of the same layers, whose weights it has as well");
+  return fields;
+}
+
+const SpecKinds& block_spec_kinds() {
+  static const SpecKind kind = block_fields().kind("block", "the layers of [[blocks.NAME]], in place of one");
+  static const SpecKinds kinds{&kind};
+  return kinds;
+}
+
+const Fields<OutputOptions>& output_fields() {
+  using O = OutputOptions;
+  static const Fields<O> fields =
+      Fields<O>()
+          .text("layer", &O::layer, "the name of the layer that is an output")
+          .list("target", &O::target, "columns of the data that it learns; empty: that of the layer's name")
+          .text("loss", &O::loss, "its loss with options, such as huber delta=2")
+          .list("metrics", &O::metrics,
+                "such as accuracy or f1 average=micro; empty: those of what is learned")
+          .number("weight", &O::weight, 0, any, "what its loss is multiplied by");
+  return fields;
+}
+
+const SpecKinds& output_spec_kinds() {
+  static const SpecKind kind = output_fields().kind("", "what one of several outputs learns");
+  static const SpecKinds kinds{&kind};
+  return kinds;
 }
 
 const Fields<ProximalOptions>& proximal_fields() {
@@ -220,11 +279,13 @@ ParameterGroup parameter_group(const Spec& spec) {
 }
 
 const std::vector<RecipeTable>& recipe_lists() {
+  static const SpecKind output = output_fields().kind("", "[[outputs]], what each of several layers learns");
   static const SpecKind group =
       group_fields().kind("", "[[groups]], parameters with a step size of their own");
   static const std::vector<RecipeTable> lists{
       {"callbacks", "[[callbacks]], what is done while training, besides", callback_spec_kinds()},
-      {"groups", group.doc, {&group}}};
+      {"groups", group.doc, {&group}},
+      {"outputs", output.doc, {&output}}};
   return lists;
 }
 
@@ -235,6 +296,8 @@ const std::vector<RecipeTable>& recipe_tables() {
       Fields(speech::augment_option_table()).kind("", "random changes to training examples");
   static const SpecKind training = training_fields().kind("", "the training loop");
   static const SpecKind metrics = metrics_fields().kind("", "what is measured beside the loss");
+  static const SpecKind penalty =
+      penalty_fields().kind("", "penalties of all weights that have none of their own");
   static const SpecKind proximal = proximal_fields().kind("", "the rewrite of penalties");
   static const SpecKind search = search_fields().kind("", "what lariat search tries");
   static const std::vector<RecipeTable> tables = [] {
@@ -245,6 +308,7 @@ const std::vector<RecipeTable>& recipe_tables() {
                                     {"augment", augment.doc, {&augment}},
                                     {"loss", "what is made small", loss_spec_kinds()},
                                     {"metrics", metrics.doc, {&metrics}},
+                                    {"penalty", penalty.doc, {&penalty}},
                                     {"optimizer", "how weights move", optimizer_spec_kinds()},
                                     {"schedule", "how the learning rate changes", schedule_spec_kinds()},
                                     {"training", training.doc, {&training}},

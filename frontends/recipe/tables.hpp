@@ -3,6 +3,7 @@
 #include "autodiff/training/optimizers.hpp"
 #include "autodiff/training/trainer.hpp"
 #include "frontends/sequential/callback.hpp"
+#include "frontends/sequential/layer.hpp"
 #include "frontends/sequential/loss.hpp"
 #include "frontends/sequential/metric.hpp"
 #include "frontends/sequential/schedules/schedule_kind.hpp"
@@ -24,6 +25,8 @@ struct DataOptions {
   std::vector<std::string> target, features, categories;
   std::string weight;
   bool standardize = true;
+  /// The one class that is told from all others; "": each class is one.
+  std::string positive;
 
   bool validates() const { return validation_count > 0 || validation_percentage > 0; }
 };
@@ -52,6 +55,31 @@ struct MetricsOptions {
   std::vector<std::string> kinds;
 };
 const Fields<MetricsOptions>& metrics_fields();
+
+/// [penalty]
+const Fields<GeneralPenalty>& penalty_fields();
+
+/// A layer of the kind `block`: it stands for the layers [[blocks.NAME]].
+struct BlockOptions {
+  std::string block, name;
+  std::vector<std::string> input;
+  std::string shares;
+};
+const Fields<BlockOptions>& block_fields();
+/// The same as the one kind that there is, `block`.
+const SpecKinds& block_spec_kinds();
+
+/// [[outputs]]: what each of several layers learns.
+struct OutputOptions {
+  std::string layer;
+  std::vector<std::string> target;
+  std::string loss = "softmax_cross_entropy";
+  std::vector<std::string> metrics;
+  double weight = 1;
+};
+const Fields<OutputOptions>& output_fields();
+/// The same as the one kind that there is.
+const SpecKinds& output_spec_kinds();
 
 /// [proximal]
 struct ProximalOptions {

@@ -9,6 +9,7 @@
 
 #include "frontends/report/axis.hpp"
 #include "frontends/report/plot.hpp"
+#include "frontends/report/style.hpp"
 
 namespace lariat::reports {
 
@@ -45,14 +46,22 @@ std::string line_chart(const LineChart& chart) {
   for (const Series& series : chart.series) {
     Curve curve{.name = series.name, .color = series.color};
     for (size_t i = 0; i < series.values.size(); ++i) {
-      curve.x.push_back(by_epoch ? static_cast<double>(i) + 1 : chart.places[i]);
+      curve.x.push_back(by_epoch ? (static_cast<double>(i) + 1) * chart.every : chart.places[i]);
       curve.y.push_back(series.values[i]);
     }
-    if (by_epoch) plot.epochs = std::max(plot.epochs, series.values.size());
+    if (by_epoch && chart.every == 1) plot.epochs = std::max(plot.epochs, series.values.size());
     plot.curves.push_back(std::move(curve));
   }
-  if (by_epoch) plot.epochs = std::max<size_t>(1, plot.epochs);
+  if (by_epoch && chart.every == 1) plot.epochs = std::max<size_t>(1, plot.epochs);
   return plot_chart(plot);
+}
+
+std::string svg_file(const std::string& picture) {
+  const size_t name = std::string("<svg").size(), head = picture.find('>') + 1;
+  return fmt::format(
+      "<svg xmlns=\"http://www.w3.org/2000/svg\"{}<style>{}</style><rect width=\"100%\" height=\"100%\" "
+      "fill=\"var(--card)\"/>{}\n",
+      picture.substr(name, head - name), report_style, picture.substr(head));
 }
 
 std::string comparison_chart(const std::string& name, const std::vector<float>& truth,

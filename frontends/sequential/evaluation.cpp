@@ -1,7 +1,14 @@
 #include "frontends/sequential/evaluation.hpp"
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
 #include <algorithm>
+#include <cmath>
 #include <limits>
+
+#include "frontends/sequential/wiring.hpp"
+#include "graph/base/error.hpp"
 
 namespace lariat {
 
@@ -61,53 +68,161 @@ std::vector<ClassScores> scores_by_class(const Outcome& outcome) {
   return scores;
 }
 
-}  // namespace
-
-Evaluation evaluation_of(const Network& network, const DataShape& shape, const std::vector<Metric>& metrics,
-                         const data::Dataset& dataset, std::vector<float> outputs,
-                         const std::vector<float>& losses,
-                         const std::vector<std::vector<float>>& example_metrics) {
-  const Outcome outcome = outcome_of(*network.task, shape, dataset, std::move(outputs));
+Evaluation evaluation_of_head(const Head& head, const data::Dataset& dataset, HeadValues values) {
+  const Outcome outcome = outcome_of(*head.task, head.shape, dataset, std::move(values.outputs));
   Evaluation evaluation;
   evaluation.examples = static_cast<int64_t>(dataset.examples.size());
   // As training makes it small: a mean over examples, each times its weight. Metrics are means over weights.
-  evaluation.loss = weighted_sum(losses, dataset) / static_cast<double>(evaluation.examples);
+  evaluation.loss = weighted_sum(values.losses, dataset) / static_cast<double>(evaluation.examples);
   size_t next = 0;
-  for (const Metric& metric : metrics) {
+  for (const Metric& metric : head.metrics) {
     if (metric.over_data) {
-      const MetricValues values = metric.over_data(outcome);
-      evaluation.metrics.insert(evaluation.metrics.end(), values.begin(), values.end());
+      const MetricValues found = metric.over_data(outcome);
+      evaluation.metrics.insert(evaluation.metrics.end(), found.begin(), found.end());
     } else if (metric.per_example) {
       const std::vector<float> ones(dataset.examples.size(), 1);
       evaluation.metrics.emplace_back(
-          metric.name, weighted_sum(example_metrics[next], dataset) / weighted_sum(ones, dataset));
+          metric.name, weighted_sum(values.metrics[next], dataset) / weighted_sum(ones, dataset));
     }
     if (metric.per_example) ++next;
   }
-  if (network.task->name != "numbers") evaluation.by_class = scores_by_class(outcome);
-  network.task->show(outcome, evaluation);
+  if (head.task->name != "numbers") evaluation.by_class = scores_by_class(outcome);
+  head.task->show(outcome, evaluation);
   return evaluation;
 }
 
-std::vector<Prediction> predictions_of(const LearningTask& task, const DataShape& shape,
-                                       const ExampleRows& rows, const std::vector<float>& values,
-                                       bool plain) {
-  const int64_t width = task.outputs(shape);
+// The data as one of several outputs has them, without features.
+data::Dataset seen_by(const Head& head, const data::Dataset& dataset) {
+  data::Dataset seen;
+  seen.sequences = dataset.sequences;
+  for (const data::Example& example : dataset.examples) seen.examples.push_back(head.targets_of(example));
+  return seen;
+}
+
+std::vector<Prediction> predictions_of_head(const Head& head, const ExampleRows& rows,
+                                            const std::vector<float>& values) {
+  const DataShape& shape = head.shape;
+  const int64_t width = head.task->outputs(shape);
   std::vector<Prediction> predictions;
   for (size_t i = 0; i < rows.examples(); ++i) {
     Prediction prediction;
     const auto begin = values.begin() + rows.first(i) * width;
     prediction.values.assign(begin, begin + rows.count_of(i) * width);
     if (shape.targets.by_frame) prediction.frames = rows.count_of(i);
-    if (plain || shape.targets.by_frame) {
+    if (head.loss.plain_outputs || shape.targets.by_frame) {
       prediction.index = -1;
       prediction.probability = std::numeric_limits<double>::quiet_NaN();
     } else {
-      task.describe(shape, prediction);
+      head.task->describe(shape, prediction);
     }
     predictions.push_back(std::move(prediction));
   }
   return predictions;
+}
+
+}  // namespace
+
+Evaluation evaluation_of(const Network& network, const data::Dataset& dataset,
+                         std::vector<HeadValues> values) {
+  if (network.heads.size() == 1 && network.heads.front().shape.targets.columns.empty())
+    return evaluation_of_head(network.heads.front(), dataset, std::move(values.front()));
+  std::vector<Evaluation> each;
+  for (size_t h = 0; h < values.size(); ++h)
+    each.push_back(
+        evaluation_of_head(network.heads[h], seen_by(network.heads[h], dataset), std::move(values[h])));
+  Evaluation all = each.front();
+  if (each.size() == 1) return all;
+  all.loss = 0;
+  all.metrics.clear();
+  for (size_t h = 0; h < each.size(); ++h) {
+    const Head& head = network.heads[h];
+    all.loss += head.weight * each[h].loss;
+    for (const auto& [name, value] : each[h].metrics) all.metrics.emplace_back(head.name + "/" + name, value);
+    all.output_names.push_back(head.name);
+  }
+  all.outputs = std::move(each);
+  return all;
+}
+
+std::vector<Prediction> predictions_of(const Network& network, const ExampleRows& rows,
+                                       const std::vector<std::vector<float>>& values) {
+  std::vector<Prediction> predictions = predictions_of_head(network.heads.front(), rows, values.front());
+  if (values.size() == 1) return predictions;
+  for (size_t h = 0; h < values.size(); ++h) {
+    const std::vector<Prediction> more = predictions_of_head(network.heads[h], rows, values[h]);
+    for (size_t i = 0; i < more.size(); ++i) predictions[i].outputs.push_back(more[i]);
+  }
+  return predictions;
+}
+
+namespace {
+
+std::string text_of(const data::Targets& targets) {
+  if (targets.width == 0) return "labels";
+  return fmt::format("{} target{}{} for each {}", targets.width, targets.width == 1 ? "" : "s",
+                     targets.names.empty() ? "" : fmt::format(" ({})", fmt::join(targets.names, ", ")),
+                     targets.by_frame ? "frame" : "example");
+}
+
+std::string text_of(const std::vector<data::Column>& columns) {
+  std::vector<std::string> texts;
+  for (const data::Column& column : columns)
+    texts.push_back(fmt::format("{} ({})", column.name, column.width));
+  return texts.empty() ? "none" : join_words(texts);
+}
+
+// Whether a layer takes one column alone.
+bool takes_columns(const std::vector<LayerSpec>& layers, const DataShape& shape) {
+  return std::any_of(shape.columns.begin(), shape.columns.end(), [&](const data::Column& column) {
+    return std::any_of(layers.begin(), layers.end(), [&](const LayerSpec& layer) {
+      const std::vector<std::string> taken = place_of(layer).input;
+      return std::find(taken.begin(), taken.end(), column.name) != taken.end();
+    });
+  });
+}
+
+}  // namespace
+
+void check_data(const data::Dataset& dataset, const Network& network, const std::vector<LayerSpec>& layers,
+                const DataShape& shape, bool labelled) {
+  const DataShape given = shape_of(dataset);
+  const auto kind = [](bool sequences) { return sequences ? "sequences" : "data without a time axis"; };
+  if (given.sequences != shape.sequences)
+    throw UserError(fmt::format("the model takes {}, but these are {}; give data of the same kind",
+                                kind(shape.sequences), kind(given.sequences)));
+  if (given.dimensions != shape.dimensions)
+    throw UserError(fmt::format(
+        "the model takes {} values {}, but the data have {}; compute them with the model's options",
+        shape.dimensions, shape.sequences ? "per frame" : "per example", given.dimensions));
+  if (labelled && given.classes != shape.classes)
+    throw UserError(
+        fmt::format("the model knows the classes {}, but the data have {}; give data of the same classes",
+                    fmt::join(shape.classes, ", "), fmt::join(given.classes, ", ")));
+  if (labelled && !(given.targets == shape.targets))
+    throw UserError(fmt::format("the model learns {}, but the data have {}; give data with the same targets",
+                                text_of(shape.targets), text_of(given.targets)));
+  if (!(given.columns == shape.columns) && takes_columns(layers, shape))
+    throw UserError(
+        fmt::format("the model takes the columns {}, but the data have {}; give the same, in that order",
+                    text_of(shape.columns), text_of(given.columns)));
+  for (const data::Example& example : dataset.examples) {
+    data::check_size(example, dataset);
+    if (!labelled) continue;
+    for (const Head& head : network.heads)
+      head.task->check_targets(head.shape.targets.columns.empty() ? example : head.targets_of(example),
+                               head.shape);
+  }
+  for (const data::Example& example : dataset.examples)
+    if (!std::all_of(example.values.begin(), example.values.end(), [](float x) { return std::isfinite(x); }))
+      throw UserError(
+          fmt::format("{}: holds NaN or infinity; leave it out, or compute it again", example.source));
+  if (!shape.sequences) return;
+  const int64_t needed = frames_needed(layers);
+  for (const data::Example& example : dataset.examples)
+    if (example.frames < needed)
+      throw UserError(
+          fmt::format("{}: is of {} frames, but the model needs {}; leave it out, or use padding = same",
+                      example.source, example.frames, needed));
 }
 
 }  // namespace lariat

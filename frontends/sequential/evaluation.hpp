@@ -21,18 +21,26 @@ class ExampleRows {
   std::vector<int64_t> first_;
 };
 
+/// Throws UserError where data do not fit a model that was built for data of `shape`, nor, where they are
+/// labelled, what it learns.
+void check_data(const data::Dataset& dataset, const Network& network, const std::vector<LayerSpec>& layers,
+                const DataShape& shape, bool labelled);
+
 /// What is true of a dataset, with the outputs that a model gave for it.
 Outcome outcome_of(const LearningTask& task, const DataShape& shape, const data::Dataset& dataset,
                    std::vector<float> outputs);
 
-/// What a model's outputs, its losses and its values of metrics for each example say together.
-Evaluation evaluation_of(const Network& network, const DataShape& shape, const std::vector<Metric>& metrics,
-                         const data::Dataset& dataset, std::vector<float> outputs,
-                         const std::vector<float>& losses,
-                         const std::vector<std::vector<float>>& example_metrics);
+/// What an output of a model gave for all examples: its values, the losses, and its example_metrics.
+struct HeadValues {
+  std::vector<float> outputs, losses;
+  std::vector<std::vector<float>> metrics;
+};
+/// What that says together, of all outputs.
+Evaluation evaluation_of(const Network& network, const data::Dataset& dataset,
+                         std::vector<HeadValues> values);
 
-/// Linked outputs as predictions; `plain` where they are no probabilities.
-std::vector<Prediction> predictions_of(const LearningTask& task, const DataShape& shape,
-                                       const ExampleRows& rows, const std::vector<float>& values, bool plain);
+/// Linked outputs, of each of the model's, as predictions.
+std::vector<Prediction> predictions_of(const Network& network, const ExampleRows& rows,
+                                       const std::vector<std::vector<float>>& values);
 
 }  // namespace lariat

@@ -299,8 +299,8 @@ double FitCallbacks::penalty_factor() const {
   return factor;
 }
 
-FitView fit_view(const FitOptions& options, const Network& network, const std::vector<Metric>& metrics,
-                 Store& store, const std::vector<EpochReport>& epochs) {
+FitView fit_view(const FitOptions& options, const Network& network, Store& store,
+                 const std::vector<EpochReport>& epochs) {
   FitView view{{}, {}, store, epochs};
   view.penalised = network.penalised();
   view.validates = options.validation.has_value();
@@ -312,7 +312,9 @@ FitView fit_view(const FitOptions& options, const Network& network, const std::v
   for (const auto& [name, value] : network.example_metrics) view.figures.push_back(name);
   if (view.validates) {
     view.figures.push_back("validation_loss");
-    for (const Metric& metric : metrics) view.figures.push_back("validation_" + metric.name);
+    for (const Head& head : network.heads)
+      for (const Metric& metric : head.metrics)
+        view.figures.push_back("validation_" + (head.name.empty() ? "" : head.name + "/") + metric.name);
   }
   if (options.certificate || options.stop_when_stationary > 0) {
     view.figures.push_back("prox_residual");

@@ -36,8 +36,8 @@ class FitCallbacks {
 };
 
 /// What callbacks see of a fit; parameters and steps are to be added.
-FitView fit_view(const FitOptions& options, const Network& network, const std::vector<Metric>& metrics,
-                 Store& store, const std::vector<EpochReport>& epochs);
+FitView fit_view(const FitOptions& options, const Network& network, Store& store,
+                 const std::vector<EpochReport>& epochs);
 
 /// What names of tensors begin with that callbacks keep.
 inline constexpr const char* kept_by_callbacks = "callback/";

@@ -11,9 +11,66 @@
 
 namespace lariat {
 
+const Fields<LayerPlace>& place_fields() {
+  static const Fields<LayerPlace> list =
+      Fields<LayerPlace>()
+          .text("name", &LayerPlace::name, "what other layers call it; empty: its kind and number")
+          .list("input", &LayerPlace::input,
+                "the layers, or columns of the data, that it takes; empty: the layer before")
+          .text("shares", &LayerPlace::shares, "the layer whose weights and options it has as well")
+          .boolean("trainable", &LayerPlace::trainable, "whether training moves its weights")
+          .number("learning_rate_factor", &LayerPlace::learning_rate_factor, 0, 1e6,
+                  "times the optimizer's learning rate")
+          .number("weight_decay", &LayerPlace::weight_decay, 0, 1e6,
+                  "the learning rate times this share of the weights is taken off at each step");
+  return list;
+}
+
+LayerPlace place_of(const LayerSpec& layer) { return place_fields().read(layer); }
+
+SpecKind with_place(SpecKind kind) {
+  for (SpecOption option : place_fields().kind("", "").options) {
+    option.optional = true;
+    kind.options.push_back(std::move(option));
+  }
+  return kind;
+}
+
+LayerSpec::LayerSpec(std::string kind, std::vector<std::pair<std::string, std::string>> given)
+    : Spec{std::move(kind), std::move(given)}, identity(std::make_shared<int>()) {
+  for (const SpecOption& option : place_fields().kind("", "").options) {
+    const bool known = std::any_of(options.begin(), options.end(),
+                                   [&](const auto& entry) { return entry.first == option.name; });
+    if (!known) options.emplace_back(option.name, option.default_value);
+  }
+}
+
+LayerSpec LayerSpec::named(const std::string& name) const { return with("name", name); }
+LayerSpec LayerSpec::frozen() const { return with("trainable", "false"); }
+
+LayerSpec LayerSpec::with(const std::string& option, const std::string& value) const {
+  LayerSpec changed = *this;
+  const SpecKind& known = layer_kind_of(*this).spec;
+  at_place(kind + ": ", [&] { known.set(changed, known.at(option, "the layer"), value); });
+  return changed;
+}
+
 Value LayerContext::parameter(const std::string& what, Extents extents, const Initializer& initializer,
                               const WeightPenalty& penalty) {
-  const Value parameter = graph.parameter(name + "/" + what, std::move(extents), initializer);
+  const std::string full = owner_ + "/" + what;
+  if (graph.source_id(full) >= 0) {
+    const Value shared = graph.find_source(full);
+    if (const Shape needed(extents.begin(), extents.end()); !(shared.shape() == needed))
+      fail(fmt::format("shares '{}', which is {}, but needs {}: what goes into both must be of one width",
+                       full, text(shared.shape()), text(needed)));
+    return shared;
+  }
+  const Value parameter = graph.parameter(full, std::move(extents), initializer);
+  if (!place_.trainable) {
+    penalties_.frozen.insert(full);
+    return parameter;
+  }
+  if (const LayerSteps& group = place_; !(group == LayerSteps{})) penalties_.groups[full] = group;
   if (penalty) {
     if (const std::string op = unknown_op(penalty); op.empty()) {
       penalties_.values.push_back(penalty_of(parameter, penalty));
@@ -132,6 +189,42 @@ const SpecKinds& layer_spec_kinds() {
   return kinds;
 }
 
+std::vector<std::string> names_of(const std::vector<LayerSpec>& layers) {
+  std::map<std::string, int> counts;
+  std::vector<std::string> names;
+  for (const LayerSpec& layer : layers) {
+    const int count = ++counts[layer.kind];
+    const std::string& name = layer.at("name");
+    names.push_back(name.empty() ? fmt::format("{}_{}", layer.kind, count) : name);
+  }
+  return names;
+}
+
+bool has_bias(const LayerSpec& layer) {
+  return std::find(layer.options.begin(), layer.options.end(),
+                   std::pair<std::string, std::string>("use_bias", "false")) == layer.options.end();
+}
+
+std::vector<LayerSpec> penalised(std::vector<LayerSpec> layers, const GeneralPenalty& penalty) {
+  const std::vector<std::string> names = names_of(layers);
+  for (const std::string& name : penalty.except)
+    if (std::find(names.begin(), names.end(), name) == names.end())
+      throw UserError(
+          fmt::format("except = {}: there is no layer of that name.{}", name, did_you_mean(name, names)));
+  const std::string ending = "_penalty", none = to_text(WeightPenalty{});
+  for (size_t i = 0; i < layers.size(); ++i) {
+    const bool left_out =
+        std::find(penalty.except.begin(), penalty.except.end(), names[i]) != penalty.except.end();
+    // A layer that shares has the penalties of the other.
+    if (left_out || !layers[i].at("shares").empty()) continue;
+    const bool biased = has_bias(layers[i]);
+    for (auto& [option, value] : layers[i].options)
+      if (option.ends_with(ending) && value == none && (biased || option != "bias" + ending))
+        value = to_text(option == "bias" + ending ? penalty.biases : penalty.kernels);
+  }
+  return layers;
+}
+
 std::string to_json(const std::vector<LayerSpec>& layers) {
   std::string result;
   for (const LayerSpec& layer : layers)
@@ -148,13 +241,6 @@ std::vector<LayerSpec> layers_from_json(std::string_view json) {
     layers.push_back(
         spec_from_json(layer_spec_kinds(), object.dump(), fmt::format("layers.{}", layers.size())));
   return layers;
-}
-
-int64_t frames_needed(const std::vector<LayerSpec>& layers) {
-  int64_t frames = 1;
-  for (auto layer = layers.rbegin(); layer != layers.rend(); ++layer)
-    frames = layer_kind_of(*layer).frames_needed(*layer, frames);
-  return frames;
 }
 
 Value frame_mask(const Signal& signal) {

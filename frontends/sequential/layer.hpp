@@ -3,6 +3,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <vector>
 
 #include "frontends/sequential/spec.hpp"
@@ -11,6 +12,8 @@
 #include "graph/ir/graph.hpp"
 
 namespace lariat {
+
+class ModelValue;
 
 /// What flows between layers: data [batch, channels], images [batch, height, width, channels], or sequences
 /// [batch, time, channels] with the number of valid frames of each, i32 [batch]; time is the height of
@@ -27,7 +30,17 @@ struct Signal {
   int64_t channels() const { return value.shape().back().size(); }
 };
 
-/// The penalties of a stack of layers.
+/// How far a parameter's steps differ from those of the others.
+struct LayerSteps {
+  /// Times the optimizer's learning rate.
+  double learning_rate_factor = 1;
+  /// The learning rate times this share of the weights is taken off at each step, apart from the gradient
+  /// (Loshchilov and Hutter 2019).
+  double weight_decay = 0;
+  friend bool operator==(const LayerSteps&, const LayerSteps&) = default;
+};
+
+/// The penalties of a model's layers, and what else is said of how its parameters are trained.
 struct Penalties {
   /// One scalar for each penalised parameter.
   std::vector<Value> values;
@@ -38,22 +51,68 @@ struct Penalties {
   std::map<std::string, std::string> shared = {};
   /// A penalty that only training needs is not among the values where its op is not known: its name, or "".
   std::string unknown_op = {};
+  /// Parameters that training leaves as they are, and those that have steps of their own.
+  std::set<std::string> frozen = {};
+  std::map<std::string, LayerSteps> groups = {};
+};
+
+/// A layer's place in a model. Every kind of layer has these among its options.
+struct LayerPlace : LayerSteps {
+  /// Its own; empty: "dense_1", the kind and how many of it there are up to here.
+  std::string name = {};
+  /// The layers, or columns of the data, whose outputs it takes; empty: the layer before.
+  std::vector<std::string> input = {};
+  /// The layer whose weights and options it has as well; empty: it has its own.
+  std::string shares = {};
+  bool trainable = true;
+};
+
+/// A layer: a kind and its options, those of its place among them.
+struct LayerSpec : Spec {
+  /// What `spec` does not say of the place has its default.
+  template <class S>
+  requires std::is_same_v<std::remove_cvref_t<S>, Spec> LayerSpec(S&& spec)
+      : LayerSpec(spec.kind, spec.options) {}
+  LayerSpec(std::string kind, std::vector<std::pair<std::string, std::string>> options);
+
+  /// The same layer with another option.
+  LayerSpec named(const std::string& name) const;
+  LayerSpec frozen() const;
+  LayerSpec with(const std::string& option, const std::string& value) const;
+
+  /// What the layer makes of these, in a Model. Applied again, it has the same weights.
+  template <class... Others>
+  ModelValue operator()(const ModelValue& input, const Others&... others) const;
+
+  /// Copies of a layer are the same layer.
+  std::shared_ptr<const int> identity;
+
+ private:
+  ModelValue apply(const std::vector<ModelValue>& inputs) const;
 };
 
 /// What a layer may ask for while it is built.
 class LayerContext {
  public:
-  /// The layer's penalties are added to `penalties`.
-  LayerContext(Graph& graph, std::string name, int64_t outputs, Penalties& penalties)
-      : graph(graph), name(std::move(name)), outputs(outputs), penalties_(penalties) {}
+  /// The layer's penalties are added to `penalties`. Its parameters are those of the layer `owner`.
+  LayerContext(Graph& graph, std::string name, int64_t outputs, Penalties& penalties,
+               const LayerPlace& place = {}, std::string owner = {})
+      : graph(graph),
+        name(std::move(name)),
+        outputs(outputs),
+        penalties_(penalties),
+        place_(place),
+        owner_(owner.empty() ? this->name : std::move(owner)) {}
 
   Graph& graph;
-  /// "dense_1": the kind, and how many of it there are up to here.
+  /// "dense_1": the kind, and how many of it there are up to here; or the layer's own name.
   const std::string name;
-  /// How many outputs the model must have: one for each class, label or number that is learned.
+  /// How many outputs the model must have: one for each class, label or number that is learned. 0: the layer
+  /// is none of several outputs.
   const int64_t outputs;
 
-  /// The parameter "name/what"; its penalty joins the loss.
+  /// The parameter "name/what"; its penalty joins the loss unless it is frozen. Throws UserError where the
+  /// layer shares it and needs it in another shape.
   Value parameter(const std::string& what, Extents extents, const Initializer& initializer,
                   const WeightPenalty& penalty = {});
   /// A penalty over several parameters, which makes zeros of them, joins the loss; `text` stands for it in
@@ -78,10 +137,9 @@ class LayerContext {
 
  private:
   Penalties& penalties_;
+  const LayerPlace place_;
+  const std::string owner_;
 };
-
-/// A layer: a kind and its options.
-using LayerSpec = Spec;
 
 /// A layer of a model with its weights, as what takes units out sees it; which of them may change.
 struct LayerInModel {
@@ -143,14 +201,22 @@ struct LayerKind {
     units = std::move(of_units);
     return std::move(*this);
   }
+  /// Of a layer that takes several inputs: what `build` does of one.
+  std::function<Signal(LayerContext&, const std::vector<Signal>&, const LayerSpec&)> merge = {};
 };
+
+/// The options that every kind has behind its own.
+const Fields<LayerPlace>& place_fields();
+LayerPlace place_of(const LayerSpec& layer);
+
+SpecKind with_place(SpecKind kind);
 
 /// A record from typed parts. Without `frames_needed` as many frames come out as go in.
 template <class Options>
 LayerKind layer_kind(std::string name, std::string doc, const Fields<Options>& fields,
                      Signal (*build)(LayerContext&, const Signal&, const Options&),
                      int64_t (*frames_needed)(const Options&, int64_t frames) = nullptr) {
-  return {fields.kind(std::move(name), std::move(doc)),
+  return {with_place(fields.kind(std::move(name), std::move(doc))),
           [fields, build](LayerContext& context, const Signal& input, const LayerSpec& spec) {
             return build(context, input, fields.read(spec));
           },
@@ -160,11 +226,41 @@ LayerKind layer_kind(std::string name, std::string doc, const Fields<Options>& f
           {}};
 }
 
+/// A record of a layer that takes several inputs.
+template <class Options>
+LayerKind merge_kind(std::string name, std::string doc, const Fields<Options>& fields,
+                     Signal (*merge)(LayerContext&, const std::vector<Signal>&, const Options&)) {
+  const auto of_several = [fields, merge](LayerContext& context, const std::vector<Signal>& inputs,
+                                          const LayerSpec& spec) {
+    return merge(context, inputs, fields.read(spec));
+  };
+  return {with_place(fields.kind(std::move(name), std::move(doc))),
+          [of_several](LayerContext& context, const Signal& input, const LayerSpec& spec) {
+            return of_several(context, {input}, spec);
+          },
+          [](const LayerSpec&, int64_t frames) { return frames; }, {}, of_several};
+}
+
+/// "dense_1", … or the layers' own names.
+std::vector<std::string> names_of(const std::vector<LayerSpec>& layers);
+
 /// Every kind of layer, by name.
 const std::vector<LayerKind>& layer_kinds();
 const LayerKind& layer_kind_of(const LayerSpec& layer);
 /// The same as kinds of options.
 const SpecKinds& layer_spec_kinds();
+
+/// Whether no option of it says that it has none.
+bool has_bias(const LayerSpec& layer);
+
+/// Penalties of all weights that have none of their own: of kernels and tables, and of biases.
+struct GeneralPenalty {
+  WeightPenalty kernels = {}, biases = {};
+  /// The names of layers that are left out.
+  std::vector<std::string> except = {};
+};
+/// The layers with it. Throws UserError with the nearest name for a layer that is not there.
+std::vector<LayerSpec> penalised(std::vector<LayerSpec> layers, const GeneralPenalty& penalty);
 
 /// [{"kind": "dense", "units": 512, …}, …] and back. Throws UserError for what to_json did not write.
 std::string to_json(const std::vector<LayerSpec>& layers);

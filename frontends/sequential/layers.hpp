@@ -241,4 +241,16 @@ struct LastStep : LayerSpec {
   LastStep();
 };
 
+/// The sum and the product, element by element, of inputs of one shape; and inputs side by side, the channels
+/// of one behind those of the other: `Concat()(left, right)` in a Model.
+struct Add : LayerSpec {
+  Add();
+};
+struct Multiply : LayerSpec {
+  Multiply();
+};
+struct Concat : LayerSpec {
+  Concat();
+};
+
 }  // namespace lariat

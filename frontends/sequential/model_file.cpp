@@ -4,7 +4,7 @@
 
 #include <map>
 
-#include "frontends/sequential/op_fingerprint.hpp"
+#include "frontends/op_text/op_fingerprint.hpp"
 #include "graph/base/error.hpp"
 #include "graph/base/json.hpp"
 #include "graph/base/random.hpp"
@@ -187,21 +187,59 @@ namespace {
 // Wider targets are a slip of the finger.
 constexpr int64_t most_targets = 1 << 20;
 
-template <class Notes>
-void write_learning(Notes& notes, const ModelHeader& header) {
-  const Loss& loss = header.loss;
-  notes["loss"] = loss.spec.kind.empty()
-                      ? Json{{"name", loss.name},
-                             {"task", task_of(loss, header.shape).name},
-                             {"plain_outputs", loss.plain_outputs}}
-                            .dump()
-                      : find_kind(loss_spec_kinds(), loss.spec.kind, "loss").to_json(loss.spec);
-  Json metrics = Json::array();
-  for (const Metric& metric : header.metrics)
+Json loss_json(const Loss& loss, const DataShape& shape) {
+  if (loss.spec.kind.empty())
+    return {{"name", loss.name}, {"task", task_of(loss, shape).name}, {"plain_outputs", loss.plain_outputs}};
+  return parse_json(find_kind(loss_spec_kinds(), loss.spec.kind, "loss").to_json(loss.spec));
+}
+
+Json metrics_json(const std::vector<Metric>& metrics) {
+  Json list = Json::array();
+  for (const Metric& metric : metrics)
     if (!metric.spec.kind.empty())
-      metrics.push_back(
+      list.push_back(
           parse_json(find_kind(metric_spec_kinds(), metric.spec.kind, "metrics").to_json(metric.spec)));
-  notes["metrics"] = metrics.dump();
+  return list;
+}
+
+Loss loss_from(const Json& note) {
+  if (!note.is_object() || !note.contains("task"))
+    return make_loss(spec_from_json(loss_spec_kinds(), note.dump(), "loss"));
+  const auto name = note.at("name").get<std::string>(),
+             task = task_named(note.at("task").get<std::string>()).name;
+  Loss loss{name, {}, [task](const DataShape&) { return task; }};
+  loss.plain_outputs = note.at("plain_outputs").get<bool>();
+  return loss;
+}
+
+std::vector<Metric> metrics_from(const Json& note) {
+  std::vector<Metric> metrics;
+  for (const auto& metric : note)
+    metrics.push_back(make_metric(spec_from_json(metric_spec_kinds(), metric.dump(), "metrics")));
+  return metrics;
+}
+
+Json targets_json(const data::Targets& targets) {
+  Json note{{"width", targets.width}, {"by_frame", targets.by_frame}, {"names", targets.names}};
+  if (!targets.classes.empty()) note["classes"] = targets.classes;
+  return note;
+}
+
+// One output that is the last layer and learns all is told by its loss and metrics alone.
+bool is_plain(const std::vector<ModelOutput>& outputs) {
+  return outputs.size() == 1 && outputs.front().layer.empty() && outputs.front().targets.empty() &&
+         outputs.front().weight == 1;
+}
+
+Json outputs_json(const std::vector<ModelOutput>& outputs, const DataShape& shape) {
+  Json list = Json::array();
+  for (const ModelOutput& output : outputs)
+    list.push_back({{"layer", output.layer},
+                    {"loss", loss_json(output.loss, shape)},
+                    {"metrics", metrics_json(output.metrics)},
+                    {"weight", output.weight},
+                    {"targets", output.targets}});
+  return list;
 }
 
 }  // namespace
@@ -213,12 +251,18 @@ void write_header(Store& store, const ModelHeader& header) {
   notes["input"] =
       Json{{"sequences", header.shape.sequences}, {"dimensions", header.shape.dimensions}}.dump();
   notes["classes"] = Json(header.shape.classes).dump();
-  if (header.shape.targets.width > 0)
-    notes["targets"] = Json{{"width", header.shape.targets.width},
-                            {"by_frame", header.shape.targets.by_frame},
-                            {"names", header.shape.targets.names}}
-                           .dump();
-  write_learning(notes, header);
+  if (header.shape.targets.width > 0) notes["targets"] = targets_json(header.shape.targets).dump();
+  if (!header.shape.columns.empty()) {
+    Json columns = Json::array();
+    for (const data::Column& column : header.shape.columns) columns.push_back({column.name, column.width});
+    notes["inputs"] = columns.dump();
+  }
+  if (is_plain(header.outputs)) {
+    notes["loss"] = loss_json(header.outputs.front().loss, header.shape).dump();
+    notes["metrics"] = metrics_json(header.outputs.front().metrics).dump();
+  } else {
+    notes["outputs"] = outputs_json(header.outputs, header.shape).dump();
+  }
 }
 
 namespace {
@@ -230,24 +274,44 @@ data::Targets targets_of(const Store& store, const std::string& file) {
   targets.width = note.at("width").get<int64_t>();
   targets.by_frame = note.at("by_frame").get<bool>();
   targets.names = note.at("names").get<std::vector<std::string>>();
+  if (note.contains("classes"))
+    targets.classes = note.at("classes").get<std::vector<std::vector<std::string>>>();
   return targets;
 }
 
-// Models that were saved before other losses were known have the default.
-void read_learning(const Store& store, const std::string& file, ModelHeader& header) {
-  if (!store.metadata().contains("loss")) return;
-  const auto loss = parse_json(note_of(store, "loss", file));
-  if (loss.is_object() && loss.contains("task")) {
-    const auto name = loss.at("name").get<std::string>(),
-               task = task_named(loss.at("task").get<std::string>()).name;
-    header.loss = {name, {}, [task](const DataShape&) { return task; }};
-    header.loss.plain_outputs = loss.at("plain_outputs").get<bool>();
-  } else {
-    header.loss = make_loss(spec_from_json(loss_spec_kinds(), loss.dump(), "loss"));
+void read_outputs(const Store& store, const std::string& file, ModelHeader& header) {
+  if (store.metadata().contains("inputs"))
+    for (const auto& column : parse_json(note_of(store, "inputs", file)))
+      header.shape.columns.push_back({column.at(0).get<std::string>(), column.at(1).get<int64_t>()});
+  if (store.metadata().contains("outputs")) {
+    header.outputs.clear();
+    for (const auto& output : parse_json(note_of(store, "outputs", file)))
+      header.outputs.push_back({output.at("layer").get<std::string>(), loss_from(output.at("loss")),
+                                metrics_from(output.at("metrics")), output.at("weight").get<double>(),
+                                output.at("targets").get<std::vector<std::string>>()});
+    if (header.outputs.empty())
+      throw UserError(fmt::format("'{}': its note 'outputs' is damaged; save it again", file));
+    return;
   }
-  const auto metrics = parse_json(note_of(store, "metrics", file));
-  for (const auto& metric : metrics)
-    header.metrics.push_back(make_metric(spec_from_json(metric_spec_kinds(), metric.dump(), "metrics")));
+  // Models that were saved before other losses were known have the default.
+  if (!store.metadata().contains("loss")) return;
+  header.outputs.front().loss = loss_from(parse_json(note_of(store, "loss", file)));
+  header.outputs.front().metrics = metrics_from(parse_json(note_of(store, "metrics", file)));
+}
+
+bool are_possible(const data::Targets& targets) {
+  return targets.width >= 0 && targets.width <= most_targets &&
+         (targets.names.empty() || targets.names.size() == static_cast<size_t>(targets.width)) &&
+         targets.classes.size() <= static_cast<size_t>(targets.width);
+}
+// Whether columns are all dimensions.
+bool are_possible(const DataShape& shape) {
+  int64_t left = shape.dimensions;
+  for (const data::Column& column : shape.columns) {
+    if (column.width < 1 || column.width > left) return false;
+    left -= column.width;
+  }
+  return shape.columns.empty() || left == 0;
 }
 
 }  // namespace
@@ -268,17 +332,16 @@ ModelHeader read_header(const Store& store, const std::string& file, std::vector
   }
   try {
     header.shape.targets = targets_of(store, file);
-    at_place(fmt::format("'{}': ", file), [&] { read_learning(store, file, header); });
+    at_place(fmt::format("'{}': ", file), [&] { read_outputs(store, file, header); });
   } catch (const Json::exception&) {
-    throw UserError(
-        fmt::format("'{}': its note 'targets', 'loss' or 'metrics' is damaged; save it again", file));
+    throw UserError(fmt::format(
+        "'{}': its note 'targets', 'inputs', 'outputs', 'loss' or 'metrics' is damaged; save it again",
+        file));
   }
-  if (const data::Targets& targets = header.shape.targets;
-      targets.width < 0 || targets.width > most_targets ||
-      (!targets.names.empty() && targets.names.size() != static_cast<size_t>(targets.width)))
-    throw UserError(fmt::format("'{}': its note 'targets' is damaged; save it again", file));
-  if (header.shape.dimensions < 1)
-    throw UserError(fmt::format("'{}': its note 'input' is damaged; save it again", file));
+  for (const auto& [note, fine] :
+       {std::pair("targets", are_possible(header.shape.targets)),
+        std::pair("inputs", are_possible(header.shape)), std::pair("input", header.shape.dimensions >= 1)})
+    if (!fine) throw UserError(fmt::format("'{}': its note '{}' is damaged; save it again", file, note));
   return header;
 }
 

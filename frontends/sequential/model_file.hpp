@@ -10,9 +10,8 @@ namespace lariat {
 struct ModelHeader {
   std::vector<LayerSpec> layers;
   DataShape shape;
-  /// A loss of one's own keeps its name and task alone, and such metrics are left out.
-  Loss loss = SoftmaxCrossEntropy{};
-  std::vector<Metric> metrics = {};
+  /// Of a loss of one's own its name and task alone are written, and such metrics are left out.
+  std::vector<ModelOutput> outputs = std::vector<ModelOutput>(1);
 };
 
 /// The notes that make a store a model file or a checkpoint.

@@ -1,11 +1,13 @@
 #include "frontends/sequential/network.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
 #include <map>
 
+#include "frontends/sequential/wiring.hpp"
 #include "graph/base/error.hpp"
 #include "ops/ops.hpp"
 
@@ -70,46 +72,165 @@ void find_carried(Network& network) {
   }
 }
 
+// What of the data an output is to learn.
+DataShape shape_for(const ModelOutput& output, const std::string& name, size_t place, size_t outputs,
+                    const DataShape& all) {
+  const data::Targets& targets = all.targets;
+  const std::vector<std::string> known = task_parts::target_names(all);
+  std::vector<std::string> wanted = output.targets;
+  if (wanted.empty() && outputs > 1 && targets.width > 0) {
+    if (std::find(known.begin(), known.end(), name) != known.end()) {
+      wanted = {name};
+    } else if (known.size() == outputs) {
+      wanted = {known[place]};
+    } else {
+      throw UserError(fmt::format("the output '{}' must say which targets it learns; the data have {}", name,
+                                  fmt::join(known, ", ")));
+    }
+  }
+  if (wanted.empty() || (wanted == known && targets.classes.empty())) return all;
+  DataShape shape = all;
+  shape.classes.clear();
+  shape.targets = {static_cast<int64_t>(wanted.size()), targets.by_frame, wanted};
+  for (const std::string& target : wanted) {
+    const auto found = std::find(known.begin(), known.end(), target);
+    if (found == known.end())
+      throw UserError(fmt::format("the output '{}' is to learn '{}', but the data have no such target.{}",
+                                  name, data::shortened(target), did_you_mean(target, known)));
+    const auto column = static_cast<size_t>(found - known.begin());
+    shape.targets.columns.push_back(static_cast<int64_t>(column));
+    if (wanted.size() == 1 && column < targets.classes.size()) shape.classes = targets.classes[column];
+  }
+  return shape;
+}
+
+void build_loss(Head& head, Graph& graph, const Signal& signal) {
+  const LearningTask& task = *head.task;
+  head.outputs = signal.value;
+  head.predictions = head.loss.plain_outputs ? signal.value : task.link(signal.value);
+  const Value targets = task.targets(graph, head.shape);
+  if (!head.loss.per_example) return;
+  head.example_loss = of_example(head.loss.per_example(head.outputs, targets), signal);
+  const bool indices = task.exclusive && targets.dtype() != i32;
+  const Value compared = indices ? argmax(targets) : targets;
+  for (const Metric& metric : head.metrics)
+    if (metric.per_example)
+      head.example_metrics.emplace_back(metric.name,
+                                        of_example(metric.per_example(head.outputs, compared), signal));
+}
+
 }  // namespace
+
+std::map<std::string, Signal> column_signals(Graph& graph, const DataShape& shape) {
+  Signal all;
+  if (shape.sequences) {
+    all.value = graph.input("features", {dim::batch, dim::time, shape.dimensions});
+    all.lengths = graph.input("lengths", {dim::batch}, i32);
+    // Whatever frames behind the end hold, NaN and infinities too, no layer sees it.
+    all.value = masked(all);
+  } else {
+    all.value = graph.input("features", {dim::batch, shape.dimensions});
+  }
+  std::map<std::string, Signal> signals{{all_columns, all}};
+  const auto last = static_cast<int64_t>(all.value.rank()) - 1;
+  int64_t begin = 0;
+  for (const data::Column& column : shape.columns) {
+    signals[column.name] = {slice(all.value, last, begin, begin + column.width), all.lengths};
+    begin += column.width;
+  }
+  return signals;
+}
+
+data::Example Head::targets_of(const data::Example& example) const {
+  data::Example result{example.source,  example.label, example.frames, example.dimensions, {},
+                       example.targets, example.weight};
+  if (shape.targets.columns.empty()) return result;
+  result.targets.clear();
+  const auto width = static_cast<size_t>(shape.targets.by_frame ? example.frames : 1);
+  for (size_t row = 0; row < width; ++row)
+    for (const int64_t column : shape.targets.columns)
+      result.targets.push_back(
+          example.targets[row * (example.targets.size() / width) + static_cast<size_t>(column)]);
+  return result;
+}
 
 Network build_network(const std::vector<LayerSpec>& layers, const DataShape& shape, const Loss& loss,
                       const std::vector<Metric>& metrics, bool weighted) {
-  if (layers.empty()) throw UserError("the model has no layers; it needs at least a dense layer");
+  return build_network(layers, shape, std::vector<ModelOutput>{{"", loss, metrics}}, weighted);
+}
+
+Network build_network(const std::vector<LayerSpec>& layers, const DataShape& shape,
+                      const std::vector<ModelOutput>& outputs, bool weighted) {
+  std::vector<std::string> columns, names;
+  for (const data::Column& column : shape.columns) columns.push_back(column.name);
+  for (const ModelOutput& output : outputs)
+    if (!output.layer.empty()) names.push_back(output.layer);
+  const Wiring wiring = wiring_of(layers, names, &columns);
+  require(wiring.outputs.size() == outputs.size(), "each of several outputs names its layer");
+
   Network network;
-  network.task = &task_of(loss, shape);
-  const LearningTask& task = *network.task;
   network.graph = std::make_unique<Graph>();
   Graph& graph = *network.graph;
-  Signal signal;
-  if (shape.sequences) {
-    signal.value = graph.input("features", {dim::batch, dim::time, shape.dimensions});
-    signal.lengths = graph.input("lengths", {dim::batch}, i32);
-    // Whatever frames behind the end hold, NaN and infinities too, no layer sees it.
-    signal.value = masked(signal);
-  } else {
-    signal.value = graph.input("features", {dim::batch, shape.dimensions});
+  std::map<size_t, int64_t> widths;
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    const ModelOutput& output = outputs[i];
+    const std::string& name = wiring.names[wiring.outputs[i]];
+    Head head{outputs.size() > 1 ? name : "",
+              output.loss,
+              {},
+              output.weight,
+              shape_for(output, name, i, outputs.size(), shape),
+              nullptr,
+              {},
+              {},
+              {},
+              {}};
+    const auto make = [&] {
+      head.task = &task_of(head.loss, head.shape);
+      head.metrics = metrics_for(*head.task, output.metrics);
+    };
+    at_place(head.name.empty() ? "" : fmt::format("output {}: ", name), make);
+    widths[wiring.outputs[i]] = head.task->outputs(head.shape);
+    network.heads.push_back(std::move(head));
   }
-  std::map<std::string, int> counts;
-  for (const LayerSpec& layer : layers) {
-    LayerContext context(graph, fmt::format("{}_{}", layer.kind, ++counts[layer.kind]), task.outputs(shape),
-                         network.penalties);
-    signal = layer_kind_of(layer).build(context, signal, layer);
+  const std::map<std::string, Signal> fed = column_signals(graph, shape);
+  if (!network.heads.front().shape.targets.columns.empty()) {
+    DataShape all = shape;
+    all.targets.columns.clear();
+    task_parts::targets_input(graph, all);
   }
+  // A layer that is no output does not know whose outputs it should have, unless there is but one.
+  const auto width_of = [&](size_t layer) {
+    const auto found = widths.find(layer);
+    return found != widths.end() ? found->second : widths.size() == 1 ? widths.begin()->second : 0;
+  };
+  network.layers = build_layers(graph, layers, wiring, fed, width_of, network.penalties);
   find_carried(network);
-  check_outputs(signal, layers.back(), shape, task);
-  check_activation(signal, layers.back(), loss);
 
-  network.outputs = signal.value;
-  network.predictions = loss.plain_outputs ? signal.value : task.link(signal.value);
-  const Value targets = task.targets(graph, shape);
-  if (!loss.per_example) return network;
-  network.example_loss = of_example(loss.per_example(network.outputs, targets), signal);
-  const bool indices = task.exclusive && targets.dtype() != i32;
-  const Value compared = indices ? argmax(targets) : targets;
-  for (const Metric& metric : metrics)
-    if (metric.per_example)
-      network.example_metrics.emplace_back(metric.name,
-                                           of_example(metric.per_example(network.outputs, compared), signal));
+  const std::vector<Signal>& signals = network.layers;
+  for (size_t i = 0; i < network.heads.size(); ++i) {
+    Head& head = network.heads[i];
+    const size_t layer = wiring.outputs[i];
+    at_place(head.name.empty() ? "" : fmt::format("output {}: ", head.name), [&] {
+      const LayerSpec& last = layers[layer];
+      check_outputs(signals[layer], last, head.shape, *head.task);
+      check_activation(signals[layer], last, head.loss);
+      build_loss(head, graph, signals[layer]);
+    });
+    for (const auto& [name, value] : head.example_metrics)
+      network.example_metrics.emplace_back(head.name.empty() ? name : head.name + "/" + name, value);
+  }
+  network.task = network.heads.front().task;
+  network.outputs = network.heads.front().outputs;
+  network.predictions = network.heads.front().predictions;
+  for (const Head& head : network.heads) {
+    if (!head.example_loss) {
+      network.example_loss = {};
+      return network;
+    }
+    const Value part = head.weight == 1 ? head.example_loss : head.weight * head.example_loss;
+    network.example_loss = network.example_loss ? network.example_loss + part : part;
+  }
   network.data_loss =
       mean(weighted ? network.example_loss * graph.input("weights", {dim::batch}) : network.example_loss);
   network.loss = network.data_loss;

@@ -11,17 +11,54 @@
 
 namespace lariat {
 
-/// A stack of layers as a graph. Its inputs are "features", "labels" or "targets", for sequences "lengths",
-/// and "weights" where examples have them.
+/// What one of a model's layers learns.
+struct ModelOutput {
+  /// Its name; empty: the last one.
+  std::string layer = {};
+  Loss loss = SoftmaxCrossEntropy{};
+  /// None: the task's own.
+  std::vector<Metric> metrics = {};
+  /// What its loss is multiplied by.
+  double weight = 1;
+  /// Which of the data's targets it learns, by name; none: all, or of several outputs the one that is called
+  /// like the layer, or that has its place.
+  std::vector<std::string> targets = {};
+};
+
+/// An output of a model, built.
+struct Head {
+  /// The layer's name; "" where there is no other output.
+  std::string name;
+  Loss loss;
+  std::vector<Metric> metrics;
+  double weight = 1;
+  /// What the data are to it: targets are its own alone.
+  DataShape shape;
+  const LearningTask* task = nullptr;
+  /// As in Network, without the weight.
+  Value outputs, predictions, example_loss;
+  std::vector<std::pair<std::string, Value>> example_metrics = {};
+
+  /// An example, with the targets of this output.
+  data::Example targets_of(const data::Example& example) const;
+};
+
+/// The layers of a model as a graph. Its inputs are "features", "labels" or "targets", for sequences
+/// "lengths", and "weights" where examples have them.
 struct Network {
   std::unique_ptr<Graph> graph;
+  /// What each layer gives.
+  std::vector<Signal> layers;
+  std::vector<Head> heads;
+  /// Of the first output.
   const LearningTask* task = nullptr;
-  /// [batch, width], or [batch, time, width] where targets are by frame: what the last layer gives, and what
-  /// the task makes of it, such as probabilities.
+  /// [batch, width], or [batch, time, width] where targets are by frame: what the first output's layer gives,
+  /// and what the task makes of it, such as probabilities.
   Value outputs, predictions;
-  /// [batch], without penalties and weights; a loss without a function has none.
+  /// [batch], the sum over all outputs, without penalties and examples' weights; a loss without a function
+  /// has none.
   Value example_loss;
-  /// [batch] of each metric that has a value for each example, with its name.
+  /// [batch] of each output's metric that has a value for each example, with its name.
   std::vector<std::pair<std::string, Value>> example_metrics;
   /// The mean of the example losses, each times the example's weight, plus every penalty: what training makes
   /// small.
@@ -47,8 +84,13 @@ Value scheduled_loss(Network& network, bool reweighted = false);
 /// The name of a parameter's factors.
 std::string l1_factors_of(const std::string& parameter);
 
-/// Throws UserError naming the layer where one does not fit what comes before it, or the last one does not
-/// give what the task needs, and where the data are not the loss's.
+/// The columns of such data, all_columns among them, as inputs of a graph.
+std::map<std::string, Signal> column_signals(Graph& graph, const DataShape& shape);
+/// Throws UserError naming the layer where one does not fit what comes before it, or an output does not give
+/// what its task needs, and where the data are not the loss's.
+Network build_network(const std::vector<LayerSpec>& layers, const DataShape& shape,
+                      const std::vector<ModelOutput>& outputs, bool weighted = false);
+/// The same with the last layer as the only output.
 Network build_network(const std::vector<LayerSpec>& layers, const DataShape& shape, const Loss& loss,
                       const std::vector<Metric>& metrics, bool weighted = false);
 

@@ -13,6 +13,7 @@
 #include "frontends/sequential/fit_loop.hpp"
 #include "frontends/sequential/model_file.hpp"
 #include "frontends/sequential/trainer_setup.hpp"
+#include "frontends/sequential/wiring.hpp"
 #include "graph/base/error.hpp"
 #include "ops/ops.hpp"
 
@@ -21,9 +22,10 @@ namespace lariat {
 struct Sequential::Implementation {
   std::vector<LayerSpec> layers;
   std::optional<Optimizer> optimizer;
-  Loss loss = SoftmaxCrossEntropy{};
-  std::vector<Metric> given_metrics, metrics;  // as compile() has them, and as the task completes them
-  bool weighted = false;                       // whether the network asks for examples' weights
+  std::vector<ModelOutput> outputs{1};
+  std::vector<std::string> columns{all_columns};  // what it takes, in the order of a layer's inputs
+  std::map<std::string, Tensor> first_weights;    // of models that are layers of it
+  bool weighted = false;                          // whether the network asks for examples' weights
   DataShape shape;
   std::optional<Network> network;
   std::unique_ptr<Trainer> trainer;
@@ -38,8 +40,7 @@ struct Sequential::Implementation {
   Store& store() { return trainer ? trainer->store() : loaded; }
 
   void make_network() {
-    metrics = metrics_for(task_of(loss, shape), given_metrics);
-    network = build_network(layers, shape, loss, metrics, weighted);
+    network = build_network(layers, shape, outputs, weighted);
     forget_programs();
   }
 
@@ -71,56 +72,13 @@ struct Sequential::Implementation {
     return *executor;
   }
 
-  void check(const data::Dataset& dataset, bool labelled) const;
+  void check(const data::Dataset& dataset, bool labelled) const {
+    check_data(dataset, *network, layers, shape, labelled);
+  }
   void make_trainer(const FitOptions& options, const FitState& state,
                     const std::shared_ptr<const FitCallbacks>& callbacks);
   std::vector<std::string> warnings(const data::Batch& batch);
 };
-
-namespace {
-
-std::string text_of(const data::Targets& targets) {
-  if (targets.width == 0) return "labels";
-  return fmt::format("{} target{}{} for each {}", targets.width, targets.width == 1 ? "" : "s",
-                     targets.names.empty() ? "" : fmt::format(" ({})", fmt::join(targets.names, ", ")),
-                     targets.by_frame ? "frame" : "example");
-}
-
-}  // namespace
-
-void Sequential::Implementation::check(const data::Dataset& dataset, bool labelled) const {
-  const DataShape given = shape_of(dataset);
-  const auto kind = [](bool sequences) { return sequences ? "sequences" : "data without a time axis"; };
-  if (given.sequences != shape.sequences)
-    throw UserError(fmt::format("the model takes {}, but these are {}; give data of the same kind",
-                                kind(shape.sequences), kind(given.sequences)));
-  if (given.dimensions != shape.dimensions)
-    throw UserError(fmt::format(
-        "the model takes {} values {}, but the data have {}; compute them with the model's options",
-        shape.dimensions, shape.sequences ? "per frame" : "per example", given.dimensions));
-  if (labelled && given.classes != shape.classes)
-    throw UserError(
-        fmt::format("the model knows the classes {}, but the data have {}; give data of the same classes",
-                    fmt::join(shape.classes, ", "), fmt::join(given.classes, ", ")));
-  if (labelled && !(given.targets == shape.targets))
-    throw UserError(fmt::format("the model learns {}, but the data have {}; give data with the same targets",
-                                text_of(shape.targets), text_of(given.targets)));
-  for (const data::Example& example : dataset.examples) {
-    data::check_size(example, dataset);
-    if (labelled) network->task->check_targets(example, shape);
-  }
-  for (const data::Example& example : dataset.examples)
-    if (!std::all_of(example.values.begin(), example.values.end(), [](float x) { return std::isfinite(x); }))
-      throw UserError(
-          fmt::format("{}: holds NaN or infinity; leave it out, or compute it again", example.source));
-  if (!shape.sequences) return;
-  const int64_t needed = frames_needed(layers);
-  for (const data::Example& example : dataset.examples)
-    if (example.frames < needed)
-      throw UserError(
-          fmt::format("{}: is of {} frames, but the model needs {}; leave it out, or use padding = same",
-                      example.source, example.frames, needed));
-}
 
 void Sequential::Implementation::infer(
     Inference& program, const data::Dataset& dataset, const EvaluateOptions& options,
@@ -148,8 +106,19 @@ void Sequential::Implementation::infer(
 
 Sequential::Sequential(std::initializer_list<LayerSpec> layers)
     : Sequential(std::vector<LayerSpec>(layers)) {}
-Sequential::Sequential(std::vector<LayerSpec> layers) : self_(std::make_unique<Implementation>()) {
+Sequential::Sequential(std::vector<LayerSpec> layers, const std::vector<std::string>& outputs)
+    : self_(std::make_unique<Implementation>()) {
   self_->layers = std::move(layers);
+  if (outputs.empty()) return;
+  self_->outputs.clear();
+  for (const std::string& name : outputs) self_->outputs.push_back({name});
+}
+Sequential::Sequential(const std::vector<ModelValue>& inputs, const std::vector<ModelValue>& outputs)
+    : self_(std::make_unique<Implementation>()) {
+  ModelParts parts = ModelParts::of(inputs, outputs);
+  *this = Sequential(std::move(parts.layers), parts.outputs);
+  self_->first_weights = std::move(parts.weights);
+  self_->columns = ModelParts::columns_of(inputs);
 }
 Sequential::Sequential(Sequential&&) noexcept = default;
 Sequential& Sequential::operator=(Sequential&&) noexcept = default;
@@ -158,10 +127,57 @@ Sequential::~Sequential() = default;
 const std::vector<LayerSpec>& Sequential::layers() const { return self_->layers; }
 
 void Sequential::compile(const Optimizer& optimizer, const Loss& loss, std::vector<Metric> metrics) {
+  std::vector<ModelOutput> outputs = self_->outputs;
+  if (outputs.size() > 1)
+    throw UserError(fmt::format("the model has {} outputs; give compile a loss for each: {{\"{}\", …}}, …",
+                                outputs.size(), outputs.front().layer));
+  outputs.front() = {outputs.front().layer, loss, std::move(metrics)};
+  compile(optimizer, std::move(outputs));
+}
+
+void Sequential::compile(const Optimizer& optimizer, std::vector<ModelOutput> outputs) {
+  if (outputs.empty()) throw UserError("the model must have an output; give compile one, and its loss");
+  for (const ModelOutput& output : outputs) {
+    if (output.layer.empty() && outputs.size() > 1)
+      throw UserError("each of several outputs must name its layer; give compile {\"name\", loss}, …");
+    if (!(output.weight >= 0 && std::isfinite(output.weight)))
+      throw UserError(fmt::format("the output '{}' has the weight {}; weights are finite numbers from 0",
+                                  output.layer, output.weight));
+  }
   self_->optimizer = optimizer;
-  self_->loss = loss;
-  self_->given_metrics = std::move(metrics);
+  std::vector<ModelOutput> before = std::exchange(self_->outputs, std::move(outputs));
+  try {
+    if (self_->network) self_->make_network();
+  } catch (const UserError&) {
+    self_->outputs = std::move(before);
+    throw;
+  }
+}
+
+void Sequential::penalise(const GeneralPenalty& penalty) {
+  if (self_->network) throw UserError("the model has been built; penalise it before fit, build or load");
+  self_->layers = penalised(std::move(self_->layers), penalty);
+}
+
+void Sequential::set_trainable(const std::string& layer, bool trainable) {
+  const std::vector<std::string> names = names_of(self_->layers);
+  const auto found = std::find(names.begin(), names.end(), layer);
+  if (found == names.end())
+    throw UserError(fmt::format("the model has no layer '{}'.{}", layer, did_you_mean(layer, names)));
+  LayerSpec& changed = self_->layers[static_cast<size_t>(found - names.begin())];
+  changed = changed.with("trainable", trainable ? "true" : "false");
   if (self_->network) self_->make_network();
+}
+
+std::vector<ModelValue> Sequential::applied(const std::vector<ModelValue>& inputs) {
+  std::vector<std::string> outputs;
+  for (const ModelOutput& output : self_->outputs)
+    if (!output.layer.empty()) outputs.push_back(output.layer);
+  std::map<std::string, Tensor> weights = self_->first_weights;
+  if (self_->network)
+    for (const auto& [name, tensor] : parameters_of(*self_->network, self_->store(), "the model"))
+      weights.insert_or_assign(name, tensor);
+  return ModelParts::applied(self_->layers, outputs, self_->columns, inputs, weights);
 }
 
 void Sequential::build(const DataShape& shape, uint64_t seed) {
@@ -174,12 +190,21 @@ void Sequential::build(const DataShape& shape, uint64_t seed) {
   self_->make_network();
   Store initial;
   initialize_store(*self_->network->graph, initial, seed);
+  for (const auto& [name, tensor] : self_->first_weights) {
+    const Tensor* known = initial.find(name);
+    if (known == nullptr || known->type() != tensor.type())
+      throw UserError(
+          fmt::format("the model has the weights of another for '{}', {}, but it is {} here; give it "
+                      "inputs of the same width",
+                      name, text(tensor.type()), known == nullptr ? "none" : text(known->type())));
+    initial.set(name, tensor);
+  }
   self_->loaded = parameters_of(*self_->network, initial, "the model");
 }
 
 void Sequential::Implementation::make_trainer(const FitOptions& options, const FitState& state,
                                               const std::shared_ptr<const FitCallbacks>& callbacks) {
-  TrainerSetup setup = trainer_setup(*network, options, state, callbacks);
+  TrainerSetup setup = trainer_setup(*network, options, state, callbacks, *optimizer);
   strength = setup.strength;
   auto next = std::make_unique<Trainer>(setup.loss, *optimizer, std::move(setup.options));
   const bool resumed = options.from.total_steps > 0;
@@ -284,7 +309,7 @@ FitResult Sequential::fit(TrainingData data, const FitOptions& given) {
     report.validation_metrics = evaluation.metrics;
   };
   model.view = [&](const std::vector<EpochReport>& epochs, int64_t epoch_steps) {
-    FitView view = fit_view(options, *self.network, self.metrics, self.trainer->store(), epochs);
+    FitView view = fit_view(options, *self.network, self.trainer->store(), epochs);
     for (const TensorZeros& tensor : zeros()) view.parameters.push_back(tensor.name);
     view.first_step = state.first_step;
     view.total_steps = state.total_steps;
@@ -307,37 +332,47 @@ Evaluation Sequential::evaluate(const data::Dataset& dataset, const EvaluateOpti
   self.check(dataset, true);
   const Network& network = *self.network;
   if (!network.example_loss)
-    throw UserError(fmt::format(
-        "the model was saved with a loss of its own, '{}'; call compile with it first", self.loss.name));
+    throw UserError(
+        fmt::format("the model was saved with a loss of its own, '{}'; call compile with it first",
+                    self.outputs.front().loss.name));
   if (!self.evaluation) {
-    std::vector<Value> values{network.outputs, network.example_loss};
+    std::vector<Value> values;
+    for (const Head& head : network.heads) values.insert(values.end(), {head.outputs, head.example_loss});
     for (const auto& [name, value] : network.example_metrics) values.push_back(value);
     self.evaluation = self.inference(values);
   }
   const ExampleRows rows(dataset, self.shape.targets.by_frame), examples(dataset, false);
-  std::vector<float> outputs, losses;
-  std::vector<std::vector<float>> metrics(network.example_metrics.size());
+  std::vector<HeadValues> found(network.heads.size());
   self.infer(*self.evaluation, dataset, options,
              [&](const data::Batch& batch, const std::vector<Tensor>& values) {
-               rows.put(batch, values[0], outputs);
-               examples.put(batch, values[1], losses);
-               for (size_t i = 0; i < metrics.size(); ++i) examples.put(batch, values[2 + i], metrics[i]);
+               size_t metric = 2 * found.size();
+               for (size_t h = 0; h < found.size(); ++h) {
+                 rows.put(batch, values[2 * h], found[h].outputs);
+                 examples.put(batch, values[2 * h + 1], found[h].losses);
+                 found[h].metrics.resize(network.heads[h].example_metrics.size());
+                 for (auto& place : found[h].metrics) examples.put(batch, values[metric++], place);
+               }
              });
-  return evaluation_of(network, self.shape, self.metrics, dataset, std::move(outputs), losses, metrics);
+  return evaluation_of(network, dataset, std::move(found));
 }
 
 std::vector<Prediction> Sequential::predict(const data::Dataset& dataset, const EvaluateOptions& options) {
   Implementation& self = *self_;
   self.need_network();
   self.check(dataset, false);
-  if (!self.prediction) self.prediction = self.inference({&self.network->predictions, 1});
+  const Network& network = *self.network;
+  if (!self.prediction) {
+    std::vector<Value> values;
+    for (const Head& head : network.heads) values.push_back(head.predictions);
+    self.prediction = self.inference(values);
+  }
   const ExampleRows rows(dataset, self.shape.targets.by_frame);
-  std::vector<float> predicted;
+  std::vector<std::vector<float>> predicted(network.heads.size());
   self.infer(*self.prediction, dataset, options,
              [&](const data::Batch& batch, const std::vector<Tensor>& values) {
-               rows.put(batch, values[0], predicted);
+               for (size_t h = 0; h < predicted.size(); ++h) rows.put(batch, values[h], predicted[h]);
              });
-  return predictions_of(*self.network->task, self.shape, rows, predicted, self.loss.plain_outputs);
+  return predictions_of(network, rows, predicted);
 }
 
 Certificate Sequential::certify(const data::Dataset& dataset, const EvaluateOptions& options) {
@@ -387,7 +422,7 @@ void Sequential::save(const std::string& file, const std::map<std::string, std::
   Store out = parameters_of(*self_->network, self_->store(), "the model");
   out.metadata().insert(notes.begin(), notes.end());
   for (const auto& [name, tensor] : tensors) out.set(name, tensor);
-  write_header(out, {self_->layers, self_->shape, self_->loss, self_->given_metrics});
+  write_header(out, {self_->layers, self_->shape, self_->outputs});
   save_model(out, file);
 }
 
@@ -403,8 +438,7 @@ Sequential Sequential::from_store(const Store& store, const std::string& file) {
   ModelHeader header = read_header(store, file);
   Sequential model(std::move(header.layers));
   model.self_->shape = std::move(header.shape);
-  model.self_->loss = std::move(header.loss);
-  model.self_->given_metrics = std::move(header.metrics);
+  model.self_->outputs = std::move(header.outputs);
   at_place(fmt::format("'{}': ", file), [&] { model.self_->make_network(); });
   model.self_->loaded = parameters_of(*model.self_->network, store, file);
   check_finite(store, file);
@@ -415,6 +449,19 @@ const DataShape& Sequential::shape() const { return self_->shape; }
 Store& Sequential::store() {
   if (!std::exchange(self_->given_away, true)) self_->forget_programs();
   return self_->store();
+}
+
+LayerWeights Sequential::layer(const std::string& name) {
+  self_->need_network();
+  const std::vector<std::string> names = names_of(self_->layers);
+  if (std::find(names.begin(), names.end(), name) == names.end())
+    throw UserError(fmt::format("the model has no layer '{}'.{}", name, did_you_mean(name, names)));
+  return {*this, name};
+}
+Tensor Sequential::weight(const std::string& name) const { return self_->store().get(name).clone(); }
+void Sequential::set_weight(const std::string& name, const Tensor& value) {
+  self_->store().set(name, value.clone());
+  self_->forget_programs();
 }
 
 std::vector<TensorZeros> Sequential::zeros() {
@@ -429,7 +476,8 @@ std::vector<TensorZeros> Sequential::zeros() {
     const auto found = network.penalties.by_parameter.find(name);
     const WeightPenalty penalty =
         found == network.penalties.by_parameter.end() ? WeightPenalty{} : found->second;
-    result.push_back({name, tensor.extents(), sparsity(tensor), to_text(penalty), penalty.makes_zeros()});
+    result.push_back({name, tensor.extents(), sparsity(tensor), to_text(penalty), penalty.makes_zeros(),
+                      network.penalties.frozen.contains(name)});
     const auto shared = network.penalties.shared.find(name);
     if (shared == network.penalties.shared.end()) continue;
     result.back().penalty = penalty ? result.back().penalty + "," + shared->second : shared->second;

@@ -4,6 +4,7 @@
 
 #include "frontends/sequential/fit.hpp"
 #include "frontends/sequential/layers.hpp"
+#include "frontends/sequential/model_value.hpp"
 #include "frontends/sequential/network.hpp"
 #include "graph/io/short_numbers.hpp"
 
@@ -29,6 +30,27 @@ struct TensorZeros {
   std::string penalty;
   /// Whether one of them makes weights exactly zero.
   bool penalised = false;
+  /// Whether training leaves it as it is.
+  bool frozen = false;
+};
+
+class Sequential;
+
+/// The weights of one layer of a model, by their names within it: "kernel", "bias".
+class LayerWeights {
+ public:
+  std::vector<std::string> names() const;
+  /// Throws UserError with the nearest name.
+  Tensor weight(const std::string& name) const;
+  /// Throws UserError for another type or shape.
+  void set(const std::string& name, const Tensor& value);
+
+ private:
+  friend class Sequential;
+  std::string full(const std::string& name) const;
+  LayerWeights(Sequential& model, std::string layer) : model_(model), layer_(std::move(layer)) {}
+  Sequential& model_;
+  const std::string layer_;
 };
 
 /// A stack of layers that learns classes, or whatever the task of its loss is:
@@ -41,12 +63,25 @@ struct TensorZeros {
 ///     model.compile(Adam{}, MeanSquaredError{}, {R2{}, MeanAbsoluteError{}});     // numbers
 ///     model.compile(Adam{}, SigmoidCrossEntropy{}, {Accuracy{}, F1{}, Auc{}});    // two classes, or labels
 ///
+/// Layers that are no stack are a Model, of values that layers make of each other. A layer that is applied
+/// twice has its weights once; a model is a layer of others, with a copy of the weights that it has:
+///
+///     const ModelValue image = input("image"), age = input("age"), seen = Dense(64, relu)(image);
+///     Model model({image, age}, {Dense(1)(Concat()(seen, age))});
+///
+/// Several outputs are named by their layers and learn one thing each:
+///
+///     Model two({image}, {Dense(10).named("digit")(seen), Dense(1).named("slant")(seen)});
+///     two.compile(Adam{}, {{"digit", SoftmaxCrossEntropy{}}, {"slant", MeanSquaredError{}, {}, 0.1}});
+///
 /// The shapes of its parameters follow from the first data it sees. One thread at a time may use a model; its
 /// work runs on many.
 class Sequential {
  public:
   Sequential(std::initializer_list<LayerSpec> layers);
-  explicit Sequential(std::vector<LayerSpec> layers);
+  /// Layers may name what they take, and so be no stack. `outputs` are the names of layers; none: the last.
+  explicit Sequential(std::vector<LayerSpec> layers, const std::vector<std::string>& outputs = {});
+  Sequential(const std::vector<ModelValue>& inputs, const std::vector<ModelValue>& outputs);
   Sequential(Sequential&&) noexcept;
   Sequential& operator=(Sequential&&) noexcept;
   ~Sequential();
@@ -56,6 +91,22 @@ class Sequential {
   /// refused when they are known.
   void compile(const Optimizer& optimizer, const Loss& loss = SoftmaxCrossEntropy{},
                std::vector<Metric> metrics = {});
+  /// The same of a model of several outputs.
+  void compile(const Optimizer& optimizer, std::vector<ModelOutput> outputs);
+  /// Penalises all weights that have no penalty of their own, where the model has not been built.
+  void penalise(const GeneralPenalty& penalty);
+  /// Whether fit() moves a layer's weights from here on.
+  void set_trainable(const std::string& layer, bool trainable);
+  /// What this model, as a layer, makes of others; its first output.
+  template <class... Others>
+  ModelValue operator()(const ModelValue& input, const Others&... others) {
+    return applied({input, others...}).front();
+  }
+  /// The same with all outputs.
+  std::vector<ModelValue> applied(const std::vector<ModelValue>& inputs);
+  /// Throws UserError with the nearest name.
+  LayerWeights layer(const std::string& name);
+
   /// Builds the model for data of this shape, where that has not happened. fit() does it too.
   void build(const DataShape& shape, uint64_t seed = 0);
 
@@ -103,9 +154,14 @@ class Sequential {
   const Network& network() const;
 
  private:
+  friend class LayerWeights;
+  Tensor weight(const std::string& name) const;
+  void set_weight(const std::string& name, const Tensor& value);
   struct Implementation;
   std::unique_ptr<Implementation> self_;
 };
+
+using Model = Sequential;
 
 /// The sum over tensors: all of them, or those with a penalty that makes zeros.
 Sparsity total(const std::vector<TensorZeros>& zeros, bool penalised_only = false);

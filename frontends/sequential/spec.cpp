@@ -62,6 +62,7 @@ std::string SpecKind::to_json(const Spec& spec) const {
   if (!name.empty()) object["kind"] = name;
   for (const SpecOption& option : options) {
     const std::string& text = spec.at(option.name);
+    if (option.optional && text == option.default_value) continue;
     const bool quoted = option.type != "boolean" && option.type != "integer" && option.type != "number";
     object[option.name] = quoted ? Json(text) : parse_json(text);
   }

@@ -27,6 +27,8 @@ struct Spec {
 struct SpecOption : data::OptionDescription {
   /// The text as the option itself writes it. Throws UserError "name = text: must be …".
   std::function<std::string(std::string_view)> normalise;
+  /// Whether JSON is without it where it has its default.
+  bool optional = false;
 };
 
 /// What a kind is called, what it is, and which options it has.
@@ -43,7 +45,7 @@ struct SpecKind {
   /// Throws UserError "place kind needs option, a number from …" where an option without a default is not
   /// set.
   void check_complete(const Spec& spec, std::string_view place) const;
-  /// {"kind": …, option: value, …}; without the kind where it has no name.
+  /// {"kind": …, option: value, …}; without the kind where it has no name, and without optional defaults.
   std::string to_json(const Spec& spec) const;
 };
 

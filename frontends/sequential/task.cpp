@@ -8,6 +8,7 @@
 #include "frontends/data/utf8.hpp"
 #include "frontends/sequential/learning_records.hpp"
 #include "graph/base/error.hpp"
+#include "ops/ops.hpp"
 
 namespace lariat {
 
@@ -23,7 +24,13 @@ DataShape shape_of(const data::Dataset& dataset) {
                         ? "the dataset's targets are by frame, but of width 0; say how many a frame has"
                         : "the dataset's targets are by frame, but its examples have no time axis; set "
                           "sequences = true");
-  return {dataset.sequences, dataset.examples.front().dimensions, dataset.classes, targets};
+  int64_t width = 0;
+  for (const data::Column& column : dataset.columns) width += column.width;
+  if (!dataset.columns.empty() && width != dataset.examples.front().dimensions)
+    throw UserError(
+        fmt::format("the dataset's columns are {} values wide, but its examples have {}; name all", width,
+                    dataset.examples.front().dimensions));
+  return {dataset.sequences, dataset.examples.front().dimensions, dataset.classes, targets, dataset.columns};
 }
 
 const std::vector<LearningTask>& tasks() {
@@ -48,11 +55,20 @@ namespace task_parts {
 
 Value targets_input(Graph& graph, const DataShape& shape) {
   const int64_t width = shape.targets.width;
-  return graph.input("targets",
-                     shape.targets.by_frame ? Shape{dim::batch, dim::time, width} : Shape{dim::batch, width});
+  if (graph.source_id("targets") < 0)
+    return graph.input(
+        "targets", shape.targets.by_frame ? Shape{dim::batch, dim::time, width} : Shape{dim::batch, width});
+  const Value all = graph.find_source("targets");
+  const auto last = static_cast<int64_t>(all.rank()) - 1;
+  std::vector<Value> columns;
+  for (const int64_t column : shape.targets.columns) columns.push_back(slice(all, last, column, column + 1));
+  return columns.empty() ? all : columns.size() == 1 ? columns.front() : concat(columns, last);
 }
 
-Value labels_input(Graph& graph) { return graph.input("labels", {dim::batch}, i32); }
+Value labels_input(Graph& graph) {
+  return graph.source_id("labels") < 0 ? graph.input("labels", {dim::batch}, i32)
+                                       : graph.find_source("labels");
+}
 
 std::vector<std::string> target_names(const DataShape& shape) {
   if (!shape.targets.names.empty()) return shape.targets.names;

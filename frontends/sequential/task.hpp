@@ -13,6 +13,7 @@ struct DataShape {
   int64_t dimensions = 0;
   std::vector<std::string> classes = {};
   data::Targets targets = {};
+  std::vector<data::Column> columns = {};
 
   friend bool operator==(const DataShape&, const DataShape&) = default;
 };
@@ -49,6 +50,10 @@ struct Evaluation {
   std::vector<std::string> confusion_names;
   /// Of each number, where numbers are learned.
   std::vector<Comparison> comparisons;
+  /// Of a model of several outputs: what each is called, and its own. All but `examples`, `loss` and
+  /// `metrics` above are the first one's then; the loss is the weighted sum.
+  std::vector<std::string> output_names = {};
+  std::vector<Evaluation> outputs = {};
 };
 
 /// What a model says of one example.
@@ -65,6 +70,8 @@ struct Prediction {
   /// probabilities, or numbers.
   std::vector<float> values = {};
   int64_t frames = 0;
+  /// Of a model of several outputs, one for each; the members above are the first one's.
+  std::vector<Prediction> outputs = {};
 };
 
 /// What targets mean and are checked by, how wide a model's last layer must be, and what its outputs say.
@@ -102,7 +109,7 @@ const LearningTask& task_named(const std::string& name);
 
 /// What several tasks share.
 namespace task_parts {
-/// The input "targets", f32 [batch, width] or [batch, time, width].
+/// The input "targets", f32 [batch, width] or [batch, time, width], or those of its columns that are meant.
 Value targets_input(Graph& graph, const DataShape& shape);
 /// The input "labels", i32 [batch].
 Value labels_input(Graph& graph);

@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "graph/base/error.hpp"
+#include "graph/ir/op_def.hpp"
 #include "ops/ops.hpp"
 #include "ops/plugin/loader.hpp"
 
@@ -28,6 +29,11 @@ PenaltySchedule penalty_schedule(const FitOptions& options, int64_t steps) {
   check_share("settle_from", options.settle_from);
   check_share("penalty_ramp", options.penalty_ramp);
   check_share("after_settling", options.after_settling);
+  if (options.after_settling != 1 && options.settle_from == 1)
+    throw UserError(
+        fmt::format("after_settling = {}: has no effect with settle_from = 1; set settle_from too, such as "
+                    "0.5",
+                    options.after_settling));
   const auto steps_of = [&](double share) { return std::llround(share * static_cast<double>(steps)); };
   PenaltySchedule schedule;
   const double settle_from = options.freeze_zeros ? 0 : options.settle_from;
@@ -46,7 +52,7 @@ PenaltySchedule penalty_schedule(const FitOptions& options, int64_t steps) {
 }  // namespace
 
 TrainerSetup trainer_setup(Network& network, const FitOptions& options, const FitState& state,
-                           const std::shared_ptr<const FitCallbacks>& callbacks) {
+                           const std::shared_ptr<const FitCallbacks>& callbacks, const Optimizer& optimizer) {
   const auto from_first = [first = state.first_step](const Schedule& schedule) -> Schedule {
     return [=](int64_t step) { return schedule(step - first); };
   };
@@ -61,9 +67,27 @@ TrainerSetup trainer_setup(Network& network, const FitOptions& options, const Fi
   trainer.clip_norm = options.clip_norm;
   trainer.clip_value = options.clip_value;
   trainer.rewrite = options.rewrite;
+  if (!network.penalties.frozen.empty()) {
+    Graph& graph = *network.graph;
+    for (int32_t id = 0; id < graph.size(); ++id)
+      if (const Node& node = graph.node(id);
+          node.op->traits.source == SourceKind::parameter && !network.penalties.frozen.contains(node.name))
+        trainer.parameters.push_back(graph.find_source(node.name));
+    if (trainer.parameters.empty())
+      throw UserError(
+          "every layer has trainable = false, so there is nothing to train; let one of them move");
+  }
   if (options.on_warning) trainer.warn = options.on_warning;
   trainer.check_finite = options.check_finite;
-  trainer.groups = options.groups;
+  // What a layer says of itself goes before what a pattern says of it.
+  for (const auto& [name, steps] : network.penalties.groups) {
+    ParameterGroup group{name};
+    if (steps.learning_rate_factor != 1)
+      group.learning_rate = steps.learning_rate_factor * optimizer.learning_rate;
+    if (steps.weight_decay != 0) group.weight_decay = steps.weight_decay;
+    trainer.groups.push_back(group);
+  }
+  trainer.groups.insert(trainer.groups.end(), options.groups.begin(), options.groups.end());
   trainer.accumulates = options.accumulate > 1;
   if (options.schedule) trainer.schedule = from_first(options.schedule(state.total_steps));
   trainer.schedule = [callbacks, by_step = trainer.schedule](int64_t step) {

@@ -15,6 +15,6 @@ struct TrainerSetup {
 };
 /// For a fit that goes on from `state`. Throws UserError for an option out of its range.
 TrainerSetup trainer_setup(Network& network, const FitOptions& options, const FitState& state,
-                           const std::shared_ptr<const FitCallbacks>& callbacks);
+                           const std::shared_ptr<const FitCallbacks>& callbacks, const Optimizer& optimizer);
 
 }  // namespace lariat

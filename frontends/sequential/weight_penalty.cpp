@@ -8,7 +8,7 @@
 #include <mutex>
 #include <set>
 
-#include "frontends/sequential/op_attributes.hpp"
+#include "frontends/op_text/op_attributes.hpp"
 #include "frontends/sequential/spec.hpp"
 #include "graph/base/error.hpp"
 #include "graph/ir/builder.hpp"

@@ -11,7 +11,7 @@ namespace lariat::speech {
 struct DigitsOptions {
   /// Where empty, the official split: index 0–4 of every speaker is the test, the rest is for training.
   /// Otherwise all clips of these speakers are the test, and all others are for training.
-  std::vector<std::string> held_out_speakers;
+  std::vector<std::string> held_out_speakers = {};
   /// Clips of index 5 … 5 + n - 1 leave the training split and form the validation split; 0: there is none.
   int validation_indices = 0;
 };

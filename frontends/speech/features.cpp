@@ -6,6 +6,7 @@
 #include <cmath>
 #include <limits>
 
+#include "frontends/speech/analysis/band_pass.hpp"
 #include "frontends/speech/analysis/deltas.hpp"
 #include "frontends/speech/analysis/frame_analysis.hpp"
 #include "graph/base/error.hpp"
@@ -39,6 +40,10 @@ void trim(FeatureMatrix& features, const std::vector<float>& log_energies, const
   values.erase(values.begin() + end * features.dimensions, values.end());
   values.erase(values.begin(), values.begin() + begin * features.dimensions);
   features.frames = end - begin;
+}
+
+BandPass band_pass_of(const FeatureOptions& options) {
+  return {options.band_low, options.band_high, options.band_order, options.sample_frequency};
 }
 
 // (x - mean)/standard deviation for each dimension; a dimension that does not vary is left unscaled.
@@ -160,9 +165,14 @@ FeatureMatrix FeatureExtractor::extract(const Audio& audio) const {
   features.frames = impl_->frame_count(static_cast<int64_t>(audio.samples.size()));
   features.dimensions = analysis.dimensions();
   features.values.resize(static_cast<size_t>(features.frames * features.dimensions));
-  std::vector<float> seen;
-  if (!impl_->frames_fit()) seen = impl_->with_mirrored_ends(audio.samples, features.frames);
-  const float* samples = seen.empty() ? audio.samples.data() : seen.data();
+  std::vector<float> filtered, seen;
+  if (BandPass filter = band_pass_of(options()); !filter.is_empty()) {
+    filtered = audio.samples;
+    filter.apply(filtered);
+  }
+  const std::vector<float>& heard = filtered.empty() ? audio.samples : filtered;
+  if (!impl_->frames_fit()) seen = impl_->with_mirrored_ends(heard, features.frames);
+  const float* samples = seen.empty() ? heard.data() : seen.data();
   const std::vector<float> log_energies =
       analysis.analyse(samples, 0, features.frames, features.values.data());
   if (options().trim_silence) trim(features, log_energies, options());
@@ -206,10 +216,13 @@ class StreamingExtractor::Impl {
   explicit Impl(std::shared_ptr<const FrameAnalysis> analysis)
       : shared_analysis_(std::move(analysis)),
         analysis_(*shared_analysis_),
+        filter_(band_pass_of(analysis_.options())),
         deltas_(analysis_.options().delta_order, analysis_.options().delta_window, analysis_.dimensions()) {}
 
   FeatureMatrix push(std::span<const float> samples) {
-    pending_.insert(pending_.end(), samples.begin(), samples.end());
+    std::vector<float> heard(samples.begin(), samples.end());
+    filter_.apply(heard);
+    pending_.insert(pending_.end(), heard.begin(), heard.end());
     const auto count = static_cast<int64_t>(pending_.size());
     const int64_t length = analysis_.frame_samples(), shift = analysis_.shift_samples();
     int64_t begin = std::min(skip_, count);
@@ -230,6 +243,7 @@ class StreamingExtractor::Impl {
 
   FeatureMatrix finish() {
     FeatureMatrix last = emit(analysed_);
+    filter_.reset();
     pending_.clear();
     rows_.clear();
     skip_ = analysed_ = emitted_ = first_row_ = 0;
@@ -253,6 +267,7 @@ class StreamingExtractor::Impl {
 
   const std::shared_ptr<const FrameAnalysis> shared_analysis_;
   const FrameAnalysis& analysis_;
+  BandPass filter_;
   Deltas deltas_;
   std::vector<float> pending_;  // samples from the next frame's first on
   std::vector<float> rows_;     // analysed frames, from first_row_ on

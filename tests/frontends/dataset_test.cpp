@@ -402,4 +402,13 @@ TEST_CASE("labelled folders: Speech Commands splits by its own lists") {
   CHECK(total == 300);
 }
 
+TEST_CASE("positive: one class of several is told from all others") {
+  std::vector<std::string> classes{"one", "two", "three"};
+  CHECK(data::keep_one_class(classes, "two") == 1);
+  CHECK(classes == std::vector<std::string>{"not two", "two"});
+  std::vector<std::string> others{"one", "two", "three"};
+  CHECK(message_of<UserError>([&] { data::keep_one_class(others, "tow"); }) ==
+        "positive = tow: must be one of one, two, three. Did you mean 'two'?");
+}
+
 }  // namespace lariat::dataset_test

@@ -55,7 +55,7 @@ void check_table(const lariat::data::OptionTable<Options>& table, size_t count) 
 }  // namespace
 
 TEST_CASE("options: every feature option has a name, a default, a range, and travels through text and JSON") {
-  check_table(feature_option_table(), 33);
+  check_table(feature_option_table(), 36);
 }
 
 TEST_CASE("options: every augmentation option likewise") { check_table(augment_option_table(), 12); }

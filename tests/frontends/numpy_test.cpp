@@ -5,6 +5,7 @@
 #include <bit>
 #include <cmath>
 
+#include "frontends/data/arrays.hpp"
 #include "frontends/data/npy.hpp"
 #include "frontends/data/zip.hpp"
 #include "frontends/recipe/run.hpp"
@@ -266,6 +267,37 @@ TEST_CASE(
   CHECK(result.test->accuracy > 0.9);
   SavedModel model = SavedModel::load(folder / "m");
   CHECK(model.evaluate(model.load_data(folder.text())).loss == result.test->loss);
+}
+
+TEST_CASE("numpy: arrays of other names are columns, and targets of their own") {
+  const TemporaryFolder folder;
+  const std::string file = folder / "several.npz";
+  const auto left = npy_of<float>("<f4", "(2, 2)", {1, 2, 3, 4}),
+             right = npy_of<float>("<f4", "(2, 1)", {5, 6});
+  const auto digit = npy_of<float>("<f4", "(2,)", {2, 0}),
+             place = npy_of<float>("<f4", "(2, 2)", {7, 8, 9, 10});
+  write_file(
+      file,
+      zip({{"left.npy", left}, {"right.npy", right}, {"y_digit.npy", digit}, {"y_place.npy", place}}, false));
+  const data::Dataset dataset = data::read_arrays(file, false, {"digit"});
+  CHECK(dataset.columns == std::vector<data::Column>{{"left", 2}, {"right", 1}});
+  CHECK(dataset.examples[1].values == std::vector<float>{3, 4, 6});
+  CHECK(dataset.targets.names == std::vector<std::string>{"digit", "place_0", "place_1"});
+  CHECK(dataset.targets.classes[0] == std::vector<std::string>{"0", "1", "2"});
+  CHECK(dataset.targets.classes[1].empty());
+  CHECK(dataset.examples[0].targets == std::vector<float>{2, 7, 8});
+  write_file(
+      file,
+      zip({{"left.npy", left}, {"right.npy", npy_of<float>("<f4", "(1, 1)", {5})}, {"y_digit.npy", digit}},
+          false));
+  CHECK(message_of<UserError>([&] { data::read_arrays(file, false); }) ==
+        file +
+            ": 'right' is [1, 1], but 'left' is [2, 2]; all must have as many rows, and be sequences of as "
+            "many "
+            "frames or none");
+  write_file(file, zip({{"left.npy", left}, {"y_place.npy", place}}, false));
+  CHECK(message_of<UserError>([&] { data::read_arrays(file, false, {"place"}); }) ==
+        file + ": y_place is [2, 2], but classes are one number a row");
 }
 
 TEST_CASE("numpy: a sparse matrix of scipy.sparse.save_npz") {

@@ -279,7 +279,8 @@ TEST_CASE("tasks: a saved model keeps its task") {
     CHECK(message.starts_with("'" + file + "': "));
     return message.substr(file.size() + 4);
   };
-  CHECK(damaged("targets", "{}") == "its note 'targets', 'loss' or 'metrics' is damaged; save it again");
+  CHECK(damaged("targets", "{}") ==
+        "its note 'targets', 'inputs', 'outputs', 'loss' or 'metrics' is damaged; save it again");
   CHECK(damaged("targets", R"({"width":-1,"by_frame":false,"names":[]})") ==
         "its note 'targets' is damaged; save it again");
   CHECK(damaged("targets", R"({"width":3,"by_frame":false,"names":["a","b","c"]})")

@@ -111,6 +111,11 @@ std::vector<std::pair<std::string, Layers>> layers_behind() {
           {"global_average_pool", {GlobalAveragePool()}},
           {"global_max_pool", {GlobalMaxPool()}},
           {"last_step", {LastStep()}},
+          {"add, multiply and concat",
+           {Dense(4, gelu).named("left"), Dense(4).named("right"),
+            Add().with("input", "left, right").named("sum"),
+            Multiply().with("input", "sum, left").named("product"), Concat().with("input", "product, right"),
+            GlobalAveragePool()}},
           {"all in a row",
            {LayerNorm(), Dense(4, gelu), Conv1d(4, 2), Bidirectional(Lstm(3, sequences)), MaxPool1d(2),
             Dense(3), Lstm(3)}}};

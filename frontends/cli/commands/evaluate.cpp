@@ -93,8 +93,13 @@ void evaluate(const Strings& words) {
                            {"exact zeros", percent(penalised.fraction())},
                            {"time", duration(seconds)}});
   print(columns(rows, 0));
-  if (!evaluation.confusion.empty() && evaluation.confusion.size() <= 20)
-    print("\n" + confusion_table(evaluation.confusion_names, evaluation.confusion));
+  const auto print_confusion = [](const std::string& title, const Evaluation& of) {
+    if (!of.confusion.empty() && of.confusion.size() <= 20)
+      print("\n" + title + confusion_table(of.confusion_names, of.confusion));
+  };
+  if (evaluation.outputs.empty()) print_confusion("", evaluation);
+  for (size_t i = 0; i < evaluation.outputs.size(); ++i)
+    print_confusion(evaluation.output_names[i] + "\n", evaluation.outputs[i]);
   json.write({{"accuracy", finite_or_null(evaluation.accuracy)},
               {"loss", evaluation.loss},
               {"task", model.model().network().task->name},

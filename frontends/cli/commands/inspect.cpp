@@ -11,6 +11,7 @@
 #include "frontends/cli/table.hpp"
 #include "frontends/recipe/saved_model.hpp"
 #include "frontends/sequential/model_file.hpp"
+#include "frontends/sequential/wiring.hpp"
 #include "graph/base/json.hpp"
 #include "graph/io/store.hpp"
 
@@ -41,11 +42,21 @@ struct View {
   std::vector<TensorZeros> tensors;
   uint64_t hash = 0;
   std::optional<speech::FeatureOptions> features;
-  /// Which ops are not loaded; what lies behind one has no shape.
+  /// Which ops are not loaded.
   std::vector<std::string> missing;
   StoredTensors stored = {};
   std::map<std::string, Json> blocks = {};
+  /// What layers give, where they can be built: the first ones, where ops are missing.
+  std::vector<Shape> outputs = {};
+  /// "10 classes", or of several outputs "digit 10 classes, slant 1 number".
+  std::string learned = {};
 };
+
+// "10 classes", "1 number".
+std::string what_is_learned(const LearningTask& task, const DataShape& shape) {
+  const std::string reason = task.reason(shape), before = "the data have ";
+  return reason.starts_with(before) ? reason.substr(before.size()) : reason;
+}
 
 View view_of(SavedModel model) {
   Sequential& layers = model.model();
@@ -57,21 +68,41 @@ View view_of(SavedModel model) {
             {},
             {}};
   if (model.is_audio()) view.features = model.features();
+  for (const Head& head : layers.network().heads)
+    view.learned += (view.learned.empty() ? "" : ", ") + head.name + (head.name.empty() ? "" : " ") +
+                    what_is_learned(*head.task, head.shape);
+  for (const Signal& signal : layers.network().layers) view.outputs.push_back(signal.value.shape());
   return view;
+}
+
+// What the layers before the first that is an op give.
+std::vector<Shape> outputs_before_ops(const ModelHeader& header, const LearningTask& task) {
+  const auto is_op = [](const LayerSpec& layer) { return layer.kind == "op"; };
+  const std::vector<LayerSpec> known(header.layers.begin(),
+                                     std::find_if(header.layers.begin(), header.layers.end(), is_op));
+  if (known.empty()) return {};
+  Graph graph;
+  Penalties penalties;
+  std::vector<Shape> outputs;
+  for (const Signal& signal : build_layers(
+           graph, known, wiring_of(known, names_of(known)), column_signals(graph, header.shape),
+           [&](size_t) { return task.outputs(header.shape); }, penalties))
+    outputs.push_back(signal.value.shape());
+  return outputs;
 }
 
 // Of a model whose layers cannot be built: tensors as they are stored, and penalties as the layers' options
 // name them: that of "lstm_1/recurrent_kernel" is "recurrent_penalty".
 View view_without_ops(const Store& store, const ModelHeader& header, std::vector<std::string> missing,
                       const std::string& file) {
-  View view{header.layers, header.shape, &task_of(header.loss, header.shape), {}, 0, {}, std::move(missing)};
+  View view{header.layers,     header.shape, &task_of(header.outputs.front().loss, header.shape), {}, 0, {},
+            std::move(missing)};
   std::map<std::string, const LayerSpec*> by_name;
-  std::map<std::string, int> counts;
-  for (const LayerSpec& layer : header.layers)
-    by_name[fmt::format("{}_{}", layer.kind, ++counts[layer.kind])] = &layer;
+  const Strings names = names_of(header.layers);
+  for (size_t i = 0; i < names.size(); ++i) by_name[names[i]] = &header.layers[i];
   Store parameters;
   for (const auto& [name, tensor] : store) {
-    const size_t slash = std::min(name.find('/'), name.size());
+    const size_t slash = std::min(name.rfind('/'), name.size());
     const auto layer = by_name.find(name.substr(0, slash));
     if (layer == by_name.end()) continue;
     parameters.set(name, tensor);
@@ -85,6 +116,8 @@ View view_without_ops(const Store& store, const ModelHeader& header, std::vector
         {name, tensor.extents(), sparsity(tensor), to_text(penalty), penalty.makes_zeros()});
   }
   view.hash = parameters.hash();
+  view.learned = what_is_learned(*view.task, view.shape);
+  view.outputs = outputs_before_ops(header, *view.task);
   if (store.metadata().contains("features"))
     view.features = speech::feature_option_table().from_json(note_of(store, "features", file));
   return view;
@@ -122,31 +155,16 @@ View load_view(const Store& store, StoredTensors stored, const std::string& file
   return view;
 }
 
-// "10 classes", "1 number".
-std::string what_is_learned(const View& view) {
-  const std::string reason = view.task->reason(view.shape), before = "the data have ";
-  return reason.starts_with(before) ? reason.substr(before.size()) : reason;
-}
-
 std::vector<LayerLine> layer_lines(const View& view) {
-  Graph graph;
-  Signal signal;
   const Shape input = view.shape.sequences ? Shape{dim::batch, dim::time, view.shape.dimensions}
                                            : Shape{dim::batch, view.shape.dimensions};
-  signal.value = graph.input("features", input);
-  if (view.shape.sequences) signal.lengths = graph.input("lengths", {dim::batch}, i32);
   std::vector<LayerLine> lines{{"features", "", text(input), 0}};
-  Penalties penalties;
-  std::map<std::string, int> counts;
-  bool is_known = true;
-  for (const LayerSpec& layer : view.layers) {
-    LayerContext context(graph, fmt::format("{}_{}", layer.kind, ++counts[layer.kind]),
-                         view.task->outputs(view.shape), penalties);
-    if (is_known && !view.missing.empty() && layer.kind == "op") is_known = false;
-    if (is_known) signal = layer_kind_of(layer).build(context, signal, layer);
-    lines.push_back({context.name, changed_options(layer), is_known ? text(signal.value.shape()) : "?", 0});
+  const Strings names = names_of(view.layers);
+  for (size_t i = 0; i < names.size(); ++i) {
+    lines.push_back({names[i], changed_options(view.layers[i]),
+                     i < view.outputs.size() ? text(view.outputs[i]) : "?", 0});
     for (const TensorZeros& tensor : view.tensors)
-      if (tensor.name.starts_with(context.name + "/")) lines.back().parameters += tensor.sparsity.count;
+      if (tensor.name.starts_with(names[i] + "/")) lines.back().parameters += tensor.sparsity.count;
   }
   return lines;
 }
@@ -177,6 +195,7 @@ Json tensor_json(const View& view) {
                      {"zeros", tensor.sparsity.zeros},
                      {"count", tensor.sparsity.count},
                      {"penalised", tensor.penalised},
+                     {"frozen", tensor.frozen},
                      {"bytes", tensor.sparsity.count * static_cast<int64_t>(size_of(f32))},
                      {"stored_bytes", stored.bytes},
                      {"stored_as", stored.form}});
@@ -221,7 +240,7 @@ void inspect(const Strings& words) {
                           {"parameters", layer.parameters},
                           {"options", layer.options}});
   }
-  print(fmt::format("{}: {}, {}\n\n", file, bytes_text(bytes), what_is_learned(model)));
+  print(fmt::format("{}: {}, {}\n\n", file, bytes_text(bytes), model.learned));
   print(columns(rows, 0) + "\n" + tensor_table(tensors, model.stored));
   print(block_table(model));
   print(fmt::format("\n{} parameters, {} of them not zero; {} of {} penalised weights are exactly zero\n",

@@ -29,23 +29,36 @@ std::string csv_line(const Strings& fields) {
   return line + "\n";
 }
 
-// A line for each row, or for each frame of one: what is said in words, then every output.
-std::string csv_of(const std::vector<Prediction>& predictions, const LearningTask& task,
-                   const DataShape& shape) {
-  const bool by_frame = shape.targets.by_frame, worded = task.name != "numbers" && !by_frame;
-  std::string text = "row";
-  if (by_frame) text += ",frame";
-  if (worded) text += ",prediction";
-  for (const std::string& name : task.names(shape)) text += "," + csv_field(name);
-  text += "\n";
-  const auto width = static_cast<size_t>(task.outputs(shape));
+// The predictions of one of the model's outputs.
+const Prediction& of_head(const Prediction& prediction, size_t head) {
+  return prediction.outputs.empty() ? prediction : prediction.outputs[head];
+}
+
+// A line for each row, or for each frame of one: what is said in words, then every number, output by output.
+std::string csv_of(const std::vector<Prediction>& predictions, const Network& network) {
+  const bool by_frame = network.heads.front().shape.targets.by_frame;
+  Strings header{"row"};
+  if (by_frame) header.emplace_back("frame");
+  const auto is_worded = [&](const Head& head) { return head.task->name != "numbers" && !by_frame; };
+  for (const Head& head : network.heads) {
+    if (is_worded(head)) header.push_back(head.name.empty() ? "prediction" : head.name);
+    for (const std::string& name : head.task->names(head.shape))
+      header.push_back(head.name.empty() || head.name == name ? name : head.name + "/" + name);
+  }
+  std::string text = csv_line(header);
   for (size_t row = 0; row < predictions.size(); ++row) {
-    const Prediction& prediction = predictions[row];
-    for (size_t at = 0; at < prediction.values.size(); at += width) {
+    const int64_t frames = by_frame ? predictions[row].frames : 1;
+    for (int64_t frame = 0; frame < frames; ++frame) {
       Strings fields{fmt::format("{}", row)};
-      if (by_frame) fields.push_back(fmt::format("{}", at / width));
-      if (worded) fields.push_back(prediction.label);
-      for (size_t i = 0; i < width; ++i) fields.push_back(fmt::format("{}", prediction.values[at + i]));
+      if (by_frame) fields.push_back(fmt::format("{}", frame));
+      for (size_t h = 0; h < network.heads.size(); ++h) {
+        const Head& head = network.heads[h];
+        const Prediction& prediction = of_head(predictions[row], h);
+        const auto width = static_cast<size_t>(head.task->outputs(head.shape));
+        if (is_worded(head)) fields.push_back(prediction.label);
+        for (size_t i = 0; i < width; ++i)
+          fields.push_back(fmt::format("{}", prediction.values[static_cast<size_t>(frame) * width + i]));
+      }
       text += csv_line(fields);
     }
   }
@@ -102,11 +115,16 @@ void predict(const Strings& words) {
   const data::Dataset dataset = model.read_rows(rows);
   const std::vector<Prediction> predictions = model.predict(dataset);
   const LearningTask& task = *model.model().network().task;
-  write_csv(csv_of(predictions, task, model.model().shape()));
+  const Network& network = model.model().network();
+  write_csv(csv_of(predictions, network));
   Json list = Json::array();
-  for (const Prediction& prediction : predictions) list.push_back(json_of_prediction(prediction));
+  for (const Prediction& prediction : predictions) {
+    list.push_back(json_of_prediction(prediction));
+    for (size_t h = 0; h < prediction.outputs.size(); ++h)
+      list.back()["outputs"][network.heads[h].name] = json_of_prediction(prediction.outputs[h]);
+  }
   json.write({{"task", task.name},
-              {"names", task.names(model.model().shape())},
+              {"names", task.names(network.heads.front().shape)},
               {"predictions", list},
               {"threads", limit.threads()}});
 }

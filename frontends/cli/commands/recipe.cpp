@@ -18,6 +18,8 @@ std::vector<RecipeTable> all_tables() {
   std::vector<RecipeTable> tables = recipe_tables();
   tables.insert(tables.begin() + 3, {"layers", "[[layers]], one after the other", layer_spec_kinds()});
   tables.insert(tables.end(), recipe_lists().begin(), recipe_lists().end());
+  tables.push_back(
+      {"blocks", "[[blocks.NAME]]: layers that one of the kind block stands for", block_spec_kinds()});
   for (RecipeTable& table : tables)
     if (table.name == "metrics")
       table.kinds.insert(table.kinds.end(), metric_spec_kinds().begin(), metric_spec_kinds().end());
@@ -132,8 +134,10 @@ void check_recipe(const Strings& words) {
   arguments.plugins();
   if (!arguments.read(words)) return;
   const Recipe recipe = Recipe::load(file);
+  Strings losses;
+  for (const ModelOutput& output : recipe.outputs()) losses.push_back(output.loss.name);
   print(fmt::format("{}: is in order: {} of {} layers, {}\n", file, recipe.table("data").kind,
-                    recipe.layers().size(), recipe.loss().name));
+                    recipe.layers().size(), join_words(losses)));
 }
 
 const std::vector<Command> recipe_commands{

@@ -31,6 +31,7 @@ const Fields<DenseFields>& dense_fields() {
 // y = activation(x·K + b)
 Signal build_dense(LayerContext& context, const Signal& input, const DenseFields& options) {
   const int64_t units = options.units == 0 ? context.outputs : options.units;
+  if (units == 0) context.fail("units = 0 is for an output, and this is none of several; say how many");
   const Value kernel =
       context.parameter("kernel", {input.channels(), units}, init::glorot_uniform(), options.kernel_penalty);
   Value y = matmul(input.value, kernel);

@@ -27,6 +27,11 @@ Table make_feature_table() {
                "log mel filter bank, cepstra, log spectrum, or torchaudio's mel spectrogram");
   table.integer("sample_frequency", &O::sample_frequency, 0, highest_sample_rate,
                 "rate of the audio in Hz; 0: that of the audio");
+  table.number("band_low", &O::band_low, 0, any,
+               "edge in Hz below which a Butterworth filter takes the sound out first; 0: none");
+  table.number("band_high", &O::band_high, 0, any, "the same above an edge; 0: none");
+  table.integer("band_order", &O::band_order, 1, 16,
+                "order of both, an even number: 6 dB an octave beyond the edge each");
   table.number("frame_length", &O::frame_length, 0.1, 10000, "length of a frame in milliseconds");
   table.number("frame_shift", &O::frame_shift, 0.1, 10000, "from one frame to the next, in milliseconds");
   table.choice("window_type", &O::window_type, {"povey", "hanning", "hamming", "blackman", "rectangular"},
@@ -166,6 +171,29 @@ MelLayout mel_layout(const FeatureOptions& resolved) {
   return layout;
 }
 
+namespace {
+
+void check_band(const FeatureOptions& options) {
+  const double nyquist = options.sample_frequency * 0.5;
+  const auto refuse = [](const char* name, double value, const std::string& range) {
+    throw UserError(fmt::format("{} = {}: must be {}", name, value, range));
+  };
+  const bool filters = options.band_low > 0 || options.band_high > 0;
+  if (!filters && options.band_order != FeatureOptions{}.band_order)
+    throw UserError(fmt::format("band_order = {}: has no effect without band_low or band_high; leave it out",
+                                options.band_order));
+  if (options.band_order % 2 != 0) refuse("band_order", options.band_order, "an even number from 2 to 16");
+  if (options.band_low >= nyquist)
+    refuse("band_low", options.band_low,
+           fmt::format("0 or a number below {}, the Nyquist frequency", nyquist));
+  if (options.band_high >= nyquist || (options.band_high > 0 && options.band_high <= options.band_low))
+    refuse("band_high", options.band_high,
+           fmt::format("0 or a number between {} (band_low) and {}, the Nyquist frequency", options.band_low,
+                       nyquist));
+}
+
+}  // namespace
+
 FeatureOptions resolve(FeatureOptions options, int sample_rate) {
   if (options.sample_frequency == 0) options.sample_frequency = sample_rate;
   feature_option_table().check(options);
@@ -175,6 +203,7 @@ FeatureOptions resolve(FeatureOptions options, int sample_rate) {
         "sample_frequency = 0: must be known here; give an integer from 1 to 768000, such as 8000");
   }
   const int rate = options.sample_frequency;
+  check_band(options);
   if (frame_samples(options) < 2) {
     throw UserError(
         fmt::format("frame_length = {}: must be a number from {} at {} Hz, so that a frame has 2 samples",

@@ -21,6 +21,8 @@ enum class Cmvn { none, utterance, global };
 struct FeatureOptions {
   FeatureKind kind = FeatureKind::fbank;
   int sample_frequency = 0;
+  double band_low = 0, band_high = 0;
+  int band_order = 4;
   double frame_length = 25, frame_shift = 10;
   WindowType window_type = WindowType::povey;
   double preemphasis_coefficient = 0.97;

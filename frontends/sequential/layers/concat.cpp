@@ -1,0 +1,29 @@
+#include "frontends/sequential/layer_records.hpp"
+#include "frontends/sequential/layers.hpp"
+#include "frontends/sequential/layers/merging.hpp"
+#include "ops/ops.hpp"
+
+namespace lariat {
+
+namespace {
+
+struct ConcatFields {};
+
+Signal build_concat(LayerContext& context, const std::vector<Signal>& inputs, const ConcatFields&) {
+  check_alike(context, inputs, 1);
+  std::vector<Value> values;
+  for (const Signal& input : inputs) values.push_back(input.value);
+  return {values.size() == 1 ? values.front() : concat(values, values.front().rank() - 1),
+          inputs.front().lengths};
+}
+
+}  // namespace
+
+LayerKind layer_records::concat() {
+  return merge_kind("concat", "its inputs side by side: the channels of one behind those of the other",
+                    Fields<ConcatFields>(), build_concat);
+}
+
+Concat::Concat() : LayerSpec{"concat", {}} {}
+
+}  // namespace lariat

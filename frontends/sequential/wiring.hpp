@@ -1,0 +1,49 @@
+#pragma once
+
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "frontends/sequential/layer.hpp"
+
+namespace lariat {
+
+/// How the layers of a model feed each other. A stack, in which each takes what the one before it gives, is
+/// one way of it.
+struct Wiring {
+  /// A layer by its place in the list, or a column of the data.
+  struct Source {
+    int64_t layer = -1;
+    std::string column = {};
+  };
+  std::vector<std::string> names;
+  std::vector<std::vector<Source>> inputs;
+  /// Whose weights and options a layer has: its own place, or another's.
+  std::vector<size_t> owners;
+  /// The layers' places, each after those that it takes.
+  std::vector<size_t> order;
+  /// The layers whose values are the model's.
+  std::vector<size_t> outputs;
+};
+
+/// The name of all that an example has, as one input.
+inline constexpr const char* all_columns = "features";
+
+/// What a layer's messages begin with, by its place in the list.
+using LayerPlaces = std::function<std::string(size_t)>;
+
+/// `outputs` are the names of layers; without one, the last layer is the output. `columns` are those of the
+/// data beside all_columns; where they are nullptr, any name may be one. Throws UserError where a name is
+/// there twice or not at all, layers feed each other in a circle, nothing takes what a layer gives, or a
+/// layer shares what it cannot. `places` stands before the messages; without it "layer NAME: ".
+Wiring wiring_of(const std::vector<LayerSpec>& layers, const std::vector<std::string>& outputs = {},
+                 const std::vector<std::string>* columns = nullptr, const LayerPlaces& places = {});
+
+/// Each layer's outputs in a graph, by its place in the list. `columns` are those of the data, all_columns
+/// among them; `outputs` how many outputs a layer must have where it does not say so itself. Throws UserError
+/// naming the layer where one does not fit what it takes.
+std::vector<Signal> build_layers(Graph& graph, const std::vector<LayerSpec>& layers, const Wiring& wiring,
+                                 const std::map<std::string, Signal>& columns,
+                                 const std::function<int64_t(size_t)>& outputs, Penalties& penalties);
+
+}  // namespace lariat
