@@ -27,6 +27,11 @@ struct HostModel::Parts {
 HostModel::HostModel(SavedModel& model, const ExportOptions& options)
     : self_(new Parts{.model = model, .graph = {}, .quantisation = {}, .program = {}, .none = {}}) {
   const Network& network = model.model().network();
+  if (!network.carried.empty())
+    throw UserError(
+        fmt::format("layer {} is stateful, but a program in C takes each example by itself; train the model "
+                    "without stateful",
+                    network.carried[0].substr(0, network.carried[0].find('/'))));
   const Store store = model.model().store();
   Graph plain;
   inference_graph(*network.graph, options.predictions ? network.predictions : network.outputs, store, plain);
