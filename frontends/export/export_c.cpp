@@ -88,12 +88,15 @@ std::vector<int16_t> drawn_recording(int rate, int64_t samples, data::RandomStre
   return result;
 }
 
-// How many rows the smallest table has that the graph looks something up in; 0: none.
+// How many rows the smallest table has that the graph looks what it is fed up in; 0: none.
 int64_t symbols_of(const Graph& graph) {
   int64_t symbols = 0;
   for (int32_t id = 0; id < graph.size(); ++id) {
-    if (graph.node(id).op->name != "gather_rows") continue;
-    const int64_t rows = graph.type(graph.node(id).inputs[0]).shape[0].size();
+    const Node& node = graph.node(id);
+    if (node.op->name != "gather_rows" ||
+        graph.node(node.inputs[1].node).op->traits.source == SourceKind::constant)
+      continue;
+    const int64_t rows = graph.type(node.inputs[0]).shape[0].size();
     symbols = symbols == 0 ? rows : std::min(symbols, rows);
   }
   return symbols;

@@ -65,6 +65,8 @@ std::vector<Toy> toys() {
        {Conv1d(6, 3), BatchNorm(), GaussianNoise(0.2), Lstm(5, {.dropout = 0.2, .recurrent_dropout = 0.3}),
         Dense(3)},
        frames(4)},
+      {"selected", {Dense(9, relu), Select({0, 2, 3, 7}), Dense(3)}, plain(6)},
+      {"selected_frames", {Conv1d(6, 3), Select({0, 2, 3}), Lstm(5), Dense(3)}, frames(4), false},
       {"masked", {Masking(), Lstm(5), Dense(3)}, frames(4), false},
   };
 }
