@@ -27,6 +27,11 @@ struct HostModel::Parts {
 HostModel::HostModel(SavedModel& model, const ExportOptions& options)
     : self_(new Parts{.model = model, .graph = {}, .quantisation = {}, .program = {}, .none = {}}) {
   const Network& network = model.model().network();
+  if (!network.carried.empty())
+    throw UserError(
+        fmt::format("layer {} is stateful, but a program in C takes each example by itself; train the model "
+                    "without stateful",
+                    network.carried[0].substr(0, network.carried[0].find('/'))));
   const Store store = model.model().store();
   Graph plain;
   inference_graph(*network.graph, options.predictions ? network.predictions : network.outputs, store, plain);
@@ -83,12 +88,15 @@ std::vector<int16_t> drawn_recording(int rate, int64_t samples, data::RandomStre
   return result;
 }
 
-// How many rows the smallest table has that the graph looks something up in; 0: none.
+// How many rows the smallest table has that the graph looks what it is fed up in; 0: none.
 int64_t symbols_of(const Graph& graph) {
   int64_t symbols = 0;
   for (int32_t id = 0; id < graph.size(); ++id) {
-    if (graph.node(id).op->name != "gather_rows") continue;
-    const int64_t rows = graph.type(graph.node(id).inputs[0]).shape[0].size();
+    const Node& node = graph.node(id);
+    if (node.op->name != "gather_rows" ||
+        graph.node(node.inputs[1].node).op->traits.source == SourceKind::constant)
+      continue;
+    const int64_t rows = graph.type(node.inputs[0]).shape[0].size();
     symbols = symbols == 0 ? rows : std::min(symbols, rows);
   }
   return symbols;

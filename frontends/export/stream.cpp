@@ -99,10 +99,13 @@ class Splitter {
       return known[key(edge)] = graph.constant(node.attributes.get<Tensor>("value"), node.where);
     std::vector<Value> inputs;
     for (const Edge& input : node.inputs) inputs.push_back(in(graph, known, input));
-    for (const auto& [name, value] : node.attributes)
-      if (const auto* shape = std::get_if<Shape>(&value); shape && !is_known(*shape))
-        refuse(node, "makes as many frames as the sequence has");
-    const Value first = graph.add(*node.op, inputs, node.attributes, node.name, node.where);
+    Attributes attributes;
+    try {
+      attributes = concrete_attributes(node, {{"batch", 1}});
+    } catch (const UserError&) {
+      refuse(node, "makes as many frames as the sequence has");
+    }
+    const Value first = graph.add(*node.op, inputs, attributes, node.name, node.where);
     return known[key(edge)] = {&graph, first.node(), edge.output};
   }
 
@@ -287,6 +290,10 @@ class Splitter {
         state.start.push_back(static_cast<float>(start.at(start.count() == 1 ? 0 : j)));
       inputs.push_back(graph.input(state.name, {1, units}, f32, node.where));
       states.push_back(std::move(state));
+    }
+    for (size_t i = 4; i < node.inputs.size(); ++i) {
+      if (place(node.inputs[i]).kind != Place::constant) refuse(node, "has a length or a mask");
+      inputs.push_back(in(graph, known, node.inputs[i]));
     }
     const Value first = graph.add(*node.op, inputs, node.attributes, node.name, node.where);
     for (size_t o = 0; o < node.outputs.size(); ++o) {

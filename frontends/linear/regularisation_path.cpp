@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 
 #include "frontends/data/folds.hpp"
 #include "frontends/linear/linear_score.hpp"
@@ -22,14 +23,20 @@ LinearScore chosen_score(const LinearProblem& problem, const std::string& name) 
                               fmt::join(scores_of(problem), " or ")));
 }
 
-// Of each row: stratified where the loss learns classes.
+// Of each row: stratified where the loss learns classes, but for a class of one row, which no folds can share.
 std::vector<int64_t> folds_of_rows(const LinearProblem& problem, const data::LabelledRows& rows,
                                    const PathOptions& options) {
-  if (!problem.classifies()) return data::fold_numbers(rows.rows, options.folds, options.seed);
+  const auto plain = [&] { return data::fold_numbers(rows.rows, options.folds, options.seed); };
+  if (!problem.classifies()) return plain();
   std::vector<int64_t> strata;
+  std::map<int64_t, int64_t> members;
   std::vector<std::string> names;
-  for (const double label : rows.labels)
+  for (const double label : rows.labels) {
     strata.push_back(problem.has_signs() ? (label > 0 ? 1 : 0) : static_cast<int64_t>(label));
+    ++members[strata.back()];
+  }
+  for (const auto& [stratum, count] : members)
+    if (count == 1) return plain();
   for (const double label : problem.classes) names.push_back(fmt::format("{}", label));
   if (names.empty()) names = {"-1", "1"};
   return data::fold_numbers(strata, names, options.folds, options.seed);

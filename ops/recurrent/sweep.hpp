@@ -286,7 +286,7 @@ class BackwardSweep {
     MatrixView<T> given{};
     if (t >= 0) given = {k_.in<T>(0) + (begin * s_.time + t) * s_.units, s_.time * s_.units, 1};
     T* result = (t >= 0 ? h_ : k_.out<T>(1)) + begin * s_.units;
-    if (t + 1 == s_.time) {
+    if (t + 1 == s_.time && given.data) {
       for (int64_t row = 0; row < end - begin; ++row)
         std::copy(given.at(row, from).data, given.at(row, to).data, result + row * s_.units + from);
       return;

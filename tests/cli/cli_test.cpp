@@ -29,9 +29,8 @@ void check_usage_error(const std::vector<std::string>& arguments, const std::str
 TEST_CASE("cli: wrong usage gets one line with the nearest word, and status 2") {
   if (!have_lariat()) return;
   const std::string all =
-      "train, evaluate, recognize, predict, features, inspect, compact, convert, graph, ops, gradcheck, "
-      "solve, path, plugin, "
-      "recipe, demo";
+      "train, search, compare, evaluate, recognize, predict, features, inspect, export, compact, convert, "
+      "graph, ops, gradcheck, solve, path, plugin, recipe, demo";
   check_usage_error({}, "lariat: name a command: " + all + ". See lariat --help");
   check_usage_error({"trian"}, "lariat: there is no command 'trian'. Did you mean 'train'?");
   check_usage_error({"xyzzy"}, "lariat: there is no command 'xyzzy'. Known: " + all + ".");

@@ -61,6 +61,13 @@ std::vector<Toy> toys() {
        frames(9)},
       {"both_ways", {Bidirectional(Lstm(6, all)), Bidirectional(Lstm(4)), Dense(3)}, frames(4), false},
       {"words", {Embedding(9, 4), Lstm(6), Dense(3)}, frames(1)},
+      {"dropped",
+       {Conv1d(6, 3), BatchNorm(), GaussianNoise(0.2), Lstm(5, {.dropout = 0.2, .recurrent_dropout = 0.3}),
+        Dense(3)},
+       frames(4)},
+      {"selected", {Dense(9, relu), Select({0, 2, 3, 7}), Dense(3)}, plain(6)},
+      {"selected_frames", {Conv1d(6, 3), Select({0, 2, 3}), Lstm(5), Dense(3)}, frames(4), false},
+      {"masked", {Masking(), Lstm(5), Dense(3)}, frames(4), false},
   };
 }
 

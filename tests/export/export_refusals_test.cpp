@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "frontends/export/c_graph.hpp"
 #include "frontends/export/c_unit.hpp"
 #include "frontends/export/export_files.hpp"
 #include "frontends/export/quantised.hpp"
@@ -38,6 +39,31 @@ TEST_CASE("export: ops without a form in C are refused by name") {
   CHECK_MESSAGE(
       contains(message, "has no form in C; take layers of other ops (docs/export_to_c.md lists them)"),
       message);
+}
+
+TEST_CASE("export: recurrent layers that C does not run") {
+  const testing::TemporaryFolder folder;
+  SavedModel stateful =
+      testing::random_model(folder, {Lstm(4, {.stateful = 1}), Dense(3)}, testing::sequence_shape(4));
+  CHECK(refusal(stateful, {.name = "n", .frames = 9}) ==
+        "layer lstm_1 is stateful, but a program in C takes each example by itself; train the model without "
+        "stateful");
+  for (const bool masked : {false, true}) {
+    Graph graph;
+    const Value x = graph.input("x", {1, 5, 12}), kernel = graph.constant(Tensor::filled(f32, {3, 12}, 0.5));
+    graph.output("y", masked ? lstm_sequence(x, kernel, 0, 0, 0, {}, graph.input("mask", {1, 3}))
+                             : lstm_sequence(x, kernel, 0, 0, 0, graph.input("lengths", {1}, i32)));
+    to_c::CUnit unit;
+    const to_c::Quantisation none;
+    to_c::CBlock block(unit, none);
+    const std::string message = message_of<UserError>([&] {
+      to_c::emit_graph(block, graph, {{"x", "x"}, {"mask", "mask"}, {"lengths", "lengths"}}, {"y"});
+    });
+    CHECK_MESSAGE(contains(message, "[lstm_sequence]"), message);
+    CHECK_MESSAGE(contains(message, masked ? "has no form in C with a recurrent_mask; leave it out"
+                                           : "has no form in C with lengths; leave them out"),
+                  message);
+  }
 }
 
 TEST_CASE("export: sequences need a length or a stream") {

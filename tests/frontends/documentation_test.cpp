@@ -32,7 +32,8 @@ const std::map<std::string, std::string>& contexts() {
        "Graph g;\n"
        "const Value values = g.input(\"v\", {3}), columns = g.input(\"c\", {3}, i32);\n"
        "const Value row_starts = g.input(\"s\", {3}, i32), y = g.input(\"y\", {2});\n"
-       "const Value w = g.parameter(\"w\", {2}), b = g.parameter(\"b\", {});\n"}};
+       "const Value w = g.parameter(\"w\", {2}), b = g.parameter(\"b\", {});\n"},
+      {"Recipe recipe = Recipe::load(\"digits.toml\");", ""}};
   return all;
 }
 

@@ -96,6 +96,7 @@ std::vector<std::pair<std::string, Layers>> layers_behind() {
           {"bidirectional_simple_rnn over time",
            {Bidirectional(SimpleRnn(3, {.return_sequences = true})), GlobalMaxPool()}},
           {"gaussian_noise", {GaussianNoise(0), Dense(3), GlobalAveragePool()}},
+          {"select", {Select({0, 2}), Dense(3), GlobalAveragePool()}},
           {"masking", {Masking(-5), Dense(3), GlobalAveragePool()}},
           {"conv1d", {Conv1d(3, 3), GlobalAveragePool()}},
           {"conv2d", {Conv2d(2, 3, 2), Flatten(), GlobalAveragePool()}},

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include "frontends/export/c_op.hpp"
+#include "graph/base/error.hpp"
 
 namespace lariat::to_c {
 
@@ -34,8 +35,25 @@ void step(CBlock& block, const CNode& node, const CValue& kernel, const std::str
                          units));
 }
 
-// Inputs: projected [1, time, 4·units], recurrent kernel, initial hidden state and cell.
+bool is_ones(const Tensor& tensor) {
+  for (int64_t i = 0; i < tensor.count(); ++i)
+    if (tensor.at(i) != 1) return false;
+  return true;
+}
+
+// Lengths and a mask that are scalars, or ones, change nothing.
+void check_all_steps(const CNode& node) {
+  const CValue &lengths = node.inputs[4], &mask = node.inputs[5];
+  if (!lengths.extents.empty())
+    throw UserError(fmt::format("{}has no form in C with lengths; leave them out", place_of(node.node)));
+  if (!mask.extents.empty() && !(mask.constant && is_ones(*mask.constant)))
+    throw UserError(
+        fmt::format("{}has no form in C with a recurrent_mask; leave it out", place_of(node.node)));
+}
+
+// Inputs: projected [1, time, 4·units], recurrent kernel, initial hidden state and cell, lengths, mask.
 void emit_sequence(CBlock& block, const CNode& node) {
+  check_all_steps(node);
   const CValue &projected = node.inputs[0], &hidden_states = node.outputs[0], &cells = node.outputs[1];
   const int64_t units = node.inputs[1].extents[0], steps = projected.extents[1];
   const std::string hidden = fmt::format("{} + {}", node.scratch, 4 * units),
