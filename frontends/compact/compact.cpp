@@ -7,6 +7,7 @@
 #include <numeric>
 
 #include "frontends/sequential/layers.hpp"
+#include "frontends/sequential/layers/limits.hpp"
 
 namespace lariat {
 
@@ -214,8 +215,9 @@ bool select_data(Stack& stack, CompactReport& report, std::map<std::string, int6
   const auto say = [&](const std::string& why) {
     kept["of the data: " + why] += static_cast<int64_t>(unread);
   };
-  if (unread * least_unread_of < read.size()) {
-    say("too few to pick out the others");
+  if (unread * least_unread_of < read.size() || std::ssize(read) > most_channels) {
+    say(std::ssize(read) > most_channels ? "a layer selects from a million at most"
+                                         : "too few to pick out the others");
     return false;
   }
   Stack with = stack;

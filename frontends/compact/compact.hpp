@@ -14,9 +14,6 @@ struct Stack {
   int64_t outputs = 0;
 };
 
-/// "dense_1", "dropout_1", "dense_2": how the layers' weights are named.
-std::vector<std::string> layer_names(const std::vector<LayerSpec>& layers);
-
 /// The graph of a stack, and what flows behind each of its layers; the first is what goes in.
 struct StackGraph {
   std::unique_ptr<Graph> graph;

@@ -76,7 +76,7 @@ StackCost cost_of(const Stack& stack, const Tensor& features, Executor& executor
       inference_program(*whole.graph, values, &stack.weights)->run(feeds, none, executor);
   const Value output = whole.signals.back().value;
   timed.push_back({inference_program(*whole.graph, {&output, 1}, &stack.weights), feeds});
-  const std::vector<std::string> names = layer_names(stack.layers);
+  const std::vector<std::string> names = names_of(stack.layers);
   // What layers say of their units may change them, which here nothing does.
   Stack copy = stack;
   size_t lengths = whole.signals.size();

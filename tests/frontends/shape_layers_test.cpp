@@ -2,6 +2,7 @@
 #include "frontends/sequential/layers.hpp"
 #include "frontends/sequential/sequential.hpp"
 #include "graph/base/error.hpp"
+#include "graph/program/evaluate.hpp"
 #include "tests/support/testing.hpp"
 
 namespace lariat::shape_layers_test {
@@ -56,6 +57,42 @@ TEST_CASE("layers: reshape and permute put values elsewhere") {
         "layer permute: axes = 1, 2: [batch, 12] has the axes 1 to 1 behind its batch; name each once");
   CHECK(refused({Permute({1})}, true) ==
         "layer permute: the time of sequences stays where it is; end them before permute");
+}
+
+TEST_CASE("layers: select picks channels of data, sequences and images") {
+  CHECK(output_of({Select({0, 5, 6})}, rows(12)) == Shape{dim::batch, 3});
+  CHECK(output_of({Select({2, 11})}, rows(12, true)) == Shape{dim::batch, dim::time, 2});
+  CHECK(output_of({Image(2, 2), Select({0, 2})}, rows(12)) == Shape{dim::batch, 2, 2, 2});
+  Graph graph;
+  Penalties penalties;
+  const Value x = graph.input("x", {dim::batch, dim::time, 4});
+  LayerContext context(graph, "select_1", 1, penalties);
+  const LayerSpec layer = Select({1, 3});
+  const Signal picked =
+      layer_kind_of(layer).build(context, {x, graph.input("lengths", {dim::batch}, i32)}, layer);
+  const Tensor values = evaluate(
+      picked.value, {{"x", Tensor::of<float>({1, 3, 4}, {0, 1, 2, 3, 10, 11, 12, 13, 20, 21, 22, 23})},
+                     {"lengths", Tensor::of<int32_t>({1}, {3})}});
+  CHECK(same_bits(values, Tensor::of<float>({1, 3, 2}, {1, 3, 11, 13, 21, 23})));
+  CHECK(layer.at("channels") == "1,3");
+  CHECK(Select({0, 1, 2, 5, 7, 8}).at("channels") == "0-2,5,7-8");
+  CHECK(layers_from_json(R"([{"kind": "select", "channels": "0-2, 5,7-8"}])") ==
+        std::vector<LayerSpec>{Select({0, 1, 2, 5, 7, 8})});
+  const auto refused = [](const std::string& channels) {
+    return message_of<UserError>(
+        [&] { layers_from_json(R"([{"kind": "select", "channels": ")" + channels + R"("}])"); });
+  };
+  for (const char* channels :
+       {"x", "-1", "3-1", "1,1", "2,1", "1-", "1-2-3", "0-99999999999999999999", "1.5"}) {
+    CAPTURE(channels);
+    CHECK(refused(channels).ends_with(std::string("channels = ") + channels +
+                                      ": must be numbers of channels from 0 in rising order, such as 0-3,7"));
+  }
+  CHECK(message_of<UserError>([] {
+          output_of({Select({0, 12})}, rows(12));
+        }) == "layer select: channels = 0,12: [batch, 12] has the channels 0 to 11");
+  CHECK(message_of<UserError>([] { output_of({Select({})}, rows(12)); }) ==
+        "layer select: needs channels, such as 0-3,7");
 }
 
 TEST_CASE("layers: an embedding learns a vector for each symbol") {

@@ -106,6 +106,7 @@ std::vector<std::pair<std::string, Layers>> layers_behind() {
           {"average_pool1d valid", {AveragePool1d(2, {.padding = Padding::valid}), GlobalAveragePool()}},
           {"max_pool2d", {MaxPool2d(2, 2), Flatten(), GlobalAveragePool()}},
           {"average_pool2d", {AveragePool2d(2, 2), Flatten(), GlobalAveragePool()}},
+          {"select", {Select({0, 2}), Dense(3), GlobalAveragePool()}},
           {"stack_frames", {StackFrames(2), Dense(3), GlobalAveragePool()}},
           {"dropout", {Dropout(0), Dense(3), GlobalAveragePool()}},
           {"op", {OpLayer("square"), Dense(3), GlobalAveragePool()}},

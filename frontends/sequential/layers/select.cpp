@@ -42,12 +42,12 @@ std::vector<int64_t> parse_channels(std::string_view name, std::string_view text
     int64_t first = 0, last = 0;
     const char* end = word.data() + word.size();
     const auto [dash, error] = std::from_chars(word.data(), end, first);
-    if (error != std::errc{} || first < 0 || first >= most_units) refuse();
+    if (error != std::errc{} || first < 0 || first >= most_channels) refuse();
     last = first;
     if (dash != end) {
       if (*dash != '-') refuse();
       const auto [rest, wrong] = std::from_chars(dash + 1, end, last);
-      if (wrong != std::errc{} || rest != end || last < first || last >= most_units) refuse();
+      if (wrong != std::errc{} || rest != end || last < first || last >= most_channels) refuse();
     }
     if (!channels.empty() && first <= channels.back()) refuse();
     for (; first <= last; ++first) channels.push_back(first);
