@@ -11,7 +11,7 @@
 #include "embedded.hpp"
 #include "frontends/cli/console.hpp"
 #include "frontends/data/option_table.hpp"
-#include "frontends/sequential/spec.hpp"
+#include "frontends/spec/spec.hpp"
 #include "graph/base/error.hpp"
 #include "graph/io/input_file.hpp"
 #include "ops/plugin/loader.hpp"

@@ -7,8 +7,8 @@
 #include <cmath>
 
 #include "frontends/data/option_table.hpp"
-#include "frontends/op_text/op_attributes.hpp"
-#include "frontends/sequential/weight_penalty.hpp"
+#include "frontends/spec/op_attributes.hpp"
+#include "frontends/spec/weight_penalty.hpp"
 #include "graph/base/error.hpp"
 #include "graph/ir/builder.hpp"
 #include "graph/ir/registry.hpp"

@@ -23,7 +23,8 @@ LinearScore chosen_score(const LinearProblem& problem, const std::string& name) 
                               fmt::join(scores_of(problem), " or ")));
 }
 
-// Of each row: stratified where the loss learns classes, but for a class of one row, which no folds can share.
+// Of each row: stratified where the loss learns classes, but for a class of one row, which no folds can
+// share.
 std::vector<int64_t> folds_of_rows(const LinearProblem& problem, const data::LabelledRows& rows,
                                    const PathOptions& options) {
   const auto plain = [&] { return data::fold_numbers(rows.rows, options.folds, options.seed); };

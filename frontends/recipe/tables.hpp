@@ -7,7 +7,7 @@
 #include "frontends/sequential/loss.hpp"
 #include "frontends/sequential/metric.hpp"
 #include "frontends/sequential/schedules/schedule_kind.hpp"
-#include "frontends/sequential/spec.hpp"
+#include "frontends/spec/spec.hpp"
 
 namespace lariat {
 

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "frontends/sequential/spec.hpp"
+#include "frontends/spec/spec.hpp"
 #include "graph/io/store.hpp"
 
 namespace lariat {

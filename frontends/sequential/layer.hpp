@@ -6,8 +6,8 @@
 #include <set>
 #include <vector>
 
-#include "frontends/sequential/spec.hpp"
-#include "frontends/sequential/weight_penalty.hpp"
+#include "frontends/spec/spec.hpp"
+#include "frontends/spec/weight_penalty.hpp"
 #include "graph/io/store.hpp"
 #include "graph/ir/graph.hpp"
 
@@ -238,7 +238,9 @@ LayerKind merge_kind(std::string name, std::string doc, const Fields<Options>& f
           [of_several](LayerContext& context, const Signal& input, const LayerSpec& spec) {
             return of_several(context, {input}, spec);
           },
-          [](const LayerSpec&, int64_t frames) { return frames; }, {}, of_several};
+          [](const LayerSpec&, int64_t frames) { return frames; },
+          {},
+          of_several};
 }
 
 /// "dense_1", … or the layers' own names.

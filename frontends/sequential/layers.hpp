@@ -1,7 +1,7 @@
 #pragma once
 
-#include "frontends/sequential/activation.hpp"
 #include "frontends/sequential/layer.hpp"
+#include "frontends/spec/activation.hpp"
 
 // The layers as C++ writes them: `Dense(512, relu, {.kernel_penalty = l1(1e-4)})`. Each throws UserError for
 // an option out of its range. Sequences are [batch, time, channels] with lengths; frames behind a sequence's

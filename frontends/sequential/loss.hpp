@@ -1,7 +1,7 @@
 #pragma once
 
-#include "frontends/sequential/spec.hpp"
 #include "frontends/sequential/task.hpp"
+#include "frontends/spec/spec.hpp"
 
 namespace lariat {
 

@@ -4,7 +4,7 @@
 
 #include <map>
 
-#include "frontends/op_text/op_fingerprint.hpp"
+#include "frontends/spec/op_fingerprint.hpp"
 #include "graph/base/error.hpp"
 #include "graph/base/json.hpp"
 #include "graph/base/random.hpp"

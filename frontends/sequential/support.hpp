@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "autodiff/training/trainer.hpp"
-#include "frontends/sequential/weight_penalty.hpp"
+#include "frontends/spec/weight_penalty.hpp"
 #include "graph/io/store.hpp"
 
 namespace lariat {

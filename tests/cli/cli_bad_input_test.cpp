@@ -145,10 +145,13 @@ TEST_CASE("cli: a recipe with an unknown key, a wrong type or a value out of ran
   refused("epochs = 2", "epochs = 0", ":23: [training] epochs = 0: must be an integer from 1 to 1000000");
   refused("units = 12", "units = 1.5", ":11: [layers.0] units = 1.5: must be an integer from 1 to 65536");
   refused("\"lstm\"", "\"lstn\"",
-          ":10: [layers.0] kind = lstn: must be one of activation, add, average_pool1d, average_pool2d, batch_norm, "
-          "bidirectional_gru, bidirectional_lstm, bidirectional_simple_rnn, concat, conv1d, conv2d, dense, dropout, "
+          ":10: [layers.0] kind = lstn: must be one of activation, add, average_pool1d, average_pool2d, "
+          "batch_norm, "
+          "bidirectional_gru, bidirectional_lstm, bidirectional_simple_rnn, concat, conv1d, conv2d, dense, "
+          "dropout, "
           "embedding, flatten, gaussian_noise, global_average_pool, global_max_pool, gru, image, last_step, "
-          "layer_norm, lstm, masking, max_pool1d, max_pool2d, multiply, op, permute, reshape, select, simple_rnn, "
+          "layer_norm, lstm, masking, max_pool1d, max_pool2d, multiply, op, permute, reshape, select, "
+          "simple_rnn, "
           "stack_frames. Did you mean 'lstm'?");
   refused("l1=2e-3", "l1=-1",
           ":12: [layers.0] kernel_penalty = l1=-1: must be none, or l1, l2, group_rows, group_columns, "

@@ -304,10 +304,10 @@ TEST_CASE("recipe: wrong types and ranges name key, value, range, file and line"
 
 TEST_CASE("recipe: broken structure") {
   CHECK(refused("[data\nkind = 3").starts_with("recipe.toml:1: is not valid TOML: "));
-  CHECK(
-      refused("x = 3") ==
-      "recipe.toml:1: a recipe has no table 'x'. Known: layers, blocks, callbacks, groups, outputs, data, features, augment, "
-      "loss, metrics, penalty, optimizer, schedule, training, proximal, search.");
+  CHECK(refused("x = 3") ==
+        "recipe.toml:1: a recipe has no table 'x'. Known: layers, blocks, callbacks, groups, outputs, data, "
+        "features, augment, "
+        "loss, metrics, penalty, optimizer, schedule, training, proximal, search.");
   CHECK(refused("training = 3") == "recipe.toml:1: training = 3: must be a table; write [training]");
   CHECK(refused("[data]\nkind = 'digits'\n[layers]\nkind = 'dense'") ==
         "recipe.toml:3: layers must be a list of tables; write [[layers]] before each layer");

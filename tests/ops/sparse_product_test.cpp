@@ -82,7 +82,8 @@ TEST_CASE("a matrix with few zeros is not laid out without them, one with NaN ke
   sparse[5] = std::numeric_limits<float>::quiet_NaN();
   const auto packed = pack_sparse(false, 64, 64, sparse.data(), 64);
   REQUIRE(packed);
-  CHECK(std::count_if(packed->tiles.values.begin(), packed->tiles.values.end(), [](float x) { return x != x; }) == 1);
+  CHECK(std::count_if(packed->tiles.values.begin(), packed->tiles.values.end(),
+                      [](float x) { return x != x; }) == 1);
 }
 
 TEST_CASE("an inference program with sparse weights has the bits of the training graph") {

@@ -1,4 +1,4 @@
-#include "frontends/sequential/activation.hpp"
+#include "frontends/spec/activation.hpp"
 
 #include "frontends/sequential/layer_records.hpp"
 #include "frontends/sequential/layers.hpp"

@@ -4,10 +4,10 @@
 #include <cmath>
 #include <sstream>
 
-#include "frontends/op_text/op_attributes.hpp"
 #include "frontends/sequential/layer_records.hpp"
 #include "frontends/sequential/layers.hpp"
 #include "frontends/sequential/layers/units.hpp"
+#include "frontends/spec/op_attributes.hpp"
 #include "graph/base/error.hpp"
 #include "graph/ir/op_def.hpp"
 #include "graph/ir/registry.hpp"

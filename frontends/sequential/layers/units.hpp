@@ -2,8 +2,8 @@
 
 #include <span>
 
-#include "frontends/sequential/activation.hpp"
 #include "frontends/sequential/layer.hpp"
+#include "frontends/spec/activation.hpp"
 
 // What layers say of their channels, from parts that several kinds share.
 

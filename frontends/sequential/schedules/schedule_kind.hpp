@@ -5,7 +5,7 @@
 
 #include "autodiff/training/schedule.hpp"
 #include "frontends/sequential/callback.hpp"
-#include "frontends/sequential/spec.hpp"
+#include "frontends/spec/spec.hpp"
 
 namespace lariat {
 

@@ -1,4 +1,4 @@
-#include "frontends/sequential/activation.hpp"
+#include "frontends/spec/activation.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>

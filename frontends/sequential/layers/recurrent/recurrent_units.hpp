@@ -1,6 +1,6 @@
 #pragma once
 
-#include "frontends/sequential/layers/recurrent.hpp"
+#include "frontends/sequential/layers/recurrent/recurrent.hpp"
 #include "frontends/sequential/layers/units.hpp"
 
 namespace lariat {

@@ -1,4 +1,4 @@
-#include "frontends/sequential/layers/recurrent_units.hpp"
+#include "frontends/sequential/layers/recurrent/recurrent_units.hpp"
 
 namespace lariat {
 

@@ -1,4 +1,4 @@
-#include "frontends/sequential/weight_penalty.hpp"
+#include "frontends/spec/weight_penalty.hpp"
 
 #include <fmt/format.h>
 
@@ -8,8 +8,8 @@
 #include <mutex>
 #include <set>
 
-#include "frontends/op_text/op_attributes.hpp"
-#include "frontends/sequential/spec.hpp"
+#include "frontends/spec/op_attributes.hpp"
+#include "frontends/spec/spec.hpp"
 #include "graph/base/error.hpp"
 #include "graph/ir/builder.hpp"
 #include "graph/ir/op_def.hpp"

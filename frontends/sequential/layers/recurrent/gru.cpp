@@ -1,4 +1,4 @@
-#include "frontends/sequential/layers/recurrent.hpp"
+#include "frontends/sequential/layers/recurrent/recurrent.hpp"
 
 namespace lariat {
 

@@ -1,4 +1,4 @@
-#include "frontends/sequential/spec.hpp"
+#include "frontends/spec/spec.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>

@@ -1,4 +1,4 @@
-#include "frontends/op_text/op_attributes.hpp"
+#include "frontends/spec/op_attributes.hpp"
 
 #include <fmt/format.h>
 

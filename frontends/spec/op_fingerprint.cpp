@@ -1,4 +1,4 @@
-#include "frontends/op_text/op_fingerprint.hpp"
+#include "frontends/spec/op_fingerprint.hpp"
 
 #include <fmt/format.h>
 

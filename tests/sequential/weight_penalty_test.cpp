@@ -1,5 +1,5 @@
 // Penalties of a layer's weights: their text, their values, and what the rewrite makes of them.
-#include "frontends/sequential/weight_penalty.hpp"
+#include "frontends/spec/weight_penalty.hpp"
 
 #include <fmt/format.h>
 
