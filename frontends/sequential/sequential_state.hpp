@@ -1,6 +1,7 @@
 #pragma once
 
 #include "frontends/sequential/evaluation.hpp"
+#include "frontends/sequential/fit_loop.hpp"
 #include "frontends/sequential/sequential.hpp"
 #include "frontends/sequential/wiring.hpp"
 #include "graph/base/error.hpp"
