@@ -88,7 +88,7 @@ TEST_CASE("search ranges: drawn numbers are in the range, and integers reach bot
 
 TEST_CASE("search ranges: what cannot be read is one line") {
   const Recipe recipe = recipe_of(image_recipe);
-  const auto message = [&](const char* text) {
+  const auto message = [&](const std::string& text) {
     return message_of<UserError>([&] { parse_range(text, recipe); });
   };
   CHECK(message("optimizer.learning_rat=1,2") ==
