@@ -177,6 +177,9 @@ std::string Range::draw(data::RandomStream& random) const {
 }
 
 Range parse_range(std::string_view text, const Recipe& recipe) {
+  // A message ends at such a byte.
+  if (text.find('\0') != text.npos)
+    throw UserError(fmt::format("a range has a byte of value 0, which no key or value has; {}", range_form));
   const size_t equals = text.find('=');
   if (equals == text.npos || equals == 0)
     throw UserError(fmt::format("'{}': {}", data::shortened(text), range_form));

@@ -88,7 +88,7 @@ TEST_CASE("search ranges: drawn numbers are in the range, and integers reach bot
 
 TEST_CASE("search ranges: what cannot be read is one line") {
   const Recipe recipe = recipe_of(image_recipe);
-  const auto message = [&](const char* text) {
+  const auto message = [&](const std::string& text) {
     return message_of<UserError>([&] { parse_range(text, recipe); });
   };
   CHECK(message("optimizer.learning_rat=1,2") ==
@@ -115,6 +115,7 @@ TEST_CASE("search ranges: what cannot be read is one line") {
   CHECK(contains(message("layers.0.kernel_penalty=l1=a,b"),
                  "the coefficient of l1 is 'a', which is no number"));
   CHECK(contains(message("layers.0.kernel_penalty=l3=1,2"), "l3"));
+  CHECK(contains(message(std::string("\0=1", 3)), "a range has a byte of value 0"));
   CHECK(contains(message("optimizer.learning_rate"), "write KEY=A,B,C or KEY=LOW..HIGH"));
 }
 

@@ -132,7 +132,7 @@ void emit_gather_rows(CBlock& block, const CNode& node) {
                            block.unit.helper("channel_scale"),
                            block.unit.constant(std::span<const uint8_t>(levels->codes)), levels->base));
   } else {
-    block.line(fmt::format("{} = {}[{}];", to, block.pointer(table), at));
+    block.line(fmt::format("{} = {};", to, block.element(table, at)));
   }
   block.end();
   block.close();
