@@ -42,9 +42,9 @@ int main(int argc, char** argv) try {
 
   // A melody of its own, from states that are passed in, to the states behind it.
   const data::Dataset melody = melodies(1, 3);
-  const std::map<std::string, Tensor> before = model.states();
+  const auto before = model.states();
   model.predict(melody, {.reset_states = false});
-  const std::map<std::string, Tensor> after = model.states();
+  const auto after = model.states();
   for (const auto& [name, state] : after) std::cout << name << " " << text(state.extents()) << "\n";
   model.set_states(before);
 } catch (const UserError& error) {

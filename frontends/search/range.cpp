@@ -113,6 +113,8 @@ std::string with_term(const std::string& penalty, const std::string& term, const
 void read_interval(Range& range, std::string_view text) {
   const std::vector<std::string_view> parts = parts_of(text, ':');
   const size_t dots = parts[0].find("..");
+  if (dots == parts[0].npos)
+    throw UserError(fmt::format("'{}' has its .. behind a ':'; {}", data::shortened(text), range_form));
   const std::string_view low = parts[0].substr(0, dots), high = parts[0].substr(dots + 2);
   for (const std::string_view end : {low, high})
     if (!number_in(end))

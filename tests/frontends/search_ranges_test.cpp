@@ -105,6 +105,7 @@ TEST_CASE("search ranges: what cannot be read is one line") {
   CHECK(
       contains(message("optimizer.learning_rate=0..1:log"), "a logarithmic range begins above 0, not at 0"));
   CHECK(contains(message("optimizer.learning_rate=a..1"), "'a' is no number"));
+  CHECK(contains(message("optimizer.learning_rate=1:..2"), "'1:..2' has its .. behind a ':'"));
   CHECK(contains(message("optimizer.learning_rate=0..1:logg"),
                  "'logg' is neither log, linear nor how many values a grid takes"));
   CHECK(contains(message("optimizer.learning_rate="), "there is no value to try"));
