@@ -10,13 +10,14 @@ namespace sparse_product_detail {
 // A dense product multiplies by a zero faster than a sparse one finds what is none: the largest share of
 // weights for which leaving out the others pays. Measured by benchmarks/sparse_products.
 constexpr int64_t width = xsimd::batch<float>::size;
-constexpr double densest_of_tiles = 0.4, densest_of_windows = width == 16 ? 0.35 : 0.2;
+constexpr double densest_of_one_row = width == 16 ? 0.35 : 0.2, densest_of_few_rows = 0.2,
+                 densest_of_many_rows = 0.4;
 // So many rows go by windows: as many as cost what a vector of rows costs.
 constexpr int64_t rows_by_windows = std::max<int64_t>(1, 3 * width / 8);
 
 double densest_for(const SparseMatrix& b, int64_t m) {
-  if (m > rows_by_windows) return densest_of_tiles;
-  return has_window(b.inner) ? densest_of_windows : 0;
+  if (m <= rows_by_windows && !has_window(b.inner)) return 0;
+  return m == 1 ? densest_of_one_row : m < width ? densest_of_few_rows : densest_of_many_rows;
 }
 
 }  // namespace sparse_product_detail
@@ -28,7 +29,7 @@ std::shared_ptr<const SparseMatrix> pack_sparse(bool transpose_b, int64_t n, int
   int64_t weights = 0;
   for (int64_t i = 0; i < (transpose_b ? n : k); ++i)
     for (int64_t j = 0; j < (transpose_b ? k : n); ++j) weights += b[i * ldb + j] != 0;
-  const double densest = std::max(densest_of_tiles, densest_of_windows);
+  const double densest = std::max(densest_of_one_row, densest_of_many_rows);
   if (static_cast<double>(weights) > densest * static_cast<double>(n * k)) return {};
   SparseLists columns(static_cast<size_t>(n));
   for (int64_t j = 0; j < n; ++j)

@@ -73,7 +73,8 @@ std::shared_ptr<const void> pack_product(const KernelContext& k) {
   const int64_t inner = b.extent(transpose_b ? 1 : 0);
   PackedMatrix packed;
   packed.sparse = pack_sparse(transpose_b, n, inner, b.as<float>(), b.extent(-1));
-  if (!packed.sparse || !sparse_pays(*packed.sparse, 1))
+  // It pays least for one row or for a few.
+  if (!packed.sparse || !sparse_pays(*packed.sparse, 1) || !sparse_pays(*packed.sparse, 2))
     packed.dense = pack_b(transpose_b, n, inner, b.as<float>(), b.extent(-1));
   if (!packed.sparse && !packed.dense) return {};
   return std::make_shared<PackedMatrix>(std::move(packed));
