@@ -32,7 +32,7 @@ void on_threads(const std::function<void(int)>& work) {
 // Rows of nodes, each of which reads two of the row above: whoever ends last makes a node below ready.
 void lattice(Graph& graph, int rows, int columns, const std::function<Value(Value, Value)>& node) {
   std::vector<Value> above;
-  for (int i = 0; i < columns; ++i) above.push_back(graph.input(fmt::format("x{}", i), {8, 8}));
+  for (int i = 0; i < columns; ++i) above.push_back(graph.input(fmt::format("x{}", i), {96, 96}));
   for (int row = 0; row < rows; ++row) {
     std::vector<Value> below;
     for (int i = 0; i < columns; ++i)
@@ -46,7 +46,7 @@ void lattice(Graph& graph, int rows, int columns, const std::function<Value(Valu
 Feeds lattice_feeds(int columns, float number) {
   Feeds feeds;
   for (int i = 0; i < columns; ++i)
-    feeds.emplace(fmt::format("x{}", i), Tensor::filled(f32, {8, 8}, number + static_cast<float>(i)));
+    feeds.emplace(fmt::format("x{}", i), Tensor::filled(f32, {96, 96}, number + static_cast<float>(i)));
   return feeds;
 }
 
@@ -54,7 +54,7 @@ Feeds lattice_feeds(int columns, float number) {
 
 TEST_CASE("threads: a node sees what both nodes above it wrote, wherever they ran") {
   Graph graph;
-  lattice(graph, 12, 6, [](Value a, Value b) { return matmul(a, b) * 0.01 + transpose(b); });
+  lattice(graph, 12, 6, [](Value a, Value b) { return matmul(a, b) * 0.001 + transpose(b); });
   Program serial(graph), parallel(graph);
   Store store;
   const Feeds feeds = lattice_feeds(6, -2.5f);
@@ -70,13 +70,13 @@ TEST_CASE("threads: products that run side by side pack into memory of their own
   Graph graph;
   std::vector<Value> sums;
   for (int i = 0; i < 8; ++i) {
-    const Value x = graph.input(fmt::format("x{}", i), {70, 90});
+    const Value x = graph.input(fmt::format("x{}", i), {170, 190});
     sums.push_back(sum(square(matmul(x, transpose(x)))));
   }
   for (size_t i = 0; i < sums.size(); ++i) graph.output(fmt::format("y{}", i), sums[i]);
   Feeds feeds;
   for (int i = 0; i < 8; ++i)
-    feeds.emplace(fmt::format("x{}", i), Tensor::filled(f32, {70, 90}, i * 0.125 - 0.4));
+    feeds.emplace(fmt::format("x{}", i), Tensor::filled(f32, {170, 190}, i * 0.125 - 0.4));
   Program program(graph);
   Store store;
   const auto expected = program.run(feeds, store, *make_serial_executor());
@@ -90,15 +90,16 @@ TEST_CASE("threads: products that run side by side pack into memory of their own
 TEST_CASE("threads: of many nodes that fail at once one is named, and the executor goes on") {
   Graph graph;
   std::vector<Value> checked;
-  for (int i = 0; i < 16; ++i) checked.push_back(one_hot(graph.input(fmt::format("x{}", i), {64}, i32), 3));
+  for (int i = 0; i < 16; ++i)
+    checked.push_back(one_hot(graph.input(fmt::format("x{}", i), {20000}, i32), 3));
   for (size_t i = 0; i < checked.size(); ++i) graph.output(fmt::format("y{}", i), checked[i]);
   Program program(graph);
   Store store;
   const auto executor = make_tbb_executor(threads);
   Feeds bad, good;
   for (int i = 0; i < 16; ++i) {
-    bad.emplace(fmt::format("x{}", i), Tensor::filled(i32, {64}, 7));
-    good.emplace(fmt::format("x{}", i), Tensor::filled(i32, {64}, 2));
+    bad.emplace(fmt::format("x{}", i), Tensor::filled(i32, {20000}, 7));
+    good.emplace(fmt::format("x{}", i), Tensor::filled(i32, {20000}, 2));
   }
   for (int round = 0; round < 20; ++round) {
     CHECK(
@@ -115,7 +116,7 @@ TEST_CASE("threads: a trace has every step of every thread") {
   const auto executor = make_tbb_executor(threads);
   Trace trace;
   executor->record(&trace);
-  for (int round = 0; round < 20; ++round) program.run(lattice_feeds(8, 0.1f), store, *executor);
+  for (int round = 0; round < 20; ++round) program.run(lattice_feeds(8, 0.001f), store, *executor);
   CHECK(trace.size() == 20 * 4 * 8);
 }
 
