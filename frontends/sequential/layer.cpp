@@ -140,6 +140,13 @@ Signal LayerContext::images(const Signal& input) const {
 
 Tensor LayerInModel::weight(const std::string& what) const { return weights.get(name + "/" + what); }
 
+void LayerInModel::set_options(const Spec& options) const {
+  LayerSpec changed = options;
+  for (const SpecOption& option : place_fields().kind("", "").options)
+    changed = changed.with(option.name, spec.at(option.name));
+  spec = std::move(changed);
+}
+
 void LayerInModel::set_weight(const std::string& what, Tensor tensor) const {
   weights.set(name + "/" + what, std::move(tensor));
 }

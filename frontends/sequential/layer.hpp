@@ -152,6 +152,8 @@ struct LayerInModel {
   /// The weight "name/what".
   Tensor weight(const std::string& what) const;
   void set_weight(const std::string& what, Tensor tensor) const;
+  /// Other options of its kind; its name and what else says its place stay.
+  void set_options(const Spec& options) const;
   /// Leaves only these places of an axis of it, counted from the last where it is negative.
   void keep(const std::string& what, int axis, const std::vector<int64_t>& places) const;
 };

@@ -9,6 +9,7 @@
 #include "frontends/export/export_files.hpp"
 #include "frontends/export/quantised.hpp"
 #include "frontends/sequential/layers.hpp"
+#include "frontends/sequential/model_value.hpp"
 #include "graph/base/error.hpp"
 #include "graph/ir/op_def.hpp"
 #include "ops/ops.hpp"
@@ -39,6 +40,22 @@ TEST_CASE("export: ops without a form in C are refused by name") {
   CHECK_MESSAGE(
       contains(message, "has no form in C; take layers of other ops (docs/export_to_c.md lists them)"),
       message);
+}
+
+TEST_CASE("export: a model of several outputs") {
+  const testing::TemporaryFolder folder;
+  const ModelValue x = input();
+  Model two({x}, {Dense(1).named("sum")(x), Dense(2).named("larger")(x)});
+  DataShape shape{.sequences = false, .dimensions = 3};
+  shape.targets = {.width = 3, .names = {"sum", "left", "right"}};
+  two.compile(Adam{}, std::vector<ModelOutput>{
+                          {.layer = "sum", .loss = MeanSquaredError{}, .targets = {"sum"}},
+                          {.layer = "larger", .loss = MeanSquaredError{}, .targets = {"left", "right"}}});
+  two.build(shape, 1);
+  two.save(folder / "two");
+  SavedModel model = SavedModel::load(folder / "two");
+  CHECK(refusal(model, {.name = "n"}) ==
+        "the model has the outputs sum, larger, but a program in C gives one; train a model of one");
 }
 
 TEST_CASE("export: recurrent layers that C does not run") {
@@ -108,6 +125,10 @@ TEST_CASE("export: features that C does not compute") {
     return refusal(model, options);
   };
   const ExportOptions stream{.name = "n", .streaming = true};
+  CHECK(refused({.band_low = 100}, stream) ==
+        "features.band_low = 100: must be 0 in C; train with features that are");
+  CHECK(refused({.band_high = 3000}, stream) ==
+        "features.band_high = 3000: must be 0 in C; train with features that are");
   CHECK(refused({.dither = 1}, stream) ==
         "features.dither = 1: must be 0 in C; train with features that are");
   CHECK(refused({.snip_edges = false}, stream) ==

@@ -7,6 +7,7 @@
 #include "frontends/compact/figures.hpp"
 #include "frontends/sequential/layers.hpp"
 #include "frontends/sequential/model_file.hpp"
+#include "frontends/sequential/model_value.hpp"
 #include "graph/base/error.hpp"
 #include "graph/base/random.hpp"
 #include "graph/program/program.hpp"
@@ -230,6 +231,49 @@ TEST_CASE("compact: both directions of an LSTM keep as many units") {
   REQUIRE(report.kept.size() == 1);
   CHECK(report.kept[0] == "1 useless channel of bidirectional_lstm_1: both directions have as many");
   CHECK(stack.weights.get("dense_1/kernel").extents() == Extents{6, 2});
+}
+
+TEST_CASE("compact: units of simple recurrent layers go, and those of stateful layers stay") {
+  const auto compacted = [](SimpleRnnOptions options) {
+    Stack stack = speech({SimpleRnn(4, options), Dense(0)}, 3, 2);
+    for (const char* what : {"kernel", "recurrent_kernel", "bias"})
+      zero_column(stack, std::string("simple_rnn_1/") + what, 2);
+    if (options.stateful > 0) return compact(stack).zero;
+    return checked(stack, rounding).zero;
+  };
+  CHECK(compacted({}) == 1);
+  CHECK(compacted({.activation = RnnActivation::relu, .go_backwards = true}) == 1);
+  CHECK(compacted({.stateful = 3}) == 0);
+}
+
+TEST_CASE("compact: a model that is no plain stack is refused, and why") {
+  const TemporaryFolder folder;
+  const std::string file = folder / "m";
+  const DataShape shape{.sequences = false, .dimensions = 3, .classes = {"a", "b"}};
+  const auto refused = [&](Model model) {
+    model.build(shape, 1);
+    model.save(file);
+    const Store store = Store::load(file);
+    const std::string message = message_of<UserError>([&] { stack_of(store, file); });
+    REQUIRE(message.starts_with("'" + file + "': "));
+    return message.substr(file.size() + 4);
+  };
+  const std::string next = "; lariat compact takes layers that follow one another";
+  const ModelValue x = input(), hidden = Dense(4, relu)(x);
+  CHECK(refused(Model({x}, {Dense(2)(Add()(hidden, Dense(4)(hidden)))})) ==
+        "layer add_1 does not take what the one before it gives" + next);
+  const LayerSpec twice = Dense(4);
+  CHECK(
+      refused(Model({x}, {Dense(2)(twice(Activation(relu)(twice(hidden))))})).find("shares the weights of") !=
+      std::string::npos);
+  // Names alone make no other model.
+  Model named({x}, {Dense(2).named("last")(Dense(4, relu).named("first")(x))});
+  named.build(shape, 1);
+  named.save(file);
+  Stack stack = stack_of(Store::load(file), file);
+  CHECK(stack.layers.size() == 2);
+  zero_row(stack, "last/kernel", 1);
+  CHECK(compact(stack).unread == 1);
 }
 
 TEST_CASE("compact: what a layer cannot let go stays, and the report says why") {

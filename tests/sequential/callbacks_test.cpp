@@ -15,47 +15,26 @@
 #include "tests/support/event_reader.hpp"
 #include "tests/support/files.hpp"
 #include "tests/support/testing.hpp"
-#include "tests/support/toy_data.hpp"
+#include "tests/support/toy_fits.hpp"
 
 namespace lariat::callbacks_test {
 
 using testing::Event;
+using testing::fit_with;
 using testing::message_of;
-using testing::points;
+using testing::other_points;
 using testing::read_events;
 using testing::read_file;
+using testing::small_model;
 using testing::TemporaryFolder;
+using testing::train_points;
 
 namespace {
-
-const data::Dataset& train_points() {
-  static const data::Dataset data = points(60, 3, 6, 1);
-  return data;
-}
-const data::Dataset& other_points() {
-  static const data::Dataset data = points(30, 3, 6, 2);
-  return data;
-}
-
-Sequential small_model(double lambda = 2e-3, double rate = 0.02) {
-  Sequential model{Dense(8, relu, {.kernel_penalty = l1(lambda)}), Dense(3)};
-  model.compile(Adam{.learning_rate = rate});
-  return model;
-}
-
-FitOptions with(std::vector<Callback> callbacks, int epochs = 6) {
-  FitOptions fit{.epochs = epochs, .batch_size = 10};
-  fit.validation = other_points();
-  fit.callbacks = std::move(callbacks);
-  fit.on_warning = [](const std::string&) {};
-  fit.on_start = [](const RewriteReport&, const std::vector<std::string>&) {};
-  return fit;
-}
 
 std::string refused(const Callback& callback, const std::function<void(FitOptions&)>& change = {},
                     double lambda = 2e-3) {
   Sequential model = small_model(lambda);
-  FitOptions fit = with({callback});
+  FitOptions fit = fit_with({callback});
   if (change) change(fit);
   return message_of<UserError>([&] { model.fit(train_points(), fit); });
 }
@@ -66,7 +45,7 @@ void without_validation(FitOptions& fit) { fit.validation.reset(); }
 
 TEST_CASE("callbacks: early stopping brings the best weights back") {
   Sequential model = small_model(2e-3, 0.5);
-  FitOptions fit = with({EarlyStopping{.patience = 2}}, 60);
+  FitOptions fit = fit_with({EarlyStopping{.patience = 2}}, 60);
   const FitResult result = model.fit(train_points(), fit);
   REQUIRE(result.epochs.size() < 60);
   size_t best = 0;
@@ -87,14 +66,14 @@ TEST_CASE("callbacks: early stopping brings the best weights back") {
 
 TEST_CASE("callbacks: the best epoch may have to be sparse, and figures grow or shrink") {
   Sequential model = small_model();
-  const FitResult result =
-      model.fit(train_points(), with({EarlyStopping{.monitor = "loss", .patience = 2, .zeros = 0.999}}, 20));
+  const FitResult result = model.fit(
+      train_points(), fit_with({EarlyStopping{.monitor = "loss", .patience = 2, .zeros = 0.999}}, 20));
   CHECK(result.epochs.size() == 2);
   CHECK(result.ended == "in 2 epochs loss was never a number that counts");
   // zeros grow, so the first epoch is not the best for long.
   Sequential other = small_model(2e-2);
   const FitResult grown =
-      other.fit(train_points(), with({EarlyStopping{.monitor = "zeros", .patience = 3}}, 8));
+      other.fit(train_points(), fit_with({EarlyStopping{.monitor = "zeros", .patience = 3}}, 8));
   CHECK(grown.epochs.size() >= 4);
   CHECK(grown.epochs.back().penalised.zeros >= grown.epochs.front().penalised.zeros);
 }
@@ -102,7 +81,7 @@ TEST_CASE("callbacks: the best epoch may have to be sparse, and figures grow or 
 TEST_CASE("callbacks: the best model is written") {
   const TemporaryFolder folder;
   Sequential model = small_model(2e-3, 0.3);
-  FitOptions fit = with({BestCheckpoint{.monitor = "validation_loss"}}, 10);
+  FitOptions fit = fit_with({BestCheckpoint{.monitor = "validation_loss"}}, 10);
   fit.out = folder / "m";
   const FitResult result = model.fit(train_points(), fit);
   double best = INFINITY;
@@ -115,7 +94,7 @@ TEST_CASE("callbacks: the learning rate falls on a plateau") {
   Sequential model = small_model();
   const FitResult result = model.fit(
       train_points(),
-      with(
+      fit_with(
           {Plateau{.monitor = "penalty_strength", .factor = 0.5, .patience = 2, .cooldown = 1, .least = 0.2}},
           11));
   std::vector<double> factors;
@@ -128,7 +107,7 @@ TEST_CASE("callbacks: a table and lines of JSON, of the epochs before a stop too
   const TemporaryFolder folder;
   const std::string csv = folder / "log.csv", json = folder / "log.jsonl";
   Sequential model = small_model();
-  FitOptions fit = with({CsvLog{csv}, JsonLines{json}}, 4);
+  FitOptions fit = fit_with({CsvLog{csv}, JsonLines{json}}, 4);
   std::atomic<bool> stop{false};
   fit.stop = &stop;
   fit.on_epoch_end = [&](const EpochReport& epoch) { stop = epoch.epoch == 2; };
@@ -171,7 +150,7 @@ TEST_CASE("callbacks: event files of TensorBoard, read by another reader") {
   CHECK(crc32c(std::string(32, '\0')) == 0x8a9136aa);
   const TemporaryFolder folder;
   Sequential model = small_model();
-  const FitResult result = model.fit(train_points(), with({TensorBoard{folder / "tb/run", 2}}, 3));
+  const FitResult result = model.fit(train_points(), fit_with({TensorBoard{folder / "tb/run", 2}}, 3));
   const std::vector<Event> events = read_events(folder / "tb/run/events.out.tfevents.0.lariat");
   REQUIRE(!events.empty());
   CHECK(events[0].version == "brain.Event:2");
@@ -202,7 +181,7 @@ TEST_CASE("callbacks: averages are what their formulas say, and take the weights
   };
   for (const bool swa : {false, true}) {
     Sequential model = small_model();
-    FitOptions fit = with({swa ? Callback(Swa{.start = 0.5}) : Callback(Ema{.decay = 0.9})}, 4);
+    FitOptions fit = fit_with({swa ? Callback(Swa{.start = 0.5}) : Callback(Ema{.decay = 0.9})}, 4);
     std::vector<std::string> warnings;
     fit.on_warning = [&](const std::string& warning) { warnings.push_back(warning); };
     const data::Dataset& data = train_points();
@@ -224,7 +203,7 @@ TEST_CASE("callbacks: averages are what their formulas say, and take the weights
 TEST_CASE("callbacks: averages with zeros") {
   const auto run = [](const Callback& callback, double settle_from) {
     Sequential model = small_model(2e-2);
-    FitOptions fit = with({callback}, 10);
+    FitOptions fit = fit_with({callback}, 10);
     fit.settle_from = settle_from;
     int warnings = 0;
     fit.on_warning = [&](const std::string&) { ++warnings; };
@@ -251,7 +230,7 @@ TEST_CASE("callbacks: averages with zeros") {
 
 TEST_CASE("callbacks: large batches in parts are the same training") {
   Sequential whole = small_model(), parts = small_model();
-  FitOptions fit = with({}, 5);
+  FitOptions fit = fit_with({}, 5);
   fit.batch_size = 25;
   const FitResult one = whole.fit(train_points(), fit);
   fit.batch_size = 5;
@@ -295,11 +274,11 @@ TEST_CASE("callbacks: a fit goes on after every step to the same bits, with all 
   const TemporaryFolder folder;
   const auto options = [&](const std::string& name) {
     FitOptions fit =
-        with({EarlyStopping{.monitor = "accuracy", .patience = 2}, Plateau{.patience = 1},
-              TargetZeros{.target = 0.5, .every = 2}, Ema{.decay = 0.8, .start = 0.2}, Swa{.start = 0.4},
-              Reweight{.every = 1, .times = 2}, PenaltyByValidation{}, CsvLog{folder / (name + ".csv")},
-              TensorBoard{folder / name, 1}, BestCheckpoint{folder / (name + ".best")}},
-             4);
+        fit_with({EarlyStopping{.monitor = "accuracy", .patience = 2}, Plateau{.patience = 1},
+                  TargetZeros{.target = 0.5, .every = 2}, Ema{.decay = 0.8, .start = 0.2}, Swa{.start = 0.4},
+                  Reweight{.every = 1, .times = 2}, PenaltyByValidation{}, CsvLog{folder / (name + ".csv")},
+                  TensorBoard{folder / name, 1}, BestCheckpoint{folder / (name + ".best")}},
+                 4);
     fit.batch_size = 6;
     fit.accumulate = 2;
     fit.schedule = [](int64_t steps) { return schedule::one_cycle(steps); };
@@ -390,7 +369,7 @@ TEST_CASE("callbacks: bad input is told in a line") {
   CHECK(message_of<UserError>([] { Callback(TargetZeros{.target = 1.5}); }) ==
         "target_zeros: target = 1.5: must be a number from 0 to 1");
   CHECK(message_of<UserError>([] {
-          small_model().fit(train_points(), with({{"mine", {}}}));
+          small_model().fit(train_points(), fit_with({{"mine", {}}}));
         }) == "the callback 'mine' has no function that starts it; give it one");
 }
 
@@ -411,8 +390,8 @@ TEST_CASE("callbacks: one's own") {
   };
   int64_t ended = 0;
   Sequential model = small_model();
-  const FitResult result =
-      model.fit(train_points(), with({{"counting", [&] { return std::make_unique<Counting>(&ended); }}}, 3));
+  const FitResult result = model.fit(
+      train_points(), fit_with({{"counting", [&] { return std::make_unique<Counting>(&ended); }}}, 3));
   CHECK(ended == 1202);
   CHECK(result.ended == "enough");
   CHECK(result.epochs[1].learning_rate == 0);

@@ -5,44 +5,19 @@
 #include "frontends/sequential/sequential.hpp"
 #include "ops/ops.hpp"
 #include "tests/support/testing.hpp"
-#include "tests/support/toy_data.hpp"
+#include "tests/support/toy_fits.hpp"
 
 namespace lariat::penalties_over_time_test {
 
-using testing::points;
-
-namespace {
-
-const data::Dataset& train_points() {
-  static const data::Dataset data = points(60, 3, 6, 1);
-  return data;
-}
-const data::Dataset& other_points() {
-  static const data::Dataset data = points(30, 3, 6, 2);
-  return data;
-}
-
-Sequential small_model(double lambda = 2e-3, double rate = 0.02) {
-  Sequential model{Dense(8, relu, {.kernel_penalty = l1(lambda)}), Dense(3)};
-  model.compile(Adam{.learning_rate = rate});
-  return model;
-}
-
-FitOptions with(std::vector<Callback> callbacks, int epochs = 6) {
-  FitOptions fit{.epochs = epochs, .batch_size = 10};
-  fit.validation = other_points();
-  fit.callbacks = std::move(callbacks);
-  fit.on_warning = [](const std::string&) {};
-  fit.on_start = [](const RewriteReport&, const std::vector<std::string>&) {};
-  return fit;
-}
-
-}  // namespace
+using testing::fit_with;
+using testing::other_points;
+using testing::small_model;
+using testing::train_points;
 
 TEST_CASE("callbacks: a wanted share of zeros is reached from any strength") {
   for (const double lambda : {1e-5, 1e-3, 1e-1}) {
     Sequential model = small_model(lambda, 0.01);
-    FitOptions fit = with({TargetZeros{.target = 0.7, .every = 5}}, 80);
+    FitOptions fit = fit_with({TargetZeros{.target = 0.7, .every = 5}}, 80);
     fit.schedule = [](int64_t steps) { return schedule::cosine(steps); };
     fit.settle_from = 0.9;
     const FitResult result = model.fit(train_points(), fit);
@@ -59,7 +34,7 @@ TEST_CASE("callbacks: a wanted share of zeros is reached from any strength") {
 TEST_CASE("callbacks: penalties grow while the validation stays close to its best") {
   Sequential model = small_model(1e-4, 0.01);
   const FitResult result =
-      model.fit(train_points(), with({PenaltyByValidation{.tolerance = 0.05, .up = 2, .down = 0.5}}, 12));
+      model.fit(train_points(), fit_with({PenaltyByValidation{.tolerance = 0.05, .up = 2, .down = 0.5}}, 12));
   double strength = 1, best = INFINITY;
   for (const EpochReport& epoch : result.epochs) {
     CHECK(epoch.penalty_strength == doctest::Approx(strength));
@@ -71,9 +46,9 @@ TEST_CASE("callbacks: penalties grow while the validation stays close to its bes
 
 TEST_CASE("callbacks: L1 with factors of its own shrinks large weights less") {
   Sequential plain = small_model(2e-2), model = small_model(2e-2);
-  plain.fit(train_points(), with({}, 40));
+  plain.fit(train_points(), fit_with({}, 40));
   std::vector<double> factors;
-  FitOptions fit = with({Reweight{.every = 10, .times = 2, .epsilon = 0.1}}, 40);
+  FitOptions fit = fit_with({Reweight{.every = 10, .times = 2, .epsilon = 0.1}}, 40);
   std::vector<Tensor> seen, weights;
   fit.on_epoch_end = [&](const EpochReport& epoch) {
     if (epoch.epoch % 10 != 0) return;
@@ -101,7 +76,7 @@ TEST_CASE("callbacks: L1 with factors of its own shrinks large weights less") {
 TEST_CASE("callbacks: L1, L2 and dropout together make zeros, and the report names them") {
   Sequential model{Dense(16, relu, {.kernel_penalty = elastic_net(1e-2, 1e-3)}), Dropout(0.3), Dense(3)};
   model.compile(Adam{.learning_rate = 0.02});
-  FitOptions fit = with({}, 30);
+  FitOptions fit = fit_with({}, 30);
   fit.penalty_ramp = 0.5;
   const FitResult result = model.fit(train_points(), fit);
   CHECK(result.epochs.back().penalised.zeros > 20);

@@ -10,6 +10,7 @@
 #include "tests/support/files.hpp"
 #include "tests/support/testing.hpp"
 #include "tests/support/toy_data.hpp"
+#include "tests/support/toy_fits.hpp"
 
 namespace lariat::sequential_test {
 
@@ -235,15 +236,8 @@ TEST_CASE("sequential: a fit that is stopped goes on to the same bits") {
     const FitResult before = model.fit(data, first);
     CHECK(before.stopped);
     CHECK(checkpoints == (stop_after + 6) / 7);
-    // Another process: only the store and the state are left.
     Sequential other = make();
-    other.build(shape_of(data), 11);
-    for (const auto& [name, tensor] : model.store()) other.store().set(name, tensor.clone());
-    FitOptions second = options();
-    second.from = fit_state_from_json(to_json(before.state));
-    for (const EpochReport& epoch : before.epochs)
-      second.earlier.push_back(epoch_report_from_json(to_json(epoch)));
-    const FitResult after = other.fit(data, second);
+    const FitResult after = testing::go_on(other, model, before, data, options());
     CHECK(other.store().hash() == whole.store().hash());
     REQUIRE(after.epochs.size() == 4);
     for (size_t i = 0; i < 4; ++i) {

@@ -12,6 +12,7 @@
 #include "ops/ops.hpp"
 #include "tests/support/testing.hpp"
 #include "tests/support/toy_data.hpp"
+#include "tests/support/toy_fits.hpp"
 
 namespace lariat::sparse_fit_test {
 
@@ -166,6 +167,24 @@ TEST_CASE("sparse fit: units of an LSTM become zero as wholes, with all gates an
   CHECK(certificate.distance().has_value());
 }
 
+TEST_CASE("sparse fit: a unit's group holds all its biases, of the recurrent part too") {
+  const data::Dataset data = testing::sequences(24, 2, 3, 4, 7, 1);
+  const auto penalised = [&](const LayerSpec& layer) {
+    Sequential model{layer, Dense(0)};
+    model.build(shape_of(data), 1);
+    std::vector<std::string> names;
+    for (const TensorZeros& tensor : model.zeros())
+      if (tensor.penalty == "group_units=0.02") names.push_back(tensor.name);
+    return names;
+  };
+  CHECK(penalised(Gru(4, {.group_units = 0.02})) ==
+        std::vector<std::string>{"gru_1/bias", "gru_1/candidate_bias", "gru_1/kernel",
+                                 "gru_1/recurrent_kernel"});
+  CHECK(penalised(Gru(4, {.reset_after = false, .group_units = 0.02})) ==
+        std::vector<std::string>{"gru_1/bias", "gru_1/kernel", "gru_1/recurrent_kernel"});
+  CHECK(penalised(SimpleRnn(4, {.group_units = 0.02})).size() == 3);
+}
+
 TEST_CASE("sparse fit: supports as text and back") {
   const Support support{true, false, false, true, true, false, true};
   CHECK(hexadecimal(support) == "95");
@@ -202,13 +221,7 @@ TEST_CASE("sparse fit: stopped within ramp or settled phase it goes on to the sa
     const FitResult before = model.fit(data, first);
     REQUIRE(before.stopped);
     Sequential other = sparse_model();
-    other.build(shape_of(data), 11);
-    for (const auto& [name, tensor] : model.store()) other.store().set(name, tensor.clone());
-    FitOptions second = options();
-    second.from = fit_state_from_json(to_json(before.state));
-    for (const EpochReport& epoch : before.epochs)
-      second.earlier.push_back(epoch_report_from_json(to_json(epoch)));
-    const FitResult after = other.fit(data, second);
+    const FitResult after = testing::go_on(other, model, before, data, options());
     CHECK(other.store().hash() == whole.store().hash());
     REQUIRE(after.epochs.size() == 4);
     for (size_t i = 0; i < 4; ++i) {

@@ -52,7 +52,7 @@ LayerUnits embedding_units() {
   units.keep_outputs = [](const LayerInModel& layer, const std::vector<int64_t>& kept) {
     EmbeddingFields options = embedding_fields().read(layer.spec);
     options.units = static_cast<int64_t>(kept.size());
-    layer.spec = embedding_fields().write(layer.spec.kind, options);
+    layer.set_options(embedding_fields().write(layer.spec.kind, options));
     layer.keep("table", -1, kept);
   };
   units.reason = "it looks its input up";

@@ -86,7 +86,7 @@ LayerUnits select_units() {
     return select_fields().read(layer.spec).channels;
   };
   const auto set_channels = [](const LayerInModel& layer, std::vector<int64_t> channels) {
-    layer.spec = select_fields().write(layer.spec.kind, {std::move(channels)});
+    layer.set_options(select_fields().write(layer.spec.kind, {std::move(channels)}));
   };
   units.constants = [=](const LayerInModel& layer, const ChannelConstants& inputs) {
     ChannelConstants outputs;

@@ -86,14 +86,14 @@ LayerUnits kernel_units(
     if (fold_into_bias(layer, "kernel", "bias", kept, inputs)) {
       Options options = fields.read(layer.spec);
       options.use_bias = true;
-      layer.spec = fields.write(layer.spec.kind, options);
+      layer.set_options(fields.write(layer.spec.kind, options));
     }
     layer.keep("kernel", -2, kept);
   };
   units.keep_outputs = [fields, units_option](const LayerInModel& layer, const std::vector<int64_t>& kept) {
     Options options = fields.read(layer.spec);
     options.*units_option = static_cast<int64_t>(kept.size());
-    layer.spec = fields.write(layer.spec.kind, options);
+    layer.set_options(fields.write(layer.spec.kind, options));
     layer.keep("kernel", -1, kept);
     if (options.use_bias) layer.keep("bias", -1, kept);
   };

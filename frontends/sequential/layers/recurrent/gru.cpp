@@ -17,10 +17,12 @@ const RecurrentLayer<GruFields>& gru_layer() {
       {"hidden"},
       [](LayerContext& context, const std::string& prefix, const Frames& frames, const GruFields& options) {
         const RecurrentWeights weights = recurrent_weights(context, prefix, frames.x, 3, options);
-        const Value candidate_bias = options.reset_after
-                                         ? context.parameter(prefix + "candidate_bias", {options.units},
-                                                             init::zeros(), options.bias_penalty)
-                                         : context.graph.constant(Tensor(frames.x.dtype(), {options.units}));
+        std::vector<Value> all{weights.kernel, weights.recurrent, weights.bias};
+        Value candidate_bias = context.graph.constant(Tensor(frames.x.dtype(), {options.units}));
+        if (options.reset_after)
+          all.push_back(candidate_bias = context.parameter(prefix + "candidate_bias", {options.units},
+                                                           init::zeros(), options.bias_penalty));
+        penalise_units(context, all, options.units, options.group_units);
         return std::vector{gru_sequence(matmul(frames.x, weights.kernel) + weights.bias, weights.recurrent,
                                         frames.initial[0], candidate_bias, options.reset_after,
                                         frames.lengths, frames.recurrent_mask)};

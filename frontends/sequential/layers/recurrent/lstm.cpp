@@ -16,6 +16,8 @@ const RecurrentLayer<LstmFields>& lstm_layer() {
       {"hidden", "cell"},
       [](LayerContext& context, const std::string& prefix, const Frames& frames, const LstmFields& options) {
         const RecurrentWeights weights = recurrent_weights(context, prefix, frames.x, 4, options);
+        penalise_units(context, {weights.kernel, weights.recurrent, weights.bias}, options.units,
+                       options.group_units);
         const Value hidden = lstm_sequence(matmul(frames.x, weights.kernel) + weights.bias, weights.recurrent,
                                            frames.initial[0], frames.initial[1], options.forget_bias, {},
                                            frames.recurrent_mask);

@@ -17,13 +17,13 @@ Frames frames_of(LayerContext& context, Value x, Value lengths, int64_t units, d
   return frames;
 }
 
-void penalise_units(LayerContext& context, const RecurrentWeights& weights, int64_t units, double strength) {
+void penalise_units(LayerContext& context, const std::vector<Value>& weights, int64_t units,
+                    double strength) {
   if (strength == 0) return;
-  const std::vector<Value> all{weights.kernel, weights.recurrent, weights.bias};
   std::vector<Value> by_unit;
-  for (const Value weight : all) by_unit.push_back(reshape(weight, {-1, units}));
+  for (const Value weight : weights) by_unit.push_back(reshape(weight, {-1, units}));
   context.penalise(strength * sum(norm2(concat(by_unit, 0), {0})), fmt::format("group_units={}", strength),
-                   all);
+                   weights);
 }
 
 void check_bidirectional(const LayerContext& context, int64_t stateful, bool go_backwards) {

@@ -61,19 +61,18 @@ void add_recurrent_fields(Fields<Options>& fields) {
 struct RecurrentWeights {
   Value kernel, recurrent, bias;
 };
-/// Σ over units of ‖all that comes into a unit, with all its gates and biases‖, times `strength`; 0: nothing.
-void penalise_units(LayerContext& context, const RecurrentWeights& weights, int64_t units, double strength);
+/// Σ over units of ‖all that comes into a unit, by all gates of these weights‖, times `strength`; 0: nothing.
+/// Each weight is [.., units], or as many such side by side as there are gates.
+void penalise_units(LayerContext& context, const std::vector<Value>& weights, int64_t units, double strength);
 template <class Options>
 RecurrentWeights recurrent_weights(LayerContext& context, const std::string& prefix, Value x, int64_t gates,
                                    const Options& options) {
   const int64_t channels = x.shape().back().size(), wide = gates * options.units;
-  const RecurrentWeights weights{
+  return {
       context.parameter(prefix + "kernel", {channels, wide}, init::glorot_uniform(), options.kernel_penalty),
       context.parameter(prefix + "recurrent_kernel", {options.units, wide}, init::orthogonal(),
                         options.recurrent_penalty),
       context.parameter(prefix + "bias", {wide}, init::zeros(), options.bias_penalty)};
-  penalise_units(context, weights, options.units, options.group_units);
-  return weights;
 }
 
 /// `x` with a share of its values dropped.

@@ -90,7 +90,7 @@ ChannelMarks part_of(const ChannelMarks& marks, int64_t first, int64_t count) {
 }  // namespace
 
 LayerUnits recurrent_units(const RecurrentLayout& layout,
-                           std::function<void(LayerSpec&, int64_t)> set_units) {
+                           std::function<Spec(const LayerSpec&, int64_t)> with_units) {
   LayerUnits units;
   units.constants = [layout](const LayerInModel& layer, const ChannelConstants& inputs) {
     ChannelConstants outputs;
@@ -144,15 +144,15 @@ LayerUnits recurrent_units(const RecurrentLayout& layout,
     }
     return result;
   };
-  units.keep_outputs = [layout, set_units = std::move(set_units)](const LayerInModel& layer,
-                                                                  const std::vector<int64_t>& kept) {
+  units.keep_outputs = [layout, with_units = std::move(with_units)](const LayerInModel& layer,
+                                                                    const std::vector<int64_t>& kept) {
     each_direction(layer, layout, [&](const Direction& direction, int64_t first) {
       std::vector<int64_t> own;
       for (const int64_t output : kept)
         if (output >= first && output < first + direction.units()) own.push_back(output - first);
       direction.keep(own);
     });
-    set_units(layer.spec, static_cast<int64_t>(kept.size() / layout.prefixes.size()));
+    layer.set_options(with_units(layer.spec, static_cast<int64_t>(kept.size() / layout.prefixes.size())));
   };
   units.multiply_adds = [layout](const LayerInModel& layer) {
     double products = 0;

@@ -16,15 +16,16 @@ struct RecurrentLayout {
 
 /// A unit goes with the columns of all its gates, its rows, and its place in what follows. A unit is needed
 /// where it, or another one that is needed, is read; it is always 0 where its candidate has no weight and no
-/// bias. `set_units` sets how many units the layer has.
-LayerUnits recurrent_units(const RecurrentLayout& layout, std::function<void(LayerSpec&, int64_t)> set_units);
+/// bias. `with_units` gives the options of a layer of so many units.
+LayerUnits recurrent_units(const RecurrentLayout& layout,
+                           std::function<Spec(const LayerSpec&, int64_t)> with_units);
 /// The same for a kind whose options have `units`.
 template <class Options>
 LayerUnits recurrent_units(const RecurrentLayout& layout, const Fields<Options>& fields) {
-  return recurrent_units(layout, [fields](LayerSpec& spec, int64_t units) {
+  return recurrent_units(layout, [fields](const LayerSpec& spec, int64_t units) {
     Options options = fields.read(spec);
     options.units = units;
-    spec = fields.write(spec.kind, options);
+    return fields.write(spec.kind, options);
   });
 }
 

@@ -18,6 +18,8 @@ const RecurrentLayer<SimpleRnnFields>& simple_rnn_layer() {
       [](LayerContext& context, const std::string& prefix, const Frames& frames,
          const SimpleRnnFields& options) {
         const RecurrentWeights weights = recurrent_weights(context, prefix, frames.x, 1, options);
+        penalise_units(context, {weights.kernel, weights.recurrent, weights.bias}, options.units,
+                       options.group_units);
         return std::vector{simple_rnn_sequence(
             matmul(frames.x, weights.kernel) + weights.bias, weights.recurrent, frames.initial[0],
             options.activation == RnnActivation::relu, frames.lengths, frames.recurrent_mask)};
