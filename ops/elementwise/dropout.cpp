@@ -2,6 +2,7 @@
 #include <cstring>
 
 #include "graph/base/error.hpp"
+#include "ops/elementwise/random_draws.hpp"
 #include "ops/kernels/axes.hpp"
 #include "ops/ops.hpp"
 #include "ops/records.hpp"
@@ -61,12 +62,7 @@ void draw_mask(const uint32_t* bits, uint32_t threshold, T scale, T* mask) {
 // mask = 1/(1 - rate) with probability 1 - rate, else 0;  y = x·mask.
 template <class T>
 void forward(const KernelContext& k) {
-  const int32_t* state = k.in<int32_t>(1);
-  const uint64_t key = static_cast<uint32_t>(state[0]) | uint64_t{static_cast<uint32_t>(state[1])} << 32;
-  const auto stream = static_cast<uint64_t>(k.attributes.get<int64_t>("stream"));
-  // The counter's upper half is the step and its lower half counts groups of four elements: steps never
-  // overlap.
-  const uint64_t first = uint64_t{static_cast<uint32_t>(state[2])} << 32;
+  const RandomDraws draws(k);
   const int64_t count = k.outputs[0].count();
   if (count > int64_t{1} << 34)
     throw UserError("takes at most 2^34 elements, x has " + std::to_string(count) + "; use a smaller batch");
@@ -79,7 +75,7 @@ void forward(const KernelContext& k) {
     uint32_t bits[block];
     T kept[block];
     for (int64_t at = begin * block; at < std::min(end * block, count); at += block) {
-      random_block(key, stream, first + static_cast<uint64_t>(at / 4), bits);
+      random_block(draws.key, draws.stream, draws.first + static_cast<uint64_t>(at / 4), bits);
       draw_mask(bits, threshold, scale, kept);
       const int64_t length = std::min(block, count - at);
       for (int64_t i = 0; i < length; ++i) y[at + i] = x[at + i] * kept[i];

@@ -2,6 +2,7 @@
 #include <numbers>
 
 #include "graph/base/random.hpp"
+#include "ops/elementwise/random_draws.hpp"
 #include "ops/kernels/axes.hpp"
 #include "ops/ops.hpp"
 #include "ops/records.hpp"
@@ -20,18 +21,14 @@ std::vector<TensorType> infer(const InferContext& c) {
 // Muller 1958).
 template <class T>
 void forward(const KernelContext& k) {
-  const int32_t* state = k.in<int32_t>(1);
-  const uint64_t key = static_cast<uint32_t>(state[0]) | uint64_t{static_cast<uint32_t>(state[1])} << 32;
-  const auto stream = static_cast<uint64_t>(k.attributes.get<int64_t>("stream"));
-  // As dropout counts: steps never overlap.
-  const uint64_t first = uint64_t{static_cast<uint32_t>(state[2])} << 32;
+  const RandomDraws draws(k);
   const double deviation = k.attributes.get<double>("deviation");
   const int64_t count = k.outputs[0].count();
   const T* x = k.in<T>(0);
   T* y = k.out<T>(0);
   k.parallel.run((count + 1) / 2, elements_per_task / 8, [=](int64_t begin, int64_t end) {
     for (int64_t pair = begin; pair < end; ++pair) {
-      const auto bits = random_bits(key, stream, first + static_cast<uint64_t>(pair));
+      const auto bits = random_bits(draws.key, draws.stream, draws.first + static_cast<uint64_t>(pair));
       const double radius = deviation * std::sqrt(-2 * std::log1p(-static_cast<double>(to_unit(bits[0]))));
       const double angle = 2 * std::numbers::pi * static_cast<double>(to_unit(bits[1]));
       y[2 * pair] = static_cast<T>(static_cast<double>(x[2 * pair]) + radius * std::cos(angle));

@@ -2,6 +2,7 @@
 #include "ops/kernels/gemm.hpp"
 #include "ops/ops.hpp"
 #include "ops/records.hpp"
+#include "ops/recurrent/cell_products.hpp"
 #include "ops/recurrent/sweep.hpp"
 #include "ops/recurrent/units.hpp"
 
@@ -119,10 +120,7 @@ struct Products {
 
 Workspace workspace(const KernelContext& k) {
   const Products products(k);
-  const auto of = [&](const Product& product) {
-    return k.outputs[0].dtype == f32 ? gemm_workspace<float>(product) : gemm_workspace<double>(product);
-  };
-  return larger(larger(of(products.input), of(products.gates)), of(products.candidate));
+  return workspace_of(k, {products.input, products.gates, products.candidate});
 }
 
 // All within the rows of `gates`, which are four units wide.

@@ -2,6 +2,7 @@
 #include "ops/kernels/gemm.hpp"
 #include "ops/ops.hpp"
 #include "ops/records.hpp"
+#include "ops/recurrent/cell_products.hpp"
 #include "ops/recurrent/sweep.hpp"
 #include "ops/recurrent/units.hpp"
 
@@ -82,27 +83,16 @@ struct LstmCells {
   }
 };
 
-// The products of the inputs and of the hidden state, input 0 or 1.
-Product product_of(const KernelContext& k, size_t input) {
-  const int64_t batch = k.inputs[0].extents[0], wide = 4 * k.inputs[1].extents[1],
-                inner = k.inputs[input].extents[1];
-  return {false, false, batch, wide, inner, inner, wide};
-}
-
 Workspace workspace(const KernelContext& k) {
-  const auto of = [&](size_t input) {
-    const Product product = product_of(k, input);
-    return k.outputs[0].dtype == f32 ? gemm_workspace<float>(product) : gemm_workspace<double>(product);
-  };
-  return larger(of(0), of(1));
+  return workspace_of(k, {cell_product(k, 0, 4), cell_product(k, 1, 4)});
 }
 
 template <class T>
 void step(const KernelContext& k) {
   const int64_t batch = k.inputs[0].extents[0], units = k.inputs[1].extents[1], wide = 4 * units;
   T* gates = k.out<T>(2);
-  gemm<T>(k.parallel, product_of(k, 0), k.in<T>(0), k.in<T>(3), {k.in<T>(5), 0}, gates, wide, k.scratch);
-  gemm<T>(k.parallel, product_of(k, 1), k.in<T>(1), k.in<T>(4), {gates, wide}, gates, wide, k.scratch);
+  gemm<T>(k.parallel, cell_product(k, 0, 4), k.in<T>(0), k.in<T>(3), {k.in<T>(5), 0}, gates, wide, k.scratch);
+  gemm<T>(k.parallel, cell_product(k, 1, 4), k.in<T>(1), k.in<T>(4), {gates, wide}, gates, wide, k.scratch);
   const LstmCell<T> cell(k.attributes);
   k.parallel.run(batch, 16, [&](int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; ++row) {

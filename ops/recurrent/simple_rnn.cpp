@@ -2,6 +2,7 @@
 #include "ops/kernels/gemm.hpp"
 #include "ops/ops.hpp"
 #include "ops/records.hpp"
+#include "ops/recurrent/cell_products.hpp"
 #include "ops/recurrent/sweep.hpp"
 #include "ops/recurrent/units.hpp"
 
@@ -54,27 +55,16 @@ struct SimpleCells {
   }
 };
 
-// The products of the inputs and of the hidden state, input 0 or 1.
-Product product_of(const KernelContext& k, size_t input) {
-  const int64_t batch = k.inputs[0].extents[0], units = k.inputs[1].extents[1],
-                inner = k.inputs[input].extents[1];
-  return {false, false, batch, units, inner, inner, units};
-}
-
 Workspace workspace(const KernelContext& k) {
-  const auto of = [&](size_t input) {
-    const Product product = product_of(k, input);
-    return k.outputs[0].dtype == f32 ? gemm_workspace<float>(product) : gemm_workspace<double>(product);
-  };
-  return larger(of(0), of(1));
+  return workspace_of(k, {cell_product(k, 0, 1), cell_product(k, 1, 1)});
 }
 
 template <class T>
 void step(const KernelContext& k) {
   const int64_t batch = k.inputs[0].extents[0], units = k.inputs[1].extents[1];
   T* h = k.out<T>(0);
-  gemm<T>(k.parallel, product_of(k, 0), k.in<T>(0), k.in<T>(2), {k.in<T>(4), 0}, h, units, k.scratch);
-  gemm<T>(k.parallel, product_of(k, 1), k.in<T>(1), k.in<T>(3), {h, units}, h, units, k.scratch);
+  gemm<T>(k.parallel, cell_product(k, 0, 1), k.in<T>(0), k.in<T>(2), {k.in<T>(4), 0}, h, units, k.scratch);
+  gemm<T>(k.parallel, cell_product(k, 1, 1), k.in<T>(1), k.in<T>(3), {h, units}, h, units, k.scratch);
   SimpleCells::with<T>(k.attributes, [&](auto type) {
     const typename decltype(type)::type cell(k.attributes);
     k.parallel.run(batch, 16, [&](int64_t begin, int64_t end) {
