@@ -54,7 +54,7 @@ Value of_example(Value values, const Signal& signal) {
 }
 
 // The layer that a state "layer/name" is of.
-std::string layer_of(std::string_view name) { return std::string(name.substr(0, name.find('/'))); }
+std::string layer_of(std::string_view name) { return std::string(name.substr(0, name.rfind('/'))); }
 
 // Updates of training alone are by_phase().
 void find_carried(Network& network) {

@@ -95,9 +95,12 @@ void fold_constants(const Graph& from, Graph& to) {
     try {
       results = evaluate_constant(alone);
     } catch (const UserError&) {
-      copy.copy(id);  // what refuses its constants does so when it is run, with its own name and line
-      continue;
+      results.clear();
     } catch (const JobError&) {
+      results.clear();
+    }
+    // What refuses its constants does so when it is run, with its own name and line.
+    if (results.empty()) {
       copy.copy(id);
       continue;
     }
