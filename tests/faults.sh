@@ -17,7 +17,7 @@ build_copy() {
   # Again, for files that came or went.
   local again=()
   [ -f "$FOLDER/build/build.ninja" ] && again=(--reconfigure)
-  meson setup "${again[@]}" "$FOLDER/build" "$copy" -Doptimization=1 "$@" >"$FOLDER/log" 2>&1 || { cat "$FOLDER/log" >&2; exit 1; }
+  meson setup "${again[@]}" "$FOLDER/build" "$copy" -Doptimization=1 -Dinstruction_sets=own "$@" >"$FOLDER/log" 2>&1 || { cat "$FOLDER/log" >&2; exit 1; }
   ninja -C "$FOLDER/build" --quiet tests/lariat_tests
 }
 

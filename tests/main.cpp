@@ -2,8 +2,13 @@
 #define DOCTEST_CONFIG_IMPLEMENT
 #include "tests/support/testing.hpp"
 
+#include <fmt/format.h>
+
+#include <cinttypes>
 #include <cstdio>
 #include <cstdlib>
+
+#include "graph/base/error.hpp"
 
 namespace {
 
@@ -39,6 +44,14 @@ REGISTER_LISTENER("counter", 1, Counter);
 namespace lariat::testing {
 
 bool is_nightly() { return std::getenv("LARIAT_NIGHTLY") != nullptr; }
+
+Seeds seeds(int64_t usual, int64_t nightly) {
+  Seeds result{0, is_nightly() ? nightly : usual};
+  const char* given = std::getenv("LARIAT_SEEDS");
+  if (given && std::sscanf(given, "%" SCNu64 ":%" SCNd64, &result.first, &result.count) != 2)
+    throw UserError(fmt::format("LARIAT_SEEDS is '{}'; give FIRST:COUNT, such as 17:1", given));
+  return result;
+}
 
 void skip(const char* reason) {
   skipped_current = true;
