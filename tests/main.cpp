@@ -45,8 +45,8 @@ namespace lariat::testing {
 
 bool is_nightly() { return std::getenv("LARIAT_NIGHTLY") != nullptr; }
 
-Seeds seeds(int64_t usual, int64_t nightly) {
-  Seeds result{0, is_nightly() ? nightly : usual};
+SeedRange seed_range(int64_t usual, int64_t nightly) {
+  SeedRange result{0, is_nightly() ? nightly : usual};
   const char* given = std::getenv("LARIAT_SEEDS");
   if (given && std::sscanf(given, "%" SCNu64 ":%" SCNd64, &result.first, &result.count) != 2)
     throw UserError(fmt::format("LARIAT_SEEDS is '{}'; give FIRST:COUNT, such as 17:1", given));

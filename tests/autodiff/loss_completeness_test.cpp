@@ -284,7 +284,7 @@ void check_term(uint64_t seed, Counts& counts) {
 }  // namespace
 
 TEST_CASE("no term of parameters alone with a kink goes unsaid") {
-  const auto [first, cases] = testing::seeds(1'000, 100'000);
+  const auto [first, cases] = testing::seed_range(1'000, 100'000);
   Counts counts;
   for (int64_t i = 0; i < cases; ++i) check_term(first + static_cast<uint64_t>(i), counts);
   // Each kind of answer is there.

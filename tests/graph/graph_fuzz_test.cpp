@@ -327,7 +327,7 @@ std::string description(const Case& given, const std::string& fault) {
 
 TEST_CASE("random graphs of all dtypes and extremes give the same bits with the passes and without") {
   const Setting setting;
-  const auto [first, count] = seeds(2'000, 1'000'000);
+  const auto [first, count] = seed_range(2'000, 1'000'000);
   int64_t failed = 0;
   for (int64_t i = 0; i < count && failed < 3; ++i) {
     const Case given = random_case(first + static_cast<uint64_t>(i));

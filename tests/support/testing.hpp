@@ -13,13 +13,13 @@ namespace lariat::testing {
 bool is_nightly();
 
 /// The seeds of a test over random cases: from `first` on, so many.
-struct Seeds {
+struct SeedRange {
   uint64_t first = 0;
   int64_t count = 0;
 };
 /// 0 and so many as are usual or nightly; LARIAT_SEEDS=FIRST:COUNT says others, one case again or a part of a
 /// long run.
-Seeds seeds(int64_t usual, int64_t nightly);
+SeedRange seed_range(int64_t usual, int64_t nightly);
 
 /// Marks the running test case as skipped and says why; return from the test after it.
 void skip(const char* reason);
