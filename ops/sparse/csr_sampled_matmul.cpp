@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include "ops/kernels/product_kernel.hpp"
 #include "ops/kernels/simd.hpp"
 #include "ops/kernels/transpose_square.hpp"
 #include "ops/ops.hpp"
@@ -74,8 +75,8 @@ void multiply_places(int64_t count, int64_t width, const float* a, const float* 
   if (count & 1) multiply_places<1>(width, a, b, columns, sums);
 }
 
-// Along rows of a vector or more, partial sums lie side by side; those of as many places as a vector has
-// elements are turned and added up together.
+// Along rows of a vector or more, but of no more than products sum up as floats, partial sums lie side by
+// side; those of as many places as a vector has elements are turned and added up together.
 void multiply_rows_of(const KernelContext& k, int64_t begin, int64_t end) {
   const int32_t *columns = k.in<int32_t>(0), *starts = k.in<int32_t>(1);
   const float *a = k.in<float>(2), *b = k.in<float>(3);
@@ -103,13 +104,26 @@ void multiply_rows_of(const KernelContext& k, int64_t begin, int64_t end) {
   if (held > 0) put();
 }
 
+// Σ a·b as doubles, of which as many run side by side as two vectors hold.
+template <class T>
+double exact_sum(int64_t width, const T* a, const T* b) {
+  double sums[lanes] = {}, total = 0;
+  int64_t j = 0;
+  for (; j + lanes <= width; j += lanes)
+    for (int64_t l = 0; l < lanes; ++l)
+      sums[l] += static_cast<double>(a[j + l]) * static_cast<double>(b[j + l]);
+  for (; j < width; ++j) total += static_cast<double>(a[j]) * static_cast<double>(b[j]);
+  for (const double sum : sums) total += sum;
+  return total;
+}
+
 template <class T>
 void forward(const KernelContext& k) {
   const int64_t rows = k.inputs[1].count() - 1, entries = k.inputs[0].count(), width = width_of(k.inputs[2]);
   check_csr(k.inputs[0], k.inputs[1], k.inputs[3].extents[0]);
   const int64_t grain = csr_rows_per_task(rows, entries, width);
   if constexpr (std::is_same_v<T, float>)
-    if (width >= lanes)
+    if (width >= lanes && width <= inner_block)
       return k.parallel.run(rows, grain,
                             [&](int64_t begin, int64_t end) { multiply_rows_of(k, begin, end); });
   const int32_t *columns = k.in<int32_t>(0), *starts = k.in<int32_t>(1);
@@ -118,10 +132,7 @@ void forward(const KernelContext& k) {
   k.parallel.run(rows, grain, [=](int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; ++row)
       for (int32_t i = starts[row]; i < starts[row + 1]; ++i) {
-        double total = 0;
-        for (int64_t j = 0; j < width; ++j)
-          total += static_cast<double>(a[row * width + j]) * b[columns[i] * width + j];
-        out[i] = static_cast<T>(total);
+        out[i] = static_cast<T>(exact_sum(width, a + row * width, b + columns[i] * width));
       }
   });
 }
