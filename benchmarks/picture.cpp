@@ -200,4 +200,15 @@ std::string point_chart(const PointChart& chart) {
   return svg + "</svg>";
 }
 
+std::string stacked(const std::vector<std::string>& charts) {
+  constexpr int width = 720, height = 420, apart = 20;
+  std::string svg = fmt::format(R"(<svg viewBox="0 0 {} {}" role="img">)", width,
+                                static_cast<int>(charts.size()) * (height + apart));
+  for (size_t i = 0; i < charts.size(); ++i)
+    svg +=
+        std::string(charts[i]).insert(4, fmt::format(R"( y="{}" width="{}" height="{}")",
+                                                     static_cast<int>(i) * (height + apart), width, height));
+  return svg + "</svg>";
+}
+
 }  // namespace lariat::benchmarks

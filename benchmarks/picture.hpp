@@ -45,4 +45,7 @@ struct PointChart {
 };
 std::string point_chart(const PointChart& chart);
 
+/// Such pictures, one below the other.
+std::string stacked(const std::vector<std::string>& charts);
+
 }  // namespace lariat::benchmarks

@@ -24,11 +24,13 @@ namespace lariat::benchmarks {
 
 namespace {
 
-std::vector<float> numbers(std::string_view name, int64_t count, double zeros) {
+// Zeros come in runs of `block` neighbours.
+std::vector<float> numbers(std::string_view name, int64_t count, double zeros, int64_t block = 1) {
   std::vector<float> result(static_cast<size_t>(count));
   for (int64_t i = 0; i < count; ++i) {
-    const auto bits = random_bits(1, hash_name(name), static_cast<uint64_t>(i));
-    result[static_cast<size_t>(i)] = to_unit(bits[1]) < zeros ? 0 : 2 * to_unit(bits[0]) - 1;
+    const auto bits = random_bits(1, hash_name(name), static_cast<uint64_t>(i)),
+               of_block = random_bits(1, hash_name(name), static_cast<uint64_t>(i / block * block));
+    result[static_cast<size_t>(i)] = to_unit(of_block[1]) < zeros ? 0 : 2 * to_unit(bits[0]) - 1;
   }
   return result;
 }
@@ -36,10 +38,10 @@ std::vector<float> numbers(std::string_view name, int64_t count, double zeros) {
 // y = x·w for a constant w.
 class Layer {
  public:
-  Layer(int64_t inner, int64_t columns, double zeros) {
+  Layer(int64_t inner, int64_t columns, double zeros, int64_t block) {
     const Value x = graph_.input("x", {dim::batch, inner});
     const Value y = matmul(x, graph_.parameter("w", {inner, columns}, init::zeros()));
-    store_.set("w", Tensor::of<float>({inner, columns}, numbers("w", inner * columns, zeros)));
+    store_.set("w", Tensor::of<float>({inner, columns}, numbers("w", inner * columns, zeros, block)));
     program_ = inference_program(graph_, {&y, 1}, &store_);
   }
   void run(const Feeds& feeds) { program_->run(feeds, store_, *executor_); }
@@ -65,13 +67,13 @@ double median(std::vector<double> values) {
 }
 
 struct Row {
-  int64_t inner, columns, batch;
+  int64_t inner, columns, batch, block;
   double zeros;
   double microseconds = 0, dense_microseconds = 0, beside_dense = 0, beside_openblas = 0;
 };
 
 void measure(Row& row, int rounds) {
-  Layer dense(row.inner, row.columns, 0), sparse(row.inner, row.columns, row.zeros);
+  Layer dense(row.inner, row.columns, 0, 1), sparse(row.inner, row.columns, row.zeros, row.block);
   const Tensor x = Tensor::of<float>({row.batch, row.inner}, numbers("x", row.batch * row.inner, 0));
   const Feeds feeds{{"x", x}};
   std::vector<float> result(static_cast<size_t>(row.batch * row.columns));
@@ -107,21 +109,23 @@ int run(int count, char** words) {
   const Machine machine = measure_machine(1);
   fmt::print("{}, kernels for {}, OpenBLAS for {}, one thread\n\n", machine.processor,
              name_of(instruction_set()), machine.openblas_core);
-  fmt::print("{:>14} {:>6} {:>6} {:>9} {:>9} {:>8} {:>9}\n", "layer", "batch", "zeros", "µs", "dense µs",
-             "× dense", "× OpenBLAS");
+  fmt::print("{:>14} {:>6} {:>6} {:>6} {:>9} {:>9} {:>8} {:>9}\n", "layer", "batch", "blocks", "zeros", "µs",
+             "dense µs", "× dense", "× OpenBLAS");
   Json rows = Json::array();
   for (const auto& [inner, columns] : {std::pair<int64_t, int64_t>{512, 512}, {784, 512}, {2048, 512}})
-    for (const int64_t batch : {1, 4, 8, 16, 64, 512})
+    for (const auto& [batch, block] :
+         {std::pair<int64_t, int64_t>{1, 1}, {1, 8}, {4, 1}, {8, 1}, {16, 1}, {64, 1}, {64, 8}, {512, 1}})
       for (const double zeros : {0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99}) {
-        Row row{inner, columns, batch, zeros};
+        Row row{inner, columns, batch, block, zeros};
         measure(row, rounds);
-        fmt::print("{:>14} {:>6} {:>5.0f}% {:>9.1f} {:>9.1f} {:>8.2f} {:>9.2f}\n",
-                   fmt::format("{} x {}", inner, columns), batch, 100 * zeros, row.microseconds,
-                   row.dense_microseconds, row.beside_dense, row.beside_openblas);
+        fmt::print("{:>14} {:>6} {:>6} {:>5.0f}% {:>9.1f} {:>9.1f} {:>8.2f} {:>9.2f}\n",
+                   fmt::format("{} x {}", inner, columns), batch, fmt::format("{}x1", block), 100 * zeros,
+                   row.microseconds, row.dense_microseconds, row.beside_dense, row.beside_openblas);
         std::fflush(stdout);
         rows.push_back({{"inner", inner},
                         {"columns", columns},
                         {"batch", batch},
+                        {"block", block},
                         {"zeros", zeros},
                         {"microseconds", row.microseconds},
                         {"dense_microseconds", row.dense_microseconds},

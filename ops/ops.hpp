@@ -102,6 +102,15 @@ Value csr_transposed_matmul(Operand values, Operand columns, Operand row_starts,
 /// The elements of a·bᵀ at the places of X's entries: a [rows] or [rows, k], b [columns] or [columns, k] ->
 /// [entries].
 Value csr_sampled_matmul(Operand columns, Operand row_starts, Operand a, Operand b);
+/// a·X of a dense a [..., rows] and the same X with `count` columns -> [..., count]; or a·Xᵀ of a [...,
+/// count] -> [..., rows]. The columns of a row must ascend. Where the places are constants, they are laid out
+/// once for all runs.
+Value matmul_csr(Operand a, Operand values, Operand columns, Operand row_starts, Dim count,
+                 bool transpose = false);
+/// The elements of w [rows, columns] at the places of X's entries -> [entries]; columns of a row ascend.
+Value csr_gather(Operand columns, Operand row_starts, Operand w);
+/// w with `values` [entries] at those places.
+Value csr_put(Operand values, Operand columns, Operand row_starts, Operand w);
 
 struct LstmState {
   Value hidden, cell;

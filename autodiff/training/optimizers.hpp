@@ -63,6 +63,8 @@ struct Optimizer {
   std::string no_prox = {};
   /// In place of `propose`: a method that moves all parameters together.
   std::shared_ptr<const JointMethod> joint = nullptr;
+  /// Whether the step of an element depends on others of its parameter.
+  bool looks_at_whole_parameters = false;
 };
 
 /// A number of an optimizer that recipes set.

@@ -1,6 +1,7 @@
 #include "autodiff/training/trainer.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
@@ -10,6 +11,7 @@
 
 #include "autodiff/trained_parameters.hpp"
 #include "autodiff/training/joint_step.hpp"
+#include "autodiff/training/kept_weights.hpp"
 #include "autodiff/training/training_step.hpp"
 #include "graph/base/error.hpp"
 #include "graph/passes/to_inference.hpp"
@@ -53,6 +55,7 @@ struct Trainer::Implementation {
   std::unique_ptr<Graph> graph;
   std::unique_ptr<JointStep> joint;  // where the optimizer moves all parameters together
   std::unique_ptr<Program> program;
+  std::unique_ptr<KeptWeights> kept;  // where zeros may be left out
   // Parts of a step before the last, where there were some.
   std::unique_ptr<Graph> part_graph;
   std::unique_ptr<Program> part;
@@ -173,6 +176,25 @@ struct Trainer::Implementation {
             executor.get()};
   }
 
+  bool has_settled(int64_t step) const { return options.settle_from && step >= *options.settle_from; }
+
+  // The program that takes a step, and the store as it needs it.
+  Program& program_of(int64_t step) {
+    if (!kept || (options.frozen_zeros.empty() && !has_settled(step))) return *program;
+    std::vector<std::string> before, now;
+    for (const KeptCount& one : kept->counts()) before.push_back(one.parameter);
+    Program* const of_kept = kept->prepare(store, step, has_settled(step), options.settle_from.value_or(0));
+    int64_t left = 0, count = 0;
+    for (const KeptCount& one : kept->counts()) {
+      now.push_back(one.parameter);
+      left += one.kept, count += one.count;
+    }
+    if (options.tell && now != before && !now.empty())
+      options.tell(fmt::format("from step {} on, zeros are left out: {} of {} weights are computed of {}",
+                               step + 1, left, count, fmt::join(now, ", ")));
+    return of_kept ? *of_kept : *program;
+  }
+
   // The counters of steps and of random numbers: what a step that is ended may have moved on already, and its
   // rerun needs as it was.
   Store counters() const {
@@ -238,6 +260,10 @@ Trainer::Trainer(Value loss, const Optimizer& optimizer, TrainerOptions options)
   }
   self_->program = std::make_unique<Program>(
       *self_->graph, PassOptions{.last = {}, .without = self_->options.without_passes});
+  if (!self_->joint && self_->options.leave_out_zeros &&
+      (self_->options.settle_from || !self_->options.frozen_zeros.empty()))
+    self_->kept = std::make_unique<KeptWeights>(
+        *self_->graph, PassOptions{.last = {}, .without = self_->options.without_passes});
   self_->executor = make_tbb_executor(self_->options.threads);
   initialize_store(*self_->graph, self_->store, self_->options.seed);
   if (self_->joint) self_->joint->prepare(self_->store);
@@ -320,10 +346,12 @@ StepResult Trainer::step(const FeedsList& given, std::span<const double> shares)
       const Feeds earlier = self.earlier_parts(parts, shares, result);
       const double share = shares.back();
       add_results(result, *self.graph,
-                  self.program->run(self.in_parts(parts.back(), share, earlier), self.store, *self.executor),
+                  self.program_of(steps()).run(self.in_parts(parts.back(), share, earlier), self.store,
+                                               *self.executor),
                   share);
     }
   } catch (const JobError& error) {
+    if (self.kept) self.kept->unpack(self.store);
     throw JobError(self.diverged(parts, before, error.what()));
   }
   result.smooth = result.loss - result.penalty;
@@ -338,7 +366,7 @@ StepResult Trainer::step(const FeedsList& given, std::span<const double> shares)
   const int64_t done = steps() - 1;
   self.watch->step_done(given[given.size() - 1], self.store,
                         self.optimizer.learning_rate * self.options.schedule(done) != 0,
-                        self.options.settle_from && done >= *self.options.settle_from);
+                        self.has_settled(done));
   return result;
 }
 
@@ -365,7 +393,7 @@ std::vector<Tensor> Trainer::evaluate(const std::vector<Value>& values, const Fe
 Certificate Trainer::certify(const FeedsList& batches, std::span<const double> weights) {
   const FeedsList all(batches.size(),
                       [&](size_t index) { return self_->with_scheduled(batches[index], steps()); });
-  const bool settled = self_->options.settle_from && steps() >= *self_->options.settle_from;
+  const bool settled = self_->has_settled(steps());
   look_for_zeros();  // of a training that was short
   return self_->certifying().certify(all, self_->store, *self_->executor, weights, settled);
 }
@@ -381,9 +409,17 @@ Tensor Trainer::value(Value parameter) const {
   const std::string name = self_->name_of(parameter);
   if (name.empty())
     throw UserError(fmt::format("{} is no parameter or state; evaluate() computes it", text(parameter)));
+  if (self_->kept && name.starts_with("optimizer/")) self_->kept->unpack(self_->store);
   return self_->store.get(name).clone();
 }
-Store& Trainer::store() { return self_->store; }
+Store& Trainer::store() {
+  if (self_->kept) self_->kept->unpack(self_->store);
+  return self_->store;
+}
+const std::vector<KeptCount>& Trainer::kept_weights() const {
+  static const std::vector<KeptCount> none;
+  return self_->kept ? self_->kept->counts() : none;
+}
 int64_t Trainer::steps() const { return static_cast<int64_t>(self_->store.get("step").item()); }
 const Graph& Trainer::graph() const { return self_->program->graph(); }
 Executor& Trainer::executor() { return *self_->executor; }

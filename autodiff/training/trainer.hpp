@@ -64,6 +64,12 @@ struct TrainerOptions {
   /// Whether a step looks at all gradients before it moves anything, which takes some time: one that fails
   /// then leaves the whole state as it was, and the report names the op that failed in every case.
   bool check_finite = false;
+  /// Whether steps leave out zeros that stay (settle_from, frozen_zeros) where that pays: products with a
+  /// matrix of few weights, its gradient and its update are computed for what is left of it, and the
+  /// optimizer's states hold no more while steps are taken. The results are the same within rounding.
+  bool leave_out_zeros = true;
+  /// Told, between steps, from when on they leave out zeros, and of which parameters.
+  std::function<void(const std::string&)> tell = {};
   /// Optimisation passes that are left out, by name; see graph/passes/pass_list.hpp.
   std::vector<std::string> without_passes = {};
 };
@@ -73,6 +79,12 @@ struct StepResult {
   double loss = 0, smooth = 0, penalty = 0;
   /// The metrics, in the order of the options.
   std::vector<double> metrics;
+};
+
+/// How many weights of a parameter steps compute, of how many.
+struct KeptCount {
+  std::string parameter;
+  int64_t kept = 0, count = 0;
 };
 
 /// Trains the parameters that a loss depends on: writes the training step as a graph (forward, backward,
@@ -115,6 +127,8 @@ class Trainer {
   /// A copy of the present value of a parameter or state.
   Tensor value(Value parameter) const;
   Store& store();
+  /// The parameters of which steps leave out zeros at present.
+  const std::vector<KeptCount>& kept_weights() const;
   /// Steps done so far, by this trainer or the one whose state was loaded.
   int64_t steps() const;
   /// The training step as it will run, for pictures and tests.

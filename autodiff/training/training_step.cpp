@@ -20,17 +20,20 @@ namespace lariat {
 
 namespace {
 
+// 1 where zeros settle, else 0.
+Value settle_switch(Graph& graph) {
+  const Value on = graph.find_source(settle_input);
+  return on ? on : graph.input(settle_input, {}, f64);
+}
+
 // Where it is switched on, zeros settle.
 void settle(std::map<std::string, Value>& updates, const std::vector<Value>& parameters,
             const std::vector<PenaltyTerm>& terms) {
   std::map<std::string, Value> present;
   for (const Value parameter : parameters) present[parameter.name()] = parameter;
   for (const auto& [name, elements] : settling_zeros(present, updates, terms)) {
-    Graph& graph = elements.graph();
-    Value on = graph.find_source(settle_input);
-    if (!on) on = graph.input(settle_input, {}, f64);
     Value& next = updates.at(name);
-    next = where(cast(on, next.dtype()) * elements, 0, next);
+    next = where(cast(settle_switch(elements.graph()), next.dtype()) * elements, 0, next);
   }
 }
 
@@ -41,6 +44,25 @@ void freeze_zeros(std::map<std::string, Value>& updates, const std::vector<std::
     if (next == updates.end())
       throw UserError(fmt::format("'{}', whose zeros are to stay, is not trained", name));
     next->second = where(equal(next->second.graph().find_source(name), 0), 0, next->second);
+  }
+}
+
+// Elements that stay zero have no part in what is made of all gradients: their norm, and steps that look at
+// whole parameters.
+void leave_out_kept_zeros(const std::vector<Value>& parameters, std::vector<Value>& gradients,
+                          const std::vector<PenaltyTerm>& terms, const Optimizer& optimizer,
+                          const TrainerOptions& options) {
+  if (options.clip_norm == 0 && !optimizer.looks_at_whole_parameters) return;
+  const std::map<std::string, Value> settled =
+      options.settle_from ? kept_zeros(parameters, terms) : std::map<std::string, Value>();
+  for (size_t i = 0; i < parameters.size(); ++i) {
+    const Value w = parameters[i];
+    Value& gradient = gradients[i];
+    const auto& frozen = options.frozen_zeros;
+    if (std::find(frozen.begin(), frozen.end(), w.name()) != frozen.end())
+      gradient = where(equal(w, 0), 0, gradient);
+    if (const auto found = settled.find(w.name()); found != settled.end())
+      gradient = where(cast(settle_switch(w.graph()), w.dtype()) * found->second, 0, gradient);
   }
 }
 
@@ -254,6 +276,7 @@ std::unique_ptr<Graph> training_step(Value written, const Optimizer& optimizer, 
       step->output(Rehearsal::gradient_output(parameters[i].name()), norm_inf(gradients[i]));
   }
 
+  leave_out_kept_zeros(parameters, gradients, terms, optimizer, options);
   const auto of_one_step = parameters_of_one_step(terms);
   std::vector<bool> scalar_metric;
   for (Value parameter : parameters) scalar_metric.push_back(of_one_step.contains(parameter.name()));

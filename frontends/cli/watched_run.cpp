@@ -18,6 +18,10 @@ WatchedRun::WatchedRun(const Recipe& recipe, RunOptions options, bool quiet)
     progress_.finish();
     report(warning);
   };
+  options.on_note = [this](const std::string& note) {
+    progress_.finish();
+    print(note + "\n");
+  };
   options.on_step = [this](const StepReport& step) { progress_.step(step); };
   options.on_epoch_end = [this](const EpochReport& epoch) { progress_.epoch(epoch); };
   training_.emplace(recipe, std::move(options));

@@ -156,6 +156,7 @@ FitOptions TrainingRun::Implementation::fit_options() {
     notices.push_back(warning);
     (options.on_warning ? options.on_warning : print_warning)(warning);
   };
+  fit.on_note = options.on_note;
   fit.on_step = options.on_step;
   fit.on_epoch_end = options.on_epoch_end;
   fit.on_checkpoint = [this](const FitState& state, const std::vector<EpochReport>& epochs) {

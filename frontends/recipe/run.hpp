@@ -32,7 +32,7 @@ struct RunOptions {
   bool check_finite = false;
   /// As in FitOptions.
   std::function<void(const RewriteReport&, const std::vector<std::string>& warnings)> on_start = {};
-  std::function<void(const std::string&)> on_warning = {};
+  std::function<void(const std::string&)> on_warning = {}, on_note = {};
   std::function<void(const StepReport&)> on_step = {};
   std::function<void(const EpochReport&)> on_epoch_end = {};
   /// Looked at after each step; the run writes a checkpoint and ends where it is true.

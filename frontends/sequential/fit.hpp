@@ -145,6 +145,8 @@ struct FitOptions {
   std::function<void(const RewriteReport&, const std::vector<std::string>& warnings)> on_start = {};
   /// Called between two steps with a warning of what happens, such as L201; empty: a line on standard error.
   std::function<void(const std::string&)> on_warning = {};
+  /// Called between two steps with a line on what steps do otherwise from then on: that they leave out zeros.
+  std::function<void(const std::string&)> on_note = {};
   std::function<void(const StepReport&)> on_step = {};
   std::function<void(const EpochReport&)> on_epoch_end = {};
   /// Called before on_epoch_end, where `stop` ends the fit, and within epochs as the next two say, with what

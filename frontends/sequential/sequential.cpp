@@ -8,6 +8,7 @@
 #include <limits>
 #include <utility>
 
+#include "autodiff/training/kept_weights.hpp"
 #include "frontends/data/utf8.hpp"
 #include "frontends/sequential/fit_loop.hpp"
 #include "frontends/sequential/model_file.hpp"
@@ -132,7 +133,8 @@ void Sequential::Implementation::make_trainer(const FitOptions& options, const F
   }
   if (resumed)
     for (const auto& [name, kept] : store())
-      if (name.starts_with(kept_by_callbacks)) next->store().set(name, kept);
+      if (name.starts_with(kept_by_callbacks) || name.starts_with(kept_places_prefix))
+        next->store().set(name, kept);
   trainer = std::move(next);
   loaded = {};
 }

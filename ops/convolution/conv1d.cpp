@@ -31,13 +31,14 @@ Convolution convolution(std::span<const TensorView> inputs, std::span<const Tens
 template <class T>
 void forward(const KernelContext& k) {
   convolve(k.parallel, convolution(k.inputs, k.outputs, k.attributes), k.in<T>(0), k.in<T>(1), k.out<T>(0),
-           k.scratch, static_cast<const T*>(k.packed));
+           k.scratch, static_cast<const PackedMatrix*>(k.packed));
 }
 
 Workspace workspace(const KernelContext& k) {
   const Convolution c = convolution(k.inputs, k.outputs, k.attributes);
-  return k.outputs[0].dtype == f32 ? convolve_workspace<float>(c, k.packed)
-                                   : convolve_workspace<double>(c, k.packed);
+  const auto* packed = static_cast<const PackedMatrix*>(k.packed);
+  return k.outputs[0].dtype == f32 ? convolve_workspace<float>(c, packed)
+                                   : convolve_workspace<double>(c, packed);
 }
 
 std::shared_ptr<const void> pack(const KernelContext& k) {

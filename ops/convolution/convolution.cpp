@@ -116,6 +116,11 @@ Lines forward_lines(const Convolution& c) {
   return Lines(c, sizeof(T), packs_kernel<T>(c));
 }
 
+// The most windows that are multiplied together.
+int64_t windows_of_tile(const Lines& lines) {
+  return lines.one_by_one ? lines.tile_columns : lines.tile_lines;
+}
+
 // `windows` windows that lie `lda` elements apart, times the kernel.
 Product of_windows(const Convolution& c, int64_t windows, int64_t lda) {
   return {false, false, windows, c.filters, c.depth(), lda, c.filters};
@@ -138,20 +143,26 @@ size_t line_bytes(const Convolution& c, const Lines& lines, int64_t count) {
 }  // namespace convolution_detail
 
 template <class T>
-Workspace convolve_workspace(const Convolution& c, bool packed) {
+Workspace convolve_workspace(const Convolution& c, const PackedMatrix* packed) {
   using namespace convolution_detail;
-  if (is_one_product(c)) return gemm_workspace<T>(one_product(c), packed);
+  if (is_one_product(c)) {
+    const Product product = one_product(c);
+    return packed && packed->sparse_for(product.m) ? sparse_workspace(product.m)
+                                                   : gemm_workspace<T>(product, packed != nullptr);
+  }
   const Lines lines = forward_lines<T>(c);
   const bool packs = packs_kernel<T>(c);
   Workspace result;
   if (!packed)
     result.shared = packs ? static_cast<size_t>(packed_count<T>(c.depth(), c.filters)) * sizeof(T)
                           : turned_bytes(c, sizeof(T));
-  const int64_t windows = lines.one_by_one ? lines.tile_columns : lines.tile_lines;
+  const int64_t windows = windows_of_tile(lines);
   // Where rows are apart by this, the most is packed.
   const int64_t apart = 2;
   result.per_thread = line_bytes<T>(c, lines, lines.tile_lines) +
-                      gemm_tile_bytes<T>(of_windows(c, windows, apart), packs || packed);
+                      (packed && packed->sparse_for(windows)
+                           ? sparse_workspace(windows).per_thread
+                           : gemm_tile_bytes<T>(of_windows(c, windows, apart), packs || packed));
   return result;
 }
 
@@ -188,28 +199,53 @@ std::shared_ptr<const void> pack_kernel(const KernelContext& k, const Convolutio
   using namespace convolution_detail;
   const TensorView& w = k.inputs[1];
   if (!w.data || w.dtype != f32 || !packs_kernel<float>(c)) return {};
-  auto packed =
-      allocate_bytes(static_cast<size_t>(packed_count<float>(c.depth(), c.filters)) * sizeof(float));
-  pack_turned(k.parallel, c, w.as<float>(), reinterpret_cast<float*>(packed.get()));
-  return packed;
+  PackedMatrix packed;
+  const OwnScratch turned({turned_bytes(c, sizeof(float)), 0}, 1);
+  const float* kernel = turned_kernel(k.parallel, c, w.as<float>(), Scratch(turned).shared);
+  packed.sparse = pack_sparse(false, c.filters, c.depth(), kernel, c.filters);
+  if (!packed.needs_no_dense()) {
+    const auto memory =
+        allocate_bytes(static_cast<size_t>(packed_count<float>(c.depth(), c.filters)) * sizeof(float));
+    packed.dense = {memory, reinterpret_cast<float*>(memory.get())};
+    pack_turned(k.parallel, c, w.as<float>(), reinterpret_cast<float*>(memory.get()));
+  }
+  return std::make_shared<PackedMatrix>(std::move(packed));
 }
 
 // y[:, column] = unfolded[:, slots of column]·w, or y[line] = windows of the line·w
 template <class T>
 void convolve(const ParallelFor& parallel, const Convolution& c, const T* x, const T* w, T* y,
-              const Scratch& scratch, const T* packed) {
+              const Scratch& scratch, const PackedMatrix* given) {
   using namespace convolution_detail;
-  if (is_one_product(c)) return gemm<T>(parallel, one_product(c), x, w, {}, y, c.filters, scratch, packed);
   const Lines lines = forward_lines<T>(c);
-  const T* kernel = nullptr;
+  const SparseMatrix* sparse = nullptr;
+  const T *kernel = nullptr, *packed = nullptr;
+  if constexpr (std::is_same_v<T, float>)
+    if (given) {
+      sparse = given->sparse_for(is_one_product(c) ? one_product(c).m : windows_of_tile(lines));
+      packed = given->dense.get();
+    }
+  if (is_one_product(c)) {
+    const Product product = one_product(c);
+    if constexpr (std::is_same_v<T, float>)
+      if (sparse)
+        return multiply_sparse(parallel, product.m, x, product.lda, *sparse, {}, y, c.filters, scratch);
+    return gemm<T>(parallel, product, x, w, {}, y, c.filters, scratch, packed);
+  }
   if constexpr (std::is_same_v<T, float>) {
-    if (!packed && packs_kernel<T>(c)) {
+    if (!packed && !sparse && packs_kernel<T>(c)) {
       T* own = reinterpret_cast<T*>(scratch.shared);
       pack_turned(parallel, c, w, own);
       packed = own;
     }
   }
-  if (!packed) kernel = turned_kernel(parallel, c, w, scratch.shared);
+  if (!packed && !sparse) kernel = turned_kernel(parallel, c, w, scratch.shared);
+  const auto multiply = [&](const Product& product, const T* windows, T* to, int64_t to_row,
+                            std::byte* rest) {
+    if constexpr (std::is_same_v<T, float>)
+      if (sparse) return multiply_sparse_tile(product.m, windows, product.lda, *sparse, {}, to, to_row, rest);
+    gemm_tile<T>(product, windows, kernel, {}, to, to_row, rest, packed);
+  };
   parallel.run(lines.tiles(), 1, [&](int64_t begin, int64_t end) {
     std::byte* own = scratch.own(parallel);
     T* unfolded = reinterpret_cast<T*>(own);
@@ -220,13 +256,12 @@ void convolve(const ParallelFor& parallel, const Convolution& c, const T* x, con
                     line = Lines::slots(c, tile.last - tile.first) * lines.slot;
       unfold(c, lines, tile, x, unfolded);
       if (lines.one_by_one) {
-        gemm_tile<T>(of_windows(c, tile.last - tile.first, stride), unfolded, kernel, {},
-                     y + (tile.begin * lines.columns + tile.first) * c.filters, c.filters, rest, packed);
+        multiply(of_windows(c, tile.last - tile.first, stride), unfolded,
+                 y + (tile.begin * lines.columns + tile.first) * c.filters, c.filters, rest);
       } else {
         for (int64_t j = tile.first; j < tile.last; ++j)
-          gemm_tile<T>(of_windows(c, tile.end - tile.begin, line), unfolded + (j - tile.first) * stride,
-                       kernel, {}, y + (tile.begin * lines.columns + j) * c.filters,
-                       lines.columns * c.filters, rest, packed);
+          multiply(of_windows(c, tile.end - tile.begin, line), unfolded + (j - tile.first) * stride,
+                   y + (tile.begin * lines.columns + j) * c.filters, lines.columns * c.filters, rest);
       }
     }
   });
@@ -328,11 +363,11 @@ void convolve_weight_gradient(const ParallelFor& parallel, const Convolution& c,
 }
 
 #define LARIAT_CONVOLUTION(T)                                                                               \
-  template Workspace convolve_workspace<T>(const Convolution&, bool);                                       \
+  template Workspace convolve_workspace<T>(const Convolution&, const PackedMatrix*);                        \
   template Workspace input_gradient_workspace<T>(const Convolution&);                                       \
   template Workspace weight_gradient_workspace<T>(const Convolution&);                                      \
   template void convolve<T>(const ParallelFor&, const Convolution&, const T*, const T*, T*, const Scratch&, \
-                            const T*);                                                                      \
+                            const PackedMatrix*);                                                           \
   template void convolve_input_gradient<T>(const ParallelFor&, const Convolution&, const T*, const T*, T*,  \
                                            const Scratch&);                                                 \
   template void convolve_weight_gradient<T>(const ParallelFor&, const Convolution&, const T*, const T*, T*, \

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "graph/ir/builder.hpp"
+#include "ops/kernels/sparse_product.hpp"
 #include "ops/kernels/window.hpp"
 
 namespace lariat {
@@ -27,7 +28,7 @@ Convolution convolution_of(const Extents& x, const Extents& w, const Extents& y,
 
 /// The scratch that the functions below need.
 template <class T>
-Workspace convolve_workspace(const Convolution& c, bool packed);
+Workspace convolve_workspace(const Convolution& c, const PackedMatrix* packed);
 template <class T>
 Workspace input_gradient_workspace(const Convolution& c);
 template <class T>
@@ -36,8 +37,9 @@ Workspace weight_gradient_workspace(const Convolution& c);
 /// With `packed`, what pack_kernel() made of w, w is not read.
 template <class T>
 void convolve(const ParallelFor& parallel, const Convolution& c, const T* x, const T* w, T* y,
-              const Scratch& scratch, const T* packed = nullptr);
-/// The record's `pack`, for a kernel at `w` that is constant; null where products do not pack it.
+              const Scratch& scratch, const PackedMatrix* packed = nullptr);
+/// The record's `pack`, for a kernel at `w` that is constant: a PackedMatrix, without zeros where that pays,
+/// with the same bits; null where products do not pack it.
 std::shared_ptr<const void> pack_kernel(const KernelContext& k, const Convolution& c);
 /// dx for dy, the adjoint of y.
 template <class T>

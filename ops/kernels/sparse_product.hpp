@@ -60,6 +60,9 @@ struct SparseMatrix {
 /// op(b) [k, n] in that form. Null where so little of it is zero that the dense product is the faster one.
 std::shared_ptr<const SparseMatrix> pack_sparse(bool transpose_b, int64_t n, int64_t k, const float* b,
                                                 int64_t ldb);
+/// The same where no larger share of it than `densest` is not zero.
+std::shared_ptr<const SparseMatrix> pack_sparse(bool transpose_b, int64_t n, int64_t k, const float* b,
+                                                int64_t ldb, double densest);
 
 /// Whether a product of so many rows is faster with it than with all elements.
 bool sparse_pays(const SparseMatrix& b, int64_t m);
@@ -69,7 +72,33 @@ bool sparse_pays(const SparseMatrix& b, int64_t m);
 void multiply_sparse(const ParallelFor& parallel, int64_t m, const float* a, int64_t lda,
                      const SparseMatrix& b, Addend<float> addend, float* c, int64_t ldc,
                      const Scratch& scratch);
+/// The same by its tiles, with other values at the same places: `values` stand in place of b.tiles.values.
+void multiply_tiled(const ParallelFor& parallel, int64_t m, const float* a, int64_t lda,
+                    const SparseMatrix& b, const float* values, Addend<float> addend, float* c, int64_t ldc,
+                    const Scratch& scratch);
 Workspace sparse_workspace(int64_t m);
+
+/// The same product as one piece of work on the calling thread, with as much scratch as a thread has.
+void multiply_sparse_tile(int64_t m, const float* a, int64_t lda, const SparseMatrix& b, Addend<float> addend,
+                          float* c, int64_t ldc, std::byte* scratch);
+/// Columns [begin, end) of it, which begin and, but for the last, end at whole vectors; for few rows.
+void multiply_sparse_columns(int64_t m, const float* a, int64_t lda, const SparseMatrix& b, int64_t begin,
+                             int64_t end, Addend<float> addend, float* c, int64_t ldc);
+/// Whether so many rows are few enough for that.
+bool has_sparse_columns(const SparseMatrix& b, int64_t m);
+
+/// A constant matrix on the right of products, in the forms that pay.
+struct PackedMatrix {
+  std::shared_ptr<const float> dense;
+  std::shared_ptr<const SparseMatrix> sparse;
+
+  /// The sparse form where that is the faster one for so many rows.
+  const SparseMatrix* sparse_for(int64_t m) const {
+    return sparse && sparse_pays(*sparse, m) ? sparse.get() : nullptr;
+  }
+  /// Whether the sparse form is the faster one for any number of rows.
+  bool needs_no_dense() const { return sparse_for(1) && sparse_for(2); }
+};
 
 /// What the two forms share.
 struct SparseProduct {
@@ -80,6 +109,8 @@ struct SparseProduct {
   Addend<float> addend;
   float* c;
   int64_t ldc;
+  /// Of the tiles.
+  const float* values;
 
   /// What a block's sums are added to: the addend, then what the blocks before it made; null: nothing.
   const float* start(int64_t block, int64_t row, int64_t column) const {

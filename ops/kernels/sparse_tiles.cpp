@@ -190,7 +190,7 @@ void multiply_tiles(const SparseProduct& p, int64_t row, int64_t rows, int64_t b
         auto step = static_cast<int64_t>(start->step) * group_columns;
         for (int32_t group = start[0].group; group < start[1].group; ++group) {
           const SparseTiles::Group& one = b.groups[static_cast<size_t>(group)];
-          add(from, one, b.places.data() + step, b.values.data() + step, sums);
+          add(from, one, b.places.data() + step, p.values + step, sums);
           step += one.count * group_columns;
         }
       }

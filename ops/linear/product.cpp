@@ -40,16 +40,9 @@ std::vector<TensorType> infer_product(const InferContext& c) {
 
 namespace product_detail {
 
-// A constant matrix on the right, in the forms that pay.
-struct PackedMatrix {
-  std::shared_ptr<const float> dense;
-  std::shared_ptr<const SparseMatrix> sparse;
-};
-
 // For a product of m rows.
 const SparseMatrix* sparse_of(const KernelContext& k, int64_t m) {
-  const auto* sparse = k.packed ? static_cast<const PackedMatrix*>(k.packed)->sparse.get() : nullptr;
-  return sparse && sparse_pays(*sparse, m) ? sparse : nullptr;
+  return k.packed ? static_cast<const PackedMatrix*>(k.packed)->sparse_for(m) : nullptr;
 }
 const float* dense_of(const KernelContext& k) {
   return k.packed ? static_cast<const PackedMatrix*>(k.packed)->dense.get() : nullptr;
@@ -74,8 +67,7 @@ std::shared_ptr<const void> pack_product(const KernelContext& k) {
   PackedMatrix packed;
   packed.sparse = pack_sparse(transpose_b, n, inner, b.as<float>(), b.extent(-1));
   // It pays least for one row or for a few.
-  if (!packed.sparse || !sparse_pays(*packed.sparse, 1) || !sparse_pays(*packed.sparse, 2))
-    packed.dense = pack_b(transpose_b, n, inner, b.as<float>(), b.extent(-1));
+  if (!packed.needs_no_dense()) packed.dense = pack_b(transpose_b, n, inner, b.as<float>(), b.extent(-1));
   if (!packed.sparse && !packed.dense) return {};
   return std::make_shared<PackedMatrix>(std::move(packed));
 }

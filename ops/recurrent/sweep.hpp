@@ -6,6 +6,7 @@
 
 #include "ops/kernels/axes.hpp"
 #include "ops/kernels/product_kernel.hpp"
+#include "ops/kernels/sparse_product.hpp"
 #include "ops/recurrent/cell.hpp"
 #include "ops/recurrent/recurrence.hpp"
 
@@ -38,6 +39,13 @@ struct RowLengths {
   }
 };
 
+/// A constant recurrent kernel: the columns of each product, packed one after the other, and those without
+/// their zeros where that may pay.
+struct PackedKernel {
+  std::shared_ptr<std::byte> dense;
+  std::vector<std::shared_ptr<const SparseMatrix>> sparse;
+};
+
 }  // namespace sweep_detail
 
 /// Of any cell (cell.hpp): z_t = projected_t + h_{t-1}·R, and then its units. What a step needs of all rows
@@ -57,14 +65,23 @@ class ForwardSweep {
     const SequenceSizes s(k.inputs[0], Cell::gates);
     const int64_t own = Cell::slots + 1 + is_masked(k) + sweep_detail::has_middle<Cell>;
     const int64_t packed = k.packed ? 0 : packed_elements(s.units);
-    return {static_cast<size_t>(packed + s.batch * s.units * own) * sizeof(T), 0};
+    size_t of_sparse = 0;
+    if (k.packed)
+      for (const auto& sparse : static_cast<const sweep_detail::PackedKernel*>(k.packed)->sparse)
+        if (sparse) of_sparse = sparse_workspace(s.batch).per_thread;
+    return {static_cast<size_t>(packed + s.batch * s.units * own) * sizeof(T), of_sparse};
   }
 
   static std::shared_ptr<const void> packed(const KernelContext& k) {
     const SequenceSizes s(k.inputs[0], Cell::gates);
-    auto memory = allocate_bytes(static_cast<size_t>(packed_elements(s.units)) * sizeof(T));
-    pack(k, s, reinterpret_cast<T*>(memory.get()));
-    return memory;
+    sweep_detail::PackedKernel kernel;
+    kernel.dense = allocate_bytes(static_cast<size_t>(packed_elements(s.units)) * sizeof(T));
+    pack(k, s, reinterpret_cast<T*>(kernel.dense.get()));
+    if constexpr (std::is_same_v<T, float>)
+      for (const StepProduct& p : Cell::products)
+        kernel.sparse.push_back(
+            pack_sparse(false, p.gates * s.units, s.units, k.in<T>(1) + p.gate * s.units, s.wide));
+    return std::make_shared<sweep_detail::PackedKernel>(std::move(kernel));
   }
 
   explicit ForwardSweep(const KernelContext& k)
@@ -72,7 +89,8 @@ class ForwardSweep {
         s_(k.inputs[0], Cell::gates),
         cell_(k.attributes),
         lengths_(k.inputs[sweep_detail::lengths_input<Cell>], s_.time),
-        packed_(static_cast<const T*>(k.packed)),
+        kernel_(static_cast<const sweep_detail::PackedKernel*>(k.packed)),
+        packed_(kernel_ ? reinterpret_cast<const T*>(kernel_->dense.get()) : nullptr),
         z_(reinterpret_cast<T*>(k.scratch.shared) + (packed_ ? 0 : packed_elements(s_.units))),
         h_(z_ + s_.batch * Cell::slots * s_.units),
         operand_(h_ + (is_masked(k) ? s_.batch * s_.units : 0)),
@@ -151,25 +169,42 @@ class ForwardSweep {
       const T* packed = packed_;
       for (size_t i = 0; i < Cell::products.size(); ++i) {
         const StepProduct& p = Cell::products[i];
-        if (Cell::stages == 1 || i == stage) multiply(p, packed, t, begin, end, from, to);
+        if (Cell::stages == 1 || i == stage) multiply(i, packed, t, begin, end, from, to);
         packed += packed_count<T>(s_.units, p.gates * s_.units);
       }
     }
     for (int64_t row = begin; row < end; ++row) finish<stage>(t, row, from, to);
   }
 
-  void multiply(const StepProduct& p, const T* packed, int64_t t, int64_t begin, int64_t end, int64_t from,
+  void multiply(size_t product, const T* packed, int64_t t, int64_t begin, int64_t end, int64_t from,
                 int64_t to) const {
+    const StepProduct& p = Cell::products[product];
     const T* operand = p.of_middle ? middle_ : operand_;
     T* result = z_ + (begin * Cell::slots + p.slot) * s_.units;
     MatrixView<T> start{k_.in<T>(0) + (begin * s_.time + t) * s_.wide + p.gate * s_.units, s_.time * s_.wide,
                         1};
     if (p.from_bias) start = {k_.in<T>(sweep_detail::recurrent_bias_input<Cell>), 0, 1};
+    const bool all_units = from == 0 && to == s_.units;
+    const SparseMatrix* sparse = nullptr;
+    if (kernel_ && !kernel_->sparse.empty()) sparse = kernel_->sparse[product].get();
+    // Of some units, only few rows are multiplied without zeros.
+    if (sparse &&
+        (!sparse_pays(*sparse, end - begin) || !(all_units || has_sparse_columns(*sparse, end - begin))))
+      sparse = nullptr;
+    if constexpr (std::is_same_v<T, float>)
+      if (sparse && all_units)
+        return multiply_sparse_tile(end - begin, operand + begin * s_.units, s_.units, *sparse,
+                                    {start.data, start.row}, result, Cell::slots * s_.units,
+                                    k_.scratch.own(k_.parallel));
     const auto columns = [&](int64_t first, int64_t last) {
+      if constexpr (std::is_same_v<T, float>)
+        if (sparse)
+          return multiply_sparse_columns(end - begin, operand + begin * s_.units, s_.units, *sparse, first,
+                                         last, {start.data, start.row}, result, Cell::slots * s_.units);
       multiply_packed<T>(end - begin, s_.units, first, last, {operand + begin * s_.units, s_.units, 1},
                          packed, start, result, Cell::slots * s_.units);
     };
-    if (from == 0 && to == s_.units) return columns(0, p.gates * s_.units);
+    if (all_units) return columns(0, p.gates * s_.units);
     for (int64_t gate = 0; gate < p.gates; ++gate) columns(gate * s_.units + from, gate * s_.units + to);
   }
 
@@ -203,6 +238,7 @@ class ForwardSweep {
   const SequenceSizes s_;
   const Cell cell_;
   const sweep_detail::RowLengths lengths_;
+  const sweep_detail::PackedKernel* const kernel_;
   const T* packed_;
   T *z_, *h_, *operand_, *middle_;
 };

@@ -52,6 +52,28 @@ void check_csr(const TensorView& columns, const TensorView& row_starts, int64_t 
                               count, count == 0 ? "" : fmt::format(", 0 to {}", count - 1)));
 }
 
+void check_places(const TensorView& columns, const TensorView& row_starts, int64_t count) {
+  check_csr(columns, row_starts, count);
+  const int64_t rows = row_starts.count() - 1;
+  const int32_t *column = columns.as<int32_t>(), *start = row_starts.as<int32_t>();
+  for (int64_t row = 0; row < rows; ++row)
+    for (int32_t i = start[row] + 1; i < start[row + 1]; ++i)
+      if (column[i] <= column[i - 1])
+        throw UserError(
+            fmt::format("column {} of row {} comes after column {}; the columns of a row must ascend",
+                        column[i], row, column[i - 1]));
+}
+
+void check_matrix_of_rows(const InferContext& c, size_t index, std::string_view name, size_t starts) {
+  check_float(c, index, std::string(name));
+  if (c.shape(index).size() != 2)
+    c.fail(fmt::format("{} is {}; it must be [rows, columns]", name, text(c.shape(index))));
+  const Dim rows = c.shape(starts)[0] - 1;
+  if (!(c.shape(index)[0] == rows))
+    c.fail(fmt::format("{} is {}, but row_starts {} says {} rows", name, text(c.shape(index)),
+                       text(c.shape(starts)), rows.text()));
+}
+
 int64_t csr_rows_per_task(int64_t rows, int64_t entries, int64_t width) {
   return rows_per_task(width * (1 + entries / std::max<int64_t>(1, rows)));
 }

@@ -23,6 +23,12 @@ Shape product_shape(Dim rows, const Shape& factor);
 /// count). Kernels call it once, before parallel work.
 void check_csr(const TensorView& columns, const TensorView& row_starts, int64_t count);
 
+/// The same, and that each row's columns ascend, so that no place is named twice.
+void check_places(const TensorView& columns, const TensorView& row_starts, int64_t count);
+/// Throws UserError unless input `index`, called `name`, is a float matrix with as many rows as input
+/// `starts` says.
+void check_matrix_of_rows(const InferContext& c, size_t index, std::string_view name, size_t starts);
+
 /// The second dimension, or 1 of a vector.
 inline int64_t width_of(const TensorView& factor) { return factor.rank() == 2 ? factor.extents[1] : 1; }
 /// Rows that one task handles, from shapes alone.

@@ -246,6 +246,17 @@ TEST_CASE("compact: units of simple recurrent layers go, and those of stateful l
   CHECK(compacted({.stateful = 3}) == 0);
 }
 
+TEST_CASE("compact: units of GRU layers go with their gates, where the candidate's own bias is zero too") {
+  for (const bool reset_after : {true, false}) {
+    Stack stack = speech({Gru(4, {.reset_after = reset_after}), Dense(0)}, 3, 2);
+    for (const std::string what : {"kernel", "recurrent_kernel", "bias"})
+      zero_column(stack, "gru_1/" + what, 9);
+    if (reset_after) CHECK(checked(stack, rounding).zero == 0);
+    if (reset_after) zero_column(stack, "gru_1/candidate_bias", 1);
+    CHECK(checked(stack, rounding).zero == 1);
+  }
+}
+
 TEST_CASE("compact: a model that is no plain stack is refused, and why") {
   const TemporaryFolder folder;
   const std::string file = folder / "m";
@@ -282,7 +293,6 @@ TEST_CASE("compact: what a layer cannot let go stays, and the report says why") 
   zero_row(stack, "dense_3/kernel", 0);
   zero_row(stack, "dense_3/kernel", 2);
   zero_column(stack, "dense_1/kernel", 3);
-  const Tensor before = outputs_of(stack);
   const CompactReport report = checked(stack);
   CHECK(report.unread + report.zero + report.folded == 0);
   REQUIRE(report.kept.size() == 3);
@@ -347,6 +357,9 @@ TEST_CASE("compact: random zeros in random places change nothing but rounding") 
     Stack stack =
         seed % 3 == 0
             ? plain({Dense(9, relu), Dense(8, seed % 2 == 0 ? relu : tanh), Dense(7), Dense(0)}, 5, 3, seed)
+        : seed % 6 == 4 ? speech({Gru(6, {.return_sequences = true}),
+                                  Bidirectional(Gru(5, {.reset_after = false})), Dense(0)},
+                                 4, 3, seed)
         : seed % 3 == 1 ? speech({Conv1d(6, 3, relu), MaxPool1d(2), Lstm(6, {.return_sequences = true}),
                                   Bidirectional(Lstm(5)), Dense(0)},
                                  4, 3, seed)

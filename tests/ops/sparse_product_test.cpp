@@ -106,4 +106,68 @@ TEST_CASE("an inference program with sparse weights has the bits of the training
   }
 }
 
+TEST_CASE("convolutions with sparse kernels have the bits of dense ones") {
+  struct Case {
+    Extents x, w;
+    bool flat;
+    int64_t stride, dilation;
+  };
+  const std::vector<Case> cases{
+      {{3, 90, 20}, {5, 20, 48}, true, 1, 1},        {{1, 300, 24}, {3, 24, 33}, true, 2, 1},
+      {{2, 40, 8}, {5, 8, 16}, true, 1, 2},          {{1, 64, 40}, {1, 40, 64}, true, 1, 1},
+      {{1, 28, 28, 6}, {5, 5, 6, 16}, false, 1, 1},  {{9, 12, 10, 16}, {3, 3, 16, 40}, false, 1, 1},
+      {{2, 20, 17, 12}, {3, 3, 12, 24}, false, 2, 1}};
+  for (const Case& c : cases)
+    for (const double zeros : {0.9, 0.98}) {
+      CAPTURE(text(to_shape(c.x)));
+      Graph g;
+      Shape shape = to_shape(c.x);
+      shape[0] = dim::batch;
+      const Value x = g.input("x", shape), w = g.parameter("w", c.w, init::zeros());
+      const Value y = c.flat ? conv1d(x, w, c.stride, "same", c.dilation)
+                             : conv2d(x, w, Size2d{c.stride, c.stride}, "same");
+      Store store;
+      store.set("w", Tensor::of<float>(c.w, numbers("w", element_count(c.w), zeros)));
+      const auto frozen = inference_program(g, {&y, 1}, &store), plain = inference_program(g, {&y, 1});
+      const auto executor = make_tbb_executor(3);
+      for (const int64_t batch : {c.x[0], int64_t{1}, int64_t{40}}) {
+        Extents extents = c.x;
+        extents[0] = batch;
+        const Tensor fed = Tensor::of<float>(extents, numbers("x", element_count(extents)));
+        const Tensor one = frozen->run({{"x", fed}}, store, *executor)[0].clone();
+        CHECK(same_bits(one, plain->run({{"x", fed}}, store, *executor)[0]));
+      }
+    }
+}
+
+TEST_CASE("recurrences with sparse kernels have the bits of dense ones, on any number of threads") {
+  for (const int64_t units : {20, 64, 96})
+    for (const double zeros : {0.85, 0.97})
+      for (const char* kind : {"lstm", "gru", "gru before", "rnn"}) {
+        CAPTURE(units);
+        CAPTURE(kind);
+        const std::string name = kind;
+        const int64_t gates = name == "lstm" ? 4 : name == "rnn" ? 1 : 3;
+        Graph g;
+        const Value z = g.input("z", {dim::batch, dim::time, gates * units}),
+                    r = g.parameter("r", {units, gates * units}, init::zeros()),
+                    bias = g.parameter("b", {units}, init::zeros());
+        const Value y = name == "lstm"  ? lstm_sequence(z, r, 0, 0)
+                        : name == "rnn" ? simple_rnn_sequence(z, r, 0)
+                                        : gru_sequence(z, r, 0, bias, name == "gru");
+        Store store;
+        store.set("r", Tensor::of<float>({units, gates * units}, numbers("r", units * gates * units, zeros)));
+        store.set("b", Tensor::of<float>({units}, numbers("b", units)));
+        const auto frozen = inference_program(g, {&y, 1}, &store), plain = inference_program(g, {&y, 1});
+        const auto two = make_tbb_executor(2), serial = make_serial_executor();
+        for (const int64_t batch : {1, 3, 8, 33, 90}) {
+          const Tensor fed =
+              Tensor::of<float>({batch, 6, gates * units}, numbers("z", batch * 6 * gates * units));
+          const Tensor expected = plain->run({{"z", fed}}, store, *serial)[0].clone();
+          CHECK(same_bits(expected, frozen->run({{"z", fed}}, store, *serial)[0]));
+          CHECK(same_bits(expected, frozen->run({{"z", fed}}, store, *two)[0]));
+        }
+      }
+}
+
 }  // namespace lariat::sparse_product_test

@@ -16,7 +16,9 @@ Lamb::operator Optimizer() const {
   const AdamConstants constants{"Lamb", beta1, beta2, epsilon};
   check_adam(constants, learning_rate);
   check_decay("Lamb", weight_decay);
-  return {"Lamb", learning_rate, "LAMB: learning_rate · ‖w‖/‖r‖ / (√v̂ + ε)",
+  return {"Lamb",
+          learning_rate,
+          "LAMB: learning_rate · ‖w‖/‖r‖ / (√v̂ + ε)",
           [constants](UpdateContext& c) -> ProxPoint {
             const AdamMeans means = adam_means(c, constants);
             const Value direction =
@@ -29,7 +31,10 @@ Lamb::operator Optimizer() const {
             const Value rate = c.learning_rate * trust;
             return {multiply_add(-rate, direction, c.start(rate)), rate / means.root};
           },
-          weight_decay};
+          weight_decay,
+          {},
+          nullptr,
+          true};
 }
 
 }  // namespace lariat

@@ -17,7 +17,12 @@ LayerKind layer_records::bidirectional_gru() {
                                gru_fields(),
                                [](LayerContext& context, const Signal& input, const GruFields& options) {
                                  return build_bidirectional(context, input, options, gru_layer());
-                               });
+                               })
+      .with(recurrent_units<GruFields>({.gates = 3,
+                                        .candidate = 2,
+                                        .candidate_bias = "candidate_bias",
+                                        .prefixes = {"forward/", "backward/"}},
+                                       gru_fields()));
 }
 
 LayerKind layer_records::bidirectional_simple_rnn() {

@@ -1,4 +1,4 @@
-#include "frontends/sequential/layers/recurrent/recurrent.hpp"
+#include "frontends/sequential/layers/recurrent/recurrent_units.hpp"
 
 namespace lariat {
 
@@ -34,7 +34,9 @@ LayerKind layer_records::gru() {
   return layer_kind<GruFields>("gru", "gated recurrent units over sequences", gru_fields(),
                                [](LayerContext& context, const Signal& input, const GruFields& options) {
                                  return build_recurrent(context, input, options, gru_layer());
-                               });
+                               })
+      .with(recurrent_units<GruFields>({.gates = 3, .candidate = 2, .candidate_bias = "candidate_bias"},
+                                       gru_fields()));
 }
 
 Gru::Gru(int64_t units, const GruOptions& options) : LayerSpec(gru_fields().write("gru", {options, units})) {}

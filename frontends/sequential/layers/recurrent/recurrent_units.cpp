@@ -13,6 +13,10 @@ struct Direction {
   const std::string& prefix;
   ChannelKernel kernel{layer.weight(prefix + "kernel")}, recurrent{layer.weight(prefix + "recurrent_kernel")};
   Tensor bias = layer.weight(prefix + "bias");
+  std::string own_bias =
+      layout.candidate_bias.empty() || !layer.weights.find(layer.name + "/" + prefix + layout.candidate_bias)
+          ? ""
+          : prefix + layout.candidate_bias;
 
   int64_t units() const { return recurrent.inputs; }
   int64_t column(int gate, int64_t unit) const { return gate * units() + unit; }
@@ -39,6 +43,10 @@ struct Direction {
   // The units that stay 0 from frame to frame: whatever could move their candidate is always 0.
   ChannelConstants constants(const ChannelConstants& inputs) const {
     ChannelMarks zero(static_cast<size_t>(units()), true);
+    if (!own_bias.empty()) {
+      const Tensor more = layer.weight(own_bias);
+      for (size_t unit = 0; unit < zero.size(); ++unit) zero[unit] = more.data<float>()[unit] == 0;
+    }
     const auto moves = [&](int64_t unit) {
       const int64_t at = column(layout.candidate, unit);
       if (bias.data<float>()[at] != 0) return true;
@@ -68,6 +76,7 @@ struct Direction {
       for (const int64_t unit : kept) columns.push_back(column(gate, unit));
     layer.keep(prefix + "recurrent_kernel", 0, kept);
     for (const char* what : {"kernel", "recurrent_kernel", "bias"}) layer.keep(prefix + what, -1, columns);
+    if (!own_bias.empty()) layer.keep(own_bias, -1, kept);
   }
 };
 

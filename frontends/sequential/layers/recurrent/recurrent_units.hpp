@@ -10,6 +10,8 @@ namespace lariat {
 /// of that number, is.
 struct RecurrentLayout {
   int gates = 1, candidate = 0;
+  /// A bias of the candidate's recurrent part, [units], where the layer has one.
+  std::string candidate_bias = {};
   /// Of the parameters, in the order of their outputs.
   std::vector<std::string> prefixes = {""};
 };
