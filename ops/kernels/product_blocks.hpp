@@ -14,6 +14,7 @@ namespace product_kernel_detail {
 // a row of b and an element of a: 24 of 32 registers, 12 of 16.
 constexpr int vectors = 2;
 constexpr int64_t block_rows = xsimd::batch<float>::size >= 16 ? 12 : 6;
+// Over so short an inner dimension, what is written decides: row by row.
 constexpr int64_t short_inner = 32;
 constexpr int64_t cache_line = 64;
 

@@ -21,7 +21,6 @@ constexpr int64_t narrow_bytes = 256;
 constexpr int64_t rows_ahead = 8;
 // So many columns are copied at a time, of rows that may lie in pages of their own.
 constexpr int64_t columns_per_copy = 64;
-// Over so short an inner dimension, what is written decides: row by row.
 
 template <class T>
 bool shares_places(int64_t row) {
