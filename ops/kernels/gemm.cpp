@@ -16,22 +16,15 @@ constexpr double flops_per_tile = 8e6;
 constexpr int64_t smallest_side = 64;
 // The same where b is read for a few rows only.
 constexpr double bytes_per_tile = 4e5;
-// With no more rows than this, packing b costs more than reading it where it lies.
-constexpr int64_t rows_in_place = 256;
-// The same of a's rows.
-constexpr int64_t columns_in_place = 128;
+// With more rows than one tile has, b is packed once for all of them.
 constexpr int64_t tile_rows = 256;
+// For fewer columns, packing a costs more than reading it where it lies.
+constexpr int64_t columns_in_place = 128;
 
-// The first column that a product packs; those before it are read in place.
-int64_t first_packed(bool transpose_b, int64_t m, int64_t n) {
-  if (transpose_b || m > rows_in_place) return 0;
-  const int64_t together = m <= few_rows ? vector_columns<float>() : panel_columns<float>();
-  return n / together * together;
-}
-
-int64_t tile_side(int64_t size, int64_t pieces) {
+// A multiple of `unit`.
+int64_t tile_side(int64_t size, int64_t pieces, int64_t unit) {
   const int64_t side = std::max((size + pieces - 1) / pieces, smallest_side);
-  return (side + 31) / 32 * 32;
+  return (side + unit - 1) / unit * unit;
 }
 
 // By OpenBLAS, which is at its best with doubles and large tiles.
@@ -60,33 +53,28 @@ size_t sum_bytes(const Product& p, int64_t rows, int64_t columns) {
   return has_stretches<float>(p) ? rounded_up(static_cast<size_t>(rows * columns) * sizeof(double)) : 0;
 }
 
-// What a product of floats packs: what lies badly in memory, and is used often enough.
+// What a product of floats packs before its tiles are computed.
 struct Packing {
   bool is_row;  // a row times a transposed matrix: nothing
-  bool a;
-  // Columns of b from `from` on are packed, from `now` on at this call.
-  int64_t from, now;
+  bool a, b;
+  bool copies_b;  // each tile for itself
 
   Packing(const Product& p, bool packed_b)
       : is_row(p.m == 1 && p.transpose_b && (!p.transpose_a || p.lda == 1)),
         a(p.transpose_a && p.m >= block_height<float>() && p.n >= columns_in_place),
-        from(is_row     ? p.n
-             : packed_b ? 0
-                        : first_packed(p.transpose_b, p.m, p.n)),
-        now(packed_b ? p.n : from) {}
+        b(!is_row && !packed_b && p.m > tile_rows),
+        copies_b(!is_row && !packed_b && !b) {}
 
   size_t bytes_of_a(const Product& p) const {
     return a ? rounded_up(static_cast<size_t>(packed_rows_count<float>(p.m, p.k)) * sizeof(float)) : 0;
   }
   size_t bytes(const Product& p) const {
     return bytes_of_a(p) +
-           rounded_up(static_cast<size_t>(packed_count<float>(p.k, p.n - now)) * sizeof(float));
+           (b ? rounded_up(static_cast<size_t>(packed_count<float>(p.k, p.n)) * sizeof(float)) : 0);
   }
-  // What each thread copies of b where it lies.
-  size_t bytes_in_place(const Product& p) const {
-    return from > 0 && !is_row
-               ? rounded_up(static_cast<size_t>(in_place_count<float>(p.m, p.k, p.ldb)) * sizeof(float))
-               : 0;
+  // What each thread copies of b.
+  size_t copied_bytes(const Product& p) const {
+    return copies_b ? rounded_up(static_cast<size_t>(copied_count<float>(p.k, p.n)) * sizeof(float)) : 0;
   }
 };
 
@@ -103,7 +91,7 @@ class FloatProduct {
         c_(c),
         ldc_(ldc),
         packed_a_(reinterpret_cast<float*>(scratch)),
-        own_b_(reinterpret_cast<float*>(scratch + packing_.bytes_of_a(p)) - packing_.now * p.k),
+        own_b_(reinterpret_cast<float*>(scratch + packing_.bytes_of_a(p))),
         packed_b_(packed_b ? packed_b : own_b_) {}
 
   void pack(const ParallelFor* parallel) const {
@@ -111,18 +99,18 @@ class FloatProduct {
     if (packing_.a)
       split(parallel, p_.m, 4 * rows,
             [&](int64_t begin, int64_t end) { pack_rows(a_, p_.k, begin, end, packed_a_); });
-    split(parallel, p_.n - packing_.now, 4 * columns, [&](int64_t begin, int64_t end) {
-      pack_columns(b_, p_.k, packing_.now + begin, packing_.now + end, own_b_);
-    });
+    if (packing_.b)
+      split(parallel, p_.n, 4 * columns,
+            [&](int64_t begin, int64_t end) { pack_columns(b_, p_.k, begin, end, own_b_); });
   }
 
   /// Rows must begin at a multiple of a block's height, columns at one of a panel's width. `own` is memory
-  /// for bytes_in_place() and sum_bytes().
+  /// for copied_bytes() and sum_bytes().
   void tile(int64_t row, int64_t rows, int64_t begin, int64_t end, std::byte* own) const {
     const MatrixView<float> start = start_.data ? start_.at(row, 0) : start_;
     if (!has_stretches<float>(p_)) return multiply(row, rows, begin, end, 0, p_.k, start, own);
     const int64_t columns = end - begin;
-    double* const sums = reinterpret_cast<double*>(own + packing_.bytes_in_place(p_));
+    double* const sums = reinterpret_cast<double*>(own + packing_.copied_bytes(p_));
     float* const c = c_ + row * ldc_ + begin;
     for (int64_t i = 0; i < rows; ++i)
       for (int64_t j = 0; j < columns; ++j)
@@ -147,14 +135,13 @@ class FloatProduct {
     float* c = c_ + row * ldc_;
     MatrixView<float> a = packing_.a ? packed_rows(packed_a_, p_.k, row) : a_.at(row, 0);
     a.data += first * a.column;
-    const int64_t middle = std::clamp(packing_.from, begin, end);
     if (packing_.is_row)
       return multiply_rows(end - begin, depth, a.data, b_.at(first, begin).data, b_.column,
                            start.data ? start.data + begin : nullptr, c + begin);
-    if (begin < middle)
-      multiply_in_place(rows, depth, begin, middle, a, b_.at(first, 0).data, b_.row, start, c, ldc_,
-                        reinterpret_cast<float*>(copies));
-    if (middle < end) multiply_packed(rows, first, depth, p_.k, middle, end, a, packed_b_, start, c, ldc_);
+    if (packing_.copies_b)
+      return multiply_copying(rows, depth, begin, end, a, b_.at(first, 0), start, c, ldc_,
+                              reinterpret_cast<float*>(copies));
+    multiply_packed(rows, first, depth, p_.k, begin, end, a, packed_b_, start, c, ldc_);
   }
 
   template <class Body>
@@ -207,8 +194,8 @@ struct Cut {
       return;
     }
     // High tiles: the packed columns are read once for each.
-    rows = tile_side(p.m, (p.m + tile_rows - 1) / tile_rows);
-    columns = tile_side(p.n, std::max<int64_t>(1, tiles * rows / (p.m < smallest_side / 2 ? rows : p.m)));
+    rows = tile_side(p.m, (p.m + tile_rows - 1) / tile_rows, 2 * block_height<float>());
+    columns = tile_side(p.n, std::max<int64_t>(1, tiles * rows / (p.m < smallest_side / 2 ? rows : p.m)), 64);
     across = (p.n + columns - 1) / columns;
     down = (p.m + rows - 1) / rows;
     // A row times a transposed matrix sums in another order.
@@ -306,7 +293,7 @@ size_t gemm_tile_bytes(const Product& p, bool packed) {
   using namespace gemm_detail;
   if (p.m == 0 || p.n == 0 || std::is_same_v<T, double>) return 0;
   const Packing packing(p, packed);
-  const size_t bytes = packing.bytes(p) + packing.bytes_in_place(p) + sum_bytes(p, p.m, p.n);
+  const size_t bytes = packing.bytes(p) + packing.copied_bytes(p) + sum_bytes(p, p.m, p.n);
   return is_column(p) ? std::max(bytes, gemm_tile_bytes<T>(as_row(p))) : bytes;
 }
 
@@ -362,7 +349,7 @@ Workspace gemm_workspace(const Product& p, bool packed) {
   } else if constexpr (std::is_same_v<T, float>) {
     const Packing packing(p, packed);
     common = packing.bytes(p);
-    own = packing.bytes_in_place(p) + sum_bytes(p, std::min(cut.rows, p.m), std::min(cut.columns, p.n));
+    own = packing.copied_bytes(p) + sum_bytes(p, std::min(cut.rows, p.m), std::min(cut.columns, p.n));
   }
   const Workspace result = is_callers(common) ? Workspace{0, common + own} : Workspace{common, own};
   return is_column(p) ? larger(result, gemm_workspace<T>(as_row(p))) : result;

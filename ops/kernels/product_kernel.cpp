@@ -1,113 +1,31 @@
 #include "ops/kernels/product_kernel.hpp"
 
 #include <algorithm>
-#include <array>
-#include <utility>
 
-#include "ops/kernels/simd.hpp"
+#include "ops/kernels/product_blocks.hpp"
 #include "ops/kernels/transpose_square.hpp"
 
 namespace lariat {
 
 namespace product_kernel_detail {
 
-// Two vectors of 8 rows: 16 sums hide the latency of the multiply-add, and fit into 32 registers together
-// with their operands. With 16 registers, 4 rows do.
-constexpr int vectors = 2;
-constexpr int64_t block_rows = xsimd::batch<float>::size >= 16 ? 8 : 4;
-constexpr int64_t rows_per_pass = 256;
-// With so many rows it pays to copy panels, some at a time, that would be read in place.
-constexpr int64_t rows_per_copy = 64, panels_per_copy = 4;
-constexpr int64_t page_bytes = 4096;
+constexpr int64_t rows_per_pass = 264;
+// Up to so many rows it costs less to read b where it lies than to copy it; where its rows are apart by whole
+// pages, they share few places of a cache.
+constexpr int64_t rows_in_place = block_rows > 6 ? 64 : 16, rows_in_pages = block_rows > 6 ? 48 : 12;
+constexpr int64_t page_bytes = 4096, rows_sharing_places = 6;
+// Rows of a narrow b follow each other closely.
+constexpr int64_t narrow_bytes = 256;
+// How many rows ahead of its use b is asked for where it lies: the processor does not foresee steps as long
+// as its rows.
+constexpr int64_t rows_ahead = 8;
+// So many columns are copied at a time, of rows that may lie in pages of their own.
+constexpr int64_t columns_per_copy = 64;
 
 template <class T>
-constexpr int64_t width = xsimd::batch<T>::size;
-template <class T>
-constexpr int64_t panel = vectors* width<T>;
-
-// Elements in a row of a packed panel of so many columns: the last one needs no second vector where it is
-// narrow.
-template <class T>
-int64_t panel_row(int64_t columns) {
-  return columns > width<T> ? panel<T> : width<T>;
+bool shares_places(int64_t row) {
+  return row > 0 && row * static_cast<int64_t>(sizeof(T)) % page_bytes == 0;
 }
-
-// One block of the result; of its columns, `count` exist. Panels of b are `apart` elements from each other. A
-// line of each row of b at `next`, unless that is null, is asked for meanwhile. The compiler keeps the sums
-// in registers only where every loop over them is unrolled.
-template <class T, int rows, int across>
-void block(int64_t inner, int64_t count, const T* a, int64_t a_row, int64_t a_column, const T* b,
-           int64_t b_row, int64_t apart, const T* next, const T* start, int64_t start_row, T* result,
-           int64_t result_row) {
-  using Batch = xsimd::batch<T>;
-#pragma GCC unroll 8
-  for (int i = 0; i < rows; ++i)
-#pragma GCC unroll 8
-    for (int v = 0; v < across; ++v) {
-      __builtin_prefetch(result + i * result_row + v * width<T>, 1);
-      if (start) __builtin_prefetch(start + i * start_row + v * width<T>);
-    }
-  Batch sums[rows][across];
-#pragma GCC unroll 8
-  for (int i = 0; i < rows; ++i)
-#pragma GCC unroll 8
-    for (int v = 0; v < across; ++v) sums[i][v] = Batch(T(0));
-  for (int64_t k = 0; k < inner; ++k) {
-    Batch row[across];
-#pragma GCC unroll 8
-    for (int v = 0; v < across; ++v)
-      row[v] = Batch::load_unaligned(b + v / vectors * apart + k * b_row + v % vectors * width<T>);
-    if (next) __builtin_prefetch(next + k * b_row, 0, 2);
-#pragma GCC unroll 8
-    for (int i = 0; i < rows; ++i) {
-      const Batch element(a[i * a_row + k * a_column]);
-#pragma GCC unroll 8
-      for (int v = 0; v < across; ++v) sums[i][v] = multiply_add(element, row[v], sums[i][v]);
-    }
-  }
-  if (count == across * width<T>) {
-#pragma GCC unroll 8
-    for (int i = 0; i < rows; ++i)
-#pragma GCC unroll 8
-      for (int v = 0; v < across; ++v) {
-        if (start) sums[i][v] = sums[i][v] + Batch::load_unaligned(start + i * start_row + v * width<T>);
-        sums[i][v].store_unaligned(result + i * result_row + v * width<T>);
-      }
-  } else {
-    alignas(64) T padded[rows][across * width<T>];
-#pragma GCC unroll 8
-    for (int i = 0; i < rows; ++i)
-#pragma GCC unroll 8
-      for (int v = 0; v < across; ++v) sums[i][v].store_aligned(&padded[i][v * width<T>]);
-    for (int i = 0; i < rows; ++i)
-      for (int64_t j = 0; j < count; ++j)
-        result[i * result_row + j] = padded[i][j] + (start ? start[i * start_row + j] : T(0));
-  }
-}
-
-// Few rows leave registers for the sums of more columns, which hide the latency.
-constexpr int wide = 8;
-
-template <class T>
-using Block = void (*)(int64_t, int64_t, const T*, int64_t, int64_t, const T*, int64_t, int64_t, const T*,
-                       const T*, int64_t, T*, int64_t);
-
-template <class T, int across, int... i>
-constexpr std::array<Block<T>, sizeof...(i)> blocks_of(std::integer_sequence<int, i...>) {
-  return {block<T, i + 1, across>...};
-}
-// blocks<T, across>[i] has i + 1 rows.
-template <class T, int across>
-constexpr auto blocks = blocks_of<T, across>(std::make_integer_sequence<int, block_rows>());
-
-template <class T, int... i>
-constexpr std::array<std::array<Block<T>, few_rows>, sizeof...(i)> wide_blocks_of(
-    std::integer_sequence<int, i...>) {
-  return {blocks_of<T, i + 1>(std::make_integer_sequence<int, few_rows>())...};
-}
-// wide_blocks<T>[i] takes few rows and i + 1 vectors of columns.
-template <class T>
-constexpr auto wide_blocks = wide_blocks_of<T>(std::make_integer_sequence<int, wide>());
 
 // The part of a product that one block of columns and one stretch of the inner dimension make.
 template <class T>
@@ -116,96 +34,130 @@ struct Pass {
   MatrixView<T> a;
   const T* b;
   int64_t b_row, apart;
-  const T* next;  // what b will be in the next pass
+  const T* next;  // what is asked for meanwhile: b of the next pass, by the last block, or the rows ahead
+  bool is_ahead;
   const T* start;
   int64_t start_row;
   T* result;
   int64_t result_row;
 
+  void run(Block<T> kernel, int64_t row, int64_t height) const {
+    kernel(depth, count, a.block_at(row), a.row, a.column, b, b_row, apart,
+           is_ahead || row + height == rows ? next : nullptr, start ? start + row * start_row : nullptr,
+           start_row, result + row * result_row, result_row);
+  }
+
   template <class Blocks>
   void run(const Blocks& kernels) const {
-    const auto height = static_cast<int64_t>(kernels.size());
-    for (int64_t row = 0; row < rows; row += height) {
-      // The last blocks ask for one vector each of the next rows of b.
-      const int64_t later = (rows - row - 1) / height;
-      const T* coming = next && later < vectors ? next + later * width<T> : nullptr;
-      kernels[std::min(height, rows - row) - 1](depth, count, a.block_at(row), a.row, a.column, b, b_row,
-                                                apart, coming, start ? start + row * start_row : nullptr,
-                                                start_row, result + row * result_row, result_row);
+    // Rows that lie in blocks are taken so. Of rows that are apart by whole pages, a cache keeps few at a
+    // time.
+    const auto most = a.block > 0               ? block_rows
+                      : shares_places<T>(a.row) ? rows_sharing_places
+                                                : static_cast<int64_t>(kernels.size());
+    for (int64_t row = 0, height; row < rows; row += height) {
+      const int64_t left = rows - row;
+      height = std::min(most, left);
+      // Two of a middle height rather than a high one and one that cannot hide the latency.
+      if (a.block == 0 && left > most && 2 * left < 3 * most) height = (left + 1) / 2;
+      run(kernels[height - 1], row, height);
     }
   }
 };
 
 // Columns outside, rows inside: a panel comes from a far cache once, and from a near one for the other rows.
-// Panels that are `panels_apart` elements from each other are packed; 0: b is read where it lies.
+// Panels that are `panels_apart` elements from each other are packed, `panels_there` at a time; 0: b is read
+// where it lies.
 template <class T, class Panel>
 void multiply(int64_t rows, int64_t inner, int64_t begin, int64_t end, MatrixView<T> a, const Panel& panel_at,
-              int64_t b_row, int64_t panels_apart, MatrixView<T> start, T* result, int64_t result_row) {
+              int64_t b_row, int64_t panels_apart, int64_t panels_there, int64_t rows_at_once,
+              MatrixView<T> start, T* result, int64_t result_row) {
+  const bool is_packed = panels_apart > 0;
   for (int64_t k = 0; k == 0 || k < inner; k += inner_block)
-    for (int64_t row = 0; row < rows; row += rows_per_pass)
+    for (int64_t row = 0; row < rows; row += rows_at_once)
       for (int64_t column = begin; column < end;) {
         T* to = result + row * result_row + column;
         const T* from = k > 0 ? to : start.data ? start.at(row, column).data : nullptr;
         const MatrixView<T> left{a.block_at(row) + k * a.column, a.row, a.column, a.block};
-        Pass<T> pass{std::min(rows_per_pass, rows - row),
+        Pass<T> pass{std::min(rows_at_once, rows - row),
                      std::min(inner_block, inner - k),
                      end - column,
                      left,
                      panel_at(column, k, std::min(inner_block, inner - k)),
                      b_row,
-                     panels_apart > 0 ? panels_apart : panel<T>,
+                     is_packed ? panels_apart : panel<T>,
                      nullptr,
+                     !is_packed,
                      from,
                      k > 0 ? result_row : start.row,
                      to,
                      result_row};
-        const int64_t whole = panels_apart > 0 ? pass.count / panel<T> * vectors : pass.count / width<T>;
-        const int64_t across = rows <= few_rows ? std::min<int64_t>(wide, whole) : 0;
-        const bool takes_wide = across > vectors;
-        pass.count = std::min(pass.count, takes_wide ? across * width<T> : panel<T>);
-        if (panels_apart > 0) pass.b_row = panel_row<T>(pass.count);
-        // Rows of b where it lies would push each other out of the cache, and a wide block reads more than
-        // the next panel at a time.
-        if (panels_apart > 0 && !takes_wide) pass.next = pass.b + panels_apart;
-        if (takes_wide) {
-          pass.run(wide_blocks<T>[across - 1]);
-        } else if (pass.count > width<T>) {
-          pass.run(blocks<T, vectors>);
+        const int64_t there = panels_there - (column - begin) / panel<T> % panels_there;
+        const int64_t whole =
+            is_packed ? std::min(pass.count / panel<T>, there) * vectors : pass.count / width<T>;
+        if (!is_packed && b_row * static_cast<int64_t>(sizeof(T)) >= page_bytes)
+          pass.next = pass.b + rows_ahead * b_row;
+        if (rows <= few_rows && whole > vectors) {
+          auto [kernel, across] = wide_block<T>(rows, whole);
+          pass.count = across * width<T>;
+          if (is_packed) pass.b_row = panel<T>;
+          pass.run(kernel, 0, rows);
         } else {
-          pass.run(blocks<T, 1>);
+          pass.count = std::min(pass.count, panel<T>);
+          if (is_packed) {
+            pass.b_row = panel_row<T>(pass.count);
+            if (there > 1) pass.next = pass.b + panels_apart;
+          }
+          if (pass.count > width<T>) {
+            pass.run(blocks<T, vectors>);
+          } else {
+            pass.run(blocks<T, 1>);
+          }
         }
         column += pass.count;
       }
 }
 
-// Packs columns of b that lie in rows.
+// Copies `count` panels that lie side by side: rows may lie in pages of their own, and are read once.
 template <class T>
-void pack_transposed(MatrixView<T> b, int64_t inner, int64_t count, T* to) {
-  const int64_t row = panel_row<T>(count);
-  for (int64_t k = 0; k < inner; k += width<T>)
-    for (int64_t j = 0; j < count; j += width<T>) {
-      const int64_t high = std::min(width<T>, count - j), deep = std::min(width<T>, inner - k);
-      if (high == width<T> && deep == width<T>) {
-        transpose_square(b.at(k, j).data, b.column, to + k * row + j, row);
-        continue;
-      }
-      for (int64_t d = 0; d < deep; ++d)
-        for (int64_t h = 0; h < high; ++h) to[(k + d) * row + j + h] = *b.at(k + d, j + h).data;
-    }
+void copy_panels(MatrixView<T> b, int64_t rows, int64_t count, T* to, int64_t apart) {
+  using Batch = xsimd::batch<T>;
+  constexpr int64_t line = cache_line / static_cast<int64_t>(sizeof(T));
+  for (int64_t k = 0; k < rows; ++k) {
+    const T* from = b.data + k * b.row;
+    const T* ahead = from + 2 * rows_ahead * b.row;
+    for (int64_t j = 0; j < count * panel<T>; j += line) __builtin_prefetch(ahead + j);
+    for (int64_t j = 0; j < count; ++j)
+#pragma GCC unroll 2
+      for (int v = 0; v < vectors; ++v)
+        Batch::load_unaligned(from + j * panel<T> + v * width<T>)
+            .store_unaligned(to + j * apart + k * panel<T> + v * width<T>);
+  }
 }
 
-// Copies `count` panels that lie side by side, each to a place of inner_block rows of its own.
 template <class T>
-void copy_panels(const T* from, int64_t from_row, int64_t depth, int64_t count, T* to) {
-  using Batch = xsimd::batch<T>;
-  constexpr int64_t ahead = 16;
-  for (int64_t k = 0; k < depth; ++k)
-    for (int64_t j = 0; j < count * vectors; ++j) {
-      const T* row = from + k * from_row + j * width<T>;
-      __builtin_prefetch(row + ahead * from_row);
-      Batch::load_unaligned(row).store_unaligned(to + (j / vectors * inner_block + k) * panel<T> +
-                                                 j % vectors * width<T>);
-    }
+bool in_place_pays(int64_t rows, const MatrixView<T>& b) {
+  const int64_t bytes = b.row * static_cast<int64_t>(sizeof(T));
+  return b.column == 1 && (bytes <= narrow_bytes || rows <= rows_in_pages ||
+                           (rows <= rows_in_place && !shares_places<T>(b.row)));
+}
+
+// Packs columns of b that lie in rows. All of a cache line is used at once: lines of many rows may push each
+// other out.
+template <class T>
+void pack_transposed(MatrixView<T> b, int64_t inner, int64_t count, T* to) {
+  constexpr int64_t line = std::max<int64_t>(width<T>, cache_line / sizeof(T));
+  const int64_t row = panel_row<T>(count);
+  for (int64_t first = 0; first < inner; first += line)
+    for (int64_t j = 0; j < count; j += width<T>)
+      for (int64_t k = first; k < std::min(first + line, inner); k += width<T>) {
+        const int64_t high = std::min(width<T>, count - j), deep = std::min(width<T>, inner - k);
+        if (high == width<T> && deep == width<T>) {
+          transpose_square(b.at(k, j).data, b.column, to + k * row + j, row);
+          continue;
+        }
+        for (int64_t d = 0; d < deep; ++d)
+          for (int64_t h = 0; h < high; ++h) to[(k + d) * row + j + h] = *b.at(k + d, j + h).data;
+      }
 }
 
 }  // namespace product_kernel_detail
@@ -214,12 +166,6 @@ template <class T>
 int64_t panel_columns() {
   using namespace product_kernel_detail;
   return panel<T>;
-}
-
-template <class T>
-int64_t vector_columns() {
-  using namespace product_kernel_detail;
-  return width<T>;
 }
 
 template <class T>
@@ -233,7 +179,13 @@ template <class T>
 void pack_columns(MatrixView<T> b, int64_t row, int64_t rows, int64_t inner, int64_t begin, int64_t end,
                   T* packed) {
   using namespace product_kernel_detail;
-  for (int64_t first = begin; first < end; first += panel<T>) {
+  int64_t first = begin;
+  if (b.column == 1)
+    for (; first + panel<T> <= end; first += columns_per_copy)
+      copy_panels(b.at(0, first), rows, std::min(columns_per_copy, end - first) / panel<T>,
+                  packed + first * inner + row * panel<T>, inner * panel<T>);
+  first = b.column == 1 ? begin + (end - begin) / panel<T> * panel<T> : begin;
+  for (; first < end; first += panel<T>) {
     const int64_t count = std::min(panel<T>, end - first), wide = panel_row<T>(count);
     T* to = packed + first * inner + row * wide;
     if (b.column == 1) {
@@ -280,10 +232,15 @@ void pack_rows(MatrixView<T> a, int64_t inner, int64_t begin, int64_t end, T* pa
       const int64_t count = std::min(block_rows, end - row);
       for (int64_t deep = k; deep < std::min(k + together, inner); ++deep) {
         T* to = packed + row * inner + deep * block_rows;
-        if (count == block_rows && a.row == 1) {
-          std::copy_n(a.at(row, deep).data, block_rows, to);
+        const T* from = a.at(row, deep).data;
+        // Whole vectors where what they write too much is written over.
+        if (count == block_rows && a.row == 1 && deep + 1 < inner && a.column >= block_rows) {
+          constexpr int64_t whole = (block_rows + width<T> - 1) / width<T> * width<T>;
+#pragma GCC unroll 4
+          for (int64_t i = 0; i < whole; i += width<T>)
+            xsimd::batch<T>::load_unaligned(from + i).store_unaligned(to + i);
         } else {
-          for (int64_t i = 0; i < count; ++i) to[i] = *a.at(row + i, deep).data;
+          for (int64_t i = 0; i < count; ++i) to[i] = from[i * a.row];
         }
       }
     }
@@ -304,7 +261,8 @@ void multiply_packed(int64_t rows, int64_t first, int64_t depth, int64_t inner, 
       [&](int64_t column, int64_t k, int64_t) {
         return packed + column * inner + (first + k) * panel_row<T>(end - column);
       },
-      panel<T>, inner * panel<T>, start, result, result_row);
+      panel<T>, inner * panel<T>, INT64_MAX, depth <= short_inner ? block_rows : rows_per_pass, start, result,
+      result_row);
 }
 
 template <class T>
@@ -314,34 +272,35 @@ void multiply_packed(int64_t rows, int64_t inner, int64_t begin, int64_t end, Ma
 }
 
 template <class T>
-int64_t in_place_count(int64_t rows, int64_t inner, int64_t b_row) {
+int64_t copied_count(int64_t inner, int64_t columns) {
   using namespace product_kernel_detail;
-  // Rows that are apart by whole pages share few places of a cache: they push each other out.
-  const bool conflicts = b_row * static_cast<int64_t>(sizeof(T)) % page_bytes == 0;
-  const bool pays = rows >= rows_per_copy && inner >= inner_block / 2;
-  return conflicts && pays ? inner_block * panel<T> * panels_per_copy : 0;
+  const int64_t together = std::min(columns_per_copy, (columns + panel<T> - 1) / panel<T> * panel<T>);
+  return std::min(inner, inner_block) * together;
 }
 
 template <class T>
-void multiply_in_place(int64_t rows, int64_t inner, int64_t begin, int64_t end, MatrixView<T> a, const T* b,
-                       int64_t b_row, MatrixView<T> start, T* result, int64_t result_row, T* copies) {
+void multiply_copying(int64_t rows, int64_t inner, int64_t begin, int64_t end, MatrixView<T> a,
+                      MatrixView<T> b, MatrixView<T> start, T* result, int64_t result_row, T* copies) {
   using namespace product_kernel_detail;
-  if (in_place_count<T>(rows, inner, b_row) == 0) {
+  int64_t copied = begin;
+  if (in_place_pays(rows, b)) {
+    copied = begin + (end - begin) / width<T> * width<T>;
     multiply(
-        rows, inner, begin, end, a,
-        [&](int64_t column, int64_t k, int64_t) { return b + k * b_row + column; }, b_row, 0, start, result,
-        result_row);
-    return;
+        rows, inner, begin, copied, a,
+        [&](int64_t column, int64_t k, int64_t) { return b.at(k, column).data; }, b.row, 0, 1, rows_per_pass,
+        start, result, result_row);
   }
+  const int64_t apart = std::min(inner, inner_block) * panel<T>;
   multiply(
-      rows, inner, begin, end, a,
+      rows, inner, copied, end, a,
       [&](int64_t column, int64_t k, int64_t depth) {
-        const int64_t place = (column - begin) / panel<T> % panels_per_copy;
-        const int64_t count = std::min(panels_per_copy, (end - column) / panel<T>);
-        if (place == 0) copy_panels(b + k * b_row + column, b_row, depth, count, copies);
-        return copies + place * inner_block * panel<T>;
+        const int64_t place = (column - copied) % columns_per_copy;
+        if (place == 0)
+          pack_columns(b.at(k, column), 0, depth, std::min(inner, inner_block), 0,
+                       std::min(columns_per_copy, end - column), copies);
+        return static_cast<const T*>(copies + place / panel<T> * apart);
       },
-      panel<T>, inner_block * panel<T>, start, result, result_row);
+      panel<T>, apart, columns_per_copy / panel<T>, rows, start, result, result_row);
 }
 
 template <class T>
@@ -378,23 +337,22 @@ void multiply_rows(int64_t count, int64_t inner, const T* a, const T* b, int64_t
   }
 }
 
-#define LARIAT_PRODUCT_KERNEL(T)                                                                           \
-  template int64_t panel_columns<T>();                                                                     \
-  template int64_t vector_columns<T>();                                                                    \
-  template int64_t packed_count<T>(int64_t, int64_t);                                                      \
-  template int64_t block_height<T>();                                                                      \
-  template int64_t packed_rows_count<T>(int64_t, int64_t);                                                 \
-  template void pack_rows<T>(MatrixView<T>, int64_t, int64_t, int64_t, T*);                                \
-  template MatrixView<T> packed_rows<T>(const T*, int64_t, int64_t);                                       \
-  template void pack_columns<T>(MatrixView<T>, int64_t, int64_t, int64_t, T*);                             \
-  template void pack_columns<T>(MatrixView<T>, int64_t, int64_t, int64_t, int64_t, int64_t, T*);           \
-  template void multiply_packed<T>(int64_t, int64_t, int64_t, int64_t, MatrixView<T>, const T*,            \
-                                   MatrixView<T>, T*, int64_t);                                            \
-  template void multiply_packed<T>(int64_t, int64_t, int64_t, int64_t, int64_t, int64_t, MatrixView<T>,    \
-                                   const T*, MatrixView<T>, T*, int64_t);                                  \
-  template void multiply_in_place<T>(int64_t, int64_t, int64_t, int64_t, MatrixView<T>, const T*, int64_t, \
-                                     MatrixView<T>, T*, int64_t, T*);                                      \
-  template int64_t in_place_count<T>(int64_t, int64_t, int64_t);                                           \
+#define LARIAT_PRODUCT_KERNEL(T)                                                                        \
+  template int64_t panel_columns<T>();                                                                  \
+  template int64_t packed_count<T>(int64_t, int64_t);                                                   \
+  template int64_t block_height<T>();                                                                   \
+  template int64_t packed_rows_count<T>(int64_t, int64_t);                                              \
+  template void pack_rows<T>(MatrixView<T>, int64_t, int64_t, int64_t, T*);                             \
+  template MatrixView<T> packed_rows<T>(const T*, int64_t, int64_t);                                    \
+  template void pack_columns<T>(MatrixView<T>, int64_t, int64_t, int64_t, T*);                          \
+  template void pack_columns<T>(MatrixView<T>, int64_t, int64_t, int64_t, int64_t, int64_t, T*);        \
+  template void multiply_packed<T>(int64_t, int64_t, int64_t, int64_t, MatrixView<T>, const T*,         \
+                                   MatrixView<T>, T*, int64_t);                                         \
+  template void multiply_packed<T>(int64_t, int64_t, int64_t, int64_t, int64_t, int64_t, MatrixView<T>, \
+                                   const T*, MatrixView<T>, T*, int64_t);                               \
+  template void multiply_copying<T>(int64_t, int64_t, int64_t, int64_t, MatrixView<T>, MatrixView<T>,   \
+                                    MatrixView<T>, T*, int64_t, T*);                                    \
+  template int64_t copied_count<T>(int64_t, int64_t);                                                   \
   template void multiply_rows<T>(int64_t, int64_t, const T*, const T*, int64_t, const T*, T*);
 LARIAT_PRODUCT_KERNEL(float)
 LARIAT_PRODUCT_KERNEL(double)

@@ -10,9 +10,6 @@ constexpr int64_t inner_block = 512;
 /// Over a longer inner dimension, the sums of floats over so many elements are added as doubles.
 constexpr int64_t inner_stretch = 16 * inner_block;
 
-/// So few rows are multiplied by several panels at a time, which may end at any vector.
-constexpr int64_t few_rows = 2;
-
 // The inner loops of matrix products. Every element of a result is one chain of fused multiply-adds per
 // `inner_block` elements of the inner dimension, and the chains are added in order: its bits depend neither
 // on the number of rows and columns nor on how they are split among threads.
@@ -21,10 +18,6 @@ constexpr int64_t few_rows = 2;
 /// or with the last column.
 template <class T>
 int64_t panel_columns();
-
-/// Columns of one vector.
-template <class T>
-int64_t vector_columns();
 
 /// Elements that pack_columns() writes for a matrix of `inner` rows.
 template <class T>
@@ -74,15 +67,13 @@ template <class T>
 void multiply_packed(int64_t rows, int64_t first, int64_t depth, int64_t inner, int64_t begin, int64_t end,
                      MatrixView<T> a, const T* packed, MatrixView<T> start, T* result, int64_t result_row);
 
-/// The same for a b that is read where it lies: good for few rows. The last columns that fill no vector must
-/// be packed. `copies` is memory for in_place_count() elements.
+/// The same for a b that nothing was made of: it is read where it lies for few rows, or copied some columns
+/// at a time; good where `rows` is all that a product has. `copies` is memory for copied_count() elements.
 template <class T>
-void multiply_in_place(int64_t rows, int64_t inner, int64_t begin, int64_t end, MatrixView<T> a, const T* b,
-                       int64_t b_row, MatrixView<T> start, T* result, int64_t result_row, T* copies);
-/// What is copied at a time of a b whose rows would push each other out of the cache; 0 where it is read as
-/// it lies.
+void multiply_copying(int64_t rows, int64_t inner, int64_t begin, int64_t end, MatrixView<T> a,
+                      MatrixView<T> b, MatrixView<T> start, T* result, int64_t result_row, T* copies);
 template <class T>
-int64_t in_place_count(int64_t rows, int64_t inner, int64_t b_row);
+int64_t copied_count(int64_t inner, int64_t columns);
 
 /// result[i] = start[i] + Σₖ a[k]·b[i·b_row + k] for i < count, over contiguous rows; `start` may be null or
 /// the result. Of the sums, vectors of partial ones run side by side: they are not in the order of the

@@ -74,6 +74,10 @@ void for_each_product(const Check& check) {
                                {123, 1, 20500},
                                {2, 7, 20500},
                                {30, 12, 20500},
+                               {13, 40, 70},
+                               {14, 520, 1024},
+                               {20, 1024, 30},
+                               {70, 1024, 20},
                                {5, 4, 0}})
           check(TestedProduct{transpose_a, transpose_b, m, n, k, beta});
 }
