@@ -10,6 +10,7 @@
 
 #include "frontends/data/utf8.hpp"
 #include "frontends/sequential/fit_loop.hpp"
+#include "frontends/sequential/fit_ranks.hpp"
 #include "frontends/sequential/model_file.hpp"
 #include "frontends/sequential/trainer_setup.hpp"
 #include "graph/base/error.hpp"
@@ -157,6 +158,7 @@ FitResult Sequential::fit(TrainingData data, const FitOptions& given) {
   build(shape_of(first), options.seed);
   self.check(first, true);
   check_rows(*self.network, first, options.batch_size);
+  check_shards(*self.network, options);
   if (self.network->rows > 0) options.shuffle = options.bucket = false;
   if (options.validation) self.check(*options.validation, true);
   FitState state = options.from;
@@ -171,6 +173,7 @@ FitResult Sequential::fit(TrainingData data, const FitOptions& given) {
   const auto callbacks = std::make_shared<FitCallbacks>(options.callbacks);
   if (options.from.total_steps > 0) callbacks->restore(options.from.callbacks);
   self.make_trainer(options, state, callbacks);
+  if (options.ranks) agree_on_fit(*options.ranks, self.trainer->store(), first, options);
   const std::vector<std::string> warnings = self.warnings(training_batches(first, options)[0]);
   if (options.on_start) {
     options.on_start(self.trainer->report(), warnings);
