@@ -41,14 +41,15 @@ epochs = {epochs}
 """
 LSTM = """
 [data]
-kind = "idx"
-[[layers]]
-kind = "reshape"
-shape = "28 28"
+kind = "digits"
+[features]
+num_mel_bins = 40
+cmvn = "global"
 [[layers]]
 kind = "lstm"
 units = 128
 kernel_penalty = "l1=1e-5"
+recurrent_penalty = "l1=1e-5"
 [[layers]]
 kind = "dense"
 [training]
@@ -233,7 +234,7 @@ def network(build, training, mpis, state, rounds):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("build", type=pathlib.Path)
-    parser.add_argument("--data", default=os.environ.get("LARIAT_DATA", ""), help="the folder that holds mnist/")
+    parser.add_argument("--data", default=os.environ.get("LARIAT_DATA", ""), help="the folder that holds mnist/ and fsdd/")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--quick", action="store_true", help="fewer rounds, and one epoch")
     parser.add_argument("--shards", type=int, default=8)
@@ -251,12 +252,13 @@ def main():
             results["sums"].append(sums(build, name, ranks, 40 * rounds))
             show_sums(results["sums"][-1])
     if not options.data:
-        print("\nno --data FOLDER with mnist/: no steps are measured")
+        print("\nno --data FOLDER with mnist/ and fsdd/: no steps are measured")
     else:
-        data = pathlib.Path(options.data) / "mnist"
+        data = pathlib.Path(options.data)
         with tempfile.TemporaryDirectory() as folder:
-            trainings = [Training(build, folder, name, recipe.format(shards=options.shards, epochs=epochs), data)
-                         for name, recipe in (("784-512-512-10, batch 512", MLP), ("LSTM 28x28-128, batch 128", LSTM))]
+            trainings = [Training(build, folder, name, recipe.format(shards=options.shards, epochs=epochs), data / corpus)
+                         for name, recipe, corpus in (("784-512-512-10, batch 512", MLP, "mnist"),
+                                                      ("LSTM 40-128 on spoken digits, batch 128", LSTM, "fsdd"))]
             for training in trainings:
                 results["training"][training.name] = compare_steps(training, mpis, rounds)
             if options.network:

@@ -20,7 +20,7 @@ namespace lariat::cli {
 
 namespace {
 
-constexpr std::array<std::string_view, 2> on_ranks{"train", "search"};
+constexpr std::array<std::string_view, 3> on_ranks{"train", "search", "path"};
 
 // After how many seconds without a sign of life a rank is given up.
 constexpr const char* limit_variable = "LARIAT_RANK_LIMIT";

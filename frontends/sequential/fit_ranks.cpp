@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <map>
+
+#include "frontends/spec/op_fingerprint.hpp"
 #include "graph/base/error.hpp"
 #include "graph/base/random.hpp"
 
@@ -42,23 +45,35 @@ void check_shards(const Network& network, const FitOptions& options) {
                     shards));
 }
 
-void agree_on_fit(Ranks& ranks, const Store& store, const data::Dataset& dataset, const FitOptions& options) {
-  std::string tensors, weights;
-  for (const auto& [name, tensor] : store) {
-    tensors += fmt::format("'{}' {}\n", name, text(tensor.type()));
-    weights += fmt::format("'{}' (hash {:016x})\n", name, hash_bytes(tensor.view().data, tensor.bytes()));
-  }
+void agree_on_fit(Ranks& ranks, const Network& network, const Store& store, const data::Dataset& dataset,
+                  const FitOptions& options) {
+  std::string tensors, plugins;
+  for (const auto& [name, tensor] : store) tensors += fmt::format("'{}' {}\n", name, text(tensor.type()));
+  std::map<std::string, const OpDef*> ops;
+  for (int32_t id = 0; id < network.graph->size(); ++id)
+    if (const OpDef* op = network.graph->node(id).op; op->plugin) ops[op->name] = op;
+  for (const auto& [name, op] : ops)
+    plugins += fmt::format("the op '{}' {}\n", name, fingerprint_of(*op).dump());
+  const std::string settings = fmt::format(
+      "epochs {}\nbatch_size {}\naccumulate {}\nmicro_shards {}\nseed {}\nclip_norm {}\nclip_value "
+      "{}\nsettle_from {}\n"
+      "penalty_ramp {}\nepoch {}, step {}\n",
+      options.epochs, options.batch_size, options.accumulate, options.micro_shards, options.seed,
+      options.clip_norm, options.clip_value, options.settle_from, options.penalty_ramp, options.from.epoch,
+      options.from.step);
   ranks.agree(
-      {{"other tensors", tensors},
+      {{"other plugins", plugins},
+       {"other tensors", tensors},
        {"other data", fmt::format("{} examples (hash {:016x})", dataset.examples.size(), hash_of(dataset))},
-       {"other settings",
-        fmt::format(
-            "epochs {}\nbatch_size {}\naccumulate {}\nmicro_shards {}\nseed {}\nclip_norm {}\nclip_value "
-            "{}\nsettle_from {}\npenalty_ramp {}\nstep {} of {}\n",
-            options.epochs, options.batch_size, options.accumulate, options.micro_shards, options.seed,
-            options.clip_norm, options.clip_value, options.settle_from, options.penalty_ramp,
-            options.from.step, options.from.epoch)},
-       {"other weights", weights}});
+       {"other settings", settings}});
+  agree_on_state(ranks, store);
+}
+
+void agree_on_state(Ranks& ranks, const Store& store) {
+  std::string weights;
+  for (const auto& [name, tensor] : store)
+    weights += fmt::format("'{}' (hash {:016x})\n", name, hash_bytes(tensor.view().data, tensor.bytes()));
+  ranks.agree({{"other weights", weights}});
 }
 
 }  // namespace lariat

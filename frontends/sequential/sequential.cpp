@@ -173,7 +173,7 @@ FitResult Sequential::fit(TrainingData data, const FitOptions& given) {
   const auto callbacks = std::make_shared<FitCallbacks>(options.callbacks);
   if (options.from.total_steps > 0) callbacks->restore(options.from.callbacks);
   self.make_trainer(options, state, callbacks);
-  if (options.ranks) agree_on_fit(*options.ranks, self.trainer->store(), first, options);
+  if (options.ranks) agree_on_fit(*options.ranks, *self.network, self.trainer->store(), first, options);
   const std::vector<std::string> warnings = self.warnings(training_batches(first, options)[0]);
   if (options.on_start) {
     options.on_start(self.trainer->report(), warnings);
@@ -214,6 +214,7 @@ FitResult Sequential::fit(TrainingData data, const FitOptions& given) {
           "the same examples their weights in all epochs");
   };
   model.finish = [&](EpochReport& report) {
+    if (options.ranks) agree_on_state(*options.ranks, self.store());
     const std::vector<TensorZeros> tensors = zeros();
     report.weights = total(tensors);
     report.penalised = total(tensors, true);

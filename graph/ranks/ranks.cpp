@@ -116,7 +116,11 @@ void Ranks::use(const std::function<void(Transport&)>& body) {
 
 void Ranks::look_for_endings() {
   while (size_ > 1 && over(incoming_request_)) {
-    endings_[static_cast<size_t>(incoming_.rank)] = incoming_;
+    if (incoming_.kind == said) {
+      heard_said_ = true;
+    } else {
+      endings_[static_cast<size_t>(incoming_.rank)] = incoming_;
+    }
     receive(Transport::anyone, ending_tag, &incoming_, sizeof incoming_, incoming_request_);
   }
 }
@@ -251,13 +255,13 @@ void Ranks::count_sums(int64_t bytes, int64_t dense_bytes) {
 
 bool Ranks::end_with(const std::string& why) {
   if (size_ == 1) return true;
-  Ending own{rank_, 0, {}};
+  Ending own{rank_, of_itself, {}};
   std::copy_n(why.data(), std::min(why.size(), own.why.size() - 1), own.why.data());
   Requests open;
   try {
     {
       const std::lock_guard lock(mutex_);
-      own.heard_of_it = told_ ? 1 : 0;
+      if (told_) own.kind = of_another;
       ended_ = true;
       for (int other = 0; other < size_; ++other)
         if (other != rank_) send(other, ending_tag, &own, sizeof own, open);
@@ -273,21 +277,43 @@ bool Ranks::end_with(const std::string& why) {
     const auto patience = told_to_stop() ? farewell / 10 : farewell;
     for (int64_t tries = 0; !all() && Clock::now() - begin < patience; ++tries) rest(tries);
   } catch (const UserError&) {
-    return own.heard_of_it == 0;
+    return own.kind == of_itself;
   }
-  if (own.heard_of_it != 0) return false;
+  if (own.kind != of_itself) return false;
   const std::lock_guard lock(mutex_);
   return std::none_of(endings_.begin(), endings_.begin() + rank_,
-                      [](const auto& ending) { return ending && ending->heard_of_it == 0; });
+                      [](const auto& ending) { return ending && ending->kind == of_itself; });
 }
 
 void Ranks::leave(const std::string& why, const std::function<void(const std::string&)>& say) {
   const std::string at = place().empty() ? "" : ", at " + place();
   const std::string line =
       size_ == 1 || why.starts_with("rank ") ? why : fmt::format("rank {}{}: {}", rank_, at, why);
-  if (end_with(line)) say(line);
+  const bool says = end_with(line);
+  if (says) say(line);
   std::fflush(nullptr);
+  // A launcher kills all once the first is gone: who says why is heard before.
+  if (size_ > 1) tell_said(says);
   _exit(2);
+}
+
+void Ranks::tell_said(bool says) {
+  try {
+    Ending word{rank_, said, {}};
+    Requests open;
+    if (says)
+      for (int other = 0; other < size_; ++other)
+        if (other != rank_) send(other, ending_tag, &word, sizeof word, open);
+    const auto told = [&] {
+      const std::lock_guard lock(mutex_);
+      look_for_endings();
+      return says ? over(open) : heard_said_;
+    };
+    const auto begin = Clock::now();
+    for (int64_t tries = 0; !told() && Clock::now() - begin < grace; ++tries) rest(tries);
+  } catch (const UserError&) {
+    // It has been said.
+  }
 }
 
 void Ranks::finish() {

@@ -95,13 +95,17 @@ class Ranks {
 
  private:
   using Clock = std::chrono::steady_clock;
-  // A rank's last message to all others.
+  // A rank's last messages to all others: that it ends, of itself or because another does; and that it has
+  // said why.
+  enum Kind : int32_t { of_itself, of_another, said };
   struct Ending {
-    int32_t rank = 0, heard_of_it = 0;  // whether it ends because another does
+    int32_t rank = 0;
+    Kind kind = of_itself;
     std::array<char, 1016> why = {};
   };
 
   void look_for_endings();
+  void tell_said(bool says);
   void throw_if_over(const std::string& what);
   void pulse();
   void stop_pulses();
@@ -116,7 +120,7 @@ class Ranks {
   Ending incoming_;
   Requests incoming_request_;
   std::vector<std::optional<Ending>> endings_;
-  bool told_ = false, ended_ = false, finished_ = false;
+  bool told_ = false, heard_said_ = false, ended_ = false, finished_ = false;
   std::optional<Clock::time_point> stopped_;
   std::atomic<bool> stop_agreed_ = false;
   // Signs of life go to the next rank, and come from the one before.
