@@ -31,10 +31,11 @@ LossParts::LossParts(Value written, Graph& to, const std::vector<std::string>& n
     if (seen.insert(term.node.node()).second) cut.push_back(term.node);
 }
 
-LossParts::Gradients LossParts::gradients(std::vector<int32_t>* gradient_of) const {
+LossParts::Gradients LossParts::gradients(std::vector<int32_t>* gradient_of, Value share) const {
   std::vector<Value> wanted = parameters;
   wanted.insert(wanted.end(), cut.begin(), cut.end());
-  std::vector<Value> all = gradient(loss, wanted, cut, gradient_of);
+  const Value whole = share ? loss * cast(share, loss.dtype()) : loss;
+  std::vector<Value> all = gradient(whole, wanted, cut, gradient_of);
   Value penalty;
   for (size_t i = 0; i < cut.size(); ++i) {
     const Value part = weighted_sum(all[parameters.size() + i], cut[i]);

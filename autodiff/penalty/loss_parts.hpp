@@ -23,8 +23,8 @@ struct LossParts {
     /// What the penalties come to; empty where there are none.
     Value penalty;
   };
-  /// `gradient_of` as gradient() has it.
-  Gradients gradients(std::vector<int32_t>* gradient_of = nullptr) const;
+  /// `gradient_of` as gradient() has it. All of it times `share`, a scalar, where there is one.
+  Gradients gradients(std::vector<int32_t>* gradient_of = nullptr, Value share = {}) const;
 };
 
 }  // namespace lariat

@@ -29,6 +29,7 @@ void check_joint_options(const Optimizer& optimizer, const TrainerOptions& optio
   if (options.clip_norm > 0 || options.clip_value > 0) refuse("clipped gradients do not go");
   if (options.settle_from) refuse("settle_from has no effect: its zeros stay where they are best");
   if (options.accumulates) refuse("batches in parts do not go");
+  if (options.micro_shards > 0) refuse("micro-shards do not go");
   if (!options.groups.empty()) refuse("parameter groups do not go");
   for (const Output& output : written.outputs())
     if (output.is_update)

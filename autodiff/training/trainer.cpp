@@ -7,11 +7,13 @@
 #include <cmath>
 #include <cstring>
 #include <iostream>
+#include <numeric>
 #include <ostream>
 
 #include "autodiff/trained_parameters.hpp"
 #include "autodiff/training/joint_step.hpp"
 #include "autodiff/training/kept_weights.hpp"
+#include "autodiff/training/sharded_step.hpp"
 #include "autodiff/training/training_step.hpp"
 #include "graph/base/error.hpp"
 #include "graph/passes/to_inference.hpp"
@@ -55,7 +57,8 @@ struct Trainer::Implementation {
   std::unique_ptr<Graph> graph;
   std::unique_ptr<JointStep> joint;  // where the optimizer moves all parameters together
   std::unique_ptr<Program> program;
-  std::unique_ptr<KeptWeights> kept;  // where zeros may be left out
+  std::unique_ptr<KeptWeights> kept;     // where zeros may be left out
+  std::unique_ptr<ShardedStep> sharded;  // where the batch is cut into micro-shards
   // Parts of a step before the last, where there were some.
   std::unique_ptr<Graph> part_graph;
   std::unique_ptr<Program> part;
@@ -134,6 +137,7 @@ struct Trainer::Implementation {
 
   // With a part's share and what came before it, where steps may be in parts.
   Feeds in_parts(Feeds feeds, double share, const Feeds& earlier) const {
+    if (sharded) feeds.insert_or_assign(share_input, Tensor::scalar(share, f64));
     if (!options.accumulates) return feeds;
     feeds.insert_or_assign(share_input, Tensor::scalar(share, f64));
     for (const auto& [name, zeros] : earlier.empty() ? nothing_earlier : earlier)
@@ -169,6 +173,7 @@ struct Trainer::Implementation {
       plain.settle_from.reset();
       plain.metrics.clear();
       plain.accumulates = false;
+      plain.micro_shards = 0;
       LossAnalysis again;
       return training_step(inference->find_output("loss"), optimizer, plain, again, true);
     };
@@ -251,12 +256,21 @@ Trainer::Trainer(Value loss, const Optimizer& optimizer, TrainerOptions options)
   self_->joined = joined_recurrences(loss, self_->options);
   rebind(self_->options, *self_->joined);
   const Value joined = self_->joined->find_output("loss");
+  if (self_->options.micro_shards > 0 && !optimizer.joint) {
+    self_->options.accumulates = false;
+    self_->sharded = std::make_unique<ShardedStep>(self_->options);
+  } else if (self_->options.ranks && self_->options.ranks->size() > 1 && !optimizer.joint) {
+    throw UserError(
+        fmt::format("{} ranks are to train together; set micro_shards, such as 8, for what each computes",
+                    self_->options.ranks->size()));
+  }
   if (optimizer.joint) {
     self_->joint = std::make_unique<JointStep>(joined, optimizer, self_->options, self_->analysis);
     self_->graph = std::make_unique<Graph>();
     copy_graph(self_->joint->graph(), *self_->graph);
   } else {
-    self_->graph = training_step(joined, optimizer, self_->options, self_->analysis);
+    self_->graph = training_step(joined, optimizer, self_->options, self_->analysis, false,
+                                 self_->sharded ? &self_->sharded->sum() : nullptr);
   }
   self_->program = std::make_unique<Program>(
       *self_->graph, PassOptions{.last = {}, .without = self_->options.without_passes});
@@ -276,30 +290,6 @@ Trainer::Trainer(Value loss, const Optimizer& optimizer, TrainerOptions options)
 
 Trainer::Trainer(Trainer&&) noexcept = default;
 Trainer::~Trainer() = default;
-
-namespace {
-
-// Adds `share` times what a program put out, in the order of its graph's outputs.
-void add_results(StepResult& sum, const Graph& graph, const std::vector<Tensor>& results, double share,
-                 Feeds* gradients = nullptr) {
-  size_t next = 0, metric = 0;
-  for (const Output& output : graph.outputs()) {
-    if (output.is_update) continue;
-    const Tensor& result = results[next++];
-    if (gradients != nullptr && output.name.starts_with("trainer/")) {
-      gradients->insert_or_assign(output.name, result);
-    } else if (output.name == "loss") {
-      sum.loss += share * result.item();
-    } else if (output.name == "penalty") {
-      sum.penalty += share * result.item();
-    } else {
-      if (metric == sum.metrics.size()) sum.metrics.push_back(0);
-      sum.metrics[metric++] += share * result.item();
-    }
-  }
-}
-
-}  // namespace
 
 Feeds Trainer::Implementation::earlier_parts(std::span<const Feeds> parts, std::span<const double> shares,
                                              StepResult& sum) {
@@ -331,17 +321,27 @@ StepResult Trainer::step(const FeedsList& given, std::span<const double> shares)
   if (given.size() == 0 || given.size() != shares.size())
     throw UserError(fmt::format("a step was given {} parts and {} shares; it needs one for each",
                                 given.size(), shares.size()));
-  if (given.size() > 1 && !self.options.accumulates)
+  if (given.size() > 1 && !self.options.accumulates && !self.sharded)
     throw UserError("a step was given in parts; make the trainer with accumulates = true");
   if (!self.first_step) self.first_step = steps();
-  std::vector<Feeds> parts;
-  for (size_t i = 0; i < given.size(); ++i) parts.push_back(self.step_feeds(given[i], steps()));
+  std::vector<size_t> own(given.size());
+  std::iota(own.begin(), own.end(), size_t{0});
+  if (self.sharded) own = self.sharded->own_parts(shares);
+  if (self.options.ranks) self.options.ranks->at(fmt::format("step {}", steps() + 1));
+  std::vector<Feeds> parts, batches;
+  for (const size_t i : own) {
+    batches.push_back(given[i]);
+    parts.push_back(self.step_feeds(batches.back(), steps()));
+  }
   const Store before = self.counters();
   StepResult result;
   try {
     if (self.joint) {
       const double rate = self.optimizer.learning_rate * self.options.schedule(steps());
       result = self.joint->run(parts.back(), *self.program, self.store, *self.executor, rate);
+    } else if (self.sharded) {
+      result = self.sharded->run(parts, shares, *self.program, self.joined->find_output("loss"), self.store,
+                                 *self.executor);
     } else {
       const Feeds earlier = self.earlier_parts(parts, shares, result);
       const double share = shares.back();
@@ -364,9 +364,10 @@ StepResult Trainer::step(const FeedsList& given, std::span<const double> shares)
                     "the coefficients",
                     steps(), result.loss));
   const int64_t done = steps() - 1;
-  self.watch->step_done(given[given.size() - 1], self.store,
-                        self.optimizer.learning_rate * self.options.schedule(done) != 0,
-                        self.has_settled(done));
+  if (!self.sharded || self.sharded->speaks())
+    self.watch->step_done(batches.back(), self.store,
+                          self.optimizer.learning_rate * self.options.schedule(done) != 0,
+                          self.has_settled(done));
   return result;
 }
 
@@ -402,7 +403,9 @@ std::vector<std::string> Trainer::stationary_at_zero(const Feeds& feeds) {
   return self_->watch->stationary_at_zero(feeds, self_->store);
 }
 
-void Trainer::look_for_zeros() { self_->watch->look(self_->store); }
+void Trainer::look_for_zeros() {
+  if (!self_->sharded || self_->sharded->speaks()) self_->watch->look(self_->store);
+}
 
 const RewriteReport& Trainer::report() const { return self_->analysis.report; }
 Tensor Trainer::value(Value parameter) const {

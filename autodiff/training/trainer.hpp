@@ -10,6 +10,7 @@ namespace lariat {
 
 class Executor;
 class Plan;
+class Ranks;
 
 /// "lariat: …" as a line on standard error.
 void print_warning(const std::string& warning);
@@ -54,6 +55,12 @@ struct TrainerOptions {
   std::vector<ParameterGroup> groups = {};
   /// Whether a step's batch may be given in parts.
   bool accumulates = false;
+  /// A step's batch is given in up to so many micro-shards, whose gradients are added in one binary tree, the
+  /// same whichever rank computed them; 0: it is not. States that the loss updates become the mean of what
+  /// each micro-shard makes of them. The gradient of what stays zero counts as zero.
+  int64_t micro_shards = 0;
+  /// Those that compute each step together, every one with a trainer of its own; nullptr: this process alone.
+  std::shared_ptr<Ranks> ranks = nullptr;
   /// Told, once for each, of parameters of which penalties have left nothing (L201): which ones, what they
   /// starve, and coefficients that would not, found by trials on copies with the first batches, of which up
   /// to 64 MB are kept for it. Empty: nobody looks.
@@ -108,7 +115,9 @@ class Trainer {
   /// One step on a batch that is given in parts, which are computed one after the other: the gradient is Σ
   /// shareᵢ·∇(loss on part i), with which a loss that is a mean over examples has that of the whole batch
   /// where a part's share is that of its examples. Shares add up to 1, so that terms without data, penalties
-  /// among them, count once; penalties act once, on the step. Needs the option `accumulates`.
+  /// among them, count once; penalties act once, on the step. Needs the option `accumulates`, or
+  /// `micro_shards`, with which a part of share 0 is none; each of several ranks asks for the parts that it
+  /// computes.
   StepResult step(const FeedsList& parts, std::span<const double> shares);
   /// Values of the loss's graph at inference (dropout off) under the present state.
   std::vector<Tensor> evaluate(const std::vector<Value>& values, const Feeds& feeds);

@@ -12,6 +12,7 @@
 #include "autodiff/penalty/settling.hpp"
 #include "autodiff/trained_parameters.hpp"
 #include "autodiff/training/clipping.hpp"
+#include "autodiff/training/shard_sums.hpp"
 #include "graph/base/error.hpp"
 #include "graph/passes/fuse_recurrent.hpp"
 #include "ops/ops.hpp"
@@ -170,11 +171,28 @@ void accumulate(Graph& graph, const std::vector<Value>& parameters, std::vector<
   }
 }
 
+// Elements that stay zero, whatever their gradient, by parameter.
+std::map<std::string, Value> staying_zeros(const std::vector<Value>& parameters,
+                                           const std::vector<PenaltyTerm>& terms,
+                                           const TrainerOptions& options) {
+  std::map<std::string, Value> result;
+  if (options.settle_from)
+    for (const auto& [name, elements] : kept_zeros(parameters, terms))
+      result[name] = cast(settle_switch(elements.graph()), elements.dtype()) * elements;
+  for (const Value w : parameters) {
+    const auto& frozen = options.frozen_zeros;
+    if (std::find(frozen.begin(), frozen.end(), w.name()) == frozen.end()) continue;
+    Value& elements = result[w.name()];
+    elements = elements ? maximum(elements, equal(w, 0)) : equal(w, 0);
+  }
+  return result;
+}
+
 }  // namespace
 
 std::string earlier_input(const std::string& parameter) { return "trainer/earlier/" + parameter; }
 
-std::unique_ptr<Graph> part_of_step(Value written, const TrainerOptions& options) {
+std::unique_ptr<Graph> part_of_step(Value written, const TrainerOptions& options, TreeSum* sum) {
   auto part = std::make_unique<Graph>();
   GraphCopy copy(written.graph(), *part);
   for (int32_t id = 0; id < written.graph().size(); ++id) copy.copy(id);
@@ -187,12 +205,19 @@ std::unique_ptr<Graph> part_of_step(Value written, const TrainerOptions& options
     for (const Value parameter : parameters) names.push_back(parameter.name());
     split = LossParts(written, *part, names);
   }
-  auto [gradients, penalty] = split.gradients();
+  const Value share = sum == nullptr ? Value() : part->input(share_input, {}, f64);
+  auto [gradients, penalty] = split.gradients(nullptr, share);
   if (penalty) part->output("penalty", penalty);
-  for (const Output& output : written.graph().outputs())
-    if (output.is_update || output.name != "loss")
-      output.is_update ? part->update(output.name, copy(output.value))
-                       : part->output(output.name, copy(output.value));
+  for (const Output& output : written.graph().outputs()) {
+    if (output.is_update && sum == nullptr) part->update(output.name, copy(output.value));
+    if (!output.is_update && output.name != "loss") part->output(output.name, copy(output.value));
+  }
+  if (sum != nullptr) {
+    const std::vector<Value> given = give_shard(
+        *sum, share, shard_values(parameters, gradients, {}, next_states(written.graph(), copy, share)));
+    for (size_t i = 0; i < given.size(); ++i) part->output(fmt::format("{}/{}", given_output, i), given[i]);
+    return part;
+  }
   accumulate(*part, parameters, gradients);
   for (size_t i = 0; i < parameters.size(); ++i)
     part->output(earlier_input(parameters[i].name()), gradients[i]);
@@ -236,7 +261,7 @@ std::unique_ptr<Graph> joined_recurrences(Value loss, const TrainerOptions& opti
 }
 
 std::unique_ptr<Graph> training_step(Value written, const Optimizer& optimizer, const TrainerOptions& options,
-                                     LossAnalysis& analysis, bool rehearsal) {
+                                     LossAnalysis& analysis, bool rehearsal, TreeSum* sum) {
   StepParts& parts = analysis.parts;
   auto step = std::make_unique<Graph>();
   GraphCopy copy(written.graph(), *step);
@@ -265,7 +290,13 @@ std::unique_ptr<Graph> training_step(Value written, const Optimizer& optimizer, 
   const std::vector<const ParameterGroup*> groups = groups_of(parameters, optimizer, options.groups);
 
   parts.forward_end = step->size();
-  auto [gradients, penalty] = split.gradients(&parts.gradient_of);
+  const Value share = sum == nullptr ? Value() : step->input(share_input, {}, f64);
+  auto [gradients, penalty] = split.gradients(&parts.gradient_of, share);
+  std::map<std::string, Value> states;
+  if (sum != nullptr) {
+    states = next_states(written.graph(), copy, share);
+    sum_over_shards(*sum, share, parameters, staying_zeros(parameters, terms, options), gradients, states);
+  }
   if (options.accumulates) accumulate(*step, parameters, gradients);
   parts.backward_end = step->size();
   if (penalty) step->output("penalty", penalty);
@@ -308,12 +339,15 @@ std::unique_ptr<Graph> training_step(Value written, const Optimizer& optimizer, 
   freeze_zeros(updates, options.frozen_zeros);
   if (options.settle_from) settle(updates, parameters, terms);
   for (const auto& [name, next] : updates) step->update(name, next);
-  advance_random(*step);
+  if (sum == nullptr) advance_random(*step);
   for (const Output& output : written.graph().outputs()) {
-    if (output.is_update) step->update(output.name, copy(output.value));
+    const auto state = states.find(output.name);
+    if (output.is_update)
+      step->update(output.name, state == states.end() ? copy(output.value) : state->second);
     if (!output.is_update && output.name != "loss" && !rehearsal)
       step->output(output.name, copy(output.value));
   }
+  if (sum != nullptr) return given_early(*step, parts);
   return step;
 }
 

@@ -6,6 +6,8 @@
 
 namespace lariat {
 
+class TreeSum;
+
 /// What is known of a loss once it is split.
 struct LossAnalysis {
   RewriteReport report;
@@ -18,6 +20,8 @@ inline constexpr const char* learning_rate_input = "trainer/learning_rate";
 inline constexpr const char* settle_input = "trainer/settle";
 /// Of a step in parts: the present part's share, and what a parameter's gradient has come to in earlier ones.
 inline constexpr const char* share_input = "trainer/share";
+/// Where a part's result that nobody reads is.
+inline constexpr const char* given_output = "trainer/given";
 std::string earlier_input(const std::string& parameter);
 
 /// The trainer's own inputs and states stand beside those of the loss: throws UserError for names like
@@ -29,12 +33,13 @@ void refuse_reserved_names(const Graph& graph);
 std::unique_ptr<Graph> joined_recurrences(Value loss, const TrainerOptions& options);
 
 /// Loss and metrics as they are written, then everything that moves the state. For a rehearsal, penalties
-/// that make zeros are times a factor, and the sizes of gradients are put out.
+/// that make zeros are times a factor, and the sizes of gradients are put out. In micro-shards, gradients go
+/// through `sum`, whose buckets this makes.
 std::unique_ptr<Graph> training_step(Value written, const Optimizer& optimizer, const TrainerOptions& options,
-                                     LossAnalysis& analysis, bool rehearsal = false);
+                                     LossAnalysis& analysis, bool rehearsal = false, TreeSum* sum = nullptr);
 
 /// A part of a step before its last one: loss and metrics, and the gradients up to here, by their inputs'
-/// names.
-std::unique_ptr<Graph> part_of_step(Value written, const TrainerOptions& options);
+/// names, or given to `sum`.
+std::unique_ptr<Graph> part_of_step(Value written, const TrainerOptions& options, TreeSum* sum = nullptr);
 
 }  // namespace lariat

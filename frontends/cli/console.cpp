@@ -20,7 +20,7 @@ namespace lariat::cli {
 
 namespace {
 
-bool silenced = false;
+bool silenced = false, all_silenced = false;
 int output_error = 0;  // errno of the first write that failed
 
 // "\\n" and "\\xNN" in place of what would move or colour what a terminal shows: control characters of ASCII,
@@ -53,7 +53,7 @@ std::string harmless(std::string_view text, bool keep_lines) {
 }  // namespace
 
 void print(std::string_view text) {
-  if (silenced || output_error != 0) return;
+  if (silenced || all_silenced || output_error != 0) return;
   const std::string shown = harmless(text, true);
   if (std::fwrite(shown.data(), 1, shown.size(), stdout) != shown.size()) output_error = errno;
 }
@@ -65,12 +65,15 @@ void report(std::string_view message) { note(fmt::format("lariat: {}\n", one_lin
 void note(std::string_view text) { note_unchanged(harmless(text, true)); }
 
 void note_unchanged(std::string_view text) {
+  if (all_silenced) return;
   flush_output();  // what was printed before stands before, where both go to one terminal
   std::fwrite(text.data(), 1, text.size(), stderr);
   std::fflush(stderr);
 }
 
 void silence_results() { silenced = true; }
+void silence_all() { all_silenced = true; }
+void speak_again() { all_silenced = false; }
 
 void flush_output() {
   if (output_error == 0 && std::fflush(stdout) != 0) output_error = errno;

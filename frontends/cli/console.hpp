@@ -25,6 +25,10 @@ void note_unchanged(std::string_view text);
 /// From here on print() drops its text: standard output belongs to a file that was asked for.
 void silence_results();
 
+/// From here on nothing is printed, reported or noted, until it is to speak again.
+void silence_all();
+void speak_again();
+
 /// What was printed goes out now, before a long silence.
 void flush_output();
 /// Flushes. Throws UserError where standard output could not be written (a full disk).

@@ -31,5 +31,6 @@ Interruption::~Interruption() {
 }
 
 const std::atomic<bool>& Interruption::flag() const { return interrupted; }
+const std::atomic<bool>& Interruption::flag_of_process() { return interrupted; }
 
 }  // namespace lariat::cli

@@ -14,6 +14,8 @@ class Interruption {
   Interruption& operator=(const Interruption&) = delete;
   /// True once the signal has come.
   const std::atomic<bool>& flag() const;
+  /// The same, which may be looked at before and after.
+  static const std::atomic<bool>& flag_of_process();
 };
 
 }  // namespace lariat::cli

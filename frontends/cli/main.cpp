@@ -8,6 +8,7 @@
 #include "frontends/cli/arguments.hpp"
 #include "frontends/cli/console.hpp"
 #include "frontends/cli/little_memory.hpp"
+#include "frontends/cli/rank.hpp"
 #include "frontends/data/option_table.hpp"
 #include "graph/base/error.hpp"
 #include "graph/base/instruction_set.hpp"
@@ -41,38 +42,35 @@ const std::vector<Command> commands{
 
 enum Status { done = 0, failed = 1, bad_input = 2 };
 
-Status run(const Strings& arguments) {
+int run(const Strings& arguments) {
   try {
     if (!arguments.empty() && arguments[0] == "--version") {
       print(fmt::format("lariat {}, kernels for {}\n", version, name_of(instruction_set())));
     } else {
+      join_ranks(arguments);
       dispatch("lariat", commands, arguments);
     }
     finish_output();
+    leave_ranks();
     return done;
   } catch (const UsageError& error) {
+    if (ranks_of_process()) return end_for(error.what(), bad_input);
     note(one_line(error.what()) + "\n");
     return bad_input;
   } catch (const UserError& error) {
-    report(error.what());
-    return bad_input;
+    return end_for(error.what(), bad_input);
   } catch (const std::bad_alloc&) {
-    report(want_of_memory());
-    return bad_input;
+    return end_for(want_of_memory(), bad_input);
   } catch (const JobError& error) {
-    report(error.what());
-    return failed;
+    return end_for(error.what(), failed);
   } catch (const InternalError& error) {
-    report(fmt::format("{}; please report it", error.what()));
-    return failed;
+    return end_for(fmt::format("{}; please report it", error.what()), failed);
   } catch (const std::exception& error) {
     // As oneTBB says it.
     if (std::string_view(error.what()).find("pthread_create") != std::string_view::npos) {
-      report("no further thread can be started (ulimit -u, ulimit -v); use --threads 1");
-      return bad_input;
+      return end_for("no further thread can be started (ulimit -u, ulimit -v); use --threads 1", bad_input);
     }
-    report(fmt::format("internal fault: {}; please report it", error.what()));
-    return failed;
+    return end_for(fmt::format("internal fault: {}; please report it", error.what()), failed);
   }
 }
 

@@ -5,11 +5,13 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <map>
 
 #include "frontends/data/folds.hpp"
 #include "frontends/linear/linear_score.hpp"
 #include "graph/base/error.hpp"
+#include "graph/base/random.hpp"
 #include "graph/ir/graph.hpp"
 
 namespace lariat {
@@ -63,6 +65,30 @@ std::vector<double> scores_on(const LinearProblem& problem, const data::Labelled
   return result;
 }
 
+void agree_on_path(Ranks& ranks, const data::LabelledRows& rows, const PathOptions& options) {
+  std::string labels(reinterpret_cast<const char*>(rows.labels.data()), rows.labels.size() * sizeof(double));
+  ranks.agree(
+      {{"other settings", fmt::format("{} λ, ratio {}, {} folds, seed {}", options.count, options.ratio,
+                                      options.folds, options.seed)},
+       {"other data", fmt::format("{} rows (hash of labels {:016x})", rows.rows, hash_name(labels))}});
+}
+
+// The scores of each fold from the rank that has them, with every bit.
+void gather_folds(Ranks& ranks, std::vector<std::vector<double>>& by_fold, size_t count) {
+  std::string own;
+  for (const std::vector<double>& scores : by_fold)
+    own.append(reinterpret_cast<const char*>(scores.data()), scores.size() * sizeof(double));
+  const std::vector<std::string> all = ranks.gather(own, "the other folds");
+  std::vector<size_t> taken(all.size());
+  const size_t bytes = count * sizeof(double);
+  for (size_t fold = 0; fold < by_fold.size(); ++fold) {
+    const size_t rank = fold % all.size();
+    by_fold[fold].resize(count);
+    std::memcpy(by_fold[fold].data(), all[rank].data() + taken[rank], bytes);
+    taken[rank] += bytes;
+  }
+}
+
 void choose(RegularisationPath& path, bool larger_is_better) {
   const auto better = [&](double a, double b) { return larger_is_better ? a > b : a < b; };
   for (size_t i = 1; i < path.points.size(); ++i)
@@ -87,7 +113,11 @@ RegularisationPath regularisation_path(const LinearProblem& problem, const data:
   const LinearScore score = chosen_score(problem, options.score);
   if (options.folds > rows.rows)
     throw UserError(fmt::format("folds = {}: there are only {} rows", options.folds, rows.rows));
-  const auto total = static_cast<size_t>(options.count * (1 + options.folds));
+  const int64_t ranks = options.ranks ? options.ranks->size() : 1,
+                rank = options.ranks ? options.ranks->rank() : 0;
+  if (options.ranks) agree_on_path(*options.ranks, rows, options);
+  const auto is_own = [=](int64_t fold) { return fold % ranks == rank; };
+  const auto total = static_cast<size_t>(options.count * (1 + (options.folds + ranks - 1 - rank) / ranks));
   size_t done = 0;
   const auto solve_along = [&](const data::LabelledRows& some, std::vector<double> at) {
     Graph graph;
@@ -114,15 +144,18 @@ RegularisationPath regularisation_path(const LinearProblem& problem, const data:
 
   path.score = score.name;
   const std::vector<int64_t> numbers = folds_of_rows(problem, rows, options);
-  std::vector<std::vector<double>> by_fold;
+  std::vector<std::vector<double>> by_fold(static_cast<size_t>(options.folds));
   for (int64_t fold = 0; fold < options.folds; ++fold) {
     const auto [fitted, held_out] = data::parts_of(numbers, fold);
     const data::LabelledRows fitted_rows = data::chosen_rows(rows, fitted);
     problem.check_classes(fitted_rows,
                           fmt::format("without fold {} of {} every row", fold + 1, options.folds));
+    if (!is_own(fold)) continue;
+    if (options.ranks) options.ranks->at(fmt::format("fold {}", fold + 1));
     const auto [same, found] = solve_along(fitted_rows, at);
-    by_fold.push_back(scores_on(problem, data::chosen_rows(rows, held_out), score, found));
+    by_fold[static_cast<size_t>(fold)] = scores_on(problem, data::chosen_rows(rows, held_out), score, found);
   }
+  if (options.ranks) gather_folds(*options.ranks, by_fold, at.size());
   const auto folds = static_cast<double>(options.folds);
   for (size_t i = 0; i < path.points.size(); ++i) {
     double mean = 0, squares = 0;

@@ -4,6 +4,7 @@
 
 #include "autodiff/convex/solver.hpp"
 #include "frontends/linear/linear_problem.hpp"
+#include "graph/ranks/ranks.hpp"
 
 namespace lariat {
 
@@ -21,6 +22,8 @@ struct PathOptions {
   int64_t folds = 0;
   uint64_t seed = 0;
   std::string score = {};  ///< one of scores_of(), or "" for the first
+  /// Those that compute the same path together, each its share of the folds; nullptr: this process alone.
+  std::shared_ptr<Ranks> ranks = nullptr;
 };
 
 struct RegularisationPath {

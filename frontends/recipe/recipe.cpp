@@ -319,6 +319,7 @@ FitOptions Recipe::fit() const {
   fit.batch_size = static_cast<int>(from.batch_size);
   fit.seed = static_cast<uint64_t>(from.seed);
   fit.accumulate = static_cast<int>(from.accumulate);
+  fit.micro_shards = static_cast<int>(from.micro_shards);
   fit.schedule = [spec = table("schedule")](int64_t steps) {
     Schedule schedule;
     at_place("[schedule] ", [&] { schedule = schedule_kind_of(spec).make(spec, steps); });

@@ -47,6 +47,13 @@ std::string RunResult::json() const {
   object["seconds"] = seconds;
   object["seed"] = seed;
   object["threads"] = threads;
+  object["ranks"] = nullptr;
+  if (ranks > 0)
+    object["ranks"] = {{"count", ranks},
+                       {"messages", traffic.messages},
+                       {"sum_bytes", traffic.sum_bytes},
+                       {"dense_bytes", traffic.dense_bytes},
+                       {"seconds_waited", traffic.seconds_waited}};
   object["state_hash"] = state_hash;
   object["training_state_hash"] = training_state_hash;
   object["stopped"] = stopped;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "frontends/sequential/sequential.hpp"
+#include "graph/ranks/ranks.hpp"
 
 namespace lariat {
 
@@ -27,6 +28,9 @@ struct RunResult {
   double seconds = 0;
   uint64_t seed = 0;
   int threads = 0;
+  /// How many trained together, and what this one sent and waited; 0: this process alone.
+  int ranks = 0;
+  Traffic traffic = {};
   /// Of the parameters, in hexadecimal: equal states have equal hashes, and a model that is loaded has the
   /// hash of its training.
   std::string state_hash;

@@ -8,8 +8,11 @@
 #include "frontends/recipe/saved_model.hpp"
 #include "frontends/sequential/model_file.hpp"
 #include "graph/base/error.hpp"
+#include "graph/base/instruction_set.hpp"
+#include "graph/base/version.hpp"
 #include "graph/io/atomic_file.hpp"
 #include "graph/io/input_file.hpp"
+#include "graph/ranks/ranks.hpp"
 
 namespace lariat {
 
@@ -65,10 +68,15 @@ void keep_earlier(const std::string& file, int64_t keep) {
   copy.commit();
 }
 
+// Where ranks train by a recipe that does not say it.
+constexpr int micro_shards_of_ranks = 8;
+
 Recipe adjusted(Recipe recipe, const RunOptions& options) {
   if (options.seed) recipe.set("training.seed", fmt::format("{}", *options.seed));
   if (!options.held_out.empty()) recipe.set("data.held_out", join_words(options.held_out));
   if (options.validation) recipe.set("data.validation", fmt::format("{}", *options.validation));
+  if (options.ranks && recipe.training().micro_shards == 0)
+    recipe.set("training.micro_shards", fmt::format("{}", micro_shards_of_ranks));
   return recipe;
 }
 
@@ -147,6 +155,7 @@ FitOptions TrainingRun::Implementation::fit_options() {
   fit.save = [this](const std::string& file) { save_model(file); };
   if (validation) fit.validation = *validation;
   fit.check_finite = options.check_finite;
+  fit.ranks = options.ranks;
   if (options.certificate || fit.stop_when_stationary > 0) fit.certificate = train;
   fit.on_start = [this](const RewriteReport& report, const std::vector<std::string>& warnings) {
     notices.insert(notices.end(), warnings.begin(), warnings.end());
@@ -173,7 +182,7 @@ void TrainingRun::Implementation::save_checkpoint(const FitState& state,
   from = state;
   history = epochs;
   const std::string file = checkpoint_of(options.out);
-  if (file.empty()) return;
+  if (file.empty() || (options.ranks && options.ranks->rank() != 0)) return;
   keep_earlier(file, recipe.training().checkpoint_keep);
   Checkpoint{model.store(), recipe, state, epochs, train.examples.size()}.save(file);
 }
@@ -194,6 +203,12 @@ std::string checkpoint_of(const std::string& out) {
 TrainingRun::TrainingRun(Recipe recipe, RunOptions options) {
   recipe = adjusted(std::move(recipe), options);
   self_ = std::make_unique<Implementation>(std::move(recipe), std::move(options));
+  if (self_->options.ranks)
+    self_->options.ranks->agree(
+        {{"another build of lariat", fmt::format("{}, kernels for {}", version, name_of(instruction_set()))},
+         {"another recipe", self_->recipe.to_json(), [](const auto& here, const auto& there) {
+            return Recipe::from_json(here).first_difference(Recipe::from_json(there));
+          }}});
   with_threads(self_->options.threads, [&] { self_->load(); });
   self_->model.compile(self_->recipe.optimizer(), self_->recipe.outputs());
   self_->model.build(shape_of(self_->train), self_->seed());
@@ -267,6 +282,10 @@ RunResult TrainingRun::run() {
   result.seconds += fitted.state.seconds;
   result.seed = self.seed();
   result.threads = self.model.threads();
+  if (self.options.ranks) {
+    result.ranks = self.options.ranks->size();
+    result.traffic = self.options.ranks->traffic();
+  }
   result.state_hash = fmt::format("{:016x}", self.model.parameter_hash());
   result.training_state_hash = fmt::format("{:016x}", self.model.store().hash());
   result.skipped = self.skipped;

@@ -26,6 +26,9 @@ struct RunOptions {
   /// are random.
   std::string start = {};
   const Store* start_weights = nullptr;
+  /// Those that train together, each with a run of its own from the same recipe, of which rank 0 writes the
+  /// files; nullptr: this process alone. Where the recipe has no micro_shards, they are 8.
+  std::shared_ptr<Ranks> ranks = nullptr;
   /// The numbers that the trained weights are rounded to before they are evaluated and saved.
   NumberForm weights = NumberForm::float32;
   /// As in TrainerOptions.

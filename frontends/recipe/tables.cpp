@@ -151,6 +151,9 @@ const Fields<TrainingOptions>& training_fields() {
           .integer("batch_size", &T::batch_size, 1, 1000000, "examples in one step")
           .integer("accumulate", &T::accumulate, 1, 1000000,
                    "a step is of so many times batch_size examples, computed batch_size at a time")
+          .integer("micro_shards", &T::micro_shards, 0, 1000000,
+                   "batch_size is cut into so many, whose gradients are added in one tree: by any number of "
+                   "ranks; 0: not")
           .number("clip_norm", &T::clip_norm, 0, any, "largest Euclidean norm of the smooth gradient; 0: any")
           .number("clip_value", &T::clip_value, 0, any, "largest element of the smooth gradient; 0: any")
           .integer("seed", &T::seed, 0, any_integer, "of initial weights, order, dropout and augmentation")

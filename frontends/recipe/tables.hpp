@@ -37,7 +37,7 @@ DataOptions data_options(const Spec& spec);
 
 /// [training]
 struct TrainingOptions {
-  int64_t epochs = 20, batch_size = 32, accumulate = 1;
+  int64_t epochs = 20, batch_size = 32, accumulate = 1, micro_shards = 0;
   double clip_norm = 0, clip_value = 0;
   int64_t seed = 0;
   bool bucket = true;

@@ -235,4 +235,39 @@ Recipe with_values(const Recipe& recipe, const std::vector<Range>& ranges,
   return changed;
 }
 
+namespace {
+
+// Whether the key says which examples there are, so that scores of its values could not be compared.
+bool says_the_data(const std::string& key) {
+  for (const char* name : {"kind", "path", "validation", "testing", "held_out", "labels", "target", "weight"})
+    if (key == fmt::format("data.{}", name)) return true;
+  return false;
+}
+
+}  // namespace
+
+std::vector<Range> parse_ranges(const std::vector<std::string>& texts, const Recipe& recipe, bool halving) {
+  if (texts.empty())
+    throw UserError(
+        "there is nothing to search over; name keys with what to try, such as "
+        "layers.*.kernel_penalty=l1=1e-5..1e-2:log");
+  std::vector<Range> ranges;
+  for (const std::string& text : texts) {
+    Range range = parse_range(text, recipe);
+    for (const std::string& key : range.keys) {
+      if (says_the_data(key))
+        throw UserError(fmt::format(
+            "{}: {} says what the data are; scores on other data cannot be compared, leave it out", text,
+            key));
+      if (halving && key == "training.epochs")
+        throw UserError(fmt::format("{}: halving itself says for how many epochs trials train", text));
+    }
+    for (const Range& earlier : ranges)
+      if (earlier.name() == range.name())
+        throw UserError(fmt::format("{}: {} is searched over twice; put both into one", text, range.name()));
+    ranges.push_back(std::move(range));
+  }
+  return ranges;
+}
+
 }  // namespace lariat::search

@@ -34,6 +34,10 @@ struct Range {
 /// an empty range, and for values that the key does not take.
 Range parse_range(std::string_view text, const Recipe& recipe);
 
+/// All that are searched over. Throws UserError where there is none, two are of one key, or a key says what
+/// the data are, or, with halving, for how many epochs trials train.
+std::vector<Range> parse_ranges(const std::vector<std::string>& texts, const Recipe& recipe, bool halving);
+
 /// The recipe with a value for each range. Throws UserError where values do not go together.
 Recipe with_values(const Recipe& recipe, const std::vector<Range>& ranges,
                    const std::vector<std::string>& values);

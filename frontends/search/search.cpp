@@ -9,6 +9,7 @@
 #include "frontends/search/choice.hpp"
 #include "frontends/search/journal.hpp"
 #include "frontends/search/plan.hpp"
+#include "frontends/search/spread.hpp"
 #include "graph/base/clock.hpp"
 #include "graph/base/error.hpp"
 #include "graph/base/version.hpp"
@@ -19,40 +20,13 @@ namespace {
 
 constexpr const char* study_name = "lariat search";
 
-// Whether the key says which examples there are, so that scores of its values could not be compared.
-bool says_the_data(const std::string& key) {
-  for (const char* name : {"kind", "path", "validation", "testing", "held_out", "labels", "target", "weight"})
-    if (key == fmt::format("data.{}", name)) return true;
-  return false;
-}
-
 // What the journal calls the figures of a fold.
 std::string fold_note(int64_t epochs, size_t fold) {
   return fmt::format("epochs {}, fold {}", epochs, fold + 1);
 }
 
-std::vector<Range> ranges_of(const Recipe& recipe, const SearchTable& table) {
-  if (table.over.empty())
-    throw UserError(
-        "there is nothing to search over; name keys with what to try, such as "
-        "layers.*.kernel_penalty=l1=1e-5..1e-2:log");
-  std::vector<Range> ranges;
-  for (const std::string& text : table.over) {
-    Range range = parse_range(text, recipe);
-    for (const std::string& key : range.keys) {
-      if (says_the_data(key))
-        throw UserError(fmt::format(
-            "{}: {} says what the data are; scores on other data cannot be compared, leave it out", text,
-            key));
-      if (table.method == SearchMethod::halving && key == "training.epochs")
-        throw UserError(fmt::format("{}: halving itself says for how many epochs trials train", text));
-    }
-    for (const Range& earlier : ranges)
-      if (earlier.name() == range.name())
-        throw UserError(fmt::format("{}: {} is searched over twice; put both into one", text, range.name()));
-    ranges.push_back(std::move(range));
-  }
-  return ranges;
+Json figures_of(const TrialScore& found) {
+  return {{"score", found.score}, {"zeros", found.zeros}, {"seconds", found.seconds}};
 }
 
 }  // namespace
@@ -86,6 +60,8 @@ struct Search::Implementation {
   void load_weights(size_t trial, const std::function<bool(size_t fold)>& wanted);
   void save_weights(size_t trial) const;
   void measure_work();
+  TrialTask task_of(int64_t fold, const Recipe& with) const;
+  bool train_open(const std::vector<size_t>& which, size_t rung);
   bool run_rung(const std::vector<size_t>& which, size_t rung);
   bool run_trial_at(size_t trial, int64_t epochs);
   bool run_fold(size_t trial, int64_t fold, const Recipe& with);
@@ -106,8 +82,16 @@ Search::Implementation::Implementation(Recipe with, SearchOptions given)
   score = table.score.empty() ? usual_score(recipe) : table.score;
   recipe = measuring(std::move(recipe), score);
   larger = larger_is_better(score);
-  ranges = ranges_of(recipe, table);
+  ranges = parse_ranges(table.over, recipe, table.method == SearchMethod::halving);
   plan = plan_of(ranges, table, recipe.training().epochs, seed);
+  if (options.ranks && plan.chain > 1)
+    throw UserError(
+        "trials that begin with the weights of the last one are trained one after the other, not by several "
+        "ranks; start the search without mpirun, or try values of λ without such a start");
+  if (options.ranks)
+    options.ranks->agree({{"another recipe", recipe.to_json(), [](const auto& here, const auto& there) {
+                             return Recipe::from_json(here).first_difference(Recipe::from_json(there));
+                           }}});
   // What does not go together is said before any training.
   for (size_t trial = 0; trial < plan.trials.size(); ++trial) recipe_of(trial, 0);
   open_journal();
@@ -145,6 +129,7 @@ void Search::Implementation::open_journal() {
           options.journal, journal->trials().size()));
     return check_journal();
   }
+  if (options.ranks) options.ranks->gather("", "the others to look for the journal");
   journal.emplace(options.journal, study_name, larger);
   journal->note("recipe", parse_json(recipe.to_json()));
   journal->note("settings", settings());
@@ -218,6 +203,31 @@ void Search::Implementation::say_progress(size_t trial, int64_t fold, double wit
   options.on_progress(progress);
 }
 
+TrialTask Search::Implementation::task_of(int64_t fold, const Recipe& with) const {
+  TrialTask task{with, std::nullopt, static_cast<uint64_t>(with.training().seed), score, nullptr};
+  if (table.folds > 0) task.fold = {fold, table.folds, seed};
+  return task;
+}
+
+// What the journal does not know yet is trained by all ranks together. False where it was stopped.
+bool Search::Implementation::train_open(const std::vector<size_t>& which, size_t rung) {
+  std::vector<OpenTraining> trainings;
+  for (const size_t trial : which) {
+    if (trial == journal->trials().size()) journal->add_trial(ranges, plan.trials[trial]);
+    const auto& notes = journal->trials()[trial].notes;
+    const Recipe with = recipe_of(trial, plan.rungs[rung].epochs);
+    for (int64_t fold = 0; fold < parts() && !notes.contains("failure"); ++fold)
+      if (const std::string name = fold_note(with.training().epochs, static_cast<size_t>(fold));
+          !notes.contains(name))
+        trainings.push_back({trial, name, task_of(fold, with)});
+  }
+  return train_on_ranks(*options.ranks, trainings, {options.data, options.threads, options.stop, {}},
+                        [&](const OpenTraining& training, const TrialScore& found) {
+                          journal->note(training.trial, training.note, figures_of(found));
+                          journal->save();
+                        });
+}
+
 // One fold, or what the journal knows of it. False where it was stopped.
 bool Search::Implementation::run_fold(size_t trial, int64_t fold, const Recipe& with) {
   Trial& record = trials[trial];
@@ -234,8 +244,7 @@ bool Search::Implementation::run_fold(size_t trial, int64_t fold, const Recipe& 
     done += static_cast<double>(epochs);
     return true;
   }
-  TrialTask task{with, std::nullopt, static_cast<uint64_t>(with.training().seed), score, nullptr};
-  if (table.folds > 0) task.fold = {fold, table.folds, seed};
+  TrialTask task = task_of(fold, with);
   if (warm && trial % plan.chain > 0 && !weights[place].empty()) task.start = &weights[place];
   TrialContext context{options.data, options.threads, options.stop, {}};
   context.on_step = [&](const StepReport& step) {
@@ -253,7 +262,7 @@ bool Search::Implementation::run_fold(size_t trial, int64_t fold, const Recipe& 
     save_weights(trial);
   }
   done += static_cast<double>(epochs);
-  journal->note(trial, name, {{"score", found->score}, {"zeros", found->zeros}, {"seconds", found->seconds}});
+  journal->note(trial, name, figures_of(*found));
   journal->save();
   return true;
 }
@@ -297,6 +306,7 @@ void Search::Implementation::finish(size_t trial, TrialState state) {
 // Trains these trials; of the last rung they are complete then. False where it was stopped.
 bool Search::Implementation::run_rung(const std::vector<size_t>& which, size_t rung) {
   const bool last = rung + 1 == plan.rungs.size(), warm = plan.chain > 1;
+  if (options.ranks && !train_open(which, rung)) return false;
   for (const size_t trial : which) {
     Trial& record = trials[trial];
     if (trial == journal->trials().size()) {

@@ -34,6 +34,9 @@ struct SearchOptions {
   std::optional<uint64_t> seed = std::nullopt;
   /// 0: what the machine allows. Results are the same for every number.
   int threads = 0;
+  /// Those that search together, every one with a search of its own from the same recipe: each trains its
+  /// share of the trials, rank 0 writes the journal; nullptr: this process alone.
+  std::shared_ptr<Ranks> ranks = nullptr;
   /// Where trials are kept; empty: nowhere.
   std::string journal = {};
   /// Whether to go on with the trials of an earlier run that the journal has.

@@ -100,6 +100,12 @@ struct FitOptions {
   /// memory of those, and is the step of the large batch but for rounding, and for dropout, whose zeros are
   /// others.
   int accumulate = 1;
+  /// batch_size examples are cut into so many micro-shards, as TrainerOptions.micro_shards has it; 0: they
+  /// are not.
+  int micro_shards = 0;
+  /// Those that fit together, every one with a model of its own; nullptr: this process alone. All are given
+  /// the same data and options; each computes its share of the micro-shards.
+  std::shared_ptr<Ranks> ranks = nullptr;
   /// Evaluated after each epoch; it must outlive the fit.
   std::optional<std::reference_wrapper<const data::Dataset>> validation = std::nullopt;
   /// Of the initial weights, the order of examples and dropout.

@@ -10,6 +10,7 @@
 #include "graph/base/clock.hpp"
 #include "graph/base/error.hpp"
 #include "graph/base/json.hpp"
+#include "graph/ranks/ranks.hpp"
 
 namespace lariat {
 
@@ -120,6 +121,18 @@ namespace {
 // One step on a batch, batch_size examples at a time.
 StepResult train_on(const FitModel& model, const data::Batches& batches, size_t step,
                     const FitOptions& options, size_t& examples) {
+  if (options.micro_shards > 0) {
+    examples = batches.examples(step);
+    const size_t count = examples,
+                 shards = static_cast<size_t>(options.micro_shards) * static_cast<size_t>(options.accumulate);
+    const auto begin = [=](size_t shard) { return (shard * count + shards - 1) / shards; };
+    std::vector<double> shares;
+    for (size_t i = 0; i < shards; ++i)
+      shares.push_back(static_cast<double>(begin(i + 1) - begin(i)) / static_cast<double>(count));
+    const FeedsList parts(
+        shards, [&](size_t i) { return feeds_of(batches.part(step, begin(i), begin(i + 1)), model.graph); });
+    return model.trainer.step(parts, shares);
+  }
   if (options.accumulate == 1) {
     const data::Batch batch = batches[step];
     examples = batch.indices.size();
@@ -145,7 +158,10 @@ FitResult run_fit(const FitModel& model, TrainingData& data, const FitOptions& o
     const std::string why = early_end(result.epochs, options);
     return why.empty() ? model.callbacks.why_end() : why;
   };
-  const auto stopped = [&] { return options.stop != nullptr && options.stop->load(); };
+  // Of several ranks all stop after the same step.
+  const auto stopped = [&] {
+    return options.ranks ? options.ranks->stop_agreed() : options.stop != nullptr && options.stop->load();
+  };
   at.support = first_support(model, at);
   if (!at.metrics.empty() && at.metrics.size() != model.metrics.size())
     throw UserError(

@@ -11,6 +11,7 @@
 #include "autodiff/training/kept_weights.hpp"
 #include "frontends/data/utf8.hpp"
 #include "frontends/sequential/fit_loop.hpp"
+#include "frontends/sequential/fit_ranks.hpp"
 #include "frontends/sequential/model_file.hpp"
 #include "frontends/sequential/trainer_setup.hpp"
 #include "graph/base/error.hpp"
@@ -159,6 +160,7 @@ FitResult Sequential::fit(TrainingData data, const FitOptions& given) {
   build(shape_of(first), options.seed);
   self.check(first, true);
   check_rows(*self.network, first, options.batch_size);
+  check_shards(*self.network, options);
   if (self.network->rows > 0) options.shuffle = options.bucket = false;
   if (options.validation) self.check(*options.validation, true);
   FitState state = options.from;
@@ -173,6 +175,7 @@ FitResult Sequential::fit(TrainingData data, const FitOptions& given) {
   const auto callbacks = std::make_shared<FitCallbacks>(options.callbacks);
   if (options.from.total_steps > 0) callbacks->restore(options.from.callbacks);
   self.make_trainer(options, state, callbacks);
+  if (options.ranks) agree_on_fit(*options.ranks, *self.network, self.trainer->store(), first, options);
   const std::vector<std::string> warnings = self.warnings(training_batches(first, options)[0]);
   if (options.on_start) {
     options.on_start(self.trainer->report(), warnings);
@@ -213,6 +216,7 @@ FitResult Sequential::fit(TrainingData data, const FitOptions& given) {
           "the same examples their weights in all epochs");
   };
   model.finish = [&](EpochReport& report) {
+    if (options.ranks) agree_on_state(*options.ranks, self.store());
     const std::vector<TensorZeros> tensors = zeros();
     report.weights = total(tensors);
     report.penalised = total(tensors, true);

@@ -90,6 +90,8 @@ TrainerSetup trainer_setup(Network& network, const FitOptions& options, const Fi
   }
   trainer.groups.insert(trainer.groups.end(), options.groups.begin(), options.groups.end());
   trainer.accumulates = options.accumulate > 1;
+  trainer.micro_shards = int64_t{options.micro_shards} * options.accumulate;
+  trainer.ranks = options.ranks;
   if (options.schedule) trainer.schedule = from_first(options.schedule(state.total_steps));
   trainer.schedule = [callbacks, by_step = trainer.schedule](int64_t step) {
     return by_step(step) * callbacks->rate_factor();

@@ -28,6 +28,8 @@ class AtomicFile {
 
   /// Throws as the constructor would, and changes nothing; it does not wait for the reader of a pipe.
   static void check(const std::string& path);
+  /// From here on nothing is written by this process: of several that compute one run, one writes.
+  static void discard_all();
 
  private:
   void open_temporary();

@@ -8,6 +8,7 @@
 #include "frontends/cli/console.hpp"
 #include "frontends/cli/linear_arguments.hpp"
 #include "frontends/cli/outputs.hpp"
+#include "frontends/cli/rank.hpp"
 #include "frontends/cli/table.hpp"
 #include "frontends/data/option_table.hpp"
 #include "frontends/linear/regularisation_path.hpp"
@@ -232,6 +233,13 @@ void path(const Strings& words) {
   check_outputs({options.table, options.coefficients, options.report, options.out, options.json},
                 model.inputs());
   const JsonFile json(options.json);
+  options.path.ranks = ranks_of_process();
+  if (options.path.ranks && options.path.ranks->size() > 1 && !options.folds)
+    throw UserError(
+        "lariat path: ranks share the folds of --folds N, and there are none: each solution begins with the "
+        "one "
+        "before; start it without mpirun");
+  if (!model.threads) model.threads = threads_of_rank();
   const ThreadLimit limit(model.threads);
   options.path.count = options.count.value_or(100);
   options.path.folds = options.folds.value_or(0);

@@ -9,6 +9,7 @@
 #include "frontends/cli/interrupt.hpp"
 #include "frontends/cli/outputs.hpp"
 #include "frontends/cli/progress.hpp"
+#include "frontends/cli/rank.hpp"
 #include "frontends/cli/recipe_arguments.hpp"
 #include "frontends/cli/search_report.hpp"
 #include "frontends/cli/shell.hpp"
@@ -139,6 +140,7 @@ void search(const Strings& words) {
   check_outputs(outputs, recipe, options.recipe.data);
   const JsonFile json(options.json);
   const std::string recipe_text = options.recipe.text();
+  if (!options.threads) options.threads = threads_of_rank();
   const ThreadLimit limit(options.threads);
   const Interruption interruption;
   if (options.journal.empty()) report("neither --out nor --journal is given: trials will not be kept");
@@ -151,6 +153,7 @@ void search(const Strings& words) {
   with.journal = options.journal;
   with.resume = options.resume;
   with.stop = &interruption.flag();
+  with.ranks = ranks_of_process();
   std::string score;
   std::vector<search::Range> ranges;
   int64_t planned = 0;

@@ -6,6 +6,7 @@
 #include "frontends/cli/console.hpp"
 #include "frontends/cli/interrupt.hpp"
 #include "frontends/cli/outputs.hpp"
+#include "frontends/cli/rank.hpp"
 #include "frontends/cli/recipe_arguments.hpp"
 #include "frontends/cli/shell.hpp"
 #include "frontends/cli/summary.hpp"
@@ -114,6 +115,7 @@ void train(const Strings& words) {
     throw UsageError("lariat train: --start and --resume: a run that goes on has its weights; leave one out");
   const std::string recipe_text = options.recipe.text();
 
+  if (!options.threads) options.threads = threads_of_rank();
   const ThreadLimit limit(options.threads);
   if (!options.profile.empty())
     print(profile_training(recipe, options.recipe.data, limit.threads(), options.profile) + "\n");
@@ -121,6 +123,7 @@ void train(const Strings& words) {
   const Interruption interruption;
   RunOptions with = run_options(options);
   with.stop = &interruption.flag();
+  with.ranks = ranks_of_process();
   WatchedRun run(recipe, with, options.quiet);
   if (options.out.empty()) report("no --out is given: neither the model nor checkpoints will be saved");
   if (!options.resume.empty()) run.training().resume(options.resume);
@@ -141,7 +144,7 @@ void train(const Strings& words) {
     data.summary = fmt::format("lariat train {}", fmt::join(words, " "));
     write_report(options.report, data);
   }
-  print("\n" + summary(result, options.report));
+  print("\n" + summary(result, options.report) + ranks_summary());
 }
 
 }  // namespace lariat::cli

@@ -1,0 +1,4 @@
+#pragma once
+
+// Stands where an installed Lariat has its header.
+#include "frontends/ranks.hpp"

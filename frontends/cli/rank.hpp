@@ -1,0 +1,31 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "frontends/cli/command.hpp"
+#include "graph/ranks/ranks.hpp"
+
+namespace lariat::cli {
+
+/// Joins the ranks where MPI has started this process as one of several, and lets rank 0 alone speak and
+/// write files. Throws UserError for commands that do not run on several, and where that MPI's module is
+/// missing.
+void join_ranks(const Strings& arguments);
+
+/// The threads of a rank where the command line does not say it: its share of the host's; nothing: it is
+/// alone.
+std::optional<int64_t> threads_of_rank();
+
+/// A line about ranks and what they sent, or "".
+std::string ranks_summary();
+
+/// Says on one of the ranks why this one ends, and tells the others. Gives the exit status: `status` of a
+/// process that is alone; does not return otherwise.
+int end_for(const std::string& why, int status);
+
+/// All have done their work.
+void leave_ranks();
+
+}  // namespace lariat::cli

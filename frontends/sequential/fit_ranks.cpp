@@ -1,0 +1,79 @@
+#include "frontends/sequential/fit_ranks.hpp"
+
+#include <fmt/format.h>
+
+#include <map>
+
+#include "frontends/spec/op_fingerprint.hpp"
+#include "graph/base/error.hpp"
+#include "graph/base/random.hpp"
+
+namespace lariat {
+
+namespace {
+
+uint64_t hash_of(const data::Dataset& dataset) {
+  uint64_t hash = hash_name("");
+  const auto add = [&](const auto& numbers) {
+    hash = hash_bytes(numbers.data(), numbers.size() * sizeof numbers[0], hash);
+  };
+  for (const data::Example& example : dataset.examples) {
+    add(example.values);
+    add(example.targets);
+    add(std::vector<int64_t>{example.label, example.frames, example.dimensions});
+    add(std::vector<float>{example.weight});
+  }
+  return hash;
+}
+
+}  // namespace
+
+void check_shards(const Network& network, const FitOptions& options) {
+  const int shards = options.micro_shards;
+  if (shards == 0) return;
+  if (shards < 0) throw UserError(fmt::format("micro_shards = {}: must be an integer from 0", shards));
+  if (options.batch_size < shards)
+    throw UserError(
+        fmt::format("micro_shards = {}: a batch of batch_size = {} cannot be cut into so many; give at most "
+                    "{}, or larger batches",
+                    shards, options.batch_size, options.batch_size));
+  if (network.rows > 0)
+    throw UserError(
+        fmt::format("micro_shards = {}: the states of the model go on from batch to batch, row by row, and "
+                    "are not cut; train it with "
+                    "micro_shards = 0",
+                    shards));
+}
+
+void agree_on_fit(Ranks& ranks, const Network& network, const Store& store, const data::Dataset& dataset,
+                  const FitOptions& options) {
+  std::string tensors, plugins;
+  for (const auto& [name, tensor] : store) tensors += fmt::format("'{}' {}\n", name, text(tensor.type()));
+  std::map<std::string, const OpDef*> ops;
+  for (int32_t id = 0; id < network.graph->size(); ++id)
+    if (const OpDef* op = network.graph->node(id).op; op->plugin) ops[op->name] = op;
+  for (const auto& [name, op] : ops)
+    plugins += fmt::format("the op '{}' {}\n", name, fingerprint_of(*op).dump());
+  const std::string settings = fmt::format(
+      "epochs {}\nbatch_size {}\naccumulate {}\nmicro_shards {}\nseed {}\nclip_norm {}\nclip_value "
+      "{}\nsettle_from {}\n"
+      "penalty_ramp {}\nepoch {}, step {}\n",
+      options.epochs, options.batch_size, options.accumulate, options.micro_shards, options.seed,
+      options.clip_norm, options.clip_value, options.settle_from, options.penalty_ramp, options.from.epoch,
+      options.from.step);
+  ranks.agree(
+      {{"other plugins", plugins},
+       {"other tensors", tensors},
+       {"other data", fmt::format("{} examples (hash {:016x})", dataset.examples.size(), hash_of(dataset))},
+       {"other settings", settings}});
+  agree_on_state(ranks, store);
+}
+
+void agree_on_state(Ranks& ranks, const Store& store) {
+  std::string weights;
+  for (const auto& [name, tensor] : store)
+    weights += fmt::format("'{}' (hash {:016x})\n", name, hash_bytes(tensor.view().data, tensor.bytes()));
+  ranks.agree({{"other weights", weights}});
+}
+
+}  // namespace lariat

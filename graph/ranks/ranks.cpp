@@ -1,0 +1,350 @@
+#include "graph/ranks/ranks.hpp"
+
+#include <fmt/format.h>
+#include <sched.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstring>
+
+#include "graph/base/error.hpp"
+
+namespace lariat {
+
+namespace {
+
+enum Tag { ending_tag = 1, pulse_tag, size_tag, text_tag };
+
+// MPI counts in int.
+constexpr size_t most_bytes = size_t{1} << 30;
+constexpr auto pulse_period = std::chrono::milliseconds(200);
+constexpr auto grace = std::chrono::milliseconds(500), farewell = std::chrono::milliseconds(2000);
+
+void rest(int64_t tries) {
+  if (tries < 2000) {
+    sched_yield();
+  } else {
+    std::this_thread::sleep_for(std::chrono::microseconds(50));
+  }
+}
+
+}  // namespace
+
+Ranks::Ranks(std::unique_ptr<Transport> transport, RanksOptions options)
+    : transport_(std::move(transport)),
+      options_(options),
+      rank_(transport_->rank()),
+      size_(transport_->size()),
+      endings_(static_cast<size_t>(size_)) {
+  if (size_ == 1) return;
+  receive(Transport::anyone, ending_tag, &incoming_, sizeof incoming_, incoming_request_);
+  if (!transport_->any_thread()) return;
+  heard_ = looked_ = Clock::now();
+  receive((rank_ + size_ - 1) % size_, pulse_tag, &pulse_in_, 1, pulse_in_request_);
+  pulses_ = std::thread([this] {
+    std::unique_lock lock(mutex_);
+    while (!quit_) {
+      pulse();
+      wake_.wait_for(lock, pulse_period, [this] { return quit_; });
+    }
+  });
+}
+
+Ranks::~Ranks() {
+  stop_pulses();
+  if (!finished_) transport_->end(false);
+}
+
+void Ranks::stop_pulses() {
+  {
+    const std::lock_guard lock(mutex_);
+    quit_ = true;
+  }
+  wake_.notify_all();
+  if (pulses_.joinable()) pulses_.join();
+}
+
+// Called with the lock.
+void Ranks::pulse() {
+  try {
+    const auto now = Clock::now();
+    // This process itself was stopped for a while: others may have been too.
+    if (now - looked_ > 5 * pulse_period) heard_ = now;
+    looked_ = now;
+    while (over(pulse_in_request_)) {
+      heard_ = now;
+      receive((rank_ + size_ - 1) % size_, pulse_tag, &pulse_in_, 1, pulse_in_request_);
+    }
+    if (options_.pulses && over(pulse_out_request_))
+      send((rank_ + 1) % size_, pulse_tag, &pulse_out_, 1, pulse_out_request_);
+    silent_ = std::chrono::duration<double>(now - heard_).count() > options_.limit_seconds;
+    look_for_endings();
+  } catch (const UserError&) {
+    // Who waits for a message meets the same.
+  }
+}
+
+void Ranks::send(int to, int tag, const void* data, size_t bytes, Requests& open) {
+  const std::lock_guard lock(mutex_);
+  const auto* begin = static_cast<const std::byte*>(data);
+  for (size_t done = 0; done == 0 || done < bytes; done += most_bytes) {
+    const size_t part = std::min(most_bytes, bytes - done);
+    open.push_back(transport_->send(to, tag, begin + done, part));
+    traffic_.messages += 1;
+    traffic_.bytes += static_cast<int64_t>(part);
+  }
+}
+
+void Ranks::receive(int from, int tag, void* data, size_t bytes, Requests& open) {
+  const std::lock_guard lock(mutex_);
+  auto* begin = static_cast<std::byte*>(data);
+  for (size_t done = 0; done == 0 || done < bytes; done += most_bytes)
+    open.push_back(transport_->receive(from, tag, begin + done, std::min(most_bytes, bytes - done)));
+}
+
+bool Ranks::over(Requests& open) {
+  const std::lock_guard lock(mutex_);
+  std::erase_if(open, [this](Transport::Request request) { return transport_->over(request); });
+  return open.empty();
+}
+
+void Ranks::use(const std::function<void(Transport&)>& body) {
+  const std::lock_guard lock(mutex_);
+  body(*transport_);
+}
+
+void Ranks::look_for_endings() {
+  while (size_ > 1 && over(incoming_request_)) {
+    if (incoming_.kind == said) {
+      heard_said_ = true;
+    } else {
+      endings_[static_cast<size_t>(incoming_.rank)] = incoming_;
+    }
+    receive(Transport::anyone, ending_tag, &incoming_, sizeof incoming_, incoming_request_);
+  }
+}
+
+std::string Ranks::silence() const {
+  const int silent = (rank_ + size_ - 1) % size_;
+  return fmt::format(
+      "rank {} has shown no sign of life for {:g} s{}{}; see that its process and its host still run, and go "
+      "on from the "
+      "last checkpoint",
+      silent, options_.limit_seconds, place_.empty() ? "" : ", at " + place_,
+      waited_for_.empty() ? "" : ", while rank " + fmt::format("{}", rank_) + " waited for " + waited_for_);
+}
+
+void Ranks::throw_if_over(const std::string& what) {
+  const std::lock_guard lock(mutex_);
+  look_for_endings();
+  for (const auto& ending : endings_)
+    if (ending && !ended_) {
+      told_ = true;
+      throw UserError(fmt::format("rank {} has ended: {}", ending->rank, ending->why.data()));
+    }
+  if (silent_ && !ended_) throw UserError(silence());
+  if (options_.stop == nullptr || !options_.stop->load()) return;
+  if (!stopped_) stopped_ = Clock::now();
+  if (Clock::now() - *stopped_ > grace)
+    throw UserError(
+        fmt::format("rank {} was told to end{} while it waited for {}; go on from the last checkpoint", rank_,
+                    place_.empty() ? "" : ", at " + place_ + ",", what));
+}
+
+void Ranks::wait(const std::function<bool()>& done, const std::string& what) {
+  const auto begin = Clock::now();
+  for (int64_t tries = 0; !done(); ++tries) {
+    if (tries == 0) {
+      const std::lock_guard lock(mutex_);
+      waited_for_ = what;
+    }
+    if (tries % 16 == 0) throw_if_over(what);
+    rest(tries);
+  }
+  const std::lock_guard lock(mutex_);
+  waited_for_.clear();
+  traffic_.seconds_waited += std::chrono::duration<double>(Clock::now() - begin).count();
+}
+
+std::vector<std::string> Ranks::gather(const std::string& own, const std::string& what) {
+  struct Exchange {
+    std::string own;
+    std::vector<uint64_t> sizes;
+    std::vector<std::string> all;
+    Requests open;
+  };
+  const auto release = [](Exchange* exchange) {
+    const bool open = !exchange->open.empty();
+    std::shared_ptr<Exchange> owner(exchange);
+    if (open) keep_until_exit(std::move(owner));
+  };
+  const std::unique_ptr<Exchange, decltype(release)> exchange(new Exchange, release);
+  auto& [text, sizes, all, open] = *exchange;
+  text = own;
+  sizes.assign(static_cast<size_t>(size_), own.size());
+  all.resize(sizes.size());
+  const auto others = [this](const auto& of_each) {
+    for (int other = 0; other < size_; ++other)
+      if (other != rank_) of_each(other, static_cast<size_t>(other));
+  };
+  others([&](int other, size_t i) {
+    receive(other, size_tag, &exchange->sizes[i], sizeof(uint64_t), exchange->open);
+    send(other, size_tag, &exchange->sizes[static_cast<size_t>(rank_)], sizeof(uint64_t), exchange->open);
+  });
+  wait([&] { return over(exchange->open); }, what);
+  others([&](int other, size_t i) {
+    exchange->all[i].resize(exchange->sizes[i]);
+    receive(other, text_tag, exchange->all[i].data(), exchange->sizes[i], exchange->open);
+    send(other, text_tag, exchange->own.data(), exchange->own.size(), exchange->open);
+  });
+  wait([&] { return over(exchange->open); }, what);
+  all[static_cast<size_t>(rank_)] = own;
+  return all;
+}
+
+namespace {
+
+// The first lines that two texts have not in common: "a and b".
+std::string first_lines(const std::string& first, const std::string& second) {
+  const auto differ = std::mismatch(first.begin(), first.end(), second.begin(), second.end());
+  const auto line = [](const std::string& text, std::string::const_iterator at) {
+    const auto place = static_cast<size_t>(at - text.begin());
+    const size_t begin = place == 0 ? 0 : text.rfind('\n', place - 1) + 1;
+    const std::string found = text.substr(begin, text.find('\n', place) - begin);
+    constexpr size_t most = 80;
+    return found.empty() ? "nothing" : found.size() <= most ? found : found.substr(0, most) + "…";
+  };
+  return fmt::format("{} and {}", line(second, differ.second), line(first, differ.first));
+}
+
+}  // namespace
+
+void Ranks::agree(const std::vector<SharedFact>& facts) {
+  if (size_ == 1) return;
+  for (const SharedFact& fact : facts) {
+    const std::vector<std::string> all = gather(fact.value, "what the others start with");
+    for (size_t other = 1; other < all.size(); ++other) {
+      if (all[other] == all[0]) continue;
+      const std::string how = (fact.difference ? fact.difference : first_lines)(all[0], all[other]);
+      if (!how.empty())
+        throw UserError(fmt::format("rank {} has {} than rank 0: {}; give every rank the same", other,
+                                    fact.differs, how));
+    }
+  }
+}
+
+void Ranks::at(std::string place) {
+  const std::lock_guard lock(mutex_);
+  place_ = std::move(place);
+}
+std::string Ranks::place() const {
+  const std::lock_guard lock(mutex_);
+  return place_;
+}
+Traffic Ranks::traffic() const {
+  const std::lock_guard lock(mutex_);
+  return traffic_;
+}
+
+void Ranks::count_sums(int64_t bytes, int64_t dense_bytes) {
+  const std::lock_guard lock(mutex_);
+  traffic_.sum_bytes += bytes;
+  traffic_.dense_bytes += dense_bytes;
+}
+
+bool Ranks::end_with(const std::string& why) {
+  if (size_ == 1) return true;
+  Ending own{rank_, of_itself, {}};
+  std::copy_n(why.data(), std::min(why.size(), own.why.size() - 1), own.why.data());
+  Requests open;
+  try {
+    {
+      const std::lock_guard lock(mutex_);
+      if (told_) own.kind = of_another;
+      ended_ = true;
+      for (int other = 0; other < size_; ++other)
+        if (other != rank_) send(other, ending_tag, &own, sizeof own, open);
+    }
+    const auto all = [&] {
+      const std::lock_guard lock(mutex_);
+      look_for_endings();
+      return over(open) && std::count_if(endings_.begin(), endings_.end(),
+                                         [](const auto& ending) { return ending.has_value(); }) == size_ - 1;
+    };
+    const auto begin = Clock::now();
+    // A launcher that tells a rank to end kills it soon.
+    const auto patience = told_to_stop() ? farewell / 10 : farewell;
+    for (int64_t tries = 0; !all() && Clock::now() - begin < patience; ++tries) rest(tries);
+  } catch (const UserError&) {
+    return own.kind == of_itself;
+  }
+  if (own.kind != of_itself) return false;
+  const std::lock_guard lock(mutex_);
+  return std::none_of(endings_.begin(), endings_.begin() + rank_,
+                      [](const auto& ending) { return ending && ending->kind == of_itself; });
+}
+
+void Ranks::leave(const std::string& why, const std::function<void(const std::string&)>& say) {
+  const std::string at = place().empty() ? "" : ", at " + place();
+  const std::string line =
+      size_ == 1 || why.starts_with("rank ") ? why : fmt::format("rank {}{}: {}", rank_, at, why);
+  const bool says = end_with(line);
+  if (says) say(line);
+  std::fflush(nullptr);
+  // A launcher kills all once the first is gone: who says why is heard before.
+  if (size_ > 1) tell_said(says);
+  _exit(2);
+}
+
+void Ranks::tell_said(bool says) {
+  try {
+    Ending word{rank_, said, {}};
+    Requests open;
+    if (says)
+      for (int other = 0; other < size_; ++other)
+        if (other != rank_) send(other, ending_tag, &word, sizeof word, open);
+    const auto told = [&] {
+      const std::lock_guard lock(mutex_);
+      look_for_endings();
+      return says ? over(open) : heard_said_;
+    };
+    const auto begin = Clock::now();
+    for (int64_t tries = 0; !told() && Clock::now() - begin < grace; ++tries) rest(tries);
+  } catch (const UserError&) {
+    // It has been said.
+  }
+}
+
+void Ranks::finish() {
+  if (finished_) return;
+  if (size_ > 1) gather("", "the others to be done");
+  stop_pulses();
+  finished_ = true;
+  transport_->end(true);
+}
+
+namespace {
+
+struct Kept {
+  std::mutex mutex;
+  std::vector<std::shared_ptr<void>> memory;
+};
+
+std::shared_ptr<Ranks>& of_process() {
+  static std::shared_ptr<Ranks> ranks;
+  return ranks;
+}
+
+}  // namespace
+
+void keep_until_exit(std::shared_ptr<void> memory) {
+  static Kept& kept = *new Kept;
+  const std::lock_guard lock(kept.mutex);
+  kept.memory.push_back(std::move(memory));
+}
+
+const std::shared_ptr<Ranks>& ranks_of_process() { return of_process(); }
+void set_ranks_of_process(std::shared_ptr<Ranks> ranks) { of_process() = std::move(ranks); }
+
+}  // namespace lariat

@@ -1,0 +1,41 @@
+#include "tests/support/ranks.hpp"
+
+#include <cstdlib>
+#include <filesystem>
+
+#include "tests/support/testing.hpp"
+
+namespace lariat::testing {
+
+std::vector<TestedMpi> tested_mpis() {
+  std::vector<TestedMpi> found;
+  const auto add = [&](const std::string& name, const std::vector<std::string>& options) {
+    const std::string launcher = "/usr/bin/mpirun." + name;
+    const char* program = std::getenv("LARIAT_PROGRAM");
+    const auto folder = std::filesystem::path(program == nullptr ? "" : program).parent_path();
+    if (std::filesystem::exists(launcher) && std::filesystem::exists(folder / ("liblariat_" + name + ".so")))
+      found.push_back({launcher, options});
+  };
+  if (!have_lariat()) return found;
+  add("openmpi", {"--oversubscribe", "--bind-to", "none"});
+  add("mpich", {});
+  if (found.empty())
+    skip("neither Open MPI nor MPICH is installed, or lariat was built without: ./run test installs both");
+  return found;
+}
+
+ProgramRun run_on_ranks(const TestedMpi& mpi, int size, const std::vector<std::string>& arguments,
+                        const std::string& before, const std::string& more) {
+  std::vector<std::string> words = mpi.options;
+  const std::string shell = "R=${OMPI_COMM_WORLD_RANK:-$PMI_RANK}\n" + before + "\nexec \"$@\" " + more;
+  words.insert(words.end(),
+               {"-n", std::to_string(size), "/bin/sh", "-c", shell, "rank", std::getenv("LARIAT_PROGRAM")});
+  words.insert(words.end(), arguments.begin(), arguments.end());
+  ProgramOptions options;
+  options.program = mpi.launcher;
+  options.environment = {
+      {"OMPI_ALLOW_RUN_AS_ROOT", "1"}, {"OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1"}, {"LARIAT_RANK_LIMIT", "2"}};
+  return run_lariat(words, options);
+}
+
+}  // namespace lariat::testing
