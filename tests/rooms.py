@@ -17,7 +17,7 @@ KEPT = 'tests/plugins/first_release/'
 INCLUDE = re.compile(r'^#include "([^"]+)"', re.MULTILINE)
 TYPE = re.compile(r'^(?:struct|class) (\w+)(?: final)?(?: : [^;]*)? ?\{')
 # It collects what other rooms have: it shortens the build.
-COLLECTS = {'graph/pch'}
+COLLECTS = {'graph/pch', 'frontends/pch'}
 
 
 def room_of(path):

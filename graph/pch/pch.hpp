@@ -15,6 +15,5 @@
 #include <xsimd/xsimd.hpp>
 
 #include "graph/base/error.hpp"
-#include "graph/base/json.hpp"
 #include "graph/ir/builder.hpp"
 #include "graph/ir/op_def.hpp"
