@@ -1,12 +1,13 @@
-// What zeros are worth: one recipe trained for several coefficients of its penalties, and of each model its
-// accuracy on the test, the bytes of its file, and the microseconds of a prediction on one thread, beside the
-// same model without zeros.
+// What zeros are worth: one recipe trained for several coefficients of its penalties, or models that there
+// are, and of each its accuracy on the test, the bytes of its file, and the microseconds of a prediction on
+// one thread, beside the same model without zeros.
 
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <filesystem>
+#include <functional>
 #include <iostream>
 
 #include "benchmarks/machine.hpp"
@@ -14,6 +15,7 @@
 #include "benchmarks/with_lambda.hpp"
 #include "frontends/compact/compact_model.hpp"
 #include "frontends/recipe/run.hpp"
+#include "frontends/recipe/saved_model.hpp"
 #include "frontends/report/chart.hpp"
 #include "graph/base/clock.hpp"
 #include "graph/base/error.hpp"
@@ -29,7 +31,7 @@ namespace {
 
 struct WorthOptions {
   std::string recipe, data, json, svg, markdown;
-  std::vector<std::string> settings;
+  std::vector<std::string> settings, models;
   std::vector<double> lambdas{1e-5, 5e-5, 2e-4, 6e-4, 2e-3};
   int rounds = 51;
 };
@@ -108,15 +110,28 @@ void measure(Worth& worth, const Stack& stack, int rounds) {
   }
 }
 
-Worth worth_of(const Recipe& recipe, double lambda, const WorthOptions& options) {
-  const auto folder = std::filesystem::temp_directory_path() / fmt::format("lariat_zeros_{}", lambda);
-  std::filesystem::create_directories(folder);
-  const std::string file = folder / "model.safetensors";
-  TrainingRun training(with_lambda(recipe, lambda), {.data = options.data, .certify = false});
-  Worth worth{.lambda = lambda};
-  worth.zeros = training.run().penalised;
-  worth.accuracy = training.evaluate(data::Split::test).accuracy;
-  Sequential& model = training.model();
+// A folder of its own for files that are measured.
+class Scratch {
+ public:
+  Scratch() {
+    std::string pattern = std::filesystem::temp_directory_path() / "lariat_zeros_XXXXXX";
+    if (mkdtemp(pattern.data()) == nullptr) throw UserError("no folder for files can be made; set TMPDIR");
+    folder_ = pattern;
+  }
+  ~Scratch() { std::filesystem::remove_all(folder_); }
+  std::string file() const { return folder_ / "model.safetensors"; }
+
+ private:
+  std::filesystem::path folder_;
+};
+
+// What is measured of a model; `accuracy` says how good it is as it is then.
+Worth worth_of(Sequential& model, const WorthOptions& options, const std::function<double()>& accuracy) {
+  const Scratch scratch;
+  const std::string file = scratch.file();
+  Worth worth;
+  worth.zeros = total(model.zeros(), true);
+  worth.accuracy = accuracy();
   model.save(file);
   worth.bytes = std::filesystem::file_size(file);
   const Store store = Store::load(file);
@@ -124,11 +139,28 @@ Worth worth_of(const Recipe& recipe, double lambda, const WorthOptions& options)
   worth.plain_bytes = std::filesystem::file_size(file);
   measure(worth, stack_of(store, file), options.rounds);
   model.round_weights(NumberForm::int8);
-  worth.accuracy_int8 = training.evaluate(data::Split::test).accuracy;
+  worth.accuracy_int8 = accuracy();
   model.save(file);
   worth.bytes_int8 = std::filesystem::file_size(file);
-  std::filesystem::remove_all(folder);
   return worth;
+}
+
+Worth worth_of(const Recipe& recipe, double lambda, const WorthOptions& options) {
+  RunOptions run;
+  run.data = options.data;
+  run.certify = false;
+  TrainingRun training(with_lambda(recipe, lambda), run);
+  training.run();
+  Worth worth =
+      worth_of(training.model(), options, [&] { return training.evaluate(data::Split::test).accuracy; });
+  worth.lambda = lambda;
+  return worth;
+}
+
+Worth worth_of(const std::string& file, const WorthOptions& options) {
+  SavedModel model = SavedModel::load(file);
+  const data::Dataset test = model.load_data(options.data);
+  return worth_of(model.model(), options, [&] { return model.evaluate(test).accuracy; });
 }
 
 std::string table_row(const Worth& w) {
@@ -191,7 +223,10 @@ void write_file(const std::string& path, const std::string& text) {
 }
 
 void run(const WorthOptions& options) {
-  Recipe recipe = Recipe::load(options.recipe);
+  if (options.recipe.empty() == options.models.empty())
+    throw UserError("give a recipe to train, or --model FILE for each model that is to be measured");
+  Recipe recipe = options.models.empty() ? Recipe::load(options.recipe)
+                                         : SavedModel::load(options.models.front()).recipe();
   std::vector<std::pair<std::string, std::string>> settings;
   for (const std::string& setting : options.settings) {
     const size_t equals = std::min(setting.find('='), setting.size());
@@ -209,13 +244,16 @@ void run(const WorthOptions& options) {
             {"instruction_set", std::string(name_of(instruction_set()))},
             {"threads", 1},
             {"rows", Json::array()}};
-  for (const double lambda : options.lambdas) {
-    all.push_back(worth_of(recipe, lambda, options));
-    table += table_row(all.back());
-    fmt::print("{}", table_row(all.back()));
+  const auto add = [&](const Worth& worth) {
+    all.push_back(worth);
+    table += table_row(worth);
+    fmt::print("{}", table_row(worth));
     std::cout << std::flush;
-    json["rows"].push_back(json_of(all.back()));
-  }
+    json["rows"].push_back(json_of(worth));
+  };
+  for (const std::string& file : options.models) add(worth_of(file, options));
+  for (const double lambda : options.lambdas)
+    if (options.models.empty()) add(worth_of(recipe, lambda, options));
   if (!options.json.empty()) write_file(options.json, json.dump(2) + "\n");
   if (!options.svg.empty()) write_file(options.svg, picture(all));
   if (!options.markdown.empty()) write_file(options.markdown, fmt::format("{}\n{}\n", table, where));
@@ -228,7 +266,10 @@ void run(const WorthOptions& options) {
 int main(int count, char** arguments) {
   lariat::benchmarks::WorthOptions options;
   CLI::App app("What zeros are worth: accuracy, bytes and microseconds for several coefficients");
-  app.add_option("recipe", options.recipe, "RECIPE.toml")->required();
+  app.add_option("recipe", options.recipe, "RECIPE.toml");
+  app.add_option("--model", options.models, "a trained model, in place of a recipe")
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+      ->expected(1);
   app.add_option("--data", options.data, "the folder of the data, instead of the recipe's");
   app.add_option("--set", options.settings, "KEY=VALUE: change a key of the recipe")
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)

@@ -233,6 +233,50 @@ static void lstm_step(const float *gates, float forget_bias, float *cell, float 
   }
 }
 )"},
+      {"gru_step",
+       {"sigmoid", "hyperbolic_tangent"},
+       R"(/* gates before their activations: update, reset, candidate, of which `recurrent` are the state's share */
+static void gru_step(const float *gates, const float *recurrent, float *hidden, int32_t units) {
+  int32_t i;
+  for (i = 0; i < units; ++i) {
+    const float update = sigmoid(gates[i] + recurrent[i]);
+    const float reset = sigmoid(gates[units + i] + recurrent[units + i]);
+    const float next = hyperbolic_tangent(gates[2 * units + i] + reset * recurrent[2 * units + i]);
+    hidden[i] = update * hidden[i] + (1.0F - update) * next;
+  }
+}
+)"},
+      {"gru_gates",
+       {"sigmoid"},
+       R"(/* the update gate, and the state times the reset gate */
+static void gru_gates(float *gates, const float *recurrent, const float *hidden, float *kept, int32_t units) {
+  int32_t i;
+  for (i = 0; i < units; ++i) {
+    gates[i] = sigmoid(gates[i] + recurrent[i]);
+    kept[i] = sigmoid(gates[units + i] + recurrent[units + i]) * hidden[i];
+  }
+}
+)"},
+      {"gru_candidate",
+       {"hyperbolic_tangent"},
+       R"(/* the step that follows from both */
+static void gru_candidate(const float *gates, const float *recurrent, float *hidden, int32_t units) {
+  int32_t i;
+  for (i = 0; i < units; ++i)
+    hidden[i] = gates[i] * hidden[i] +
+                (1.0F - gates[i]) * hyperbolic_tangent(gates[2 * units + i] + recurrent[2 * units + i]);
+}
+)"},
+      {"simple_step", {"hyperbolic_tangent"}, R"(static void simple_step(const float *z, float *hidden, int32_t units) {
+  int32_t i;
+  for (i = 0; i < units; ++i) hidden[i] = hyperbolic_tangent(z[i]);
+}
+)"},
+      {"rectified_step", {}, R"(static void rectified_step(const float *z, float *hidden, int32_t units) {
+  int32_t i;
+  for (i = 0; i < units; ++i) hidden[i] = z[i] <= 0.0F ? 0.0F : z[i];
+}
+)"},
       {"softmax", {"exponential"}, R"(static void softmax(float *y, const float *x, int32_t count) {
   float largest = x[0], sum = 0.0F;
   int32_t i;

@@ -157,7 +157,8 @@ class Splitter {
     const TimeUse use = node.op->traits.elementwise || node.op->name == "cast" ? TimeUse{TimeUse::frame}
                         : op.time ? op.time(node, graph_, streams)
                                   : TimeUse{};
-    const bool reads_lengths = use.kind == TimeUse::mask || use.kind == TimeUse::last;
+    const bool reads_lengths =
+        use.kind == TimeUse::mask || use.kind == TimeUse::last || use.kind == TimeUse::recurrence;
     if (use.kind == TimeUse::whole) refuse(node, "needs all frames of the sequence at once");
     if (any_end && !reads_lengths) refuse(node, "needs the sequence's length before its end");
     if (cut && !(node.op->name == "reshape" && use.kind == TimeUse::window))
@@ -268,7 +269,8 @@ class Splitter {
     }
   }
 
-  // The states that input 2 and 3 begin with are inputs of each beat, and outputs 0 and 1 the next ones.
+  // The states that the inputs between kernel and lengths begin with are inputs of each beat, and the first
+  // outputs the next ones.
   void add_recurrence(int32_t id, int at) {
     const Node& node = graph_.node(id);
     Graph& graph = *clock(at).graph;
@@ -276,7 +278,11 @@ class Splitter {
     const int64_t units = graph_.type(node.inputs[1]).shape[0].size();
     std::vector<Value> inputs{in(graph, known, node.inputs[0]), in(graph, known, node.inputs[1])};
     std::vector<Kept> states;
-    for (size_t i = 2; i < 4; ++i) {
+    const auto& specs = node.op->inputs;
+    const auto lengths = std::find_if(specs.begin(), specs.end(),
+                                      [](const InputSpec& input) { return input.name == "lengths"; });
+    const auto first_other = static_cast<size_t>(lengths - specs.begin());
+    for (size_t i = 2; i < first_other; ++i) {
       const Edge edge = node.inputs[i];
       if (place(edge).kind != Place::constant) refuse(node, "begins with a state that is computed");
       Graph alone;
@@ -291,9 +297,15 @@ class Splitter {
       inputs.push_back(graph.input(state.name, {1, units}, f32, node.where));
       states.push_back(std::move(state));
     }
-    for (size_t i = 4; i < node.inputs.size(); ++i) {
-      if (place(node.inputs[i]).kind != Place::constant) refuse(node, "has a length or a mask");
-      inputs.push_back(in(graph, known, node.inputs[i]));
+    for (size_t i = first_other; i < node.inputs.size(); ++i) {
+      if (place(node.inputs[i]).kind == Place::constant) {
+        inputs.push_back(in(graph, known, node.inputs[i]));
+        continue;
+      }
+      if (i > first_other) refuse(node, "has a mask that is computed");
+      check_lengths(node, node.inputs[i], node.inputs[0], "has other lengths than the frames that have come",
+                    [](int64_t length, int64_t frames) { return length == frames; });
+      inputs.push_back(graph.constant(0, i32, node.where));
     }
     const Value first = graph.add(*node.op, inputs, node.attributes, node.name, node.where);
     for (size_t o = 0; o < node.outputs.size(); ++o) {
@@ -301,7 +313,7 @@ class Splitter {
       known[key(edge)] = {&graph, first.node(), edge.output};
       place(edge) = {Place::stream, at};
     }
-    for (size_t i = 0; i < 2; ++i) {
+    for (size_t i = 0; i < states.size(); ++i) {
       states[i].output = output_of(at, known.at({id, static_cast<int32_t>(i)}));
       clock(at).kept.push_back(std::move(states[i]));
     }
