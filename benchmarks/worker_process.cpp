@@ -6,6 +6,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <fstream>
 #include <sstream>
@@ -31,6 +32,12 @@ std::vector<std::string> environment(int threads, bool passive) {
   return result;
 }
 
+// Of a case; of the least program there are none.
+std::string numbers_of(const std::string& what) {
+  const auto found = std::ranges::find(cases(), what, &Case::name);
+  return found == cases().end() ? "" : json_of(*found);
+}
+
 std::vector<char*> pointers(std::vector<std::string>& texts) {
   std::vector<char*> result;
   for (std::string& text : texts) result.push_back(text.data());
@@ -52,7 +59,7 @@ WorkerProcess::WorkerProcess(const std::string& program, const std::string& what
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_adddup2(&actions, to[0], STDIN_FILENO);
   posix_spawn_file_actions_adddup2(&actions, from[1], STDOUT_FILENO);
-  std::vector<std::string> arguments{program, what, std::to_string(threads), setting};
+  std::vector<std::string> arguments{program, what, std::to_string(threads), setting, numbers_of(what)};
   std::vector<std::string> variables = environment(threads, waits_passively(setting));
   const int failure = posix_spawn(&process_, program.c_str(), &actions, nullptr, pointers(arguments).data(),
                                   pointers(variables).data());
