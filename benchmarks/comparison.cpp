@@ -88,7 +88,8 @@ std::vector<Side> present_sides(const std::filesystem::path& folder, const std::
     for (const Peer& peer : what.peers) {
       if (!tried.insert(peer.name).second) continue;
       // It is there once it was asked for: see peers.sh.
-      if (peer.name == "pytorch" && !std::filesystem::exists(folder / "peers" / peer.name / "made")) continue;
+      if (peer.name == "pytorch" && !std::filesystem::exists(folder / "../../build-peers/pytorch/made"))
+        continue;
       try {
         sides.push_back(probe(folder, peer, what));
       } catch (const JobError& error) {
@@ -110,6 +111,7 @@ Comparison compare(const Case& what, const std::vector<Side>& sides, const Machi
     for (const Limit& limit : machine.limits)
       for (const std::string& setting : peer.settings) {
         if (limit.threads == 1 && waits_passively(setting)) continue;  // nobody waits
+        if (quick && setting.ends_with("compiled")) continue;          // its start takes most of a minute
         try {
           start(candidates, *side, what, limit.threads, setting);
         } catch (const JobError& error) {

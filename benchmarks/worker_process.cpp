@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <cstdlib>
 #include <fstream>
 #include <sstream>
 #include <system_error>
@@ -25,6 +26,12 @@ std::vector<std::string> environment(int threads, bool passive) {
   std::vector<std::string> result{fmt::format("OMP_NUM_THREADS={}", threads),
                                   fmt::format("OPENBLAS_NUM_THREADS={}", threads)};
   if (passive) result.push_back("OMP_WAIT_POLICY=passive");
+  // The others choose their kernels by other names.
+  const char* set = std::getenv("LARIAT_INSTRUCTION_SET");
+  if (set && std::string_view(set) == "avx2")
+    for (const char* variable : {"OPENBLAS_CORETYPE=Haswell", "ONEDNN_MAX_CPU_ISA=AVX2",
+                                 "DNNL_MAX_CPU_ISA=AVX2", "ATEN_CPU_CAPABILITY=avx2"})
+      result.push_back(variable);
   for (char** entry = environ; *entry; ++entry) {
     const std::string text = *entry;
     if (!text.starts_with("OPENBLAS_") && !text.starts_with("OMP_")) result.push_back(text);
