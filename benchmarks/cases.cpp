@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "graph/base/error.hpp"
+#include "graph/base/json.hpp"
 
 namespace lariat::benchmarks {
 
@@ -15,7 +16,7 @@ std::vector<Case> series() {
   std::vector<Case> all;
   const auto add = [&](Case c, const std::string& kind, const std::string& amount, int64_t how_much) {
     c.name = fmt::format("cost/{}/{}", kind, how_much);
-    c.other = {};
+    c.peers = {};
     c.amount = amount;
     c.how_much = static_cast<double>(how_much);
     all.push_back(std::move(c));
@@ -29,6 +30,19 @@ std::vector<Case> series() {
   for (int64_t millions : {1, 2, 4, 8, 16})
     add({"", Model::adam_update, true, 1, 1, 1, millions << 20}, "adam update", "parameter", millions << 20);
   return all;
+}
+
+// libtorch 1.13 in C++, PyTorch 2.6 in Python, which the time of a step hardly sees.
+std::vector<Peer> peers_of(const Case& c) {
+  std::vector<Peer> peers{
+      {"libtorch", {"default", "without oneDNN", "passive waiting", "passive waiting, without oneDNN"}}};
+  if (c.model == Model::keyword_cnn) peers[0].settings.push_back("channels last");
+  if (c.model == Model::logistic || c.model == Model::adam_update) return peers;
+  peers.push_back({"pytorch", {"default", "passive waiting"}});
+  if (c.model == Model::mlp || c.model == Model::keyword_cnn)
+    for (const char* setting : {"compiled", "passive waiting, compiled"})
+      peers.back().settings.push_back(setting);
+  return peers;
 }
 
 std::vector<Case> list() {
@@ -50,33 +64,37 @@ std::vector<Case> list() {
                      model, true, s.batch, s.time, s.inputs, s.units, s.layers});
   all.push_back({"bidirectional_lstm/100x32x128x256", Model::bidirectional_lstm, true, 32, 100, 128, 256});
   all.push_back({"cnn/32", Model::keyword_cnn, true, 32, 98, 40, 64});
-  all.back().other_settings.push_back("channels last");
   all.push_back({"logistic/a9a", Model::logistic, true, 32561, 1, 123, 1, 1, Update::sgd});
   all.push_back({"logistic/a9a/l1", Model::logistic, true, 32561, 1, 123, 1, 1, Update::sgd, l1});
   all.push_back({"adam_update/16777216", Model::adam_update, true, 1, 1, 1, 16777216});
   all.push_back({"inference/mlp", Model::mlp, false, 1, 1, mlp_inputs, mlp_hidden});
+  all.push_back({"inference/mlp/64", Model::mlp, false, 64, 1, mlp_inputs, mlp_hidden});
+  all.push_back({"inference/mlp/512", Model::mlp, false, 512, 1, mlp_inputs, mlp_hidden});
+  all.push_back({"inference/lstm/100x32x128x256", Model::lstm, false, 32, 100, 128, 256});
   all.push_back({"inference/lstm/100x1x128x256", Model::lstm, false, 1, 100, 128, 256});
   all.push_back({"inference/lstm/50x1x40x128", Model::lstm, false, 1, 50, 40, 128});
   all.push_back({"inference/lstm_cells/50x1x40x128", Model::lstm_cells, false, 1, 50, 40, 128});
   all.push_back(
       {"inference/bidirectional_lstm/100x1x128x256", Model::bidirectional_lstm, false, 1, 100, 128, 256});
   all.push_back({"inference/cnn", Model::keyword_cnn, false, 1, 98, 40, 64});
-  all.back().other_settings.push_back("channels last");
   all.push_back({"inference/logistic/a9a", Model::logistic, false, 1, 1, 123, 1});
   all.push_back({"lstm_sequence/100x32x128x256", Model::lstm_sequence, true, 32, 100, 128, 256});
-  all.back().other = "onednn";
-  all.back().other_settings = {"default"};
+  all.back().peers = {{"onednn"}};
   const auto features = [&](const std::string& kind, const std::vector<std::string>& settings) {
     all.push_back({"features/fsdd/" + kind, Model::features, false, 300});
-    all.back().other = "torchaudio";
-    all.back().other_settings = settings;
+    all.back().peers = {{"torchaudio", settings}};
   };
   features("fbank", {"one by one", "filters kept", "joined"});
   features("melspectrogram", {"one by one", "joined"});
+  for (Case& c : all)
+    if (c.peers.empty()) c.peers = peers_of(c);
   for (Case& c : series()) all.push_back(std::move(c));
-  all.push_back({"program/start", Model::program_start});
-  all.push_back({"program/memory", Model::program_memory});
-  all.push_back({"header/compile", Model::header_compile});
+  for (const auto& [name, model] : {std::pair{"program/start", Model::program_start},
+                                    {"program/memory", Model::program_memory},
+                                    {"header/compile", Model::header_compile}}) {
+    all.push_back({name, model});
+    all.back().peers = {{"libtorch"}};
+  }
   return all;
 }
 
@@ -89,6 +107,23 @@ double trained(double products, bool first) { return products * (first ? 2 : 3);
 const std::vector<Case>& cases() {
   static const std::vector<Case> all = list();
   return all;
+}
+
+std::string json_of(const Case& c) {
+  static constexpr const char* names[] = {"mlp", "lstm", "lstm_cells", "bidirectional_lstm", "keyword_cnn"};
+  const auto model = static_cast<size_t>(c.model);
+  return Json{{"model", model < std::size(names) ? names[model] : ""},
+              {"training", c.training},
+              {"batch", c.batch},
+              {"time", c.time},
+              {"inputs", c.inputs},
+              {"units", c.units},
+              {"layers", c.layers},
+              {"classes", classes_of(c)},
+              {"adam", c.update == Update::adam},
+              {"learning_rate", learning_rate},
+              {"l1", c.l1}}
+      .dump();
 }
 
 bool waits_passively(const std::string& setting) { return setting.starts_with("passive waiting"); }

@@ -23,6 +23,12 @@ enum class Model {
 };
 enum class Update { sgd, adam };
 
+/// Whom lariat is compared with, and the settings of which that side takes its best.
+struct Peer {
+  std::string name;
+  std::vector<std::string> settings = {"default"};
+};
+
 /// A model at a size, as both sides of a comparison build it.
 struct Case {
   std::string name;
@@ -33,10 +39,8 @@ struct Case {
   Update update = Update::adam;
   /// The factor of Σ|w| over all kernels in the loss.
   double l1 = 0;
-  /// Whom lariat is compared with, if anybody, and the settings of which that side takes its best.
-  std::string other = "libtorch";
-  std::vector<std::string> other_settings = {"default", "without oneDNN", "passive waiting",
-                                             "passive waiting, without oneDNN"};
+  /// Of those that are there, the best one counts.
+  std::vector<Peer> peers = {};
   /// The amount in which the cases of one series differ, and how much of it this one has; see fit.hpp.
   std::string amount = {};
   double how_much = 0;
@@ -47,6 +51,8 @@ const std::vector<Case>& cases();
 /// Whether a setting lets idle threads of OpenMP sleep at once (OMP_WAIT_POLICY) rather than spin for a
 /// while, in which they keep the threads of another library, such as OpenBLAS, from the cores.
 bool waits_passively(const std::string& setting);
+/// The numbers of a case as JSON, for workers that are not in C++.
+std::string json_of(const Case& c);
 /// Whether a case is about the least program rather than about a workload.
 bool is_program(const Case& c);
 /// Throws UserError with the nearest name.

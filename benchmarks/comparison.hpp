@@ -7,6 +7,7 @@
 
 #include "benchmarks/cases.hpp"
 #include "benchmarks/machine.hpp"
+#include "benchmarks/spread.hpp"
 
 namespace lariat::benchmarks {
 
@@ -20,12 +21,13 @@ struct Side {
 /// does not start.
 std::vector<Side> present_sides(const std::filesystem::path& folder, const std::vector<Case>& chosen);
 
-/// The median of one side with so many threads and one setting.
+/// The median of one side with so many threads and one setting, and what it is of: one figure of each round.
 struct Timing {
   std::string side, setting;
   int threads = 1;
   double milliseconds = 0;
   double peak_megabytes = 0;
+  std::vector<double> samples = {};
 };
 
 /// The middle one.
@@ -36,8 +38,6 @@ struct Comparison {
   std::vector<Timing> timings;
   /// What both sides computed first, for the record.
   std::vector<double> values;
-  /// Turns taken although the machine did not give its measured speed for seconds.
-  int disturbed = 0;
   /// Whether lariat's values were the same bits with every number of threads; nothing where there was one
   /// number.
   std::optional<bool> same_bits = {};
@@ -48,10 +48,13 @@ struct Comparison {
   /// The side's best timing, with exactly so many threads where that is not 0; nullptr where there is
   /// none.
   const Timing* best(const std::string& side, int threads = 0) const;
-  /// The other side's best figure over lariat's, with that number of threads for both, or any for 0; NaN
-  /// without one.
-  double ratio(int threads = 0) const;
-  /// The same beside the other side's best figure without passive waiting, which has to be asked for.
+  /// The best of all sides but lariat.
+  const Timing* best_other(int threads = 0) const;
+  /// The best other figure over lariat's, round by round, with that number of threads for both, or any for 0;
+  /// NaN without one.
+  Spread spread(int threads = 0) const;
+  double ratio(int threads = 0) const { return spread(threads).middle; }
+  /// The same beside the best without passive waiting, which has to be asked for.
   double ratio_as_it_comes() const;
   /// The share of the machine's measured limit that lariat's best timing reaches; NaN where none applies.
   double peak_share(const Machine& machine) const;
@@ -59,8 +62,8 @@ struct Comparison {
 };
 
 /// Runs a case on its sides, as far as they are among `sides`, with each of the machine's numbers of threads
-/// and each setting, in turns, after checking that all compute the same. Before each turn it waits for an
-/// undisturbed machine. Throws JobError where they do not.
+/// and each setting, in turns, after checking that all compute the same: what disturbs the machine meets all
+/// of them. Throws JobError where they do not.
 Comparison compare(const Case& what, const std::vector<Side>& sides, const Machine& machine, bool quick);
 
 }  // namespace lariat::benchmarks

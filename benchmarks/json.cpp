@@ -17,20 +17,24 @@ Json to_json(const Comparison& c, const Machine& machine) {
                        {"setting", t.setting},
                        {"threads", t.threads},
                        {"ms", t.milliseconds},
+                       {"samples", t.samples},
                        {"peak_mb", t.peak_megabytes}});
   Json row{{"name", c.what.name},
-           {"other", c.what.other},
+           {"other", c.best_other() ? c.best_other()->side : ""},
            {"ratio", number_or_null(c.ratio())},
+           {"ratio_low", number_or_null(c.spread().low)},
+           {"ratio_high", number_or_null(c.spread().high)},
+           {"separable", c.spread().differs()},
            {"ratio_as_it_comes", number_or_null(c.ratio_as_it_comes())},
            {"ratio_one_thread", number_or_null(c.ratio(1))},
            {"peak_share", number_or_null(c.peak_share(machine))},
            {"bandwidth_share", number_or_null(c.bandwidth_share(machine))},
            {"values", c.values},
            {"same_bits", c.same_bits ? Json(*c.same_bits) : Json()},
-           {"disturbed_turns", c.disturbed},
            {"timings", timings}};
-  for (const std::string& side : {std::string("lariat"), c.what.other}) {
-    if (side.empty()) continue;
+  std::vector<std::string> sides{"lariat"};
+  for (const Peer& peer : c.what.peers) sides.push_back(peer.name);
+  for (const std::string& side : sides) {
     const Timing* best = c.best(side);
     row[side + (c.unit() == "MB" ? "_mb" : "_ms")] = best ? Json(c.figure(*best)) : Json();
     row[side + "_threads"] = best ? Json(best->threads) : Json();

@@ -92,17 +92,24 @@ double product_gflops(int threads) {
 }
 
 double memory_gbytes(int threads) {
-  const int64_t count = 32 << 20;
+  const int64_t count = 16 << 20;
   std::vector<float> a(count, 1), b(count, 2), c(count, 3);
   const auto part = [&](int t) { return std::pair{count * t / threads, count * (t + 1) / threads}; };
-  const double triad = fastest(threads, [&](int t) {
-    const auto [begin, end] = part(t);
-    for (int64_t i = begin; i < end; ++i) a[i] = b[i] + 0.5f * c[i];
-  });
-  const double in_place = fastest(threads, [&](int t) {
-    const auto [begin, end] = part(t);
-    for (int64_t i = begin; i < end; ++i) a[i] += 0.5f * b[i];
-  });
+  constexpr int repetitions = 5;
+  const double triad = fastest(
+      threads,
+      [&](int t) {
+        const auto [begin, end] = part(t);
+        for (int64_t i = begin; i < end; ++i) a[i] = b[i] + 0.5f * c[i];
+      },
+      repetitions);
+  const double in_place = fastest(
+      threads,
+      [&](int t) {
+        const auto [begin, end] = part(t);
+        for (int64_t i = begin; i < end; ++i) a[i] += 0.5f * b[i];
+      },
+      repetitions);
   return 3.0 * 4 * static_cast<double>(count) / std::min(triad, in_place) / 1e9;
 }
 
@@ -140,36 +147,21 @@ Machine measure_machine(int threads) {
   Machine machine{processor_name(), openblas_get_corename(), __VERSION__, {}, 0};
   for (int t : thread_counts(threads)) {
     double gflops = product_gflops(t);
-    // See wait_until_undisturbed().
-    for (int attempt = 0; t > 1 && attempt < 40 && gflops < 0.8 * t * machine.limits[0].product_gflops;
-         ++attempt) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    // A host may give two of its guests' processors one core at times.
+    for (int attempt = 0; t > 1 && attempt < 5 && gflops < 0.8 * t * machine.limits[0].product_gflops;
+         ++attempt)
       gflops = std::max(gflops, product_gflops(t));
-    }
     machine.limits.push_back({t, gflops, memory_gbytes(t)});
   }
   if (threads > 1) {
     // Where a hypervisor moves the processors about, they are at times close to each other and at times not.
     machine.handover_nanoseconds = handover_nanoseconds();
-    for (int attempt = 0; attempt < 20; ++attempt) {
+    for (int attempt = 0; attempt < 5; ++attempt) {
       std::this_thread::sleep_for(std::chrono::milliseconds(100));
       machine.handover_nanoseconds = std::min(machine.handover_nanoseconds, handover_nanoseconds());
     }
   }
   return machine;
-}
-
-bool wait_until_undisturbed(const Machine& machine, int threads) {
-  Products p(threads);
-  for (int attempt = 0; attempt < 40; ++attempt) {
-    const double seconds = fastest(
-        threads, [&](int t) { p.run(t); }, 3);
-    if (Products::gflops(threads, seconds) >= 0.85 * machine.at(threads).product_gflops &&
-        (threads == 1 || handover_nanoseconds() < 2 * machine.handover_nanoseconds))
-      return true;
-    std::this_thread::sleep_for(std::chrono::milliseconds(100));
-  }
-  return false;
 }
 
 const Limit& Machine::at(int threads) const {

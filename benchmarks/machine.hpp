@@ -11,7 +11,7 @@ struct Limit {
   /// Products of 512 x 512 matrices of float, one on each thread, by the fastest of OpenBLAS, oneDNN where it
   /// is installed, and lariat.
   double product_gflops = 0;
-  /// The faster of a = b + c·d (STREAM's triad) and a = a + b·c, over arrays of 128 MB.
+  /// The faster of a = b + c·d (STREAM's triad) and a = a + b·c, over arrays of 64 MB.
   double memory_gbytes = 0;
 };
 
@@ -23,10 +23,6 @@ struct Machine {
   double handover_nanoseconds = 0;
   const Limit& at(int threads) const;
 };
-
-/// Waits until products on `threads` threads run at 85% or more of what was measured, for a host may give two
-/// of its guests' processors one core at times. Returns whether they do after some seconds.
-bool wait_until_undisturbed(const Machine& machine, int threads);
 
 /// Measures with 1, 2, 4 … and `threads` threads.
 Machine measure_machine(int threads);

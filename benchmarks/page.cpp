@@ -76,15 +76,17 @@ std::string ratios(const Results& results) {
       bars(results, {"How many times faster lariat is", "×", {}, 1, true, 2}, [](const Comparison& c) -> Row {
         if (std::isnan(c.ratio())) return {};
         return {"",
-                fmt::format("{:.2f}×: {} / {} {}", c.ratio(), short_number(c.figure(*c.best("lariat"))),
-                            short_number(c.figure(*c.best(c.what.other))), c.unit()),
+                fmt::format("{}{}: {} / {} {}", c.spread().text(), c.spread().differs() ? "" : " ~1",
+                            short_number(c.figure(*c.best("lariat"))),
+                            short_number(c.figure(*c.best_other())), c.unit()),
                 {c.ratio()}};
       });
   if (chart.empty()) return {};
   return section(
       "Beside others",
-      "Medians of each side's best number of threads and setting, both measured in turns on the same "
-      "data after a check that both compute the same. " +
+      "Medians and 95% intervals of paired rounds, with each side's best number of threads and setting, all "
+      "measured in turns on the same data after a check that all compute the same; ~1: not separable from "
+      "1. " +
           key(1, "lariat takes less by this factor") + ", " + key(2, "lariat takes more") +
           "; then lariat's figure and the other's. Logarithmic axis.",
       chart);
@@ -116,7 +118,8 @@ std::string scaling(const Results& results) {
   const std::string chart =
       bars(results, {"Speed-up by threads", "×", {}, 0, false, static_cast<double>(results.threads)},
            [&](const Comparison& c) -> Row {
-             const double own = speedup(c, "lariat"), other = speedup(c, c.what.other);
+             const double own = speedup(c, "lariat"),
+                          other = c.best_other() ? speedup(c, c.best_other()->side) : NAN;
              return {"", fmt::format("{:.2f}×", own), {own, other}};
            });
   if (chart.empty()) return {};
@@ -130,7 +133,7 @@ std::string memory(const Results& results) {
   const std::string chart =
       bars(results, {"Peak memory in megabytes", " MB", {}}, [](const Comparison& c) -> Row {
         if (is_program(c.what)) return {};
-        const Timing *own = c.best("lariat"), *other = c.best(c.what.other);
+        const Timing *own = c.best("lariat"), *other = c.best_other();
         return {"",
                 fmt::format("{:.0f}{}", own->peak_megabytes,
                             other ? fmt::format(" / {:.0f} MB", other->peak_megabytes) : " MB"),

@@ -47,7 +47,9 @@ Timing medians(const Case& what, const std::string& side, const std::filesystem:
     milliseconds.push_back(timing.milliseconds);
     megabytes.push_back(timing.peak_megabytes);
   }
-  return {side, "default", 1, median(milliseconds), median(megabytes)};
+  const bool counts_memory = what.model == Model::program_memory;
+  return {
+      side, "default", 1, median(milliseconds), median(megabytes), counts_memory ? megabytes : milliseconds};
 }
 
 }  // namespace
@@ -55,9 +57,9 @@ Timing medians(const Case& what, const std::string& side, const std::filesystem:
 Comparison compare_programs(const Case& what, const std::filesystem::path& folder, bool quick) {
   Comparison result{what, {medians(what, "lariat", folder, quick)}, {}};
   try {
-    result.timings.push_back(medians(what, what.other, folder, quick));
+    result.timings.push_back(medians(what, what.peers.front().name, folder, quick));
   } catch (const JobError& error) {
-    fmt::print(stderr, "{} is left out: {}\n", what.other, error.what());
+    fmt::print(stderr, "{} is left out: {}\n", what.peers.front().name, error.what());
   }
   return result;
 }

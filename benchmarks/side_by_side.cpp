@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <iostream>
 
+#include "benchmarks/changes.hpp"
 #include "benchmarks/data.hpp"
 #include "benchmarks/programs.hpp"
 #include "benchmarks/results.hpp"
@@ -19,7 +20,7 @@ namespace {
 
 struct Options {
   bool quick = false;
-  std::string filter, json, html;
+  std::string filter, json, html, compare;
   int threads = 0;
 };
 
@@ -63,7 +64,7 @@ int run(const Options& options, const std::string& own_program) {
   print_fits(results);
   if (!options.json.empty()) write_file(options.json, json_text(results));
   if (!options.html.empty()) write_file(options.html, page_html(results));
-  return 0;
+  return !options.compare.empty() && print_changes(results, options.compare) > 0 ? 1 : 0;
 }
 
 }  // namespace
@@ -77,6 +78,9 @@ int main(int count, char** arguments) {
   app.add_option("--filter", options.filter, "only cases with this in their names");
   app.add_option("--json", options.json, "write the figures to this file");
   app.add_option("--html", options.html, "write a page of pictures to this file");
+  app.add_option("--compare", options.compare,
+                 "a file of --json: say what changed; status 1 where a case is slower")
+      ->check(CLI::ExistingFile);
   app.add_option("--threads", options.threads, "at most so many threads; 0: what the machine allows");
   CLI11_PARSE(app, count, arguments);
   try {

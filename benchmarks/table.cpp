@@ -18,7 +18,7 @@ std::string figure(const Comparison& c, const Timing* timing) {
 }
 
 constexpr const char* columns =
-    "{:44} {:>17} {:>17} {:>10} {:>8} {:>8} {:>9} {:>8} {:>8} {:>8} {:>5} {:>5}\n";
+    "{:44} {:>17} {:>17} {:>10} {:>21} {:>8} {:>9} {:>8} {:>8} {:>8} {:>5} {:>5}\n";
 
 constexpr const char* fit_columns = "{:44} {:>8} {:>12} {:>26} {:>8}\n";
 
@@ -39,20 +39,22 @@ std::string describe(const Results& results) {
 }
 
 void print_heading() {
+  fmt::print("ratio: median and 95% interval of paired rounds; ~1: not separable from 1 on this machine\n");
   fmt::print(columns, "case", "lariat (threads)", "other (threads)", "beside", "ratio", "as is", "1 thread",
              "of peak", "of mem", "scaling", "MB", "bits");
 }
 
 void print_row(const Comparison& c, const Machine& machine) {
   const Timing *best = c.best("lariat"), *one = c.best("lariat", 1);
-  fmt::print(columns, c.what.name, figure(c, best), figure(c, c.best(c.what.other)),
-             c.what.other.empty() ? "-" : c.what.other, times(c.ratio()), times(c.ratio_as_it_comes()),
+  const Timing* other = c.best_other();
+  const Spread spread = c.spread();
+  fmt::print(columns, c.what.name, figure(c, best), figure(c, other), other ? other->side : "-",
+             spread.text() + (other && !spread.differs() ? " ~1" : ""), times(c.ratio_as_it_comes()),
              times(c.ratio(1)), percent(c.peak_share(machine)), percent(c.bandwidth_share(machine)),
              times(c.figure(*one) / c.figure(*best)), fmt::format("{:.0f}", best->peak_megabytes),
              !c.same_bits   ? "-"
              : *c.same_bits ? "same"
                             : "DIFFER");
-  if (c.disturbed > 0) fmt::print("  {} turns were taken on a disturbed machine\n", c.disturbed);
   std::fflush(stdout);
 }
 

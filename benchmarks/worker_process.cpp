@@ -6,7 +6,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
+#include <cstdlib>
 #include <fstream>
 #include <sstream>
 #include <system_error>
@@ -24,11 +26,23 @@ std::vector<std::string> environment(int threads, bool passive) {
   std::vector<std::string> result{fmt::format("OMP_NUM_THREADS={}", threads),
                                   fmt::format("OPENBLAS_NUM_THREADS={}", threads)};
   if (passive) result.push_back("OMP_WAIT_POLICY=passive");
+  // The others choose their kernels by other names.
+  const char* set = std::getenv("LARIAT_INSTRUCTION_SET");
+  if (set && std::string_view(set) == "avx2")
+    for (const char* variable : {"OPENBLAS_CORETYPE=Haswell", "ONEDNN_MAX_CPU_ISA=AVX2",
+                                 "DNNL_MAX_CPU_ISA=AVX2", "ATEN_CPU_CAPABILITY=avx2"})
+      result.push_back(variable);
   for (char** entry = environ; *entry; ++entry) {
     const std::string text = *entry;
     if (!text.starts_with("OPENBLAS_") && !text.starts_with("OMP_")) result.push_back(text);
   }
   return result;
+}
+
+// Of a case; of the least program there are none.
+std::string numbers_of(const std::string& what) {
+  const auto found = std::ranges::find(cases(), what, &Case::name);
+  return found == cases().end() ? "" : json_of(*found);
 }
 
 std::vector<char*> pointers(std::vector<std::string>& texts) {
@@ -52,7 +66,7 @@ WorkerProcess::WorkerProcess(const std::string& program, const std::string& what
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_adddup2(&actions, to[0], STDIN_FILENO);
   posix_spawn_file_actions_adddup2(&actions, from[1], STDOUT_FILENO);
-  std::vector<std::string> arguments{program, what, std::to_string(threads), setting};
+  std::vector<std::string> arguments{program, what, std::to_string(threads), setting, numbers_of(what)};
   std::vector<std::string> variables = environment(threads, waits_passively(setting));
   const int failure = posix_spawn(&process_, program.c_str(), &actions, nullptr, pointers(arguments).data(),
                                   pointers(variables).data());

@@ -61,7 +61,7 @@ std::optional<Refused> refused_by_place(int32_t id, const Dependence& depends, c
 
 // The least of a constant's elements, where it is below 0.
 std::optional<double> negative_element(Value weight) {
-  const std::optional<Tensor> constant = constant_value(weight);
+  const std::optional<Tensor> constant = constant_value(repeated_value(weight));
   double least = 0;
   for (int64_t i = 0; constant && i < constant->count(); ++i) least = std::min(least, constant->at(i));
   return least < 0 ? std::optional(least) : std::nullopt;

@@ -261,8 +261,19 @@ std::optional<Tensor> constant_value(Value value) {
   return evaluate_constant(alone)[0];
 }
 
+Value repeated_value(Value value) {
+  while (true) {
+    const Node& node = value.graph().node(value.node());
+    if (node.op->name != "broadcast_to" || !is_known(value.shape())) return value;
+    // Of no elements it tells nothing.
+    const Extents extents = evaluate(value.shape(), {});
+    if (std::ranges::find(extents, 0) != extents.end()) return value;
+    value = value.graph().value(node.inputs[0]);
+  }
+}
+
 std::optional<double> uniform_value(Value value) {
-  const std::optional<Tensor> constant = constant_value(value);
+  const std::optional<Tensor> constant = constant_value(repeated_value(value));
   if (!constant || constant->count() == 0) return std::nullopt;
   for (int64_t i = 1; i < constant->count(); ++i)
     if (constant->at(i) != constant->at(0)) return std::nullopt;

@@ -45,6 +45,9 @@ Value substitute(Value value, const std::map<int32_t, Value>& replaced, Shifts s
 
 /// The value as a tensor where it depends on constants only.
 std::optional<Tensor> constant_value(Value value);
+/// What the value repeats, whose elements are the same numbers: a coefficient is a scalar, not a tensor of
+/// its weight's size.
+Value repeated_value(Value value);
 /// The value as a constant, a scalar where all elements are equal, if it depends on constants only; else the
 /// value.
 Value settled(Value value);

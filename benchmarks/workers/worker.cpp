@@ -29,7 +29,7 @@ std::string answer(Workload& workload, const std::string& command, int times) {
 
 int serve(int count, char** arguments, const std::string& version, const MakeWorkload& make) {
   try {
-    if (count != 4) throw UserError("usage: worker CASE THREADS SETTING, then commands on standard input");
+    if (count < 4) throw UserError("usage: worker CASE THREADS SETTING, then commands on standard input");
     const auto workload = make({find_case(arguments[1]), std::stoi(arguments[2]), arguments[3]});
     std::cout << "ok " << version << std::endl;
     std::string command;

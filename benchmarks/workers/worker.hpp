@@ -30,10 +30,10 @@ struct Request {
 
 using MakeWorkload = std::function<std::unique_ptr<Workload>(const Request&)>;
 
-/// The main function of a worker, `worker CASE THREADS SETTING`: gives its `version` once the case is ready,
-/// then answers commands on its standard input, one a line. "check N" runs N times and gives the results,
-/// all digits of them; "run N" runs N times and gives the milliseconds of each. Faults are answered by "error
-/// MESSAGE".
+/// The main function of a worker, `worker CASE THREADS SETTING NUMBERS`, where the last are the case's as
+/// JSON: gives its `version` once the case is ready, then answers commands on its standard input, one a line.
+/// "check N" runs N times and gives the results, all digits of them; "run N" runs N times and gives the
+/// milliseconds of each. Faults are answered by "error MESSAGE".
 int serve(int count, char** arguments, const std::string& version, const MakeWorkload& make);
 
 }  // namespace lariat::benchmarks
