@@ -130,6 +130,7 @@ struct FitOptions {
   /// As in data::BatchOptions. A model with states that go on from batch to batch neither shuffles nor
   /// buckets.
   bool shuffle = true;
+  int64_t window = 0;
   bool bucket = true;
   int bucket_batches = 16, time_multiple = 1;
   /// Certified after each epoch: how close the weights are to a stationary point on these data. They must
