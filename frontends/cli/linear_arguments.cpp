@@ -72,7 +72,8 @@ void LinearArguments::declare(Arguments& arguments) {
       "softmax cross-entropy of several classes");
   arguments.repeated(
       "--penalty", "TERMS", penalty_texts,
-      "such as \"1.0*l1 + 0.5*l2\": l1 is Σ|w|, l2 is Σw², and any op that is a convex penalty can be named, "
+      "such as \"1.0*l1 + 0.5*l2\": l1 is Σ|w|, l2 is Σw², group is Σ √n·‖w‖₂ over the groups of --groups, "
+      "and any op that is a convex penalty can be named, "
       "one of a plugin too, with attributes such as 0.1*ordered_l1:spread=2; 1.0*l1 where it is not given");
   arguments.plugins();
   arguments.flag("--zero-based", zero_based,
@@ -92,6 +93,8 @@ void LinearArguments::declare(Arguments& arguments) {
   arguments.input("--offset", "FILE", offset, "what is added to each row's prediction");
   arguments.input("--penalty-factor", "FILE", penalty_factor,
                   "what multiplies each column's l1 and l2; 0: it is not penalised");
+  arguments.input("--groups", "FILE", groups,
+                  "the number of each column's group, for the penalty group; else each column is one");
   arguments.flag(
       "--standardize", standardized,
       "penalise weights of columns of standard deviation 1; what is written is of the data as they are");
@@ -174,7 +177,14 @@ data::LabelledRows LinearArguments::read() {
     throw UserError(
         "--offset is one number for each row, but multinomial predicts one for each class; leave it out");
   problem.factors = numbers_for("--penalty-factor", penalty_factor, rows.columns, "columns", false);
+  problem.groups = numbers_for("--groups", groups, rows.columns, "columns", false);
+  const bool grouped = std::any_of(problem.penalty.begin(), problem.penalty.end(),
+                                   [](const PenaltySpec& term) { return term.name == "group"; });
+  if (!groups.empty() && !grouped)
+    throw UserError(fmt::format(
+        "--groups {}: has no effect without the penalty group; write --penalty 1.0*group", groups));
   data::drop_empty_columns(rows);
+  if (!problem.groups.empty()) data::sort_columns(rows, problem.groups);
   read_labels(rows, problem, classes);
   problem.check_classes(rows, "every row");
   if (standardized) data::standardize(rows);

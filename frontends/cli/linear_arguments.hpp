@@ -25,7 +25,7 @@ class SolveProgress {
 /// What `lariat solve` and `lariat path` are asked for.
 struct LinearArguments {
   LinearProblem problem;
-  std::string data, labels, weights, offset, penalty_factor;
+  std::string data, labels, weights, offset, penalty_factor, groups;
   Strings penalty_texts;
   std::vector<double> classes;
   std::string classes_text;
@@ -39,7 +39,7 @@ struct LinearArguments {
   void check(const std::string& command);
   SolveOptions solve_options(int with_threads, SolveProgress& progress) const;
   /// The files that are read.
-  Strings inputs() const { return {data, labels, weights, offset, penalty_factor}; }
+  Strings inputs() const { return {data, labels, weights, offset, penalty_factor, groups}; }
   /// Reads the data and checks that the loss takes the labels, which are then as LinearProblem has them.
   /// Columns without entries may be left out. Throws UserError.
   data::LabelledRows read();

@@ -85,6 +85,11 @@ void dispatch(const std::string& program, const std::vector<Command>& list, cons
   if (arguments[0] == "--help" || arguments[0] == "-h" || arguments[0] == "help") {
     std::string text = fmt::format("Usage: {} COMMAND …\n\n", program);
     for (const Command& command : list) text += fmt::format("  {:<10} {}\n", command.name, command.doc);
+    if (program == "lariat")
+      text +=
+          "\nTo begin with a table of your own: lariat recipe new csv > r.toml, then\n  lariat train r.toml "
+          "--data "
+          "TABLE.csv --set data.target=COLUMN --out MODEL\n";
     text += fmt::format("\n{} COMMAND --help tells more.\n", program);
     return print(text + "Exit status: 0 done; 1 the job itself failed; 2 wrong usage or bad input.\n");
   }

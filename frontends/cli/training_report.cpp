@@ -10,19 +10,21 @@
 
 #include "frontends/cli/console.hpp"
 #include "frontends/cli/summary.hpp"
+#include "frontends/cli/zeros_worth.hpp"
 #include "frontends/data/labelled_rows.hpp"
 #include "frontends/recipe/worst_examples.hpp"
 #include "frontends/report/chart.hpp"
 #include "frontends/report/png.hpp"
 #include "graph/base/error.hpp"
 #include "graph/base/instruction_set.hpp"
+#include "graph/io/atomic_file.hpp"
 
 namespace lariat::cli {
 
 namespace {
 
 constexpr size_t most_wrong = 12;
-constexpr uintmax_t largest_recording = 400000;
+constexpr uintmax_t largest_file = 400000;
 constexpr int64_t smallest_picture = 64, largest_picture = 16384;
 
 // What lies side by side in the last axis of a recurrent layer's weights, as ops/ops.hpp has it.
@@ -60,16 +62,20 @@ void add_metrics(ReportData& data, const std::string& split, const Evaluation& e
 }
 
 // A recording as a player.
-std::string player_of(const std::string& file) {
+std::string media_of(const std::string& file) {
   std::error_code none;
   const auto size = std::filesystem::file_size(file, none);
   const std::string ending = std::filesystem::path(file).extension().string();
-  if (none || size > largest_recording) return {};
+  if (none || size > largest_file) return {};
   for (const auto& [known, type] :
        {std::pair{".wav", "audio/wav"}, {".flac", "audio/flac"}, {".ogg", "audio/ogg"}})
     if (ending == known)
       return fmt::format("<audio controls preload=\"none\" src=\"{}\"></audio>",
                          data_uri(data::read_whole_file(file), type));
+  for (const auto& [known, type] :
+       {std::pair{".png", "image/png"}, {".jpg", "image/jpeg"}, {".jpeg", "image/jpeg"}})
+    if (ending == known)
+      return fmt::format("<img alt=\"\" src=\"{}\">", data_uri(data::read_whole_file(file), type));
   return {};
 }
 
@@ -94,11 +100,11 @@ void add_wrong(ReportData& data, const RunResult& result, TrainingRun& run) {
   const data::Dataset* test = run.examples(data::Split::test);
   if (test == nullptr) return;
   const auto time_multiple = static_cast<int>(run.recipe().training().time_multiple);
-  const bool images = run.recipe().table("data").kind == "idx";
+  const bool images = data_kind_of(run.recipe().table("data")).form == DataForm::images;
   for (const WorstExample& example :
        worst_examples(run.model(), *test, most_wrong, {.time_multiple = time_multiple})) {
-    std::string media = player_of(example.source);
-    if (media.empty() && images) media = picture_of(test->examples[example.index]);
+    std::string media = media_of(example.source);
+    if (media.empty() && images) media = picture_of(data::loaded(test->examples[example.index]));
     data.examples.push_back({example.source, example.truth, example.said, media});
   }
   data.examples_caption = result.task == "numbers"
@@ -199,6 +205,12 @@ ReportData training_report(const RunResult& result, TrainingRun& run, const std:
   for (const auto& [split, evaluation] :
        {std::pair{"validation", &result.validation}, {"test", &result.test}})
     if (*evaluation) add_metrics(data, split, **evaluation);
+  if (!result.model.empty() && !is_written_in_place(result.model)) {
+    ZerosWorth worth = zeros_worth(result.model, run.examples(data::Split::test));
+    data.worth = std::move(worth.rows);
+    data.worth_caption = std::move(worth.plainly);
+    if (data.worth.size() < 2) data.worth.clear();
+  }
   data.certificate = result.certificate;
   data.plainly = plain_words(result);
   data.rewrite = result.report.text();

@@ -18,7 +18,7 @@ using data::Split;
 
 namespace {
 
-constexpr int assumed_rate = 8000, assumed_classes = 10, assumed_pixels = 28 * 28;
+constexpr int assumed_rate = 8000, assumed_classes = 10;
 constexpr int profiled_steps = 5;
 
 std::vector<std::string> numbered_classes(int count) {
@@ -58,20 +58,20 @@ std::string time_by_op(const Trace& trace, double steps) {
 }  // namespace
 
 DataShape recipe_shape(const Recipe& recipe, const std::string& folder, std::string& notice) {
-  const std::string& kind = recipe.table("data").kind;
-  const bool audio = is_audio(recipe.table("data"));
+  const DataKind& kind = data_kind_of(recipe.table("data"));
+  const bool audio = kind.form == DataForm::recordings;
   if (folder.empty() && recipe.data().path.empty()) {
     const auto& labels = recipe.data().labels;
     auto classes = labels.empty() ? numbered_classes(assumed_classes) : labels;
     if (const std::string& positive = recipe.data().positive; !positive.empty())
       classes = {"not " + positive, positive};
-    if (!audio && kind != "idx")
-      throw UserError(
-          fmt::format("[data] kind = {}: what the rows are is known by them alone; give --data", kind));
+    if (!audio && kind.usual_dimensions == 0)
+      throw UserError(fmt::format("[data] kind = {}: what the {} are is known by them alone; give --data",
+                                  kind.spec.name, kind.form == DataForm::images ? "images" : "rows"));
     if (!audio) {
-      notice =
-          fmt::format("no data are given: taking {} pixels and {} classes", assumed_pixels, classes.size());
-      return {false, assumed_pixels, classes};
+      notice = fmt::format("no data are given: taking {} pixels and {} classes", kind.usual_dimensions,
+                           classes.size());
+      return {false, kind.usual_dimensions, classes};
     }
     const speech::FeatureExtractor extractor(recipe.features(), assumed_rate);
     notice = fmt::format("no data are given: taking {} Hz and {} classes",

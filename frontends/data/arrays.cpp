@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <memory>
 
 #include "frontends/data/npy.hpp"
 #include "graph/base/error.hpp"
@@ -38,55 +39,100 @@ void add_labels(Dataset& dataset, const Tensor& targets, const std::string& name
 
 }  // namespace
 
-Dataset dataset_of_arrays(const Tensor& features, const std::optional<Tensor>& targets, bool classes,
-                          const std::string& name) {
-  const Extents& shape = features.extents();
-  if (shape.size() < 2 || features.count() == 0)
+namespace {
+
+// Examples of rows of such extents, without values.
+Dataset empty_rows(const Extents& shape, const std::string& name) {
+  if (shape.size() < 2 || element_count(shape) == 0)
     throw UserError(
         fmt::format("{}: is {}; features are [rows, columns] or [rows, time, columns]", name, text(shape)));
   Dataset dataset;
   dataset.sequences = shape.size() == 3;
   const int64_t rows = shape[0], frames = dataset.sequences ? shape[1] : 1;
+  const int64_t dimensions = element_count(shape) / rows / frames;
   for (int64_t row = 0; row < rows; ++row)
-    dataset.examples.push_back({fmt::format("{}: row {}", name, row), 0, frames,
-                                features.count() / rows / frames, row_of(features, row)});
-  if (!targets) return dataset;
-  const Extents& of = targets->extents();
-  if (of.empty() || of[0] != rows || targets->count() == 0)
-    throw UserError(fmt::format("{}: targets are {}, but there are {} rows; there must be some for each",
-                                name, text(of), rows));
-  if (classes && targets->count() == rows) {
-    add_labels(dataset, *targets, name);
-    return dataset;
-  }
-  dataset.targets.by_frame = of.size() == 3 && dataset.sequences;
-  if (dataset.targets.by_frame && of[1] != frames)
-    throw UserError(fmt::format("{}: targets are of {} frames, but features of {}", name, of[1], frames));
-  dataset.targets.width = targets->count() / rows / (dataset.targets.by_frame ? frames : 1);
-  for (int64_t row = 0; row < rows; ++row)
-    dataset.examples[static_cast<size_t>(row)].targets = row_of(*targets, row);
+    dataset.examples.push_back({fmt::format("{}: row {}", name, row), 0, frames, dimensions, {}});
   return dataset;
 }
 
-Tensor joined_columns(const std::vector<std::pair<std::string, Tensor>>& arrays, std::vector<Column>& columns,
-                      const std::string& name) {
-  const Extents& first = arrays.front().second.extents();
+void add_targets(Dataset& dataset, const Tensor& targets, bool classes, const std::string& name) {
+  const Extents& of = targets.extents();
+  const auto rows = static_cast<int64_t>(dataset.examples.size());
+  const int64_t frames = dataset.examples.front().frames;
+  if (of.empty() || of[0] != rows || targets.count() == 0)
+    throw UserError(fmt::format("{}: targets are {}, but there are {} rows; there must be some for each",
+                                name, text(of), rows));
+  if (classes && targets.count() == rows) return add_labels(dataset, targets, name);
+  dataset.targets.by_frame = of.size() == 3 && dataset.sequences;
+  if (dataset.targets.by_frame && of[1] != frames)
+    throw UserError(fmt::format("{}: targets are of {} frames, but features of {}", name, of[1], frames));
+  dataset.targets.width = targets.count() / rows / (dataset.targets.by_frame ? frames : 1);
+  for (int64_t row = 0; row < rows; ++row)
+    dataset.examples[static_cast<size_t>(row)].targets = row_of(targets, row);
+}
+
+}  // namespace
+
+Dataset dataset_of_arrays(const Tensor& features, const std::optional<Tensor>& targets, bool classes,
+                          const std::string& name) {
+  Dataset dataset = empty_rows(features.extents(), name);
+  for (size_t row = 0; row < dataset.examples.size(); ++row)
+    dataset.examples[row].values = row_of(features, static_cast<int64_t>(row));
+  if (targets) add_targets(dataset, *targets, classes, name);
+  return dataset;
+}
+
+namespace {
+
+// Throws where arrays cannot lie side by side; gives the columns that they are, and their extents together.
+Extents joined_extents(const std::vector<std::pair<std::string, Extents>>& arrays,
+                       std::vector<Column>& columns, const std::string& name) {
+  const Extents& first = arrays.front().second;
   const bool sequences = first.size() == 3;
   const size_t shared = sequences ? 2 : 1;
   int64_t rows = 1, width = 0;
   for (size_t axis = 0; axis < std::min(shared, first.size()); ++axis) rows *= first[axis];
-  for (const auto& [array, tensor] : arrays) {
-    const Extents& shape = tensor.extents();
-    if (shape.empty() || tensor.count() == 0 || (shape.size() == 3) != sequences ||
+  for (const auto& [array, shape] : arrays) {
+    if (shape.empty() || element_count(shape) == 0 || (shape.size() == 3) != sequences ||
         !std::equal(shape.begin(), shape.begin() + static_cast<std::ptrdiff_t>(shared), first.begin()))
       throw UserError(
           fmt::format("{}: '{}' is {}, but '{}' is {}; all must have as many rows, and be sequences of "
                       "as many frames or none",
                       name, array, text(shape), arrays.front().first, text(first)));
-    columns.push_back({array, tensor.count() / rows});
+    columns.push_back({array, element_count(shape) / rows});
     width += columns.back().width;
   }
-  Tensor joined(f32, sequences ? Extents{first[0], first[1], width} : Extents{first[0], width});
+  return sequences ? Extents{first[0], first[1], width} : Extents{first[0], width};
+}
+
+// Rows of arrays that lie side by side.
+class StoredRows : public Source {
+ public:
+  StoredRows(std::vector<NpyRows> arrays, int64_t frames) : arrays_(std::move(arrays)), frames_(frames) {}
+  std::vector<float> read(int64_t number) const override {
+    std::vector<float> values;
+    for (int64_t frame = 0; frame < frames_; ++frame)
+      for (const NpyRows& array : arrays_) {
+        const int64_t width = array.width() / frames_;
+        values.resize(values.size() + static_cast<size_t>(width));
+        array.read(number, values.data() + values.size() - width, frame * width, width);
+      }
+    return values;
+  }
+
+ private:
+  std::vector<NpyRows> arrays_;
+  int64_t frames_;
+};
+
+}  // namespace
+
+Tensor joined_columns(const std::vector<std::pair<std::string, Tensor>>& arrays, std::vector<Column>& columns,
+                      const std::string& name) {
+  std::vector<std::pair<std::string, Extents>> shapes;
+  for (const auto& [array, tensor] : arrays) shapes.emplace_back(array, tensor.extents());
+  Tensor joined(f32, joined_extents(shapes, columns, name));
+  const int64_t rows = joined.count() / joined.extents().back(), width = joined.extents().back();
   int64_t begin = 0;
   for (size_t i = 0; i < arrays.size(); ++i) {
     for (int64_t row = 0; row < rows; ++row)
@@ -101,8 +147,8 @@ Tensor joined_columns(const std::vector<std::pair<std::string, Tensor>>& arrays,
 namespace {
 
 // The targets y_NAME, under their names.
-void add_targets(Dataset& dataset, const std::map<std::string, Tensor>& arrays,
-                 const std::vector<std::string>& class_targets, const std::string& file) {
+void add_named_targets(Dataset& dataset, const std::map<std::string, Tensor>& arrays,
+                       const std::vector<std::string>& class_targets, const std::string& file) {
   const auto rows = static_cast<int64_t>(dataset.examples.size());
   for (const auto& [array, tensor] : arrays) {
     if (!array.starts_with("y_")) continue;
@@ -136,30 +182,60 @@ void add_targets(Dataset& dataset, const std::map<std::string, Tensor>& arrays,
 
 }  // namespace
 
-Dataset read_arrays(const std::string& file, bool classes, const std::vector<std::string>& class_targets) {
-  const std::map<std::string, Tensor> arrays = read_npz(file);
-  std::vector<std::string> names;
-  std::vector<std::pair<std::string, Tensor>> inputs;
-  bool named_targets = false;
-  for (const auto& [name, array] : arrays) {
-    names.push_back(name);
+Dataset read_arrays(const std::string& file, bool classes, const std::vector<std::string>& class_targets,
+                    bool streamed) {
+  const std::string content = streamed ? "" : read_whole_file(file);
+  std::optional<MappedFile> mapped;
+  if (streamed) mapped.emplace(file);
+  const std::string_view bytes = streamed ? mapped->bytes() : content;
+  const std::vector<std::string> names = names_in_npz(bytes, file);
+  const auto is_target = [](const std::string& name) {
+    return name == "y" || name == "weights" || name.starts_with("y_");
+  };
+  std::vector<std::string> inputs;
+  bool named_targets = false, whole = false, one_target = false;
+  for (const std::string& name : names) {
     named_targets |= name.starts_with("y_");
-    if (name != "X" && name != "y" && name != "weights" && !name.starts_with("y_"))
-      inputs.emplace_back(name, array);
+    whole |= name == "X";
+    one_target |= name == "y";
+    if (name != "X" && !is_target(name)) inputs.push_back(name);
   }
-  const bool whole = arrays.contains("X");
   for (const auto& [name, missing] :
-       {std::pair("X", !whole && inputs.empty()), std::pair("y", !arrays.contains("y") && !named_targets)})
+       {std::pair("X", !whole && inputs.empty()), std::pair("y", !one_target && !named_targets)})
     if (missing)
       throw UserError(fmt::format("{}: holds no array '{}', but {}; save it with numpy.savez(file, X=…, y=…)",
                                   file, name, fmt::join(names, ", ")));
+  if (whole) inputs = {"X"};
   std::vector<Column> columns;
-  const Tensor features = whole ? arrays.at("X") : joined_columns(inputs, columns, file);
-  Dataset dataset = dataset_of_arrays(features, named_targets ? std::nullopt : std::optional(arrays.at("y")),
-                                      classes, file);
+  Dataset dataset;
+  if (streamed) {
+    const std::map<std::string, NpyRows> stored = stored_npz(file, inputs);
+    std::vector<std::pair<std::string, Extents>> shapes;
+    std::vector<NpyRows> arrays;
+    for (const std::string& name : inputs) {
+      shapes.emplace_back(name, stored.at(name).extents());
+      arrays.push_back(stored.at(name));
+    }
+    dataset = empty_rows(whole ? shapes.front().second : joined_extents(shapes, columns, file), file);
+    const auto source =
+        std::make_shared<const StoredRows>(std::move(arrays), dataset.examples.front().frames);
+    for (size_t row = 0; row < dataset.examples.size(); ++row) {
+      dataset.examples[row].stored = source;
+      dataset.examples[row].number = static_cast<int64_t>(row);
+    }
+  } else {
+    std::map<std::string, Tensor> read = parse_npz(bytes, file, [&](const std::string& name) {
+      return std::find(inputs.begin(), inputs.end(), name) != inputs.end();
+    });
+    std::vector<std::pair<std::string, Tensor>> arrays(read.begin(), read.end());
+    dataset = dataset_of_arrays(whole ? read.at("X") : joined_columns(arrays, columns, file), std::nullopt,
+                                classes, file);
+  }
+  const std::map<std::string, Tensor> targets = parse_npz(bytes, file, is_target);
+  if (!named_targets) add_targets(dataset, targets.at("y"), classes, file);
   dataset.columns = std::move(columns);
-  if (named_targets) add_targets(dataset, arrays, class_targets, file);
-  if (const auto weights = arrays.find("weights"); weights != arrays.end()) {
+  if (named_targets) add_named_targets(dataset, targets, class_targets, file);
+  if (const auto weights = targets.find("weights"); weights != targets.end()) {
     if (weights->second.count() != static_cast<int64_t>(dataset.examples.size()))
       throw UserError(fmt::format("{}: weights are {}, but there are {} rows; there must be one for each",
                                   file, text(weights->second.extents()), dataset.examples.size()));

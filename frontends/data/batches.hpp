@@ -1,12 +1,16 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
+#include <memory>
 #include <vector>
 
 #include "frontends/data/dataset.hpp"
 #include "graph/base/tensor.hpp"
 
 namespace lariat::data {
+
+class RandomStream;
 
 /// Several examples as tensors.
 struct Batch {
@@ -22,6 +26,7 @@ struct Batch {
 struct BatchOptions {
   int batch_size = 32;
   bool shuffle = true;  ///< by (seed, epoch)
+  int64_t window = 0;   ///< shuffle within as many examples at a time, as window_order(); 0: all
   uint64_t seed = 0;
   bool bucket = true;       ///< put examples of similar length together, so that little is padded
   int bucket_batches = 16;  ///< batches' worth of examples that are sorted by length at a time
@@ -29,12 +34,15 @@ struct BatchOptions {
   int time_multiple = 1;    ///< time is padded to a multiple of this, so that few shapes occur
 };
 
-/// One epoch over a dataset, which must outlive it.
+/// One epoch over a dataset, which must outlive it. Where its values are not in memory, the next batches are
+/// read by other threads while one is used; what they hold does not depend on that.
 class Batches {
  public:
   /// The order depends on options.seed and `epoch` only. Throws UserError naming key, value and range for an
   /// impossible option, and for a dataset without examples.
   Batches(const Dataset& dataset, const BatchOptions& options, uint32_t epoch = 0);
+  Batches(Batches&&) noexcept;
+  ~Batches();
 
   size_t size() const { return batches_.size(); }
   Batch operator[](size_t index) const;
@@ -43,9 +51,15 @@ class Batches {
   Batch part(size_t index, size_t begin, size_t end) const;
 
  private:
+  class Reading;
+  std::vector<Example> whole_batch(size_t index) const;
+  void shuffle_batches(size_t window, RandomStream& random);
+
   const Dataset& dataset_;
   int time_multiple_;
   std::vector<std::vector<int>> batches_;
+  bool streamed_;
+  mutable std::map<size_t, std::unique_ptr<Reading>> readings_;
 };
 
 }  // namespace lariat::data

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <map>
 #include <optional>
 #include <set>
 
@@ -24,8 +25,6 @@ int64_t Columns::dimensions() const {
 
 namespace {
 
-constexpr size_t most_categories = 1000;
-
 size_t column_named(const TextTable& table, const std::string& name) {
   const auto found = std::find(table.names.begin(), table.names.end(), name);
   if (found == table.names.end())
@@ -42,108 +41,182 @@ std::optional<double> number_in(std::string_view field) {
   return error == std::errc{} && rest == end && std::isfinite(value) ? std::optional(value) : std::nullopt;
 }
 
-double number_at(const TextTable& table, size_t row, size_t column) {
+double number_at(const TextTable& table, size_t row, size_t column, const char* advice = "") {
   const std::string& field = table.rows[row][column];
   const std::optional<double> value = number_in(field);
   if (!value)
-    throw UserError(fmt::format("{}: column '{}' is '{}', which is no finite number", table.place(row),
-                                table.names[column], shortened(field)));
+    throw UserError(fmt::format("{}: column '{}' is '{}', which is no finite number{}", table.place(row),
+                                table.names[column], shortened(field), advice));
   return *value;
 }
 
-// The different values of a column, in order: as numbers where all are.
-std::vector<std::string> values_in(const TextTable& table, size_t column) {
-  std::set<std::string> set;
-  for (size_t row = 0; row < table.rows.size(); ++row) {
-    const std::string& field = table.rows[row][column];
-    if (is_missing(field)) continue;
-    if (!is_utf8(field))
-      throw UserError(fmt::format("{}: column '{}' is '{}', which is not UTF-8, in which models are saved",
-                                  table.place(row), table.names[column], shortened(field)));
-    set.insert(field);
+constexpr size_t most_categories = 1000;
+
+// What the rows say of one column, looked at twice: for the values that there are, then for how far numbers
+// are from their mean.
+class ColumnScan {
+ public:
+  ColumnScan(size_t column, bool number) : column_(column), is_number_(number) {}
+
+  void look(const TextTable& table, size_t row) {
+    const std::string& field = table.rows[row][column_];
+    if (is_missing(field)) return;
+    const std::optional<double> number = number_in(field);
+    is_number_ = is_number_ && number;
+    if (number) sum_ += *number, ++count_;
+    // Of numbers that are many, no list of values will be asked for.
+    if ((!is_number_ || values_.size() <= most_categories) && values_.insert(field).second &&
+        !is_utf8(field) && not_utf8_.empty())
+      not_utf8_ = fmt::format("{}: column '{}' is '{}', which is not UTF-8, in which models are saved",
+                              table.place(row), table.names[column_], shortened(field));
   }
-  std::vector<std::string> values(set.begin(), set.end());
-  if (std::all_of(values.begin(), values.end(),
-                  [](const std::string& v) { return number_in(v).has_value(); }))
-    std::stable_sort(values.begin(), values.end(), [](const std::string& a, const std::string& b) {
-      return *number_in(a) < *number_in(b);
-    });
-  return values;
-}
+  bool is_number() const { return is_number_; }
+  void look_again(const TextTable& table, size_t row) {
+    if (const std::optional<double> number = number_in(table.rows[row][column_]))
+      squares_ += (*number - mean()) * (*number - mean());
+  }
 
-Columns::Feature category_of(const TextTable& table, size_t column) {
-  Columns::Feature feature{table.names[column], 0, 0, 1, values_in(table, column), true};
-  const size_t values = feature.values.size();
-  if (values > most_categories || (values > 20 && 2 * values > table.rows.size()))
-    throw UserError(fmt::format(
-        "{}: column '{}' is no number and has {} different values in {} rows, such as '{}'; leave it "
-        "out of features",
-        table.file, feature.name, values, table.rows.size(), shortened(feature.values.front())));
-  return feature;
-}
+  Columns::Feature category(const std::string& file, const std::string& name, size_t rows) const {
+    if (!not_utf8_.empty()) throw UserError(not_utf8_);
+    Columns::Feature feature{name, 0, 0, 1, {values_.begin(), values_.end()}, true};
+    const size_t count = feature.values.size();
+    if (count > most_categories || (count > 20 && 2 * count > rows))
+      throw UserError(fmt::format(
+          "{}: column '{}' is no number and has {} different values in {} rows, such as '{}'; leave it "
+          "out of features",
+          file, feature.name, count, rows, shortened(feature.values.front())));
+    if (std::all_of(feature.values.begin(), feature.values.end(),
+                    [](const std::string& v) { return number_in(v).has_value(); }))
+      std::stable_sort(feature.values.begin(), feature.values.end(),
+                       [](const auto& a, const auto& b) { return *number_in(a) < *number_in(b); });
+    return feature;
+  }
+  Columns::Feature number(const std::string& name, bool standardize) const {
+    Columns::Feature feature{name};
+    feature.mean = mean();
+    const double deviation = count_ > 0 ? std::sqrt(squares_ / count_) : 0;
+    if (standardize) feature.centre = feature.mean;
+    if (standardize && deviation > 1e-12 * std::abs(feature.mean)) feature.scale = 1 / deviation;
+    return feature;
+  }
 
-Columns::Feature feature_of(const TextTable& table, size_t column, bool category, bool standardize) {
-  const auto is_number = [&](const auto& row) { return is_missing(row[column]) || number_in(row[column]); };
-  if (category || !std::all_of(table.rows.begin(), table.rows.end(), is_number))
-    return category_of(table, column);
-  Columns::Feature feature{table.names[column]};
-  double sum = 0, squares = 0, count = 0;
-  for (const auto& row : table.rows)
-    if (const auto value = number_in(row[column])) sum += *value, ++count;
-  feature.mean = count > 0 ? sum / count : 0;
-  for (const auto& row : table.rows)
-    if (const auto value = number_in(row[column]))
-      squares += (*value - feature.mean) * (*value - feature.mean);
-  const double deviation = count > 0 ? std::sqrt(squares / count) : 0;
-  if (standardize) feature.centre = feature.mean;
-  if (standardize && deviation > 1e-12 * std::abs(feature.mean)) feature.scale = 1 / deviation;
-  return feature;
-}
+ private:
+  double mean() const { return count_ > 0 ? sum_ / count_ : 0; }
+
+  size_t column_;
+  bool is_number_;
+  double sum_ = 0, squares_ = 0, count_ = 0;
+  std::set<std::string> values_;
+  std::string not_utf8_;
+};
+
+// All columns that are asked for, over rows that are looked at one by one.
+class TableScan {
+ public:
+  // `head` has the names and the file of all rows.
+  TableScan(const TextTable& head, const ColumnOptions& options)
+      : options_(options), file_(head.file), columns_{{}, options.targets, {}, options.weight} {
+    if (options.targets.empty())
+      throw UserError(fmt::format("{}: which column is to be learned? Name it as target: {}", head.file,
+                                  fmt::join(head.names, ", ")));
+    std::set<std::string> taken(options.targets.begin(), options.targets.end());
+    for (const std::string& name : options.targets) column_named(head, name);
+    if (!options.weight.empty()) {
+      column_named(head, options.weight);
+      taken.insert(options.weight);
+    }
+    for (const std::string& name : options.categories) column_named(head, name);
+    features_ = options.features;
+    if (features_.empty())
+      std::copy_if(head.names.begin(), head.names.end(), std::back_inserter(features_),
+                   [&](const std::string& name) { return !taken.contains(name); });
+    for (const std::string& name : features_) {
+      if (taken.contains(name))
+        throw UserError(fmt::format("{}: the column '{}' is a target or a weight, and cannot be a feature",
+                                    head.file, name));
+      scan(head, name, !is_among(name, options.categories));
+    }
+    for (const std::string& name : options.targets)
+      if (is_class(name)) scan(head, name, false);
+  }
+
+  void look(const TextTable& table, size_t row) {
+    ++rows_;
+    for (auto& [name, scan] : scans_) scan.look(table, row);
+  }
+  void look_again(const TextTable& table, size_t row) {
+    for (auto& [name, scan] : scans_)
+      if (scan.is_number()) scan.look_again(table, row);
+  }
+
+  Columns found() && {
+    for (const std::string& name : features_) {
+      const ColumnScan& scan = scans_.at(name);
+      columns_.features.push_back(scan.is_number() ? scan.number(name, options_.standardize)
+                                                   : scan.category(file_, name, rows_));
+    }
+    if (columns_.dimensions() == 0)
+      throw UserError(fmt::format("{}: has no features; it needs columns beside its targets", file_));
+    const auto values = [&](const std::string& name) {
+      return scans_.at(name).category(file_, name, rows_).values;
+    };
+    if (options_.classes && options_.targets.size() == 1) columns_.classes = values(options_.targets[0]);
+    if (!options_.class_targets.empty())
+      for (const std::string& name : options_.targets)
+        columns_.target_classes.push_back(
+            is_among(name, options_.class_targets) ? values(name) : std::vector<std::string>());
+    return std::move(columns_);
+  }
+
+ private:
+  static bool is_among(const std::string& name, const std::vector<std::string>& names) {
+    return std::find(names.begin(), names.end(), name) != names.end();
+  }
+  bool is_class(const std::string& target) const {
+    return (options_.classes && options_.targets.size() == 1) || is_among(target, options_.class_targets);
+  }
+  void scan(const TextTable& head, const std::string& name, bool number) {
+    scans_.emplace(name, ColumnScan(column_named(head, name), number));
+  }
+
+  ColumnOptions options_;
+  std::string file_;
+  Columns columns_;
+  std::vector<std::string> features_;
+  std::map<std::string, ColumnScan> scans_;
+  size_t rows_ = 0;
+};
 
 }  // namespace
 
 Columns columns_of(const TextTable& table, const ColumnOptions& options) {
-  if (options.targets.empty())
-    throw UserError(fmt::format("{}: which column is to be learned? Name it as target: {}", table.file,
-                                fmt::join(table.names, ", ")));
-  Columns columns{{}, options.targets, {}, options.weight};
-  std::set<std::string> taken(options.targets.begin(), options.targets.end());
-  for (const std::string& name : options.targets) column_named(table, name);
-  if (!options.weight.empty()) {
-    column_named(table, options.weight);
-    taken.insert(options.weight);
-  }
-  for (const std::string& name : options.categories) column_named(table, name);
-  std::vector<std::string> names = options.features;
-  if (names.empty())
-    std::copy_if(table.names.begin(), table.names.end(), std::back_inserter(names),
-                 [&](const std::string& name) { return !taken.contains(name); });
-  for (const std::string& name : names) {
-    if (taken.contains(name))
-      throw UserError(fmt::format("{}: the column '{}' is a target or a weight, and cannot be a feature",
-                                  table.file, name));
-    const bool category =
-        std::find(options.categories.begin(), options.categories.end(), name) != options.categories.end();
-    columns.features.push_back(feature_of(table, column_named(table, name), category, options.standardize));
-  }
-  if (columns.dimensions() == 0)
-    throw UserError(fmt::format("{}: has no features; it needs columns beside its targets", table.file));
-  if (options.classes && options.targets.size() == 1)
-    columns.classes = category_of(table, column_named(table, options.targets[0])).values;
-  if (!options.class_targets.empty())
-    for (const std::string& name : options.targets) {
-      const bool is_class = std::find(options.class_targets.begin(), options.class_targets.end(), name) !=
-                            options.class_targets.end();
-      columns.target_classes.push_back(is_class ? category_of(table, column_named(table, name)).values
-                                                : std::vector<std::string>());
-    }
-  return columns;
+  TableScan scan(table, options);
+  for (size_t row = 0; row < table.rows.size(); ++row) scan.look(table, row);
+  for (size_t row = 0; row < table.rows.size(); ++row) scan.look_again(table, row);
+  return std::move(scan).found();
+}
+
+Columns columns_of(const EachPart& each, const ColumnOptions& options) {
+  std::optional<TableScan> scan;
+  each([&](const TextTable& part) {
+    if (!scan) scan.emplace(part, options);
+    for (size_t row = 0; row < part.rows.size(); ++row) scan->look(part, row);
+  });
+  if (!scan) throw UserError("there are no rows to train on; keep fewer of them for other things");
+  each([&](const TextTable& part) {
+    for (size_t row = 0; row < part.rows.size(); ++row) scan->look_again(part, row);
+  });
+  return std::move(*scan).found();
 }
 
 Columns with_numbers_of(Columns columns, const TextTable& rows, bool standardize) {
-  for (Columns::Feature& feature : columns.features)
-    if (!feature.is_category)
-      feature = feature_of(rows, column_named(rows, feature.name), false, standardize);
+  for (Columns::Feature& feature : columns.features) {
+    if (feature.is_category) continue;
+    ColumnScan scan(column_named(rows, feature.name), true);
+    for (size_t row = 0; row < rows.rows.size(); ++row) scan.look(rows, row);
+    for (size_t row = 0; row < rows.rows.size(); ++row) scan.look_again(rows, row);
+    feature = scan.number(feature.name, standardize);
+  }
   return columns;
 }
 
@@ -203,7 +276,9 @@ Dataset dataset_of(const TextTable& table, const Columns& columns, bool labelled
         const bool is_class = i < columns.target_classes.size() && !columns.target_classes[i].empty();
         example.targets.push_back(
             is_class ? static_cast<float>(value_at(table, row, targets[i], columns.target_classes[i]))
-                     : static_cast<float>(number_at(table, row, targets[i])));
+                     : static_cast<float>(number_at(
+                           table, row, targets[i],
+                           "; classes are learned by a loss of theirs, such as softmax_cross_entropy")));
       }
     if (labelled && !columns.weight.empty())
       example.weight = static_cast<float>(number_at(table, row, column_named(table, columns.weight)));

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <functional>
+
 #include "frontends/data/csv.hpp"
 #include "frontends/data/dataset.hpp"
 
@@ -48,6 +50,11 @@ struct ColumnOptions {
 /// Throws UserError naming the file, and the column with the nearest name, where one is not there, and for a
 /// column of text in which nearly every row has a value of its own.
 Columns columns_of(const TextTable& table, const ColumnOptions& options);
+
+/// Calls its argument with all rows of a table that need not fit into memory, some at a time.
+using EachPart = std::function<void(const std::function<void(const TextTable& part)>& take)>;
+/// The same of such rows, which are gone through twice.
+Columns columns_of(const EachPart& each, const ColumnOptions& options);
 
 /// The same columns with the means and deviations that numbers have in these rows.
 Columns with_numbers_of(Columns columns, const TextTable& rows, bool standardize);

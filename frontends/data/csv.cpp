@@ -4,10 +4,12 @@
 
 #include <algorithm>
 #include <array>
+#include <limits>
 #include <set>
 
 #include "frontends/data/labelled_rows.hpp"
 #include "frontends/data/option_table.hpp"
+#include "frontends/data/source.hpp"
 #include "frontends/data/utf8.hpp"
 #include "graph/base/error.hpp"
 
@@ -35,6 +37,8 @@ class CsvReader {
 
   // The line of the row that was read last, from 1.
   int64_t line() const { return row_line_; }
+  // What is read next.
+  const char* place() const { return rest_.data(); }
 
   // False where there are no more rows.
   bool next(std::vector<std::string>& fields) {
@@ -96,17 +100,12 @@ class CsvReader {
   int64_t line_ = 1, row_line_ = 1;
 };
 
-}  // namespace
-
-TextTable read_csv(const std::string& file) { return parse_csv(read_whole_file(file), file); }
-
-TextTable parse_csv(std::string_view text, const std::string& file) {
-  TextTable table{file, {}, {}, {}};
-  CsvReader reader(text, file);
-  if (!reader.next(table.names))
-    throw UserError(fmt::format("{}: is empty; its first line names columns", file));
+// The names that the first line gives columns.
+std::vector<std::string> names_in(CsvReader& reader, const std::string& file) {
+  std::vector<std::string> names;
+  if (!reader.next(names)) throw UserError(fmt::format("{}: is empty; its first line names columns", file));
   std::set<std::string> seen;
-  for (const std::string& name : table.names) {
+  for (const std::string& name : names) {
     if (name.empty())
       throw UserError(fmt::format("{}: line {}: column {} has no name; the first line names every column",
                                   file, reader.line(), seen.size() + 1));
@@ -117,17 +116,57 @@ TextTable parse_csv(std::string_view text, const std::string& file) {
       throw UserError(
           fmt::format("{}: line {}: names the column '{}' twice", file, reader.line(), shortened(name)));
   }
+  return names;
+}
+
+// Adds the next rows, at most so many. False where there are no more.
+bool add_rows(CsvReader& reader, TextTable& table, size_t most) {
   std::vector<std::string> fields;
-  while (reader.next(fields)) {
+  while (table.rows.size() < most) {
+    if (!reader.next(fields)) return false;
     if (fields.size() != table.names.size())
-      throw UserError(fmt::format("{}: line {}: has {} field{}, but the first line names {} columns", file,
-                                  reader.line(), fields.size(), fields.size() == 1 ? "" : "s",
+      throw UserError(fmt::format("{}: line {}: has {} field{}, but the first line names {} columns",
+                                  table.file, reader.line(), fields.size(), fields.size() == 1 ? "" : "s",
                                   table.names.size()));
     table.rows.push_back(fields);
     table.lines.push_back(reader.line());
   }
-  if (table.rows.empty()) throw UserError(fmt::format("{}: has no rows below its line of names", file));
+  return true;
+}
+
+[[noreturn]] void fail_without_rows(const std::string& file) {
+  throw UserError(fmt::format("{}: has no rows below its line of names", file));
+}
+
+// How many rows are in memory at a time.
+constexpr size_t rows_at_once = 4096;
+
+}  // namespace
+
+TextTable read_csv(const std::string& file) { return parse_csv(read_whole_file(file), file); }
+
+TextTable parse_csv(std::string_view text, const std::string& file) {
+  CsvReader reader(text, file);
+  TextTable table{file, names_in(reader, file), {}, {}};
+  add_rows(reader, table, std::numeric_limits<size_t>::max());
+  if (table.rows.empty()) fail_without_rows(file);
   return table;
+}
+
+void each_csv_part(const std::string& file,
+                   const std::function<void(int64_t first, const TextTable& rows)>& take) {
+  const MappedFile text(file);
+  CsvReader reader(text.bytes(), file);
+  TextTable table{file, names_in(reader, file), {}, {}};
+  int64_t first = 0;
+  for (bool more = true; more; first += static_cast<int64_t>(table.rows.size())) {
+    table.rows.clear();
+    table.lines.clear();
+    more = add_rows(reader, table, rows_at_once);
+    if (!table.rows.empty()) take(first, table);
+    text.forget(reader.place());
+  }
+  if (first == 0) fail_without_rows(file);
 }
 
 }  // namespace lariat::data

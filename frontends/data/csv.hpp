@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -26,6 +27,12 @@ struct TextTable {
 TextTable read_csv(const std::string& file);
 /// The same of what `text` holds; `file` stands for it in messages.
 TextTable parse_csv(std::string_view text, const std::string& file);
+
+/// Calls `take` with some rows at a time of a file that need not fit into memory, in their order and under
+/// its names: the number of the first, from 0, and a table of them. As often as it is called it reads the
+/// file again. Throws as read_csv does.
+void each_csv_part(const std::string& file,
+                   const std::function<void(int64_t first, const TextTable& rows)>& take);
 
 /// A field that says nothing: empty, NA, N/A, NaN, null or ?.
 bool is_missing(std::string_view field);

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
+#include <utility>
 
 #include "frontends/data/option_table.hpp"
 #include "graph/base/error.hpp"
@@ -29,7 +31,7 @@ void check_size(const Example& example, const Dataset& dataset) {
         dataset.sequences ? "neither can be negative" : "data without a time axis have one frame"));
   int64_t size = 0;
   if (__builtin_mul_overflow(example.frames, example.dimensions, &size) ||
-      static_cast<uint64_t>(size) != example.values.size())
+      (!example.stored && static_cast<uint64_t>(size) != example.values.size()))
     refuse(fmt::format("holds {} values, but is of {} frames of {} dimensions; it must hold {}",
                        example.values.size(), example.frames, example.dimensions, size));
   const Targets& targets = dataset.targets;
@@ -52,6 +54,31 @@ int keep_one_class(std::vector<std::string>& classes, const std::string& name) {
   return place;
 }
 
+Example loaded(const Example& example) {
+  Example result = example;
+  if (!example.stored) return result;
+  result.values = example.stored->read(example.number);
+  result.stored = nullptr;
+  if (result.values.size() != static_cast<uint64_t>(example.frames * example.dimensions))
+    throw UserError(
+        fmt::format("{}: holds {} values where it was of {} frames of {} dimensions; leave it as it "
+                    "is while it is used",
+                    example.source, result.values.size(), example.frames, example.dimensions));
+  check_finite(result);
+  return result;
+}
+
+void check_finite(const Example& example) {
+  if (!std::all_of(example.values.begin(), example.values.end(), [](float x) { return std::isfinite(x); }))
+    throw UserError(
+        fmt::format("{}: holds NaN or infinity; leave it out, or compute it again", example.source));
+}
+
+bool is_streamed(const Dataset& dataset) {
+  return std::any_of(dataset.examples.begin(), dataset.examples.end(),
+                     [](const Example& example) { return example.stored != nullptr; });
+}
+
 bool is_weighted(const Dataset& dataset) {
   return std::any_of(dataset.examples.begin(), dataset.examples.end(),
                      [](const Example& example) { return example.weight != 1; });
@@ -66,7 +93,9 @@ CmvnStatistics compute_cmvn(const Dataset& dataset, bool means, bool variances) 
   const auto for_each_value = [&](auto&& function) {
     for (const Example& example : dataset.examples) {
       check_size(example, dataset);
-      for (size_t i = 0; i < example.values.size(); ++i) function(i % dimensions, example.values[i]);
+      const std::vector<float> read = example.stored ? loaded(example).values : std::vector<float>();
+      const std::vector<float>& values = example.stored ? read : example.values;
+      for (size_t i = 0; i < values.size(); ++i) function(i % dimensions, values[i]);
     }
   };
   // Two passes, since Σx² - (Σx)²/n cancels where the mean is large.
@@ -101,8 +130,35 @@ void apply_cmvn(const CmvnStatistics& statistics, std::vector<float>& values) {
   }
 }
 
+namespace {
+
+// What another source gives, with statistics applied.
+class NormalisedValues : public Source {
+ public:
+  NormalisedValues(std::shared_ptr<const Source> source, const CmvnStatistics& statistics)
+      : source_(std::move(source)), statistics_(statistics) {}
+  std::vector<float> read(int64_t number) const override {
+    std::vector<float> values = source_->read(number);
+    apply_cmvn(statistics_, values);
+    return values;
+  }
+
+ private:
+  std::shared_ptr<const Source> source_;
+  CmvnStatistics statistics_;
+};
+
+}  // namespace
+
 void apply_cmvn(const CmvnStatistics& statistics, Dataset& dataset) {
-  for (Example& example : dataset.examples) apply_cmvn(statistics, example.values);
+  std::map<const Source*, std::shared_ptr<const Source>> normalised;
+  for (Example& example : dataset.examples) {
+    apply_cmvn(statistics, example.values);
+    if (!example.stored) continue;
+    std::shared_ptr<const Source>& source = normalised[example.stored.get()];
+    if (!source) source = std::make_shared<NormalisedValues>(example.stored, statistics);
+    example.stored = source;
+  }
 }
 
 std::vector<std::string> summarised(const std::vector<std::string>& messages) {

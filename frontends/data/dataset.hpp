@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -13,6 +14,15 @@ enum class Split { train, validation, test };
 /// "train", "validation" or "test".
 std::string_view name_of(Split split);
 
+/// Where values of examples are that are not in memory: read when they are needed, ahead of a training. May
+/// be asked by many threads at once, and gives the same each time.
+class Source {
+ public:
+  virtual ~Source() = default;
+  /// The values of its example `number`, as Example has them. Throws UserError naming the file.
+  virtual std::vector<float> read(int64_t number) const = 0;
+};
+
 /// One example: row-major [frames, dimensions], and what is to be learned of it. Data without a time axis has
 /// one frame.
 struct Example {
@@ -22,7 +32,14 @@ struct Example {
   std::vector<float> values;
   std::vector<float> targets = {};  ///< as Dataset::targets says
   float weight = 1;                 ///< how much it counts, in training and in evaluation
+  /// What has the values, as its example `number`, where `values` is empty.
+  std::shared_ptr<const Source> stored = {};
+  int64_t number = 0;
 };
+
+/// The example with its values in memory. Throws UserError where they cannot be read, are not as many as it
+/// says, or not finite.
+Example loaded(const Example& example);
 
 /// What is learned where it is not a label: numbers, shares of classes, several labels at once.
 struct Targets {
@@ -45,7 +62,7 @@ struct Column {
   friend bool operator==(const Column&, const Column&) = default;
 };
 
-/// Examples in memory, and what happened while they were read.
+/// Examples, with their values in memory or where a source has them, and what happened while they were read.
 struct Dataset {
   std::vector<std::string> classes = {};
   std::vector<Example> examples = {};
@@ -60,6 +77,8 @@ struct Dataset {
 /// the nearest one where it is none of them.
 int keep_one_class(std::vector<std::string>& classes, const std::string& name);
 
+/// Whether any example's values are read when they are needed.
+bool is_streamed(const Dataset& dataset);
 /// Whether an example has another weight than 1.
 bool is_weighted(const Dataset& dataset);
 
@@ -67,6 +86,8 @@ bool is_weighted(const Dataset& dataset);
 /// dimensions or number of frames are not what the dataset's first example or kind says, or it has another
 /// number of targets than the dataset says or a weight below 0.
 void check_size(const Example& example, const Dataset& dataset);
+/// Throws UserError, naming the example's source, where values in memory are NaN or infinite.
+void check_finite(const Example& example);
 
 /// Mean and 1/standard deviation of each dimension, over all frames of a training set.
 struct CmvnStatistics {
@@ -77,8 +98,8 @@ struct CmvnStatistics {
 /// is false, that part is 0 or 1 and changes nothing. Throws UserError for a dataset without examples.
 CmvnStatistics compute_cmvn(const Dataset& dataset, bool means = true, bool variances = true);
 
-/// value = (value - mean)·inverse_std, for rows of statistics.mean.size() values. Throws UserError where
-/// `values` is no whole number of such rows.
+/// value = (value - mean)·inverse_std, where values are in memory at once, where not as they are read; for
+/// rows of statistics.mean.size() values. Throws UserError where `values` is no whole number of such rows.
 void apply_cmvn(const CmvnStatistics& statistics, std::vector<float>& values);
 void apply_cmvn(const CmvnStatistics& statistics, Dataset& dataset);
 

@@ -5,9 +5,12 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <memory>
+#include <span>
 #include <string_view>
 #include <system_error>
 
+#include "frontends/data/source.hpp"
 #include "graph/base/error.hpp"
 #include "graph/io/input_file.hpp"
 
@@ -93,11 +96,20 @@ class Unpacked {
 
 }  // namespace
 
-IdxArray read_idx(const std::string& file) {
-  Unpacked bytes(file);
+namespace {
+
+struct IdxHeader {
+  std::vector<int64_t> extents;
+  size_t elements = 1;
+};
+
+// What an IDX file begins with, of which `read` gives as many of the next bytes as there are, at most
+// `limit`.
+template <class Read>
+IdxHeader read_idx_header(const std::string& file, Read&& read) {
   // Two zero bytes, the element type, the number of dimensions, then each extent as a big-endian 32-bit
   // integer.
-  const std::vector<uint8_t> magic = bytes.read(4);
+  const std::vector<uint8_t> magic = read(4);
   if (magic.size() < 4 || magic[0] != 0 || magic[1] != 0 || magic[3] == 0) {
     throw UserError(
         fmt::format("{}: is no IDX file: it does not start with two zero bytes, a type and a rank", file));
@@ -106,22 +118,31 @@ IdxArray read_idx(const std::string& file) {
     throw UserError(fmt::format("{}: holds elements of type {:#04x}; only unsigned bytes (0x08) can be read",
                                 file, magic[2]));
   }
-  IdxArray array;
-  const std::vector<uint8_t> header = bytes.read(size_t{4} * magic[3]);
-  size_t expected = 1;
+  IdxHeader array;
+  const std::vector<uint8_t> header = read(size_t{4} * magic[3]);
   for (size_t i = 0; i + 4 <= header.size(); i += 4) {
     const uint32_t extent = uint32_t{header[i]} << 24 | uint32_t{header[i + 1]} << 16 |
                             uint32_t{header[i + 2]} << 8 | header[i + 3];
     array.extents.push_back(extent);
-    if (extent != 0 && expected > most_elements / extent) {
+    if (extent != 0 && array.elements > most_elements / extent) {
       throw UserError(
           fmt::format("{}: damaged: its header promises more than 2^40 elements; copy it again", file));
     }
-    expected *= extent;
+    array.elements *= extent;
   }
   if (array.extents.size() < magic[3]) {
     throw UserError(fmt::format("{}: damaged: it ends within its header; copy it again", file));
   }
+  return array;
+}
+
+}  // namespace
+
+IdxArray read_idx(const std::string& file) {
+  Unpacked bytes(file);
+  const IdxHeader header = read_idx_header(file, [&](size_t limit) { return bytes.read(limit); });
+  const size_t expected = header.elements;
+  IdxArray array{header.extents, {}};
   array.bytes = bytes.read(expected + 1);
   if (array.bytes.size() != expected) {
     throw UserError(
@@ -146,6 +167,45 @@ std::string find_file(const std::string& folder, const std::string& name) {
       fmt::format("'{}' holds no {} (plain or .gz); it should hold the four files of MNIST", folder, name));
 }
 
+// The images of an IDX file, of which not the pixels are in memory.
+class IdxImages : public Source {
+ public:
+  explicit IdxImages(const std::string& file) : file_(RandomFile::unpacked(file)) {
+    uint64_t at = 0;
+    const IdxHeader header = read_idx_header(file, [&](size_t limit) {
+      std::vector<uint8_t> bytes(std::min<uint64_t>(limit, file_->size() - at));
+      file_->read(at, bytes.data(), bytes.size());
+      at += bytes.size();
+      return bytes;
+    });
+    if (file_->size() - at != header.elements)
+      throw UserError(fmt::format("{}: damaged: its header promises {} bytes and {} follow; copy it again",
+                                  file, header.elements, file_->size() - at));
+    begin_ = at;
+    extents_ = header.extents;
+    pixels_ = extents_.front() == 0 ? 0 : static_cast<int64_t>(header.elements) / extents_.front();
+  }
+  const std::vector<int64_t>& extents() const { return extents_; }
+  size_t bytes() const { return file_->size() - begin_; }
+  std::vector<float> read(int64_t number) const override {
+    std::vector<uint8_t> bytes(static_cast<size_t>(pixels_));
+    file_->read(begin_ + static_cast<uint64_t>(number * pixels_), bytes.data(), bytes.size());
+    return shades(bytes);
+  }
+  static std::vector<float> shades(std::span<const uint8_t> bytes) {
+    std::vector<float> values(bytes.size());
+    std::transform(bytes.begin(), bytes.end(), values.begin(),
+                   [](uint8_t pixel) { return static_cast<float>(pixel) / 255.0f; });
+    return values;
+  }
+
+ private:
+  std::shared_ptr<const RandomFile> file_;
+  std::vector<int64_t> extents_;
+  uint64_t begin_ = 0;
+  int64_t pixels_ = 0;
+};
+
 IdxArray read_labels(const std::string& file) {
   IdxArray labels = read_idx(file);
   if (labels.extents.size() != 1 || labels.bytes.empty()) {
@@ -157,7 +217,7 @@ IdxArray read_labels(const std::string& file) {
 
 }  // namespace
 
-Dataset load_idx(const std::string& folder, Split split, int64_t validation_count) {
+Dataset load_idx(const std::string& folder, Split split, int64_t validation_count, bool streamed) {
   if (!std::filesystem::is_directory(folder)) {
     throw UserError(fmt::format("'{}': there is no such folder; check the path", folder));
   }
@@ -169,13 +229,16 @@ Dataset load_idx(const std::string& folder, Split split, int64_t validation_coun
   const std::string label_file =
       split == Split::test ? find_file(folder, "t10k-labels-idx1-ubyte") : train_label_file;
   const IdxArray labels = split == Split::test ? read_labels(label_file) : train_labels;
-  const IdxArray images = read_idx(image_file);
-  if (images.extents.size() < 2 || images.bytes.empty()) {
+  const std::shared_ptr<const IdxImages> stored =
+      streamed ? std::make_shared<const IdxImages>(image_file) : nullptr;
+  const IdxArray images = streamed ? IdxArray{stored->extents(), {}} : read_idx(image_file);
+  const size_t bytes = streamed ? stored->bytes() : images.bytes.size();
+  if (images.extents.size() < 2 || bytes == 0) {
     throw UserError(
         fmt::format("{}: holds an array of {} dimensions and {} bytes; images are [count, rows, columns]",
-                    image_file, images.extents.size(), images.bytes.size()));
+                    image_file, images.extents.size(), bytes));
   }
-  const int64_t count = images.extents.front(), pixels = static_cast<int64_t>(images.bytes.size()) / count;
+  const int64_t count = images.extents.front(), pixels = static_cast<int64_t>(bytes) / count;
   if (count != labels.extents.front()) {
     throw UserError(fmt::format("{}: holds {} images where {} holds {} labels", image_file, count, label_file,
                                 labels.extents.front()));
@@ -201,10 +264,14 @@ Dataset load_idx(const std::string& folder, Split split, int64_t validation_coun
       throw UserError(fmt::format("{}: label {} is {}, but the training labels end at {}", label_file, i,
                                   label, classes - 1));
     }
-    Example example{fmt::format("{} {}", image_file, i), label, 1, pixels,
-                    std::vector<float>(static_cast<size_t>(pixels))};
-    std::transform(images.bytes.begin() + i * pixels, images.bytes.begin() + (i + 1) * pixels,
-                   example.values.begin(), [](uint8_t pixel) { return static_cast<float>(pixel) / 255.0f; });
+    Example example{fmt::format("{} {}", image_file, i), label, 1, pixels, {}};
+    if (streamed) {
+      example.stored = stored;
+      example.number = i;
+    } else {
+      example.values = IdxImages::shades(
+          std::span(images.bytes).subspan(static_cast<size_t>(i * pixels), static_cast<size_t>(pixels)));
+    }
     dataset.examples.push_back(std::move(example));
   }
   return dataset;

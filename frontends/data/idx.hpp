@@ -21,7 +21,8 @@ IdxArray read_idx(const std::string& file);
 /// MNIST and its relatives: train-images-idx3-ubyte, train-labels-idx1-ubyte and t10k-…, also spelled
 /// train-images.idx3-ubyte, each plain or with .gz, in one folder. Pixels are scaled to [0, 1]; the classes
 /// are "0", "1", … to the largest label of the training set. The last `validation_count` training images form
-/// the validation split and are then left out of the training split.
-Dataset load_idx(const std::string& folder, Split split, int64_t validation_count = 0);
+/// the validation split and are then left out of the training split. Where they are streamed, pixels are read
+/// when they are needed; of packed images, from a temporary file.
+Dataset load_idx(const std::string& folder, Split split, int64_t validation_count = 0, bool streamed = false);
 
 }  // namespace lariat::data

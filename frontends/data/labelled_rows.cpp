@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <system_error>
+#include <utility>
 
 #include "graph/base/error.hpp"
 #include "graph/io/input_file.hpp"
@@ -52,6 +54,41 @@ void drop_empty_columns(LabelledRows& rows) {
   rows.all_columns = rows.columns;
   rows.columns = static_cast<int64_t>(used.size());
   rows.column_numbers = std::move(used);
+}
+
+void sort_columns(LabelledRows& rows, const std::vector<double>& keys) {
+  const auto columns = static_cast<size_t>(rows.columns);
+  std::vector<int64_t> order(columns);
+  std::iota(order.begin(), order.end(), 0);
+  std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) {
+    return keys[static_cast<size_t>(rows.number_of(a))] < keys[static_cast<size_t>(rows.number_of(b))];
+  });
+  std::vector<int32_t> place(columns);
+  std::vector<int64_t> numbers;
+  std::vector<double> scales;
+  for (size_t j = 0; j < columns; ++j) {
+    place[static_cast<size_t>(order[j])] = static_cast<int32_t>(j);
+    numbers.push_back(rows.number_of(order[j]));
+    if (!rows.scales.empty()) scales.push_back(rows.scale(order[j]));
+  }
+  std::vector<std::pair<int32_t, double>> entries;
+  for (int64_t row = 0; row < rows.rows; ++row) {
+    const auto at = static_cast<size_t>(row);
+    const size_t begin = rows.sparse() ? static_cast<size_t>(rows.row_starts[at]) : at * columns;
+    const size_t end = rows.sparse() ? static_cast<size_t>(rows.row_starts[at + 1]) : begin + columns;
+    entries.clear();
+    for (size_t k = begin; k < end; ++k)
+      entries.emplace_back(place[rows.sparse() ? static_cast<size_t>(rows.entry_columns[k]) : k - begin],
+                           rows.values[k]);
+    std::sort(entries.begin(), entries.end());
+    for (size_t k = begin; k < end; ++k) {
+      rows.values[k] = entries[k - begin].second;
+      if (rows.sparse()) rows.entry_columns[k] = entries[k - begin].first;
+    }
+  }
+  if (rows.column_numbers.empty()) rows.all_columns = rows.columns;
+  rows.column_numbers = std::move(numbers);
+  rows.scales = std::move(scales);
 }
 
 void standardize(LabelledRows& rows) {

@@ -46,6 +46,10 @@ LabelledRows chosen_rows(const LabelledRows& all, const std::vector<int64_t>& ro
 /// Leaves out columns without entries where there are more columns than entries, as with hashed features.
 void drop_empty_columns(LabelledRows& rows);
 
+/// Puts columns into the order of their keys, one for each of all columns; those of one key stay in theirs.
+/// `column_numbers` say where each was.
+void sort_columns(LabelledRows& rows, const std::vector<double>& keys);
+
 /// Divides every column by its standard deviation over the rows, by their weights; `scales` keep it. Columns
 /// that do not vary stay as they are.
 void standardize(LabelledRows& rows);

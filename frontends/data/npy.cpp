@@ -75,12 +75,17 @@ void convert(const char* bytes, int64_t count, bool swapped, double* to) {
   }
 }
 
-struct ElementType {
+}  // namespace
+
+struct NpyElement {
   std::string_view code;  // kind and bytes, behind the byte order
   void (*convert)(const char*, int64_t, bool, double*);
   size_t size() const { return static_cast<size_t>(code[1] - '0'); }
 };
-constexpr ElementType element_types[] = {
+
+namespace {
+
+constexpr NpyElement element_types[] = {
     {"f2", convert<uint16_t, half>}, {"f4", convert<float>},    {"f8", convert<double>},
     {"i1", convert<int8_t>},         {"i2", convert<int16_t>},  {"i4", convert<int32_t>},
     {"i8", convert<int64_t>},        {"u1", convert<uint8_t>},  {"u2", convert<uint16_t>},
@@ -111,10 +116,13 @@ Tensor by_rows(const Tensor& columns) {
 // What an archive holds, by name and without ".npy".
 using Members = std::map<std::string, std::string>;
 
+std::string array_name(std::string_view member) {
+  return std::string(member.ends_with(".npy") ? member.substr(0, member.size() - 4) : member);
+}
+
 Members members_of(std::string_view bytes, const std::string& file) {
   Members members;
-  for (auto& [name, content] : read_zip(bytes, file))
-    members.emplace(name.ends_with(".npy") ? name.substr(0, name.size() - 4) : name, std::move(content));
+  for (auto& [name, content] : read_zip(bytes, file)) members.emplace(array_name(name), std::move(content));
   return members;
 }
 
@@ -200,6 +208,53 @@ void read_sparse(const Members& members, const std::string& file, LabelledRows& 
   }
 }
 
+struct NpyLayout {
+  const NpyElement* type = nullptr;
+  bool swapped = false, by_columns = false;
+  Extents extents;
+  size_t start = 0;  // of the elements
+};
+
+// What a file of `size` bytes says of its elements, of which `bytes` holds the header at least.
+NpyLayout layout_of(std::string_view bytes, uint64_t size, const std::string& file) {
+  // Magic, version, the header's length in two bytes (version 1) or four, the header, the elements.
+  if (!bytes.starts_with("\x93NUMPY") || bytes.size() < 12) damaged(file, "is no .npy file");
+  if (bytes[6] < 1 || bytes[6] > 3)
+    damaged(file, fmt::format("has format version {}, but 1 to 3 are known", static_cast<int>(bytes[6])));
+  const size_t wide = bytes[6] > 1 ? 4 : 2;
+  uint32_t length = 0;
+  std::memcpy(&length, bytes.data() + 8, wide);
+  NpyLayout layout;
+  layout.start = 8 + wide + length;
+  if (layout.start > bytes.size()) damaged(file, "it ends within its header");
+  const std::string_view header(bytes.data() + 8 + wide, length);
+  const std::string_view type = entry(file, header, "descr");
+  layout.by_columns = entry(file, header, "fortran_order").starts_with("True");
+  layout.extents = shape_of(file, entry(file, header, "shape"));
+  // "'<f8'": byte order, kind, bytes.
+  const std::string_view code =
+      type.size() >= 5 && type[0] == '\'' && type[4] == '\'' ? type.substr(2, 2) : "";
+  for (const NpyElement& known : element_types) {
+    if (known.code != code || (type[1] == '|' ? known.size() != 1 : type[1] != '<' && type[1] != '>'))
+      continue;
+    int64_t count = 0;
+    try {
+      count = element_count(layout.extents);
+    } catch (const UserError& error) {
+      damaged(file, error.what());
+    }
+    if ((size - layout.start) / known.size() != static_cast<size_t>(count) ||
+        (size - layout.start) % known.size() != 0)
+      damaged(file, fmt::format("its header promises {} elements of {} bytes, and {} bytes follow", count,
+                                known.size(), size - layout.start));
+    layout.type = &known;
+    layout.swapped = type[1] == '>';
+    return layout;
+  }
+  damaged(file, fmt::format("it holds elements of type {}, which are no numbers that can be read",
+                            shortened(type.substr(0, type.find(',')))));
+}
+
 }  // namespace
 
 bool is_numpy(std::string_view bytes) {
@@ -209,41 +264,37 @@ bool is_numpy(std::string_view bytes) {
 Tensor read_npy(const std::string& file) { return parse_npy(read_whole_file(file), file); }
 
 Tensor parse_npy(std::string_view bytes, const std::string& file) {
-  // Magic, version, the header's length in two bytes (version 1) or four, the header, the elements.
-  if (!bytes.starts_with("\x93NUMPY") || bytes.size() < 12) damaged(file, "is no .npy file");
-  if (bytes[6] < 1 || bytes[6] > 3)
-    damaged(file, fmt::format("has format version {}, but 1 to 3 are known", static_cast<int>(bytes[6])));
-  const size_t wide = bytes[6] > 1 ? 4 : 2;
-  uint32_t length = 0;
-  std::memcpy(&length, bytes.data() + 8, wide);
-  const size_t start = 8 + wide + length;
-  if (start > bytes.size()) damaged(file, "it ends within its header");
-  const std::string_view header(bytes.data() + 8 + wide, length);
-  const std::string_view type = entry(file, header, "descr");
-  const bool by_columns = entry(file, header, "fortran_order").starts_with("True");
-  const Extents extents = shape_of(file, entry(file, header, "shape"));
-  // "'<f8'": byte order, kind, bytes.
-  const std::string_view code =
-      type.size() >= 5 && type[0] == '\'' && type[4] == '\'' ? type.substr(2, 2) : "";
-  for (const ElementType& known : element_types) {
-    if (known.code != code || (type[1] == '|' ? known.size() != 1 : type[1] != '<' && type[1] != '>'))
-      continue;
-    int64_t count = 0;
-    try {
-      count = element_count(extents);
-    } catch (const UserError& error) {
-      damaged(file, error.what());
-    }
-    if ((bytes.size() - start) / known.size() != static_cast<size_t>(count) ||
-        (bytes.size() - start) % known.size() != 0)
-      damaged(file, fmt::format("its header promises {} elements of {} bytes, and {} bytes follow", count,
-                                known.size(), bytes.size() - start));
-    Tensor result(f64, extents);
-    known.convert(bytes.data() + start, count, type[1] == '>', result.data<double>());
-    return by_columns ? by_rows(result) : result;
-  }
-  damaged(file, fmt::format("it holds elements of type {}, which are no numbers that can be read",
-                            shortened(type.substr(0, type.find(',')))));
+  const NpyLayout layout = layout_of(bytes, bytes.size(), file);
+  Tensor result(f64, layout.extents);
+  layout.type->convert(bytes.data() + layout.start, result.count(), layout.swapped, result.data<double>());
+  return layout.by_columns ? by_rows(result) : result;
+}
+
+NpyRows::NpyRows(std::shared_ptr<const RandomFile> file, uint64_t at, uint64_t size, const std::string& name)
+    : file_(std::move(file)), begin_(at) {
+  constexpr uint64_t most_header = 1 << 16;
+  std::string head(std::min(size, most_header), '\0');
+  file_->read(at, head.data(), head.size());
+  const NpyLayout layout = layout_of(head, size, name);
+  if (layout.by_columns && layout.extents.size() > 1)
+    throw UserError(
+        fmt::format("{}: lies by columns, and cannot be streamed by rows; save "
+                    "numpy.ascontiguousarray(…) of it",
+                    name));
+  begin_ += layout.start;
+  extents_ = layout.extents;
+  swapped_ = layout.swapped;
+  type_ = layout.type;
+  width_ = extents_.empty() || extents_[0] == 0 ? 0 : element_count(extents_) / extents_[0];
+}
+
+void NpyRows::read(int64_t row, float* to, int64_t first, int64_t count) const {
+  std::string bytes(static_cast<size_t>(count) * type_->size(), '\0');
+  file_->read(begin_ + static_cast<uint64_t>(row * width_ + first) * type_->size(), bytes.data(),
+              bytes.size());
+  std::vector<double> values(static_cast<size_t>(count));
+  type_->convert(bytes.data(), count, swapped_, values.data());
+  std::transform(values.begin(), values.end(), to, [](double value) { return static_cast<float>(value); });
 }
 
 std::map<std::string, Tensor> read_npz(const std::string& file) {
@@ -252,6 +303,39 @@ std::map<std::string, Tensor> read_npz(const std::string& file) {
   std::map<std::string, Tensor> arrays;
   for (const auto& [name, content] : members_of(bytes, file))
     arrays.emplace(name, parse_npy(content, member_name(file, name)));
+  return arrays;
+}
+
+std::map<std::string, NpyRows> stored_npz(const std::string& file, const std::vector<std::string>& names) {
+  std::map<std::string, NpyRows> arrays;
+  const auto opened = std::make_shared<const RandomFile>(file);
+  const MappedFile mapped(file);
+  if (!mapped.bytes().starts_with("PK")) damaged(file, "is no archive that numpy.savez wrote");
+  for (const auto& [member, place] : zip_places(mapped.bytes(), file)) {
+    const std::string name = array_name(member);
+    if (std::find(names.begin(), names.end(), name) == names.end()) continue;
+    if (!place.plain)
+      throw UserError(fmt::format("{}: is compressed, and cannot be streamed; save it with numpy.savez",
+                                  member_name(file, name)));
+    arrays.emplace(name, NpyRows(opened, place.at, place.size, member_name(file, name)));
+  }
+  return arrays;
+}
+
+std::vector<std::string> names_in_npz(std::string_view bytes, const std::string& file) {
+  if (!bytes.starts_with("PK")) damaged(file, "is no archive that numpy.savez wrote");
+  std::vector<std::string> names;
+  for (const auto& [member, place] : zip_places(bytes, file)) names.push_back(array_name(member));
+  return names;
+}
+
+std::map<std::string, Tensor> parse_npz(std::string_view bytes, const std::string& file,
+                                        const std::function<bool(const std::string& name)>& wanted) {
+  if (!bytes.starts_with("PK")) damaged(file, "is no archive that numpy.savez wrote");
+  std::map<std::string, Tensor> arrays;
+  for (const auto& [member, content] :
+       read_zip(bytes, file, [&](std::string_view name) { return wanted(array_name(name)); }))
+    arrays.emplace(array_name(member), parse_npy(content, member_name(file, array_name(member))));
   return arrays;
 }
 

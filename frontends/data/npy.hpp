@@ -1,10 +1,14 @@
 #pragma once
 
+#include <functional>
 #include <map>
+#include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "frontends/data/labelled_rows.hpp"
+#include "frontends/data/source.hpp"
 #include "graph/base/tensor.hpp"
 
 namespace lariat::data {
@@ -19,6 +23,36 @@ Tensor parse_npy(std::string_view bytes, const std::string& file);
 
 /// The arrays of numbers in a file of numpy.savez, by name. Throws UserError naming the file.
 std::map<std::string, Tensor> read_npz(const std::string& file);
+
+/// Of what `bytes` hold, those of the names that `wanted` says yes to; and all names.
+std::map<std::string, Tensor> parse_npz(std::string_view bytes, const std::string& file,
+                                        const std::function<bool(const std::string& name)>& wanted);
+std::vector<std::string> names_in_npz(std::string_view bytes, const std::string& file);
+
+struct NpyElement;
+
+/// An array of numbers in a file, of which rows are read one by one, by many threads at once.
+class NpyRows {
+ public:
+  /// The `size` bytes of a file of numpy.save that begin at `at`; `name` stands for it in messages. Throws
+  /// UserError where it is damaged, or lies by columns.
+  NpyRows(std::shared_ptr<const RandomFile> file, uint64_t at, uint64_t size, const std::string& name);
+  const Extents& extents() const { return extents_; }
+  /// Of each row.
+  int64_t width() const { return width_; }
+  /// `count` elements of a row, from its element `first`.
+  void read(int64_t row, float* to, int64_t first, int64_t count) const;
+
+ private:
+  std::shared_ptr<const RandomFile> file_;
+  uint64_t begin_ = 0;
+  Extents extents_;
+  int64_t width_ = 0;
+  bool swapped_ = false;
+  const NpyElement* type_ = nullptr;
+};
+/// The arrays of these names in a file of numpy.savez. Throws UserError where one is compressed.
+std::map<std::string, NpyRows> stored_npz(const std::string& file, const std::vector<std::string>& names);
 
 /// A matrix [rows, columns] and its labels [rows] or [rows, 1], each from a file of numpy.save or
 /// numpy.savez. In the latter the matrix is named X or data, or is the only one, or is what

@@ -22,13 +22,17 @@ Dataset chosen(const Dataset& dataset, const std::vector<int64_t>& numbers) {
 }
 
 Dataset map(Dataset dataset, const std::function<void(Example&)>& change) {
-  for (Example& example : dataset.examples) change(example);
+  for (Example& example : dataset.examples) {
+    if (example.stored) example = loaded(example);
+    change(example);
+  }
   return dataset;
 }
 
 Dataset filter(Dataset dataset, const std::function<bool(const Example&)>& keep) {
   const size_t before = dataset.examples.size();
-  std::erase_if(dataset.examples, [&](const Example& example) { return !keep(example); });
+  std::erase_if(dataset.examples,
+                [&](const Example& example) { return !keep(example.stored ? loaded(example) : example); });
   if (dataset.examples.empty())
     throw UserError(fmt::format("the filter leaves none of {} examples; it must keep some", before));
   return dataset;

@@ -9,7 +9,7 @@ namespace lariat::data {
 /// The examples whose numbers are listed, in that order; what else the dataset knows stays.
 Dataset chosen(const Dataset& dataset, const std::vector<int64_t>& numbers);
 
-/// Every example changed by `change`, in their order.
+/// Every example changed by `change`, in their order, in memory.
 Dataset map(Dataset dataset, const std::function<void(Example&)>& change);
 /// The examples that `keep` says yes to, in their order. Throws UserError where none is left.
 Dataset filter(Dataset dataset, const std::function<bool(const Example&)>& keep);

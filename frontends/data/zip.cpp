@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <set>
+#include <vector>
 
 #include "frontends/data/option_table.hpp"
 #include "graph/base/error.hpp"
@@ -18,9 +20,15 @@ class ZipReader {
  public:
   ZipReader(std::string_view bytes, const std::string& file) : bytes_(bytes), file_(file) {}
 
-  std::map<std::string, std::string> read() const {
+  struct Member {
+    std::string_view name;
+    uint64_t method = 0, checksum = 0, packed = 0, size = 0, header = 0;
+  };
+
+  std::vector<Member> members() const {
     auto [at, count] = directory();
-    std::map<std::string, std::string> members;
+    std::vector<Member> members;
+    std::set<std::string_view> names;
     for (; count > 0; --count) {
       constexpr uint64_t fixed = 46;
       if (number(at, 4) != 0x02014b50) damaged();
@@ -35,27 +43,45 @@ class ZipReader {
       if ((number(at + 8, 2) & 1) != 0)
         throw UserError(fmt::format("{}: is encrypted; save it again with numpy.savez", file_));
       widen(member, part(at + fixed + name, extra));
-      std::string unpacked = unpack(member);
-      if (!members.emplace(std::string(member.name), std::move(unpacked)).second) damaged();
+      if (!names.insert(member.name).second) damaged();
+      members.push_back(member);
       at += fixed + name + extra + comment;
     }
     return members;
   }
 
- private:
-  struct Member {
-    std::string_view name;
-    uint64_t method = 0, checksum = 0, packed = 0, size = 0, header = 0;
-  };
-
-  [[noreturn]] void damaged() const {
-    throw UserError(
-        fmt::format("{}: is no whole zip archive; save it again with numpy.savez, or copy it again", file_));
-  }
-
   std::string_view part(uint64_t at, uint64_t size) const {
     if (at > bytes_.size() || size > bytes_.size() - at) damaged();
     return bytes_.substr(at, size);
+  }
+
+  // Where the bytes of a member begin.
+  uint64_t begin(const Member& member) const {
+    // The local header may have another extra field.
+    if (number(member.header, 4) != 0x04034b50) damaged();
+    return member.header + 30 + number(member.header + 26, 2) + number(member.header + 28, 2);
+  }
+
+  std::string unpack(const Member& member) const {
+    const std::string_view packed = part(begin(member), member.packed);
+    std::string result;
+    if (member.method == 0) {
+      result = packed;
+    } else if (member.method == 8) {
+      result = inflated(packed, member.size);
+    } else {
+      throw UserError(fmt::format("{}: '{}' is packed by method {}; save it again with numpy.savez", file_,
+                                  shortened(member.name), member.method));
+    }
+    uLong checksum = crc32_z(0, reinterpret_cast<const Bytef*>(result.data()), result.size());
+    if (result.size() != member.size || checksum != member.checksum) damaged();
+    return result;
+  }
+
+ private:
+  [[noreturn]] void damaged() const {
+    throw UserError(
+        fmt::format("{}: is no whole zip archive; save it again with numpy.savez, or copy it again", file_));
   }
 
   uint64_t number(uint64_t at, int size) const { return number_of(part(at, static_cast<uint64_t>(size))); }
@@ -97,25 +123,6 @@ class ZipReader {
     }
   }
 
-  std::string unpack(const Member& member) const {
-    // The local header may have another extra field.
-    if (number(member.header, 4) != 0x04034b50) damaged();
-    const uint64_t begin = member.header + 30 + number(member.header + 26, 2) + number(member.header + 28, 2);
-    const std::string_view packed = part(begin, member.packed);
-    std::string result;
-    if (member.method == 0) {
-      result = packed;
-    } else if (member.method == 8) {
-      result = inflated(packed, member.size);
-    } else {
-      throw UserError(fmt::format("{}: '{}' is packed by method {}; save it again with numpy.savez", file_,
-                                  shortened(member.name), member.method));
-    }
-    uLong checksum = crc32_z(0, reinterpret_cast<const Bytef*>(result.data()), result.size());
-    if (result.size() != member.size || checksum != member.checksum) damaged();
-    return result;
-  }
-
   std::string inflated(std::string_view packed, uint64_t size) const {
     // Deflate packs at most 1032 bytes into one.
     if (size / 1032 > packed.size()) damaged();
@@ -147,7 +154,27 @@ class ZipReader {
 }  // namespace
 
 std::map<std::string, std::string> read_zip(std::string_view bytes, const std::string& file) {
-  return ZipReader(bytes, file).read();
+  return read_zip(bytes, file, [](std::string_view) { return true; });
+}
+
+std::map<std::string, std::string> read_zip(std::string_view bytes, const std::string& file,
+                                            const std::function<bool(std::string_view name)>& wanted) {
+  const ZipReader reader(bytes, file);
+  std::map<std::string, std::string> members;
+  for (const ZipReader::Member& member : reader.members())
+    if (wanted(member.name)) members.emplace(member.name, reader.unpack(member));
+  return members;
+}
+
+std::map<std::string, ZipPlace> zip_places(std::string_view bytes, const std::string& file) {
+  const ZipReader reader(bytes, file);
+  std::map<std::string, ZipPlace> places;
+  for (const ZipReader::Member& member : reader.members()) {
+    const uint64_t at = reader.begin(member);
+    reader.part(at, member.packed);
+    places.emplace(member.name, ZipPlace{at, member.packed, member.method == 0});
+  }
+  return places;
 }
 
 }  // namespace lariat::data

@@ -105,7 +105,13 @@ Value LinearProblem::build(Graph& graph, const data::LabelledRows& rows) const {
     by_column = graph.constant(some);
     if (loss == "multinomial") by_column = reshape(*by_column, {rows.columns, 1});
   }
-  for (const PenaltySpec& term : penalty) total = total + term.of(w, by_column);
+  std::vector<ColumnGroup> ranges;
+  for (int64_t j = 0; j < rows.columns && !groups.empty(); ++j) {
+    const double group = groups[static_cast<size_t>(rows.number_of(j))];
+    if (j == 0 || group != groups[static_cast<size_t>(rows.number_of(j - 1))]) ranges.push_back({j, j});
+    ranges.back().end = j + 1;
+  }
+  for (const PenaltySpec& term : penalty) total = total + term.of(w, by_column, ranges);
   return total;
 }
 

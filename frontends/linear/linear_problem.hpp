@@ -30,6 +30,9 @@ struct LinearProblem {
   /// What multiplies each column's l1 and l2, of all columns; empty: 1. A column of factor 0 is not
   /// penalised.
   std::vector<double> factors = {};
+  /// The group of each column, of all columns, for the penalty `group`; empty: each is one. Those of a group
+  /// lie side by side in the rows: see data::sort_columns().
+  std::vector<double> groups = {};
   /// The labels as the data have them: of two classes, which are -1 and 1 here, or of several, 0, 1, …;
   /// empty: numbers.
   std::vector<double> classes = {};

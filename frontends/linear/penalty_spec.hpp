@@ -8,7 +8,13 @@
 
 namespace lariat {
 
-/// One term of the penalty of a linear model: coefficient·Σ|w| (l1), coefficient·Σw² (l2), or the coefficient
+/// Neighbouring columns that are penalised as a whole: [first, end).
+struct ColumnGroup {
+  int64_t first = 0, end = 0;
+};
+
+/// One term of the penalty of a linear model: coefficient·Σ|w| (l1), coefficient·Σw² (l2),
+/// coefficient·Σ_g √n_g·‖w_g‖₂ over groups of n_g weights (group; Yuan and Lin 2006), or the coefficient
 /// times the sum of what an op that is a penalty gives, with attributes as text.
 struct PenaltySpec {
   double coefficient = 1;
@@ -18,8 +24,9 @@ struct PenaltySpec {
   /// Whether it can make weights exactly zero.
   bool makes_zeros() const;
   /// Of the parameter w. `factors`, one for each weight, multiply its terms; none: 1. Throws UserError for
-  /// factors of another penalty than l1 and l2.
-  Value of(Value w, const std::optional<Value>& factors = {}) const;
+  /// factors of another penalty than l1 and l2. Without `groups` each column is one.
+  Value of(Value w, const std::optional<Value>& factors = {},
+           const std::vector<ColumnGroup>& groups = {}) const;
 };
 
 /// "1.0*l1 + 0.5*l2", "0.1*ordered_l1:spread=2". Throws UserError naming what cannot be read.

@@ -207,8 +207,9 @@ std::string Recipe::first_difference(const Recipe& there) const {
     if (here.kind != other.kind)
       return fmt::format("{}.kind is {} there and {} here", place, other.kind, here.kind);
     for (const auto& [option, text] : here.options) {
-      // Where data lie and how often a run is saved changes nothing that it computes.
-      const bool counts = !(place == "data" && option == "path") && !option.starts_with("checkpoint_");
+      // Where data lie, in memory or not, and how often a run is saved changes nothing that it computes.
+      const bool counts = !(place == "data" && (option == "path" || option == "stream")) &&
+                          !option.starts_with("checkpoint_");
       if (counts && other.at(option) != text)
         return fmt::format("{}.{} is {} there and {} here", place, option,
                            other.at(option).empty() ? "empty" : other.at(option),
@@ -335,6 +336,7 @@ FitOptions Recipe::fit() const {
   fit.penalty_ramp = penalties.ramp;
   fit.after_settling = penalties.after_settling;
   fit.bucket = from.bucket;
+  fit.window = data().window;
   fit.bucket_batches = static_cast<int>(from.bucket_batches);
   fit.time_multiple = static_cast<int>(from.time_multiple);
   fit.stop_when_stationary = from.stop_when_stationary;
@@ -370,9 +372,8 @@ void Recipe::check_wiring(std::string_view place, const LayerPlaces& places) con
     outputs.push_back(layer);
   }
   // What columns a table or an archive has is known by its data alone, unless the recipe names them.
-  const std::string& kind = table("data").kind;
   const std::vector<std::string> columns = data().features;
-  const bool open = (kind == "csv" && columns.empty()) || kind == "numpy";
+  const bool open = data_kind_of(table("data")).names_columns && columns.empty();
   wiring_of(layers_, outputs, open ? nullptr : &columns, begin);
   at_place(fmt::format("{}[penalty] ", place), [&] { layers(); });
 }
@@ -406,7 +407,7 @@ void Recipe::check(std::string_view place, const LayerPlaces& places) const {
         "{}[proximal] after_settling = {}: has no effect with settle_from = 1; set settle_from too, such as "
         "0.5",
         place, options.after_settling));
-  if (is_audio(table("data"))) return;
+  if (data_kind_of(table("data")).form == DataForm::recordings) return;
   for (const char* name : {"features", "augment"})
     if (const std::string key = first_changed(table(name), only_kind(name)); !key.empty())
       throw UserError(fmt::format("{}[{}] {} = {}: has no effect with [data] kind = {}; leave it out", place,

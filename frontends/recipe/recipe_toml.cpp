@@ -101,8 +101,10 @@ class TomlReader {
     try {
       root = toml::parse(text, file_);
     } catch (const toml::parse_error& error) {
-      throw UserError(
-          fmt::format("{}:{}: is not valid TOML: {}", file_, error.source().begin.line, error.description()));
+      const bool bare = error.description().find("could not determine value type") != std::string_view::npos;
+      throw UserError(fmt::format("{}:{}: is not valid TOML: {}{}", file_, error.source().begin.line,
+                                  error.description(),
+                                  bare ? "; put text in quotes, such as kind = \"adam\"" : ""));
     }
     Recipe recipe;
     if (const toml::node* blocks = root.get("blocks")) read_blocks(*blocks);

@@ -24,7 +24,9 @@ struct TrainingRun::Implementation {
   Corpus corpus;
   Sequential model;
   std::optional<FrontEnd> front_end;
-  speech::ClipSet train_clips;  // where each epoch has its own examples
+  // Where each epoch has its own examples.
+  speech::ClipSet train_clips;
+  speech::StoredClips stored_clips;
   data::Dataset train;
   std::optional<data::Dataset> validation, test;
   std::vector<std::string> skipped, notices;
@@ -90,9 +92,20 @@ void TrainingRun::Implementation::note(data::Dataset& dataset) {
 
 void TrainingRun::Implementation::load_audio(int64_t frames) {
   const speech::FeatureOptions features = recipe.features();
-  train_clips = speech::load_clips(corpus.list(Split::train), features.sample_frequency);
-  front_end = FrontEnd{speech::FeatureExtractor(features, train_clips.sample_rate)};
-  train = front_end->examples(train_clips);
+  const speech::ClipList list = corpus.list(Split::train);
+  const bool streamed = corpus.options().stream;
+  if (streamed) {
+    const int rate =
+        features.sample_frequency != 0 ? features.sample_frequency : speech::first_sample_rate(list);
+    front_end = FrontEnd{speech::FeatureExtractor(features, rate)};
+    train = speech::stream_dataset(list, front_end->extractor, nullptr,
+                                   recipe.augments() ? &stored_clips : nullptr);
+  } else {
+    train_clips = speech::load_clips(list, features.sample_frequency);
+    front_end = FrontEnd{speech::FeatureExtractor(features, train_clips.sample_rate)};
+    train = front_end->examples(train_clips);
+    if (!recipe.augments()) train_clips = {};
+  }
   skip_short(train, frames);
   const speech::FeatureOptions& resolved = front_end->extractor.options();
   if (resolved.cmvn == speech::Cmvn::global) {
@@ -100,14 +113,12 @@ void TrainingRun::Implementation::load_audio(int64_t frames) {
     data::apply_cmvn(*front_end->statistics, train);
   }
   const auto other = [&](Split split) {
-    data::Dataset dataset =
-        front_end->examples(speech::load_clips(corpus.list(split), train_clips.sample_rate));
+    data::Dataset dataset = front_end->examples(corpus.list(split), streamed);
     skip_short(dataset, frames);
     return dataset;
   };
   if (corpus.validates()) validation = other(Split::validation);
   if (options.test) test = other(Split::test);
-  if (!recipe.augments()) train_clips = {};
 }
 
 void TrainingRun::Implementation::load() {
@@ -117,6 +128,8 @@ void TrainingRun::Implementation::load() {
     train = corpus.load(Split::train);
     if (corpus.validates()) validation = corpus.load(Split::validation);
     if (options.test && corpus.tests()) test = corpus.load(Split::test);
+    corpus.reader().forget();
+    recipe.set(corpus.reader().found());
   }
   note(train);
   if (validation) note(*validation);
@@ -127,7 +140,11 @@ data::Dataset TrainingRun::Implementation::augmented(uint32_t epoch) const {
   data::Dataset dataset;
   with_threads(options.threads, [&] {
     const speech::Augmentation augmentation{recipe.augment(), seed(), epoch};
-    dataset = front_end->examples(train_clips, &augmentation);
+    dataset =
+        corpus.options().stream
+            ? speech::stream_dataset(stored_clips, front_end->extractor,
+                                     front_end->statistics ? &*front_end->statistics : nullptr, augmentation)
+            : front_end->examples(train_clips, &augmentation);
     skip_short(dataset, frames_needed(recipe.layers()));
   });
   return dataset;
@@ -192,7 +209,7 @@ void TrainingRun::Implementation::save_model(const std::string& file, const RunR
   if (result != nullptr) notes["measured"] = result->measured_json();
   std::map<std::string, Tensor> tensors;
   if (front_end) write_front_end(*front_end, notes, tensors);
-  if (corpus.columns()) notes["columns"] = data::to_json(*corpus.columns());
+  if (const auto& columns = corpus.reader().columns()) notes["columns"] = data::to_json(*columns);
   model.save(file, notes, tensors);
 }
 

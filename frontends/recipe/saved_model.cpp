@@ -135,6 +135,13 @@ std::vector<Prediction> SavedModel::predict(const data::Dataset& dataset) {
 
 data::Dataset SavedModel::read_rows(const std::string& file) const {
   if (is_audio()) throw UserError(fmt::format("'{}' takes recordings; give them to lariat recognize", file_));
+  if (const DataKind* kind = recipe_ ? &data_kind_of(recipe_->table("data")) : nullptr;
+      kind != nullptr && kind->read_file != nullptr) {
+    data::Dataset dataset;
+    dataset.sequences = false;
+    dataset.examples.push_back(kind->read_file(recipe_->table("data"), file));
+    return dataset;
+  }
   const std::string bytes = data::read_whole_file(file);
   if (!data::is_numpy(bytes)) {
     if (!columns_)
@@ -156,14 +163,13 @@ data::Dataset SavedModel::load_data(const std::string& folder, data::Split split
         fmt::format("there are no data to measure '{}' on; give their folder with --data", file_));
   if (!held_out.empty()) with.set("data.held_out", join_words(held_out));
   Corpus corpus(with, folder);
-  corpus.set_columns(columns_);
+  corpus.reader().set_columns(columns_);
   if (split == data::Split::validation && !corpus.validates())
     throw UserError(fmt::format(
         "'{}' was trained without validation data (data.validation = 0); take the split train or test",
         file_));
   if (!corpus.is_audio()) return corpus.load(split);
-  data::Dataset dataset =
-      front_end().examples(speech::load_clips(corpus.list(split), features().sample_frequency));
+  data::Dataset dataset = front_end().examples(corpus.list(split), corpus.options().stream);
   skip_short(dataset, frames_needed(model_.layers()));
   return dataset;
 }

@@ -2,6 +2,7 @@
 
 #include "autodiff/training/optimizers.hpp"
 #include "autodiff/training/trainer.hpp"
+#include "frontends/data_kinds/data_kind.hpp"
 #include "frontends/sequential/callback.hpp"
 #include "frontends/sequential/layer.hpp"
 #include "frontends/sequential/loss.hpp"
@@ -14,26 +15,6 @@ namespace lariat {
 /// The kinds of optimizers as kinds of options, and the optimizer that a spec of one of them describes.
 const SpecKinds& optimizer_spec_kinds();
 Optimizer make_optimizer(const Spec& spec);
-
-/// [data]: where examples come from. The key `validation` is a count or a percentage, as the kind has it.
-struct DataOptions {
-  std::string path;
-  int64_t validation_count = 0;
-  double validation_percentage = 0, testing = 10;
-  std::vector<std::string> held_out, labels;
-  /// Of rows of a table.
-  std::vector<std::string> target, features, categories;
-  std::string weight;
-  bool standardize = true;
-  /// The one class that is told from all others; "": each class is one.
-  std::string positive;
-
-  bool validates() const { return validation_count > 0 || validation_percentage > 0; }
-};
-/// Whether the kind of a [data] table is of recordings, which [features] and [augment] are for.
-bool is_audio(const Spec& spec);
-/// The options of a [data] table; those that its kind lacks keep their defaults.
-DataOptions data_options(const Spec& spec);
 
 /// [training]
 struct TrainingOptions {

@@ -152,6 +152,12 @@ std::string by_class(const ReportData& data) {
   return card(html_table(data.by_class.front(), {data.by_class.begin() + 1, data.by_class.end()}));
 }
 
+std::string worth(const ReportData& data) {
+  if (data.worth.empty()) return {};
+  return card(html_table(data.worth.front(), {data.worth.begin() + 1, data.worth.end()}),
+              escaped(data.worth_caption));
+}
+
 std::string examples(const ReportData& data) {
   std::string cells;
   for (const ReportData::Example& example : data.examples)
@@ -196,6 +202,7 @@ std::string report_html(const ReportData& data) {
   html += section("What was confused with what", confusion(data));
   html += section("What it gets wrong", examples(data));
   html += section("Where the zeros are", weights(data));
+  html += section("What the zeros are worth", worth(data));
   html += section("How close to stationary", certificate(data));
   html += section("What the rewrite did", rewrite(data));
   html += section("The recipe", preformatted(data.recipe));

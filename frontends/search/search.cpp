@@ -247,11 +247,7 @@ bool Search::Implementation::run_fold(size_t trial, int64_t fold, const Recipe& 
   TrialTask task = task_of(fold, with);
   if (warm && trial % plan.chain > 0 && !weights[place].empty()) task.start = &weights[place];
   TrialContext context{options.data, options.threads, options.stop, {}};
-  context.on_step = [&](const StepReport& step) {
-    say_progress(trial, fold,
-                 static_cast<double>(step.epoch - 1) +
-                     static_cast<double>(step.step) / static_cast<double>(std::max<int64_t>(1, step.steps)));
-  };
+  context.on_step = [&](const StepReport& step) { say_progress(trial, fold, step.epochs_done()); };
   std::optional<TrialScore> found = run_trial(task, context);
   if (!found) return false;
   record.fold_scores.push_back(found->score);
@@ -427,16 +423,32 @@ Recipe Search::winning_recipe(const SearchResult& result) const {
 }
 
 std::optional<Store> Search::winning_start(const SearchResult& result) const {
+  Implementation& self = *self_;
   const auto winner = static_cast<size_t>(result.winner().number);
-  std::optional<Store> start;
-  for (size_t trial = winner - winner % self_->plan.chain; trial < winner; ++trial) {
+  const size_t first = winner - winner % self.plan.chain;
+  std::optional<Store> weights;
+  const Clock::time_point began = Clock::now();
+  for (size_t trial = first; trial < winner; ++trial) {
     SearchResult at = result;
     at.chosen = trial;
-    TrialTask task{winning_recipe(at), std::nullopt, self_->seed, self_->score, start ? &*start : nullptr};
-    start = run_training(task, {self_->options.data, self_->options.threads, self_->options.stop, {}});
-    if (!start) return std::nullopt;
+    TrialTask task{winning_recipe(at), std::nullopt, self.seed, self.score, weights ? &*weights : nullptr};
+    TrialContext context{self.options.data, self.options.threads, self.options.stop, {}};
+    const auto epochs = static_cast<double>(task.recipe.training().epochs);
+    context.on_step = [&](const StepReport& step) {
+      if (!self.options.on_progress) return;
+      const double within = step.epochs_done() / epochs;
+      SearchProgress progress;
+      progress.trial = static_cast<int64_t>(trial - first) + 1;
+      progress.trials = static_cast<int64_t>(winner - first);
+      progress.done = (static_cast<double>(trial - first) + within) / static_cast<double>(winner - first);
+      progress.seconds_left = seconds_since(began) * (1 - progress.done) / progress.done;
+      progress.again = true;
+      self.options.on_progress(progress);
+    };
+    weights = run_training(task, context);
+    if (!weights) return std::nullopt;
   }
-  return start;
+  return weights;
 }
 
 }  // namespace lariat::search

@@ -12,6 +12,9 @@ struct SearchProgress {
   double done = 0;  ///< the share of all steps of training, those of an earlier run included
   double seconds_left = 0;
   std::optional<double> best;
+  /// Whether the search is over, and what the winner begins with is trained, as many times as there are
+  /// `trials` here.
+  bool again = false;
 };
 
 /// The values of one trial and what came out.

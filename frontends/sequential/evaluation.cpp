@@ -212,10 +212,7 @@ void check_data(const data::Dataset& dataset, const Network& network, const std:
       head.task->check_targets(head.shape.targets.columns.empty() ? example : head.targets_of(example),
                                head.shape);
   }
-  for (const data::Example& example : dataset.examples)
-    if (!std::all_of(example.values.begin(), example.values.end(), [](float x) { return std::isfinite(x); }))
-      throw UserError(
-          fmt::format("{}: holds NaN or infinity; leave it out, or compute it again", example.source));
+  for (const data::Example& example : dataset.examples) data::check_finite(example);
   if (!shape.sequences) return;
   const int64_t needed = frames_needed(layers);
   for (const data::Example& example : dataset.examples)

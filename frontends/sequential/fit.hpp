@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <functional>
 #include <optional>
@@ -17,6 +18,11 @@ struct StepReport {
   int64_t epoch = 0, epochs = 0;  ///< from 1
   int64_t step = 0, steps = 0;    ///< within the epoch, from 1
   StepResult result;
+  /// This one in part.
+  double epochs_done() const {
+    return static_cast<double>(epoch - 1) +
+           static_cast<double>(step) / static_cast<double>(std::max<int64_t>(1, steps));
+  }
 };
 
 /// One epoch; losses and metrics, of which those that are cheap are taken, are means over its batches while
@@ -136,6 +142,7 @@ struct FitOptions {
   /// As in data::BatchOptions. A model with states that go on from batch to batch neither shuffles nor
   /// buckets.
   bool shuffle = true;
+  int64_t window = 0;
   bool bucket = true;
   int bucket_batches = 16, time_multiple = 1;
   /// Certified after each epoch: how close the weights are to a stationary point on these data. They must

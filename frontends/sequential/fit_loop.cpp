@@ -110,6 +110,7 @@ data::Batches training_batches(const data::Dataset& dataset, const FitOptions& o
   batches.batch_size = static_cast<int>(size);
   batches.seed = options.seed;
   batches.shuffle = options.shuffle;
+  batches.window = options.window;
   batches.bucket = options.bucket;
   batches.bucket_batches = options.bucket_batches;
   batches.time_multiple = options.time_multiple;

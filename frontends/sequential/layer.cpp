@@ -5,11 +5,27 @@
 #include <algorithm>
 
 #include "frontends/sequential/layer_records.hpp"
+#include "frontends/spec/initializers.hpp"
 #include "graph/base/error.hpp"
 #include "graph/base/json.hpp"
 #include "ops/ops.hpp"
 
 namespace lariat {
+
+namespace {
+
+std::string text_of_initializer(const std::string& text) { return text; }
+std::string parse_initializer(std::string_view name, std::string_view text) {
+  if (!text.empty()) initializer_from_text(text, name);
+  return std::string(text);
+}
+
+// A matrix, or filters, that are a layer's own rather than of its state.
+bool is_kernel(std::string_view what) {
+  return what == "kernel" || what.ends_with("/kernel") || what == "table";
+}
+
+}  // namespace
 
 const Fields<LayerPlace>& place_fields() {
   static const Fields<LayerPlace> list =
@@ -22,7 +38,11 @@ const Fields<LayerPlace>& place_fields() {
           .number("learning_rate_factor", &LayerPlace::learning_rate_factor, 0, 1e6,
                   "times the optimizer's learning rate")
           .number("weight_decay", &LayerPlace::weight_decay, 0, 1e6,
-                  "the learning rate times this share of the weights is taken off at each step");
+                  "the learning rate times this share of the weights is taken off at each step")
+          .parsed("kernel_initializer", &LayerPlace::kernel_initializer,
+                  "an initialiser, such as he_normal or uniform half_width=0.1",
+                  "what its kernels are at first; empty: as the kind of layer has it", text_of_initializer,
+                  parse_initializer);
   return list;
 }
 
@@ -65,7 +85,10 @@ Value LayerContext::parameter(const std::string& what, Extents extents, const In
                        full, text(shared.shape()), text(needed)));
     return shared;
   }
-  const Value parameter = graph.parameter(full, std::move(extents), initializer);
+  const bool chosen = !place_.kernel_initializer.empty() && is_kernel(what);
+  const Value parameter = graph.parameter(
+      full, std::move(extents),
+      chosen ? initializer_from_text(place_.kernel_initializer, "kernel_initializer") : initializer);
   if (!place_.trainable) {
     penalties_.frozen.insert(full);
     return parameter;

@@ -65,6 +65,8 @@ struct LayerPlace : LayerSteps {
   /// The layer whose weights and options it has as well; empty: it has its own.
   std::string shares = {};
   bool trainable = true;
+  /// What its kernels are at first, as initializer_from_text() has it; empty: as its kind has it.
+  std::string kernel_initializer = {};
 };
 
 /// A layer: a kind and its options, those of its place among them.
@@ -125,6 +127,12 @@ class LayerContext {
   /// What it is after each batch, in training and at inference. It is 0 when an epoch begins, or an
   /// evaluation; its first dimension is the number of a batch's rows, which each have their own.
   void carry(Value state, Value next);
+  /// Whether training moves the layer.
+  bool is_trainable() const { return place_.trainable; }
+  /// Of a layer within this one: its parameters are "name/inner/what".
+  LayerContext within(const std::string& inner) const {
+    return {graph, name + "/" + inner, outputs, penalties_, place_, owner_ + "/" + inner};
+  }
   /// Throws UserError naming the layer.
   [[noreturn]] void fail(const std::string& message) const;
   /// Throws UserError where `input` is no sequence of frames without a width; it names the layer that made

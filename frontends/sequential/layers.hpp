@@ -165,9 +165,21 @@ struct BatchNormOptions {
   WeightPenalty gamma_penalty = {}, beta_penalty = {};
 };
 /// gamma·(x - mean)/√(variance + ε) + beta for each channel, over a batch in training, where frames behind a
-/// sequence's end do not count, and over what training saw at inference. Ioffe and Szegedy (2015).
+/// sequence's end do not count, and over what training saw at inference. Ioffe and Szegedy (2015). Where it
+/// is frozen it takes those in training, too, and leaves them as they are. Applied twice it has one gamma and
+/// beta, and statistics for each place, of what comes there.
 struct BatchNorm : LayerSpec {
   explicit BatchNorm(const BatchNormOptions& options = {});
+};
+
+struct TimeDistributedOptions {
+  /// Of the kernels and biases of its layers that have none of their own.
+  WeightPenalty kernel_penalty = {}, bias_penalty = {};
+};
+/// Layers, one after the other, on each frame of a sequence by itself: for those that take no sequences, such
+/// as Image and Conv2d on the pixels of each. The frames must come out as one vector each.
+struct TimeDistributed : LayerSpec {
+  explicit TimeDistributed(const std::vector<LayerSpec>& layers, const TimeDistributedOptions& options = {});
 };
 
 struct Activation : LayerSpec {

@@ -138,6 +138,16 @@ class Fields {
         });
   }
 
+  /// The same of a T whose text is lines, which TOML may have as a list.
+  template <class T, class Base>
+  Fields& parsed_lines(std::string name, T Base::*member, std::string range, std::string doc,
+                       std::string (*to_text)(const T&),
+                       T (*parse)(std::string_view name, std::string_view text)) {
+    parsed(std::move(name), member, std::move(range), std::move(doc), to_text, parse);
+    options_.back().type = "lines";
+    return *this;
+  }
+
   SpecKind kind(std::string name, std::string doc) const {
     SpecKind kind{std::move(name), std::move(doc)};
     for (const data::Option<Options>& option : options_) {

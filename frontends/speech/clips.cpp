@@ -19,19 +19,6 @@ namespace {
                               count == 0 ? "none was given" : skipped.at(earlier)));
 }
 
-// The rate of the first file that has one. Where none has, any will do: loading will say what is wrong with
-// them.
-int first_sample_rate(const ClipList& list) {
-  for (const ClipList::Entry& entry : list.entries) {
-    try {
-      return sample_rate_of(entry.file);
-    } catch (const UserError&) {
-      continue;
-    }
-  }
-  return 0;
-}
-
 }  // namespace
 
 std::vector<std::string> entries_of(const std::string& folder) {
@@ -58,7 +45,22 @@ bool is_audio_file(const std::string& file) {
   return std::find(endings.begin(), endings.end(), ending) != endings.end();
 }
 
-ClipSet load_clips(const ClipList& list, int sample_rate) {
+// Where no file has a rate, any will do: loading will say what is wrong with them.
+int first_sample_rate(const ClipList& list) {
+  for (const ClipList::Entry& entry : list.entries) {
+    try {
+      return sample_rate_of(entry.file);
+    } catch (const UserError&) {
+      continue;
+    }
+  }
+  return 0;
+}
+
+namespace {
+
+// All clips that can be read, be it none; notices are one for each file.
+ClipSet read_clips(const ClipList& list, int sample_rate) {
   ClipSet set;
   set.classes = list.classes;
   set.skipped = list.skipped;
@@ -76,17 +78,23 @@ ClipSet load_clips(const ClipList& list, int sample_rate) {
       results[i].failure = error.what();
     }
   });
-  std::vector<std::string> notices;
   for (size_t i = 0; i < results.size(); ++i) {
-    notices.insert(notices.end(), results[i].notices.begin(), results[i].notices.end());
+    set.notices.insert(set.notices.end(), results[i].notices.begin(), results[i].notices.end());
     if (results[i].failure.empty()) {
       set.clips.push_back({std::move(results[i].audio), list.entries[i].label});
     } else {
       set.skipped.push_back(std::move(results[i].failure));
     }
   }
-  if (set.clips.empty()) throw_none_left(results.size(), set.skipped, list.skipped.size());
-  set.notices = data::summarised(notices);
+  return set;
+}
+
+}  // namespace
+
+ClipSet load_clips(const ClipList& list, int sample_rate) {
+  ClipSet set = read_clips(list, sample_rate);
+  if (set.clips.empty()) throw_none_left(list.entries.size(), set.skipped, list.skipped.size());
+  set.notices = data::summarised(set.notices);
   return set;
 }
 
@@ -109,11 +117,11 @@ FeatureMatrix features_of(const ClipSet::Clip& clip, uint32_t index, const Featu
   return features;
 }
 
-}  // namespace
-
-data::Dataset make_dataset(const ClipSet& clips, const FeatureExtractor& extractor,
-                           const data::CmvnStatistics* statistics, const Augmentation* augmentation) {
+// As make_dataset; there may be no clip left.
+data::Dataset features_of_all(const ClipSet& clips, const FeatureExtractor& extractor,
+                              const data::CmvnStatistics* statistics, const Augmentation* augmentation) {
   if (augmentation != nullptr) check(augmentation->options);
+  const uint32_t first = augmentation == nullptr ? 0 : augmentation->first;
   struct Result {
     FeatureMatrix features;
     std::string failure;
@@ -122,7 +130,7 @@ data::Dataset make_dataset(const ClipSet& clips, const FeatureExtractor& extract
   tbb::parallel_for(size_t{0}, results.size(), [&](size_t i) {
     try {
       results[i].features =
-          features_of(clips.clips[i], static_cast<uint32_t>(i), extractor, statistics, augmentation);
+          features_of(clips.clips[i], first + static_cast<uint32_t>(i), extractor, statistics, augmentation);
     } catch (const UserError& error) {
       results[i].failure = error.what();
     }
@@ -140,7 +148,86 @@ data::Dataset make_dataset(const ClipSet& clips, const FeatureExtractor& extract
       dataset.skipped.push_back(std::move(results[i].failure));
     }
   }
-  if (dataset.examples.empty()) throw_none_left(results.size(), dataset.skipped, clips.skipped.size());
+  return dataset;
+}
+
+// How many recordings are in memory at a time.
+constexpr size_t clips_at_once = 256;
+
+// Adds examples, whose values go to a file.
+void keep_all(data::Dataset&& some, data::Dataset& all, data::KeptValues& values) {
+  for (data::Example& example : some.examples) {
+    values.keep(example);
+    all.examples.push_back(std::move(example));
+  }
+  all.skipped.insert(all.skipped.end(), some.skipped.begin(), some.skipped.end());
+  all.notices.insert(all.notices.end(), some.notices.begin(), some.notices.end());
+}
+
+}  // namespace
+
+data::Dataset make_dataset(const ClipSet& clips, const FeatureExtractor& extractor,
+                           const data::CmvnStatistics* statistics, const Augmentation* augmentation) {
+  data::Dataset dataset = features_of_all(clips, extractor, statistics, augmentation);
+  if (dataset.examples.empty()) throw_none_left(clips.clips.size(), dataset.skipped, clips.skipped.size());
+  return dataset;
+}
+
+void StoredClips::add(const ClipSet& clips) {
+  if (!file_) file_ = data::RandomFile::temporary();
+  classes_ = clips.classes;
+  sample_rate_ = clips.sample_rate;
+  for (const ClipSet::Clip& clip : clips.clips)
+    clips_.push_back({clip.audio.source, clip.label,
+                      file_->append(clip.audio.samples.data(), clip.audio.samples.size() * sizeof(float)),
+                      clip.audio.samples.size()});
+}
+
+ClipSet StoredClips::part(size_t begin, size_t end) const {
+  ClipSet set{classes_, {}, sample_rate_, {}, {}};
+  for (size_t i = begin; i < std::min(end, clips_.size()); ++i) {
+    const Clip& clip = clips_[i];
+    set.clips.push_back({{std::vector<float>(clip.samples), sample_rate_, clip.source}, clip.label});
+    file_->read(clip.at, set.clips.back().audio.samples.data(), clip.samples * sizeof(float));
+  }
+  return set;
+}
+
+data::Dataset stream_dataset(const ClipList& list, const FeatureExtractor& extractor,
+                             const data::CmvnStatistics* statistics, StoredClips* kept) {
+  const auto values = std::make_shared<data::KeptValues>();
+  data::Dataset dataset;
+  dataset.classes = list.classes;
+  // As if all recordings had been read before the first features are computed.
+  std::vector<std::string> unread = list.skipped;
+  for (size_t begin = 0; begin < list.entries.size(); begin += clips_at_once) {
+    const auto first = list.entries.begin() + static_cast<std::ptrdiff_t>(begin);
+    const size_t count = std::min(clips_at_once, list.entries.size() - begin);
+    ClipSet clips = read_clips({list.classes, {first, first + static_cast<std::ptrdiff_t>(count)}, {}},
+                               extractor.options().sample_frequency);
+    unread.insert(unread.end(), clips.skipped.begin(), clips.skipped.end());
+    clips.skipped.clear();
+    keep_all(features_of_all(clips, extractor, statistics, nullptr), dataset, *values);
+    if (kept != nullptr) kept->add(clips);
+  }
+  dataset.skipped.insert(dataset.skipped.begin(), unread.begin(), unread.end());
+  if (dataset.examples.empty()) throw_none_left(list.entries.size(), dataset.skipped, list.skipped.size());
+  dataset.notices = data::summarised(dataset.notices);
+  return dataset;
+}
+
+data::Dataset stream_dataset(const StoredClips& clips, const FeatureExtractor& extractor,
+                             const data::CmvnStatistics* statistics, const Augmentation& augmentation) {
+  const auto values = std::make_shared<data::KeptValues>();
+  data::Dataset dataset;
+  for (size_t begin = 0; begin < clips.size(); begin += clips_at_once) {
+    Augmentation part = augmentation;
+    part.first = static_cast<uint32_t>(begin);
+    const ClipSet some = clips.part(begin, begin + clips_at_once);
+    dataset.classes = some.classes;
+    keep_all(features_of_all(some, extractor, statistics, &part), dataset, *values);
+  }
+  if (dataset.examples.empty()) throw_none_left(clips.size(), dataset.skipped, 0);
   return dataset;
 }
 

@@ -1,10 +1,12 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "frontends/data/dataset.hpp"
+#include "frontends/data/source.hpp"
 #include "frontends/speech/augment.hpp"
 #include "frontends/speech/features.hpp"
 
@@ -38,6 +40,7 @@ struct Augmentation {
   AugmentOptions options;
   uint64_t seed = 0;
   uint32_t epoch = 0;
+  uint32_t first = 0;  ///< the number of the first clip among all
 };
 
 /// The paths of what a folder holds, sorted. Throws UserError where it is missing or cannot be read.
@@ -57,5 +60,40 @@ ClipSet load_clips(const ClipList& list, int sample_rate = 0);
 data::Dataset make_dataset(const ClipSet& clips, const FeatureExtractor& extractor,
                            const data::CmvnStatistics* statistics = nullptr,
                            const Augmentation* augmentation = nullptr);
+
+/// Recordings whose samples are in a temporary file.
+class StoredClips {
+ public:
+  StoredClips() = default;
+  /// What was read of them is added.
+  void add(const ClipSet& clips);
+  size_t size() const { return clips_.size(); }
+  /// Those from `begin` up to `end`, in memory.
+  ClipSet part(size_t begin, size_t end) const;
+
+ private:
+  struct Clip {
+    std::string source;
+    int label = 0;
+    uint64_t at = 0;
+    size_t samples = 0;
+  };
+  std::vector<std::string> classes_;
+  int sample_rate_ = 0;
+  std::vector<Clip> clips_;
+  std::shared_ptr<data::RandomFile> file_;
+};
+
+/// What load_clips and make_dataset give of a list, bit for bit, with few recordings in memory at a time:
+/// features are kept in a temporary file, from which they are read when they are needed. `kept`, where given,
+/// gets the recordings as well.
+data::Dataset stream_dataset(const ClipList& list, const FeatureExtractor& extractor,
+                             const data::CmvnStatistics* statistics = nullptr, StoredClips* kept = nullptr);
+/// The same of recordings that are kept.
+data::Dataset stream_dataset(const StoredClips& clips, const FeatureExtractor& extractor,
+                             const data::CmvnStatistics* statistics, const Augmentation& augmentation);
+
+/// The rate of the first file of a list that says one, in Hz; 0 where none does.
+int first_sample_rate(const ClipList& list);
 
 }  // namespace lariat::speech

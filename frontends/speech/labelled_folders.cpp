@@ -21,7 +21,8 @@ namespace {
 namespace fs = std::filesystem;
 using data::Split;
 
-std::vector<std::string> labels_in(const std::string& folder, const std::vector<std::string>& wanted) {
+std::vector<std::string> labels_in(const std::string& folder, const std::vector<std::string>& wanted,
+                                   const std::string& what) {
   std::vector<std::string> labels;
   for (const fs::path path : entries_of(folder)) {
     const std::string name = path.filename().string();
@@ -29,8 +30,8 @@ std::vector<std::string> labels_in(const std::string& folder, const std::vector<
     if (fs::is_directory(path) && name[0] != '_' && name[0] != '.') labels.push_back(name);
   }
   if (labels.empty()) {
-    throw UserError(
-        fmt::format("'{}' holds no folder; it should hold one folder of recordings per label", folder));
+    throw UserError(fmt::format("'{}' holds no folder; it should hold one folder of {} per label", folder,
+                                what.substr(0, what.find(' '))));
   }
   if (wanted.empty()) return labels;
   for (const std::string& label : wanted) {
@@ -71,6 +72,19 @@ double percentile_of(const std::string& name) {
   return static_cast<double>((mixed ^ (mixed >> 33)) >> 11) * 0x1p-53 * 100;
 }
 
+// Where a corpus has a folder for each split, that of this one.
+std::optional<fs::path> folder_of(const fs::path& folder, Split split) {
+  const auto holds_folders = [](const fs::path& path) {
+    std::error_code none;
+    for (fs::directory_iterator at(path, none), end; !none && at != end; at.increment(none))
+      if (at->is_directory(none)) return true;
+    return false;
+  };
+  if (!holds_folders(folder / "train") || !holds_folders(folder / "test")) return std::nullopt;
+  if (split == Split::validation && !holds_folders(folder / "validation")) return folder / "train";
+  return folder / data::name_of(split);
+}
+
 void check_percentages(const LabelledFoldersOptions& options) {
   const auto check = [](const char* name, double value, double most) {
     if (value >= 0 && value <= most) return;
@@ -85,8 +99,18 @@ void check_percentages(const LabelledFoldersOptions& options) {
 ClipList list_labelled_folders(const std::string& folder, Split split,
                                const LabelledFoldersOptions& options) {
   check_percentages(options);
+  if (const auto part = folder_of(folder, split)) {
+    LabelledFoldersOptions within = options;
+    // Its labels are those of the training part.
+    within.labels = labels_in((fs::path(folder) / "train").string(), options.labels, options.what);
+    within.testing_percentage = 0;
+    if (part->filename() != "train" || folder_of(folder, Split::validation)->filename() != "train")
+      within.validation_percentage = 0;
+    const Split of = part->filename() == "train" ? split : Split::train;
+    return list_labelled_folders(part->string(), of, within);
+  }
   ClipList list;
-  list.classes = labels_in(folder, options.labels);
+  list.classes = labels_in(folder, options.labels, options.what);
   const auto testing = read_list(fs::path(folder) / "testing_list.txt");
   const auto validation = read_list(fs::path(folder) / "validation_list.txt");
   const bool listed = testing.has_value() || validation.has_value();
@@ -105,7 +129,7 @@ ClipList list_labelled_folders(const std::string& folder, Split split,
   for (size_t label = 0; label < list.classes.size(); ++label) {
     std::vector<std::string> names;
     for (const std::string& file : entries_of((fs::path(folder) / list.classes[label]).string())) {
-      if (is_audio_file(file)) names.push_back(fs::path(file).filename().string());
+      if (options.accepts(file)) names.push_back(fs::path(file).filename().string());
     }
     clips += names.size();
     for (const std::string& name : names) {
@@ -115,7 +139,7 @@ ClipList list_labelled_folders(const std::string& folder, Split split,
     }
   }
   if (clips == 0) {
-    throw UserError(fmt::format("'{}': its folders hold no recordings (WAV, FLAC, AIFF or SPHERE)", folder));
+    throw UserError(fmt::format("'{}': its folders hold no {}", folder, options.what));
   }
   if (list.entries.empty()) {
     throw UserError(fmt::format("'{}' has no clips for the {} split; {}", folder, data::name_of(split),

@@ -152,7 +152,7 @@ TEST_CASE("cli: a recipe with an unknown key, a wrong type or a value out of ran
           "embedding, flatten, gaussian_noise, global_average_pool, global_max_pool, gru, image, last_step, "
           "layer_norm, lstm, masking, max_pool1d, max_pool2d, multiply, op, permute, reshape, select, "
           "simple_rnn, "
-          "stack_frames. Did you mean 'lstm'?");
+          "stack_frames, time_distributed. Did you mean 'lstm'?");
   refused("l1=2e-3", "l1=-1",
           ":12: [layers.0] kernel_penalty = l1=-1: must be none, or l1, l2, group_rows, group_columns, "
           "group_blocks, "

@@ -93,7 +93,7 @@ int64_t for_each_moment(const std::vector<int>& signals, int64_t rounds) {
   data::RandomStream random(3, data::RandomPurpose::noise);
   for (const Job& job : jobs().list()) {
     CAPTURE(job.name);
-    if (job.checkpoint.empty()) continue;
+    if (!job.goes_on()) continue;
     jobs().prepare(job, false);
     const auto start = std::chrono::steady_clock::now();
     jobs().run(job, 0, "");
@@ -127,6 +127,47 @@ TEST_CASE("interruptions: a run that is killed leaves whole files, and the next 
                         for_each_moment({SIGKILL}, is_nightly() ? 500 : 2);
   CHECK(count >= 30);
   MESSAGE(count << " kills");
+}
+
+// A call that touches a checkpoint or a journal, which a save of one consists of.
+TEST_CASE(
+    "interruptions: trainings that are killed, half of them during a save, go on to the undisturbed bits") {
+  if (!have_lariat()) return;
+  const int64_t wanted = is_nightly() ? 200 : 6;
+  int64_t saves = 0, kills = 0;
+  data::RandomStream random(11, data::RandomPurpose::noise);
+  std::vector<const Job*> trainings;
+  for (const Job& job : jobs().list())
+    if (job.goes_on()) trainings.push_back(&job);
+  for (size_t next = 0; kills < wanted; ++next) {
+    const Job& job = *trainings[next % trainings.size()];
+    CAPTURE(job.name);
+    jobs().prepare(job, false);
+    const bool in_save = 2 * saves < wanted;
+    ProgramRun run;
+    if (in_save) {
+      // Which calls there are is known by a run; those that write are in its later part.
+      const int64_t calls = jobs().calls(job);
+      jobs().prepare(job, false);
+      run = jobs().run(job, calls - static_cast<int64_t>(random.below(static_cast<uint32_t>(calls / 2))),
+                       "killed");
+      const std::string happened = jobs().happened();
+      if (happened.find(".safetensors") == happened.npos && happened.find(".journal") == happened.npos &&
+          happened.find("(deleted)") == happened.npos)
+        continue;
+      ++saves;
+    } else {
+      ProgramOptions options;
+      options.signal = SIGKILL;
+      options.signal_after = std::chrono::microseconds(static_cast<int64_t>(random.uniform(0, 400000)));
+      run = jobs().run(job, 0, "", options);
+      if (run.status == 0) continue;
+    }
+    ++kills;
+    CHECK(run.status == 128 + SIGKILL);
+    check_after_signal(job, run);
+  }
+  MESSAGE(kills << " kills, " << saves << " of them during a save");
 }
 
 TEST_CASE("interruptions: a run that is told to end leaves whole files, and says how to go on") {

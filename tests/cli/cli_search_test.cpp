@@ -245,6 +245,17 @@ TEST_CASE("cli: what solve and path write is taken by evaluate, predict and insp
           "--offset is one number for each row, but multinomial predicts one for each class; leave it out");
   refused({"solve", "--data", rows, "--loss", "multinomial", "--classes", "4,7"},
           rows + ": line 3: the label is 9, which is none of the classes 4, 7");
+  write_file(folder / "groups", "1\n2\n1\n");
+  refused({"solve", "--data", rows, "--loss", "squared", "--groups", folder / "groups"},
+          "--groups " + (folder / "groups") +
+              ": has no effect without the penalty group; write --penalty 1.0*group");
+  refused(
+      {"solve", "--data", rows, "--loss", "squared", "--penalty", "1*group", "--groups", folder / "three"},
+      "--groups " + (folder / "three") + ": has 6 numbers, but there are 3 columns; give one for each");
+  CHECK(run_lariat({"solve", "--data", rows, "--loss", "squared", "--penalty", "1*group", "--groups",
+                    folder / "groups", "--quiet", "--out", model})
+            .status == 0);
+  CHECK(contains(run_lariat({"inspect", model}).out, "1*group"));
 }
 
 }  // namespace lariat::cli_search_test

@@ -1,4 +1,6 @@
 // Tables of rows from the shell: a recipe from nothing, training, evaluation and prediction, for each task.
+#include <fmt/format.h>
+
 #include <nlohmann/json.hpp>
 #include <sstream>
 
@@ -144,13 +146,18 @@ TEST_CASE("cli: a recipe for a table is made by what the program says alone") {
   CHECK(contains(run_lariat({"recipe", "show", "training"}).out, "batch_size"));
   CHECK(contains(run_lariat({"recipe", "show", "optimizer"}).out, "nesterov"));
   CHECK(contains(run_lariat({"recipe", "show", "f1"}).out, "average"));
+  // A key leads to where it belongs, a penalty to the keys that take it.
+  CHECK(contains(run_lariat({"recipe", "show", "epochs"}).out, "epochs is a key of\n  [training]"));
+  CHECK(contains(run_lariat({"recipe", "show", "units"}).out, "[layers] lstm"));
+  CHECK(contains(run_lariat({"recipe", "show", "l1"}).out, "kernel_penalty = \"l1=1e-4\""));
+  CHECK(contains(run_lariat({"--help"}).out, "lariat recipe new csv > r.toml"));
   const auto refused = [](const std::vector<std::string>& words) {
     const ProgramRun run = run_lariat(words);
     CHECK(run.status == 2);
     return run.err;
   };
   CHECK(contains(refused({"recipe", "show", "denze"}),
-                 "there is no table and no kind 'denze' in a recipe. Did you mean "
+                 "there is no table, kind, key or penalty 'denze' in a recipe. Did you mean "
                  "'dense'?"));
   CHECK(contains(refused({"recipe", "show", "mse"}), "It is called 'mean_squared_error' here."));
   CHECK(contains(refused({"recipe", "new", "tsv"}), "It is called 'csv' here."));
@@ -164,6 +171,32 @@ TEST_CASE("cli: a recipe for a table is made by what the program says alone") {
       "[data]\nkind = \"csv\"\n[metrics]\nkinds = [\"f1 averag=micro\"]\n[[layers]]\nkind = \"dense\"\n");
   CHECK(contains(refused({"recipe", "check", file}),
                  "[metrics] f1 has no key 'averag'. Did you mean 'average'?"));
+}
+
+TEST_CASE("cli: what is learned badly, or by another loss, is said with the way out") {
+  if (!have_lariat()) return;
+  const TemporaryFolder folder;
+  const std::string recipe = folder / "r.toml", table = folder / "houses.csv";
+  write_file(recipe, run_lariat({"recipe", "new", "csv"}).out);
+  std::string rows = "area,price,sold\n";
+  for (int i = 0; i < 40; ++i)
+    rows += fmt::format("{},{},{}\n", 50 + i, 100000 + 2000 * i, i % 2 == 0 ? "yes" : "no");
+  write_file(table, rows);
+  const auto train = [&](const std::string& target) {
+    return run_lariat(
+        {"train", recipe, "--data", table, "--set", "data.target=" + target, "--set", "training.epochs=1"});
+  };
+  const ProgramRun numbers = train("price");
+  CHECK(numbers.status == 0);
+  CHECK(contains(numbers.err + numbers.out,
+                 "a network learns numbers near 1 best; divide the column, such as by 100000"));
+  const ProgramRun classes = train("sold");
+  CHECK(classes.status == 2);
+  CHECK(contains(classes.err,
+                 "which is no finite number; classes are learned by a loss of theirs, such as "
+                 "softmax_cross_entropy"));
+  write_file(recipe, "[data]\nkind = csv\n");
+  CHECK(contains(run_lariat({"recipe", "check", recipe}).err, "put text in quotes, such as kind = \"adam\""));
 }
 
 TEST_CASE("cli: folders of tables, and rows that a model cannot read") {

@@ -108,7 +108,7 @@ Jobs::Jobs() : said_(folder_ / "said") {
   using Names = std::vector<std::string>;
   const auto add = [&](const std::string& name, const Names& arguments, const Names& outputs,
                        const Names& inputs, const std::string& checkpoint = "") {
-    list_.push_back({name, arguments, outputs, inputs, checkpoint});
+    list_.push_back({name, arguments, outputs, inputs, checkpoint, ""});
   };
   const auto train = [&](const std::string& name, const std::string& recipe, const std::string& data,
                          const Names& inputs, Names more) {
@@ -129,6 +129,30 @@ Jobs::Jobs() : said_(folder_ / "said") {
   Names folders = small;
   folders.insert(folders.end(), {"--set", "data.kind=folders", "--set", "training.epochs=1"});
   train("words", in("digits.toml"), words, {words + "/testing_list.txt"}, folders);
+  const std::string found = out("search.safetensors");
+  add("search",
+      {"search",
+       in("images.toml"),
+       "--data",
+       images,
+       "--quiet",
+       "--threads",
+       "2",
+       "--set",
+       "training.epochs=1",
+       "--over",
+       "layers.0.kernel_penalty=l1=1e-4..1e-2:log:2",
+       "--folds",
+       "2",
+       "--warm-start",
+       "--out",
+       found,
+       "--json",
+       out("search.json"),
+       "--report",
+       out("search.html")},
+      {found, found + ".checkpoint", out("search.json"), out("search.html")}, {});
+  list_.back().journal = found + ".journal";
   // The model of the first job, which others read.
   prepare(list_[0], false);
   REQUIRE(run(list_[0], 0, "").status == 0);
@@ -231,6 +255,8 @@ std::string Jobs::outcome(const Job& job, Inputs inputs, bool done, bool killed)
     const auto known = [&](const std::string& output) {
       return name == output || (killed && name == output + ".tmp-1");
     };
+    // With the weights of its last trials.
+    if (!job.journal.empty() && name.starts_with(job.journal)) continue;
     if (std::none_of(job.outputs.begin(), job.outputs.end(), known)) wrong += name + " was left\n";
   }
   return wrong;
@@ -248,6 +274,7 @@ std::string Jobs::again(const Job& job) const {
   Job next = job;
   if (!job.checkpoint.empty() && fs::exists(job.checkpoint) && told(job.checkpoint) == "checkpoint")
     next.arguments.insert(next.arguments.end(), {"--resume", job.checkpoint});
+  if (!job.journal.empty() && fs::exists(job.journal)) next.arguments.emplace_back("--resume");
   const ProgramRun resumed = run(next, 0, "");
   if (resumed.status != 0) return resumed.err;
   return torn(job, true);

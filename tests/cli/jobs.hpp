@@ -17,6 +17,11 @@ struct Job {
   std::vector<std::string> inputs = {};
   /// What goes on from a checkpoint that an earlier run left; empty where there is none.
   std::string checkpoint = {};
+  /// The journal that an earlier run left, and that one goes on from by --resume alone; empty where there is
+  /// none.
+  std::string journal = {};
+
+  bool goes_on() const { return !checkpoint.empty() || !journal.empty(); }
 };
 
 /// Commands that read and write files of every kind, and what they write where nothing is in their way.

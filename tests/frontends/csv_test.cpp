@@ -136,7 +136,9 @@ TEST_CASE("columns: what does not fit is refused by file, line and column") {
         "a.csv: line 3: column 'colour' is 'rod', which training never saw. Did you mean 'red'?");
   CHECK(refused_rows("wide,red,2,3\n") ==
         "a.csv: line 2: column 'area' is 'wide', which is no finite number");
-  CHECK(refused_rows("1,red,2,inf\n") == "a.csv: line 2: column 'price' is 'inf', which is no finite number");
+  CHECK(refused_rows("1,red,2,inf\n") ==
+        "a.csv: line 2: column 'price' is 'inf', which is no finite number; "
+        "classes are learned by a loss of theirs, such as softmax_cross_entropy");
   CHECK(message_of<UserError>([] { columns_from_json("{}"); }) ==
         "the columns that a model was trained on are damaged; save it again");
 }

@@ -33,7 +33,10 @@ const std::map<std::string, std::string>& contexts() {
        "const Value values = g.input(\"v\", {3}), columns = g.input(\"c\", {3}, i32);\n"
        "const Value row_starts = g.input(\"s\", {3}, i32), y = g.input(\"y\", {2});\n"
        "const Value w = g.parameter(\"w\", {2}), b = g.parameter(\"b\", {});\n"},
-      {"Recipe recipe = Recipe::load(\"digits.toml\");", ""}};
+      {"Recipe recipe = Recipe::load(\"digits.toml\");", ""},
+      {"struct Noise : data::Source {          // asked by many threads at once; the same each time",
+       "static const auto my_values = [](int64_t) { return std::vector<float>(64); };\n"
+       "const auto label_of = [](int64_t i) { return static_cast<int>(i % 2); };\n"}};
   return all;
 }
 
@@ -107,6 +110,13 @@ TEST_CASE("docs/training.md has the tables of the records") {
     INFO("docs/training.md should have\n" << table);
     CHECK(testing::contains(page, table));
   }
+}
+
+TEST_CASE("docs/reference.md is what the program prints") {
+  const testing::ProgramRun run = testing::run_lariat({"recipe", "reference"});
+  CHECK(run.status == 0);
+  // Again: build/lariat recipe reference > docs/reference.md
+  CHECK(testing::read_file(std::string(LARIAT_SOURCE_ROOT) + "/docs/reference.md") == run.out);
 }
 
 }  // namespace lariat::documentation_test

@@ -269,6 +269,50 @@ TEST_CASE(
   CHECK(model.evaluate(model.load_data(folder.text())).loss == result.test->loss);
 }
 
+TEST_CASE("numpy: arrays are streamed by rows, and give what they give in memory") {
+  const TemporaryFolder folder;
+  const std::string file = folder / "a.npz";
+  std::vector<float> wide, narrow, y;
+  for (int i = 0; i < 7 * 4 * 3; ++i) wide.push_back(0.25F * static_cast<float>(i));
+  for (int i = 0; i < 7 * 4; ++i) narrow.push_back(static_cast<float>(-i));
+  for (int i = 0; i < 7; ++i) y.push_back(static_cast<float>(i % 2));
+  const auto check_same = [&](bool classes) {
+    const data::Dataset memory = data::read_arrays(file, classes),
+                        streamed = data::read_arrays(file, classes, {}, true);
+    REQUIRE(streamed.examples.size() == memory.examples.size());
+    CHECK(streamed.sequences == memory.sequences);
+    CHECK(streamed.columns == memory.columns);
+    CHECK(streamed.targets == memory.targets);
+    CHECK(streamed.classes == memory.classes);
+    for (size_t i = 0; i < memory.examples.size(); ++i) {
+      CHECK(streamed.examples[i].values.empty());
+      const data::Example read = data::loaded(streamed.examples[i]);
+      CHECK(read.values == memory.examples[i].values);
+      CHECK(read.frames == memory.examples[i].frames);
+      CHECK(read.label == memory.examples[i].label);
+      CHECK(read.targets == memory.examples[i].targets);
+    }
+  };
+  const std::string targets = npy_of<float>("<f4", "(7,)", y);
+  write_file(file, zip({{"X.npy", npy_of<float>("<f4", "(7, 12)", wide)}, {"y.npy", targets}}, false));
+  check_same(true);
+  check_same(false);
+  write_file(file, zip({{"a.npy", npy_of<float>("<f4", "(7, 4, 3)", wide)},
+                        {"b.npy", npy_of<float>("<f4", "(7, 4, 1)", narrow)},
+                        {"y.npy", targets}},
+                       false));
+  check_same(false);
+  write_file(file, zip({{"X.npy", npy_of<float>("<f4", "(7, 12)", wide)}, {"y.npy", targets}}, true));
+  CHECK(message_of<UserError>([&] { data::read_arrays(file, false, {}, true); }) ==
+        file + " (X): is compressed, and cannot be streamed; save it with numpy.savez");
+  std::string by_columns = npy_of<float>("<f4", "(7, 12)", wide);
+  by_columns.replace(by_columns.find("False"), 5, "True ");
+  write_file(file, zip({{"X.npy", by_columns}, {"y.npy", targets}}, false));
+  CHECK(message_of<UserError>([&] { data::read_arrays(file, false, {}, true); }) ==
+        file +
+            " (X): lies by columns, and cannot be streamed by rows; save numpy.ascontiguousarray(…) of it");
+}
+
 TEST_CASE("numpy: arrays of other names are columns, and targets of their own") {
   const TemporaryFolder folder;
   const std::string file = folder / "several.npz";

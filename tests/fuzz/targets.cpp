@@ -1,4 +1,5 @@
 // What reads files and texts that anybody may have written, a few lines each.
+#include <turbojpeg.h>
 #include <zlib.h>
 
 #include "frontends/data/columns.hpp"
@@ -6,11 +7,13 @@
 #include "frontends/data/libsvm.hpp"
 #include "frontends/data/npy.hpp"
 #include "frontends/data/numbers.hpp"
+#include "frontends/data/pixels.hpp"
 #include "frontends/data/zip.hpp"
 #include "frontends/linear/saved_linear.hpp"
 #include "frontends/recipe/checkpoint.hpp"
 #include "frontends/recipe/run.hpp"
 #include "frontends/recipe/saved_model.hpp"
+#include "frontends/report/png.hpp"
 #include "frontends/search/journal.hpp"
 #include "frontends/sequential/model_file.hpp"
 #include "graph/base/error.hpp"
@@ -51,6 +54,21 @@ std::string sealed(const std::string& input, const char* format) {
   const TemporaryFolder folder;
   store.save(folder / "s");
   return read_file(folder / "s");
+}
+
+std::string picture() {
+  return reports::png({4, 3, {{0, 0, 0, 255}, {9, 99, 199, 255}}, {0, 1, 0, 1, 1, 1, 0, 0, 1, 0, 1, 0}});
+}
+
+std::string photograph() {
+  const std::unique_ptr<void, int (*)(tjhandle)> handle(tjInitCompress(), tjDestroy);
+  unsigned char* bytes = nullptr;
+  unsigned long size = 0;
+  const std::vector<unsigned char> pixels(16 * 16 * 3, 100);
+  tjCompress2(handle.get(), pixels.data(), 16, 0, 16, TJPF_RGB, &bytes, &size, TJSAMP_420, 80, 0);
+  std::string result(reinterpret_cast<const char*>(bytes), size);
+  tjFree(bytes);
+  return result;
 }
 
 // A store of which a tensor is coded.
@@ -185,6 +203,15 @@ const std::vector<FuzzTarget>& fuzz_targets() {
        }},
       {"idx", [](const std::string& input) { data::read_idx(file_with(input)); },
        [] { return Seeds{std::string("\0\0\x08\x02\0\0\0\2\0\0\0\3abcdef", 18)}; }},
+      {"image",
+       [](const std::string& input) {
+         // Large ones are for memory, not for time.
+         if (const data::Pixels size = data::describe_image(input, "a"); size.height * size.width < 100000)
+           data::decode_image(input, "a", 1);
+       },
+       [] {
+         return Seeds{picture(), photograph()};
+       }},
       {"audio", [](const std::string& input) { speech::decode_audio(input, "a.wav"); },
        [] { return Seeds{wave()}; }},
       {"plugin", [](const std::string& input) { plugin::cut_off(file_with(input)); },

@@ -113,6 +113,32 @@ TEST_CASE("installed: the page docs/write_an_op.md works as printed") {
         "names\n");
 }
 
+TEST_CASE("installed: the program of README.md is built by pkg-config, meson and CMake as printed") {
+  if (!have_tools()) return;
+  const testing::TemporaryFolder folder;
+  std::string compile;
+  int files = 0;
+  for (const Block& block : blocks_of(testing::read_file(LARIAT_SOURCE_ROOT "/README.md"))) {
+    if (!block.file.empty()) testing::write_file(folder / block.file, block.text), ++files;
+    if (block.language == "sh" && block.text.starts_with("g++ ")) compile = block.text;
+  }
+  CHECK(files == 3);
+  REQUIRE_FALSE(compile.empty());
+  const auto run =
+      shell("cd '" + folder.text() + "'\n" + compile +
+                "./zeros >by_hand\n"
+                "meson setup by_meson >/dev/null && ninja -C by_meson >/dev/null && by_meson/zeros >meson\n"
+                "cmake -S . -B by_cmake -DCMAKE_PREFIX_PATH='" +
+                installation().prefix +
+                "' >/dev/null && cmake --build by_cmake >/dev/null && by_cmake/zeros >cmake\n"
+                "cmp by_hand meson && cmp by_hand cmake && cat by_hand\n",
+            installation().environment);
+  CAPTURE(run.out);
+  CAPTURE(run.err);
+  CHECK(run.status == 0);
+  CHECK(run.out.find("0, 0") != std::string::npos);
+}
+
 TEST_CASE(
     "installed: the template builds with g++ and clang++, by make and by meson, from the moved "
     "installation") {

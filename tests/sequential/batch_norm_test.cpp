@@ -6,6 +6,7 @@
 #include "frontends/sequential/sequential.hpp"
 #include "graph/base/error.hpp"
 #include "ops/ops.hpp"
+#include "tests/support/files.hpp"
 #include "tests/support/testing.hpp"
 #include "tests/support/toy_data.hpp"
 
@@ -14,6 +15,7 @@ namespace lariat::batch_norm_test {
 using lariat::testing::largest_difference;
 using lariat::testing::points;
 using lariat::testing::sequences;
+using lariat::testing::TemporaryFolder;
 
 namespace {
 
@@ -27,7 +29,7 @@ struct Layer {
     Signal input{graph.input("x", std::move(shape))};
     if (by_time) input.lengths = graph.input("lengths", {dim::batch}, i32);
     Penalties penalties;
-    LayerContext context(graph, "norm", 2, penalties);
+    LayerContext context(graph, "norm", 2, penalties, place_of(spec));
     output = layer_kind_of(spec).build(context, input, spec).value;
     graph.output("y", output);
     initialize_store(graph, store, 1);
@@ -89,6 +91,43 @@ TEST_CASE("batch_norm: channels of images, and of frames within their sequences"
     CHECK(frames.state("moving_variance") == doctest::Approx(3.5));
     CHECK(y.at(3) == doctest::Approx(3 / std::sqrt(3.5)));
   }
+}
+
+TEST_CASE("batch_norm: a frozen one takes running statistics in training, too, and leaves them") {
+  Layer layer(BatchNorm({.epsilon = 0.5}).frozen(), {dim::batch, 1});
+  layer.store.set("norm/moving_mean", Tensor::of<float>({1}, {2}));
+  layer.store.set("norm/moving_variance", Tensor::of<float>({1}, {3.5}));
+  const Feeds feeds{{"x", Tensor::of<float>({4, 1}, {1, 2, 3, 6})}};
+  const Tensor trained = layer.train(feeds), inferred = layer.infer(feeds);
+  for (int64_t i = 0; i < 4; ++i) {
+    CHECK(trained.at(i) == doctest::Approx((feeds.at("x").at(i) - 2) / 2));
+    CHECK(trained.at(i) == inferred.at(i));
+  }
+  CHECK(layer.state("moving_mean") == 2);
+  CHECK(layer.state("moving_variance") == 3.5);
+}
+
+TEST_CASE("batch_norm: one that is applied twice has statistics of each place, and one gamma") {
+  const BatchNorm norm({.momentum = 0, .epsilon = 1e-12});
+  const ModelValue x = input("x"), first = norm(x), second = norm(Activation(relu)(x));
+  Model model({x}, {Dense(0)(Concat()(first, second))});
+  model.compile(Adam{.learning_rate = 1e-3});
+  data::Dataset dataset = points(64, 3, 2, 4);
+  dataset.columns = {{"x", 2}};
+  model.fit(dataset, {.batch_size = 64});
+  double mean = 0, rectified = 0;
+  for (const data::Example& example : dataset.examples) {
+    mean += static_cast<double>(example.values[0]) / 64;
+    rectified += std::max(0.0, static_cast<double>(example.values[0])) / 64;
+  }
+  CHECK(model.store().get("batch_norm_1/moving_mean").at(0) == doctest::Approx(mean).epsilon(1e-4));
+  CHECK(model.store().get("batch_norm_2/moving_mean").at(0) == doctest::Approx(rectified).epsilon(1e-4));
+  CHECK(model.store().find("batch_norm_1/gamma") != nullptr);
+  CHECK(model.store().find("batch_norm_2/gamma") == nullptr);
+  const Evaluation before = model.evaluate(dataset);
+  const TemporaryFolder folder;
+  model.save(folder / "m");
+  CHECK(Sequential::load(folder / "m").evaluate(dataset).loss == before.loss);
 }
 
 TEST_CASE("batch_norm: learns, is saved and loaded, has the same bits on any number of threads") {

@@ -14,6 +14,7 @@ namespace lariat::layers_test {
 
 using lariat::testing::largest_difference;
 using lariat::testing::message_of;
+using lariat::testing::points;
 using lariat::testing::sequences;
 
 namespace {
@@ -284,8 +285,33 @@ TEST_CASE("layers: layers as JSON and back") {
         }).starts_with("layers.0 kind = lstn: must be one of activation, "));
 }
 
+TEST_CASE("layers: kernels begin as their initialiser says") {
+  const data::Dataset dataset = points(8, 2, 5, 1);
+  const auto kernel_of = [&](const std::string& initializer) {
+    Sequential model{Dense(40).with("kernel_initializer", initializer), Dense(0)};
+    model.compile(Adam{});
+    model.build(shape_of(dataset));
+    return model.layer("dense_1").weight("kernel");
+  };
+  for (const float value : kernel_of("constant value=0.25").values<float>()) CHECK(value == 0.25F);
+  for (const float value : kernel_of("uniform half_width=0.01").values<float>())
+    CHECK(std::abs(value) <= 0.01F);
+  // Rows of length 1, at right angles.
+  const Tensor orthogonal = kernel_of("orthogonal");
+  for (int64_t a = 0; a < 5; ++a)
+    for (int64_t b = 0; b <= a; ++b) {
+      double product = 0;
+      for (int64_t j = 0; j < 40; ++j) product += orthogonal.at(a * 40 + j) * orthogonal.at(b * 40 + j);
+      CHECK(product == doctest::Approx(a == b ? 1 : 0).epsilon(1e-5));
+    }
+  CHECK(message_of<UserError>([] { Dense(2).with("kernel_initializer", "he_uniform"); }) ==
+        "dense: kernel_initializer kind = he_uniform: must be one of constant, glorot_uniform, he_normal, "
+        "normal, "
+        "orthogonal, uniform. Did you mean 'he_normal'?");
+}
+
 TEST_CASE("layers: every layer is documented") {
-  CHECK(layer_kinds().size() == 33);
+  CHECK(layer_kinds().size() == 34);
   for (const LayerKind& kind : layer_kinds()) {
     CAPTURE(kind.spec.name);
     CHECK(!kind.spec.doc.empty());

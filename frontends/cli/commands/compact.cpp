@@ -106,7 +106,7 @@ Json json_of(const ModelDifference& difference) {
 }
 
 Tensor first_of(const data::Dataset& dataset) {
-  const data::Example& example = dataset.examples.front();
+  const data::Example example = data::loaded(dataset.examples.front());
   Extents extents{example.dimensions};
   if (dataset.sequences) extents.insert(extents.begin(), example.frames);
   return Tensor::of<float>(extents, std::span<const float>(example.values));

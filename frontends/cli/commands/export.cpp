@@ -53,7 +53,7 @@ std::vector<TestInput> examples(const data::Dataset& dataset, const ExportOption
   for (const data::Example& example : dataset.examples) {
     if (static_cast<int>(inputs.size()) == options.vectors) break;
     if (options.frames > 0 && example.frames > options.frames) continue;
-    inputs.push_back({example.values, {}, example.frames});
+    inputs.push_back({data::loaded(example).values, {}, example.frames});
   }
   return inputs;
 }
@@ -75,7 +75,8 @@ Comparison compare(SavedModel& model, const data::Dataset& dataset, const Export
   const auto best = [](const std::vector<float>& x) {
     return std::max_element(x.begin(), x.end()) - x.begin();
   };
-  for (const data::Example& example : dataset.examples) {
+  for (const data::Example& stored : dataset.examples) {
+    const data::Example example = data::loaded(stored);
     const std::vector<float> a = exported.run(example.values, example.frames),
                              b = original.run(example.values, example.frames);
     for (size_t i = 0; i < a.size(); ++i)

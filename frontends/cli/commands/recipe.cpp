@@ -7,6 +7,8 @@
 #include "frontends/cli/table.hpp"
 #include "frontends/data/foreign_names.hpp"
 #include "frontends/recipe/recipe.hpp"
+#include "frontends/spec/initializers.hpp"
+#include "frontends/spec/weight_penalty.hpp"
 #include "graph/base/error.hpp"
 
 namespace lariat::cli {
@@ -20,6 +22,8 @@ std::vector<RecipeTable> all_tables() {
   tables.insert(tables.end(), recipe_lists().begin(), recipe_lists().end());
   tables.push_back(
       {"blocks", "[[blocks.NAME]]: layers that one of the kind block stands for", block_spec_kinds()});
+  tables.push_back({"initializers", "what kernel_initializer of a layer may be, with options as name=value",
+                    initializer_spec_kinds()});
   for (RecipeTable& table : tables)
     if (table.name == "metrics")
       table.kinds.insert(table.kinds.end(), metric_spec_kinds().begin(), metric_spec_kinds().end());
@@ -51,12 +55,40 @@ std::string keys_of(const SpecKind& kind) {
   return rows.empty() ? "  no keys\n" : columns(rows);
 }
 
+// Where there is a key of that name: each form that it has, and the kinds that have it.
+std::string places_of_key(const std::string& name) {
+  std::vector<Strings> rows;
+  for (const RecipeTable& table : all_tables())
+    for (const SpecKind* kind : table.kinds) {
+      const SpecOption* option = kind->find(name);
+      if (option == nullptr) continue;
+      const std::string place = kind->name.empty() ? fmt::format("[{}]", table.name)
+                                                   : fmt::format("[{}] {}", table.name, kind->name);
+      rows.push_back({place, option->default_value.empty() ? "" : "= " + option->default_value, option->range,
+                      option->doc});
+    }
+  return rows.empty() ? "" : fmt::format("{} is a key of\n{}", name, columns(rows));
+}
+
+// What the name of a penalty is for.
+std::string penalty_text(const std::string& name) {
+  Strings known = penalty_ops();
+  known.insert(known.end(),
+               {"l1", "l2", "group_rows", "group_columns", "group_blocks", "log_sum", "mcp", "count"});
+  if (std::find(known.begin(), known.end(), name) == known.end()) return "";
+  return fmt::format(
+      "{0} is a penalty, for the keys of layers that end in _penalty and for [penalty]: kernel_penalty = "
+      "\"{0}=1e-4\"\n  {1}\n",
+      name, weight_penalty_range);
+}
+
 void show_kind(const Strings& words) {
-  Arguments arguments("lariat recipe show",
-                      "Shows the keys of a table or of a kind, with defaults and ranges.",
-                      "lariat recipe show dense");
+  Arguments arguments(
+      "lariat recipe show",
+      "Shows the keys of a table or of a kind, with defaults and ranges; or where a key belongs.",
+      "lariat recipe show dense");
   std::string name;
-  arguments.word("NAME", name, "a table or a kind, as lariat recipe list names them");
+  arguments.word("NAME", name, "a table or a kind, as lariat recipe list names them, a key, or a penalty");
   if (!arguments.read(words)) return;
   Strings known;
   std::string text;
@@ -76,9 +108,10 @@ void show_kind(const Strings& words) {
       text += columns(rows);
     }
   }
+  if (text.empty()) text = places_of_key(name) + penalty_text(name);
   if (text.empty())
-    throw UserError(fmt::format("there is no table and no kind '{}' in a recipe.{}", data::shortened(name),
-                                data::what_was_meant(name, known)));
+    throw UserError(fmt::format("there is no table, kind, key or penalty '{}' in a recipe.{}",
+                                data::shortened(name), data::what_was_meant(name, known)));
   print(text);
 }
 
@@ -93,7 +126,8 @@ std::string recipe_text(const SpecKind& data) {
                                                     : option.default_value;
     text += fmt::format("{} = {}  # {}\n", option.name, value, option.doc);
   }
-  const bool table = data.name == "csv" || data.name == "numpy", images = data.name == "idx";
+  const DataForm form = data_kind_of({data.name, {}}).form;
+  const bool table = form == DataForm::rows, images = form == DataForm::images;
   if (table) {
     text +=
         "\n# Numbers are learned by mean_squared_error, one class of several by softmax_cross_entropy, two "
@@ -113,6 +147,52 @@ std::string recipe_text(const SpecKind& data) {
          "\"dense\"\nunits = 0\n"
          "\n[optimizer]\nkind = \"adam\"\nlearning_rate = 0.001\n\n[training]\nepochs = 20\nbatch_size = "
          "32\n";
+}
+
+// A cell of a table in Markdown.
+std::string cell(const std::string& text) {
+  std::string result;
+  for (const char c : text) result += c == '|' ? "\\|" : std::string(1, c);
+  return result;
+}
+
+std::string key_rows(const std::vector<SpecOption>& options) {
+  std::string text = "| key | default | values | |\n| --- | --- | --- | --- |\n";
+  for (const SpecOption& option : options)
+    text += fmt::format("| `{}` | {} | {} | {} |\n", option.name,
+                        option.default_value.empty() ? "" : fmt::format("`{}`", cell(option.default_value)),
+                        cell(option.range), cell(option.doc));
+  return text;
+}
+
+// Every table, kind and key as a page: what all layers have stands once.
+std::string reference_page() {
+  std::string text =
+      "# Reference\n\nWhat a recipe may hold, as `lariat recipe reference` prints it. `lariat recipe show "
+      "NAME` shows "
+      "a part of it.\n";
+  const std::vector<SpecOption> shared = place_fields().kind("", "").options;
+  for (const RecipeTable& table : all_tables()) {
+    text += fmt::format("\n## {}\n\n{}\n", table.name, table.doc);
+    if (table.name == "layers") text += "\nEvery layer has these keys behind its own:\n\n" + key_rows(shared);
+    for (const SpecKind* kind : table.kinds) {
+      std::vector<SpecOption> own = kind->options;
+      if (table.name == "layers")
+        std::erase_if(own, [&](const SpecOption& option) {
+          return std::any_of(shared.begin(), shared.end(),
+                             [&](const SpecOption& s) { return s.name == option.name; });
+        });
+      if (!kind->name.empty()) text += fmt::format("\n### {}\n\n{}\n", kind->name, kind->doc);
+      if (!own.empty()) text += "\n" + key_rows(own);
+    }
+  }
+  return text;
+}
+
+void print_reference(const Strings& words) {
+  Arguments arguments("lariat recipe reference", "Prints all that a recipe may hold as a page of Markdown.",
+                      "lariat recipe reference > reference.md");
+  if (arguments.read(words)) print(reference_page());
 }
 
 void new_recipe(const Strings& words) {
@@ -145,6 +225,7 @@ const std::vector<Command> recipe_commands{
     {"show", "the keys of a table or a kind", show_kind},
     {"new", "a recipe to begin with", new_recipe},
     {"check", "whether a recipe can be read", check_recipe},
+    {"reference", "all that a recipe may hold, as a page", print_reference},
 };
 
 }  // namespace

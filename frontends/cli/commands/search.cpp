@@ -85,7 +85,16 @@ class TrialProgress {
  public:
   explicit TrialProgress(bool quiet) : quiet_(quiet) {}
   void draw(const search::SearchProgress& at, const std::string& score) {
-    if (quiet_ || !line_.due()) return;
+    if (quiet_) return;
+    if (at.again && at.trial != again_) {
+      again_ = at.trial;
+      note(fmt::format("what the winner begins with, on all training examples: {} of {}\n", at.trial,
+                       at.trials));
+    }
+    if (!line_.due()) return;
+    if (at.again)
+      return line_.draw(fmt::format("before the winner {}/{} {}{}", at.trial, at.trials, bar(at.done, 20),
+                                    at.seconds_left > 0 ? "  " + duration(at.seconds_left) + " left" : ""));
     line_.draw(fmt::format("trial {}/{} fold {}/{} {}{}{}", at.trial, at.trials, at.fold, at.folds,
                            bar(at.done, 20),
                            at.seconds_left > 0 ? "  " + duration(at.seconds_left) + " left" : "",
@@ -100,6 +109,7 @@ class TrialProgress {
 
  private:
   bool quiet_;
+  int64_t again_ = 0;
   LiveLine line_;
 };
 
@@ -175,6 +185,7 @@ void search(const Strings& words) {
 
   const Recipe winning = searching.winning_recipe(result);
   const std::optional<Store> start = searching.winning_start(result);
+  progress.finish();
   std::optional<RunResult> winner;
   std::string weights_note;
   if (!interruption.flag()) {

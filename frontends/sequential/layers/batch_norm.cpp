@@ -24,8 +24,8 @@ const Fields<BatchNormOptions>& batch_norm_fields() {
 }
 
 // y = gamma·(x - μ)/√(σ² + ε) + beta, with μ and σ² of the batch's n values of each channel in training, and
-// running means of them at inference: μ' = m·μ' + (1 - m)·μ, and so σ². One value has no variance, of which
-// the running one would know: a batch of one leaves it as it is.
+// running means of them at inference, and where the layer is frozen: μ' = m·μ' + (1 - m)·μ, and so σ². One
+// value has no variance, of which the running one would know: a batch of one leaves it as it is.
 Signal build_batch_norm(LayerContext& context, const Signal& input, const BatchNormOptions& options) {
   const Value x = input.value;
   const Extents channels{input.channels()};
@@ -41,15 +41,19 @@ Signal build_batch_norm(LayerContext& context, const Signal& input, const BatchN
 
   const Value running_mean = context.state("moving_mean", channels);
   const Value running_variance = context.state("moving_variance", channels, init::constant(1));
+  const bool moves = context.is_trainable();
   const auto moved = [&](Value running, Value next) {
     return stop_gradient(options.momentum * running + (1 - options.momentum) * next);
   };
   const Value seen = options.unbiased ? variance * n / maximum(n - 1, 1) : variance;
-  context.update(running_mean, moved(running_mean, mean));
-  context.update(running_variance, moved(running_variance, where(greater(n, 1), seen, running_variance)));
+  if (moves) {
+    context.update(running_mean, moved(running_mean, mean));
+    context.update(running_variance, moved(running_variance, where(greater(n, 1), seen, running_variance)));
+  }
 
-  const Value centred = x - by_phase(mean, running_mean);
-  Value factor = 1 / sqrt(by_phase(variance, running_variance) + options.epsilon);
+  const Value centred = x - (moves ? by_phase(mean, running_mean) : running_mean);
+  Value factor =
+      1 / sqrt((moves ? by_phase(variance, running_variance) : running_variance) + options.epsilon);
   if (options.scale)
     factor = factor * context.parameter("gamma", channels, init::constant(1), options.gamma_penalty);
   Value y = centred * factor;
@@ -60,9 +64,11 @@ Signal build_batch_norm(LayerContext& context, const Signal& input, const BatchN
 }  // namespace
 
 LayerKind layer_records::batch_norm() {
-  return layer_kind("batch_norm",
-                    "each channel to mean 0 and variance 1 over the batch, then scaled and shifted",
-                    batch_norm_fields(), build_batch_norm);
+  return layer_kind(
+      "batch_norm",
+      "each channel to mean 0 and variance 1 over the batch, then scaled and shifted; by running "
+      "statistics at inference, and where trainable = false",
+      batch_norm_fields(), build_batch_norm);
 }
 
 BatchNorm::BatchNorm(const BatchNormOptions& options)

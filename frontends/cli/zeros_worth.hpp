@@ -1,0 +1,20 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "frontends/data/dataset.hpp"
+
+namespace lariat::cli {
+
+/// What the zeros of a model file are worth, layer by layer: rows of text, the first of which names the
+/// columns. Times are those of one example on one thread, beside the same model whose zeros are tiny numbers
+/// instead. Nothing where no weight is zero, or the model is no plain stack of layers.
+struct ZerosWorth {
+  std::vector<std::vector<std::string>> rows;
+  /// In one sentence.
+  std::string plainly;
+};
+ZerosWorth zeros_worth(const std::string& file, const data::Dataset* examples);
+
+}  // namespace lariat::cli

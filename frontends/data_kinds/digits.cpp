@@ -1,0 +1,38 @@
+#include "frontends/speech/digits.hpp"
+#include "frontends/data_kinds/data_kind_records.hpp"
+#include "frontends/data_kinds/recordings.hpp"
+
+namespace lariat {
+
+Fields<DigitsData> digits_fields() {
+  return data_fields<DigitsData>().integer(
+      "validation", &DigitsData::validation, 0, 1000000,
+      "clips of each speaker and digit to validate on, and not to train on");
+}
+
+std::unique_ptr<DataReader> open_digits(const DigitsData& options, const DataRequest& request) {
+  const auto validation = request.folds ? 0 : static_cast<int>(options.validation);
+  const speech::DigitsOptions digits{options.held_out, validation};
+  return std::make_unique<RecordingsReader>(
+      [digits, path = request.path](data::Split split) { return speech::list_digits(path, split, digits); },
+      validation > 0);
+}
+
+namespace {
+
+const Fields<DigitsData>& spoken_digits_fields() {
+  static const Fields<DigitsData> fields =
+      digits_fields().list("held_out", &DigitsData::held_out, "speakers who are the test instead");
+  return fields;
+}
+
+}  // namespace
+
+DataKind data_kind_records::digits() {
+  return {spoken_digits_fields().kind("digits", "digit_speaker_index.wav; index 0 to 4 is the test"),
+          DataForm::recordings, [](const Spec& spec, const DataRequest& request) {
+            return open_digits(spoken_digits_fields().read(spec), request);
+          }};
+}
+
+}  // namespace lariat

@@ -1,0 +1,57 @@
+#include "frontends/data_kinds/row_files.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "frontends/data/random.hpp"
+#include "graph/base/error.hpp"
+
+namespace lariat {
+
+RowFilesReader::RowFilesReader(const RowsData& options, const DataRequest& request,
+                               std::vector<std::string> endings)
+    : options_(options),
+      endings_(std::move(endings)),
+      one_file_(!std::filesystem::is_directory(request.path)) {
+  options_.path = request.path;
+  if (request.folds) options_.validation = 0;
+}
+
+bool RowFilesReader::holds(const std::filesystem::path& file) const {
+  return one_file_ ||
+         std::find(endings_.begin(), endings_.end(), file.extension().string()) != endings_.end();
+}
+
+bool RowFilesReader::validates() const {
+  return one_file_ ? options_.validation > 0 : !found_file(data::Split::validation).empty();
+}
+
+std::string RowFilesReader::found_file(data::Split split) const {
+  for (const std::string& ending : endings_)
+    if (const auto file = std::filesystem::path(options_.path) / (std::string(data::name_of(split)) + ending);
+        std::filesystem::exists(file))
+      return file.string();
+  return {};
+}
+
+std::string RowFilesReader::file_of(data::Split split) const {
+  if (one_file_) return options_.path;
+  const std::string file = found_file(split);
+  if (!file.empty()) return file;
+  const std::string& ending = endings_.front();
+  throw UserError(fmt::format("'{}' holds no {}{}; name a file, or a folder that holds train{} and test{}",
+                              options_.path, data::name_of(split), ending, ending, ending));
+}
+
+bool RowFilesReader::is_of(size_t row, data::Split split) const {
+  if (!one_file_) return true;
+  data::RandomStream random(0, data::RandomPurpose::folds, static_cast<uint32_t>(row));
+  const double place = random.uniform(0, 100);
+  const data::Split found = place < options_.testing                         ? data::Split::test
+                            : place < options_.testing + options_.validation ? data::Split::validation
+                                                                             : data::Split::train;
+  return found == split;
+}
+
+}  // namespace lariat

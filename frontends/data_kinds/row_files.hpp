@@ -1,0 +1,45 @@
+#pragma once
+
+#include "frontends/data_kinds/data_kind.hpp"
+
+namespace lariat {
+
+/// Rows in one file that is split by shares, or in one file for each split.
+struct RowsData : DataOptions {
+  double validation = 0, testing = 10;
+};
+
+template <class Options>
+Fields<Options> rows_fields(std::string path) {
+  return data_fields<Options>(std::move(path))
+      .number("validation", &Options::validation, 0, 90,
+              "percent of the rows to validate on, and not to train on, where there is one file")
+      .number("testing", &Options::testing, 0, 90, "percent of the rows to test on, where there is one file");
+}
+
+class RowFilesReader : public DataReader {
+ public:
+  /// `endings` are those of files that hold rows, the usual one first.
+  RowFilesReader(const RowsData& options, const DataRequest& request, std::vector<std::string> endings);
+
+  bool holds(const std::filesystem::path& file) const override;
+  bool validates() const override;
+  bool tests() const override { return !is_one_file() || options_.testing > 0; }
+
+ protected:
+  /// Whether all rows are in one file.
+  bool is_one_file() const { return one_file_; }
+  /// The file that holds a split. Throws UserError where there is none.
+  std::string file_of(data::Split split) const;
+  /// Whether a row of that file is of that split.
+  bool is_of(size_t row, data::Split split) const;
+
+ private:
+  std::string found_file(data::Split split) const;
+
+  RowsData options_;
+  std::vector<std::string> endings_;
+  bool one_file_;
+};
+
+}  // namespace lariat

@@ -1,0 +1,209 @@
+// Folders of PNG and JPEG files, and lists of recordings.
+#include <fmt/format.h>
+#include <turbojpeg.h>
+
+#include <filesystem>
+
+#include "frontends/data/pixels.hpp"
+#include "frontends/recipe/run.hpp"
+#include "frontends/recipe/saved_model.hpp"
+#include "frontends/report/png.hpp"
+#include "graph/base/error.hpp"
+#include "tests/support/testing.hpp"
+#include "tests/support/toy_runs.hpp"
+
+namespace lariat::images_test {
+
+namespace fs = std::filesystem;
+using data::Pixels;
+using lariat::testing::message_of;
+using lariat::testing::read_file;
+using lariat::testing::recipe_of;
+using lariat::testing::TemporaryFolder;
+using lariat::testing::write_file;
+
+namespace {
+
+// 4 by 3 pixels of one colour, but for the first, which is black.
+std::string png_of(uint8_t red, uint8_t green, uint8_t blue) {
+  reports::IndexedPicture picture{
+      4, 3, {{0, 0, 0, 255}, {red, green, blue, 255}}, std::vector<uint8_t>(12, 1)};
+  picture.pixels[0] = 0;
+  return reports::png(picture);
+}
+
+std::string jpeg_of(const std::vector<uint8_t>& pixels, int width, int height, bool gray) {
+  tjhandle handle = tjInitCompress();
+  unsigned char* bytes = nullptr;
+  unsigned long size = 0;
+  REQUIRE(tjCompress2(handle, pixels.data(), width, 0, height, gray ? TJPF_GRAY : TJPF_RGB, &bytes, &size,
+                      gray ? TJSAMP_GRAY : TJSAMP_444, 100, TJFLAG_ACCURATEDCT) == 0);
+  std::string result(reinterpret_cast<const char*>(bytes), size);
+  tjFree(bytes);
+  tjDestroy(handle);
+  return result;
+}
+
+// Two classes, told by how bright they are: 20 PNG and 20 JPEG files each.
+std::string write_classes(const TemporaryFolder& folder) {
+  const fs::path path = folder.path() / "pictures";
+  for (const char* name : {"bright", "dark"}) fs::create_directories(path / name);
+  for (int i = 0; i < 40; ++i)
+    for (const bool bright : {false, true}) {
+      const auto level = static_cast<uint8_t>((bright ? 180 : 20) + i);
+      const fs::path file = path / (bright ? "bright" : "dark") / fmt::format("{}", i);
+      if (i % 2 == 0)
+        write_file(file.string() + ".png", png_of(level, level, level));
+      else
+        write_file(file.string() + ".JPG", jpeg_of(std::vector<uint8_t>(12, level), 4, 3, true));
+    }
+  return path.string();
+}
+
+const char* const recipe_text = R"([data]
+kind = "images"
+testing = 25
+[[layers]]
+kind = "image"
+height = 3
+width = 4
+[[layers]]
+kind = "conv2d"
+filters = 2
+kernel_height = 2
+kernel_width = 2
+[[layers]]
+kind = "flatten"
+[[layers]]
+kind = "dense"
+units = 0
+[optimizer]
+learning_rate = 0.05
+[training]
+epochs = 10
+batch_size = 8
+)";
+
+}  // namespace
+
+TEST_CASE("images: PNG and JPEG files become bytes, of one channel or three") {
+  const std::string png = png_of(200, 100, 50);
+  const Pixels colour = data::decode_image(png, "a.png", 3), gray = data::decode_image(png, "a.png", 1);
+  CHECK(colour.height == 3);
+  CHECK(colour.width == 4);
+  CHECK(std::vector<uint8_t>(colour.bytes.begin(), colour.bytes.begin() + 6) ==
+        std::vector<uint8_t>{0, 0, 0, 200, 100, 50});
+  CHECK(gray.bytes.size() == 12);
+  CHECK(gray.bytes[0] == 0);
+  // 0.2126·R + 0.7152·G + 0.0722·B of linear light, as sRGB has it: 128.
+  CHECK(std::abs(gray.bytes[5] - 128) <= 1);
+  CHECK(data::describe_image(png, "a").channels == 3);
+  const std::string jpeg = jpeg_of(std::vector<uint8_t>(12, 77), 4, 3, true);
+  CHECK(data::describe_image(jpeg, "a").channels == 1);
+  CHECK(data::decode_image(jpeg, "a.jpg", 1).bytes == std::vector<uint8_t>(12, 77));
+  CHECK(data::decode_image(jpeg, "a.jpg", 3).bytes == std::vector<uint8_t>(36, 77));
+  CHECK(data::is_image_file("a/b.PNG"));
+  CHECK_FALSE(data::is_image_file("a/b.gif"));
+}
+
+TEST_CASE("images: another size is means of areas") {
+  const Pixels picture{2, 4, 1, {0, 100, 10, 20, 200, 100, 30, 40}};
+  CHECK(data::resized(picture, 1, 2).bytes == std::vector<uint8_t>{100, 25});
+  // Thirds: each new column covers 4/3 of the old ones.
+  CHECK(data::resized({1, 4, 1, {0, 80, 40, 80}}, 1, 3).bytes == std::vector<uint8_t>{20, 60, 70});
+  CHECK(data::resized({1, 1, 3, {1, 2, 3}}, 2, 1).bytes == std::vector<uint8_t>{1, 2, 3, 1, 2, 3});
+}
+
+TEST_CASE("images: what is none is named") {
+  CHECK(message_of<UserError>([] { data::decode_image("", "a.png", 1); }) ==
+        "a.png: is empty; give PNG or JPEG files");
+  CHECK(message_of<UserError>([] { data::decode_image("GIF89a", "a.png", 1); }) ==
+        "a.png: is no PNG and no JPEG file; give PNG or JPEG files");
+  const std::string png = png_of(9, 9, 9);
+  CHECK(message_of<UserError>([&] {
+          data::decode_image(png.substr(0, 70), "a.png", 1);
+        }).starts_with("a.png: damaged: "));
+  const std::string jpeg = jpeg_of(std::vector<uint8_t>(1200, 77), 40, 30, true);
+  CHECK(message_of<UserError>([&] {
+          data::decode_image(jpeg.substr(0, 30), "a.jpg", 1);
+        }).starts_with("a.jpg: damaged: "));
+  std::string huge = png;
+  huge[16] = 0x7f;
+  CHECK(message_of<UserError>([&] { data::describe_image(huge, "a.png"); }).starts_with("a.png: "));
+}
+
+TEST_CASE("images: folders are trained on, in memory or streamed, and files are predicted") {
+  const TemporaryFolder folder;
+  const std::string path = write_classes(folder), out = folder / "m";
+  write_file(path + "/dark/broken.png", png_of(1, 1, 1).substr(0, 60));
+  Recipe recipe = recipe_of(recipe_text);
+  const RunResult memory = TrainingRun(recipe, {.data = path, .out = out}).run();
+  CHECK(memory.classes == std::vector<std::string>{"bright", "dark"});
+  CHECK(memory.test->accuracy == 1);
+  REQUIRE(memory.skipped.size() == 1);
+  CHECK(memory.skipped[0].starts_with(path + "/dark/broken.png: damaged: "));
+  fs::remove(path + "/dark/broken.png");
+  for (const char* streamed : {"false", "true"}) {
+    recipe.set("data.stream", streamed);
+    CHECK(TrainingRun(recipe, {.data = path}).run().state_hash == memory.state_hash);
+  }
+  SavedModel saved = SavedModel::load(out);
+  CHECK(saved.recipe().get("data.height") == "3");
+  CHECK(saved.recipe().get("data.colour") == "rgb");
+  // Of another size and colour: brought to what the model takes.
+  write_file(folder / "new.png", png_of(220, 220, 220));
+  CHECK(saved.predict(saved.read_rows(folder / "new.png")).front().label == "bright");
+  CHECK(message_of<UserError>([&] { saved.read_rows(folder / "none.png"); }) ==
+        folder / "none.png" + ": there is no such file; check the path");
+}
+
+TEST_CASE("images: a folder for each split, and a size that is asked for") {
+  const TemporaryFolder folder;
+  const std::string path = write_classes(folder);
+  const fs::path whole = folder.path() / "whole";
+  fs::create_directories(whole);
+  fs::rename(path, whole / "train");
+  fs::copy(whole / "train", whole / "test", fs::copy_options::recursive);
+  Recipe recipe = recipe_of(recipe_text);
+  recipe.set({{"data.height", "6"},
+              {"data.width", "4"},
+              {"data.colour", "rgb"},
+              {"layers.0.height", "6"},
+              {"training.epochs", "1"}});
+  const RunResult result = TrainingRun(recipe, {.data = whole.string()}).run();
+  CHECK(result.train_examples == 80);
+  CHECK(result.test->examples == 80);
+  recipe.set("layers.0.height", "5");
+  CHECK(message_of<UserError>([&] { TrainingRun(recipe, {.data = whole.string()}); }) ==
+        "layer image_1: 72 values are no image of 5 by 4 pixels");
+  const TemporaryFolder empty;
+  fs::create_directories(empty.path() / "a");
+  CHECK(message_of<UserError>([&] { TrainingRun(recipe_of(recipe_text), {.data = empty.text()}); }) ==
+        "'" + empty.text() + "': its folders hold no images (PNG or JPEG)");
+}
+
+TEST_CASE("lists: recordings that a table names are trained on") {
+  const TemporaryFolder folder;
+  const std::string sounds = lariat::testing::write_digits(folder, 6);
+  std::string text = "file,label\n";
+  for (int digit = 0; digit < 3; ++digit)
+    for (const char* speaker : {"ann", "bob"})
+      for (int i = 0; i < 6; ++i)
+        text += fmt::format("digits/{0}_{1}_{2}.wav,{3}\n", digit, speaker, i, digit == 1 ? "one" : "other");
+  const std::string list = folder / "sounds.csv";
+  write_file(list, text);
+  Recipe recipe = recipe_of(lariat::testing::speech_recipe);
+  recipe.set({{"data.kind", "list"}, {"data.testing", "20"}, {"training.epochs", "1"}});
+  const RunResult result = TrainingRun(recipe, {.data = list}).run();
+  CHECK(result.classes == std::vector<std::string>{"one", "other"});
+  CHECK(result.train_examples + static_cast<size_t>(result.test->examples) == 36);
+  recipe.set("data.label", "digit");
+  CHECK(message_of<UserError>([&] { TrainingRun(recipe, {.data = list}); }) ==
+        list + ": has no column 'digit' ([data] label). Known: file, label.");
+  recipe.set("data.label", "label");
+  write_file(list, "file,label\nx.wav,\n");
+  CHECK(message_of<UserError>([&] { TrainingRun(recipe, {.data = list}); }) ==
+        list + ": line 2: has no 'label'; give each recording one");
+}
+
+}  // namespace lariat::images_test
