@@ -3,10 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <charconv>
 #include <filesystem>
 
 #include "frontends/search/choice.hpp"
+#include "frontends/search/fold_weights.hpp"
 #include "frontends/search/journal.hpp"
 #include "frontends/search/plan.hpp"
 #include "frontends/search/spread.hpp"
@@ -57,8 +57,6 @@ struct Search::Implementation {
   std::string weights_file(size_t trial) const {
     return fmt::format("{}.weights-{}", options.journal, trial);
   }
-  void load_weights(size_t trial, const std::function<bool(size_t fold)>& wanted);
-  void save_weights(size_t trial) const;
   void measure_work();
   TrialTask task_of(int64_t fold, const Recipe& with) const;
   bool train_open(const std::vector<size_t>& which, size_t rung);
@@ -154,26 +152,6 @@ void Search::Implementation::check_journal() const {
   if (journal->trials().size() > plan.trials.size()) refuse("it has more trials");
 }
 
-void Search::Implementation::load_weights(size_t trial, const std::function<bool(size_t fold)>& wanted) {
-  const Store all = Store::load(weights_file(trial));
-  for (const auto& [name, tensor] : all) {
-    const size_t slash = name.find('/');
-    size_t fold = weights.size();
-    std::from_chars(name.data(), name.data() + std::min(slash, name.size()), fold);
-    if (slash == name.npos || fold >= weights.size())
-      throw UserError(fmt::format("'{}' is damaged; start the search again", weights_file(trial)));
-    if (wanted(fold)) weights[fold].set(name.substr(slash + 1), tensor);
-  }
-}
-
-void Search::Implementation::save_weights(size_t trial) const {
-  if (options.journal.empty()) return;
-  Store all;
-  for (size_t fold = 0; fold < weights.size(); ++fold)
-    for (const auto& [name, tensor] : weights[fold]) all.set(fmt::format("{}/{}", fold, name), tensor);
-  all.save(weights_file(trial));
-}
-
 void Search::Implementation::measure_work() {
   units = done = 0;
   for (const SearchPlan::Rung& rung : plan.rungs)
@@ -255,7 +233,7 @@ bool Search::Implementation::run_fold(size_t trial, int64_t fold, const Recipe& 
   record.seconds += found->seconds;
   if (warm) {
     weights[place] = std::move(found->weights);
-    save_weights(trial);
+    if (!options.journal.empty()) save_fold_weights(weights_file(trial), weights);
   }
   done += static_cast<double>(epochs);
   journal->note(trial, name, figures_of(*found));
@@ -332,14 +310,18 @@ bool Search::Implementation::run_rung(const std::vector<size_t>& which, size_t r
       const bool next_begins = trial + 1 < plan.trials.size() && (trial + 1) % plan.chain > 0 &&
                                (trial + 1 >= journal->trials().size() ||
                                 journal->trials()[trial + 1].state == TrialState::running);
-      if (next_begins) load_weights(trial, [](size_t) { return true; });
+      if (next_begins)
+        load_fold_weights(
+            weights_file(trial), [](size_t) { return true; }, weights);
       finish(trial, TrialState::complete);
       continue;
     }
     if (warm && !known.notes.empty()) {
       // Folds of an earlier run that are over; the others still have the weights of the trial before.
       const int64_t epochs = recipe_of(trial, 0).training().epochs;
-      load_weights(trial, [&](size_t fold) { return known.notes.contains(fold_note(epochs, fold)); });
+      load_fold_weights(
+          weights_file(trial), [&](size_t fold) { return known.notes.contains(fold_note(epochs, fold)); },
+          weights);
     }
     if (!run_trial_at(trial, plan.rungs[rung].epochs)) return false;
     if (!record.failure.empty()) {
