@@ -2,7 +2,7 @@
 
 namespace lariat {
 
-/// "0.1.0", as semantic versioning has it.
-inline constexpr const char* version = "0.1.0";
+/// "0.2.0", as semantic versioning has it.
+inline constexpr const char* version = "0.2.0";
 
 }  // namespace lariat
