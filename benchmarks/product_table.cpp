@@ -12,11 +12,11 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
-#include <iostream>
 
 #include "benchmarks/machine.hpp"
 #include "benchmarks/picture.hpp"
 #include "benchmarks/spread.hpp"
+#include "benchmarks/status.hpp"
 #include "frontends/report/chart.hpp"
 #include "frontends/report/style.hpp"
 #include "graph/base/clock.hpp"
@@ -291,11 +291,5 @@ int main(int count, char** words) {
   app.add_option("--json", options.json, "write the figures to this file");
   app.add_option("--html", options.html, "write a page of pictures to this file");
   CLI11_PARSE(app, count, words);
-  try {
-    lariat::benchmarks::run(options);
-    return 0;
-  } catch (const std::exception& error) {
-    std::cerr << "product_table: " << error.what() << "\n";
-    return 2;
-  }
+  return lariat::benchmarks::status_of("product_table", [&] { return lariat::benchmarks::run(options); });
 }

@@ -10,6 +10,7 @@
 #include "benchmarks/data.hpp"
 #include "benchmarks/programs.hpp"
 #include "benchmarks/results.hpp"
+#include "benchmarks/status.hpp"
 #include "graph/base/error.hpp"
 #include "graph/exec/executor.hpp"
 #include "graph/io/atomic_file.hpp"
@@ -83,10 +84,6 @@ int main(int count, char** arguments) {
       ->check(CLI::ExistingFile);
   app.add_option("--threads", options.threads, "at most so many threads; 0: what the machine allows");
   CLI11_PARSE(app, count, arguments);
-  try {
-    return lariat::benchmarks::run(options, arguments[0]);
-  } catch (const std::exception& error) {
-    std::cerr << error.what() << "\n";
-    return 2;
-  }
+  return lariat::benchmarks::status_of("side_by_side",
+                                       [&] { return lariat::benchmarks::run(options, arguments[0]); });
 }

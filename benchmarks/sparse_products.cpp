@@ -7,9 +7,9 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <iostream>
 
 #include "benchmarks/machine.hpp"
+#include "benchmarks/status.hpp"
 #include "graph/base/blas.hpp"
 #include "graph/base/clock.hpp"
 #include "graph/base/error.hpp"
@@ -149,10 +149,6 @@ int run(int count, char** words) {
 }  // namespace lariat::benchmarks
 
 int main(int count, char** words) {
-  try {
-    return lariat::benchmarks::run(count, words);
-  } catch (const lariat::Error& error) {
-    std::cerr << "sparse_products: " << error.what() << "\n";
-    return 2;
-  }
+  return lariat::benchmarks::status_of("sparse_products",
+                                       [&] { return lariat::benchmarks::run(count, words); });
 }

@@ -6,9 +6,9 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <fstream>
-#include <iostream>
 
 #include "benchmarks/machine.hpp"
+#include "benchmarks/status.hpp"
 #include "graph/base/clock.hpp"
 #include "graph/base/error.hpp"
 #include "graph/base/instruction_set.hpp"
@@ -108,10 +108,5 @@ int run(int count, char** words) {
 }  // namespace lariat::benchmarks
 
 int main(int count, char** words) {
-  try {
-    return lariat::benchmarks::run(count, words);
-  } catch (const lariat::Error& error) {
-    std::cerr << "sparse_table: " << error.what() << "\n";
-    return 2;
-  }
+  return lariat::benchmarks::status_of("sparse_table", [&] { return lariat::benchmarks::run(count, words); });
 }

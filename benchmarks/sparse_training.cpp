@@ -5,10 +5,10 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <iostream>
 
 #include "autodiff/training/trainer.hpp"
 #include "benchmarks/machine.hpp"
+#include "benchmarks/status.hpp"
 #include "graph/base/clock.hpp"
 #include "graph/base/error.hpp"
 #include "graph/base/instruction_set.hpp"
@@ -137,10 +137,6 @@ int run(int count, char** words) {
 }  // namespace lariat::benchmarks
 
 int main(int count, char** words) {
-  try {
-    return lariat::benchmarks::run(count, words);
-  } catch (const lariat::Error& error) {
-    std::cerr << "sparse_training: " << error.what() << "\n";
-    return 2;
-  }
+  return lariat::benchmarks::status_of("sparse_training",
+                                       [&] { return lariat::benchmarks::run(count, words); });
 }

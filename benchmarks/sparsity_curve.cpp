@@ -11,6 +11,7 @@
 #include <tuple>
 
 #include "benchmarks/picture.hpp"
+#include "benchmarks/status.hpp"
 #include "benchmarks/with_lambda.hpp"
 #include "frontends/recipe/run.hpp"
 #include "frontends/report/style.hpp"
@@ -210,11 +211,5 @@ int main(int count, char** arguments) {
   app.add_option("--svg", options.svg, "write a picture to this file");
   app.add_option("--threads", options.threads, "at most so many threads; 0: what the machine allows");
   CLI11_PARSE(app, count, arguments);
-  try {
-    lariat::benchmarks::run(options);
-    return 0;
-  } catch (const std::exception& error) {
-    std::cerr << error.what() << "\n";
-    return 2;
-  }
+  return lariat::benchmarks::status_of("sparsity_curve", [&] { return lariat::benchmarks::run(options); });
 }

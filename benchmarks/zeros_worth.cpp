@@ -12,6 +12,7 @@
 
 #include "benchmarks/machine.hpp"
 #include "benchmarks/picture.hpp"
+#include "benchmarks/status.hpp"
 #include "benchmarks/with_lambda.hpp"
 #include "frontends/compact/compact_model.hpp"
 #include "frontends/recipe/run.hpp"
@@ -280,11 +281,5 @@ int main(int count, char** arguments) {
   app.add_option("--svg", options.svg, "write a picture to this file");
   app.add_option("--markdown", options.markdown, "write the table to this file");
   CLI11_PARSE(app, count, arguments);
-  try {
-    lariat::benchmarks::run(options);
-    return 0;
-  } catch (const std::exception& error) {
-    std::cerr << error.what() << "\n";
-    return 2;
-  }
+  return lariat::benchmarks::status_of("zeros_worth", [&] { return lariat::benchmarks::run(options); });
 }
