@@ -9,8 +9,9 @@ namespace lariat::benchmarks {
 
 Recipe with_lambda(Recipe recipe, double lambda) {
   std::vector<std::pair<std::string, std::string>> settings;
-  for (size_t i = 0; i < recipe.layers().size(); ++i)
-    for (const auto& [name, text] : recipe.layers()[i].options)
+  const auto layers = recipe.layers();
+  for (size_t i = 0; i < layers.size(); ++i)
+    for (const auto& [name, text] : layers[i].options)
       if (name.ends_with("_penalty"))
         if (const WeightPenalty penalty = parse_weight_penalty(name, text); penalty.makes_zeros())
           settings.emplace_back(fmt::format("layers.{}.{}", i, name), to_text(penalty.at(lambda)));

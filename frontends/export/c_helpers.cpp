@@ -267,7 +267,9 @@ static void gru_candidate(const float *gates, const float *recurrent, float *hid
                 (1.0F - gates[i]) * hyperbolic_tangent(gates[2 * units + i] + recurrent[2 * units + i]);
 }
 )"},
-      {"simple_step", {"hyperbolic_tangent"}, R"(static void simple_step(const float *z, float *hidden, int32_t units) {
+      {"simple_step",
+       {"hyperbolic_tangent"},
+       R"(static void simple_step(const float *z, float *hidden, int32_t units) {
   int32_t i;
   for (i = 0; i < units; ++i) hidden[i] = hyperbolic_tangent(z[i]);
 }

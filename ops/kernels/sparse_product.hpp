@@ -47,6 +47,8 @@ struct SparseTiles {
   /// Of each step, for each column of its group: the row within the stretch, and the value.
   std::vector<uint16_t> places;
   std::vector<float> values;
+  /// Of each vector of rows of b, whether a step names one of them.
+  std::vector<uint8_t> read;
 };
 
 struct SparseMatrix {

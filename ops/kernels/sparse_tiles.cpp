@@ -22,10 +22,12 @@ constexpr int group_columns = 4;
 // The fewer the weights, the more rows of b share the load and store of a column's sums; measured.
 int64_t depth_for(double density) { return density > 0.07 ? 128 : density > 0.03 ? 256 : inner_block; }
 
-// to[k, i] = a[i, k] for `rows` rows and `depth` columns; rows up to the next whole vector become 0.
-void transpose_rows(const float* a, int64_t lda, int64_t rows, int64_t depth, float* to, int64_t to_row) {
+// to[k, i] = a[i, k] for `rows` rows and those of `depth` columns that are read; rows up to the next whole
+// vector become 0.
+void transpose_rows(const float* a, int64_t lda, int64_t rows, int64_t depth, const uint8_t* read, float* to,
+                    int64_t to_row) {
   for (int64_t k = 0; k < depth; k += width)
-    for (int64_t i = 0; i < rows; i += width) {
+    for (int64_t i = read[k / width] ? 0 : rows; i < rows; i += width) {
       const int64_t high = std::min(width, rows - i), deep = std::min(width, depth - k);
       if (high == width && deep == width) {
         transpose_square(a + i * lda + k, lda, to + k * to_row + i, to_row);
@@ -37,8 +39,8 @@ void transpose_rows(const float* a, int64_t lda, int64_t rows, int64_t depth, fl
     }
 }
 
-// Adds the terms of one group to its columns' sums, [chunk_columns, vectors · width].
-template <int vectors>
+// Adds the terms of one group to its columns' sums, [chunk_columns, vectors · width], or puts them there.
+template <int vectors, bool first_terms>
 void add_group(const float* rows, const SparseTiles::Group& group, const uint16_t* places,
                const float* values, float* sums) {
   // Sums that hide the latency of one another.
@@ -51,7 +53,8 @@ void add_group(const float* rows, const SparseTiles::Group& group, const uint16_
     for (int j = 0; j < together; ++j)
 #pragma GCC unroll 8
       for (int v = 0; v < vectors; ++v)
-        sum[j][v] = Batch::load_aligned(sums + group.columns[first + j] * row + v * width);
+        sum[j][v] = first_terms ? Batch(0.0f)
+                                : Batch::load_aligned(sums + group.columns[first + j] * row + v * width);
     const uint16_t* place = places + first;
     const float* value = values + first;
     for (int i = group.count; i > 0; --i, place += group_columns, value += group_columns)
@@ -71,12 +74,24 @@ void add_group(const float* rows, const SparseTiles::Group& group, const uint16_
   }
 }
 
-template <int... i>
+template <bool first_terms, int... i>
 constexpr auto group_sums_of(std::integer_sequence<int, i...>) {
-  return std::array{add_group<i + 1>...};
+  return std::array{add_group<i + 1, first_terms>...};
 }
-// group_sums[i] is of i + 1 vectors.
-constexpr auto group_sums = group_sums_of(std::make_integer_sequence<int, most_vectors>());
+// Element i is of i + 1 vectors.
+constexpr auto adding_groups = group_sums_of<false>(std::make_integer_sequence<int, most_vectors>()),
+               putting_groups = group_sums_of<true>(std::make_integer_sequence<int, most_vectors>());
+
+// The sums of columns that no group has are 0.
+void clear_others(const SparseTiles::Group* group, const SparseTiles::Group* end, int64_t together,
+                  float* sums) {
+  bool there[chunk_columns + 1] = {};
+  for (; group < end; ++group)
+    for (const uint8_t column : group->columns) there[column] = true;
+  for (int64_t column = 0; column < chunk_columns; ++column)
+    if (!there[column])
+      std::memset(sums + column * together, 0, static_cast<size_t>(together) * sizeof(float));
+}
 
 // c = sums + start for `rows` rows and the chunk's columns, from [columns, together].
 void put_sums(const SparseProduct& p, int64_t block, const float* sums, int64_t together, int64_t row,
@@ -120,6 +135,12 @@ SparseTiles tiles_of(const SparseLists& columns, int64_t inner) {
   for (const auto& column : columns) weights += column.size();
   const auto count = static_cast<int64_t>(columns.size());
   result.depth = depth_for(static_cast<double>(weights) / static_cast<double>(inner * count));
+  result.read.resize(static_cast<size_t>((inner + width - 1) / width));
+  for (const auto& column : columns)
+    for (const auto& [row, value] : column) result.read[static_cast<size_t>(row / width)] = 1;
+  // What fills groups up names the first row of a stretch.
+  for (int64_t first = 0; first < inner; first += result.depth)
+    result.read[static_cast<size_t>(first / width)] = 1;
   const auto start = [&] {
     result.starts.push_back({static_cast<int32_t>(result.groups.size()),
                              static_cast<int32_t>(result.places.size() / group_columns)});
@@ -175,14 +196,20 @@ void multiply_tiles(const SparseProduct& p, int64_t row, int64_t rows, int64_t b
   const SparseTiles& b = p.b.tiles;
   const int64_t vectors = (rows + width - 1) / width, together = vectors * width;
   const int64_t stretches = (p.b.inner + b.depth - 1) / b.depth, in_block = inner_block / b.depth;
-  const auto add = group_sums[static_cast<size_t>(vectors - 1)];
+  const bool one_stretch = in_block == 1;
+  const auto add = (one_stretch ? putting_groups : adding_groups)[static_cast<size_t>(vectors - 1)];
   float *const turned = scratch, *const sums = scratch + inner_block * together;
   for (int64_t block = 0; block < p.b.blocks(); ++block) {
     const int64_t first = block * inner_block;
-    transpose_rows(p.a + row * p.lda + first, p.lda, rows, std::min(inner_block, p.b.inner - first), turned,
-                   together);
+    transpose_rows(p.a + row * p.lda + first, p.lda, rows, std::min(inner_block, p.b.inner - first),
+                   b.read.data() + first / width, turned, together);
     for (int64_t chunk = begin; chunk < end; ++chunk) {
-      std::memset(sums, 0, static_cast<size_t>(chunk_columns * together) * sizeof(float));
+      if (one_stretch) {
+        const SparseTiles::Start* const start = b.starts.data() + chunk * stretches + block;
+        clear_others(b.groups.data() + start[0].group, b.groups.data() + start[1].group, together, sums);
+      } else {
+        std::memset(sums, 0, static_cast<size_t>(chunk_columns * together) * sizeof(float));
+      }
       const int64_t last = std::min(stretches, (block + 1) * in_block);
       for (int64_t stretch = block * in_block; stretch < last; ++stretch) {
         const SparseTiles::Start* const start = b.starts.data() + chunk * stretches + stretch;
