@@ -17,7 +17,8 @@ import sys
 import tempfile
 
 MPIS = {"openmpi": ["mpirun.openmpi", "--oversubscribe", "--bind-to", "none"], "mpich": ["mpirun.mpich"]}
-ENVIRONMENT = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1", "LARIAT_RANK_LIMIT": "60"}
+ENVIRONMENT = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1", "LARIAT_RANK_LIMIT": "60",
+               "PMIX_MCA_gds": "hash"}
 HIDDEN = 512
 MLP = """
 [data]

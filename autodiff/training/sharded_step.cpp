@@ -59,6 +59,17 @@ std::vector<size_t> ShardedStep::own_parts(std::span<const double> shares) {
 
 StepResult ShardedStep::run(std::span<const Feeds> parts, std::span<const double> shares, Program& last,
                             Value written, Store& store, Executor& executor) {
+  try {
+    return run_own(parts, shares, last, written, store, executor);
+  } catch (const UserError&) {
+    // It is not the node's that waited.
+    if (ranks_ && !ranks_->why_over().empty()) throw UserError(ranks_->why_over());
+    throw;
+  }
+}
+
+StepResult ShardedStep::run_own(std::span<const Feeds> parts, std::span<const double> shares, Program& last,
+                                Value written, Store& store, Executor& executor) {
   const auto ends = [](TreeSum* sum) { sum->end(); };
   const std::unique_ptr<TreeSum, decltype(ends)> adding(&sum_, ends);
   const std::vector<size_t> own = own_parts(shares);

@@ -23,6 +23,9 @@ class ShardedStep {
                  Store& store, Executor& executor);
 
  private:
+  StepResult run_own(std::span<const Feeds> parts, std::span<const double> shares, Program& last,
+                     Value written, Store& store, Executor& executor);
+
   const TrainerOptions& options_;
   std::shared_ptr<Ranks> ranks_;
   TreeSum sum_;

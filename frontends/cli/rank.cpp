@@ -37,9 +37,12 @@ bool only_tells(const Strings& arguments) {
 }  // namespace
 
 void join_ranks(const Strings& arguments) {
-  if (only_tells(arguments)) return;
   MpiStart start;
   try {
+    if (only_tells(arguments)) {
+      if (mpi_start().rank != 0) silence_all();
+      return;
+    }
     start = mpi_start();
     if (start.module.empty()) return;
     if (start.rank != 0) silence_all();

@@ -9,6 +9,7 @@ static MPI_Comm own = MPI_COMM_NULL;
 static int started_here, level;
 static char what_failed[MPI_MAX_ERROR_STRING + 64], version_text[MPI_MAX_LIBRARY_VERSION_STRING];
 static MPI_Request* requests;
+static char* receives;
 static long room;
 
 static int failed(const char* call, int code) {
@@ -67,11 +68,13 @@ static long free_request(void) {
     if (requests[i] == MPI_REQUEST_NULL) return i;
   long more = room == 0 ? 64 : 2 * room;
   MPI_Request* larger = realloc(requests, (size_t)more * sizeof *larger);
-  if (!larger) {
+  if (larger) requests = larger;
+  char* flags = realloc(receives, (size_t)more);
+  if (flags) receives = flags;
+  if (!larger || !flags) {
     snprintf(what_failed, sizeof what_failed, "there is no memory for %ld messages", more);
     return -1;
   }
-  requests = larger;
   for (long i = room; i < more; ++i) requests[i] = MPI_REQUEST_NULL;
   long first = room;
   room = more;
@@ -80,6 +83,7 @@ static long free_request(void) {
 
 static long send_to(int to, int tag, const void* data, int bytes) {
   long place = free_request();
+  if (place >= 0) receives[place] = 0;
   if (place < 0 || failed("MPI_Isend", MPI_Isend(data, bytes, MPI_BYTE, to, tag, own, &requests[place]))) return -1;
   return place + 1;
 }
@@ -87,6 +91,7 @@ static long send_to(int to, int tag, const void* data, int bytes) {
 static long receive_from(int from, int tag, void* data, int bytes) {
   long place = free_request();
   int source = from < 0 ? MPI_ANY_SOURCE : from;
+  if (place >= 0) receives[place] = 1;
   if (place < 0 || failed("MPI_Irecv", MPI_Irecv(data, bytes, MPI_BYTE, source, tag, own, &requests[place]))) return -1;
   return place + 1;
 }
@@ -105,7 +110,7 @@ static void end(int in_order) {
   if (!in_order) return;
   for (long i = 0; i < room; ++i)
     if (requests[i] != MPI_REQUEST_NULL) {
-      MPI_Cancel(&requests[i]);
+      if (receives[i]) MPI_Cancel(&requests[i]);
       MPI_Request_free(&requests[i]);
     }
   MPI_Comm_free(&own);

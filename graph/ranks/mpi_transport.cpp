@@ -19,7 +19,7 @@ namespace lariat {
 
 namespace {
 
-int number_of(const char* text, int otherwise) {
+int number_in(const char* text, int otherwise) {
   int value = otherwise;
   if (text != nullptr) {
     const std::string_view view(text);
@@ -28,7 +28,7 @@ int number_of(const char* text, int otherwise) {
   return value;
 }
 
-const char* full_name(const std::string& module) { return module == "openmpi" ? "Open MPI" : "MPICH"; }
+const char* name_of_mpi(const std::string& module) { return module == "openmpi" ? "Open MPI" : "MPICH"; }
 
 // The MPI that the program has loaded, or "".
 std::string loaded_mpi() {
@@ -95,8 +95,8 @@ MpiStart mpi_start(const std::function<const char*(const char*)>& variable) {
   const auto has = [&](const char* name) { return variable(name) != nullptr; };
   const auto set = [&](const char* module, const char* launcher, const char* size, const char* rank,
                        const char* on_host) {
-    start = {module, fmt::format("{} ({}={})", launcher, size, variable(size)), number_of(variable(rank), 0),
-             number_of(variable(size), 1), number_of(variable(on_host), 0)};
+    start = {module, fmt::format("{} ({}={})", launcher, size, variable(size)), number_in(variable(rank), 0),
+             number_in(variable(size), 1), number_in(variable(on_host), 0)};
   };
   if (has("OMPI_COMM_WORLD_SIZE")) {
     set("openmpi", "Open MPI's mpirun", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_RANK",
@@ -104,8 +104,8 @@ MpiStart mpi_start(const std::function<const char*(const char*)>& variable) {
   } else if (has("PMI_SIZE")) {
     set("mpich", "MPICH's launcher", "PMI_SIZE", "PMI_RANK", "MPI_LOCALNRANKS");
   } else if (has("PMIX_RANK")) {
-    start = {"openmpi", "a PMIx launcher (PMIX_RANK)", number_of(variable("PMIX_RANK"), 0),
-             number_of(variable("SLURM_NTASKS"), 2), 0};
+    start = {"openmpi", "a PMIx launcher (PMIX_RANK)", number_in(variable("PMIX_RANK"), 0),
+             number_in(variable("SLURM_NTASKS"), 2), 0};
   }
   const char* wanted = variable("LARIAT_MPI");
   const std::string chosen = wanted == nullptr ? "" : wanted;
@@ -113,7 +113,7 @@ MpiStart mpi_start(const std::function<const char*(const char*)>& variable) {
   if (!chosen.empty() && chosen != "openmpi" && chosen != "mpich")
     throw UserError(fmt::format("LARIAT_MPI is '{}'; it must be openmpi, mpich or none", chosen));
   if (!chosen.empty() && !start.module.empty()) start.module = chosen;
-  if (start.module.empty() && has("SLURM_PROCID") && number_of(variable("SLURM_STEP_NUM_TASKS"), 1) > 1)
+  if (start.module.empty() && has("SLURM_PROCID") && number_in(variable("SLURM_STEP_NUM_TASKS"), 1) > 1)
     throw UserError(
         fmt::format("srun has started {} tasks without MPI; start them with srun --mpi=pmix (Open MPI) or "
                     "--mpi=pmi2 (MPICH), or set "
@@ -139,7 +139,7 @@ std::unique_ptr<Transport> mpi_transport(const MpiStart& start) {
     if (library == nullptr) {
       const char* why = dlerror();
       throw UserError(fmt::format("'{}' cannot be loaded: {}; install {}'s library", path,
-                                  why ? why : "no reason", full_name(start.module)));
+                                  why ? why : "no reason", name_of_mpi(start.module)));
     }
     break;
   }

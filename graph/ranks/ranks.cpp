@@ -21,7 +21,7 @@ constexpr size_t most_bytes = size_t{1} << 30;
 constexpr auto pulse_period = std::chrono::milliseconds(200);
 constexpr auto grace = std::chrono::milliseconds(500), farewell = std::chrono::milliseconds(2000);
 
-void rest(int64_t tries) {
+void rest_between_looks(int64_t tries) {
   if (tries < 2000) {
     sched_yield();
   } else {
@@ -141,15 +141,19 @@ void Ranks::throw_if_over(const std::string& what) {
   for (const auto& ending : endings_)
     if (ending && !ended_) {
       told_ = true;
-      throw UserError(fmt::format("rank {} has ended: {}", ending->rank, ending->why.data()));
+      throw_over(fmt::format("rank {} has ended: {}", ending->rank, ending->why.data()));
     }
-  if (silent_ && !ended_) throw UserError(silence());
+  if (silent_ && !ended_) throw_over(silence());
   if (options_.stop == nullptr || !options_.stop->load()) return;
   if (!stopped_) stopped_ = Clock::now();
   if (Clock::now() - *stopped_ > grace)
-    throw UserError(
-        fmt::format("rank {} was told to end{} while it waited for {}; go on from the last checkpoint", rank_,
-                    place_.empty() ? "" : ", at " + place_ + ",", what));
+    throw_over(fmt::format("rank {} was told to end{} while it waited for {}; go on from the last checkpoint",
+                           rank_, place_.empty() ? "" : ", at " + place_ + ",", what));
+}
+
+void Ranks::throw_over(std::string why) {
+  why_over_ = std::move(why);
+  throw UserError(why_over_);
 }
 
 void Ranks::wait(const std::function<bool()>& done, const std::string& what) {
@@ -160,7 +164,7 @@ void Ranks::wait(const std::function<bool()>& done, const std::string& what) {
       waited_for_ = what;
     }
     if (tries % 16 == 0) throw_if_over(what);
-    rest(tries);
+    rest_between_looks(tries);
   }
   const std::lock_guard lock(mutex_);
   waited_for_.clear();
@@ -223,7 +227,7 @@ std::string first_lines(const std::string& first, const std::string& second) {
 void Ranks::agree(const std::vector<SharedFact>& facts) {
   if (size_ == 1) return;
   for (const SharedFact& fact : facts) {
-    const std::vector<std::string> all = gather(fact.value, "what the others start with");
+    const std::vector<std::string> all = gather(fact.value, "the others to agree");
     for (size_t other = 1; other < all.size(); ++other) {
       if (all[other] == all[0]) continue;
       const std::string how = (fact.difference ? fact.difference : first_lines)(all[0], all[other]);
@@ -241,6 +245,10 @@ void Ranks::at(std::string place) {
 std::string Ranks::place() const {
   const std::lock_guard lock(mutex_);
   return place_;
+}
+std::string Ranks::why_over() const {
+  const std::lock_guard lock(mutex_);
+  return why_over_;
 }
 Traffic Ranks::traffic() const {
   const std::lock_guard lock(mutex_);
@@ -275,7 +283,8 @@ bool Ranks::end_with(const std::string& why) {
     const auto begin = Clock::now();
     // A launcher that tells a rank to end kills it soon.
     const auto patience = told_to_stop() ? farewell / 10 : farewell;
-    for (int64_t tries = 0; !all() && Clock::now() - begin < patience; ++tries) rest(tries);
+    for (int64_t tries = 0; !(all_ended_ = all()) && Clock::now() - begin < patience; ++tries)
+      rest_between_looks(tries);
   } catch (const UserError&) {
     return own.kind == of_itself;
   }
@@ -294,6 +303,15 @@ void Ranks::leave(const std::string& why, const std::function<void(const std::st
   std::fflush(nullptr);
   // A launcher kills all once the first is gone: who says why is heard before.
   if (size_ > 1) tell_said(says);
+  if (all_ended_) {
+    // In order, for launchers that kill the others where one ends otherwise; but not for long.
+    std::thread([] {
+      std::this_thread::sleep_for(farewell);
+      _exit(2);
+    }).detach();
+    stop_pulses();
+    transport_->end(true);
+  }
   _exit(2);
 }
 
@@ -310,7 +328,7 @@ void Ranks::tell_said(bool says) {
       return says ? over(open) : heard_said_;
     };
     const auto begin = Clock::now();
-    for (int64_t tries = 0; !told() && Clock::now() - begin < grace; ++tries) rest(tries);
+    for (int64_t tries = 0; !told() && Clock::now() - begin < grace; ++tries) rest_between_looks(tries);
   } catch (const UserError&) {
     // It has been said.
   }

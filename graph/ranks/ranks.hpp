@@ -73,6 +73,8 @@ class Ranks {
   /// Throws UserError, the same on all ranks, that names the first rank for which one of the facts differs
   /// from rank 0's.
   void agree(const std::vector<SharedFact>& facts);
+  /// Why a wait ended before its time, "" where none has.
+  std::string why_over() const;
   /// What this rank is at, for messages: "step 12".
   void at(std::string place);
   std::string place() const;
@@ -87,8 +89,7 @@ class Ranks {
   /// is to say why: of several, one does.
   bool end_with(const std::string& why);
   /// Ends this process with status 2, as the others do then; one of them says why, by `say`, as a line that
-  /// names its rank and place, such as "rank 2, at step 13: …". Without ado: MPI's own end would wait for
-  /// ranks that are no more.
+  /// names its rank and place, such as "rank 2, at step 13: …".
   [[noreturn]] void leave(const std::string& why, const std::function<void(const std::string& line)>& say);
   /// Waits until all ranks come here, and ends in order.
   void finish();
@@ -107,6 +108,7 @@ class Ranks {
   void look_for_endings();
   void tell_said(bool says);
   void throw_if_over(const std::string& what);
+  [[noreturn]] void throw_over(std::string why);
   void pulse();
   void stop_pulses();
   std::string silence() const;
@@ -116,11 +118,11 @@ class Ranks {
   const int rank_, size_;
   mutable std::recursive_mutex mutex_;
   Traffic traffic_;
-  std::string place_, waited_for_;
+  std::string place_, waited_for_, why_over_;
   Ending incoming_;
   Requests incoming_request_;
   std::vector<std::optional<Ending>> endings_;
-  bool told_ = false, heard_said_ = false, ended_ = false, finished_ = false;
+  bool told_ = false, heard_said_ = false, ended_ = false, all_ended_ = false, finished_ = false;
   std::optional<Clock::time_point> stopped_;
   std::atomic<bool> stop_agreed_ = false;
   // Signs of life go to the next rank, and come from the one before.

@@ -6,6 +6,42 @@
 
 namespace lariat {
 
+namespace {
+
+// Elements that are added at a time.
+constexpr int64_t block_of_sums = 2048;
+
+template <class T>
+void add_elements_to(T* into, const T* other, int64_t count) {
+  for (int64_t i = 0; i < count; ++i) into[i] += other[i];
+}
+
+// The sum that the program says of what lies at `pieces`.
+template <class T>
+void run_postfix(const std::vector<int>& program, const std::vector<const T*>& pieces, T* result,
+                 int64_t count) {
+  std::vector<T> stack(block_of_sums * (program.size() / 2 + 1));
+  for (int64_t begin = 0; begin < count; begin += block_of_sums) {
+    const int64_t length = std::min(block_of_sums, count - begin);
+    T* top = stack.data() - block_of_sums;
+    for (size_t i = 0; i < program.size(); ++i) {
+      if (program[i] < 0) {
+        top -= block_of_sums;
+        add_elements_to(top, top + block_of_sums, length);
+      } else if (i + 1 < program.size() && program[i + 1] < 0 && i > 0) {
+        add_elements_to(top, pieces[static_cast<size_t>(program[i])] + begin, length);
+        ++i;
+      } else {
+        top += block_of_sums;
+        std::copy_n(pieces[static_cast<size_t>(program[i])] + begin, length, top);
+      }
+    }
+    std::copy_n(top, length, result + begin);
+  }
+}
+
+}  // namespace
+
 ShardTree::ShardTree(const std::vector<bool>& present, int ranks)
     : present_(present),
       merges_(present.size()),
@@ -52,6 +88,13 @@ void ShardTree::add(int level, int64_t index) {
   if (left) add(level - 1, 2 * index);
   if (right) add(level - 1, 2 * index + 1);
   if (left && right) program_.push_back(-1);
+}
+
+void ShardTree::sum(const std::vector<const float*>& pieces, float* result, int64_t count) const {
+  run_postfix(program_, pieces, result, count);
+}
+void ShardTree::sum(const std::vector<const double*>& pieces, double* result, int64_t count) const {
+  run_postfix(program_, pieces, result, count);
 }
 
 }  // namespace lariat

@@ -26,6 +26,10 @@ class ShardTree {
   /// are added.
   const std::vector<int>& program() const { return program_; }
 
+  /// What it comes to of what lies at `pieces`.
+  void sum(const std::vector<const float*>& pieces, float* result, int64_t count) const;
+  void sum(const std::vector<const double*>& pieces, double* result, int64_t count) const;
+
  private:
   // Whether there is anything below the node.
   bool has(int level, int64_t index) const;

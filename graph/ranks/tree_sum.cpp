@@ -7,6 +7,7 @@
 #include <map>
 
 #include "graph/base/error.hpp"
+#include "graph/ranks/nonzero_blocks.hpp"
 
 namespace lariat {
 
@@ -14,54 +15,32 @@ namespace {
 
 // Below this many bytes everyone adds up everything, which takes one message where the other way takes two.
 constexpr int64_t few_bytes = 32768;
-constexpr int first_tag = 16;
-// Elements that are added at a time.
-constexpr int64_t block = 2048;
+// From this many bytes on it is worth a message more to learn what is zero on all ranks, unless little was
+// lately.
+constexpr int64_t many_bytes = int64_t{1} << 18;
+constexpr int steps_between_looks = 16;
+constexpr int first_tag = 16, tags = 3;
 
-struct Sums {
+struct KnownSums {
   std::mutex mutex;
   std::map<int64_t, TreeSum*> by_id;
   int64_t latest = 0;
 };
 
-Sums& sums() {
-  static Sums all;
+KnownSums& known_sums() {
+  static KnownSums all;
   return all;
 }
 
-int64_t enter(TreeSum* sum) {
-  const std::lock_guard lock(sums().mutex);
-  sums().by_id[++sums().latest] = sum;
-  return sums().latest;
+int64_t enter_sum(TreeSum* sum) {
+  const std::lock_guard lock(known_sums().mutex);
+  known_sums().by_id[++known_sums().latest] = sum;
+  return known_sums().latest;
 }
 
 template <class T>
-void add(T* into, const T* other, int64_t count) {
+void add_elements(T* into, const T* other, int64_t count) {
   for (int64_t i = 0; i < count; ++i) into[i] += other[i];
-}
-
-// The sum that the program says of what lies at `pieces`.
-template <class T>
-void run_program(const std::vector<int>& program, const std::vector<const T*>& pieces, T* result,
-                 int64_t count) {
-  std::vector<T> stack(block * (program.size() / 2 + 1));
-  for (int64_t begin = 0; begin < count; begin += block) {
-    const int64_t length = std::min(block, count - begin);
-    T* top = stack.data() - block;
-    for (size_t i = 0; i < program.size(); ++i) {
-      if (program[i] < 0) {
-        top -= block;
-        add(top, top + block, length);
-      } else if (i + 1 < program.size() && program[i + 1] < 0 && i > 0) {
-        add(top, pieces[static_cast<size_t>(program[i])] + begin, length);
-        ++i;
-      } else {
-        top += block;
-        std::copy_n(pieces[static_cast<size_t>(program[i])] + begin, length, top);
-      }
-    }
-    std::copy_n(top, length, result + begin);
-  }
 }
 
 }  // namespace
@@ -95,7 +74,11 @@ struct TreeSum::State {
   int64_t kept_count = 0;
   bool leaves_out = false, combined = false;
   int64_t travelling = 0;  // elements
-  enum class Stage { adds, exchanges, gathers, done } stage = Stage::adds;
+  // Where this rank's sums are not 0, and those of the others.
+  NonzeroBlocks nonzero;
+  std::vector<std::vector<uint64_t>> others_nonzero;
+  int steps_to_look = 0;
+  enum class Stage { adds, compares, exchanges, gathers, done } stage = Stage::adds;
   Ranks::Requests open;
 
   bool scattered(int size) const {
@@ -115,12 +98,12 @@ struct TreeSum::State {
 TreeSum::TreeSum(std::shared_ptr<Ranks> ranks, int64_t shards)
     : ranks_(std::move(ranks)),
       shards_(shards),
-      id_(enter(this)),
+      id_(enter_sum(this)),
       rank_(ranks_ ? ranks_->rank() : 0),
       size_(ranks_ ? ranks_->size() : 1) {
   if (shards_ < size_) {
-    const std::lock_guard lock(sums().mutex);
-    sums().by_id.erase(id_);
+    const std::lock_guard lock(known_sums().mutex);
+    known_sums().by_id.erase(id_);
     throw UserError(
         fmt::format("micro_shards = {}: fewer than the {} ranks; start at most {} ranks, or cut batches into "
                     "more micro-shards",
@@ -132,15 +115,15 @@ TreeSum::~TreeSum() {
   for (auto& state : states_)
     if (!state->open.empty()) keep_until_exit(std::move(state));
   if (scalars_ && !scalars_->open.empty()) keep_until_exit(std::move(scalars_));
-  const std::lock_guard lock(sums().mutex);
-  sums().by_id.erase(id_);
+  const std::lock_guard lock(known_sums().mutex);
+  known_sums().by_id.erase(id_);
 }
 
 TreeSum* TreeSum::find(int64_t id) {
   if (id == 0) return nullptr;
-  const std::lock_guard lock(sums().mutex);
-  const auto found = sums().by_id.find(id);
-  return found == sums().by_id.end() ? nullptr : found->second;
+  const std::lock_guard lock(known_sums().mutex);
+  const auto found = known_sums().by_id.find(id);
+  return found == known_sums().by_id.end() ? nullptr : found->second;
 }
 
 void TreeSum::set_buckets(std::vector<SumBucket> buckets) {
@@ -194,13 +177,13 @@ void TreeSum::add_shard(State& state, std::span<const TensorView> tensors) {
       T* into = at(state.depth - 1) + state.offsets[i];
       const T* from = tensors[i].as<T>();
       if (onto_last) {
-        add(into, from, tensors[i].count());
+        add_elements(into, from, tensors[i].count());
       } else {
         std::copy_n(from, tensors[i].count(), into);
       }
     }
     for (merges -= onto_last ? 1 : 0; merges > 0; --merges, --state.depth)
-      add(at(state.depth - 2), at(state.depth - 1), total);
+      add_elements(at(state.depth - 2), at(state.depth - 1), total);
   };
   if (state.bucket.dtype == f64) {
     with(0.0);
@@ -235,12 +218,50 @@ void TreeSum::give(int64_t bucket, std::span<const TensorView> tensors,
     });
   state.leaves_out = !left_out.empty() && state.kept_count < state.bucket.count();
   state.travelling = state.leaves_out ? state.kept_count : state.bucket.count();
-  exchange(state);
+  const std::lock_guard lock(mutex_);
+  const bool is_large = state.bucket.count() * static_cast<int64_t>(state.element) >= many_bytes;
+  if (size_ > 1 && is_large && !state.leaves_out && --state.steps_to_look < 0) {
+    compare_zeros(state);
+  } else {
+    exchange(state);
+  }
 }
 
-// This rank's sums go to the others.
+// All ranks learn where any of them has something. Called with the lock.
+void TreeSum::compare_zeros(State& state) {
+  state.nonzero = NonzeroBlocks(state.bucket.count());
+  for (size_t piece = 0; piece < state.depth; ++piece) state.nonzero.add(state.own_sum(piece), state.element);
+  state.others_nonzero.resize(static_cast<size_t>(size_));
+  const int tag = first_tag + tags * state.index + 2;
+  const size_t bytes = state.nonzero.bits().size() * sizeof(uint64_t);
+  for (int other = 0; other < size_; ++other) {
+    if (other == rank_) continue;
+    auto& bits = state.others_nonzero[static_cast<size_t>(other)];
+    bits.resize(state.nonzero.bits().size());
+    ranks_->receive(other, tag, bits.data(), bytes, state.open);
+    ranks_->send(other, tag, state.nonzero.bits().data(), bytes, state.open);
+  }
+  ranks_->count_sums(static_cast<int64_t>(bytes) * (size_ - 1), 0);
+  state.stage = State::Stage::compares;
+}
+
+// What is zero on all ranks is left out, where it is worth packing the rest. Called with the lock.
+void TreeSum::leave_zeros_out(State& state) {
+  for (int other = 0; other < size_; ++other)
+    if (other != rank_) state.nonzero.add(state.others_nonzero[static_cast<size_t>(other)]);
+  const int64_t all = state.bucket.count(), count = state.nonzero.count();
+  if (4 * count >= 3 * all) {
+    state.steps_to_look = steps_between_looks;
+    return;
+  }
+  state.kept.resize(static_cast<size_t>(all));
+  state.kept_count = state.nonzero.write(state.kept.data()) - state.kept.data();
+  state.leaves_out = true;
+  state.travelling = count;
+}
+
+// This rank's sums go to the others. Called with the lock.
 void TreeSum::exchange(State& state) {
-  const std::lock_guard lock(mutex_);
   if (size_ == 1) {
     state.stage = State::Stage::done;
     return;
@@ -260,8 +281,7 @@ void TreeSum::exchange(State& state) {
       element == 8 ? pack(0.0) : pack(0.0F);
     }
   }
-  const int tag = first_tag + 2 * state.index;
-  state.open.clear();
+  const int tag = first_tag + tags * state.index;
   state.received.resize(static_cast<size_t>(size_));
   const int64_t first = state.begin_of(rank_, size_), own_count = state.end_of(rank_, size_) - first;
   for (int other = 0; other < size_; ++other) {
@@ -307,7 +327,7 @@ void TreeSum::combine(State& state) {
       }
     state.result.resize(static_cast<size_t>(state.travelling) * sizeof(T));
     state.combined = true;
-    run_program(tree_->program(), pieces, reinterpret_cast<T*>(state.result.data()) + first, count);
+    tree_->sum(pieces, reinterpret_cast<T*>(state.result.data()) + first, count);
   };
   state.element == 8 ? run(0.0) : run(0.0F);
 }
@@ -317,11 +337,16 @@ bool TreeSum::progress(State& state) {
   using Stage = State::Stage;
   if (state.stage == Stage::done) return true;
   if (state.stage == Stage::adds || !ranks_->over(state.open)) return false;
+  if (state.stage == Stage::compares) {
+    leave_zeros_out(state);
+    exchange(state);
+    return state.stage == Stage::done;
+  }
   if (state.stage == Stage::exchanges) {
     combine(state);
     state.stage = Stage::done;
     if (!state.scattered(size_)) return true;
-    const int tag = first_tag + 2 * state.index + 1;
+    const int tag = first_tag + tags * state.index + 1;
     int64_t sent = 0;
     for (int step = 1; step < size_; ++step) {
       const int other = (rank_ + step) % size_;
@@ -405,7 +430,10 @@ std::vector<double> TreeSum::sum(const std::vector<std::vector<double>>& of_shar
     add_shard(state, {&view, 1});
   }
   state.travelling = static_cast<int64_t>(width);
-  exchange(state);
+  {
+    const std::lock_guard lock(mutex_);
+    exchange(state);
+  }
   const auto there = [&] {
     const std::lock_guard lock(mutex_);
     return progress(state);

@@ -67,6 +67,8 @@ class TreeSum {
  private:
   struct State;
   void add_shard(State& state, std::span<const TensorView> tensors);
+  void compare_zeros(State& state);
+  void leave_zeros_out(State& state);
   void exchange(State& state);
   void combine(State& state);
   bool progress(State& state);

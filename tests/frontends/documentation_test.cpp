@@ -33,6 +33,7 @@ const std::map<std::string, std::string>& contexts() {
        "const Value values = g.input(\"v\", {3}), columns = g.input(\"c\", {3}, i32);\n"
        "const Value row_starts = g.input(\"s\", {3}, i32), y = g.input(\"y\", {2});\n"
        "const Value w = g.parameter(\"w\", {2}), b = g.parameter(\"b\", {});\n"},
+      {"const std::shared_ptr<Ranks> ranks = mpi_ranks();  // nullptr: this process is alone", ""},
       {"Recipe recipe = Recipe::load(\"digits.toml\");", ""},
       {"struct Noise : data::Source {          // asked by many threads at once; the same each time",
        "static const auto my_values = [](int64_t) { return std::vector<float>(64); };\n"

@@ -347,7 +347,8 @@ TEST_CASE("ranks: a program of one's own comes to the same hash by any number of
   CHECK(contains(alone.out, ", state "));
   for (const TestedMpi& mpi : mpis) {
     CAPTURE(mpi.launcher);
-    const ProgramRun run = run_on_ranks(mpi, 3, {}, "set -- " + program);
+    const ProgramRun run =
+        run_on_ranks(mpi, 3, {}, "export LARIAT_MODULES=" LARIAT_BUILD_ROOT "\nset -- " + program);
     INFO(run.err);
     CHECK(run.status == 0);
     CHECK(run.out == alone.out);

@@ -213,6 +213,49 @@ TEST_CASE("micro-shards: zeros that stay cost no traffic") {
   CHECK(later < dense);
 }
 
+TEST_CASE("micro-shards: gradients that are zero on all ranks are not sent") {
+  constexpr int64_t wide = 512, units = 256;
+  // Of the inputs, every fourth shard sees other ones, and most are seen by none.
+  const auto run = [&](const std::shared_ptr<Ranks>& ranks) {
+    Graph g;
+    const Value x = g.input("x", {dim::batch, wide}), w = g.parameter("w", {wide, units});
+    const Value loss = mean(square(tanh(matmul(x, w))));
+    TrainerOptions with{.seed = 2, .threads = 1};
+    with.micro_shards = 4;
+    with.ranks = ranks;
+    Trainer trainer(loss, Sgd{.learning_rate = 0.5}, with);
+    for (int step = 0; step < 4; ++step) {
+      const FeedsList parts(4, [&](size_t i) {
+        Tensor rows(f32, {4, wide});
+        for (int64_t row = 0; row < 4; ++row)
+          for (int64_t k = 0; k < 8; ++k)
+            rows.data<float>()[row * wide + 40 * step + 8 * static_cast<int64_t>(i) + k] =
+                0.1F * static_cast<float>(k + row - 2);
+        return Feeds{{"x", rows}};
+      });
+      const double quarter[] = {0.25, 0.25, 0.25, 0.25};
+      trainer.step(parts, quarter);
+    }
+    return trainer.store().hash();
+  };
+  const uint64_t alone = run(nullptr);
+  for (const int size : {2, 3, 4}) {
+    CAPTURE(size);
+    std::vector<uint64_t> hashes(static_cast<size_t>(size));
+    std::vector<Traffic> traffic(static_cast<size_t>(size));
+    const auto failures = on_ranks(size, [&](const std::shared_ptr<Ranks>& ranks) {
+      const auto place = static_cast<size_t>(ranks->rank());
+      hashes[place] = run(ranks);
+      traffic[place] = ranks->traffic();
+    });
+    for (size_t rank = 0; rank < hashes.size(); ++rank) {
+      CHECK(failures[rank] == "");
+      CHECK(hashes[rank] == alone);
+      CHECK(traffic[rank].sum_bytes < traffic[rank].dense_bytes / 8);
+    }
+  }
+}
+
 TEST_CASE("micro-shards: what goes wrong on one rank ends all of them with one line") {
   const auto one_says = [](const std::vector<std::string>& failures) {
     std::string said;

@@ -34,7 +34,11 @@ ProgramRun run_on_ranks(const TestedMpi& mpi, int size, const std::vector<std::s
   ProgramOptions options;
   options.program = mpi.launcher;
   options.environment = {
-      {"OMPI_ALLOW_RUN_AS_ROOT", "1"}, {"OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1"}, {"LARIAT_RANK_LIMIT", "2"}};
+      {"OMPI_ALLOW_RUN_AS_ROOT", "1"},
+      {"OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1"},
+      {"LARIAT_RANK_LIMIT", "2"},
+      // Else mpirun may wait for ever, when all is over, for a lock that a killed rank held.
+      {"PMIX_MCA_gds", "hash"}};
   return run_lariat(words, options);
 }
 
