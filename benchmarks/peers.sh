@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
 # Sets up what Debian 12 has no package of, in FOLDER: PyTorch 2.6 (compilers for torch.compile with it) in a root with Debian 13, made by debootstrap from the
-# mirror that apt is set to here, and ONNX Runtime's library as npm's package brings it. What is there is kept; a part
-# that cannot be had is left out, and says so.
+# mirror that apt is set to here. What is there is kept; what cannot be had is left out, and says so.
 set -euo pipefail
 folder=$(realpath -m "$1")
 packages=(python3-torch python3-numpy libopenblas0-pthread g++ python3-dev)
@@ -28,15 +27,4 @@ if [ "$(cat "$folder/pytorch/made" 2>/dev/null)" != "${packages[*]}" ]; then
   mkdir -p "$folder"
   make_root "$folder/pytorch" >"$folder/pytorch.log" 2>&1 ||
     echo "peers: PyTorch is left out: $(tail -n 1 "$folder/pytorch.log")" >&2
-fi
-
-if [ ! -e "$folder/onnxruntime/made" ]; then
-  echo "Fetching ONNX Runtime by npm"
-  mkdir -p "$folder/onnxruntime"
-  # Its own script would fetch what graphics cards need.
-  if npm install --prefix "$folder/onnxruntime" --ignore-scripts --no-audit --no-fund onnxruntime-node >"$folder/onnxruntime.log" 2>&1; then
-    touch "$folder/onnxruntime/made"
-  else
-    echo "peers: ONNX Runtime is left out: $(tail -n 1 "$folder/onnxruntime.log")" >&2
-  fi
 fi

@@ -42,6 +42,7 @@ constexpr double burst_seconds = 3e-4, row_seconds = 0.5;
 struct Options {
   bool quick = false;
   int threads = 1;
+  int64_t largest = 4096;
   std::string filter, json, html;
 };
 
@@ -239,6 +240,7 @@ void run(const Options& options) {
   int behind = 0;
   for (Row& row : shapes()) {
     if (row.name().find(options.filter) == std::string::npos) continue;
+    if (std::max({row.m, row.n, row.k}) > options.largest) continue;
     measure(row, *executor, options.quick);
     std::string line = fmt::format("{:36}", row.name());
     for (const double at : row.microseconds) line += fmt::format(" {:>10.4g}", row.gflops(at));
@@ -249,8 +251,8 @@ void run(const Options& options) {
     rows.push_back(std::move(row));
   }
   if (rows.empty())
-    throw UserError(
-        fmt::format("no shape has '{}' in its name, such as 'square 64x64x64 nt'", options.filter));
+    throw UserError(fmt::format("no shape up to {} has '{}' in its name, such as 'square 64x64x64 nt'",
+                                options.largest, options.filter));
   fmt::print("\n{} of {} shapes are behind the better of the two by over 5%\n", behind, rows.size());
   if (!options.json.empty()) {
     Json list = Json::array();
@@ -287,6 +289,7 @@ int main(int count, char** words) {
   CLI::App app("Products of matrices over shapes, beside OpenBLAS and oneDNN");
   app.add_flag("--quick", options.quick, "fewer runs");
   app.add_option("--filter", options.filter, "only shapes with this in their names");
+  app.add_option("--largest", options.largest, "only shapes with no longer side");
   app.add_option("--threads", options.threads, "of every side")->check(CLI::Range(1, 1024));
   app.add_option("--json", options.json, "write the figures to this file");
   app.add_option("--html", options.html, "write a page of pictures to this file");

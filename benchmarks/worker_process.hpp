@@ -6,8 +6,8 @@
 namespace lariat::benchmarks {
 
 /// A worker (see worker.hpp) as a child of this process, started without the environment's settings for
-/// OpenBLAS and OpenMP, and with as many threads as it is asked for. Where LARIAT_INSTRUCTION_SET is avx2, it is told
-/// to use no wider registers, whoever's it is.
+/// OpenBLAS and OpenMP, and with as many threads as it is asked for. Where LARIAT_INSTRUCTION_SET is avx2, it
+/// is told to use no wider registers, whoever's it is.
 class WorkerProcess {
  public:
   /// Throws JobError where the worker cannot be started or says that it cannot run the case.
