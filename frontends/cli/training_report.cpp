@@ -7,6 +7,7 @@
 #include <cmath>
 #include <filesystem>
 #include <limits>
+#include <numeric>
 
 #include "frontends/cli/console.hpp"
 #include "frontends/cli/summary.hpp"
@@ -107,6 +108,10 @@ void add_wrong(ReportData& data, const RunResult& result, TrainingRun& run) {
     if (media.empty() && images) media = picture_of(data::loaded(test->examples[example.index]));
     data.examples.push_back({example.source, example.truth, example.said, media});
   }
+  if (result.task == "numbers") {
+    data.examples_title = "Where it is furthest from the truth";
+    data.said_as = "found";
+  }
   data.examples_caption = result.task == "numbers"
                               ? "The test examples of which the numbers are furthest from the truth."
                               : "The test examples that are wrong and surest of it, at most 12.";
@@ -183,9 +188,11 @@ ReportData training_report(const RunResult& result, TrainingRun& run, const std:
   if (result.test) {
     data.classes = result.test->confusion_names;
     data.confusion = flattened(result.test->confusion);
+    const int64_t counted = std::accumulate(data.confusion.begin(), data.confusion.end(), int64_t{0});
     data.confusion_caption = fmt::format(
-        "{} test examples: rows are what it is, columns what it was taken for. Mistakes are drawn in "
+        "{}{} test examples: rows are what it is, columns what it was taken for. Mistakes are drawn in "
         "another colour than right answers.",
+        counted > result.test->examples ? grouped(counted) + " frames of " : "",
         grouped(result.test->examples));
   }
   if (result.test)
@@ -207,9 +214,8 @@ ReportData training_report(const RunResult& result, TrainingRun& run, const std:
     if (*evaluation) add_metrics(data, split, **evaluation);
   if (!result.model.empty() && !is_written_in_place(result.model)) {
     ZerosWorth worth = zeros_worth(result.model, run.examples(data::Split::test));
-    data.worth = std::move(worth.rows);
+    data.worth = std::move(worth.tables);
     data.worth_caption = std::move(worth.plainly);
-    if (data.worth.size() < 2) data.worth.clear();
   }
   data.certificate = result.certificate;
   data.plainly = plain_words(result);

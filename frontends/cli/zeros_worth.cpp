@@ -46,6 +46,24 @@ Tensor example_of(const Stack& stack, const data::Dataset* examples) {
   return Tensor::of<float>({first.dimensions}, std::span<const float>(first.values));
 }
 
+struct Worth {
+  int64_t weights = 0, zeros = 0, coded = 0;
+  /// Multiplications of weights, and those that are not by zero.
+  double products = 0, left = 0;
+};
+
+// Of the weights of a layer that are multiplied, the share that is not zero.
+double share_left(const Stack& stack, const std::string& layer) {
+  Sparsity all;
+  for (const auto& [name, tensor] : stack.weights) {
+    if (!name.starts_with(layer + "/") || tensor.extents().size() < 2) continue;
+    const Sparsity found = sparsity(tensor);
+    all.count += found.count;
+    all.zeros += found.zeros;
+  }
+  return all.count == 0 ? 1 : 1 - all.fraction();
+}
+
 std::string count_text(double count) { return grouped(static_cast<int64_t>(count)); }
 
 }  // namespace
@@ -56,52 +74,34 @@ ZerosWorth zeros_worth(const std::string& file, const data::Dataset* examples) {
   const Stack dense = without_zeros(*stack);
   const auto executor = make_tbb_executor(1);
   const std::vector<StackCost> costs = costs_of({&dense, &*stack}, example_of(*stack, examples), *executor);
-  ZerosWorth worth{{{"layer", "weights", "zero", "bytes", "in the file", "multiply-adds", "without zeros",
-                     "µs dense", "µs"}},
-                   ""};
-  int64_t weights = 0, zeros = 0;
-  double plain = 0, coded = 0, products = 0, left = 0;
-  for (size_t i = 0; i < costs[1].layers.size(); ++i) {
-    const LayerCost& layer = costs[1].layers[i];
-    if (layer.weights == 0) continue;
-    int64_t in_products = 0, of_them_zero = 0;
-    for (const auto& [name, tensor] : stack->weights) {
-      if (!name.starts_with(layer.name + "/") || tensor.extents().size() < 2) continue;
-      const Sparsity found = sparsity(tensor);
-      in_products += found.count;
-      of_them_zero += found.zeros;
-    }
-    const double share =
-        in_products == 0 ? 1 : 1 - static_cast<double>(of_them_zero) / static_cast<double>(in_products);
-    const double bytes = 4 * static_cast<double>(layer.weights);
-    worth.rows.push_back({layer.name, grouped(layer.weights),
+  reports::ReportData::Table bytes{"", {{"layer", "weights", "zero", "bytes", "coded"}}};
+  reports::ReportData::Table work{"", {{"layer", "multiply-adds", "not by zero", "µs dense", "µs"}}};
+  Worth all;
+  const auto add = [&](const std::string& name, const Worth& layer, double dense_seconds, double seconds) {
+    bytes.rows.push_back({name, grouped(layer.weights),
                           percent(static_cast<double>(layer.zeros) / static_cast<double>(layer.weights)),
-                          count_text(bytes), grouped(static_cast<int64_t>(layer.bytes)),
-                          count_text(layer.multiply_adds), count_text(layer.multiply_adds * share),
-                          fmt::format("{:.1f}", costs[0].layers[i].seconds * 1e6),
-                          fmt::format("{:.1f}", layer.seconds * 1e6)});
-    weights += layer.weights;
-    zeros += layer.zeros;
-    plain += bytes;
-    coded += static_cast<double>(layer.bytes);
-    products += layer.multiply_adds;
-    left += layer.multiply_adds * share;
+                          grouped(4 * layer.weights), grouped(layer.coded)});
+    work.rows.push_back({name, count_text(layer.products), count_text(layer.left),
+                         fmt::format("{:.1f}", dense_seconds * 1e6), fmt::format("{:.1f}", seconds * 1e6)});
+  };
+  for (size_t i = 0; i < costs[1].layers.size(); ++i) {
+    const LayerCost& cost = costs[1].layers[i];
+    if (cost.weights == 0) continue;
+    const Worth layer{cost.weights, cost.zeros, static_cast<int64_t>(cost.bytes), cost.multiply_adds,
+                      cost.multiply_adds * share_left(*stack, cost.name)};
+    add(cost.name, layer, costs[0].layers[i].seconds, cost.seconds);
+    all = {all.weights + layer.weights, all.zeros + layer.zeros, all.coded + layer.coded,
+           all.products + layer.products, all.left + layer.left};
   }
-  if (zeros == 0) return {};
-  const double before = costs[0].seconds * 1e6, after = costs[1].seconds * 1e6;
-  worth.rows.push_back({"all", grouped(weights),
-                        percent(static_cast<double>(zeros) / static_cast<double>(weights)), count_text(plain),
-                        count_text(coded), count_text(products), count_text(left),
-                        fmt::format("{:.1f}", before), fmt::format("{:.1f}", after)});
-  worth.plainly = fmt::format(
-      "Coded around its zeros the weights take {} where plain floats take {}; {} needs {:.1f} µs where it "
-      "would "
-      "need {:.1f} µs without zeros, on one thread; where no kernel leaves zeros out, or few are zero, the "
-      "two are "
-      "alike.",
-      bytes_text(coded), bytes_text(plain),
-      stack->shape.sequences ? "a sequence of 100 frames" : "an example", after, before);
-  return worth;
+  if (all.zeros == 0) return {};
+  add("all", all, costs[0].seconds, costs[1].seconds);
+  return {{bytes, work},
+          fmt::format(
+              "Coded around its zeros the weights take {} where plain floats take {}. On one thread {} takes "
+              "{:.1f} µs, and {:.1f} µs where no weight is zero: kernels leave zeros out where that pays.",
+              bytes_text(static_cast<double>(all.coded)), bytes_text(4 * static_cast<double>(all.weights)),
+              stack->shape.sequences ? "a sequence of 100 frames" : "an example", costs[1].seconds * 1e6,
+              costs[0].seconds * 1e6)};
 }
 
 }  // namespace lariat::cli

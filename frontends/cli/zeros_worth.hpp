@@ -4,14 +4,15 @@
 #include <vector>
 
 #include "frontends/data/dataset.hpp"
+#include "frontends/report/report.hpp"
 
 namespace lariat::cli {
 
-/// What the zeros of a model file are worth, layer by layer: rows of text, the first of which names the
-/// columns. Times are those of one example on one thread, beside the same model whose zeros are tiny numbers
-/// instead. Nothing where no weight is zero, or the model is no plain stack of layers.
+/// What the zeros of a model file are worth, layer by layer: a table of bytes, and one of work. Times are
+/// those of one example on one thread, beside the same model whose zeros are tiny numbers instead. Nothing
+/// where no weight is zero, or the model is no plain stack of layers.
 struct ZerosWorth {
-  std::vector<std::vector<std::string>> rows;
+  std::vector<reports::ReportData::Table> tables;
   /// In one sentence.
   std::string plainly;
 };

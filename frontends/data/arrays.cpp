@@ -109,15 +109,14 @@ Extents joined_extents(const std::vector<std::pair<std::string, Extents>>& array
 class StoredRows : public Source {
  public:
   StoredRows(std::vector<NpyRows> arrays, int64_t frames) : arrays_(std::move(arrays)), frames_(frames) {}
-  std::vector<float> read(int64_t number) const override {
-    std::vector<float> values;
+  void read(int64_t number, std::span<float> values) const override {
+    float* to = values.data();
     for (int64_t frame = 0; frame < frames_; ++frame)
       for (const NpyRows& array : arrays_) {
         const int64_t width = array.width() / frames_;
-        values.resize(values.size() + static_cast<size_t>(width));
-        array.read(number, values.data() + values.size() - width, frame * width, width);
+        array.read(number, to, frame * width, width);
+        to += width;
       }
-    return values;
   }
 
  private:

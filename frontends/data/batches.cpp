@@ -23,12 +23,50 @@ void check_positive(const char* name, int value) {
 // How many batches behind the one that is used are read.
 constexpr size_t batches_ahead = 2;
 
-std::vector<Example> read_all(const Dataset& dataset, const std::vector<int>& indices) {
-  std::vector<Example> examples(indices.size());
-  tbb::parallel_for(size_t{0}, indices.size(), [&](size_t i) {
-    examples[i] = loaded(dataset.examples[static_cast<size_t>(indices[i])]);
-  });
-  return examples;
+// The examples of these numbers as tensors.
+Batch batch_of(const Dataset& dataset, const std::vector<int>& indices, int time_multiple) {
+  const auto example_at = [&](int64_t i) -> const Example& {
+    return dataset.examples[static_cast<size_t>(indices[static_cast<size_t>(i)])];
+  };
+  const auto size = static_cast<int64_t>(indices.size());
+  const int64_t dimensions = example_at(0).dimensions;
+  int64_t time = 1;
+  bool streamed = false;
+  for (int64_t i = 0; i < size; ++i) {
+    time = std::max(time, example_at(i).frames);
+    streamed = streamed || example_at(i).stored;
+  }
+  if (dataset.sequences) time = (time + time_multiple - 1) / time_multiple * time_multiple;
+  const Targets& targets = dataset.targets;
+  Batch batch{
+      Tensor(f32, dataset.sequences ? Extents{size, time, dimensions} : Extents{size, dimensions}),
+      Tensor(i32, {size}),
+      Tensor(i32, {size}),
+      Tensor(f32, targets.by_frame ? Extents{size, time, targets.width} : Extents{size, targets.width}),
+      Tensor(f32, {size}),
+      indices};
+  float* const features = batch.features.data<float>();
+  const auto write_values = [&](int64_t i) {
+    const Example& example = example_at(i);
+    float* const to = features + i * time * dimensions;
+    if (example.stored)
+      read_stored(example, {to, static_cast<size_t>(example.frames * dimensions)});
+    else
+      std::copy(example.values.begin(), example.values.end(), to);
+  };
+  if (streamed)
+    tbb::parallel_for(int64_t{0}, size, write_values);
+  else
+    for (int64_t i = 0; i < size; ++i) write_values(i);
+  for (int64_t i = 0; i < size; ++i) {
+    const Example& example = example_at(i);
+    batch.lengths.data<int32_t>()[i] = static_cast<int32_t>(example.frames);
+    batch.labels.data<int32_t>()[i] = example.label;
+    std::copy(example.targets.begin(), example.targets.end(),
+              batch.targets.data<float>() + i * (batch.targets.count() / size));
+    batch.weights.data<float>()[i] = example.weight;
+  }
+  return batch;
 }
 
 }  // namespace
@@ -36,8 +74,8 @@ std::vector<Example> read_all(const Dataset& dataset, const std::vector<int>& in
 // A batch that is read beside other work.
 class Batches::Reading {
  public:
-  Reading(const Dataset& dataset, const std::vector<int>& indices) {
-    work_.run([this, &dataset, indices] { examples_ = read_all(dataset, indices); });
+  Reading(const Dataset& dataset, const std::vector<int>& indices, int time_multiple) {
+    work_.run([=, this, &dataset] { batch_ = batch_of(dataset, indices, time_multiple); });
   }
   Reading(const Reading&) = delete;
   Reading& operator=(const Reading&) = delete;
@@ -49,13 +87,13 @@ class Batches::Reading {
       // Of a batch that nobody asks for.
     }
   }
-  std::vector<Example> take() {
+  Batch take() {
     work_.wait();
-    return std::move(examples_);
+    return std::move(batch_);
   }
 
  private:
-  std::vector<Example> examples_;
+  Batch batch_;
   tbb::task_group work_;
 };
 
@@ -118,10 +156,10 @@ void Batches::shuffle_batches(size_t window, RandomStream& random) {
 }
 
 // A batch that lies in files, and the next ones begun.
-std::vector<Example> Batches::whole_batch(size_t index) const {
+Batch Batches::read_ahead(size_t index) const {
   for (size_t next = index; next < std::min(size(), index + 1 + batches_ahead); ++next)
     if (!readings_.contains(next))
-      readings_.emplace(next, std::make_unique<Reading>(dataset_, batches_[next]));
+      readings_.emplace(next, std::make_unique<Reading>(dataset_, batches_[next], time_multiple_));
   const std::unique_ptr<Reading> reading = std::move(readings_.at(index));
   readings_.erase(readings_.begin(), readings_.upper_bound(index));
   return reading->take();
@@ -135,37 +173,10 @@ Batch Batches::operator[](size_t index) const {
 Batch Batches::part(size_t index, size_t begin, size_t end) const {
   require(index < batches_.size() && begin < end && end <= batches_[index].size(), "the part exists");
   const std::vector<int>& whole = batches_[index];
+  if (streamed_ && end - begin == whole.size()) return read_ahead(index);
   const std::vector<int> indices(whole.begin() + static_cast<std::ptrdiff_t>(begin),
                                  whole.begin() + static_cast<std::ptrdiff_t>(end));
-  const auto size = static_cast<int64_t>(indices.size());
-  std::vector<Example> read;
-  if (streamed_) read = indices.size() == whole.size() ? whole_batch(index) : read_all(dataset_, indices);
-  const auto example_at = [&](size_t i) -> const Example& {
-    return streamed_ ? read[i] : dataset_.examples[static_cast<size_t>(indices[i])];
-  };
-  const int64_t dimensions = example_at(0).dimensions;
-  int64_t time = 1;
-  for (size_t i = 0; i < indices.size(); ++i) time = std::max(time, example_at(i).frames);
-  if (dataset_.sequences) time = (time + time_multiple_ - 1) / time_multiple_ * time_multiple_;
-  const Targets& targets = dataset_.targets;
-  Batch batch{
-      Tensor(f32, dataset_.sequences ? Extents{size, time, dimensions} : Extents{size, dimensions}),
-      Tensor(i32, {size}),
-      Tensor(i32, {size}),
-      Tensor(f32, targets.by_frame ? Extents{size, time, targets.width} : Extents{size, targets.width}),
-      Tensor(f32, {size}),
-      indices};
-  float* features = batch.features.data<float>();
-  for (int64_t i = 0; i < size; ++i, features += time * dimensions) {
-    const Example& example = example_at(static_cast<size_t>(i));
-    std::copy(example.values.begin(), example.values.end(), features);
-    batch.lengths.data<int32_t>()[i] = static_cast<int32_t>(example.frames);
-    batch.labels.data<int32_t>()[i] = example.label;
-    std::copy(example.targets.begin(), example.targets.end(),
-              batch.targets.data<float>() + i * (batch.targets.count() / size));
-    batch.weights.data<float>()[i] = example.weight;
-  }
-  return batch;
+  return batch_of(dataset_, indices, time_multiple_);
 }
 
 }  // namespace lariat::data

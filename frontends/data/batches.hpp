@@ -52,7 +52,7 @@ class Batches {
 
  private:
   class Reading;
-  std::vector<Example> whole_batch(size_t index) const;
+  Batch read_ahead(size_t index) const;
   void shuffle_batches(size_t window, RandomStream& random);
 
   const Dataset& dataset_;

@@ -54,25 +54,32 @@ int keep_one_class(std::vector<std::string>& classes, const std::string& name) {
   return place;
 }
 
+namespace {
+
+void check_values(const std::string& source, std::span<const float> values) {
+  bool finite = true;
+  for (const float value : values) finite &= std::isfinite(value);
+  if (!finite)
+    throw UserError(fmt::format("{}: holds NaN or infinity; leave it out, or compute it again", source));
+}
+
+}  // namespace
+
+void read_stored(const Example& example, std::span<float> values) {
+  example.stored->read(example.number, values);
+  check_values(example.source, values);
+}
+
 Example loaded(const Example& example) {
   Example result = example;
   if (!example.stored) return result;
-  result.values = example.stored->read(example.number);
+  result.values.resize(static_cast<size_t>(example.frames * example.dimensions));
+  read_stored(example, result.values);
   result.stored = nullptr;
-  if (result.values.size() != static_cast<uint64_t>(example.frames * example.dimensions))
-    throw UserError(
-        fmt::format("{}: holds {} values where it was of {} frames of {} dimensions; leave it as it "
-                    "is while it is used",
-                    example.source, result.values.size(), example.frames, example.dimensions));
-  check_finite(result);
   return result;
 }
 
-void check_finite(const Example& example) {
-  if (!std::all_of(example.values.begin(), example.values.end(), [](float x) { return std::isfinite(x); }))
-    throw UserError(
-        fmt::format("{}: holds NaN or infinity; leave it out, or compute it again", example.source));
-}
+void check_finite(const Example& example) { check_values(example.source, example.values); }
 
 bool is_streamed(const Dataset& dataset) {
   return std::any_of(dataset.examples.begin(), dataset.examples.end(),
@@ -115,7 +122,7 @@ CmvnStatistics compute_cmvn(const Dataset& dataset, bool means, bool variances) 
   return statistics;
 }
 
-void apply_cmvn(const CmvnStatistics& statistics, std::vector<float>& values) {
+void apply_cmvn(const CmvnStatistics& statistics, std::span<float> values) {
   const size_t dimensions = statistics.mean.size();
   if (dimensions == 0 || values.size() % dimensions != 0) {
     throw UserError(
@@ -137,10 +144,9 @@ class NormalisedValues : public Source {
  public:
   NormalisedValues(std::shared_ptr<const Source> source, const CmvnStatistics& statistics)
       : source_(std::move(source)), statistics_(statistics) {}
-  std::vector<float> read(int64_t number) const override {
-    std::vector<float> values = source_->read(number);
+  void read(int64_t number, std::span<float> values) const override {
+    source_->read(number, values);
     apply_cmvn(statistics_, values);
-    return values;
   }
 
  private:

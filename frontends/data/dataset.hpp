@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,8 +20,9 @@ std::string_view name_of(Split split);
 class Source {
  public:
   virtual ~Source() = default;
-  /// The values of its example `number`, as Example has them. Throws UserError naming the file.
-  virtual std::vector<float> read(int64_t number) const = 0;
+  /// Writes the values of its example `number`, as Example has them: as many as its frames and dimensions
+  /// say. Throws UserError naming the file.
+  virtual void read(int64_t number, std::span<float> values) const = 0;
 };
 
 /// One example: row-major [frames, dimensions], and what is to be learned of it. Data without a time axis has
@@ -37,8 +39,10 @@ struct Example {
   int64_t number = 0;
 };
 
-/// The example with its values in memory. Throws UserError where they cannot be read, are not as many as it
-/// says, or not finite.
+/// Reads the values of an example that are stored. Throws UserError where they cannot be read, or are not
+/// finite.
+void read_stored(const Example& example, std::span<float> values);
+/// The example with its values in memory.
 Example loaded(const Example& example);
 
 /// What is learned where it is not a label: numbers, shares of classes, several labels at once.
@@ -100,7 +104,7 @@ CmvnStatistics compute_cmvn(const Dataset& dataset, bool means = true, bool vari
 
 /// value = (value - mean)·inverse_std, where values are in memory at once, where not as they are read; for
 /// rows of statistics.mean.size() values. Throws UserError where `values` is no whole number of such rows.
-void apply_cmvn(const CmvnStatistics& statistics, std::vector<float>& values);
+void apply_cmvn(const CmvnStatistics& statistics, std::span<float> values);
 void apply_cmvn(const CmvnStatistics& statistics, Dataset& dataset);
 
 /// One line for many: messages "FILE: text" that agree in their text become "3 files: text (the first is

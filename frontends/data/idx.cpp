@@ -4,6 +4,7 @@
 #include <zlib.h>
 
 #include <algorithm>
+#include <array>
 #include <filesystem>
 #include <memory>
 #include <span>
@@ -187,16 +188,18 @@ class IdxImages : public Source {
   }
   const std::vector<int64_t>& extents() const { return extents_; }
   size_t bytes() const { return file_->size() - begin_; }
-  std::vector<float> read(int64_t number) const override {
-    std::vector<uint8_t> bytes(static_cast<size_t>(pixels_));
+  void read(int64_t number, std::span<float> values) const override {
+    std::vector<uint8_t> bytes(values.size());
     file_->read(begin_ + static_cast<uint64_t>(number * pixels_), bytes.data(), bytes.size());
-    return shades(bytes);
+    write_shades(bytes, values);
   }
-  static std::vector<float> shades(std::span<const uint8_t> bytes) {
-    std::vector<float> values(bytes.size());
-    std::transform(bytes.begin(), bytes.end(), values.begin(),
-                   [](uint8_t pixel) { return static_cast<float>(pixel) / 255.0f; });
-    return values;
+  static void write_shades(std::span<const uint8_t> bytes, std::span<float> values) {
+    static const std::array<float, 256> shades = [] {
+      std::array<float, 256> all = {};
+      for (size_t pixel = 0; pixel < all.size(); ++pixel) all[pixel] = static_cast<float>(pixel) / 255.0f;
+      return all;
+    }();
+    std::transform(bytes.begin(), bytes.end(), values.begin(), [](uint8_t pixel) { return shades[pixel]; });
   }
 
  private:
@@ -269,8 +272,10 @@ Dataset load_idx(const std::string& folder, Split split, int64_t validation_coun
       example.stored = stored;
       example.number = i;
     } else {
-      example.values = IdxImages::shades(
-          std::span(images.bytes).subspan(static_cast<size_t>(i * pixels), static_cast<size_t>(pixels)));
+      example.values.resize(static_cast<size_t>(pixels));
+      IdxImages::write_shades(
+          std::span(images.bytes).subspan(static_cast<size_t>(i * pixels), static_cast<size_t>(pixels)),
+          example.values);
     }
     dataset.examples.push_back(std::move(example));
   }

@@ -81,7 +81,10 @@ size_t parse_choice(const OptionDescription& option, std::string_view text,
   const auto found = std::find(choices.begin(), choices.end(), text);
   if (found != choices.end()) return static_cast<size_t>(found - choices.begin());
   const std::string nearest = nearest_name(text, choices);
-  const std::string hint = nearest.empty() ? "" : fmt::format(". Did you mean '{}'?", nearest);
+  const bool softmax = option.name == "activation" && text == "softmax";
+  const std::string hint = softmax           ? ". Losses of classes have their own softmax: leave it linear"
+                           : nearest.empty() ? ""
+                                             : fmt::format(". Did you mean '{}'?", nearest);
   throw UserError(fmt::format("{} = {}: must be {}{}", option.name, text.empty() ? "''" : shortened(text),
                               option.range, hint));
 }

@@ -149,11 +149,10 @@ void KeptValues::keep(Example& example) {
   example.values = {};
 }
 
-std::vector<float> KeptValues::read(int64_t number) const {
+void KeptValues::read(int64_t number, std::span<float> values) const {
   const Place& place = places_.at(static_cast<size_t>(number));
-  std::vector<float> values(place.count);
-  file_->read(place.at, values.data(), place.count * sizeof(float));
-  return values;
+  require(place.count == values.size(), "as many values are read as were kept");
+  file_->read(place.at, values.data(), values.size_bytes());
 }
 
 }  // namespace lariat::data

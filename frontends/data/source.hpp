@@ -59,7 +59,7 @@ class KeptValues : public Source, public std::enable_shared_from_this<KeptValues
  public:
   /// Of a shared one: moves the values of an example into the file.
   void keep(Example& example);
-  std::vector<float> read(int64_t number) const override;
+  void read(int64_t number, std::span<float> values) const override;
 
  private:
   struct Place {

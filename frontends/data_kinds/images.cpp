@@ -55,8 +55,9 @@ class ImageFiles : public data::Source {
  public:
   ImageFiles(std::vector<std::string> files, const data::Pixels& wanted)
       : files_(std::move(files)), wanted_(wanted) {}
-  std::vector<float> read(int64_t number) const override {
-    return values_of(files_.at(static_cast<size_t>(number)), wanted_);
+  void read(int64_t number, std::span<float> values) const override {
+    const std::vector<float> found = values_of(files_.at(static_cast<size_t>(number)), wanted_);
+    std::copy(found.begin(), found.end(), values.begin());
   }
 
  private:
@@ -112,7 +113,7 @@ class ImagesReader : public DataReader {
           example.stored = source;
           example.number = static_cast<int64_t>(i);
         } else {
-          example.values = source->read(static_cast<int64_t>(i));
+          example.values = values_of(files[i], wanted_);
         }
       } catch (const UserError& error) {
         failures[i] = error.what();

@@ -153,17 +153,19 @@ std::string by_class(const ReportData& data) {
 }
 
 std::string worth(const ReportData& data) {
-  if (data.worth.empty()) return {};
-  return card(html_table(data.worth.front(), {data.worth.begin() + 1, data.worth.end()}),
-              escaped(data.worth_caption));
+  std::string tables;
+  for (const ReportData::Table& table : data.worth)
+    tables += html_table(table.rows.front(), {table.rows.begin() + 1, table.rows.end()});
+  return tables.empty() ? "" : card(tables, escaped(data.worth_caption));
 }
 
 std::string examples(const ReportData& data) {
   std::string cells;
   for (const ReportData::Example& example : data.examples)
     cells += fmt::format(
-        "<div class=\"example\">{}taken for <b>{}</b><br>is <b>{}</b><div class=\"source\">{}</div></div>",
-        example.media, escaped(example.said), escaped(example.truth), escaped(example.source));
+        "<div class=\"example\">{}{} <b>{}</b><br>is <b>{}</b><div class=\"source\">{}</div></div>",
+        example.media, escaped(data.said_as), escaped(example.said), escaped(example.truth),
+        escaped(example.source));
   return cells.empty() ? ""
                        : card("<div class=\"examples\">" + cells + "</div>", escaped(data.examples_caption));
 }
@@ -200,7 +202,7 @@ std::string report_html(const ReportData& data) {
   html += section("Training", training(data));
   html += section("Class by class", by_class(data));
   html += section("What was confused with what", confusion(data));
-  html += section("What it gets wrong", examples(data));
+  html += section(data.examples_title, examples(data));
   html += section("Where the zeros are", weights(data));
   html += section("What the zeros are worth", worth(data));
   html += section("How close to stationary", certificate(data));

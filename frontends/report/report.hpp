@@ -55,9 +55,9 @@ struct ReportData {
   std::string confusion_caption;
   std::vector<std::vector<std::string>> by_class;  ///< rows, the first of which names the columns
   std::vector<Example> examples;
-  std::string examples_caption;
-  std::vector<Weight> weights;                  ///< the penalised ones
-  std::vector<std::vector<std::string>> worth;  ///< of zeros: rows, the first of which names the columns
+  std::string examples_title = "What it gets wrong", said_as = "taken for", examples_caption;
+  std::vector<Weight> weights;  ///< the penalised ones
+  std::vector<Table> worth;     ///< of zeros, without titles
   std::string worth_caption;
   std::optional<Certificate> certificate;
   std::vector<std::string> plainly;  ///< what the rewrite did, a sentence for each term

@@ -29,7 +29,6 @@ p { margin: 0 0 12px; overflow-wrap: anywhere; }
 .pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 440px), 1fr)); gap: 16px; }
 .card { background: var(--card); border: 1px solid var(--rule); border-radius: 10px; padding: 16px; margin: 0; min-width: 0; }
 .pair > section > h2 { margin-top: 28px; overflow-wrap: anywhere; }
-@media (max-width: 600px) { th, td { padding: 3px 4px; } .card { padding: 10px; } main { padding: 20px 12px 48px; } }
 .card > .caption { margin: 8px 0 0; }
 svg { display: block; width: 100%; height: auto; }
 svg text { font-size: 13px; fill: var(--ink); font-family: inherit; }
@@ -77,6 +76,7 @@ td { overflow-wrap: break-word; }
 .key { display: inline-block; width: 0.8em; height: 0.8em; border-radius: 2px; background: currentColor; vertical-align: -0.05em; }
 .key.open { background: var(--paper); border: 1px solid var(--soft); }
 .scroll { overflow-x: auto; }
+.scroll + .scroll { margin-top: 14px; }
 pre { margin: 0; font: 13px/1.5 ui-monospace, "SFMono-Regular", Menlo, Consolas, "DejaVu Sans Mono", monospace;
   white-space: pre-wrap; overflow-wrap: anywhere; }
 table { border-collapse: collapse; font-size: 0.88rem; font-variant-numeric: tabular-nums; width: 100%; }
@@ -87,6 +87,8 @@ summary { cursor: pointer; color: var(--soft); }
 ul { margin: 0; padding-left: 20px; }
 li { overflow-wrap: anywhere; }
 footer { margin-top: 48px; color: var(--soft); font-size: 0.85rem; }
+@media (max-width: 600px) { th, td { padding: 3px 4px; } table { font-size: 0.8rem; } .card { padding: 10px; }
+  main { padding: 20px 12px 48px; } }
 @media print { body { background: #fff; } .card, .figure { break-inside: avoid; } }
 )css";
 

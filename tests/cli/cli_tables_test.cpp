@@ -195,6 +195,17 @@ TEST_CASE("cli: what is learned badly, or by another loss, is said with the way 
   CHECK(contains(classes.err,
                  "which is no finite number; classes are learned by a loss of theirs, such as "
                  "softmax_cross_entropy"));
+  CHECK(contains(run_lariat({"train", recipe, "--data", table, "--set", "layers.1.activation=softmax"}).err,
+                 "silu, softplus, tanh. Losses of classes have their own softmax: leave it linear"));
+  const std::string page = folder / "r.html";
+  CHECK(run_lariat({"train", recipe, "--data", table, "--quiet", "--out", folder / "m.safetensors",
+                    "--report", page, "--set", "data.target=sold", "--set", "loss.kind=softmax_cross_entropy",
+                    "--set", "layers.0.kernel_penalty=l1=0.3"})
+            .status == 0);
+  const std::string shown = read_file(page);
+  for (const char* part :
+       {"What the zeros are worth", "multiply-adds", "not by zero", "coded", "What it gets wrong"})
+    CHECK_MESSAGE(contains(shown, part), part);
   write_file(recipe, "[data]\nkind = csv\n");
   CHECK(contains(run_lariat({"recipe", "check", recipe}).err, "put text in quotes, such as kind = \"adam\""));
 }

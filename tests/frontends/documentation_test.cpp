@@ -36,7 +36,7 @@ const std::map<std::string, std::string>& contexts() {
       {"const std::shared_ptr<Ranks> ranks = mpi_ranks();  // nullptr: this process is alone", ""},
       {"Recipe recipe = Recipe::load(\"digits.toml\");", ""},
       {"struct Noise : data::Source {          // asked by many threads at once; the same each time",
-       "static const auto my_values = [](int64_t) { return std::vector<float>(64); };\n"
+       "static const auto my_values = [](int64_t, std::span<float>) {};\n"
        "const auto label_of = [](int64_t i) { return static_cast<int>(i % 2); };\n"}};
   return all;
 }
