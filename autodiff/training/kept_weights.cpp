@@ -12,7 +12,7 @@ namespace lariat {
 namespace {
 
 // The largest share of a parameter's elements for which leaving out the others pays, and the fewest elements;
-// measured by benchmarks/sparse_training.
+// measured by benchmarks/zeros/sparse_training.
 constexpr double densest_kept = 0.2;
 constexpr int64_t smallest_kept = 4096;
 // Places of weights that have become zero are left out when they are so large a share of what is kept.

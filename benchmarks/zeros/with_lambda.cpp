@@ -1,4 +1,4 @@
-#include "benchmarks/with_lambda.hpp"
+#include "benchmarks/zeros/with_lambda.hpp"
 
 #include <fmt/format.h>
 

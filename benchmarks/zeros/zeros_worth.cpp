@@ -13,7 +13,7 @@
 #include "benchmarks/machine.hpp"
 #include "benchmarks/picture.hpp"
 #include "benchmarks/status.hpp"
-#include "benchmarks/with_lambda.hpp"
+#include "benchmarks/zeros/with_lambda.hpp"
 #include "frontends/compact/compact_model.hpp"
 #include "frontends/recipe/run.hpp"
 #include "frontends/recipe/saved_model.hpp"

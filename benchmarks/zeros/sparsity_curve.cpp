@@ -12,7 +12,7 @@
 
 #include "benchmarks/picture.hpp"
 #include "benchmarks/status.hpp"
-#include "benchmarks/with_lambda.hpp"
+#include "benchmarks/zeros/with_lambda.hpp"
 #include "frontends/recipe/run.hpp"
 #include "frontends/report/style.hpp"
 #include "graph/base/error.hpp"
