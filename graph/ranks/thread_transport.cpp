@@ -42,6 +42,12 @@ class ThreadTransport final : public Transport {
   bool over(Request request) override {
     if (request == 0) return true;
     const Receive& open = open_.at(request);
+    // Messages come in the order in which they were asked for, as MPI has it.
+    for (const auto& [earlier, other] : open_) {
+      if (earlier == request) break;
+      if (other.tag == open.tag && (other.from == open.from || other.from == anyone || open.from == anyone))
+        return false;
+    }
     const std::lock_guard lock(mailboxes_->mutex);
     for (int from = 0; from < size_; ++from) {
       if (open.from != anyone && open.from != from) continue;

@@ -110,6 +110,7 @@ std::vector<std::pair<std::string, Layers>> layers_behind() {
           {"stack_frames", {StackFrames(2), Dense(3), GlobalAveragePool()}},
           {"dropout", {Dropout(0), Dense(3), GlobalAveragePool()}},
           {"op", {OpLayer("square"), Dense(3), GlobalAveragePool()}},
+          {"time_distributed", {TimeDistributed({Dense(5, gelu), Dense(3)}), GlobalAveragePool()}},
           {"global_average_pool", {GlobalAveragePool()}},
           {"global_max_pool", {GlobalMaxPool()}},
           {"last_step", {LastStep()}},

@@ -156,6 +156,20 @@ TEST_CASE("micro-shards: numbers of shards that are no powers of two, and batche
   }
 }
 
+TEST_CASE("ranks as threads: messages of one tag come in the order in which they were asked for") {
+  auto transports = thread_transports(2);
+  int first = 0, second = 0;
+  const auto one = transports[0]->receive(1, 20, &first, sizeof first);
+  const auto two = transports[0]->receive(Transport::anyone, 20, &second, sizeof second);
+  for (const int number : {7, 8}) transports[1]->send(0, 20, &number, sizeof number);
+  // Whichever is looked at first.
+  CHECK_FALSE(transports[0]->over(two));
+  CHECK(transports[0]->over(one));
+  CHECK(transports[0]->over(two));
+  CHECK(first == 7);
+  CHECK(second == 8);
+}
+
 TEST_CASE("shard tree: three ranks of eight shards exchange partial sums of whole subtrees") {
   const ShardTree tree(std::vector<bool>(8, true), 3);
   // Rank 0 has 0 and 1, rank 1 2 to 4, rank 2 5 to 7: sums of one subtree, and of two.
