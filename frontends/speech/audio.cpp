@@ -11,6 +11,7 @@
 #include <cstdio>
 #include <cstring>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <system_error>
 
@@ -71,9 +72,15 @@ std::unique_ptr<Recording> open_audio(std::string bytes, const std::string& file
   auto recording = std::make_unique<Recording>();
   recording->bytes = std::move(bytes);
   SF_VIRTUAL_IO access{length_of, seek, read, write_nothing, position_of};
-  recording->sound.reset(sf_open_virtual(&access, SFM_READ, &recording->info, recording.get()));
+  std::string reason;
+  {
+    // Why a file does not open the library keeps for the whole process, until the next is opened.
+    static std::mutex opening;
+    const std::lock_guard lock(opening);
+    recording->sound.reset(sf_open_virtual(&access, SFM_READ, &recording->info, recording.get()));
+    if (!recording->sound) reason = sf_strerror(nullptr);
+  }
   if (!recording->sound) {
-    std::string reason = sf_strerror(nullptr);
     while (!reason.empty() && (reason.back() == '.' || reason.back() == '\n')) reason.pop_back();
     throw UserError(
         fmt::format("{}: cannot be read as audio ({}); give WAV, FLAC, AIFF or SPHERE", file, reason));

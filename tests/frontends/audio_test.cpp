@@ -4,12 +4,14 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <cstring>
 #include <filesystem>
 #include <iterator>
 #include <limits>
 #include <numbers>
+#include <set>
 #include <thread>
 
 #include "graph/base/error.hpp"
@@ -158,6 +160,26 @@ TEST_CASE("audio: every kind of bad file has its message") {
         file + ": cannot be resampled from 8000 Hz to 2400000 Hz; the rates may differ by a factor of 256");
   CHECK(message_of<UserError>([&] { sample_rate_of(folder / "none.wav"); }) ==
         folder / "none.wav" + ": there is no such file; check the path");
+}
+
+TEST_CASE("audio: a bad file has its message whatever other threads read meanwhile") {
+  const TemporaryFolder folder;
+  const std::string good = folder / "good.wav", bad = folder / "bad.wav";
+  write_sound(good, SF_FORMAT_WAV | SF_FORMAT_PCM_16, 1, 8000, {0, 0.5f});
+  write_file(bad, "this is no audio, whatever its name says");
+  std::atomic<bool> over = false;
+  std::vector<std::thread> readers;
+  for (int i = 0; i < 3; ++i)
+    readers.emplace_back([&] {
+      while (!over) read_audio(good);
+    });
+  std::set<std::string> messages;
+  for (int i = 0; i < 3000; ++i) messages.insert(message_of<UserError>([&] { read_audio(bad); }));
+  over = true;
+  for (std::thread& reader : readers) reader.join();
+  CHECK(messages ==
+        std::set<std::string>{
+            bad + ": cannot be read as audio (Format not recognised); give WAV, FLAC, AIFF or SPHERE"});
 }
 
 TEST_CASE("audio: a file that was cut short is damaged, not shorter") {
