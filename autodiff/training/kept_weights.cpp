@@ -161,10 +161,9 @@ Program* KeptWeights::prepare(Store& store, int64_t step, bool settled, int64_t 
       std::equal(places.begin(), places.end(), places_.begin(), [](const auto& a, const auto& b) {
         return a.first == b.first && same_places(a.second, b.second);
       });
-  changed_ = false;
   settled_ = settled;
   if (!as_before) build(store, base, std::move(places));
-  changed_ = false;
+  changed_ = false;  // which unpacking says, too
   if (program_ && !packed_) {
     for (const auto& [name, slots] : kept_.slots)
       for (const std::string& slot : slots) store.set(slot, gathered_slot(store.get(slot), places_.at(name)));

@@ -48,25 +48,6 @@ void freeze_zeros(std::map<std::string, Value>& updates, const std::vector<std::
   }
 }
 
-// Elements that stay zero have no part in what is made of all gradients: their norm, and steps that look at
-// whole parameters.
-void leave_out_kept_zeros(const std::vector<Value>& parameters, std::vector<Value>& gradients,
-                          const std::vector<PenaltyTerm>& terms, const Optimizer& optimizer,
-                          const TrainerOptions& options) {
-  if (options.clip_norm == 0 && !optimizer.looks_at_whole_parameters) return;
-  const std::map<std::string, Value> settled =
-      options.settle_from ? kept_zeros(parameters, terms) : std::map<std::string, Value>();
-  for (size_t i = 0; i < parameters.size(); ++i) {
-    const Value w = parameters[i];
-    Value& gradient = gradients[i];
-    const auto& frozen = options.frozen_zeros;
-    if (std::find(frozen.begin(), frozen.end(), w.name()) != frozen.end())
-      gradient = where(equal(w, 0), 0, gradient);
-    if (const auto found = settled.find(w.name()); found != settled.end())
-      gradient = where(cast(settle_switch(w.graph()), w.dtype()) * found->second, 0, gradient);
-  }
-}
-
 // The addends of the loss that must be finite before anything moves. Left out is what may be infinite while
 // weights are outside a bound, and what depends on parameters alone through a penalty: that is summed in the
 // loop that updates them.
@@ -183,9 +164,17 @@ std::map<std::string, Value> staying_zeros(const std::vector<Value>& parameters,
     const auto& frozen = options.frozen_zeros;
     if (std::find(frozen.begin(), frozen.end(), w.name()) == frozen.end()) continue;
     Value& elements = result[w.name()];
-    elements = elements ? maximum(elements, equal(w, 0)) : equal(w, 0);
+    elements = elements ? where(equal(w, 0), 1, elements) : equal(w, 0);
   }
   return result;
+}
+
+// They have no part in what is made of all gradients: their norm, and steps that look at whole parameters.
+void leave_out(const std::map<std::string, Value>& elements, const std::vector<Value>& parameters,
+               std::vector<Value>& gradients) {
+  for (size_t i = 0; i < parameters.size(); ++i)
+    if (const auto found = elements.find(parameters[i].name()); found != elements.end())
+      gradients[i] = where(found->second, 0, gradients[i]);
 }
 
 }  // namespace
@@ -307,7 +296,9 @@ std::unique_ptr<Graph> training_step(Value written, const Optimizer& optimizer, 
       step->output(Rehearsal::gradient_output(parameters[i].name()), norm_inf(gradients[i]));
   }
 
-  leave_out_kept_zeros(parameters, gradients, terms, optimizer, options);
+  // A sum over shards leaves them out itself.
+  if (sum == nullptr && (options.clip_norm > 0 || optimizer.looks_at_whole_parameters))
+    leave_out(staying_zeros(parameters, terms, options), parameters, gradients);
   const auto of_one_step = parameters_of_one_step(terms);
   std::vector<bool> scalar_metric;
   for (Value parameter : parameters) scalar_metric.push_back(of_one_step.contains(parameter.name()));
