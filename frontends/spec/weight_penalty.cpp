@@ -158,6 +158,13 @@ std::vector<std::string> penalty_ops() {
   return names;
 }
 
+std::vector<std::string> penalty_names() {
+  std::vector<std::string> names;
+  for (const Term& term : terms()) names.push_back(term.name);
+  for (const std::string& op : penalty_ops()) names.push_back(op);
+  return names;
+}
+
 bool operator==(const WeightPenalty& a, const WeightPenalty& b) {
   return std::all_of(terms().begin(), terms().end(),
                      [&](const Term& term) {
@@ -282,9 +289,8 @@ WeightPenalty parse_weight_penalty(std::string_view name, std::string_view text)
   const auto out_of_range = [&] { refuse(fmt::format("must be {}", weight_penalty_range)); };
   const std::vector<std::string> words = split_words(text);
   if (words.empty()) out_of_range();
-  std::vector<std::string> known, seen;
-  for (const Term& term : terms()) known.push_back(term.name);
-  for (const std::string& op : penalty_ops()) known.push_back(op);
+  const std::vector<std::string> known = penalty_names();
+  std::vector<std::string> seen;
   for (const std::string& word : words) {
     const size_t equals = word.find('=');
     if (equals == word.npos) out_of_range();

@@ -82,6 +82,8 @@ Value penalty_of(Value w, const WeightPenalty& penalty);
 
 /// The ops that take a tensor of weights alone and are penalties, those of plugins among them.
 std::vector<std::string> penalty_ops();
+/// All that a penalty's terms may be called: its own and those ops.
+std::vector<std::string> penalty_names();
 /// The name of an op in `penalty` that is not known, or is no penalty of one input; "" where there is none.
 std::string unknown_op(const WeightPenalty& penalty);
 /// Lets parse_weight_penalty() take the name of an op that is not known: layers of a saved model name it,

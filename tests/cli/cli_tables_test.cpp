@@ -159,6 +159,8 @@ TEST_CASE("cli: a recipe for a table is made by what the program says alone") {
   CHECK(contains(refused({"recipe", "show", "denze"}),
                  "there is no table, kind, key or penalty 'denze' in a recipe. Did you mean "
                  "'dense'?"));
+  CHECK(contains(refused({"recipe", "show", "group_row"}), "Did you mean 'group_rows'?"));
+  CHECK(contains(refused({"recipe", "show", "epoch"}), "Did you mean 'epochs'?"));
   CHECK(contains(refused({"recipe", "show", "mse"}), "It is called 'mean_squared_error' here."));
   CHECK(contains(refused({"recipe", "new", "tsv"}), "It is called 'csv' here."));
   CHECK(contains(refused({"recipe", "make"}), "lariat recipe: there is no command 'make'."));

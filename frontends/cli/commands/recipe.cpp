@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
 #include "frontends/cli/arguments.hpp"
 #include "frontends/cli/console.hpp"
@@ -72,9 +73,7 @@ std::string places_of_key(const std::string& name) {
 
 // What the name of a penalty is for.
 std::string penalty_text(const std::string& name) {
-  Strings known = penalty_ops();
-  known.insert(known.end(),
-               {"l1", "l2", "group_rows", "group_columns", "group_blocks", "log_sum", "mcp", "count"});
+  const Strings known = penalty_names();
   if (std::find(known.begin(), known.end(), name) == known.end()) return "";
   return fmt::format(
       "{0} is a penalty, for the keys of layers that end in _penalty and for [penalty]: kernel_penalty = "
@@ -91,12 +90,14 @@ void show_kind(const Strings& words) {
   arguments.word("NAME", name, "a table or a kind, as lariat recipe list names them, a key, or a penalty");
   if (!arguments.read(words)) return;
   Strings known;
+  std::set<std::string> keys;
   std::string text;
   for (const RecipeTable& table : all_tables()) {
     known.push_back(table.name);
     for (const SpecKind* kind : table.kinds) {
       const bool listed = std::find(known.begin(), known.end(), kind->name) != known.end();
       if (!kind->name.empty() && !listed) known.push_back(kind->name);
+      for (const SpecOption& option : kind->options) keys.insert(option.name);
       if (kind->name != name && !(table.name == name && kind->name.empty())) continue;
       text += fmt::format("[{}] {}: {}\n{}", table.name, kind->name.empty() ? "" : "kind = " + kind->name,
                           kind->doc, keys_of(*kind));
@@ -109,6 +110,8 @@ void show_kind(const Strings& words) {
     }
   }
   if (text.empty()) text = places_of_key(name) + penalty_text(name);
+  known.insert(known.end(), keys.begin(), keys.end());
+  for (const std::string& penalty : penalty_names()) known.push_back(penalty);
   if (text.empty())
     throw UserError(fmt::format("there is no table, kind, key or penalty '{}' in a recipe.{}",
                                 data::shortened(name), data::what_was_meant(name, known)));
