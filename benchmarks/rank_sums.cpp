@@ -12,7 +12,7 @@
 
 #include "graph/base/error.hpp"
 #include "graph/ranks/mpi_transport.hpp"
-#include "graph/ranks/tree_sum.hpp"
+#include "graph/ranks/sum/tree_sum.hpp"
 
 namespace lariat {
 
@@ -59,7 +59,6 @@ void measure(int rounds) {
     Sum sum(ranks, count);
     const TensorView view = values.view(), zeros = left_out.view();
     std::vector<double> ours, theirs, sparse;
-    int64_t sent = 0, sent_sparse = 0;
     const auto timed = [&](std::vector<double>& times, const auto& body) {
       std::fill_n(values.data<float>(), count, 1.0F);
       ranks->gather("", "the others");
@@ -70,17 +69,17 @@ void measure(int rounds) {
     const auto all_reduce = [&] {
       ranks->use([&](Transport& mpi) { mpi_all_reduce(mpi, values.data<float>(), static_cast<int>(count)); });
     };
+    const int64_t begin = ranks->traffic().sum_bytes;
     for (int round = 0; round < rounds; ++round) {
-      const int64_t before = ranks->traffic().sum_bytes;
       // Each goes first in turn: the first finds the values in cache.
       if (round % 2 == 0) timed(theirs, all_reduce);
       timed(ours, [&] { sum.run(view, {}); });
       if (round % 2 == 1) timed(theirs, all_reduce);
-      const int64_t between = ranks->traffic().sum_bytes;
-      timed(sparse, [&] { sum.run(view, {&zeros, 1}); });
-      sent = between - before;
-      sent_sparse = ranks->traffic().sum_bytes - between;
     }
+    const int64_t between = ranks->traffic().sum_bytes;
+    for (int round = 0; round < rounds; ++round) timed(sparse, [&] { sum.run(view, {&zeros, 1}); });
+    const int64_t sent = (between - begin) / rounds,
+                  sent_sparse = (ranks->traffic().sum_bytes - between) / rounds;
     rows += fmt::format(
         "{}{{\"bytes\": {}, \"sum\": {:.9f}, \"mpi\": {:.9f}, \"sparse\": {:.9f}, \"sent\": {}, "
         "\"sent_sparse\": {}}}",

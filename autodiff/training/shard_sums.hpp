@@ -1,7 +1,7 @@
 #pragma once
 
 #include "autodiff/training/divergence.hpp"
-#include "graph/ranks/tree_sum.hpp"
+#include "graph/ranks/sum/tree_sum.hpp"
 
 namespace lariat {
 

@@ -2,7 +2,7 @@
 
 #include "autodiff/training/training_step.hpp"
 #include "graph/program/program.hpp"
-#include "graph/ranks/tree_sum.hpp"
+#include "graph/ranks/sum/tree_sum.hpp"
 
 namespace lariat {
 

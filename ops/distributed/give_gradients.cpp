@@ -1,6 +1,6 @@
 #include <vector>
 
-#include "graph/ranks/tree_sum.hpp"
+#include "graph/ranks/sum/tree_sum.hpp"
 #include "ops/records.hpp"
 
 namespace lariat {

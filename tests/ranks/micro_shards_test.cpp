@@ -1,13 +1,15 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <thread>
 
 #include "autodiff/training/trainer.hpp"
 #include "graph/base/error.hpp"
 #include "graph/exec/executor.hpp"
-#include "graph/ranks/shard_tree.hpp"
-#include "graph/ranks/tree_sum.hpp"
+#include "graph/ranks/sum/shard_tree.hpp"
+#include "graph/ranks/sum/tree_sum.hpp"
 #include "ops/ops.hpp"
 #include "tests/support/testing.hpp"
 
@@ -188,6 +190,66 @@ TEST_CASE("shard tree: three ranks of eight shards exchange partial sums of whol
   CHECK(alone.pieces(0) == 1);
   CHECK(alone.merges(2) == 0);
   CHECK(alone.merges(3) == 2);
+}
+
+TEST_CASE(
+    "tree sum: a tensor that goes in parts comes to the bits of one rank, with elements left out and "
+    "without") {
+  constexpr int64_t shards = 5, count = 450'001;  // of three ranks' parts one and a bit
+  const auto values = [](int64_t shard) { return numbers({count}, static_cast<double>(shard)); };
+  Tensor left_out(f32, {count});
+  for (int64_t i = 0; i < count; ++i) left_out.data<float>()[i] = i % 3 == 0 || i > 440'000 ? 0.0F : 1.0F;
+  const TensorView zeros = left_out.view();
+  const auto run = [&](const std::shared_ptr<Ranks>& ranks, std::span<const TensorView> without) {
+    TreeSum sum(ranks, shards);
+    sum.set_buckets({{f32, {"w"}, {count}}, {f32, {"b", "c"}, {3, 2}}});
+    Tensor result(f32, {count}), c(f32, {2});
+    std::vector<Tensor> given;  // of a rank's only shard, they stay until their sums are taken
+    // Twice: memory is used again.
+    for (int step = 0; step < 2; ++step) {
+      sum.begin(std::vector<bool>(shards, true));
+      for (const int64_t shard : sum.own_shards()) {
+        sum.at_shard(shard);
+        for (const Tensor& tensor :
+             {values(shard), numbers({3}, 1), numbers({2}, static_cast<double>(shard))})
+          given.push_back(tensor);
+        const size_t first = given.size() - 3;
+        const TensorView view = given[first].view(),
+                         small[] = {given[first + 1].view(), given[first + 2].view()};
+        sum.give(0, {&view, 1}, without);
+        sum.give(1, small, {});
+      }
+      sum.take(1, 1, c.view());
+      sum.take(0, 0, result.view());
+      sum.end();
+    }
+    const Tensor last = Tensor::of<float>({1}, std::span(c.data<float>(), 1));
+    return std::pair(result, last);
+  };
+  for (const std::span<const TensorView> without : {std::span<const TensorView>(), std::span(&zeros, 1)}) {
+    const auto [expected, small] = run(nullptr, without);
+    for (const int64_t i : {int64_t{0}, int64_t{3}, int64_t{393'216}, count - 1}) {
+      double sum = 0;
+      for (int64_t shard = 0; shard < shards; ++shard) sum += values(shard).at(i);
+      CHECK(expected.at(i) == doctest::Approx(sum));
+    }
+    CHECK(expected.at(1) == (without.empty()
+                                 ? doctest::Approx(values(0).at(1) + values(1).at(1) + values(2).at(1) +
+                                                   values(3).at(1) + values(4).at(1))
+                                 : doctest::Approx(0)));
+    for (const int size : {2, 3, 5}) {
+      CAPTURE(size);
+      std::vector<char> same(static_cast<size_t>(size));
+      const auto failures = on_ranks(size, [&](const std::shared_ptr<Ranks>& ranks) {
+        const auto [result, last] = run(ranks, without);
+        same[static_cast<size_t>(ranks->rank())] =
+            std::memcmp(result.data<float>(), expected.data<float>(), expected.view().bytes()) == 0 &&
+            last.at(0) == small.at(0);
+      });
+      CHECK(failures == std::vector<std::string>(static_cast<size_t>(size)));
+      CHECK(std::count(same.begin(), same.end(), 1) == size);
+    }
+  }
 }
 
 TEST_CASE("micro-shards: the gradient is that of the whole batch but for rounding") {

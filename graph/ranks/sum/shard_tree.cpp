@@ -1,4 +1,4 @@
-#include "graph/ranks/shard_tree.hpp"
+#include "graph/ranks/sum/shard_tree.hpp"
 
 #include <algorithm>
 
@@ -12,31 +12,31 @@ namespace {
 constexpr int64_t block_of_sums = 2048;
 
 template <class T>
-void add_elements_to(T* into, const T* other, int64_t count) {
-  for (int64_t i = 0; i < count; ++i) into[i] += other[i];
+void add_to(T* into, const T* first, const T* second, int64_t count) {
+  for (int64_t i = 0; i < count; ++i) into[i] = first[i] + second[i];
 }
 
-// The sum that the program says of what lies at `pieces`.
+// The sum that the program says of what lies at `pieces`. Of the stack, the lowest place is the result's, and
+// what is pushed stays where it lies until it is added to.
 template <class T>
 void run_postfix(const std::vector<int>& program, const std::vector<const T*>& pieces, T* result,
                  int64_t count) {
-  std::vector<T> stack(block_of_sums * (program.size() / 2 + 1));
+  std::vector<T> places(block_of_sums * program.size() / 2);
+  std::vector<const T*> stack(program.size());
   for (int64_t begin = 0; begin < count; begin += block_of_sums) {
     const int64_t length = std::min(block_of_sums, count - begin);
-    T* top = stack.data() - block_of_sums;
-    for (size_t i = 0; i < program.size(); ++i) {
-      if (program[i] < 0) {
-        top -= block_of_sums;
-        add_elements_to(top, top + block_of_sums, length);
-      } else if (i + 1 < program.size() && program[i + 1] < 0 && i > 0) {
-        add_elements_to(top, pieces[static_cast<size_t>(program[i])] + begin, length);
-        ++i;
-      } else {
-        top += block_of_sums;
-        std::copy_n(pieces[static_cast<size_t>(program[i])] + begin, length, top);
+    size_t depth = 0;
+    for (const int piece : program) {
+      if (piece >= 0) {
+        stack[depth++] = pieces[static_cast<size_t>(piece)] + begin;
+        continue;
       }
+      --depth;
+      T* into = depth == 1 ? result + begin : places.data() + static_cast<int64_t>(depth - 2) * block_of_sums;
+      add_to(into, stack[depth - 1], stack[depth], length);
+      stack[depth - 1] = into;
     }
-    std::copy_n(top, length, result + begin);
+    if (stack[0] != result + begin) std::copy_n(stack[0], length, result + begin);
   }
 }
 

@@ -5,7 +5,7 @@
 
 #include "graph/base/tensor.hpp"
 #include "graph/ranks/ranks.hpp"
-#include "graph/ranks/shard_tree.hpp"
+#include "graph/ranks/sum/shard_tree.hpp"
 
 namespace lariat {
 
@@ -42,7 +42,7 @@ class TreeSum {
   /// All buckets, in the order in which they are given.
   void set_buckets(std::vector<SumBucket> buckets);
   const SumBucket& bucket(size_t index) const;
-  size_t buckets() const { return states_.size(); }
+  size_t buckets() const { return buckets_.size(); }
 
   /// A step begins, in which these shards have examples.
   void begin(const std::vector<bool>& present);
@@ -66,6 +66,13 @@ class TreeSum {
 
  private:
   struct State;
+  // Its tensors, or a part of the one that it has.
+  struct Bucket {
+    SumBucket description;
+    std::vector<State*> parts;
+  };
+  void give_part(State& state, std::span<const TensorView> tensors, std::span<const TensorView> left_out);
+  void take_part(State& state, size_t tensor, const TensorView& into);
   void add_shard(State& state, std::span<const TensorView> tensors);
   void compare_zeros(State& state);
   void leave_zeros_out(State& state);
@@ -76,6 +83,7 @@ class TreeSum {
   std::shared_ptr<Ranks> ranks_;
   const int64_t shards_, id_;
   const int rank_, size_;
+  std::vector<Bucket> buckets_;
   std::vector<std::unique_ptr<State>> states_;
   std::unique_ptr<State> scalars_;
   std::optional<ShardTree> tree_;

@@ -1,4 +1,4 @@
-#include "graph/ranks/nonzero_blocks.hpp"
+#include "graph/ranks/sum/nonzero_blocks.hpp"
 
 #include <algorithm>
 #include <cstring>

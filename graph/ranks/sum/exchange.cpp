@@ -1,0 +1,153 @@
+#include <algorithm>
+
+#include "graph/ranks/sum/sum_part.hpp"
+
+namespace lariat {
+
+namespace {
+
+constexpr int steps_between_looks = 16;
+constexpr int first_tag = 16, tags = 3;
+
+}  // namespace
+
+// All ranks learn where any of them has something. Called with the lock.
+void TreeSum::compare_zeros(State& state) {
+  state.nonzero = NonzeroBlocks(state.bucket.count());
+  for (size_t piece = 0; piece < state.depth; ++piece) state.nonzero.add(state.own_sum(piece), state.element);
+  state.others_nonzero.resize(static_cast<size_t>(size_));
+  const int tag = first_tag + tags * state.index + 2;
+  const size_t bytes = state.nonzero.bits().size() * sizeof(uint64_t);
+  for (int other = 0; other < size_; ++other) {
+    if (other == rank_) continue;
+    auto& bits = state.others_nonzero[static_cast<size_t>(other)];
+    bits.resize(state.nonzero.bits().size());
+    ranks_->receive(other, tag, bits.data(), bytes, state.open);
+    ranks_->send(other, tag, state.nonzero.bits().data(), bytes, state.open);
+  }
+  ranks_->count_sums(static_cast<int64_t>(bytes) * (size_ - 1), 0);
+  state.stage = State::Stage::compares;
+}
+
+// What is zero on all ranks is left out, where it is worth packing the rest. Called with the lock.
+void TreeSum::leave_zeros_out(State& state) {
+  for (int other = 0; other < size_; ++other)
+    if (other != rank_) state.nonzero.add(state.others_nonzero[static_cast<size_t>(other)]);
+  const int64_t all = state.bucket.count(), count = state.nonzero.count();
+  if (4 * count >= 3 * all) {
+    state.steps_to_look = steps_between_looks;
+    return;
+  }
+  state.kept.set(state.nonzero, all);
+  state.leaves_out = true;
+  state.travelling = count;
+}
+
+// This rank's sums go to the others. Called with the lock.
+void TreeSum::exchange(State& state) {
+  if (size_ == 1) {
+    state.stage = State::Stage::done;
+    return;
+  }
+  const size_t element = state.element;
+  if (state.leaves_out) {
+    state.sent.resize(std::max(state.sent.size(), state.depth));
+    for (size_t piece = 0; piece < state.depth; ++piece) {
+      const auto pack = [&](auto zero) {
+        using T = decltype(zero);
+        std::byte* packed = room(state.sent[piece], static_cast<size_t>(state.travelling) * sizeof(T));
+        state.kept.pack(reinterpret_cast<const T*>(state.own_sum(piece)), reinterpret_cast<T*>(packed));
+      };
+      element == 8 ? pack(0.0) : pack(0.0F);
+    }
+  }
+  const int tag = first_tag + tags * state.index;
+  state.received.resize(static_cast<size_t>(size_));
+  const int64_t first = state.begin_of(rank_, size_), own_count = state.end_of(rank_, size_) - first;
+  for (int other = 0; other < size_; ++other) {
+    if (other == rank_) continue;
+    auto& incoming = state.received[static_cast<size_t>(other)];
+    const size_t each = static_cast<size_t>(own_count) * element;
+    room(incoming, each * static_cast<size_t>(tree_->pieces(other)));
+    if (each > 0)
+      for (int piece = 0; piece < tree_->pieces(other); ++piece)
+        ranks_->receive(other, tag, incoming.data() + each * static_cast<size_t>(piece), each, state.open);
+  }
+  int64_t sent = 0;
+  for (int step = 1; step < size_; ++step) {
+    const int other = (rank_ + step) % size_;
+    const auto begin = static_cast<size_t>(state.begin_of(other, size_)) * element;
+    const auto end = static_cast<size_t>(state.end_of(other, size_)) * element;
+    if (begin == end) continue;
+    for (size_t piece = 0; piece < state.depth; ++piece) {
+      ranks_->send(other, tag, state.own_part(piece) + begin, end - begin, state.open);
+      sent += static_cast<int64_t>(end - begin);
+    }
+  }
+  const auto share = [&](int64_t count) {
+    return state.scattered(size_) ? count * (size_ - 1) / size_ : count * (size_ - 1);
+  };
+  ranks_->count_sums(sent, share(state.bucket.count()) * static_cast<int64_t>(state.depth * element));
+  state.stage = State::Stage::exchanges;
+  progress(state);
+}
+
+void TreeSum::combine(State& state) {
+  const auto run = [&](auto zero) {
+    using T = decltype(zero);
+    const int64_t first = state.begin_of(rank_, size_), count = state.end_of(rank_, size_) - first;
+    std::vector<const T*> pieces;
+    for (int rank = 0; rank < size_; ++rank)
+      for (int piece = 0; piece < tree_->pieces(rank); ++piece) {
+        const auto place = static_cast<size_t>(piece);
+        pieces.push_back(rank == rank_
+                             ? reinterpret_cast<const T*>(state.own_part(place)) + first
+                             : reinterpret_cast<const T*>(state.received[static_cast<size_t>(rank)].data()) +
+                                   count * piece);
+      }
+    state.combined = true;
+    T* result = reinterpret_cast<T*>(room(state.result, static_cast<size_t>(state.travelling) * sizeof(T)));
+    tree_->sum(pieces, result + first, count);
+  };
+  state.element == 8 ? run(0.0) : run(0.0F);
+}
+
+// Whether the bucket's sum is there. Called with the lock.
+bool TreeSum::progress(State& state) {
+  using Stage = State::Stage;
+  if (state.stage == Stage::done) return true;
+  if (state.stage == Stage::adds || !ranks_->over(state.open)) return false;
+  if (state.stage == Stage::compares) {
+    leave_zeros_out(state);
+    exchange(state);
+    return state.stage == Stage::done;
+  }
+  if (state.stage == Stage::exchanges) {
+    combine(state);
+    state.stage = Stage::done;
+    if (!state.scattered(size_)) return true;
+    const int tag = first_tag + tags * state.index + 1;
+    int64_t sent = 0;
+    for (int step = 1; step < size_; ++step) {
+      const int other = (rank_ + step) % size_;
+      const auto range = [&](int rank) {
+        const auto begin = static_cast<size_t>(state.begin_of(rank, size_)) * state.element;
+        return std::pair(state.result.data() + begin,
+                         static_cast<size_t>(state.end_of(rank, size_)) * state.element - begin);
+      };
+      const auto [to, expected] = range(other);
+      if (expected > 0) ranks_->receive(other, tag, to, expected, state.open);
+      const auto [from, bytes] = range(rank_);
+      if (bytes > 0) ranks_->send(other, tag, from, bytes, state.open);
+      sent += static_cast<int64_t>(bytes);
+    }
+    ranks_->count_sums(sent,
+                       state.bucket.count() * static_cast<int64_t>(state.element) * (size_ - 1) / size_);
+    state.stage = Stage::gathers;
+    return false;
+  }
+  state.stage = Stage::done;
+  return true;
+}
+
+}  // namespace lariat

@@ -1,0 +1,56 @@
+#pragma once
+
+#include "graph/ranks/sum/kept_elements.hpp"
+#include "graph/ranks/sum/nonzero_blocks.hpp"
+#include "graph/ranks/sum/tree_sum.hpp"
+
+namespace lariat {
+
+// Below this many bytes everyone adds up everything, which takes one message where the other way takes two.
+constexpr int64_t few_bytes = 32768;
+
+// Memory of at least so many bytes; what is there is kept, so that steps of different sizes clear nothing.
+inline std::byte* room(std::vector<std::byte>& memory, size_t bytes) {
+  if (memory.size() < bytes) memory.resize(bytes);
+  return memory.data();
+}
+
+// Tensors, or a part of one, within a step. Memory is kept from step to step.
+struct TreeSum::State {
+  SumBucket bucket;
+  int index = 0;
+  size_t element = 4;  // bytes
+  std::vector<int64_t> offsets;
+  // Sums of this rank's shards, the last on top; then those of all ranks, of the elements that travel.
+  std::vector<std::vector<std::byte>> own, sent;
+  size_t depth = 0;
+  // What was given, where that is this rank's only sum and in one piece: it stays until the sum is taken.
+  const std::byte* direct = nullptr;
+  std::vector<std::vector<std::byte>> received;
+  std::vector<std::byte> result;
+  // Which elements travel, where some are left out.
+  KeptElements kept;
+  bool leaves_out = false, combined = false;
+  int64_t travelling = 0;  // elements
+  // Where this rank's sums are not 0, and those of the others.
+  NonzeroBlocks nonzero;
+  std::vector<std::vector<uint64_t>> others_nonzero;
+  int steps_to_look = 0;
+  enum class Stage { adds, compares, exchanges, gathers, done } stage = Stage::adds;
+  Ranks::Requests open;
+
+  bool scattered(int size) const {
+    return size > 1 && travelling * static_cast<int64_t>(element) > few_bytes;
+  }
+  // Which of the elements that travel a rank adds up.
+  int64_t begin_of(int rank, int size) const { return scattered(size) ? travelling * rank / size : 0; }
+  int64_t end_of(int rank, int size) const {
+    return scattered(size) ? travelling * (rank + 1) / size : travelling;
+  }
+  const std::byte* own_sum(size_t piece) const { return direct != nullptr ? direct : own[piece].data(); }
+  // Of the elements that travel.
+  const std::byte* own_part(size_t piece) const { return leaves_out ? sent[piece].data() : own_sum(piece); }
+  const std::byte* whole() const { return combined ? result.data() : own_sum(0); }
+};
+
+}  // namespace lariat
