@@ -74,7 +74,7 @@ StepResult ShardedStep::run_own(std::span<const Feeds> parts, std::span<const do
   const std::unique_ptr<TreeSum, decltype(ends)> adding(&sum_, ends);
   const std::vector<size_t> own = own_parts(shares);
   if (own.size() > 1 && !part_)
-    part_ = std::make_unique<Program>(*part_of_step(written, options_, &sum_),
+    part_ = std::make_unique<Program>(*rewritten_step(part_of_step(written, options_, &sum_), options_),
                                       PassOptions{.last = {}, .without = options_.without_passes});
   int32_t* const counter = random_counter(store);
   const int32_t first = counter == nullptr ? 0 : *counter;

@@ -54,8 +54,8 @@ struct Trainer::Implementation {
   std::weak_ptr<const void> users_graph;
   std::unique_ptr<Graph> written;
   std::vector<Scheduled> scheduled;
-  std::unique_ptr<Graph> graph;
-  std::unique_ptr<JointStep> joint;  // where the optimizer moves all parameters together
+  std::unique_ptr<Graph> graph, runs;  // the step as it is written, and as rewrites have it
+  std::unique_ptr<JointStep> joint;    // where the optimizer moves all parameters together
   std::unique_ptr<Program> program;
   std::unique_ptr<KeptWeights> kept;     // where zeros may be left out
   std::unique_ptr<ShardedStep> sharded;  // where the batch is cut into micro-shards
@@ -63,7 +63,7 @@ struct Trainer::Implementation {
   std::unique_ptr<Graph> part_graph;
   std::unique_ptr<Program> part;
   Feeds nothing_earlier;
-  std::unique_ptr<Executor> executor;
+  std::shared_ptr<Executor> executor;
   Store store;
   std::map<std::vector<std::pair<int32_t, int32_t>>, std::unique_ptr<Program>> evaluations;
   std::unique_ptr<Certifier> certifier;
@@ -272,14 +272,17 @@ Trainer::Trainer(Value loss, const Optimizer& optimizer, TrainerOptions options)
     self_->graph = training_step(joined, optimizer, self_->options, self_->analysis, false,
                                  self_->sharded ? &self_->sharded->sum() : nullptr);
   }
-  self_->program = std::make_unique<Program>(
-      *self_->graph, PassOptions{.last = {}, .without = self_->options.without_passes});
+  self_->runs = std::make_unique<Graph>();
+  copy_graph(*self_->graph, *self_->runs);
+  self_->runs = rewritten_step(std::move(self_->runs), self_->options);
+  const PassOptions passes{.last = {}, .without = self_->options.without_passes};
+  self_->program = std::make_unique<Program>(*self_->runs, passes);
   if (!self_->joint && self_->options.leave_out_zeros &&
       (self_->options.settle_from || !self_->options.frozen_zeros.empty()))
-    self_->kept = std::make_unique<KeptWeights>(
-        *self_->graph, PassOptions{.last = {}, .without = self_->options.without_passes});
-  self_->executor = make_tbb_executor(self_->options.threads);
-  initialize_store(*self_->graph, self_->store, self_->options.seed);
+    self_->kept = std::make_unique<KeptWeights>(*self_->runs, passes);
+  self_->executor =
+      self_->options.executor ? self_->options.executor : make_tbb_executor(self_->options.threads);
+  initialize_store(*self_->runs, self_->store, self_->options.seed);
   if (self_->joint) self_->joint->prepare(self_->store);
   if (self_->options.accumulates)
     for (const Value parameter : trained_parameters(joined, self_->options.parameters))
@@ -294,7 +297,7 @@ Trainer::~Trainer() = default;
 Feeds Trainer::Implementation::earlier_parts(std::span<const Feeds> parts, std::span<const double> shares,
                                              StepResult& sum) {
   if (!part && parts.size() > 1) {
-    part_graph = part_of_step(joined->find_output("loss"), options);
+    part_graph = rewritten_step(part_of_step(joined->find_output("loss"), options), options);
     part = std::make_unique<Program>(*part_graph, PassOptions{.last = {}, .without = options.without_passes});
   }
   Feeds earlier;

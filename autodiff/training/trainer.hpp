@@ -23,6 +23,14 @@ struct ParameterGroup {
   std::optional<double> learning_rate = std::nullopt, weight_decay = std::nullopt;
 };
 
+/// A change to the training step's graph, between its writing and the passes: an effect such as a sum over
+/// processes of one's own, a projection of a weight, a product by another kernel.
+struct StepRewrite {
+  std::string name;
+  /// The step with the same outputs and updates, by name, type and order.
+  std::function<std::unique_ptr<Graph>(const Graph& step)> run;
+};
+
 struct TrainerOptions {
   uint64_t seed = 0;
   /// 0: what the machine allows. Results are the same for every number.
@@ -79,6 +87,10 @@ struct TrainerOptions {
   std::function<void(const std::string&)> tell = {};
   /// Optimisation passes that are left out, by name; see graph/passes/pass_list.hpp.
   std::vector<std::string> without_passes = {};
+  /// What is done to the step's graph, one after the other; to the graphs of parts before the last alike.
+  std::vector<StepRewrite> step_rewrites = {};
+  /// Runs the steps; several trainers may share it. nullptr: one of oneTBB with so many `threads`.
+  std::shared_ptr<Executor> executor = nullptr;
 };
 
 struct StepResult {
@@ -100,7 +112,8 @@ struct KeptCount {
 class Trainer {
  public:
   /// Updates that the loss's graph has beside it are done at each step as well. The graph is not needed
-  /// afterwards. Throws UserError where the loss or a metric is not a scalar, or nothing is trained.
+  /// afterwards. Throws UserError where the loss or a metric is not a scalar, nothing is trained, or a step
+  /// rewrite gives other outputs.
   Trainer(Value loss, const Optimizer& optimizer, TrainerOptions options = {});
   Trainer(Trainer&&) noexcept;
   ~Trainer();

@@ -14,6 +14,7 @@
 #include "autodiff/training/clipping.hpp"
 #include "autodiff/training/shard_sums.hpp"
 #include "graph/base/error.hpp"
+#include "graph/ir/verify.hpp"
 #include "graph/passes/fuse_recurrent.hpp"
 #include "ops/ops.hpp"
 
@@ -339,6 +340,39 @@ std::unique_ptr<Graph> training_step(Value written, const Optimizer& optimizer, 
       step->output(output.name, copy(output.value));
   }
   if (sum != nullptr) return given_early(*step, parts);
+  return step;
+}
+
+std::unique_ptr<Graph> rewritten_step(std::unique_ptr<Graph> step, const TrainerOptions& options) {
+  const auto outputs_of = [](const Graph& graph) {
+    std::vector<std::string> all;
+    for (const Output& output : graph.outputs()) {
+      const TensorType& type = graph.type(output.value);
+      all.push_back(fmt::format("{}{} of {}{}", output.is_update ? "the next " : "", output.name,
+                                name_of(type.dtype), text(type.shape)));
+    }
+    return all;
+  };
+  for (const StepRewrite& rewrite : options.step_rewrites) {
+    std::unique_ptr<Graph> next = rewrite.run(*step);
+    if (!next)
+      throw UserError(
+          fmt::format("the step rewrite '{}' gives no graph; give the step at least", rewrite.name));
+    try {
+      verify(*next);
+    } catch (const InternalError& fault) {
+      throw UserError(
+          fmt::format("the step rewrite '{}' gives a graph that cannot be: {}", rewrite.name, fault.what()));
+    }
+    const std::vector<std::string> before = outputs_of(*step), now = outputs_of(*next);
+    if (now != before) {
+      const auto [was, is] = std::mismatch(before.begin(), before.end(), now.begin(), now.end());
+      throw UserError(fmt::format("the step rewrite '{}' gives {} where the step has {}; keep its outputs",
+                                  rewrite.name, is == now.end() ? "nothing" : *is,
+                                  was == before.end() ? "nothing" : *was));
+    }
+    step = std::move(next);
+  }
   return step;
 }
 

@@ -42,4 +42,8 @@ std::unique_ptr<Graph> training_step(Value written, const Optimizer& optimizer, 
 /// names, or given to `sum`.
 std::unique_ptr<Graph> part_of_step(Value written, const TrainerOptions& options, TreeSum* sum = nullptr);
 
+/// What the options' rewrites make of a step, or of a part of one. Throws UserError naming the rewrite that
+/// gives other outputs.
+std::unique_ptr<Graph> rewritten_step(std::unique_ptr<Graph> step, const TrainerOptions& options);
+
 }  // namespace lariat
