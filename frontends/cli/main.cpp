@@ -1,11 +1,13 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <csignal>
 #include <exception>
 #include <new>
 
 #include "embedded.hpp"
 #include "frontends/cli/arguments.hpp"
+#include "frontends/cli/command_records.hpp"
 #include "frontends/cli/console.hpp"
 #include "frontends/cli/little_memory.hpp"
 #include "frontends/cli/rank.hpp"
@@ -18,27 +20,38 @@ namespace lariat::cli {
 
 namespace {
 
-const std::vector<Command> commands{
-    {"train", "train the model that a recipe describes", train},
-    {"search", "try values of a recipe's keys, and train the best", search},
-    {"compare", "set runs side by side", compare},
-    {"evaluate", "measure a saved model on a data set", evaluate},
-    {"recognize", "name what is said in audio files", recognize},
-    {"predict", "say what a saved model makes of rows of data", predict},
-    {"features", "turn an audio file into features, by Kaldi's options", features},
-    {"inspect", "show what a saved model consists of", inspect},
-    {"export", "write a saved model as a program in C", export_model},
-    {"compact", "take what zeros make useless out of a saved model", compact},
-    {"convert", "write a saved model in another form: plain, or with shorter numbers", convert},
-    {"graph", "show the training step of a recipe as a graph", graph},
-    {"ops", "list the ops, or show one", ops},
-    {"gradcheck", "compare gradients of ops with finite differences", gradcheck},
-    {"solve", "fit a sparse linear model to high accuracy, with a certificate", solve},
-    {"path", "fit it along a sequence of penalties, with cross-validation", path},
-    {"plugin", "write a plugin with an op of your own, or check one", plugin},
-    {"recipe", "list what a recipe can hold, write one to begin with, or check one", recipe},
-    {"demo", "generate spoken digits, train a sparse recogniser on them, use it", demo},
-};
+// As --help lists them: group by group, by name.
+std::vector<Command> all_commands() {
+  std::vector<Command> all{
+#define LARIAT_COMMAND(name) command_records::name(),
+#include "command_records.inc"
+#undef LARIAT_COMMAND
+  };
+  std::stable_sort(all.begin(), all.end(), [](const Command& a, const Command& b) {
+    return std::pair(a.group, a.name) < std::pair(b.group, b.name);
+  });
+  return all;
+}
+
+std::string heading(CommandGroup group) {
+  switch (group) {
+    case CommandGroup::none:
+      return "";
+    case CommandGroup::beginning:
+      return "To begin with\n";
+    case CommandGroup::models:
+      return "Models\n";
+    case CommandGroup::uses:
+      return "What a model says\n";
+    case CommandGroup::files:
+      return "Model files\n";
+    case CommandGroup::linear:
+      return "Linear models to a certified optimum\n";
+    case CommandGroup::graphs:
+      return "Graphs and ops\n";
+  }
+  return "";
+}
 
 enum Status { done = 0, failed = 1, bad_input = 2 };
 
@@ -48,7 +61,7 @@ int run(const Strings& arguments) {
       print(fmt::format("lariat {}, kernels for {}\n", version, name_of(instruction_set())));
     } else {
       join_ranks(arguments);
-      dispatch("lariat", commands, arguments);
+      dispatch("lariat", all_commands(), arguments);
     }
     finish_output();
     leave_ranks();
@@ -83,8 +96,11 @@ void dispatch(const std::string& program, const std::vector<Command>& list, cons
     throw UsageError(
         fmt::format("{}: name a command: {}. See {} --help", program, fmt::join(names, ", "), program));
   if (arguments[0] == "--help" || arguments[0] == "-h" || arguments[0] == "help") {
-    std::string text = fmt::format("Usage: {} COMMAND …\n\n", program);
-    for (const Command& command : list) text += fmt::format("  {:<10} {}\n", command.name, command.doc);
+    std::string text = fmt::format("Usage: {} COMMAND …\n", program);
+    for (size_t i = 0; i < list.size(); ++i) {
+      if (i == 0 || list[i].group != list[i - 1].group) text += "\n" + heading(list[i].group);
+      text += fmt::format("  {:<10} {}\n", list[i].name, list[i].doc);
+    }
     if (program == "lariat")
       text +=
           "\nTo begin with a table of your own: lariat recipe new csv > r.toml, then\n  lariat train r.toml "

@@ -29,8 +29,9 @@ void check_usage_error(const std::vector<std::string>& arguments, const std::str
 TEST_CASE("cli: wrong usage gets one line with the nearest word, and status 2") {
   if (!have_lariat()) return;
   const std::string all =
-      "train, search, compare, evaluate, recognize, predict, features, inspect, export, compact, convert, "
-      "graph, ops, gradcheck, solve, path, plugin, recipe, demo";
+      "demo, recipe, compare, search, train, evaluate, features, predict, recognize, compact, convert, "
+      "export, "
+      "inspect, path, solve, gradcheck, graph, ops, plugin";
   check_usage_error({}, "lariat: name a command: " + all + ". See lariat --help");
   check_usage_error({"trian"}, "lariat: there is no command 'trian'. Did you mean 'train'?");
   check_usage_error({"xyzzy"}, "lariat: there is no command 'xyzzy'. Known: " + all + ".");

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "frontends/cli/arguments.hpp"
+#include "frontends/cli/command_records.hpp"
 #include "frontends/cli/console.hpp"
 #include "frontends/cli/outputs.hpp"
 #include "frontends/cli/summary.hpp"
@@ -114,7 +115,7 @@ Tensor first_of(const data::Dataset& dataset) {
 
 }  // namespace
 
-void compact(const Strings& words) {
+static void compact(const Strings& words) {
   Arguments arguments(
       "lariat compact",
       "Takes units out of a saved model that its zeros make useless: those that nothing reads, and those "
@@ -194,6 +195,10 @@ void compact(const Strings& words) {
               {"weights", name_of(form)},
               {"threads", limit.threads()},
               {"check", checks}});
+}
+
+Command command_records::compact() {
+  return {"compact", "take what zeros make useless out of a saved model", cli::compact, CommandGroup::files};
 }
 
 }  // namespace lariat::cli

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "frontends/cli/arguments.hpp"
+#include "frontends/cli/command_records.hpp"
 #include "frontends/cli/console.hpp"
 #include "frontends/cli/outputs.hpp"
 #include "frontends/cli/table.hpp"
@@ -147,7 +148,7 @@ Json json_of_run(const RunSummary& run) {
 
 }  // namespace
 
-void compare(const Strings& words) {
+static void compare(const Strings& words) {
   Arguments arguments(
       "lariat compare",
       "Sets runs side by side: what differs in their recipes, figures, zeros, size and curves.",
@@ -176,6 +177,10 @@ void compare(const Strings& words) {
   for (const Difference& difference : differences(runs))
     keys.push_back({{"key", difference.key}, {"values", difference.values}});
   json.write({{"runs", list}, {"differences", keys}});
+}
+
+Command command_records::compare() {
+  return {"compare", "set runs side by side", cli::compare, CommandGroup::models};
 }
 
 }  // namespace lariat::cli

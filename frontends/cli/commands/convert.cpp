@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "frontends/cli/arguments.hpp"
+#include "frontends/cli/command_records.hpp"
 #include "frontends/cli/console.hpp"
 #include "frontends/cli/outputs.hpp"
 #include "frontends/cli/summary.hpp"
@@ -35,7 +36,7 @@ Change change_of(const Tensor& before, const Tensor& after) {
 
 }  // namespace
 
-void convert(const Strings& words) {
+static void convert(const Strings& words) {
   Arguments arguments(
       "lariat convert",
       "Writes a saved model in another form: coded by its zeros, with every bit of its numbers "
@@ -94,6 +95,11 @@ void convert(const Strings& words) {
               {"weights", name_of(form)},
               {"dense", dense},
               {"tensors", tensors}});
+}
+
+Command command_records::convert() {
+  return {"convert", "write a saved model in another form: plain, or with shorter numbers", cli::convert,
+          CommandGroup::files};
 }
 
 }  // namespace lariat::cli

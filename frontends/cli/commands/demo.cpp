@@ -4,6 +4,7 @@
 
 #include "embedded.hpp"
 #include "frontends/cli/arguments.hpp"
+#include "frontends/cli/command_records.hpp"
 #include "frontends/cli/console.hpp"
 #include "frontends/cli/outputs.hpp"
 #include "frontends/cli/summary.hpp"
@@ -69,7 +70,7 @@ ReportData demo_report(const RunResult& result, TrainingRun& run, const speech::
 
 }  // namespace
 
-void demo(const Strings& words) {
+static void demo(const Strings& words) {
   Arguments arguments(
       "lariat demo",
       "Generates spoken digits, trains a sparse LSTM recogniser on them, recognises a file with it, and\n"
@@ -122,6 +123,11 @@ void demo(const Strings& words) {
   figures_json["recognized"] = {{"file", clip}, {"label", heard.label}, {"probability", heard.probability}};
   figures_json["report"] = page;
   json.write(figures_json);
+}
+
+Command command_records::demo() {
+  return {"demo", "generate spoken digits, train a sparse recogniser on them, use it", cli::demo,
+          CommandGroup::beginning};
 }
 
 }  // namespace lariat::cli

@@ -3,6 +3,7 @@
 #include <chrono>
 
 #include "frontends/cli/arguments.hpp"
+#include "frontends/cli/command_records.hpp"
 #include "frontends/cli/console.hpp"
 #include "frontends/cli/linear_commands.hpp"
 #include "frontends/cli/outputs.hpp"
@@ -39,7 +40,7 @@ std::string confusion_table(const Strings& classes, const std::vector<std::vecto
 
 }  // namespace
 
-void evaluate(const Strings& words) {
+static void evaluate(const Strings& words) {
   Arguments arguments("lariat evaluate", "Measures a saved model on a split of a data set.",
                       "lariat evaluate digits.safetensors --data recordings --split test");
   std::string file, data_folder, labels, split_name, json_name;
@@ -118,6 +119,10 @@ void evaluate(const Strings& words) {
               {"confusion", evaluation.confusion},
               {"skipped", dataset.skipped},
               {"notices", dataset.notices}});
+}
+
+Command command_records::evaluate() {
+  return {"evaluate", "measure a saved model on a data set", cli::evaluate, CommandGroup::uses};
 }
 
 }  // namespace lariat::cli

@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "frontends/cli/arguments.hpp"
+#include "frontends/cli/command_records.hpp"
 #include "frontends/cli/console.hpp"
 #include "frontends/cli/outputs.hpp"
 #include "frontends/cli/table.hpp"
@@ -91,7 +92,7 @@ Comparison compare(SavedModel& model, const data::Dataset& dataset, const Export
 
 }  // namespace
 
-void export_model(const Strings& words) {
+static void export_model(const Strings& words) {
   Arguments arguments("lariat export",
                       "Writes a saved model as a C99 program of its own: a file, its header and a self-test.",
                       "lariat export mnist.safetensors --to c --out firmware --weights int8");
@@ -201,6 +202,10 @@ void export_model(const Strings& words) {
               {"seed", options.seed},
               {"threads", limit.threads()},
               {"comparison", compared}});
+}
+
+Command command_records::export_model() {
+  return {"export", "write a saved model as a program in C", cli::export_model, CommandGroup::files};
 }
 
 }  // namespace lariat::cli

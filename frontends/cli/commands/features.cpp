@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "frontends/cli/arguments.hpp"
+#include "frontends/cli/command_records.hpp"
 #include "frontends/cli/console.hpp"
 #include "frontends/cli/outputs.hpp"
 #include "frontends/speech/feature_files.hpp"
@@ -45,7 +46,7 @@ void add_feature_options(Arguments& arguments, FeatureOptions& options) {
 
 }  // namespace
 
-void features(const Strings& words) {
+static void features(const Strings& words) {
   Arguments arguments("lariat features",
                       "Turns an audio file into features, one row a frame. Names and defaults are Kaldi's.",
                       "lariat features 7_jackson_32.wav --kind mfcc --num-ceps 13 --out mfcc.csv");
@@ -101,6 +102,11 @@ void features(const Strings& words) {
               {"seconds", seconds},
               {"seed", options.dither_seed},
               {"threads", limit.threads()}});
+}
+
+Command command_records::features() {
+  return {"features", "turn an audio file into features, by Kaldi's options", cli::features,
+          CommandGroup::uses};
 }
 
 }  // namespace lariat::cli

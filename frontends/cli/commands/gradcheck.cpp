@@ -6,6 +6,7 @@
 #include <chrono>
 
 #include "frontends/cli/arguments.hpp"
+#include "frontends/cli/command_records.hpp"
 #include "frontends/cli/console.hpp"
 #include "frontends/cli/outputs.hpp"
 #include "graph/base/error.hpp"
@@ -14,7 +15,7 @@
 
 namespace lariat::cli {
 
-void gradcheck(const Strings& words) {
+static void gradcheck(const Strings& words) {
   Arguments arguments(
       "lariat gradcheck",
       "Compares the gradients of ops with finite differences, in double, on their own samples.",
@@ -76,6 +77,11 @@ void gradcheck(const Strings& words) {
   if (!failures.empty())
     throw JobError(fmt::format("gradcheck: {} of {} ops failed: {}", failures.size(), chosen.size(),
                                fmt::join(failures, ", ")));
+}
+
+Command command_records::gradcheck() {
+  return {"gradcheck", "compare gradients of ops with finite differences", cli::gradcheck,
+          CommandGroup::graphs};
 }
 
 }  // namespace lariat::cli

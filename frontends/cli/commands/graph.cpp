@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "frontends/cli/arguments.hpp"
+#include "frontends/cli/command_records.hpp"
 #include "frontends/cli/console.hpp"
 #include "frontends/cli/outputs.hpp"
 #include "frontends/cli/recipe_arguments.hpp"
@@ -24,7 +25,7 @@ void list_passes() {
 
 }  // namespace
 
-void graph(const Strings& words) {
+static void graph(const Strings& words) {
   Arguments arguments(
       "lariat graph", "Shows the training step of a recipe as a graph: forward, backward, optimizer, prox.",
       "lariat graph recipe.toml --after none\nlariat graph recipe.toml --dot step.dot && dot -Tsvg step.dot");
@@ -60,6 +61,10 @@ void graph(const Strings& words) {
     print(fmt::format("{}: {} nodes\n", dot, grouped(shown->size())));
   }
   if (text || dot.empty()) print(to_text(*shown));
+}
+
+Command command_records::graph() {
+  return {"graph", "show the training step of a recipe as a graph", cli::graph, CommandGroup::graphs};
 }
 
 }  // namespace lariat::cli

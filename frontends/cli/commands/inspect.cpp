@@ -4,6 +4,7 @@
 #include <map>
 
 #include "frontends/cli/arguments.hpp"
+#include "frontends/cli/command_records.hpp"
 #include "frontends/cli/console.hpp"
 #include "frontends/cli/linear_commands.hpp"
 #include "frontends/cli/outputs.hpp"
@@ -207,7 +208,7 @@ Json tensor_json(const View& view) {
 
 }  // namespace
 
-void inspect(const Strings& words) {
+static void inspect(const Strings& words) {
   Arguments arguments("lariat inspect", "Shows what a saved model consists of: layers, zeros, features.",
                       "lariat inspect digits.safetensors");
   std::string file, json_name;
@@ -270,6 +271,10 @@ void inspect(const Strings& words) {
               {"tensors", tensor_json(model)},
               {"features", features},
               {"missing", model.missing}});
+}
+
+Command command_records::inspect() {
+  return {"inspect", "show what a saved model consists of", cli::inspect, CommandGroup::files};
 }
 
 }  // namespace lariat::cli

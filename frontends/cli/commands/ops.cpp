@@ -2,6 +2,7 @@
 #include <fmt/ranges.h>
 
 #include "frontends/cli/arguments.hpp"
+#include "frontends/cli/command_records.hpp"
 #include "frontends/cli/console.hpp"
 #include "frontends/cli/table.hpp"
 #include "graph/ir/print.hpp"
@@ -184,12 +185,16 @@ void show_op(const Strings& words) {
 
 }  // namespace
 
-void ops(const Strings& arguments) {
+static void ops(const Strings& arguments) {
   static const std::vector<Command> commands{
       {"list", "all ops, one line each", list_ops},
       {"show", "all that is known of one op", show_op},
   };
   dispatch("lariat ops", commands, arguments);
+}
+
+Command command_records::ops() {
+  return {"ops", "list the ops, or show one", cli::ops, CommandGroup::graphs};
 }
 
 }  // namespace lariat::cli

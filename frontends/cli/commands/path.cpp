@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cmath>
 
+#include "frontends/cli/command_records.hpp"
 #include "frontends/cli/console.hpp"
 #include "frontends/cli/linear_arguments.hpp"
 #include "frontends/cli/outputs.hpp"
@@ -220,7 +221,7 @@ std::string summary(const RegularisationPath& path) {
 
 }  // namespace
 
-void path(const Strings& words) {
+static void path(const Strings& words) {
   Arguments arguments(
       "lariat path", "Fits a linear model for each of a falling sequence of λ, which multiplies the penalty.",
       "lariat path --data a9a --loss logistic --folds 5 --report path.html");
@@ -300,6 +301,11 @@ void path(const Strings& words) {
   for (const PathPoint& point : path.points)
     if (!point.solution.converged)
       throw JobError(fmt::format("at λ = {:.6g} {}", point.lambda, point.solution.shortfall));
+}
+
+Command command_records::path() {
+  return {"path", "fit it along a sequence of penalties, with cross-validation", cli::path,
+          CommandGroup::linear};
 }
 
 }  // namespace lariat::cli

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "frontends/cli/arguments.hpp"
+#include "frontends/cli/command_records.hpp"
 #include "frontends/cli/console.hpp"
 #include "frontends/cli/linear_commands.hpp"
 #include "frontends/cli/outputs.hpp"
@@ -77,7 +78,7 @@ Json json_of_prediction(const Prediction& prediction) {
 
 }  // namespace
 
-void predict(const Strings& words) {
+static void predict(const Strings& words) {
   Arguments arguments(
       "lariat predict",
       "Says what a saved model makes of rows that have no targets. The model knows its columns.",
@@ -127,6 +128,10 @@ void predict(const Strings& words) {
               {"names", task.names(network.heads.front().shape)},
               {"predictions", list},
               {"threads", limit.threads()}});
+}
+
+Command command_records::predict() {
+  return {"predict", "say what a saved model makes of rows of data", cli::predict, CommandGroup::uses};
 }
 
 }  // namespace lariat::cli

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "frontends/cli/arguments.hpp"
+#include "frontends/cli/command_records.hpp"
 #include "frontends/cli/console.hpp"
 #include "frontends/cli/table.hpp"
 #include "frontends/data/foreign_names.hpp"
@@ -233,6 +234,11 @@ const std::vector<Command> recipe_commands{
 
 }  // namespace
 
-void recipe(const Strings& words) { dispatch("lariat recipe", recipe_commands, words); }
+static void recipe(const Strings& words) { dispatch("lariat recipe", recipe_commands, words); }
+
+Command command_records::recipe() {
+  return {"recipe", "list what a recipe can hold, write one to begin with, or check one", cli::recipe,
+          CommandGroup::beginning};
+}
 
 }  // namespace lariat::cli

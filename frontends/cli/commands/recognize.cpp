@@ -3,6 +3,7 @@
 #include <chrono>
 
 #include "frontends/cli/arguments.hpp"
+#include "frontends/cli/command_records.hpp"
 #include "frontends/cli/console.hpp"
 #include "frontends/cli/outputs.hpp"
 #include "frontends/recipe/saved_model.hpp"
@@ -11,7 +12,7 @@
 
 namespace lariat::cli {
 
-void recognize(const Strings& words) {
+static void recognize(const Strings& words) {
   Arguments arguments("lariat recognize",
                       "Names what is said in audio files. The model knows how to read them.",
                       "lariat recognize digits.safetensors one.wav two.flac --json answers.json");
@@ -67,6 +68,10 @@ void recognize(const Strings& words) {
   if (recognised < audio.size())
     throw UserError(
         fmt::format("{} of the {} files could not be recognised", audio.size() - recognised, audio.size()));
+}
+
+Command command_records::recognize() {
+  return {"recognize", "name what is said in audio files", cli::recognize, CommandGroup::uses};
 }
 
 }  // namespace lariat::cli

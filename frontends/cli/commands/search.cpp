@@ -5,6 +5,7 @@
 
 #include <filesystem>
 
+#include "frontends/cli/command_records.hpp"
 #include "frontends/cli/console.hpp"
 #include "frontends/cli/interrupt.hpp"
 #include "frontends/cli/outputs.hpp"
@@ -136,7 +137,7 @@ Json search_figures(const search::SearchResult& result, const std::optional<RunR
 
 }  // namespace
 
-void search(const Strings& words) {
+static void search(const Strings& words) {
   SearchCommand options;
   if (!read_options(words, options)) return;
   const Recipe recipe = recipe_to_search(options);
@@ -212,6 +213,10 @@ void search(const Strings& words) {
     write_report(options.report, data);
   }
   print("\n" + summary(*winner, options.report));
+}
+
+Command command_records::search() {
+  return {"search", "try values of a recipe's keys, and train the best", cli::search, CommandGroup::models};
 }
 
 }  // namespace lariat::cli

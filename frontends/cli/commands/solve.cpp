@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "autodiff/training/trainer.hpp"
+#include "frontends/cli/command_records.hpp"
 #include "frontends/cli/console.hpp"
 #include "frontends/cli/linear_arguments.hpp"
 #include "frontends/cli/outputs.hpp"
@@ -37,7 +38,7 @@ Json bias_json(const LinearProblem& problem, const Solution& solution) {
 
 }  // namespace
 
-void solve(const Strings& words) {
+static void solve(const Strings& words) {
   Arguments arguments(
       "lariat solve",
       "Fits a linear model with a sparsity-inducing penalty to high accuracy, and proves it by a "
@@ -106,6 +107,11 @@ void solve(const Strings& words) {
               {"seed", model.seed.value_or(0)},
               {"notice", notice}});
   if (!solution.converged) throw JobError(solution.shortfall);
+}
+
+Command command_records::solve() {
+  return {"solve", "fit a sparse linear model to high accuracy, with a certificate", cli::solve,
+          CommandGroup::linear};
 }
 
 }  // namespace lariat::cli

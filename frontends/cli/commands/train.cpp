@@ -3,6 +3,7 @@
 
 #include <limits>
 
+#include "frontends/cli/command_records.hpp"
 #include "frontends/cli/console.hpp"
 #include "frontends/cli/interrupt.hpp"
 #include "frontends/cli/outputs.hpp"
@@ -93,7 +94,7 @@ RunOptions run_options(const TrainOptions& options) {
 
 }  // namespace
 
-void train(const Strings& words) {
+static void train(const Strings& words) {
   TrainOptions options;
   if (!read_options(words, options)) return;
   Recipe recipe = options.recipe.recipe("lariat train");
@@ -145,6 +146,10 @@ void train(const Strings& words) {
     write_report(options.report, data);
   }
   print("\n" + summary(result, options.report) + ranks_summary());
+}
+
+Command command_records::train() {
+  return {"train", "train the model that a recipe describes", cli::train, CommandGroup::models};
 }
 
 }  // namespace lariat::cli
