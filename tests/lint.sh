@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Formatting, the rules of the house (rooms.py), and warnings as errors: each file by itself, without the precompiled
+# Formatting, the rules of the house (rooms.py), what Doxygen says of headers, and warnings as errors: each file by itself, without the precompiled
 # header that hides what it forgets to include; benchmarks too, where the folder that is given builds them. `./run lint`
 # has configured it.
 set -uo pipefail
@@ -12,6 +12,7 @@ mapfile -t files < <(git ls-files '*.cpp' '*.hpp')
 clang-format --dry-run --Werror "${files[@]}" || say "formatting differs; run clang-format -i on the files above"
 
 tests/rooms.py || failed=1
+tests/reference.sh "$folder" || say "Doxygen warns"
 tests/mutations.sh --check || failed=1
 tests/races.sh --check || failed=1
 

@@ -2,18 +2,43 @@
 #define DOCTEST_CONFIG_IMPLEMENT
 #include "tests/support/testing.hpp"
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
+#include <algorithm>
+#include <atomic>
 #include <cinttypes>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
+#include <iostream>
+#include <map>
+#include <new>
+#include <stdexcept>
+#include <string>
+#include <string_view>
 
 #include "graph/base/error.hpp"
 
 namespace {
 
+struct Counts {
+  std::atomic<int> passed = 0, failed = 0, skipped = 0;
+  // Which test case is next, of those that the filters choose.
+  std::atomic<int> next = 1;
+};
+
+// What jobs share.
+Counts& counts() {
+  static Counts* const shared =
+      new (mmap(nullptr, sizeof(Counts), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0)) Counts;
+  return *shared;
+}
+
 bool skipped_current = false;
-int passed = 0, failed = 0, skipped = 0;
 
 struct Counter final : doctest::IReporter {
   explicit Counter(const doctest::ContextOptions&) {}
@@ -24,9 +49,9 @@ struct Counter final : doctest::IReporter {
   void test_case_reenter(const doctest::TestCaseData&) override {}
   void test_case_end(const doctest::CurrentTestCaseStats& stats) override {
     if (stats.failure_flags != 0) {
-      ++failed;
+      ++counts().failed;
     } else {
-      ++(skipped_current ? skipped : passed);
+      ++(skipped_current ? counts().skipped : counts().passed);
     }
   }
   void test_case_exception(const doctest::TestCaseException&) override {}
@@ -38,6 +63,90 @@ struct Counter final : doctest::IReporter {
 };
 
 REGISTER_LISTENER("counter", 1, Counter);
+
+// What was printed into `file` goes to `out` as a whole.
+void pass_on(int file, int out) {
+  std::fflush(stdout);
+  std::cout.flush();
+  const off_t size = lseek(file, 0, SEEK_END);
+  if (size <= 0) return;
+  std::string text(static_cast<size_t>(size), 0);
+  if (pread(file, text.data(), text.size(), 0) != size || ftruncate(file, 0) != 0 ||
+      lseek(file, 0, SEEK_SET) != 0)
+    std::abort();
+  for (size_t done = 0; done < text.size();) {
+    const ssize_t written = write(out, text.data() + done, text.size() - done);
+    if (written <= 0) return;
+    done += static_cast<size_t>(written);
+  }
+}
+
+// Takes test cases one after the other, with others that do, and prints into `file` meanwhile.
+int take_cases(int file, int count, char** words) {
+  const int out = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0);
+  if (out < 0 || dup2(file, STDOUT_FILENO) < 0) return 1;
+  const auto most = static_cast<int>(doctest::detail::getRegisteredTests().size());
+  int status = 0;
+  for (int at = counts().next++; at <= most; at = counts().next++) {
+    doctest::Context context;
+    context.applyCommandLine(count, words);
+    context.setOption("no-intro", true);
+    context.setOption("minimal", true);
+    context.setOption("first", at);
+    context.setOption("last", at);
+    status |= context.run();
+    pass_on(STDOUT_FILENO, out);
+  }
+  return status;
+}
+
+// `jobs` processes share the test cases; where one dies, its test case has failed, and another goes on.
+int run_in_jobs(int jobs, int count, char** words) {
+  counts();
+  std::fflush(stdout);
+  std::map<pid_t, int> running;
+  int status = 0;
+  const auto start = [&] {
+    const int file = memfd_create("lariat tests", MFD_CLOEXEC);
+    const pid_t child = file < 0 ? -1 : fork();
+    if (child == 0) {
+      const int of_child = take_cases(file, count, words);
+      std::fflush(stdout);
+      std::_Exit(of_child);
+    }
+    if (child < 0) throw std::runtime_error(std::string("a process of tests: ") + std::strerror(errno));
+    running[child] = file;
+  };
+  while (static_cast<int>(running.size()) < jobs) start();
+  while (!running.empty()) {
+    int how = 0;
+    const pid_t ended = wait(&how);
+    if (ended < 0) break;
+    const auto found = running.find(ended);
+    if (found == running.end()) continue;
+    pass_on(found->second, STDOUT_FILENO);
+    close(found->second);
+    running.erase(found);
+    if (WIFEXITED(how)) {
+      status |= WEXITSTATUS(how);
+      continue;
+    }
+    std::printf("a process of tests was ended by signal %d\n", WTERMSIG(how));
+    ++counts().failed;
+    status = 1;
+    start();
+  }
+  return status;
+}
+
+// --jobs=N, by which doctest knows nothing.
+int jobs_of(int count, char** words) {
+  int jobs = 1;
+  for (int i = 1; i < count; ++i)
+    if (std::string_view(words[i]).starts_with("--jobs="))
+      jobs = std::atoi(words[i] + std::strlen("--jobs="));
+  return std::clamp(jobs, 1, 64);
+}
 
 }  // namespace
 
@@ -64,10 +173,12 @@ int main(int argc, char** argv) {
   doctest::Context context;
   context.setOption("no-intro", true);
   context.applyCommandLine(argc, argv);
-  const int status = context.run();
+  const int jobs = jobs_of(argc, argv);
+  const int status = context.shouldExit() || jobs == 1 ? context.run() : run_in_jobs(jobs, argc, argv);
   if (context.shouldExit()) return status;
+  const int passed = counts().passed, failed = counts().failed, skipped = counts().skipped;
   std::printf("%d passed, %d failed", passed, failed);
   if (skipped > 0) std::printf(", %d skipped", skipped);
   std::printf("\n");
-  return status != 0 || passed == 0 ? 1 : 0;
+  return status != 0 || failed > 0 || passed == 0 ? 1 : 0;
 }
