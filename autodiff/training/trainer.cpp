@@ -233,6 +233,9 @@ struct Trainer::Implementation {
       const std::string part = parts.size() == 1 ? "" : fmt::format("in part {} of {} ", i + 1, parts.size());
       if (!what.empty()) return fmt::format("diverged at step {}: {}{}", step, part, what);
     }
+    if (seen == "the loss is inf")
+      return fmt::format("diverged at step {}: {}, through {}", step, seen,
+                         infinite_through(analysis.report));
     return fmt::format(
         "diverged at step {}: {}, which did not happen again with the weights that have not moved; train "
         "with "

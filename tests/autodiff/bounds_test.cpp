@@ -103,15 +103,20 @@ TEST_CASE("bounds that exclude each other, or are left without a prox, are told 
       message_of<UserError>([&] { Trainer(data + nonnegative(w - 0.75) + box(w, -1, 0.5), Sgd{}); }) ==
       "the bounds on 'w' exclude each other, so that the loss is infinite: w >= 0.75 and w >= -1, w <= 0.5; "
       "take one of them away");
-  Trainer trainer(data + nonnegative(w - v), Sgd{.learning_rate = 0.4}, {.threads = 1});
-  const std::string message = message_of<JobError>([&] {
-    for (int i = 0; i < 10; ++i) trainer.step(Feeds{});
-  });
-  CHECK(message.starts_with(
-      "diverged at step 2: the loss is inf, through the bound built at bounds_test.cpp:"));
-  CHECK(message.ends_with(
-      ", which the weights have left, and no gradient leads back: its argument mixes elements "
-      "of parameters ('subtract') (L102); penalise each parameter element by element"));
+  for (const bool in_parts : {false, true}) {
+    Trainer trainer(data + nonnegative(w - v), Sgd{.learning_rate = 0.4},
+                    {.threads = 1, .accumulates = in_parts});
+    const std::vector<Feeds> parts{{}, {}};
+    const double shares[] = {0.25, 0.75};
+    const std::string message = message_of<JobError>([&] {
+      for (int i = 0; i < 10; ++i) in_parts ? trainer.step(parts, shares) : trainer.step(Feeds{});
+    });
+    CHECK(message.starts_with(
+        "diverged at step 2: the loss is inf, through the bound built at bounds_test.cpp:"));
+    CHECK(message.ends_with(
+        ", which the weights have left, and no gradient leads back: its argument mixes elements "
+        "of parameters ('subtract') (L102); penalise each parameter element by element"));
+  }
 }
 
 }  // namespace lariat::bounds_test
