@@ -1,6 +1,7 @@
 #include "autodiff/certificate/stationarity.hpp"
 
 #include <limits>
+#include <optional>
 
 #include "autodiff/penalty/affine_view.hpp"
 #include "autodiff/penalty/penalty_view.hpp"
@@ -62,6 +63,29 @@ Value without_held(const std::map<std::string, Value>& held, const std::string& 
   return found == held.end() ? value : where(found->second, 0, value);
 }
 
+// ‖A‖² at most: the largest sum over a row times that over a column, or the largest of AAᵀ where it is
+// diagonal.
+Value steepest_of(const AffineView& view) {
+  Value steepest = view.argument.graph().constant(0.0, view.argument.dtype());
+  for (Value column : view.adjoint(sign(view.factor) * ones_like(view.argument)))
+    steepest = maximum(steepest, norm_inf(column));
+  return settled(steepest * norm_inf(view.factor));
+}
+Value steepest_of(const CombinedView& combined) {
+  CombinedView::Values one;
+  for (Value parameter : combined.view.parameters) one[parameter.name()] = ones_like(parameter);
+  return settled(norm_inf(combined.steps(one)));
+}
+
+// The element of gradient + ∂φ of least norm. Elements of the argument that rounding alone sets apart from 0
+// are 0.
+Value residual_of(const PenaltyTerm& term, Value argument, Value gradient) {
+  const Attributes attributes = term.node.graph().node(term.node.node()).attributes;
+  if (!term.penalty->scalar) return term.penalty->residual(argument, gradient, term.weight, attributes);
+  const ScalarTerm own = term.on_argument();
+  return nearest_to_zero(argument, gradient, {&own}, 0).sum;
+}
+
 }  // namespace
 
 SubgradientSweep subgradient_sweep(const SweepInputs& inputs, const std::vector<PenaltyTerm>& terms) {
@@ -87,17 +111,14 @@ SubgradientSweep subgradient_sweep(const SweepInputs& inputs, const std::vector<
       parameters.push_back(graph.find_source(name));
       counted[name] = without_held(inputs.held, name, sweep.sums.at(name));
     }
+    std::optional<CombinedView> combined;
+    if (term.combines) combined.emplace(term.argument, parameters);
     const AffineView view(term.argument, parameters);
-    // ‖A‖² is at most its largest sum over a row times that over a column.
-    Value steepest = graph.constant(0.0, term.argument.dtype());
-    for (Value column : view.adjoint(sign(view.factor) * ones_like(term.argument)))
-      steepest = maximum(steepest, norm_inf(column));
-    steepest = settled(steepest * norm_inf(view.factor));
+    const Value steepest = combined ? steepest_of(*combined) : steepest_of(view);
     const Value before = inputs.input(term.argument.type()), argument = inputs.input(term.argument.type());
     // P(y) = y + residual(−y) is the projection on the subdifferential.
     const Value toward = before - view.linear_part(counted) / maximum(steepest, 1e-300);
-    const Attributes attributes = graph.node(term.node.node()).attributes;
-    const Value next = toward + term.penalty->residual(argument, -toward, term.weight, attributes);
+    const Value next = toward + residual_of(term, argument, -toward);
     const std::vector<Value> change = view.adjoint(next - before);
     for (size_t i = 0; i < parameters.size(); ++i) {
       Value& sum = sweep.sums.at(parameters[i].name());
@@ -105,7 +126,8 @@ SubgradientSweep subgradient_sweep(const SweepInputs& inputs, const std::vector<
     }
     std::map<std::string, Value> values;
     for (Value parameter : parameters) values[parameter.name()] = parameter;
-    const Value magnitude = abs(view.linear_part(values)) + abs(view.shift);
+    const Value magnitude =
+        combined ? combined->magnitude(values) : abs(view.linear_part(values)) + abs(view.shift);
     sweep.blocks.push_back({before, next, argument, term.argument, magnitude * ones_like(term.argument)});
   }
   for (auto& [name, sum] : sweep.sums) sum = without_held(inputs.held, name, sum);

@@ -93,7 +93,7 @@ SubgradientSearch::SubgradientSearch(Graph& written, std::vector<std::string> pa
   for (const Refusal& refusal : parts.split.refusals) other_kinks_ += refusal.code != "L107";
   for (const PenaltyTerm& term : parts.split.terms) {
     convex_ = convex_ && (term.scalar || term.penalty->convex);
-    if (!term.scalar && !term.penalty->residual)
+    if (!term.scalar && !term.penalty->scalar && !term.penalty->residual)
       unknown_.insert(term.parameters.begin(), term.parameters.end());
   }
   std::vector<PenaltyTerm> known;

@@ -1,6 +1,7 @@
 #include "autodiff/convex/coordinate_descent.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 
 namespace lariat::convex {
@@ -109,7 +110,42 @@ class GramModel {
     return Exact::none;
   }
 
+  // The optimum of the support, then the zero that is furthest from stationary joins it, until none is off by
+  // more than `tolerance` (Lee, Battle, Raina and Ng 2007, feature-sign search). Where columns nearly repeat
+  // each other, sweeps take them up and drop them for ever.
+  bool search_support(double tolerance, std::vector<double>& weights) {
+    constexpr double most_work = 1e9;
+    double work = 0;
+    while (work < most_work) {
+      for (int64_t i = 0; i <= gram_.size() && exact_step(weights) == Exact::cut; ++i) work += gram_work();
+      work += gram_work();
+      int64_t next = -1, support = 0;
+      double worst = tolerance, unsettled = 0;
+      for (int64_t k = 0; k < gram_.size(); ++k) {
+        const int64_t j = model_.set[k];
+        const double off = model_.penalty.distance(j, weights[k], -slope_[k]);
+        support += weights[k] != 0;
+        if (weights[k] != 0 || !model_.penalty.selects(j)) {
+          unsettled = std::max(unsettled, off);
+        } else if (off > worst) {
+          worst = off;
+          next = k;
+        }
+      }
+      if (next < 0) return unsettled <= tolerance;
+      work += std::pow(static_cast<double>(support), 3);
+      const double joined =
+          model_.penalty.prox(model_.set[next], -slope_[next] / curvature(next), 1 / curvature(next));
+      if (joined == 0) return false;
+      move(next, joined);
+      weights[next] = joined;
+    }
+    return false;
+  }
+
  private:
+  double gram_work() const { return static_cast<double>(gram_.size() * gram_.size()); }
+
   std::vector<double> newton_goal(const Support& support, std::span<const double> weights,
                                   double more) const {
     const size_t n = support.size();
@@ -194,6 +230,8 @@ class ColumnModel {
   }
   static int64_t sweeps_worth(int64_t) { return 10; }
   static constexpr int most_exact = 5;
+
+  bool search_support(double, std::vector<double>&) const { return false; }
 
   // Newton's step on the support, as that of GramModel: by the rows where there are fewer, else by conjugate
   // gradients, which lower the model however early they end.
@@ -336,7 +374,7 @@ bool sweep(const QuadraticModel& problem, Model model, double tolerance, int mos
         // Rounding in the model ends its use; the next one is made of fresh slopes.
         stale = worst > 0.5 * best ? stale + 1 : 0;
         best = std::min(best, worst);
-        if (stale == most_stale) return false;
+        if (stale == most_stale) return model.search_support(tolerance, weights);
       }
     } else if (whole) {
       return true;
@@ -363,12 +401,13 @@ std::vector<double> descend(const QuadraticModel& model, double tolerance, int m
   // Filling XᵀDX takes about entries²/rows steps; a sweep over columns touches each entry twice, at random.
   const double gram = entries * entries / static_cast<double>(std::max<int64_t>(1, model.matrix.rows)) +
                       few_sweeps * size * size / 4;
-  const bool small = size <= largest_gram && !RowKernel::is_cheaper(model.matrix, model.set, model.penalty);
+  const bool fits = size <= largest_gram,
+             small = fits && !RowKernel::is_cheaper(model.matrix, model.set, model.penalty);
   if (!small || gram > 4 * few_sweeps * entries) {
     // What does not settle soon is ill-conditioned, and exact steps are worth their price.
     const bool settled = sweep(model, ColumnModel(model, small ? nullptr : &cache.kernel, parallel),
                                tolerance, small ? few_sweeps : most_sweeps, weights);
-    if (settled || !small) return weights;
+    if (settled || !fits) return weights;
   }
   sweep(model, GramModel(model, cache.gram.get(model.matrix, model.set, model.curvature, parallel), weights),
         tolerance, most_sweeps, weights);

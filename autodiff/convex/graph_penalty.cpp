@@ -63,7 +63,8 @@ double GraphPenalty::total(std::span<const double> w) {
 
 void GraphPenalty::prox(std::span<const double> v, double step, std::span<double> to) {
   Feeds feeds;
-  feeds[step_name] = Tensor::filled(f64, {}, step * factor);
+  // Bounds take no step.
+  if (prox_->graph().source_id(step_name) >= 0) feeds[step_name] = Tensor::filled(f64, {}, step * factor);
   size_t next = 0;
   for (size_t i = 0; i < names_.size(); ++i) {
     Tensor point(f64, extents_[i]);

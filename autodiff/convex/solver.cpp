@@ -12,6 +12,7 @@
 #include "autodiff/convex/newton.hpp"
 #include "autodiff/convex/row_kinks.hpp"
 #include "autodiff/double_graph.hpp"
+#include "autodiff/penalty/combination.hpp"
 #include "autodiff/penalty/proximal.hpp"
 #include "autodiff/trained_parameters.hpp"
 #include "graph/base/error.hpp"
@@ -117,6 +118,7 @@ void Solver::Implementation::read(Value written) {
   search = convex::find_linear_model(loss, coordinates, cut);
   check_kinks(split);
   terms = split.terms;
+  check_bounds(terms);
   check_forms();
 }
 
@@ -302,11 +304,22 @@ double Solver::Implementation::factor_of_penalty() {
 
 namespace {
 
+constexpr const char* no_dual_point = "no dual point was found";
+
 // Why the tolerance is not met, and what may help.
 std::string shortfall_of(const Solution& solution, double tolerance, bool rounded) {
   const std::string reached = std::isfinite(solution.relative_gap)
                                   ? fmt::format("a relative gap of {:.1e}", solution.relative_gap)
                                   : fmt::format("a stationarity of {:.1e}", solution.stationarity);
+  if (solution.ending != convex::Ending::vanishing && solution.not_certified == no_dual_point &&
+      solution.stationarity <= tolerance)
+    return fmt::format(
+        "it is stationary to {:.1e} after {} iterations, but {}: where weights that are not penalised can "
+        "move "
+        "the predictions of some rows for ever, there is no best solution; penalise every column, or leave "
+        "out "
+        "such rows",
+        solution.stationarity, solution.iterations, solution.not_certified);
   const std::string missed = fmt::format("{} was reached where {:.1e} was asked for", reached, tolerance);
   switch (solution.ending) {
     case convex::Ending::vanishing:
@@ -373,7 +386,7 @@ Solution Solver::Implementation::finished(const convex::Result& result) {
       judges() && std::isfinite(bound.objective) ? bound.objective : result.reached.objective;
   solution.smooth = solution.objective - solution.penalty;
   if (!judges()) solution.not_certified = reason;
-  if (judges() && !std::isfinite(bound.gap)) solution.not_certified = "no dual point was found";
+  if (judges() && !std::isfinite(bound.gap)) solution.not_certified = no_dual_point;
   if (!solution.converged) solution.shortfall = shortfall_of(solution, options.tolerance, rounded);
   return solution;
 }

@@ -1,6 +1,11 @@
 #include "autodiff/penalty/affine_view.hpp"
 
+#include <cmath>
+#include <limits>
+#include <set>
+
 #include "autodiff/gradient.hpp"
+#include "autodiff/penalty/linear_rows.hpp"
 #include "autodiff/penalty/penalty_view.hpp"
 #include "graph/exec/constants.hpp"
 #include "graph/program/program.hpp"
@@ -124,6 +129,149 @@ std::vector<ShownElement> shown_elements(Value argument) {
   std::vector<ShownElement> elements;
   for (double number : result.values<double>()) elements.push_back(of_number[static_cast<size_t>(number)]);
   return elements;
+}
+
+namespace {
+
+// The argument's rows, where no element is in two.
+std::optional<std::vector<LinearRow>> rows_without_shared(Value argument, const ParameterElements& elements) {
+  auto rows = elements.rows_of(argument);
+  if (!rows) return std::nullopt;
+  std::set<int64_t> seen;
+  for (const LinearRow& row : *rows)
+    for (const auto& [element, factor] : row.entries)
+      if (!seen.insert(element).second) return std::nullopt;
+  return rows;
+}
+
+}  // namespace
+
+std::optional<std::vector<std::vector<ShownElement>>> combined_elements(Value argument) {
+  const ParameterElements elements(argument.graph());
+  const auto rows = rows_without_shared(argument, elements);
+  if (!rows) return std::nullopt;
+  std::vector<std::vector<ShownElement>> result;
+  for (const LinearRow& row : *rows) {
+    result.emplace_back();
+    for (const auto& [element, factor] : row.entries) {
+      const auto [parameter, place] = elements.find(element);
+      result.back().push_back({parameter.node(), place});
+    }
+  }
+  return result;
+}
+
+std::vector<int32_t> combined_parameters(Value argument) {
+  std::set<int32_t> found;
+  for (const auto& row : combined_elements(argument).value_or(std::vector<std::vector<ShownElement>>()))
+    for (const ShownElement& element : row) found.insert(element.parameter);
+  return {found.begin(), found.end()};
+}
+
+CombinedView::CombinedView(Value argument, std::vector<Value> parameters)
+    : view(argument, std::move(parameters)) {
+  for (Value factor : view.adjoint(ones_like(argument))) factors.push_back(settled(factor));
+  std::map<int32_t, Tensor> pivots;
+  for (Value parameter : view.parameters)
+    pivots[parameter.node()] = Tensor::filled(f64, evaluate(parameter.shape(), {}), 0);
+  const ParameterElements elements(argument.graph());
+  const auto rows = rows_without_shared(argument, elements);
+  for (const LinearRow& row : *rows) {
+    if (row.entries.empty()) continue;
+    const auto [parameter, place] = elements.find(row.entries.front().first);
+    const double factor = row.entries.front().second;
+    pivots.at(parameter.node()).data<double>()[place] = 1 / (factor * factor);
+  }
+  for (Value parameter : view.parameters)
+    pivots_.push_back(
+        settled(argument.graph().constant(pivots.at(parameter.node()).cast(parameter.dtype()))));
+}
+
+Value CombinedView::steps(const Values& own) const {
+  Values weighted;
+  for (size_t i = 0; i < factors.size(); ++i) {
+    const std::string& name = view.parameters[i].name();
+    weighted[name] = own.at(name) * factors[i];
+  }
+  return view.linear_part(weighted);
+}
+
+Value CombinedView::magnitude(const Values& values) const {
+  Values sizes;
+  for (size_t i = 0; i < factors.size(); ++i) {
+    const std::string& name = view.parameters[i].name();
+    sizes[name] = abs(values.at(name)) * sign(factors[i]);
+  }
+  return view.linear_part(sizes) + abs(view.shift);
+}
+
+void CombinedView::put_back(Value of_argument, const Values& steps_of, Values& points) const {
+  const auto lifted = [&](Value x) { return view.adjoint(x); };
+  const Value all = steps(steps_of);
+  const std::vector<Value> moves = lifted(where(equal(all, 0), 0, (view.at(points) - of_argument) / all));
+  for (size_t i = 0; i < factors.size(); ++i) {
+    const std::string& name = view.parameters[i].name();
+    points[name] = points.at(name) - steps_of.at(name) * moves[i];
+  }
+  // Rounding is made good by one element of each row, so that what is equal at `of_argument` is equal.
+  const std::vector<Value> rounding = lifted(view.at(points) - of_argument);
+  for (size_t i = 0; i < factors.size(); ++i) {
+    const std::string& name = view.parameters[i].name();
+    const Value corrected = points.at(name) - pivots_[i] * rounding[i];
+    points[name] = where(equal(steps_of.at(name) * pivots_[i], 0), points.at(name), corrected);
+  }
+}
+
+void round_bounds_inward(Value argument, Value parameter, const ScalarPenalty& allowed, ScalarTerm& term) {
+  constexpr int most_steps = 16;
+  constexpr double infinity = std::numeric_limits<double>::infinity();
+  if (is_same(argument, parameter)) return;
+  Graph& graph = argument.graph();
+  std::map<int32_t, Value> replaced;
+  for (int32_t id : nodes_behind(argument))
+    if (graph.node(id).op->traits.source == SourceKind::parameter)
+      replaced[id] = zeros_like(graph.value({id, 0}));
+  // Where the parameter's elements are shown outside of what is allowed.
+  const auto shown_outside = [&](const Tensor& point) -> std::optional<Tensor> {
+    replaced[parameter.node()] = graph.constant(point.cast(parameter.dtype()));
+    const std::optional<Tensor> value = constant_value(substitute(argument, replaced));
+    if (!value) return std::nullopt;
+    Tensor outside(f64, value->extents());
+    bool any = false;
+    for (int64_t i = 0; i < value->count(); ++i) {
+      outside.data<double>()[i] = value->at(i) < allowed.low || value->at(i) > allowed.high;
+      any |= outside.at(i) != 0;
+    }
+    if (!any) return std::nullopt;
+    const Value back =
+        gradient(sum(argument * graph.constant(outside.cast(argument.dtype()))), {parameter})[0];
+    return constant_value(back);
+  };
+  const auto move_inward = [&](Value& limit, double inward) {
+    const std::optional<Tensor> found = limit ? constant_value(limit) : std::nullopt;
+    if (!found) return;
+    Tensor at(f64, evaluate(parameter.shape(), {}));
+    for (int64_t i = 0; i < at.count(); ++i) at.data<double>()[i] = found->at(found->count() == 1 ? 0 : i);
+    at = at.cast(parameter.dtype()).cast(f64);
+    bool moved = false;
+    for (int step = 0; step < most_steps; ++step) {
+      Tensor point = at.clone();
+      for (double& x : point.values<double>()) x = std::isfinite(x) ? x : 0;
+      const std::optional<Tensor> outside = shown_outside(point);
+      bool moves = false;
+      for (int64_t i = 0; outside && i < at.count(); ++i) {
+        double& x = at.data<double>()[i];
+        if (outside->at(i) == 0 || !std::isfinite(x)) continue;
+        x = parameter.dtype() == f32 ? std::nextafter(static_cast<float>(x), static_cast<float>(inward))
+                                     : std::nextafter(x, inward);
+        moves = moved = true;
+      }
+      if (!moves) break;
+    }
+    if (moved) limit = settled(graph.constant(at.cast(parameter.dtype())));
+  };
+  move_inward(term.low, infinity);
+  move_inward(term.high, -infinity);
 }
 
 }  // namespace lariat

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
 #include <limits>
 #include <map>
 #include <set>
@@ -26,7 +27,12 @@ struct TermGroups {
 
 TermGroups groups_of(const PenaltyTerm& term) {
   const Graph& graph = term.node.graph();
-  const std::vector<ShownElement> elements = shown_elements(term.argument);
+  std::vector<std::vector<ShownElement>> elements;
+  if (term.combines) {
+    elements = *combined_elements(term.argument);
+  } else {
+    for (const ShownElement& element : shown_elements(term.argument)) elements.push_back({element});
+  }
   const Attributes& attributes = graph.node(term.node.node()).attributes;
   const Shape& shape = term.argument.shape();
   std::vector<int64_t> axes;
@@ -44,7 +50,8 @@ TermGroups groups_of(const PenaltyTerm& term) {
       rest /= extents[axis];
     }
     groups.count = std::max(groups.count, group + 1);
-    if (elements[i].parameter >= 0) groups.repeats |= !groups.group_of.emplace(elements[i], group).second;
+    for (const ShownElement& element : elements[i])
+      if (element.parameter >= 0) groups.repeats |= !groups.group_of.emplace(element, group).second;
   }
   return groups;
 }
@@ -102,28 +109,39 @@ Relation relation(const TermGroups& a, const TermGroups& b) {
 bool is_number(Value value) { return !value || value.rank() == 0; }
 bool is_zero(Value value) { return !value || uniform_value(value) == 0.0; }
 
-AffineView view_of(const PenaltyTerm& term) {
+std::vector<Value> parameters_of(const PenaltyTerm& term) {
   std::vector<Value> parameters;
   for (const std::string& name : term.parameters) parameters.push_back(term.node.graph().find_source(name));
-  return {term.argument, parameters};
+  return parameters;
 }
+AffineView view_of(const PenaltyTerm& term) { return {term.argument, parameters_of(term)}; }
 
-// Whether some of the numbers, one for each element of a parameter, is not 0 at an element that a view shows.
-bool reaches(const AffineView& view, const std::string& parameter, Value numbers) {
-  return uniform_value(view.linear_part({{parameter, numbers}})) != 0.0;
+// Whether some of the numbers, one for each element of a parameter, is not 0 at an element that a term shows.
+using Reaches = std::function<bool(const std::string& parameter, Value numbers)>;
+Reaches reach_of(const AffineView& view) {
+  return [&view](const std::string& parameter, Value numbers) {
+    return uniform_value(view.linear_part({{parameter, numbers}})) != 0.0;
+  };
+}
+Reaches reach_of(const CombinedView& combined) {
+  return [&combined](const std::string& parameter, Value numbers) {
+    for (size_t i = 0; i < combined.factors.size(); ++i)
+      if (combined.view.parameters[i].name() == parameter)
+        return uniform_value(where(equal(combined.factors[i], 0), 0, numbers)) != 0.0;
+    return false;
+  };
 }
 
 // Whether a kink or bound of the scalar term is on an element that the structured one shows.
-bool meets(const PenaltyTerm& scalar, const AffineView& view) {
+bool meets(const PenaltyTerm& scalar, const Reaches& reaches) {
   const std::string& name = scalar.parameters.front();
   const auto limits = [&](Value limit, double none) {
-    return limit && reaches(view, name, 1 - equal(limit, none));
+    return limit && reaches(name, 1 - equal(limit, none));
   };
   constexpr double infinity = std::numeric_limits<double>::infinity();
   return std::any_of(scalar.scalar->kinks.begin(), scalar.scalar->kinks.end(),
                      [&](const ScalarTerm::Kink& kink) {
-                       return reaches(view, name, kink.above) ||
-                              (kink.below && reaches(view, name, kink.below));
+                       return reaches(name, kink.above) || (kink.below && reaches(name, kink.below));
                      }) ||
          limits(scalar.scalar->low, -infinity) || limits(scalar.scalar->high, infinity);
 }
@@ -153,7 +171,7 @@ std::string conflict_with_kinks(const std::vector<const PenaltyTerm*>& scalars, 
                                 PenaltyTerm& structured) {
   std::vector<const PenaltyTerm*> meeting;
   for (const PenaltyTerm* scalar : scalars)
-    if (scalar->scalar->bends() && meets(*scalar, view)) meeting.push_back(scalar);
+    if (scalar->scalar->bends() && meets(*scalar, reach_of(view))) meeting.push_back(scalar);
   const auto all = [&](bool (*holds)(const ScalarTerm&)) {
     return std::all_of(meeting.begin(), meeting.end(),
                        [&](const PenaltyTerm* scalar) { return holds(*scalar->scalar); });
@@ -176,13 +194,26 @@ std::string conflict_with_kinks(const std::vector<const PenaltyTerm*>& scalars, 
          "known";
 }
 
+// The same for a term of combined elements, such as w - v.
+std::string conflict_of_combined(const std::vector<const PenaltyTerm*>& scalars,
+                                 const PenaltyTerm& combined) {
+  const CombinedView view(combined.argument, parameters_of(combined));
+  const Reaches reaches = reach_of(view);
+  for (const PenaltyTerm* scalar : scalars)
+    if (scalar->scalar->bends() && meets(*scalar, reaches))
+      return "another term has a kink or bound on elements that it combines, and the prox of the sum is not "
+             "known";
+  return "";
+}
+
 // Why `term` cannot stand beside `other`, both structured, or "".
 std::string conflict(const PenaltyTerm& term, const AffineView& view, const PenaltyTerm& other,
                      KnownGroups& groups) {
   const Relation how = relation(groups(term), groups(other));
   if (how == Relation::disjoint) return "";
-  const bool both_last =
-      term.penalty->combination == Combination::last && other.penalty->combination == Combination::last;
+  const bool both_last = !term.combines && !other.combines &&
+                         term.penalty->combination == Combination::last &&
+                         other.penalty->combination == Combination::last;
   if (!both_last)
     return "another structured term is on the same elements, and the prox of the sum is not known";
   if (how == Relation::crossing) return "its groups overlap those of another term without lying within them";
@@ -239,7 +270,8 @@ void refuse_inexact_sums(PenaltySplit& split) {
     if (term.penalty->scalar_metric && !has_one_step(view))
       why = "its prox needs one step for all its elements, but they have steps of their own";
     if (why.empty() && term.penalty->scalar_metric) why = conflict_with_squares(own);
-    if (why.empty()) why = conflict_with_kinks(own, view, term);
+    if (why.empty())
+      why = term.combines ? conflict_of_combined(own, term) : conflict_with_kinks(own, view, term);
     for (size_t i : terms_sharing(kept_of, term)) {
       if (!why.empty()) break;
       why = conflict(term, view, kept[i], groups);
@@ -265,6 +297,25 @@ void refuse_inexact_sums(PenaltySplit& split) {
   }
   std::erase_if(split.terms, [](const PenaltyTerm& term) { return !term.scalar; });
   split.terms.insert(split.terms.end(), kept.begin(), kept.end());
+}
+
+void check_bounds(const std::vector<PenaltyTerm>& terms) {
+  std::map<std::string, std::vector<const PenaltyTerm*>, std::less<>> bounded;
+  for (const PenaltyTerm& term : terms)
+    if (term.scalar && (term.scalar->low || term.scalar->high))
+      bounded[term.parameters.front()].push_back(&term);
+  for (const auto& [name, own] : bounded)
+    for (const PenaltyTerm* one : own)
+      for (const PenaltyTerm* other : own) {
+        if (!one->scalar->low || !other->scalar->high) continue;
+        const auto excluded = constant_value(greater(one->scalar->low, other->scalar->high));
+        for (int64_t i = 0; excluded && i < excluded->count(); ++i)
+          if (excluded->at(i) != 0)
+            throw UserError(
+                fmt::format("the bounds on '{}' exclude each other, so that the loss is infinite: {}{}; "
+                            "take one of them away",
+                            name, one->text, one == other ? "" : " and " + other->text));
+      }
 }
 
 std::set<std::string, std::less<>> parameters_of_one_step(const std::vector<PenaltyTerm>& terms) {

@@ -12,6 +12,10 @@ namespace lariat {
 /// the terms whose prox takes in kinks and bounds.
 void refuse_inexact_sums(PenaltySplit& split);
 
+/// Throws UserError where constant bounds on a parameter exclude each other: the loss is infinite then,
+/// whatever the weights.
+void check_bounds(const std::vector<PenaltyTerm>& terms);
+
 /// The parameters where the prox of these terms is exact only if all steps of one parameter are the same.
 std::set<std::string, std::less<>> parameters_of_one_step(const std::vector<PenaltyTerm>& terms);
 

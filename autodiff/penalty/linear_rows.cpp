@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <numeric>
+#include <set>
 #include <unordered_set>
 
 #include "autodiff/penalty/penalty_view.hpp"
@@ -275,6 +276,19 @@ Value ParameterElements::gathered(const std::vector<int64_t>& elements, DType dt
   const Tensor indices =
       Tensor::of<int32_t>({static_cast<int64_t>(places.size())}, std::span<const int32_t>(places));
   return gather_rows(Operand(side_by_side, where), Operand(side_by_side.graph().constant(indices), where));
+}
+
+bool are_shared_differences(Value value) {
+  const auto rows = ParameterElements(value.graph()).rows_of(value);
+  if (!rows) return false;
+  std::set<int64_t> seen;
+  bool shared = false;
+  for (const LinearRow& row : *rows) {
+    if (row.entries.empty()) continue;
+    if (row.entries.size() != 2 || row.entries[0].second != -row.entries[1].second) return false;
+    for (const auto& [element, factor] : row.entries) shared |= !seen.insert(element).second;
+  }
+  return shared;
 }
 
 }  // namespace lariat

@@ -33,4 +33,8 @@ class ParameterElements {
   std::map<int32_t, int64_t> start_of_;  // by parameter
 };
 
+/// Whether the elements are differences, some of the same element: the steps between the rows of a matrix,
+/// say.
+bool are_shared_differences(Value value);
+
 }  // namespace lariat

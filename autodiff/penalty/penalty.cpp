@@ -9,6 +9,7 @@
 #include <set>
 
 #include "autodiff/gradient.hpp"
+#include "autodiff/penalty/affine_view.hpp"
 #include "autodiff/penalty/combination.hpp"
 #include "autodiff/penalty/left_terms.hpp"
 #include "autodiff/penalty/linear_rows.hpp"
@@ -125,12 +126,13 @@ Value checked_weight(Value weight, std::source_location where) {
 
 // The terms that the node is for the parameters it shows. Throws NotAView. `alone` says that the coefficient
 // must be 0 or more by itself, not only in a sum with those of other terms.
-std::vector<PenaltyTerm> terms_of(Value node, Value adjoint, const Dependence& depends, bool alone) {
+std::vector<PenaltyTerm> terms_of(Value node, Value adjoint, const Dependence& depends, bool alone,
+                                  const std::vector<int32_t>& combined = {}) {
   Graph& graph = node.graph();
   const Node written = graph.node(node.node());
   const Penalty& penalty = *written.op->penalty;
   const Value argument = graph.value(written.inputs[0]);
-  const std::vector<int32_t> shown = shown_parameters(argument, depends);
+  const std::vector<int32_t> shown = combined.empty() ? shown_parameters(argument, depends) : combined;
   if (shown.empty()) return {};
   if (alone) {
     check_sign(adjoint, penalty, written.attributes, graph.node(shown.front()).name);
@@ -141,12 +143,15 @@ std::vector<PenaltyTerm> terms_of(Value node, Value adjoint, const Dependence& d
   common.node = node;
   common.penalty = &penalty;
   common.where = written.where;
-  if (penalty.scalar) {
+  common.combines = !combined.empty();
+  if (penalty.scalar && !common.combines) {
     if (adjoint.shape() != argument.shape()) adjoint = broadcast_to(adjoint, argument.shape());
-    const ScalarTerm written_term = term_of(penalty.scalar(written.attributes), adjoint);
+    const ScalarPenalty function = penalty.scalar(written.attributes);
+    const ScalarTerm written_term = term_of(function, adjoint);
     for (auto& [parameter, scalar] : carry_to_parameters(argument, written_term, depends)) {
       PenaltyTerm term = common;
       term.parameters = {graph.node(parameter).name};
+      round_bounds_inward(argument, graph.value({parameter, 0}), function, scalar);
       term.scalar = settled_term(std::move(scalar));
       describe(term);
       terms.push_back(std::move(term));
@@ -172,6 +177,10 @@ std::vector<PenaltyTerm> terms_of(Value node, Value adjoint, const Dependence& d
 
 bool PenaltyTerm::is_of(std::string_view parameter) const {
   return std::find(parameters.begin(), parameters.end(), parameter) != parameters.end();
+}
+
+ScalarTerm PenaltyTerm::on_argument() const {
+  return term_of(penalty->scalar(node.graph().node(node.node()).attributes), weight);
 }
 
 namespace {
@@ -308,19 +317,23 @@ void check_coefficients(std::vector<Candidate>& candidates, const Dependence& de
   std::erase_if(candidates, [&](const Candidate& candidate) { return refused.contains(&candidate); });
 }
 
-// Whether the elements are differences, some of the same element: the steps between the rows of a matrix,
-// say.
-bool are_shared_differences(Value argument, const ParameterElements& elements) {
-  const auto rows = elements.rows_of(argument);
-  if (!rows) return false;
-  std::set<int64_t> seen;
-  bool shared = false;
-  for (const LinearRow& row : *rows) {
-    if (row.entries.empty()) continue;
-    if (row.entries.size() != 2 || row.entries[0].second != -row.entries[1].second) return false;
-    for (const auto& [element, factor] : row.entries) shared |= !seen.insert(element).second;
+// The trained parameters that a penalty's argument combines, such as w - v, without any element in two of its
+// own; none where the prox of that is not known.
+std::vector<int32_t> combined_by(Value node, Value adjoint, const Dependence& depends) {
+  Graph& graph = node.graph();
+  const Node& written = graph.node(node.node());
+  const Penalty& penalty = *written.op->penalty;
+  const Value argument = graph.value(written.inputs[0]);
+  if (!penalty.nonsmooth || penalty.scalar_metric || !is_known(argument.shape()) || negative_element(adjoint))
+    return {};
+  if (penalty.scalar) {
+    const ScalarPenalty scalar = penalty.scalar(written.attributes);
+    if (scalar.quadratic != 0 || std::isfinite(scalar.low) || std::isfinite(scalar.high)) return {};
   }
-  return shared;
+  const std::vector<int32_t> found = combined_parameters(argument);
+  const bool trained =
+      std::all_of(found.begin(), found.end(), [&](int32_t id) { return depends.is_trained[id]; });
+  return trained ? found : std::vector<int32_t>();
 }
 
 }  // namespace
@@ -360,7 +373,6 @@ PenaltySplit split_penalties(Value loss, const std::vector<Value>& parameters, S
   const std::vector<Value> adjoints = gradient(loss, nodes, nodes);
   const Dependence after = dependence(loss, parameters);  // the adjoints' nodes are there as well
   std::vector<Candidate> candidates;
-  std::optional<ParameterElements> elements;
   for (size_t i = 0; i < nodes.size(); ++i) {
     const int32_t id = nodes[i].node(), adjoint = adjoints[i].node();
     const Penalty& penalty = *graph.node(id).op->penalty;
@@ -383,10 +395,15 @@ PenaltySplit split_penalties(Value loss, const std::vector<Value>& parameters, S
         candidates.push_back({nodes[i], adjoints[i], {}});
         candidates.back().terms = terms_of(nodes[i], adjoints[i], after, !penalty.scalar);
       } catch (const NotAView& why) {
+        const auto combined =
+            why.code == "L102" ? combined_by(nodes[i], adjoints[i], after) : std::vector<int32_t>();
+        if (!combined.empty()) {
+          candidates.back().terms = terms_of(nodes[i], adjoints[i], after, true, combined);
+          continue;
+        }
         candidates.pop_back();
-        const bool is_norm = why.code == "L102" && !penalty.scalar;
-        if (is_norm && !elements) elements.emplace(graph);
-        if (is_norm && are_shared_differences(graph.value(graph.node(id).inputs[0]), *elements)) {
+        if (why.code == "L102" && !penalty.scalar &&
+            are_shared_differences(graph.value(graph.node(id).inputs[0]))) {
           refuse(id, "L108",
                  "it is of differences that share elements, and the prox of their norms is not known",
                  "penalise them one by one, as sum(absolute_differences(w, axis)) does");

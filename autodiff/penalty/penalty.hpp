@@ -37,6 +37,9 @@ struct PenaltyTerm {
   std::optional<ScalarTerm> scalar;
   /// For structured penalties: what φ is applied to, and the adjoint of its result.
   Value argument, weight;
+  /// Whether elements of the argument combine several of the parameters' elements, such as w - v, of which
+  /// none is in two; see CombinedView. A function of single elements is structured then, too.
+  bool combines = false;
   /// Whether kinks or bounds of scalar terms are on its elements, and whether its prox takes them in.
   bool meets_kinks = false, takes_kinks = false;
   /// Where one number is the coefficient of all elements, but for a scheduled factor that `text` names.
@@ -46,6 +49,8 @@ struct PenaltyTerm {
   std::source_location where;
 
   bool is_of(std::string_view parameter) const;
+  /// Of a function of single elements that `combines`: what it is on those of the argument.
+  ScalarTerm on_argument() const;
 };
 
 struct PenaltySplit {

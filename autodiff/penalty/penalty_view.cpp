@@ -147,6 +147,13 @@ ScalarTerm through_selection(const ScalarTerm& term, const std::function<Value(V
   return result;
 }
 
+bool is_nowhere_zero(Value factor) {
+  const std::optional<Tensor> constant = constant_value(factor);
+  for (int64_t i = 0; constant && i < constant->count(); ++i)
+    if (constant->at(i) == 0) return false;
+  return constant.has_value();
+}
+
 // φ(c·w + s): places move by −s and are divided by c; slopes are multiplied by c, and change sides where c is
 // negative.
 ScalarTerm through_scale(const ScalarTerm& term, Value factor, Value shift) {
@@ -177,13 +184,19 @@ ScalarTerm through_scale(const ScalarTerm& term, Value factor, Value shift) {
     result.kinks.push_back(next);
   }
   if (term.low || term.high) {
-    if (!positive && !negative)
-      throw NotAView{"L102", "a bound holds for elements that are scaled by different numbers",
-                     "bound the parameter itself"};
     result.low = negative ? term.high : term.low;
     result.high = negative ? term.low : term.high;
     if (result.low) result.low = place(result.low, true);
     if (result.high) result.high = place(result.high, true);
+    if (!positive && !negative) {
+      if (!is_nowhere_zero(factor))
+        throw NotAView{"L102", "a bound holds for elements that are scaled by 0, or by numbers that are fed",
+                       "bound the parameter itself"};
+      constexpr double infinity = std::numeric_limits<double>::infinity();
+      const Value low = result.low ? result.low : where(greater(factor, 0), -infinity, infinity),
+                  high = result.high ? result.high : where(greater(factor, 0), infinity, -infinity);
+      result.low = minimum(low, high), result.high = maximum(low, high);
+    }
   }
   return result;
 }

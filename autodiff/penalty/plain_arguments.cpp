@@ -48,16 +48,17 @@ bool is_difference(const LinearRow& row) {
   return row.entries.size() == 2 && row.shift == 0 && row.entries[0].second == -row.entries[1].second;
 }
 
-// |rows| where each is a scaled difference of two elements of one parameter, or of one element, and the
+// |rows| where each is a scaled difference of two elements, or of one element, and the
 // differences form paths: neighbours, or those at a stride, which fall into one path for each remainder. The
 // total variation along paths that do not meet is that of a row.
-Value absolute_rows(const std::vector<LinearRow>& rows, const ParameterElements& elements, Value root) {
+Value absolute_rows(const std::vector<LinearRow>& rows, const ParameterElements& elements, Value root,
+                    bool across) {
   std::set<Pair> pairs;
   std::vector<LinearRow> single;
   for (const LinearRow& row : rows) {
     if (is_difference(row)) {
       const Pair pair(row.entries[0].first, row.entries[1].first);
-      if (!is_same(elements.find(pair.first).first, elements.find(pair.second).first)) return {};
+      if (!across && !is_same(elements.find(pair.first).first, elements.find(pair.second).first)) return {};
       pairs.insert(pair);
     } else if (row.entries.size() <= 1) {
       single.push_back(row);
@@ -103,12 +104,35 @@ Value with_equal_penalties_merged(Value loss) {
   return replaced.empty() ? loss : substitute(loss, replaced);
 }
 
+// The parameters that each penalty with a kink is of.
+std::map<int32_t, std::set<int32_t>> kinked_parameters(const std::vector<Value>& penalties) {
+  std::map<int32_t, std::set<int32_t>> result;
+  for (Value penalty : penalties) {
+    if (!node_of(penalty).op->penalty->nonsmooth) continue;
+    for (int32_t id : nodes_behind(input_of(penalty, 0)))
+      if (penalty.graph().node(id).op->traits.source == SourceKind::parameter)
+        result[penalty.node()].insert(id);
+  }
+  return result;
+}
+
 Value with_arguments_as_views(Value loss) {
   Graph& graph = loss.graph();
   const Dependence depends = dependence(loss, parameters_of(graph));
   const ParameterElements elements(graph);
   std::map<int32_t, Value> replaced;
-  for (Value penalty : plain_penalties(loss)) {
+  const std::vector<Value> penalties = plain_penalties(loss);
+  const auto kinked = kinked_parameters(penalties);
+  // Differences of two parameters are a function of these alone, w - v, unless another kink is to be taken
+  // in.
+  const auto meets_others = [&](Value penalty) {
+    const std::set<int32_t>& own = kinked.at(penalty.node());
+    return std::any_of(kinked.begin(), kinked.end(), [&](const auto& other) {
+      return other.first != penalty.node() && std::any_of(other.second.begin(), other.second.end(),
+                                                          [&](int32_t id) { return own.contains(id); });
+    });
+  };
+  for (Value penalty : penalties) {
     const Value argument = input_of(penalty, 0);
     try {
       shown_parameters(argument, depends);
@@ -127,7 +151,7 @@ Value with_arguments_as_views(Value loss) {
       const Value view = picked(*rows, elements, argument, argument.shape());
       replaced[penalty.node()] = build(node_of(penalty).op->name, {at(view, penalty)}, attributes);
     } else if (is_op(penalty, "abs")) {
-      if (const Value differences = absolute_rows(*rows, elements, penalty))
+      if (const Value differences = absolute_rows(*rows, elements, penalty, meets_others(penalty)))
         replaced[penalty.node()] = differences;
     }
   }

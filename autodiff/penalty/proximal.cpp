@@ -122,12 +122,40 @@ ProxPoint seen(const PenaltyTerm& term, const AffineView& view, const ProxPoints
   return {view.at(point), view.scaled ? steps * square(view.factor) : steps};
 }
 
+Value within_bounds(Value point, const std::vector<const ScalarTerm*>& terms) {
+  for (const ScalarTerm* term : terms) {
+    if (term->low) point = maximum(point, term->low);
+    if (term->high) point = minimum(point, term->high);
+  }
+  return point;
+}
+
+// argmin_w of a function of single elements, within its bounds.
+Value prox_of(const ScalarTerm& term, ProxPoint at) {
+  if (term.quadratic) at = shrink(at, term.quadratic);
+  return within_bounds(bend(at, term.kinks), {&term});
+}
+
+void apply_combined(const PenaltyTerm& term, const std::vector<Value>& parameters, ProxPoints& points) {
+  const CombinedView combined(term.argument, parameters);
+  CombinedView::Values point, step;
+  for (const std::string& name : term.parameters)
+    point[name] = points.at(name).point, step[name] = points.at(name).step;
+  const ProxPoint at{combined.view.at(point), combined.steps(step)};
+  const Node node = term.node.graph().node(term.node.node());
+  combined.put_back(term.penalty->scalar ? prox_of(term.on_argument(), at)
+                                         : term.penalty->prox(at, term.weight, node.attributes),
+                    step, point);
+  for (const std::string& name : term.parameters) points.at(name).point = point.at(name);
+}
+
 // Puts the prox of a structured term at `from` into `points`: with what kinks it takes in, or by itself.
 void apply(const PenaltyTerm& term, const ProxPoints& from, ProxPoints& points, ScalarTerms& scalar_terms) {
   Graph& graph = term.node.graph();
   const Attributes attributes = graph.node(term.node.node()).attributes;
   std::vector<Value> parameters;
   for (const std::string& name : term.parameters) parameters.push_back(graph.find_source(name));
+  if (term.combines) return apply_combined(term, parameters, points);
   if (is_same(term.argument, parameters.front()) && !term.takes_kinks) {
     ProxPoint& at = points.at(term.parameters.front());
     at.point = term.penalty->prox(at, term.weight, attributes);
@@ -172,13 +200,15 @@ std::map<std::string, Value> proximal_updates(const ProxPoints& proposals,
       kinks.insert(kinks.end(), term->kinks.begin(), term->kinks.end());
     at.point = bend(at, kinks);
     // On one number, the prox of a convex term within bounds is its prox, clipped.
-    for (const ScalarTerm* term : scalar_terms[name]) {
-      if (term->low) at.point = maximum(at.point, term->low);
-      if (term->high) at.point = minimum(at.point, term->high);
-    }
+    at.point = within_bounds(at.point, scalar_terms[name]);
   }
-  for (const PenaltyTerm& term : terms)
-    if (term.takes_kinks) apply(term, before_kinks, points, scalar_terms);
+  for (const PenaltyTerm& term : terms) {
+    if (!term.takes_kinks) continue;
+    apply(term, before_kinks, points, scalar_terms);
+    // The way back from the argument may round to outside.
+    for (const std::string& name : term.parameters)
+      points.at(name).point = within_bounds(points.at(name).point, scalar_terms[name]);
+  }
   apply_all(Combination::last);
   apply_all(Combination::alone);
   std::map<std::string, Value> updates;

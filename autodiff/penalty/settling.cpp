@@ -89,7 +89,7 @@ Values settling_zeros(const Values& from, const Values& to, const std::vector<Pe
   };
   for (const auto& [name, where] : bends) add(name, where * loses_sign(from.at(name), to.at(name)));
   for (const PenaltyTerm& term : terms) {
-    if (term.scalar) continue;
+    if (term.scalar || term.combines) continue;  // what is zero of combinations are no elements
     std::vector<Value> parameters;
     Values excluded;
     for (const std::string& name : term.parameters) {
@@ -113,6 +113,7 @@ Values settling_zeros(const Values& from, const Values& to, const std::vector<Pe
 
 bool settles(const PenaltyTerm& term) {
   if (term.scalar) return !term.scalar->kinks.empty() && bends_at_zero(*term.scalar);
+  if (term.combines) return false;
   const Node& node = term.node.graph().node(term.node.node());
   return node.op->traits.elementwise || has_groups(node);
 }

@@ -16,7 +16,7 @@ enum class SignRule {
   positive,     // always
   nonnegative,  // always
   least,        // that of the input with the least one
-  product,      // the same, or a square
+  product,      // the same, or a square, element by element
   sum,          // 0 or more where all are, more where one is
   largest,      // that of the input with the greatest one
   branches,     // of those after the first, the least
@@ -100,7 +100,9 @@ Signs::Sign Signs::found(const Node& node) const {
     case SignRule::least:
       return least(0);
     case SignRule::product:
-      return node.inputs[0] == node.inputs[1] ? std::max(least(0), Sign::nonnegative) : least(0);
+      return node.op->traits.elementwise && node.inputs[0] == node.inputs[1]
+                 ? std::max(least(0), Sign::nonnegative)
+                 : least(0);
     case SignRule::sum:
       return least(0) == Sign::any ? Sign::any : largest();
     case SignRule::largest:

@@ -55,47 +55,60 @@ std::string with_names(const Penalty& penalty, const std::string& name, const At
 
 namespace {
 
-// "0.01 * |w - 1|": what the term comes to on the parameter, all factors and shifts included.
+// "0.01 * |w - 1|", and the coefficient where one number is.
+struct KinkText {
+  std::string text;
+  std::optional<Coefficient> coefficient;
+};
+KinkText text_of(const ScalarTerm::Kink& kink, const PenaltyTerm& term) {
+  const std::string& parameter = term.parameters.front();
+  std::string inner = parameter;
+  if (kink.at) {
+    const std::optional<double> number = uniform_value(kink.at);
+    inner = number ? fmt::format("{} {} {:.6g}", parameter, *number < 0 ? "+" : "-", std::abs(*number))
+                   : parameter + " - (a tensor)";
+  }
+  const bool flat_below = kink.below && uniform_value(kink.below) == 0.0,
+             flat_above = kink.below && uniform_value(kink.above) == 0.0;
+  std::optional<Coefficient> coefficient = coefficient_of(flat_above ? kink.below : kink.above);
+  if (flat_above && coefficient) coefficient->number = -coefficient->number;
+  const std::string factor = factor_text(coefficient);
+  if (!kink.below) return {factor + "|" + inner + "|", coefficient};
+  if (flat_below) return {fmt::format("{}max({}, 0)", factor, inner), coefficient};
+  if (flat_above)
+    return {fmt::format("{}max(-{}, 0)", factor, kink.at ? "(" + inner + ")" : inner), coefficient};
+  return {"weighted " + with_names(*term.penalty, inner, {}), std::nullopt};
+}
+
+// What the term comes to on the parameter, all factors and shifts included.
 void describe_scalar(PenaltyTerm& term) {
   const std::string& parameter = term.parameters.front();
   const ScalarTerm& scalar = *term.scalar;
   std::optional<Coefficient> coefficient;
-  const auto shifted = [&](Value at) {
-    if (!at) return parameter;
-    const std::optional<double> number = uniform_value(at);
-    return number ? fmt::format("{} {} {:.6g}", parameter, *number < 0 ? "+" : "-", std::abs(*number))
-                  : parameter + " - (a tensor)";
-  };
+  std::vector<std::string> parts;
   if (scalar.quadratic) {
     coefficient = coefficient_of(scalar.quadratic);
-    term.text = factor_text(coefficient) + parameter + "^2";
-  } else if (scalar.kinks.size() == 1) {
-    const ScalarTerm::Kink& kink = scalar.kinks.front();
-    const std::string inner = shifted(kink.at);
-    const bool flat_below = kink.below && uniform_value(kink.below) == 0.0,
-               flat_above = kink.below && uniform_value(kink.above) == 0.0;
-    coefficient = coefficient_of(flat_above ? kink.below : kink.above);
-    if (flat_above && coefficient) coefficient->number = -coefficient->number;
-    if (!kink.below) {
-      term.text = factor_text(coefficient) + "|" + inner + "|";
-    } else if (flat_below) {
-      term.text = fmt::format("{}max({}, 0)", factor_text(coefficient), inner);
-    } else if (flat_above) {
-      term.text = fmt::format("{}max(-{}, 0)", factor_text(coefficient), kink.at ? "(" + inner + ")" : inner);
-    } else {
-      coefficient.reset();
-      term.text = "weighted " + with_names(*term.penalty, inner, {});
-    }
-  } else {
+    parts.push_back(factor_text(coefficient) + parameter + "^2");
+  }
+  for (const ScalarTerm::Kink& kink : scalar.kinks) {
+    const KinkText own = text_of(kink, term);
+    parts.push_back(own.text);
+    coefficient = own.coefficient;
+  }
+  if (scalar.low || scalar.high) {
     const auto limit = [](Value value) {
       const std::optional<double> number = value ? uniform_value(value) : std::nullopt;
       return number ? fmt::format("{:.6g}", *number) : std::string("a tensor");
     };
-    if (scalar.low) term.text = fmt::format("{} >= {}", parameter, limit(scalar.low));
+    std::string bounds;
+    if (scalar.low) bounds = fmt::format("{} >= {}", parameter, limit(scalar.low));
     if (scalar.high)
-      term.text += fmt::format("{}{} <= {}", scalar.low ? ", " : "", parameter, limit(scalar.high));
+      bounds += fmt::format("{}{} <= {}", scalar.low ? ", " : "", parameter, limit(scalar.high));
+    parts.push_back(bounds);
   }
-  term.coefficient = number_of(coefficient);
+  term.text = fmt::format("{}", fmt::join(parts, " + "));
+  // Several parts have no one coefficient.
+  term.coefficient = parts.size() == 1 ? number_of(coefficient) : std::nullopt;
 }
 
 // Whether two elements of a parameter are next to each other along one of its axes.
@@ -134,11 +147,28 @@ bool is_reordered(const PenaltyTerm& term, const std::vector<ShownElement>& show
   return false;
 }
 
+// "w - v", "w + 2 * v"; "combined w, v" where parameters have no one factor for all of their elements, or
+// elements of one meet each other.
+std::string combined_text(const PenaltyTerm& term, const std::vector<Value>& parameters) {
+  const CombinedView combined(term.argument, parameters);
+  std::string text;
+  for (size_t i = 0; i < parameters.size(); ++i) {
+    const std::optional<double> factor = uniform_value(combined.factors[i]);
+    if (!factor || *factor == 0 || parameters[i].shape() != term.argument.shape() || combined.view.shifted)
+      return fmt::format("combined {}", fmt::join(term.parameters, ", "));
+    const double size = std::abs(*factor);
+    text += *factor < 0 ? (text.empty() ? "-" : " - ") : (text.empty() ? "" : " + ");
+    text += (size == 1 ? "" : fmt::format("{:.6g} * ", size)) + term.parameters[i];
+  }
+  return text;
+}
+
 // "2 * w - 1", "w, v", "part of w", "w reordered": what a structured term is of.
 std::string argument_text(const PenaltyTerm& term) {
   Graph& graph = term.argument.graph();
   std::vector<Value> parameters;
   for (const std::string& name : term.parameters) parameters.push_back(graph.find_source(name));
+  if (term.combines) return combined_text(term, parameters);
   if (is_same(term.argument, parameters.front())) return term.parameters.front();
   int64_t elements = 0;
   for (Value parameter : parameters) elements += element_count(parameter.shape()).size();

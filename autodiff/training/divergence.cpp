@@ -203,4 +203,14 @@ std::string explain_divergence(const Graph& step, const StepParts& parts, const 
                             of, flaw.element, advice(at.node >= parts.backward_end, origin));
 }
 
+std::string infinite_through(const RewriteReport& report) {
+  for (const Refusal& refusal : report.refused)
+    if (refusal.term == "within")
+      return fmt::format(
+          "the bound built at {}, which the weights have left, and no gradient leads back: {} "
+          "({}); {}",
+          text(refusal.where), refusal.reason, refusal.code, refusal.advice);
+  return "its terms of parameters alone; lower the learning rate or the coefficients";
+}
+
 }  // namespace lariat

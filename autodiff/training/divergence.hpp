@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "autodiff/penalty/rewrite_report.hpp"
 #include "graph/io/store.hpp"
 #include "graph/ir/graph.hpp"
 
@@ -24,5 +25,8 @@ struct StepParts {
 /// makes nan of -1 at element 0; …". "" where all is finite this time.
 std::string explain_divergence(const Graph& step, const StepParts& parts, const Feeds& feeds,
                                const Store& store);
+
+/// What makes a loss infinite at finite weights, where no data do, in words.
+std::string infinite_through(const RewriteReport& report);
 
 }  // namespace lariat

@@ -11,6 +11,7 @@
 #include <ostream>
 
 #include "autodiff/trained_parameters.hpp"
+#include "autodiff/training/divergence.hpp"
 #include "autodiff/training/joint_step.hpp"
 #include "autodiff/training/kept_weights.hpp"
 #include "autodiff/training/sharded_step.hpp"
@@ -232,6 +233,9 @@ struct Trainer::Implementation {
       const std::string part = parts.size() == 1 ? "" : fmt::format("in part {} of {} ", i + 1, parts.size());
       if (!what.empty()) return fmt::format("diverged at step {}: {}{}", step, part, what);
     }
+    if (seen == "the loss is inf")
+      return fmt::format("diverged at step {}: {}, through {}", step, seen,
+                         infinite_through(analysis.report));
     return fmt::format(
         "diverged at step {}: {}, which did not happen again with the weights that have not moved; train "
         "with "
@@ -361,11 +365,8 @@ StepResult Trainer::step(const FeedsList& given, std::span<const double> shares)
   // Bounds that the first weights are outside of make both infinite; this step has moved them inside.
   const bool outside_bounds = result.loss == INFINITY && result.penalty == INFINITY;
   if (!std::isfinite(result.loss) && !outside_bounds)
-    throw JobError(
-        fmt::format("diverged at step {}: the loss is {}, through its terms of parameters alone; lower the "
-                    "learning rate or "
-                    "the coefficients",
-                    steps(), result.loss));
+    throw JobError(fmt::format("diverged at step {}: the loss is {}, through {}", steps(), result.loss,
+                               infinite_through(self.analysis.report)));
   const int64_t done = steps() - 1;
   if (!self.sharded || self.sharded->speaks())
     self.watch->step_done(batches.back(), self.store,

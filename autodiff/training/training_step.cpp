@@ -277,6 +277,7 @@ std::unique_ptr<Graph> training_step(Value written, const Optimizer& optimizer, 
   }
   std::vector<PenaltyTerm>& terms = split.split.terms;
   check_prox(optimizer, terms);
+  check_bounds(terms);
   const std::vector<const ParameterGroup*> groups = groups_of(parameters, optimizer, options.groups);
 
   parts.forward_end = step->size();

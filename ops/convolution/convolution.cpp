@@ -75,12 +75,12 @@ struct InputPieces {
   }
 };
 
-// The partial results of the weight gradient, and the blocks of filters that each is computed in.
+// The partial results of the weight gradient, doubles, and the blocks of filters that each is computed in.
 struct KernelPieces {
   int64_t partials, block, blocks;
 
-  KernelPieces(const Convolution& c, const Lines& lines, size_t element) {
-    const int64_t bytes = std::max<int64_t>(1, c.depth() * c.filters * static_cast<int64_t>(element));
+  KernelPieces(const Convolution& c, const Lines& lines) {
+    const int64_t bytes = std::max<int64_t>(1, c.depth() * c.filters * static_cast<int64_t>(sizeof(double)));
     partials =
         std::clamp<int64_t>(partial_bytes / bytes, 1, std::clamp<int64_t>(lines.tiles(), 1, most_pieces));
     block = std::max(fewest_filters, divide_up(c.filters * partials, most_pieces));
@@ -140,6 +140,16 @@ size_t line_bytes(const Convolution& c, const Lines& lines, int64_t count) {
   return (static_cast<size_t>(lines.scratch(c, count)) * sizeof(T) + 63) / 64 * 64;
 }
 
+// Of a kernel's gradient, the products of so many columns are added as floats before their sum is added as
+// doubles; doubles need no sum of their own.
+constexpr int64_t columns_of_sum = 16;
+template <class T>
+constexpr bool sums_columns = std::is_same_v<T, float>;
+template <class T>
+size_t column_sum_bytes(const Convolution& c, int64_t filters) {
+  return sums_columns<T> ? (static_cast<size_t>(c.depth() * filters) * sizeof(T) + 63) / 64 * 64 : 0;
+}
+
 }  // namespace convolution_detail
 
 template <class T>
@@ -187,12 +197,13 @@ template <class T>
 Workspace weight_gradient_workspace(const Convolution& c) {
   using namespace convolution_detail;
   const Lines lines(c, sizeof(T));
-  const KernelPieces pieces(c, lines, sizeof(T));
+  const KernelPieces pieces(c, lines);
+  const int64_t most_filters = std::min(pieces.block, c.filters);
   size_t products = 0;
-  for (const int64_t filters : {std::min(pieces.block, c.filters), c.filters % pieces.block})
+  for (const int64_t filters : {most_filters, c.filters % pieces.block})
     products = std::max(products, gemm_tile_bytes<T>(of_kernel(c, lines, filters, lines.tile_lines, 2)));
-  return {static_cast<size_t>(pieces.partials * c.depth() * c.filters) * sizeof(T),
-          line_bytes<T>(c, lines, lines.tile_lines) + products};
+  return {static_cast<size_t>(pieces.partials * c.depth() * c.filters) * sizeof(double),
+          line_bytes<T>(c, lines, lines.tile_lines) + column_sum_bytes<T>(c, most_filters) + products};
 }
 
 std::shared_ptr<const void> pack_kernel(const KernelContext& k, const Convolution& c) {
@@ -323,43 +334,54 @@ void convolve_weight_gradient(const ParallelFor& parallel, const Convolution& c,
                               T* d_w, const Scratch& scratch) {
   using namespace convolution_detail;
   const Lines lines(c, sizeof(T));
-  const auto [partials, block, blocks] = KernelPieces(c, lines, sizeof(T));
-  const int64_t tiles = lines.tiles();
-  const int64_t size = c.channels * c.filters, height = c.window.down.kernel, width = c.window.across.kernel;
-  T* partial = reinterpret_cast<T*>(scratch.shared);
-  parallel.run(partials * blocks, 1,
-               [&, partials = partials, block = block, blocks = blocks](int64_t begin, int64_t end) {
-                 std::byte* own = scratch.own(parallel);
-                 T* unfolded = reinterpret_cast<T*>(own);
-                 std::byte* rest = own + line_bytes<T>(c, lines, lines.tile_lines);
-                 for (int64_t piece = begin; piece < end; ++piece) {
-                   const int64_t p = piece / blocks, filter = piece % blocks * block,
-                                 filters = std::min(block, c.filters - filter);
-                   T* sum = partial + p * c.depth() * c.filters + filter;
-                   clear_runs(sum, c.filters, c.depth(), filters);
-                   for (int64_t i = p * tiles / partials; i < (p + 1) * tiles / partials; ++i) {
-                     const Tile tile = tile_at(lines, i);
-                     const int64_t stride = c.window.across.stride * lines.slot,
-                                   line = Lines::slots(c, tile.last - tile.first) * lines.slot;
-                     unfold(c, lines, tile, x, unfolded);
-                     for (int64_t j = tile.first; j < tile.last; ++j)
-                       gemm_tile<T>(of_kernel(c, lines, filters, tile.end - tile.begin, line),
-                                    unfolded + (j - tile.first) * stride,
-                                    d_y + (tile.begin * lines.columns + j) * c.filters + filter,
-                                    {sum, c.filters}, sum, c.filters, rest);
-                   }
-                 }
-               });
+  const KernelPieces pieces(c, lines);
+  const int64_t tiles = lines.tiles(), depth = c.depth();
+  double* const partial = reinterpret_cast<double*>(scratch.shared);
+  parallel.run(pieces.partials * pieces.blocks, 1, [&](int64_t begin, int64_t end) {
+    std::byte* const own = scratch.own(parallel);
+    T* const unfolded = reinterpret_cast<T*>(own);
+    std::byte* rest = own + line_bytes<T>(c, lines, lines.tile_lines);
+    T* const column_sum = reinterpret_cast<T*>(rest);
+    rest += column_sum_bytes<T>(c, std::min(pieces.block, c.filters));
+    for (int64_t piece = begin; piece < end; ++piece) {
+      const int64_t p = piece / pieces.blocks, filter = piece % pieces.blocks * pieces.block,
+                    filters = std::min(pieces.block, c.filters - filter);
+      double* const sum = partial + p * depth * c.filters + filter;
+      clear_runs(sum, c.filters, depth, filters);
+      for (int64_t i = p * tiles / pieces.partials; i < (p + 1) * tiles / pieces.partials; ++i) {
+        const Tile tile = tile_at(lines, i);
+        const int64_t stride = c.window.across.stride * lines.slot,
+                      line = Lines::slots(c, tile.last - tile.first) * lines.slot;
+        unfold(c, lines, tile, x, unfolded);
+        for (int64_t j = tile.first; j < tile.last; ++j) {
+          const Product product = of_kernel(c, lines, filters, tile.end - tile.begin, line);
+          const T* const windows = unfolded + (j - tile.first) * stride;
+          const T* const adjoints = d_y + (tile.begin * lines.columns + j) * c.filters + filter;
+          if constexpr (sums_columns<T>) {
+            const int64_t column = (j - tile.first) % columns_of_sum;
+            gemm_tile<T>(product, windows, adjoints, {column == 0 ? nullptr : column_sum, filters},
+                         column_sum, filters, rest);
+            if (column + 1 == columns_of_sum || j + 1 == tile.last)
+              for (int64_t k = 0; k < depth; ++k)
+                for (int64_t f = 0; f < filters; ++f)
+                  sum[k * c.filters + f] += static_cast<double>(column_sum[k * filters + f]);
+          } else {
+            gemm_tile<T>(product, windows, adjoints, {sum, c.filters}, sum, c.filters, rest);
+          }
+        }
+      }
+    }
+  });
   // Back from [width, height, …] to the kernel's own order.
-  parallel.run(c.taps(), rows_per_task(size * partials),
-               [&, partials = partials](int64_t begin, int64_t end) {
-                 for (int64_t i = begin; i < end; ++i) {
-                   const T* from = partial + (i % width * height + i / width) * size;
-                   std::copy_n(from, size, d_w + i * size);
-                   for (int64_t p = 1; p < partials; ++p)
-                     move_runs<true>(from + p * c.depth() * c.filters, size, d_w + i * size, size, 1, size);
-                 }
-               });
+  const int64_t size = c.channels * c.filters, height = c.window.down.kernel, width = c.window.across.kernel;
+  parallel.run(c.taps(), rows_per_task(size * pieces.partials), [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) {
+      double* const total = partial + (i % width * height + i / width) * size;
+      for (int64_t p = 1; p < pieces.partials; ++p)
+        move_runs<true>(total + p * depth * c.filters, size, total, size, 1, size);
+      std::transform(total, total + size, d_w + i * size, [](double sum) { return static_cast<T>(sum); });
+    }
+  });
 }
 
 #define LARIAT_CONVOLUTION(T)                                                                               \

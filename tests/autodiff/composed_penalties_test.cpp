@@ -106,29 +106,6 @@ struct Small {
   }
 };
 
-// Solves a symmetric positive definite system that has been factored into LLᵀ.
-struct Cholesky {
-  Matrix l;
-  explicit Cholesky(Matrix m) : l(std::move(m)) {
-    for (size_t j = 0; j < l.size(); ++j)
-      for (size_t i = j; i < l.size(); ++i) {
-        double sum = l[i][j];
-        for (size_t k = 0; k < j; ++k) sum -= l[i][k] * l[j][k];
-        l[i][j] = i == j ? std::sqrt(sum) : sum / l[j][j];
-      }
-  }
-  void solve(Numbers& x) const {
-    for (size_t i = 0; i < x.size(); ++i) {
-      for (size_t k = 0; k < i; ++k) x[i] -= l[i][k] * x[k];
-      x[i] /= l[i][i];
-    }
-    for (size_t i = x.size(); i-- > 0;) {
-      for (size_t k = i + 1; k < x.size(); ++k) x[i] -= l[k][i] * x[k];
-      x[i] /= l[i][i];
-    }
-  }
-};
-
 Numbers solve_by_admm(const Small& problem) {
   const size_t n = problem.point.size();
   double rho = 0;
@@ -247,6 +224,12 @@ struct Sum {
       view.a.back()[from == 0 ? size + j : j] = 1;
     }
     text += from == 0 ? "v" : from == 1 ? "concat(w, v)" : "w";
+    if (from != 1 && draw.one_in(6)) {
+      const double other = draw.one_in(2) ? -1 : draw.uniform(0.5, 2);
+      view.value = view.value + other * (from == 0 ? w : v);
+      for (int64_t j = 0; j < size; ++j) view.a[j][from == 0 ? j : size + j] = other;
+      text += "[with the other]";
+    }
     if (draw.one_in(4)) {
       const auto end = static_cast<int64_t>(view.a.size()), begin = draw.below(2);
       view.value = slice(view.value, 1, begin, end - 1 + begin);

@@ -205,6 +205,47 @@ std::vector<double> signs_of(std::vector<double> y) {
 
 }  // namespace
 
+TEST_CASE("solve: more columns than rows, which nearly repeat each other, take few steps") {
+  for (uint64_t seed = 0; seed < 12; ++seed) {
+    Draw draw(seed);
+    Case c;
+    SmallProblem& p = c.problem;
+    p.rows = 4 + draw.below(9);
+    p.columns = p.rows + 3 + draw.below(12);
+    p.loss = &wide_losses()[seed % 2 == 0 ? 0 : 1];
+    for (int64_t i = 0; i < p.rows; ++i) {
+      const double common = normal(draw);
+      for (int64_t j = 0; j < p.columns; ++j) p.x.push_back(common + 1e-3 * normal(draw));
+      const double y = 100 * normal(draw);
+      p.y.push_back(seed % 2 == 0 ? y : y > 0 ? 1 : -1);
+    }
+    p.l1.assign(static_cast<size_t>(p.columns), seed % 2 == 0 ? 0.005 : 1e-5);
+    p.l2.assign(static_cast<size_t>(p.columns), 0);
+    CAPTURE(seed);
+    Graph g;
+    const Solution s = solve(built(g, c), {.threads = 1});
+    CHECK(s.converged);
+    CHECK(s.iterations <= 30);
+    const Wide reached = p.objective(weights_of(c, s)), least = least_objective(p);
+    CHECK(static_cast<double>(reached - least) <= 2e-8 * std::abs(static_cast<double>(reached)));
+  }
+}
+
+TEST_CASE("solve: weights without a penalty that move rows for ever are the reason given") {
+  Graph g;
+  std::vector<double> powers;
+  for (const double t : {0.33, 0.35, 0.46, 0.71, 0.95})
+    for (const int power : {1, 5, 8, 9}) powers.push_back(std::pow(t, power));
+  // Three powers tell the rows of count 0 from the others.
+  const Value z = product(g, powers, 5), w = g.find_source("w");
+  const Solution s =
+      solve(sum(exp(z) - vector(g, {0, 0, 0, 4, 4}) * z) + 12 * sum(abs(slice(w, 0, 0, 1))), {.threads = 1});
+  CHECK_FALSE(s.converged);
+  CHECK(contains(s.shortfall,
+                 " iterations, but no dual point was found: where weights that are not penalised can "
+                 "move the predictions of some rows for ever, there is no best solution; "));
+}
+
 TEST_CASE("solve: powers of a t from 0 to 100, and a column of times") {
   std::vector<double> x, y;
   for (int i = 0; i < 30; ++i) {

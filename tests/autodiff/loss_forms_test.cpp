@@ -71,7 +71,7 @@ std::vector<LossRow> piecewise() {
       LOSS(data + 0.01 * sum(maximum(w, v)), "L112"),
       LOSS(data + 0.01 * sum(clip(w, -1, 1)), "L112"),
       LOSS(data + 0.01 * sum(greater(w, 0)), "L112"),
-      LOSS(data + 0.01 * sum(maximum(w - v, v - w)), "L102"),
+      LOSS(data + 0.01 * sum(maximum(w - v, v - w)), "w, v: 0.01 * |w - v| -> soft threshold"),
       LOSS(data + 0.01 * sum(abs(maximum(w, v))), "L102"),
       LOSS(data - 0.01 * sum(relu(w)), "L112"),
       LOSS(data + 0.01 * reduce_max(w), "L112"),

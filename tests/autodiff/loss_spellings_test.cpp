@@ -180,6 +180,9 @@ std::vector<LossRow> kinks() {
            "w: 0.01 * |w| + 0.01 * |w - 1| -> soft threshold"),
       LOSS(data + 0.01 * sum(relu(w)) + 0.02 * sum(relu(-w)),
            "w: 0.01 * max(w, 0) + 0.02 * max(-w, 0) -> one-sided soft threshold"),
+      LOSS(data + 0.01 * sum(abs(concat({w, w - 1}, 0))), "w: 0.01 * |w - 1| + 0.01 * |w| -> soft threshold"),
+      LOSS(data + 0.01 * sum(abs(stack({w - c, w + c}, 0))),
+           "w: 0.01 * |w - (a tensor)| + 0.01 * |w - (a tensor)| -> soft threshold"),
       LOSS(data + 0.01 * sum(abs(w)) + 0.01 * sum(relu(w)),
            "w: 0.01 * |w| + 0.01 * max(w, 0) -> soft threshold, one-sided soft threshold"),
   };
@@ -222,6 +225,43 @@ std::vector<LossRow> groups() {
   };
 }
 
+// Elements of arguments that combine elements, each in one only.
+std::vector<LossRow> combined() {
+  const std::string sums = "w: 0.01 * |combined w| -> soft threshold",
+                    difference = "w, v: 0.01 * |w - v| -> soft threshold";
+  return {
+      LOSS(data + 0.01 * sum(abs(w - v)), difference),
+      LOSS(data + 0.01 * sum(abs(v - w)), "w, v: 0.01 * |-w + v| -> soft threshold"),
+      LOSS(data + 0.01 * sum(maximum(w - v, v - w)), difference),
+      LOSS(data + 0.01 * norm1(w - v), difference),
+      LOSS(data + 0.01 * abs_penalty(w - v), difference),
+      LOSS(data + 0.01 * sum(abs(w + v)), "w, v: 0.01 * |w + v| -> soft threshold"),
+      LOSS(data + 0.01 * sum(abs(2 * w - 3 * v)), "w, v: 0.01 * |2 * w - 3 * v| -> soft threshold"),
+      LOSS(data + 0.01 * sum(abs(w - v - 1)), "w, v: 0.01 * |combined w, v| -> soft threshold"),
+      LOSS(data + lambda * sum(abs(w - v)), "w, v: lambda * |w - v| -> soft threshold"),
+      LOSS(data + sum(c * abs(w - v)), "w, v: weighted |w - v| -> soft threshold"),
+      LOSS(data + 0.01 * sum(relu(w - v)), "w, v: 0.01 * max(w - v, 0) -> one-sided soft threshold"),
+      LOSS(data + 0.01 * sum(abs(matmul(w, ones))), sums),
+      LOSS(data + 0.01 * sum(abs(sum(w, {0}))), sums),
+      LOSS(data + 0.01 * abs(sum(w)), sums),
+      LOSS(data + 0.01 * abs(mean(w)), sums),
+      LOSS(data + 0.01 * norm2(w - v), "w, v: 0.01 * ‖w - v‖₂ -> group soft threshold"),
+      LOSS(data + 0.01 * sum(norm2(w - v, {1})), "w, v: 0.01 * ‖w - v‖₂ -> group soft threshold"),
+      LOSS(data + 0.01 * sqrt(sum(square(w - v))), "w, v: 0.01 * ‖w - v‖₂ -> group soft threshold"),
+      LOSS(data + 0.01 * sum(norm2(slice(w, 0, 2, 4) - slice(w, 0, 0, 2), {1})),
+           "w: 0.01 * ‖combined w‖₂ -> group soft threshold"),
+      LOSS(data + 0.01 * norm_inf(w - v), "w, v: 0.01 * ‖w - v‖∞ -> projection on the L1 ball (Moreau)"),
+      LOSS(data + 0.01 * sum(count_nonzero(w - v)), "w, v: 0.01 * [(w - v) ≠ 0] -> hard threshold"),
+      LOSS(data + 0.01 * sum(absolute_differences(w - v, 0)),
+           "w, v: 0.01 * |Δ(w - v)| -> total variation denoising"),
+      // With a kink on one of the two it is a total variation over them.
+      LOSS(data + 0.01 * sum(abs(w - v)) + 0.01 * sum(abs(w)), lasso,
+           "w, v: 0.01 * |Δ(w, v)| -> total variation denoising"),
+      LOSS(data + 0.01 * norm2(w - v) + 0.02 * sum(square(w)), "w: 0.02 * w^2 -> shrinkage",
+           "w, v: 0.01 * ‖w - v‖₂ -> group soft threshold"),
+  };
+}
+
 std::vector<LossRow> concave() {
   return {
       LOSS(data + 0.01 * sum(count_nonzero(w)), count),
@@ -250,7 +290,8 @@ std::vector<LossRow> concave() {
 
 TEST_CASE("the table of loss spellings") {
   int total = 0;
-  for (const auto& table : {absolute_values(), coefficients(), views(), sums(), kinks(), groups(), concave()})
+  for (const auto& table :
+       {absolute_values(), coefficients(), views(), sums(), kinks(), groups(), combined(), concave()})
     for (const LossRow& row : table) {
       CHECK_FALSE(check_loss(row));
       ++total;

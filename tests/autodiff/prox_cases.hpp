@@ -113,4 +113,27 @@ inline void check(const Outcome& outcome, double tolerance) {
   CHECK(outcome.negative_zeros == 0);
 }
 
+// Solves a symmetric positive definite system that has been factored into LLᵀ.
+struct Cholesky {
+  std::vector<std::vector<double>> l;
+  explicit Cholesky(std::vector<std::vector<double>> m) : l(std::move(m)) {
+    for (size_t j = 0; j < l.size(); ++j)
+      for (size_t i = j; i < l.size(); ++i) {
+        double sum = l[i][j];
+        for (size_t k = 0; k < j; ++k) sum -= l[i][k] * l[j][k];
+        l[i][j] = i == j ? std::sqrt(sum) : sum / l[j][j];
+      }
+  }
+  void solve(std::vector<double>& x) const {
+    for (size_t i = 0; i < x.size(); ++i) {
+      for (size_t k = 0; k < i; ++k) x[i] -= l[i][k] * x[k];
+      x[i] /= l[i][i];
+    }
+    for (size_t i = x.size(); i-- > 0;) {
+      for (size_t k = i + 1; k < x.size(); ++k) x[i] -= l[k][i] * x[k];
+      x[i] /= l[i][i];
+    }
+  }
+};
+
 }  // namespace lariat::testing

@@ -264,6 +264,16 @@ TEST_CASE("cli: solve takes any convex op that is a penalty, and says what it ca
   const ProgramRun path = run_lariat(
       {"path", "--data", folder / "rows", "--penalty", "norm2", "--lambdas", "4", "--quiet", "--json", "-"});
   CHECK(path.status == 0);
+  const ProgramRun said =
+      run_lariat({"path", "--data", folder / "rows", "--penalty", "norm2", "--lambdas", "4", "--quiet"});
+  CHECK(contains(said.out, "\nstationary to "));
+  CHECK(contains(said.out, ", not globally certified: the penalty 1 * ‖w‖₂ has no conjugate here\n"));
+  CHECK_FALSE(contains(said.out, "inf"));
+  // Bounds alone, whose prox takes no step.
+  const Json bounded =
+      solved({"--data", folder / "rows", "--loss", "squared", "--penalty", "within:low=-0.1:high=0.1"});
+  CHECK(bounded["converged"] == true);
+  CHECK(bounded["penalty"] == 0);
   const Json points = Json::parse(path.out)["points"];
   CHECK(points[0]["nonzeros"] == 0);
   CHECK(points[3]["nonzeros"] == 3);

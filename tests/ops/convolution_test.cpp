@@ -110,6 +110,40 @@ TEST_CASE("conv2d and its gradients are their definitions, however they are cut"
   CHECK(banded >= 10);
 }
 
+// Sums over all images and places, of numbers of one sign too, where rounding errors pile up.
+TEST_CASE("gradients of kernels in float are those in double but for rounding, in any order of chunks") {
+  struct Shape {
+    Extents x, kernel;
+    int64_t filters;
+  };
+  const std::vector<Shape> shapes{
+      {{256, 500, 1, 2}, {5, 1}, 3},                                  // conv1d: batch and time
+      {{32, 28, 28, 1}, {3, 3}, 4},   {{2, 40, 2000, 1}, {1, 5}, 2},  // long rows
+      {{1, 4, 60000, 1}, {4, 20}, 2},                                 // few of them
+      {{64, 9, 9, 40}, {3, 3}, 70},
+  };
+  for (const Shape& shape : shapes)
+    for (const double low : {-1.0, 0.0, 0.1}) {
+      CAPTURE(shape.x[1]);
+      CAPTURE(low);
+      const Extents d{shape.x[0], shape.x[1] - shape.kernel[0] + 1, shape.x[2] - shape.kernel[1] + 1,
+                      shape.filters};
+      const double high = low == 0.1 ? 0.1 : 1;
+      const Tensor x = random_tensor<float>(shape.x, 1, low, high),
+                   d_y = random_tensor<float>(d, 2, low, high);
+      Attributes attributes = attributes_of(Window2d{});
+      attributes.set("kernel", std::vector<int64_t>{shape.kernel[0], shape.kernel[1]});
+      const Tensor found = run_op("conv2d_weight_gradient", {x, d_y}, attributes)[0],
+                   exact = run_op("conv2d_weight_gradient", {x.cast(f64), d_y.cast(f64)}, attributes)[0];
+      double largest = 0;
+      for (int64_t i = 0; i < exact.count(); ++i) largest = std::max(largest, std::abs(exact.at(i)));
+      // Equal numbers round the same way within a block of an inner loop.
+      CHECK(largest_difference(found, exact) <= (low == high ? 1e-5 : 1e-6) * largest);
+      const Tensor again = run_op("conv2d_weight_gradient", {x, d_y}, attributes, Reversed())[0];
+      CHECK(same_bits(found, again));
+    }
+}
+
 TEST_CASE("an image gives the same bits alone as in a batch, near what doubles give") {
   Dice dice(42);
   int one_by_one = 0;

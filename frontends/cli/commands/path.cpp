@@ -202,6 +202,11 @@ Json point_json(const RegularisationPath& path, size_t index) {
   return json;
 }
 
+// "3e-12", or "-" where it is not known.
+std::string gap_text(const Solution& solution) {
+  return std::isfinite(solution.relative_gap) ? fmt::format("{:.0e}", solution.relative_gap) : "-";
+}
+
 std::string summary(const RegularisationPath& path) {
   constexpr size_t lines = 12;
   std::vector<Strings> rows{{"λ", "objective", "gap", "not zero", path.score}};
@@ -213,10 +218,23 @@ std::string summary(const RegularisationPath& path) {
     const PathPoint& point = path.points[i];
     rows.push_back(
         {fmt::format("{:.4g}", point.lambda), fmt::format("{:.8g}", point.solution.objective),
-         fmt::format("{:.0e}", point.solution.relative_gap), grouped(nonzeros(point.solution)),
+         gap_text(point.solution), grouped(nonzeros(point.solution)),
          path.score.empty() ? "" : fmt::format("{:.4g} ± {:.2g}", point.score, point.standard_error)});
   }
   return columns(rows, 0);
+}
+
+// Where there is no duality gap, how far solutions are from stationary at most, and why that is all.
+std::string not_certified(const RegularisationPath& path) {
+  double farthest = 0;
+  std::string why;
+  for (const PathPoint& point : path.points)
+    if (!point.solution.not_certified.empty()) {
+      farthest = std::max(farthest, point.solution.stationarity);
+      why = point.solution.not_certified;
+    }
+  return why.empty() ? ""
+                     : fmt::format("\nstationary to {:.1e}, not globally certified: {}\n", farthest, why);
 }
 
 }  // namespace
@@ -270,6 +288,8 @@ static void path(const Strings& words) {
   write_page(options, path, rows, words);
   print(fmt::format("{}: {} rows, {} columns; {}\n\n{}", model.data, grouped(rows.rows),
                     grouped(rows.total_columns()), problem.title(), summary(path)));
+  const std::string doubt = not_certified(path);
+  if (!doubt.empty()) print(doubt);
   if (!path.score.empty())
     print(fmt::format("\nbest {} at λ = {:.6g}; the sparsest within one standard error at λ = {:.6g}\n",
                       path.score, path.points[path.best].lambda,

@@ -68,7 +68,7 @@ static void solve(const Strings& words) {
   const double seconds = seconds_since(solve_start);
   progress.finish();
 
-  const std::string notice = all_zero_notice(problem, solution, solver);
+  const std::string notice = solution.converged ? all_zero_notice(problem, solution, solver) : "";
   if (!notice.empty()) report(notice);
   const Sparsity zeros = sparsity(solution.store.get("w"));
   const int64_t weights = rows.total_columns() * problem.outputs();
