@@ -24,17 +24,43 @@ std::vector<float> row_of(const Tensor& tensor, int64_t row) {
 
 constexpr double most_classes = 65536;
 
-void add_labels(Dataset& dataset, const Tensor& targets, const std::string& name) {
-  int64_t largest = 0;
-  for (int64_t row = 0; row < targets.count(); ++row) {
-    const double label = targets.at(row);
+// Names the classes up to the largest of `targets`, of which each row has `each`.
+void name_classes(Dataset& dataset, const Tensor& targets, int64_t each, const std::string& name) {
+  double largest = 0;
+  for (int64_t i = 0; i < targets.count(); ++i) {
+    const double label = targets.at(i);
     if (!(label >= 0 && label < most_classes && label == std::floor(label)))
-      throw UserError(
-          fmt::format("{}: the label of row {} is {}; classes are whole numbers from 0", name, row, label));
-    dataset.examples[static_cast<size_t>(row)].label = static_cast<int>(label);
-    largest = std::max(largest, static_cast<int64_t>(label));
+      throw UserError(fmt::format("{}: the label of row {} is {}; classes are whole numbers from 0", name,
+                                  i / each, label));
+    largest = std::max(largest, label);
   }
-  for (int64_t label = 0; label <= largest; ++label) dataset.classes.push_back(fmt::format("{}", label));
+  for (int label = 0; label <= static_cast<int>(largest); ++label)
+    dataset.classes.push_back(fmt::format("{}", label));
+}
+
+void add_labels(Dataset& dataset, const Tensor& targets, const std::string& name) {
+  name_classes(dataset, targets, 1, name);
+  for (int64_t row = 0; row < targets.count(); ++row)
+    dataset.examples[static_cast<size_t>(row)].label = static_cast<int>(targets.at(row));
+}
+
+bool are_whole(const Tensor& targets) {
+  for (int64_t i = 0; i < targets.count(); ++i)
+    if (targets.at(i) != std::floor(targets.at(i))) return false;
+  return true;
+}
+
+// Whether numbers [rows, width] are zeros with one 1 in each row.
+bool is_one_hot(const Tensor& targets, int64_t width) {
+  for (int64_t begin = 0; begin < targets.count(); begin += width) {
+    int64_t ones = 0;
+    for (int64_t i = begin; i < begin + width; ++i) {
+      if (targets.at(i) != 0 && targets.at(i) != 1) return false;
+      ones += targets.at(i) == 1;
+    }
+    if (ones != 1) return false;
+  }
+  return true;
 }
 
 }  // namespace
@@ -63,10 +89,16 @@ void add_targets(Dataset& dataset, const Tensor& targets, bool classes, const st
     throw UserError(fmt::format("{}: targets are {}, but there are {} rows; there must be some for each",
                                 name, text(of), rows));
   if (classes && targets.count() == rows) return add_labels(dataset, targets, name);
-  dataset.targets.by_frame = of.size() == 3 && dataset.sequences;
-  if (dataset.targets.by_frame && of[1] != frames)
+  // Whole numbers [rows, frames] are a class for each frame, unless they are the one class of each row.
+  const bool by_frame = dataset.sequences && of.size() == 3,
+             frame_labels = classes && dataset.sequences && of.size() == 2 && of[1] == frames &&
+                            are_whole(targets) && !is_one_hot(targets, frames);
+  if (by_frame && of[1] != frames)
     throw UserError(fmt::format("{}: targets are of {} frames, but features of {}", name, of[1], frames));
+  dataset.targets.by_frame = by_frame || frame_labels;
   dataset.targets.width = targets.count() / rows / (dataset.targets.by_frame ? frames : 1);
+  if (classes && dataset.targets.by_frame && dataset.targets.width == 1)
+    name_classes(dataset, targets, frames, name);
   for (int64_t row = 0; row < rows; ++row)
     dataset.examples[static_cast<size_t>(row)].targets = row_of(targets, row);
 }

@@ -9,8 +9,9 @@ namespace lariat::data {
 
 /// Examples from arrays: features [rows, …], flattened, or sequences where they are [rows, time, dimensions].
 /// Targets [rows] of whole numbers become labels where `classes`, and the classes are "0", "1", … to the
-/// largest; else they are numbers [rows] or [rows, width], or [rows, time, width] by frame. `name` stands for
-/// the arrays in messages. Throws UserError where shapes do not fit together.
+/// largest; so do, for each frame, those of [rows, time] that are not one-hot, or of [rows, time, 1]. Else
+/// they are numbers [rows] or [rows, width], or [rows, time, width] by frame. `name` stands for the arrays in
+/// messages. Throws UserError where shapes do not fit together.
 Dataset dataset_of_arrays(const Tensor& features, const std::optional<Tensor>& targets, bool classes,
                           const std::string& name = "the arrays");
 

@@ -326,6 +326,8 @@ TEST_CASE("recipe: broken structure") {
         "recipe.toml: [features] num_mel_bins = 3: has no effect with [data] kind = idx; leave it out");
   CHECK(refused(idx + "[augment]\ntime_masks = 3") ==
         "recipe.toml: [augment] time_masks = 3: has no effect with [data] kind = idx; leave it out");
+  CHECK(refused(idx + "[prediction]\nspeeds = [0.9]") ==
+        "recipe.toml: [prediction] speeds = 0.9: has no effect with [data] kind = idx; leave it out");
   CHECK(refused("[data]\nkind = 'digits'\n[[layers]]\nkind = 'conv1d'\nkernel = 3") ==
         "recipe.toml:3: [layers.0] conv1d needs filters, an integer from 1 to 65536");
   std::string deep = "a";
