@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
+#include <functional>
 #include <memory>
 
 #include "frontends/data/npy.hpp"
@@ -211,15 +213,68 @@ void add_named_targets(Dataset& dataset, const std::map<std::string, Tensor>& ar
   }
 }
 
+// Arrays by name: those of an archive, or the files NAME.npy of a folder.
+class NamedArrays {
+ public:
+  NamedArrays(const std::string& place, bool streamed)
+      : place_(place), is_folder_(std::filesystem::is_directory(place)) {
+    if (is_folder_) return;
+    if (streamed) {
+      mapped_.emplace(place);
+    } else {
+      content_ = read_whole_file(place);
+    }
+  }
+
+  std::vector<std::string> names() const {
+    if (!is_folder_) return names_in_npz(bytes(), place_);
+    std::vector<std::string> names;
+    for (const auto& entry : std::filesystem::directory_iterator(place_))
+      if (entry.path().extension() == ".npy") names.push_back(entry.path().stem().string());
+    std::sort(names.begin(), names.end());
+    return names;
+  }
+  std::map<std::string, Tensor> read(const std::function<bool(const std::string& name)>& wanted) const {
+    if (!is_folder_) return parse_npz(bytes(), place_, wanted);
+    std::map<std::string, Tensor> arrays;
+    for (const std::string& name : names())
+      if (wanted(name)) arrays.emplace(name, read_npy(file_of(name)));
+    return arrays;
+  }
+  std::map<std::string, NpyRows> stored(const std::vector<std::string>& names) const {
+    if (!is_folder_) return stored_npz(place_, names);
+    std::map<std::string, NpyRows> arrays;
+    for (const std::string& name : names) {
+      const std::string file = file_of(name);
+      arrays.emplace(
+          name, NpyRows(std::make_shared<const RandomFile>(file), 0, std::filesystem::file_size(file), file));
+    }
+    return arrays;
+  }
+  // How arrays that are missing are saved.
+  std::string advice() const {
+    return is_folder_ ? "save X.npy and y.npy there by numpy.save"
+                      : "save it with numpy.savez(file, X=…, y=…)";
+  }
+
+ private:
+  std::string_view bytes() const { return mapped_ ? mapped_->bytes() : content_; }
+  std::string file_of(const std::string& name) const {
+    return (std::filesystem::path(place_) / (name + ".npy")).string();
+  }
+
+  std::string place_;
+  bool is_folder_;
+  std::string content_;
+  std::optional<MappedFile> mapped_;
+};
+
 }  // namespace
 
 Dataset read_arrays(const std::string& file, bool classes, const std::vector<std::string>& class_targets,
                     bool streamed) {
-  const std::string content = streamed ? "" : read_whole_file(file);
-  std::optional<MappedFile> mapped;
-  if (streamed) mapped.emplace(file);
-  const std::string_view bytes = streamed ? mapped->bytes() : content;
-  const std::vector<std::string> names = names_in_npz(bytes, file);
+  const NamedArrays named(file, streamed);
+  const std::vector<std::string> names = named.names();
   const auto is_target = [](const std::string& name) {
     return name == "y" || name == "weights" || name.starts_with("y_");
   };
@@ -234,13 +289,13 @@ Dataset read_arrays(const std::string& file, bool classes, const std::vector<std
   for (const auto& [name, missing] :
        {std::pair("X", !whole && inputs.empty()), std::pair("y", !one_target && !named_targets)})
     if (missing)
-      throw UserError(fmt::format("{}: holds no array '{}', but {}; save it with numpy.savez(file, X=…, y=…)",
-                                  file, name, fmt::join(names, ", ")));
+      throw UserError(fmt::format("{}: holds no array '{}', but {}; {}", file, name, fmt::join(names, ", "),
+                                  named.advice()));
   if (whole) inputs = {"X"};
   std::vector<Column> columns;
   Dataset dataset;
   if (streamed) {
-    const std::map<std::string, NpyRows> stored = stored_npz(file, inputs);
+    const std::map<std::string, NpyRows> stored = named.stored(inputs);
     std::vector<std::pair<std::string, Extents>> shapes;
     std::vector<NpyRows> arrays;
     for (const std::string& name : inputs) {
@@ -255,14 +310,14 @@ Dataset read_arrays(const std::string& file, bool classes, const std::vector<std
       dataset.examples[row].number = static_cast<int64_t>(row);
     }
   } else {
-    std::map<std::string, Tensor> read = parse_npz(bytes, file, [&](const std::string& name) {
+    std::map<std::string, Tensor> read = named.read([&](const std::string& name) {
       return std::find(inputs.begin(), inputs.end(), name) != inputs.end();
     });
     std::vector<std::pair<std::string, Tensor>> arrays(read.begin(), read.end());
     dataset = dataset_of_arrays(whole ? read.at("X") : joined_columns(arrays, columns, file), std::nullopt,
                                 classes, file);
   }
-  const std::map<std::string, Tensor> targets = parse_npz(bytes, file, is_target);
+  const std::map<std::string, Tensor> targets = named.read(is_target);
   if (!named_targets) add_targets(dataset, targets.at("y"), classes, file);
   dataset.columns = std::move(columns);
   if (named_targets) add_named_targets(dataset, targets, class_targets, file);

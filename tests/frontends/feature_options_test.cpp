@@ -55,7 +55,7 @@ void check_table(const lariat::data::OptionTable<Options>& table, size_t count) 
 }  // namespace
 
 TEST_CASE("options: every feature option has a name, a default, a range, and travels through text and JSON") {
-  check_table(feature_option_table(), 36);
+  check_table(feature_option_table(), 40);
 }
 
 TEST_CASE("options: every augmentation option likewise") { check_table(augment_option_table(), 18); }
@@ -148,7 +148,7 @@ TEST_CASE("options: impossible combinations") {
         "vtln_warp = 0.25: leaves nothing between vtln_low = 1000 and vtln_high = 3500; take one that is "
         "nearer "
         "to 1");
-  CHECK(refusal(R"({"vtln_low": 10})").empty());
+  CHECK_NOTHROW(resolve(feature_option_table().from_json(R"({"vtln_low": 10})"), 8000));
   FeatureOptions options;
   options.preemphasis_coefficient = std::numeric_limits<double>::quiet_NaN();
   CHECK(message_of<UserError>([&] { resolve(options, 8000); }) ==

@@ -287,7 +287,7 @@ TEST_CASE("features: filters are warped as Kaldi warps them") {
     options.kind = kind;
     return message_of<UserError>([&] { FeatureExtractor(options, 8000).check_warp(warp); });
   };
-  CHECK(refused(FeatureKind::fbank, 1.3).empty());
+  CHECK_NOTHROW(FeatureExtractor({}, 8000).check_warp(1.3));
   CHECK(refused(FeatureKind::fbank, 5) == "vtln_warp = 5: must be a number from 0.25 to 4");
   CHECK(refused(FeatureKind::spectrogram, 1.1) ==
         "kind = spectrogram: has no mel filters that could be warped; take another kind");
