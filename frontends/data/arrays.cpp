@@ -53,7 +53,7 @@ bool are_whole(const Tensor& targets) {
 }
 
 // Whether numbers [rows, width] are zeros with one 1 in each row.
-bool is_one_hot(const Tensor& targets, int64_t width) {
+bool has_single_ones(const Tensor& targets, int64_t width) {
   for (int64_t begin = 0; begin < targets.count(); begin += width) {
     int64_t ones = 0;
     for (int64_t i = begin; i < begin + width; ++i) {
@@ -94,7 +94,7 @@ void add_targets(Dataset& dataset, const Tensor& targets, bool classes, const st
   // Whole numbers [rows, frames] are a class for each frame, unless they are the one class of each row.
   const bool by_frame = dataset.sequences && of.size() == 3,
              frame_labels = classes && dataset.sequences && of.size() == 2 && of[1] == frames &&
-                            are_whole(targets) && !is_one_hot(targets, frames);
+                            are_whole(targets) && !has_single_ones(targets, frames);
   if (by_frame && of[1] != frames)
     throw UserError(fmt::format("{}: targets are of {} frames, but features of {}", name, of[1], frames));
   dataset.targets.by_frame = by_frame || frame_labels;
