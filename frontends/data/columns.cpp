@@ -77,13 +77,16 @@ class ColumnScan {
     return fmt::format("column '{}' {}has {} different values in {} rows, such as '{}'", name, what,
                        values_.size(), rows, shortened(*values_.begin()));
   }
-  // Whether the first value would be a number without what people write into them: 1,430 or $3.50 or 4%.
-  bool is_written_number() const {
-    std::string plain;
-    for (const char c : *values_.begin())
-      if (c != ',' && c != '$' && c != '%' && c != '\'' && c != ' ' && c != '_') plain += c;
-    return plain != *values_.begin() && number_in(plain).has_value();
+  // Whether all values would be numbers without what people write into them: 1,430 or $3.50 or 4%.
+  bool holds_written_numbers() const {
+    return std::all_of(values_.begin(), values_.end(), [](const std::string& value) {
+      std::string plain;
+      for (const char c : value)
+        if (c != ',' && c != '$' && c != '%' && c != '\'' && c != ' ' && c != '_') plain += c;
+      return number_in(plain).has_value();
+    });
   }
+  const std::string& first_value() const { return *values_.begin(); }
 
   Columns::Feature category(const std::string& file, const std::string& name, size_t rows) const {
     if (!not_utf8_.empty()) throw UserError(not_utf8_);
@@ -188,18 +191,23 @@ class TableScan {
   // once.
   void check_categories() const {
     std::vector<std::string> unfit;
-    for (const std::string& name : features_)
-      if (const ColumnScan& scan = scans_.at(name); !scan.is_number() && scan.tells_nothing(rows_))
-        unfit.push_back(name);
+    for (const std::string& name : features_) {
+      const ColumnScan& scan = scans_.at(name);
+      if (scan.is_number() || is_among(name, options_.categories)) continue;
+      if (scan.holds_written_numbers())
+        throw UserError(
+            fmt::format("{}: column '{}' holds numbers such as '{}'; write them as 1430.5, or have them "
+                        "for categories, by [data] categories = {}",
+                        file_, name, shortened(scan.first_value()), quoted({name})));
+      if (scan.tells_nothing(rows_)) unfit.push_back(name);
+    }
     if (unfit.empty()) return;
-    const ColumnScan& first = scans_.at(unfit.front());
     std::string others;
     for (size_t i = 1; i < unfit.size(); ++i)
-      others += fmt::format("{} '{}'", i == 1 ? ", nor are" : ",", unfit[i]);
-    throw UserError(fmt::format("{}: {}{}; {}leave {} out, by [data] ignore = {}", file_,
-                                first.described(unfit.front(), "is no number and ", rows_), others,
-                                first.is_written_number() ? "write numbers as 1430.5, or " : "",
-                                unfit.size() == 1 ? "it" : "them", quoted(unfit)));
+      others += fmt::format("{} '{}'", i > 1 ? "," : unfit.size() == 2 ? ", nor is" : ", nor are", unfit[i]);
+    throw UserError(fmt::format("{}: {}{}; leave {} out, by [data] ignore = {}", file_,
+                                scans_.at(unfit.front()).described(unfit.front(), "is no number and ", rows_),
+                                others, unfit.size() == 1 ? "it" : "them", quoted(unfit)));
   }
   // As a recipe has it.
   static std::string quoted(const std::vector<std::string>& names) {

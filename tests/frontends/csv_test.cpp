@@ -155,27 +155,34 @@ TEST_CASE("columns: what does not fit is refused by file, line and column") {
       refused_columns(names, {.targets = {"x"}}) ==
       "a.csv: column 'name' is no number and has 60 different values in 60 rows, such as 'person0'; leave it "
       "out, by [data] ignore = [\"name\"]");
-  std::string many = "who,day,sold,x\n", sold = "sold,x\n";
+  std::string many = "who,day,name,sold,x\n", sold = "sold,x\n";
   for (int i = 0; i < 60; ++i) {
-    many += fmt::format("p{},2020-{},\"{},000\",1\n", i, i, i + 1);
-    sold += fmt::format("\"{},000\",1\n", i + 1);
+    many += fmt::format("p{},2020-{},n{},{}000,1\n", i, i, i, i + 1);
+    sold += fmt::format("\"{},000\",1\n", i % 4 + 1);
   }
   CHECK(
       refused_columns(many, {.targets = {"x"}}) ==
       "a.csv: column 'who' is no number and has 60 different values in 60 rows, such as 'p0', nor are 'day', "
-      "'sold'; leave them out, by [data] ignore = [\"who\", \"day\", \"sold\"]");
+      "'name'; leave them out, by [data] ignore = [\"who\", \"day\", \"name\"]");
+  CHECK(refused_columns(many, {.targets = {"x"}, .ignored = {"who"}}) ==
+        "a.csv: column 'day' is no number and has 60 different values in 60 rows, such as '2020-0', nor is "
+        "'name'; "
+        "leave them out, by [data] ignore = [\"day\", \"name\"]");
   CHECK(refused_columns(sold, {.targets = {"x"}}) ==
-        "a.csv: column 'sold' is no number and has 60 different values in 60 rows, such as '1,000'; write "
-        "numbers "
-        "as 1430.5, or leave it out, by [data] ignore = [\"sold\"]");
-  CHECK(columns_of(table_of(many), {.targets = {"sold"}, .ignored = {"who", "day"}}).features.size() == 1);
+        "a.csv: column 'sold' holds numbers such as '1,000'; write them as 1430.5, or have them for "
+        "categories, by "
+        "[data] categories = [\"sold\"]");
+  CHECK(columns_of(table_of(sold), {.targets = {"x"}, .categories = {"sold"}}).dimensions() == 4);
+  CHECK(
+      columns_of(table_of(many), {.targets = {"sold"}, .ignored = {"who", "day", "name"}}).features.size() ==
+      1);
   CHECK(refused_columns(many, {.targets = {"x"}, .ignored = {"whom"}}) ==
         "a.csv: has no column 'whom'. Did you mean 'who'?");
   CHECK(refused_columns(many, {.targets = {"x"}, .ignored = {"x"}}) ==
         "a.csv: the column 'x' is ignored, and a target or a weight; name it once");
   CHECK(refused_columns(many, {.targets = {"x"}, .features = {"who"}, .ignored = {"who"}}) ==
         "a.csv: the column 'who' is ignored, and a feature; name it once");
-  CHECK(refused_columns(many, {.targets = {"who"}, .classes = true, .ignored = {"day", "sold"}}) ==
+  CHECK(refused_columns(many, {.targets = {"who"}, .classes = true, .ignored = {"day", "name"}}) ==
         "a.csv: column 'who' has 60 different values in 60 rows, such as 'p0', which are no classes; learn "
         "another "
         "column, or numbers by mean_squared_error");
