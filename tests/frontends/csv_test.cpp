@@ -136,8 +136,10 @@ TEST_CASE("columns: decimal commas are numbers between semicolons") {
   CHECK(number_in("1,5", true) == 1.5);
   CHECK(number_in("1.000,5", true) == std::nullopt);
   CHECK(number_in("1,000,5", true) == std::nullopt);
-  CHECK(
-      columns_of(table_of("size,price\n\"1,5\",10\n2,3\n"), {.targets = {"price"}}).features[0].is_category);
+  CHECK(refused_columns("size,price\n\"1,5\",10\n2,3\n", {.targets = {"price"}}) ==
+        "a.csv: column 'size' holds numbers such as '1,5'; write them as 1430.5, or have them for "
+        "categories, by "
+        "[data] categories = [\"size\"]");
 }
 
 TEST_CASE("columns: what does not fit is refused by file, line and column") {
