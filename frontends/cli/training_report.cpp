@@ -199,8 +199,9 @@ ReportData training_report(const RunResult& result, TrainingRun& run, const std:
     for (const Comparison& comparison : result.test->comparisons)
       data.pictures.push_back({comparison.name + ": what was found against what it is",
                                comparison_chart(comparison.name, comparison.truth, comparison.given),
-                               fmt::format("{} of {} test examples; on the line the two are equal.",
+                               fmt::format("{} {} {} test examples; on the line the two are equal.",
                                            grouped(static_cast<int64_t>(comparison.truth.size())),
+                                           run.model().shape().targets.by_frame ? "frames of" : "of",
                                            grouped(result.test->examples))});
   for (const TensorZeros& tensor : result.tensors)
     if (tensor.penalised)

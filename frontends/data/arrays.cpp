@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
+#include <functional>
 #include <memory>
 
 #include "frontends/data/npy.hpp"
@@ -24,17 +26,43 @@ std::vector<float> row_of(const Tensor& tensor, int64_t row) {
 
 constexpr double most_classes = 65536;
 
-void add_labels(Dataset& dataset, const Tensor& targets, const std::string& name) {
-  int64_t largest = 0;
-  for (int64_t row = 0; row < targets.count(); ++row) {
-    const double label = targets.at(row);
+// Names the classes up to the largest of `targets`, of which each row has `each`.
+void name_classes(Dataset& dataset, const Tensor& targets, int64_t each, const std::string& name) {
+  double largest = 0;
+  for (int64_t i = 0; i < targets.count(); ++i) {
+    const double label = targets.at(i);
     if (!(label >= 0 && label < most_classes && label == std::floor(label)))
-      throw UserError(
-          fmt::format("{}: the label of row {} is {}; classes are whole numbers from 0", name, row, label));
-    dataset.examples[static_cast<size_t>(row)].label = static_cast<int>(label);
-    largest = std::max(largest, static_cast<int64_t>(label));
+      throw UserError(fmt::format("{}: the label of row {} is {}; classes are whole numbers from 0", name,
+                                  i / each, label));
+    largest = std::max(largest, label);
   }
-  for (int64_t label = 0; label <= largest; ++label) dataset.classes.push_back(fmt::format("{}", label));
+  for (int label = 0; label <= static_cast<int>(largest); ++label)
+    dataset.classes.push_back(fmt::format("{}", label));
+}
+
+void add_labels(Dataset& dataset, const Tensor& targets, const std::string& name) {
+  name_classes(dataset, targets, 1, name);
+  for (int64_t row = 0; row < targets.count(); ++row)
+    dataset.examples[static_cast<size_t>(row)].label = static_cast<int>(targets.at(row));
+}
+
+bool are_whole(const Tensor& targets) {
+  for (int64_t i = 0; i < targets.count(); ++i)
+    if (targets.at(i) != std::floor(targets.at(i))) return false;
+  return true;
+}
+
+// Whether numbers [rows, width] are zeros with one 1 in each row.
+bool has_single_ones(const Tensor& targets, int64_t width) {
+  for (int64_t begin = 0; begin < targets.count(); begin += width) {
+    int64_t ones = 0;
+    for (int64_t i = begin; i < begin + width; ++i) {
+      if (targets.at(i) != 0 && targets.at(i) != 1) return false;
+      ones += targets.at(i) == 1;
+    }
+    if (ones != 1) return false;
+  }
+  return true;
 }
 
 }  // namespace
@@ -63,10 +91,16 @@ void add_targets(Dataset& dataset, const Tensor& targets, bool classes, const st
     throw UserError(fmt::format("{}: targets are {}, but there are {} rows; there must be some for each",
                                 name, text(of), rows));
   if (classes && targets.count() == rows) return add_labels(dataset, targets, name);
-  dataset.targets.by_frame = of.size() == 3 && dataset.sequences;
-  if (dataset.targets.by_frame && of[1] != frames)
+  // Whole numbers [rows, frames] are a class for each frame, unless they are the one class of each row.
+  const bool by_frame = dataset.sequences && of.size() == 3,
+             frame_labels = classes && dataset.sequences && of.size() == 2 && of[1] == frames &&
+                            are_whole(targets) && !has_single_ones(targets, frames);
+  if (by_frame && of[1] != frames)
     throw UserError(fmt::format("{}: targets are of {} frames, but features of {}", name, of[1], frames));
+  dataset.targets.by_frame = by_frame || frame_labels;
   dataset.targets.width = targets.count() / rows / (dataset.targets.by_frame ? frames : 1);
+  if (classes && dataset.targets.by_frame && dataset.targets.width == 1)
+    name_classes(dataset, targets, frames, name);
   for (int64_t row = 0; row < rows; ++row)
     dataset.examples[static_cast<size_t>(row)].targets = row_of(targets, row);
 }
@@ -179,15 +213,68 @@ void add_named_targets(Dataset& dataset, const std::map<std::string, Tensor>& ar
   }
 }
 
+// Arrays by name: those of an archive, or the files NAME.npy of a folder.
+class NamedArrays {
+ public:
+  NamedArrays(const std::string& place, bool streamed)
+      : place_(place), is_folder_(std::filesystem::is_directory(place)) {
+    if (is_folder_) return;
+    if (streamed) {
+      mapped_.emplace(place);
+    } else {
+      content_ = read_whole_file(place);
+    }
+  }
+
+  std::vector<std::string> names() const {
+    if (!is_folder_) return names_in_npz(bytes(), place_);
+    std::vector<std::string> names;
+    for (const auto& entry : std::filesystem::directory_iterator(place_))
+      if (entry.path().extension() == ".npy") names.push_back(entry.path().stem().string());
+    std::sort(names.begin(), names.end());
+    return names;
+  }
+  std::map<std::string, Tensor> read(const std::function<bool(const std::string& name)>& wanted) const {
+    if (!is_folder_) return parse_npz(bytes(), place_, wanted);
+    std::map<std::string, Tensor> arrays;
+    for (const std::string& name : names())
+      if (wanted(name)) arrays.emplace(name, read_npy(file_of(name)));
+    return arrays;
+  }
+  std::map<std::string, NpyRows> stored(const std::vector<std::string>& names) const {
+    if (!is_folder_) return stored_npz(place_, names);
+    std::map<std::string, NpyRows> arrays;
+    for (const std::string& name : names) {
+      const std::string file = file_of(name);
+      arrays.emplace(
+          name, NpyRows(std::make_shared<const RandomFile>(file), 0, std::filesystem::file_size(file), file));
+    }
+    return arrays;
+  }
+  // How arrays that are missing are saved.
+  std::string advice() const {
+    return is_folder_ ? "save X.npy and y.npy there by numpy.save"
+                      : "save it with numpy.savez(file, X=…, y=…)";
+  }
+
+ private:
+  std::string_view bytes() const { return mapped_ ? mapped_->bytes() : content_; }
+  std::string file_of(const std::string& name) const {
+    return (std::filesystem::path(place_) / (name + ".npy")).string();
+  }
+
+  std::string place_;
+  bool is_folder_;
+  std::string content_;
+  std::optional<MappedFile> mapped_;
+};
+
 }  // namespace
 
 Dataset read_arrays(const std::string& file, bool classes, const std::vector<std::string>& class_targets,
                     bool streamed) {
-  const std::string content = streamed ? "" : read_whole_file(file);
-  std::optional<MappedFile> mapped;
-  if (streamed) mapped.emplace(file);
-  const std::string_view bytes = streamed ? mapped->bytes() : content;
-  const std::vector<std::string> names = names_in_npz(bytes, file);
+  const NamedArrays named(file, streamed);
+  const std::vector<std::string> names = named.names();
   const auto is_target = [](const std::string& name) {
     return name == "y" || name == "weights" || name.starts_with("y_");
   };
@@ -202,13 +289,13 @@ Dataset read_arrays(const std::string& file, bool classes, const std::vector<std
   for (const auto& [name, missing] :
        {std::pair("X", !whole && inputs.empty()), std::pair("y", !one_target && !named_targets)})
     if (missing)
-      throw UserError(fmt::format("{}: holds no array '{}', but {}; save it with numpy.savez(file, X=…, y=…)",
-                                  file, name, fmt::join(names, ", ")));
+      throw UserError(fmt::format("{}: holds no array '{}', but {}; {}", file, name, fmt::join(names, ", "),
+                                  named.advice()));
   if (whole) inputs = {"X"};
   std::vector<Column> columns;
   Dataset dataset;
   if (streamed) {
-    const std::map<std::string, NpyRows> stored = stored_npz(file, inputs);
+    const std::map<std::string, NpyRows> stored = named.stored(inputs);
     std::vector<std::pair<std::string, Extents>> shapes;
     std::vector<NpyRows> arrays;
     for (const std::string& name : inputs) {
@@ -223,14 +310,14 @@ Dataset read_arrays(const std::string& file, bool classes, const std::vector<std
       dataset.examples[row].number = static_cast<int64_t>(row);
     }
   } else {
-    std::map<std::string, Tensor> read = parse_npz(bytes, file, [&](const std::string& name) {
+    std::map<std::string, Tensor> read = named.read([&](const std::string& name) {
       return std::find(inputs.begin(), inputs.end(), name) != inputs.end();
     });
     std::vector<std::pair<std::string, Tensor>> arrays(read.begin(), read.end());
     dataset = dataset_of_arrays(whole ? read.at("X") : joined_columns(arrays, columns, file), std::nullopt,
                                 classes, file);
   }
-  const std::map<std::string, Tensor> targets = parse_npz(bytes, file, is_target);
+  const std::map<std::string, Tensor> targets = named.read(is_target);
   if (!named_targets) add_targets(dataset, targets.at("y"), classes, file);
   dataset.columns = std::move(columns);
   if (named_targets) add_named_targets(dataset, targets, class_targets, file);

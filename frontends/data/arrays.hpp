@@ -9,12 +9,13 @@ namespace lariat::data {
 
 /// Examples from arrays: features [rows, …], flattened, or sequences where they are [rows, time, dimensions].
 /// Targets [rows] of whole numbers become labels where `classes`, and the classes are "0", "1", … to the
-/// largest; else they are numbers [rows] or [rows, width], or [rows, time, width] by frame. `name` stands for
-/// the arrays in messages. Throws UserError where shapes do not fit together.
+/// largest; so do, for each frame, those of [rows, time] that are not one-hot, or of [rows, time, 1]. Else
+/// they are numbers [rows] or [rows, width], or [rows, time, width] by frame. `name` stands for the arrays in
+/// messages. Throws UserError where shapes do not fit together.
 Dataset dataset_of_arrays(const Tensor& features, const std::optional<Tensor>& targets, bool classes,
                           const std::string& name = "the arrays");
 
-/// The same of a file of numpy.savez that holds X and y, and perhaps `weights` [rows]. In place of X there
+/// The same of a file of numpy.savez, or a folder of X.npy and y.npy, that holds X and y, and perhaps `weights` [rows]. In place of X there
 /// may be arrays of other names, which become the dataset's columns: all [rows, …], or all sequences of as
 /// many frames. In place of y there may be y_NAME, the target NAME, or NAME_0, NAME_1, … where it is several
 /// numbers; those among `class_targets` are classes, counted from 0. Where they are streamed, what is not y

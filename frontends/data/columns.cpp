@@ -33,17 +33,9 @@ size_t column_named(const TextTable& table, const std::string& name) {
   return static_cast<size_t>(found - table.names.begin());
 }
 
-std::optional<double> number_in(std::string_view field) {
-  double value = 0;
-  if (field.starts_with('+')) field.remove_prefix(1);
-  const char* end = field.data() + field.size();
-  const auto [rest, error] = std::from_chars(field.data(), end, value);
-  return error == std::errc{} && rest == end && std::isfinite(value) ? std::optional(value) : std::nullopt;
-}
-
 double number_at(const TextTable& table, size_t row, size_t column, const char* advice = "") {
   const std::string& field = table.rows[row][column];
-  const std::optional<double> value = number_in(field);
+  const std::optional<double> value = number_in(field, table.decimal_commas);
   if (!value)
     throw UserError(fmt::format("{}: column '{}' is '{}', which is no finite number{}", table.place(row),
                                 table.names[column], shortened(field), advice));
@@ -61,7 +53,7 @@ class ColumnScan {
   void look(const TextTable& table, size_t row) {
     const std::string& field = table.rows[row][column_];
     if (is_missing(field)) return;
-    const std::optional<double> number = number_in(field);
+    const std::optional<double> number = number_in(field, table.decimal_commas);
     is_number_ = is_number_ && number;
     if (number) sum_ += *number, ++count_;
     // Of numbers that are many, no list of values will be asked for.
@@ -72,19 +64,37 @@ class ColumnScan {
   }
   bool is_number() const { return is_number_; }
   void look_again(const TextTable& table, size_t row) {
-    if (const std::optional<double> number = number_in(table.rows[row][column_]))
+    if (const auto number = number_in(table.rows[row][column_], table.decimal_commas))
       squares_ += (*number - mean()) * (*number - mean());
   }
+
+  // Whether nearly every row has a value of its own.
+  bool tells_nothing(size_t rows) const {
+    return values_.size() > most_categories || (values_.size() > 20 && 2 * values_.size() > rows);
+  }
+  // "column 'id' is no number and has 30 different values in 30 rows, such as 'a1'"
+  std::string described(const std::string& name, const char* what, size_t rows) const {
+    return fmt::format("column '{}' {}has {} different values in {} rows, such as '{}'", name, what,
+                       values_.size(), rows, shortened(*values_.begin()));
+  }
+  // Whether all values would be numbers without what people write into them: 1,430 or $3.50 or 4%.
+  bool holds_written_numbers() const {
+    return std::all_of(values_.begin(), values_.end(), [](const std::string& value) {
+      std::string plain;
+      for (const char c : value)
+        if (c != ',' && c != '$' && c != '%' && c != '\'' && c != ' ' && c != '_') plain += c;
+      return number_in(plain).has_value();
+    });
+  }
+  const std::string& first_value() const { return *values_.begin(); }
 
   Columns::Feature category(const std::string& file, const std::string& name, size_t rows) const {
     if (!not_utf8_.empty()) throw UserError(not_utf8_);
     Columns::Feature feature{name, 0, 0, 1, {values_.begin(), values_.end()}, true};
-    const size_t count = feature.values.size();
-    if (count > most_categories || (count > 20 && 2 * count > rows))
-      throw UserError(fmt::format(
-          "{}: column '{}' is no number and has {} different values in {} rows, such as '{}'; leave it "
-          "out of features",
-          file, feature.name, count, rows, shortened(feature.values.front())));
+    if (tells_nothing(rows))
+      throw UserError(
+          fmt::format("{}: {}, which are no classes; learn another column, or numbers by mean_squared_error",
+                      file, described(name, "", rows)));
     if (std::all_of(feature.values.begin(), feature.values.end(),
                     [](const std::string& v) { return number_in(v).has_value(); }))
       std::stable_sort(feature.values.begin(), feature.values.end(),
@@ -126,6 +136,13 @@ class TableScan {
       taken.insert(options.weight);
     }
     for (const std::string& name : options.categories) column_named(head, name);
+    for (const std::string& name : options.ignored) {
+      column_named(head, name);
+      if (taken.contains(name) || is_among(name, options.features))
+        throw UserError(fmt::format("{}: the column '{}' is ignored, and a {}; name it once", head.file, name,
+                                    is_among(name, options.features) ? "feature" : "target or a weight"));
+    }
+    taken.insert(options.ignored.begin(), options.ignored.end());
     features_ = options.features;
     if (features_.empty())
       std::copy_if(head.names.begin(), head.names.end(), std::back_inserter(features_),
@@ -150,6 +167,7 @@ class TableScan {
   }
 
   Columns found() && {
+    check_categories();
     for (const std::string& name : features_) {
       const ColumnScan& scan = scans_.at(name);
       columns_.features.push_back(scan.is_number() ? scan.number(name, options_.standardize)
@@ -169,6 +187,34 @@ class TableScan {
   }
 
  private:
+  // Identifiers, dates and other texts say nothing of rows that are not there. All such columns are named at
+  // once.
+  void check_categories() const {
+    std::vector<std::string> unfit;
+    for (const std::string& name : features_) {
+      const ColumnScan& scan = scans_.at(name);
+      if (scan.is_number() || is_among(name, options_.categories)) continue;
+      if (scan.holds_written_numbers())
+        throw UserError(
+            fmt::format("{}: column '{}' holds numbers such as '{}'; write them as 1430.5, or have them "
+                        "for categories, by [data] categories = {}",
+                        file_, name, shortened(scan.first_value()), quoted({name})));
+      if (scan.tells_nothing(rows_)) unfit.push_back(name);
+    }
+    if (unfit.empty()) return;
+    std::string others;
+    for (size_t i = 1; i < unfit.size(); ++i)
+      others += fmt::format("{} '{}'", i > 1 ? "," : unfit.size() == 2 ? ", nor is" : ", nor are", unfit[i]);
+    throw UserError(fmt::format("{}: {}{}; leave {} out, by [data] ignore = {}", file_,
+                                scans_.at(unfit.front()).described(unfit.front(), "is no number and ", rows_),
+                                others, unfit.size() == 1 ? "it" : "them", quoted(unfit)));
+  }
+  // As a recipe has it.
+  static std::string quoted(const std::vector<std::string>& names) {
+    std::string list;
+    for (const std::string& name : names) list += fmt::format("{}{:?}", list.empty() ? "" : ", ", name);
+    return "[" + list + "]";
+  }
   static bool is_among(const std::string& name, const std::vector<std::string>& names) {
     return std::find(names.begin(), names.end(), name) != names.end();
   }

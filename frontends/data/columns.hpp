@@ -34,7 +34,7 @@ struct Columns {
 /// What to make of a table.
 struct ColumnOptions {
   std::vector<std::string> targets;
-  /// Columns that are features; empty: all others.
+  /// Columns that are features; empty: all others but those that are ignored.
   std::vector<std::string> features = {};
   /// Columns that are categories though they hold numbers.
   std::vector<std::string> categories = {};
@@ -45,10 +45,11 @@ struct ColumnOptions {
   std::vector<std::string> class_targets = {};
   /// Whether numbers are brought to mean 0 and standard deviation 1.
   bool standardize = true;
+  std::vector<std::string> ignored = {};
 };
 
 /// Throws UserError naming the file, and the column with the nearest name, where one is not there, and for a
-/// column of text in which nearly every row has a value of its own.
+/// columns of text in which nearly every row has a value of its own.
 Columns columns_of(const TextTable& table, const ColumnOptions& options);
 
 /// Calls its argument with all rows of a table that need not fit into memory, some at a time.

@@ -4,7 +4,10 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
+#include <cmath>
 #include <limits>
+#include <map>
 #include <set>
 
 #include "frontends/data/labelled_rows.hpp"
@@ -22,6 +25,21 @@ bool is_missing(std::string_view field) {
   return std::find(words.begin(), words.end(), field) != words.end();
 }
 
+std::optional<double> number_in(std::string_view field, bool decimal_commas) {
+  std::string pointed;
+  if (const size_t comma = field.find(','); decimal_commas && comma != field.npos) {
+    if (field.find('.') != field.npos) return std::nullopt;
+    pointed = field;
+    pointed[comma] = '.';
+    field = pointed;
+  }
+  double value = 0;
+  if (field.starts_with('+')) field.remove_prefix(1);
+  const char* end = field.data() + field.size();
+  const auto [rest, error] = std::from_chars(field.data(), end, value);
+  return error == std::errc{} && rest == end && std::isfinite(value) ? std::optional(value) : std::nullopt;
+}
+
 namespace {
 
 // Reads row after row.
@@ -30,10 +48,17 @@ class CsvReader {
   CsvReader(std::string_view text, const std::string& file) : rest_(text), file_(file) {
     constexpr std::string_view mark = "\xEF\xBB\xBF";
     if (rest_.starts_with(mark)) rest_.remove_prefix(mark.size());
-    const std::string_view names = rest_.substr(0, rest_.find('\n'));
-    for (const char separator : {';', '\t', ','})
-      if (names.find(separator) != names.npos) separator_ = separator;
+    std::map<char, int> found;
+    bool quoted = false;
+    for (const char c : rest_.substr(0, rest_.find('\n'))) {
+      if (c == '"') quoted = !quoted;
+      if (!quoted) ++found[c];
+    }
+    for (const char separator : {'\t', ';'})
+      if (found[separator] > found[separator_]) separator_ = separator;
   }
+
+  char separator() const { return separator_; }
 
   // The line of the row that was read last, from 1.
   int64_t line() const { return row_line_; }
@@ -104,6 +129,9 @@ class CsvReader {
 std::vector<std::string> names_in(CsvReader& reader, const std::string& file) {
   std::vector<std::string> names;
   if (!reader.next(names)) throw UserError(fmt::format("{}: is empty; its first line names columns", file));
+  for (const std::string& name : names)
+    if (name.find('\0') != name.npos)
+      throw UserError(fmt::format("{}: is no table of text; give CSV, whose first line names columns", file));
   std::set<std::string> seen;
   for (const std::string& name : names) {
     if (name.empty())
@@ -114,8 +142,21 @@ std::vector<std::string> names_in(CsvReader& reader, const std::string& file) {
                                   reader.line(), shortened(name)));
     if (!seen.insert(name).second)
       throw UserError(
-          fmt::format("{}: line {}: names the column '{}' twice", file, reader.line(), shortened(name)));
+          fmt::format("{}: line {}: names the column '{}' twice; the first line gives every column "
+                      "a name of its own",
+                      file, reader.line(), shortened(name)));
   }
+  // Whole numbers may be names; others are data.
+  const auto is_data = [](const std::string& name) {
+    const std::optional<double> number = number_in(name);
+    return number && *number != std::floor(*number);
+  };
+  if (const auto data = std::find_if(names.begin(), names.end(), is_data); data != names.end())
+    throw UserError(
+        fmt::format("{}: line {}: '{}' is a number where a column should be named; write a line of names "
+                    "above the data, such "
+                    "as x1{}x2{}y",
+                    file, reader.line(), shortened(*data), reader.separator(), reader.separator()));
   return names;
 }
 
@@ -147,7 +188,7 @@ TextTable read_csv(const std::string& file) { return parse_csv(read_whole_file(f
 
 TextTable parse_csv(std::string_view text, const std::string& file) {
   CsvReader reader(text, file);
-  TextTable table{file, names_in(reader, file), {}, {}};
+  TextTable table{file, names_in(reader, file), {}, {}, reader.separator() == ';'};
   add_rows(reader, table, std::numeric_limits<size_t>::max());
   if (table.rows.empty()) fail_without_rows(file);
   return table;
@@ -157,7 +198,7 @@ void each_csv_part(const std::string& file,
                    const std::function<void(int64_t first, const TextTable& rows)>& take) {
   const MappedFile text(file);
   CsvReader reader(text.bytes(), file);
-  TextTable table{file, names_in(reader, file), {}, {}};
+  TextTable table{file, names_in(reader, file), {}, {}, reader.separator() == ';'};
   int64_t first = 0;
   for (bool more = true; more; first += static_cast<int64_t>(table.rows.size())) {
     table.rows.clear();

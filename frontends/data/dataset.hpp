@@ -75,6 +75,9 @@ struct Dataset {
   std::vector<std::string> notices = {};  ///< conversions, such as "300 files resampled from …"
   Targets targets = {};
   std::vector<Column> columns = {};  ///< that all dimensions are, one behind the other; none: one
+  /// The same examples as they are seen in other ways: outputs are averaged over these and the examples where
+  /// a model is evaluated or predicts, and not where it is trained.
+  std::vector<Dataset> views = {};
 };
 
 /// Makes of `classes` the two "not NAME" and NAME, and returns the place that NAME had. Throws UserError with

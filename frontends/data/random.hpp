@@ -20,7 +20,10 @@ enum class RandomPurpose : uint32_t {
   frequency_mask,
   voice,
   folds,
-  search
+  search,
+  pitch,
+  tempo,
+  vocal_tract
 };
 
 /// Random numbers that depend on nothing but (seed, purpose, first, second), by counter-based Philox. A

@@ -17,7 +17,7 @@ namespace {
 using data::Split;
 
 struct CsvData : RowsData {
-  std::vector<std::string> categories;
+  std::vector<std::string> categories, ignore;
   std::string weight;
   bool standardize = true;
 };
@@ -29,6 +29,7 @@ const Fields<CsvData>& csv_fields() {
           "a file, or a folder that holds train.csv, test.csv and perhaps validation.csv (or .tsv)")
           .list("target", &C::target, "columns to learn")
           .list("features", &C::features, "columns to learn from; empty: all others")
+          .list("ignore", &C::ignore, "columns that are neither, such as identifiers")
           .list("categories", &C::categories, "columns that are categories though they hold numbers")
           .text("weight", &C::weight, "column that says how much a row counts")
           .boolean("standardize", &C::standardize, "bring numbers to mean 0 and standard deviation 1");
@@ -36,7 +37,7 @@ const Fields<CsvData>& csv_fields() {
 }
 
 data::TextTable chosen_lines(const data::TextTable& all, const std::vector<int64_t>& numbers) {
-  data::TextTable table{all.file, all.names, {}, {}};
+  data::TextTable table{all.file, all.names, {}, {}, all.decimal_commas};
   for (const int64_t number : numbers) {
     table.rows.push_back(all.rows[static_cast<size_t>(number)]);
     table.lines.push_back(all.lines[static_cast<size_t>(number)]);
@@ -48,8 +49,8 @@ class CsvReader : public RowFilesReader {
  public:
   CsvReader(const CsvData& options, const DataRequest& request)
       : RowFilesReader(options, request, {".csv", ".tsv"}), streamed_(options.stream) {
-    columns_of_ = {request.targets, options.features,      options.categories, options.weight,
-                   request.classes, request.class_targets, options.standardize};
+    columns_of_ = {request.targets, options.features,      options.categories,  options.weight,
+                   request.classes, request.class_targets, options.standardize, options.ignore};
   }
 
   const std::optional<data::Columns>& columns() const override { return columns_; }

@@ -7,15 +7,23 @@ namespace lariat {
 namespace {
 
 const Fields<RowsData>& numpy_fields() {
-  static const Fields<RowsData> fields =
-      rows_fields<RowsData>("a file, or a folder that holds train.npz, test.npz and perhaps validation.npz");
+  static const Fields<RowsData> fields = rows_fields<RowsData>(
+      "a file, a folder that holds X.npy and y.npy, or one that holds train.npz, test.npz and "
+      "perhaps validation.npz");
   return fields;
+}
+
+// Whether a folder holds arrays rather than archives.
+bool holds_arrays(const std::filesystem::path& folder) {
+  return std::filesystem::exists(folder / "X.npy") || std::filesystem::exists(folder / "y.npy");
 }
 
 class NumpyReader : public RowFilesReader {
  public:
   NumpyReader(const RowsData& options, const DataRequest& request)
-      : RowFilesReader(options, request, {".npz"}), request_(request), streamed_(options.stream) {}
+      : RowFilesReader(options, request, {".npz", ".npy"}, holds_arrays(request.path)),
+        request_(request),
+        streamed_(options.stream) {}
 
   data::Dataset load(data::Split split) override {
     // What the classes are is said by the rows to train on.
@@ -39,15 +47,14 @@ class NumpyReader : public RowFilesReader {
 }  // namespace
 
 DataKind data_kind_records::numpy() {
-  return {
-      numpy_fields().kind(
-          "numpy",
-          "arrays X and y that numpy.savez wrote: [rows, …] to learn from, and what is learned of each row"),
-      DataForm::rows,
-      [](const Spec& spec, const DataRequest& request) -> std::unique_ptr<DataReader> {
-        return std::make_unique<NumpyReader>(numpy_fields().read(spec), request);
-      },
-      0, true};
+  return {numpy_fields().kind("numpy",
+                              "arrays X and y that numpy.savez or numpy.save wrote: [rows, …] to learn from, "
+                              "and what is learned of each row"),
+          DataForm::rows,
+          [](const Spec& spec, const DataRequest& request) -> std::unique_ptr<DataReader> {
+            return std::make_unique<NumpyReader>(numpy_fields().read(spec), request);
+          },
+          0, true};
 }
 
 }  // namespace lariat

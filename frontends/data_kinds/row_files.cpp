@@ -10,10 +10,10 @@
 namespace lariat {
 
 RowFilesReader::RowFilesReader(const RowsData& options, const DataRequest& request,
-                               std::vector<std::string> endings)
+                               std::vector<std::string> endings, bool whole)
     : options_(options),
       endings_(std::move(endings)),
-      one_file_(!std::filesystem::is_directory(request.path)) {
+      one_file_(whole || !std::filesystem::is_directory(request.path)) {
   options_.path = request.path;
   if (request.folds) options_.validation = 0;
 }

@@ -19,15 +19,17 @@ Fields<Options> rows_fields(std::string path) {
 
 class RowFilesReader : public DataReader {
  public:
-  /// `endings` are those of files that hold rows, the usual one first.
-  RowFilesReader(const RowsData& options, const DataRequest& request, std::vector<std::string> endings);
+  /// `endings` are those of files that hold rows, the usual one first. With `whole` the path is one set of
+  /// rows though it is a folder.
+  RowFilesReader(const RowsData& options, const DataRequest& request, std::vector<std::string> endings,
+                 bool whole = false);
 
   bool holds(const std::filesystem::path& file) const override;
   bool validates() const override;
   bool tests() const override { return !is_one_file() || options_.testing > 0; }
 
  protected:
-  /// Whether all rows are in one file.
+  /// Whether all rows are in one place.
   bool is_one_file() const { return one_file_; }
   /// The file that holds a split. Throws UserError where there is none.
   std::string file_of(data::Split split) const;

@@ -29,6 +29,7 @@ void check_features(const FeatureOptions& options, bool streaming) {
   if (options.dither > 0) refuse("dither", "0");
   if (options.band_low > 0) refuse("band_low", "0");
   if (options.band_high > 0) refuse("band_high", "0");
+  if (options.cmvn == Cmvn::voiced) refuse("cmvn", "none, utterance or global");
   if (options.cmvn == Cmvn::utterance && streaming)
     throw UserError(
         "features.cmvn = utterance: needs the whole recording, which a stream never has; export it with "

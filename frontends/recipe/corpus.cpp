@@ -95,19 +95,68 @@ data::Dataset FrontEnd::examples(const speech::ClipSet& clips,
 }
 
 data::Dataset FrontEnd::examples(const speech::ClipList& list, bool streamed) const {
-  if (streamed) return speech::stream_dataset(list, extractor, statistics ? &*statistics : nullptr);
-  return examples(speech::load_clips(list, extractor.options().sample_frequency));
+  const data::CmvnStatistics* global = statistics ? &*statistics : nullptr;
+  data::Dataset dataset;
+  if (streamed) {
+    dataset = speech::stream_dataset(list, extractor, global);
+    for (const speech::AugmentOptions& view : views) {
+      const speech::Augmentation heard{view};
+      dataset.views.push_back(speech::stream_dataset(list, extractor, global, nullptr, &heard));
+    }
+  } else {
+    const speech::ClipSet clips = speech::load_clips(list, extractor.options().sample_frequency);
+    dataset = examples(clips);
+    for (const speech::AugmentOptions& view : views) {
+      const speech::Augmentation heard{view};
+      dataset.views.push_back(examples(clips, &heard));
+    }
+  }
+  return dataset;
+}
+
+data::Example FrontEnd::example(const speech::Audio& audio, const speech::AugmentOptions* view) const {
+  speech::FeatureMatrix features;
+  if (view == nullptr) {
+    features = extractor.extract(audio);
+  } else {
+    speech::Audio heard = audio;
+    const double warp = speech::augment(heard, *view, 0, 0, 0);
+    features = extractor.extract(extractor.frames_in(heard) > 0 ? heard : audio, warp);
+  }
+  if (statistics) data::apply_cmvn(*statistics, features.values);
+  return {audio.source, 0, features.frames, features.dimensions, std::move(features.values)};
+}
+
+void check_warps(const FrontEnd& front_end, const speech::AugmentOptions& augment) {
+  const auto check = [&](const char* place, const speech::AugmentOptions& options) {
+    for (const double warp : {speech::warps(options).first, speech::warps(options).second})
+      if (warp != 1) at_place(place, [&] { front_end.extractor.check_warp(warp); });
+  };
+  check("[augment] warps the filters of [features]: ", augment);
+  for (const speech::AugmentOptions& view : front_end.views)
+    check("[prediction] vtln_warps warp the filters of [features]: ", view);
 }
 
 void skip_short(data::Dataset& dataset, int64_t frames) {
-  const auto is_short = [&](const data::Example& example) {
-    return dataset.sequences && example.frames < frames;
-  };
-  for (const data::Example& example : dataset.examples)
-    if (is_short(example))
+  std::vector<char> left_out;
+  for (size_t i = 0; i < dataset.examples.size(); ++i) {
+    const data::Example& example = dataset.examples[i];
+    int64_t fewest = example.frames;
+    for (const data::Dataset& view : dataset.views)
+      if (i < view.examples.size()) fewest = std::min(fewest, view.examples[i].frames);
+    left_out.push_back(dataset.sequences && fewest < frames);
+    if (left_out.back())
       dataset.skipped.push_back(
-          fmt::format("{}: is of {} frames, but the model needs {}", example.source, example.frames, frames));
-  std::erase_if(dataset.examples, is_short);
+          fmt::format("{}: is of {} frames, but the model needs {}", example.source, fewest, frames));
+  }
+  const auto leave_out = [&](std::vector<data::Example>& examples) {
+    std::vector<data::Example> kept;
+    for (size_t i = 0; i < examples.size(); ++i)
+      if (i >= left_out.size() || !left_out[i]) kept.push_back(std::move(examples[i]));
+    examples = std::move(kept);
+  };
+  leave_out(dataset.examples);
+  for (data::Dataset& view : dataset.views) leave_out(view.examples);
   if (dataset.examples.empty())
     throw UserError(fmt::format("no clip is long enough; the first: {}", dataset.skipped.back()));
 }

@@ -44,15 +44,22 @@ struct FrontEnd {
   speech::FeatureExtractor extractor;
   /// Where cmvn = global.
   std::optional<data::CmvnStatistics> statistics = {};
+  /// How recordings are heard besides, where a model is evaluated or recognises: see Dataset::views.
+  std::vector<speech::AugmentOptions> views = {};
 
   data::Dataset examples(const speech::ClipSet& clips,
                          const speech::Augmentation* augmentation = nullptr) const;
-  /// Of recordings that are not read yet; streamed, with few of them in memory at a time.
+  /// Of recordings that are not read yet, with their views; streamed, with few of them in memory at a time.
   data::Dataset examples(const speech::ClipList& list, bool streamed) const;
+  /// One recording. Throws UserError, naming it, where it has no features.
+  data::Example example(const speech::Audio& audio, const speech::AugmentOptions* view = nullptr) const;
 };
 
-/// Moves examples of fewer than `frames` frames to the dataset's skipped ones. Throws UserError where none is
-/// left.
+/// Throws UserError where filters cannot be warped as far as [augment] or a view asks.
+void check_warps(const FrontEnd& front_end, const speech::AugmentOptions& augment);
+
+/// Moves examples of fewer than `frames` frames, be it in a view, to the dataset's skipped ones. Throws
+/// UserError where none is left.
 void skip_short(data::Dataset& dataset, int64_t frames);
 
 /// Runs `action` so that parallel loops in it use `threads` threads; 0: what the machine allows.

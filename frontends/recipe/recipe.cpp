@@ -121,6 +121,15 @@ void Recipe::set(const std::vector<std::pair<std::string, std::string>>& setting
   *this = std::move(changed);
 }
 
+void Recipe::hold_out(const std::vector<std::string>& speakers) {
+  const Spec& data = table("data");
+  if (find_kind(find_table("data", "").kinds, data.kind, "[data]").find("held_out") == nullptr)
+    throw UserError(
+        fmt::format("{}: there are no speakers to hold out in data of [data] kind = {}; leave --held-out out",
+                    data::shortened(join_words(speakers)), data.kind));
+  set("data.held_out", join_words(speakers));
+}
+
 void Recipe::set_unchecked(std::string_view text, std::string_view value) {
   const Key key = parse_key(text);
   if (!data::is_utf8(value))
@@ -294,6 +303,18 @@ std::vector<std::string> Recipe::targets() const {
   return targets;
 }
 
+std::vector<speech::AugmentOptions> Recipe::views() const {
+  PredictionOptions options = prediction_fields().read(table("prediction"));
+  options.vtln_warps.insert(options.vtln_warps.begin(), 1);
+  options.speeds.insert(options.speeds.begin(), 1);
+  std::vector<speech::AugmentOptions> views;
+  for (const double speed : options.speeds)
+    for (const double warp : options.vtln_warps)
+      views.push_back({.speed_min = speed, .speed_max = speed, .vtln_min = warp, .vtln_max = warp});
+  views.erase(views.begin());  // as it is
+  return views;
+}
+
 bool Recipe::augments() const { return !first_changed(table("augment"), only_kind("augment")).empty(); }
 
 std::vector<Callback> Recipe::callbacks() const {
@@ -408,7 +429,7 @@ void Recipe::check(std::string_view place, const LayerPlaces& places) const {
         "0.5",
         place, options.after_settling));
   if (data_kind_of(table("data")).form == DataForm::recordings) return;
-  for (const char* name : {"features", "augment"})
+  for (const char* name : {"features", "augment", "prediction"})
     if (const std::string key = first_changed(table(name), only_kind(name)); !key.empty())
       throw UserError(fmt::format("{}[{}] {} = {}: has no effect with [data] kind = {}; leave it out", place,
                                   name, key, table(name).at(key), table("data").kind));

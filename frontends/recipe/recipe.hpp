@@ -39,6 +39,8 @@ class Recipe {
   void set(std::string_view key, std::string_view value);
   /// Sets keys in their order. What must go together is checked after the last one.
   void set(const std::vector<std::pair<std::string, std::string>>& settings);
+  /// Sets data.held_out. Throws UserError where data of that kind know no speakers.
+  void hold_out(const std::vector<std::string>& speakers);
   /// The value of such a key as text.
   std::string get(std::string_view key) const;
   /// "optimizer.learning_rate is 0.01 there and 0.001 here", or "" where both say the same; the data's path
@@ -58,6 +60,8 @@ class Recipe {
   DataOptions data() const { return data_options(table("data")); }
   speech::FeatureOptions features() const;
   speech::AugmentOptions augment() const;
+  /// How recordings are heard besides, as [prediction] says: each without anything random.
+  std::vector<speech::AugmentOptions> views() const;
   /// Whether any key of [augment] is other than its default.
   bool augments() const;
   Loss loss() const { return make_loss(table("loss")); }

@@ -75,7 +75,7 @@ constexpr int micro_shards_of_ranks = 8;
 
 Recipe adjusted(Recipe recipe, const RunOptions& options) {
   if (options.seed) recipe.set("training.seed", fmt::format("{}", *options.seed));
-  if (!options.held_out.empty()) recipe.set("data.held_out", join_words(options.held_out));
+  if (!options.held_out.empty()) recipe.hold_out(options.held_out);
   if (options.validation) recipe.set("data.validation", fmt::format("{}", *options.validation));
   if (options.ranks && recipe.training().micro_shards == 0)
     recipe.set("training.micro_shards", fmt::format("{}", micro_shards_of_ranks));
@@ -106,6 +106,8 @@ void TrainingRun::Implementation::load_audio(int64_t frames) {
     train = front_end->examples(train_clips);
     if (!recipe.augments()) train_clips = {};
   }
+  front_end->views = recipe.views();
+  check_warps(*front_end, recipe.augment());
   skip_short(train, frames);
   const speech::FeatureOptions& resolved = front_end->extractor.options();
   if (resolved.cmvn == speech::Cmvn::global) {

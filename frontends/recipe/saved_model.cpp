@@ -72,8 +72,10 @@ SavedModel SavedModel::of(const Store& store, const std::string& file) {
           fmt::format("'{}': its columns make {} features, but its layers take {}; save the model again",
                       file, model.columns_->dimensions(), model.model_.shape().dimensions));
   }
-  if (store.metadata().contains("features"))
+  if (store.metadata().contains("features")) {
     model.front_end_ = read_front_end(store, model.model_.shape().dimensions, file);
+    if (model.recipe_) model.front_end_->views = model.recipe_->views();
+  }
   return model;
 }
 
@@ -98,22 +100,33 @@ const FrontEnd& SavedModel::front_end() const {
 
 const speech::FeatureOptions& SavedModel::features() const { return front_end().extractor.options(); }
 
-data::Example SavedModel::example_of(const speech::Audio& audio) const {
-  speech::FeatureMatrix features = front_end().extractor.extract(audio);
-  if (front_end().statistics) data::apply_cmvn(*front_end().statistics, features.values);
-  return {audio.source, 0, features.frames, features.dimensions, std::move(features.values)};
-}
-
 EvaluateOptions SavedModel::evaluate_options(int threads) const {
   return {.time_multiple = recipe_ ? static_cast<int>(recipe_->training().time_multiple) : 1,
           .threads = threads};
 }
 
+namespace {
+
+// A dataset for recordings and their views.
+data::Dataset with_views(const FrontEnd& front_end) {
+  data::Dataset dataset;
+  dataset.views.resize(front_end.views.size());
+  return dataset;
+}
+
+void add_recording(const speech::Audio& audio, const FrontEnd& front_end, data::Dataset& dataset) {
+  dataset.examples.push_back(front_end.example(audio));
+  for (size_t i = 0; i < dataset.views.size(); ++i)
+    dataset.views[i].examples.push_back(front_end.example(audio, &front_end.views[i]));
+}
+
+}  // namespace
+
 data::Dataset SavedModel::read_recordings(const std::vector<std::string>& files,
                                           std::vector<std::string>* notices) const {
-  data::Dataset dataset;
+  data::Dataset dataset = with_views(front_end());
   for (const std::string& file : files)
-    dataset.examples.push_back(example_of(speech::read_audio(file, features().sample_frequency, notices)));
+    add_recording(speech::read_audio(file, features().sample_frequency, notices), front_end(), dataset);
   return dataset;
 }
 
@@ -124,8 +137,8 @@ std::vector<Prediction> SavedModel::recognize(const std::vector<std::string>& fi
 }
 
 Prediction SavedModel::recognize(const speech::Audio& audio) {
-  data::Dataset dataset;
-  dataset.examples.push_back(example_of(audio));
+  data::Dataset dataset = with_views(front_end());
+  add_recording(audio, front_end(), dataset);
   return predict(dataset).front();
 }
 
@@ -161,7 +174,7 @@ data::Dataset SavedModel::load_data(const std::string& folder, data::Split split
   if (folder.empty())
     throw UserError(
         fmt::format("there are no data to measure '{}' on; give their folder with --data", file_));
-  if (!held_out.empty()) with.set("data.held_out", join_words(held_out));
+  if (!held_out.empty()) with.hold_out(held_out);
   Corpus corpus(with, folder);
   corpus.reader().set_columns(columns_);
   if (split == data::Split::validation && !corpus.validates())

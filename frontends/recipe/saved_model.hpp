@@ -54,7 +54,6 @@ class SavedModel {
 
  private:
   SavedModel(Sequential model, std::string file) : model_(std::move(model)), file_(std::move(file)) {}
-  data::Example example_of(const speech::Audio& audio) const;
   EvaluateOptions evaluate_options(int threads) const;
 
   Sequential model_;

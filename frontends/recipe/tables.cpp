@@ -148,6 +148,19 @@ const SpecKinds& output_spec_kinds() {
   return kinds;
 }
 
+const Fields<PredictionOptions>& prediction_fields() {
+  using P = PredictionOptions;
+  static const Fields<P> fields =
+      Fields<P>()
+          .numbers(
+              "vtln_warps", &P::vtln_warps, 0.5, 2,
+              "outputs are averaged over each recording as it is and, besides, with its formants seen at so "
+              "many times their frequency, as by vtln_min")
+          .numbers("speeds", &P::speeds, 0.25, 4,
+                   "and so many times as fast; with vtln_warps, in every combination of both");
+  return fields;
+}
+
 const Fields<ProximalOptions>& proximal_fields() {
   using P = ProximalOptions;
   static const Fields<P> fields =
@@ -220,6 +233,8 @@ const std::vector<RecipeTable>& recipe_tables() {
   static const SpecKind penalty =
       penalty_fields().kind("", "penalties of all weights that have none of their own");
   static const SpecKind proximal = proximal_fields().kind("", "the rewrite of penalties");
+  static const SpecKind prediction =
+      prediction_fields().kind("", "how recordings are heard where a trained model answers");
   static const SpecKind search = search_fields().kind("", "what lariat search tries");
   static const std::vector<RecipeTable> tables = [] {
     SpecKinds data;
@@ -234,6 +249,7 @@ const std::vector<RecipeTable>& recipe_tables() {
                                     {"schedule", "how the learning rate changes", schedule_spec_kinds()},
                                     {"training", training.doc, {&training}},
                                     {"proximal", proximal.doc, {&proximal}},
+                                    {"prediction", prediction.doc, {&prediction}},
                                     {"search", search.doc, {&search}}};
   }();
   return tables;

@@ -69,6 +69,12 @@ struct ProximalOptions {
 };
 const Fields<ProximalOptions>& proximal_fields();
 
+/// [prediction]: how else recordings are heard.
+struct PredictionOptions {
+  std::vector<double> vtln_warps, speeds;
+};
+const Fields<PredictionOptions>& prediction_fields();
+
 /// [search]: what `lariat search` tries. See frontends/search.
 enum class SearchMethod { grid, random, halving };
 enum class SearchChoice { best, sparsest };

@@ -38,10 +38,17 @@ std::string preformatted(const std::string& text) {
 
 std::string figures(const ReportData& data) {
   std::string html;
-  for (const ReportData::Figure& figure : data.figures)
-    html += fmt::format("<div class=\"figure\"><span>{}</span><b>{}</b><span>{}</span></div>",
-                        escaped(figure.label), escaped(figure.value), escaped(figure.comment));
-  return html.empty() ? "" : "<div class=\"figures\">" + html + "</div>\n";
+  for (const ReportData::Figure& figure : data.figures) {
+    std::string label;
+    for (const char c : escaped(figure.label)) label += c == '_' ? std::string("_<wbr>") : std::string(1, c);
+    html += fmt::format("<div class=\"figure\"><span>{}</span><b>{}</b><span>{}</span></div>", label,
+                        escaped(figure.value), escaped(figure.comment));
+  }
+  // Of more than fit side by side, as many in each of two rows.
+  const size_t count = data.figures.size(), columns = count <= 6 ? count : (count + 1) / 2;
+  return html.empty()
+             ? ""
+             : fmt::format("<div class=\"figures\" style=\"--columns: {}\">{}</div>\n", columns, html);
 }
 
 using Cells = std::vector<std::string>;

@@ -22,7 +22,8 @@ h1 { overflow-wrap: anywhere; font-size: 1.7rem; line-height: 1.25; margin: 0 0 
 h2 { font-size: 1.1rem; margin: 40px 0 4px; }
 p { margin: 0 0 12px; overflow-wrap: anywhere; }
 .soft, figcaption, .caption { color: var(--soft); font-size: 0.9rem; }
-.figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); gap: 12px; margin: 24px 0 8px; }
+.figures { display: grid; grid-template-columns: repeat(var(--columns), minmax(0, 1fr)); gap: 12px; margin: 24px 0 8px; }
+@media (max-width: 900px) { .figures { grid-template-columns: repeat(auto-fit, minmax(150px, 1fr)); } }
 .figure { min-width: 0; overflow-wrap: anywhere; background: var(--card); border: 1px solid var(--rule); border-radius: 10px; padding: 12px 14px; }
 .figure b { display: block; font-size: 1.5rem; line-height: 1.3; font-weight: 650; font-variant-numeric: tabular-nums; }
 .figure span { display: block; color: var(--soft); font-size: 0.82rem; line-height: 1.35; }
@@ -30,7 +31,7 @@ p { margin: 0 0 12px; overflow-wrap: anywhere; }
 .card { background: var(--card); border: 1px solid var(--rule); border-radius: 10px; padding: 16px; margin: 0; min-width: 0; }
 .pair > section > h2 { margin-top: 28px; overflow-wrap: anywhere; }
 .card > .caption { margin: 8px 0 0; }
-svg { display: block; width: 100%; height: auto; }
+svg { display: block; width: 100%; max-width: 760px; height: auto; margin: 0 auto; }
 svg text { font-size: 13px; fill: var(--ink); font-family: inherit; }
 svg .tick, svg .unit { fill: var(--soft); font-variant-numeric: tabular-nums; }
 svg .grid { stroke: var(--rule); }

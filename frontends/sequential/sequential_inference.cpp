@@ -4,6 +4,7 @@
 
 #include "frontends/sequential/sequential_state.hpp"
 #include "graph/base/error.hpp"
+#include "graph/program/evaluate.hpp"
 
 namespace lariat {
 
@@ -31,6 +32,47 @@ void Sequential::Implementation::infer(
   if (options.reset_states) end_at(before);
 }
 
+namespace {
+
+// Throws UserError where a view is of other examples, or of other frames where each of these has its outputs.
+void check_view(const data::Dataset& view, const data::Dataset& dataset, bool by_frame) {
+  if (view.examples.size() != dataset.examples.size())
+    throw UserError(fmt::format("a view has {} examples, but there are {}; give the same in every view",
+                                view.examples.size(), dataset.examples.size()));
+  for (size_t i = 0; by_frame && i < view.examples.size(); ++i)
+    if (view.examples[i].frames != dataset.examples[i].frames)
+      throw UserError(fmt::format(
+          "{}: has {} frames in a view and {} without, but the model answers for each frame; take "
+          "views that keep them, so no speeds",
+          dataset.examples[i].source, view.examples[i].frames, dataset.examples[i].frames));
+}
+
+void add_to(std::vector<float>& sum, const std::vector<float>& values) {
+  for (size_t i = 0; i < sum.size(); ++i) sum[i] += values[i];
+}
+
+void divide(std::vector<float>& values, size_t count) {
+  for (float& value : values) value /= static_cast<float>(count);
+}
+
+}  // namespace
+
+std::vector<HeadValues> Sequential::Implementation::measured(const data::Dataset& dataset,
+                                                             const EvaluateOptions& options) {
+  const ExampleRows rows(dataset, shape.targets.by_frame), examples(dataset, false);
+  std::vector<HeadValues> found(network->heads.size());
+  infer(*evaluation, dataset, options, [&](const data::Batch& batch, const std::vector<Tensor>& values) {
+    size_t metric = 2 * found.size();
+    for (size_t h = 0; h < found.size(); ++h) {
+      rows.put(batch, values[2 * h], found[h].outputs);
+      examples.put(batch, values[2 * h + 1], found[h].losses);
+      found[h].metrics.resize(network->heads[h].example_metrics.size());
+      for (auto& place : found[h].metrics) examples.put(batch, values[metric++], place);
+    }
+  });
+  return found;
+}
+
 Evaluation Sequential::evaluate(const data::Dataset& dataset, const EvaluateOptions& options) {
   Implementation& self = *self_;
   self.need_network();
@@ -46,38 +88,73 @@ Evaluation Sequential::evaluate(const data::Dataset& dataset, const EvaluateOpti
     for (const auto& [name, value] : network.example_metrics) values.push_back(value);
     self.evaluation = self.inference(values);
   }
-  const ExampleRows rows(dataset, self.shape.targets.by_frame), examples(dataset, false);
-  std::vector<HeadValues> found(network.heads.size());
-  self.infer(*self.evaluation, dataset, options,
-             [&](const data::Batch& batch, const std::vector<Tensor>& values) {
-               size_t metric = 2 * found.size();
-               for (size_t h = 0; h < found.size(); ++h) {
-                 rows.put(batch, values[2 * h], found[h].outputs);
-                 examples.put(batch, values[2 * h + 1], found[h].losses);
-                 found[h].metrics.resize(network.heads[h].example_metrics.size());
-                 for (auto& place : found[h].metrics) examples.put(batch, values[metric++], place);
-               }
-             });
+  std::vector<HeadValues> found = self.measured(dataset, options);
+  for (const data::Dataset& view : dataset.views) {
+    check_view(view, dataset, self.shape.targets.by_frame);
+    self.check(view, true);
+    const std::vector<HeadValues> seen = self.measured(view, options);
+    for (size_t h = 0; h < found.size(); ++h) {
+      add_to(found[h].outputs, seen[h].outputs);
+      add_to(found[h].losses, seen[h].losses);
+      for (size_t m = 0; m < found[h].metrics.size(); ++m) add_to(found[h].metrics[m], seen[h].metrics[m]);
+    }
+  }
+  for (HeadValues& head : found) {
+    if (dataset.views.empty()) break;
+    divide(head.outputs, 1 + dataset.views.size());
+    divide(head.losses, 1 + dataset.views.size());
+    for (auto& metric : head.metrics) divide(metric, 1 + dataset.views.size());
+  }
   return evaluation_of(network, dataset, std::move(found));
+}
+
+std::vector<std::vector<float>> Sequential::Implementation::outputs_for(const data::Dataset& dataset,
+                                                                        const EvaluateOptions& options) {
+  const bool linked = dataset.views.empty();
+  std::unique_ptr<Inference>& program = linked ? prediction : outputs_alone;
+  if (!program) {
+    std::vector<Value> values;
+    for (const Head& head : network->heads) values.push_back(linked ? head.predictions : head.outputs);
+    program = inference(values);
+  }
+  std::vector<std::vector<float>> given(network->heads.size());
+  const auto add = [&](const data::Dataset& view, bool first) {
+    const ExampleRows rows(view, shape.targets.by_frame);
+    std::vector<std::vector<float>> seen(given.size());
+    infer(*program, view, options, [&](const data::Batch& batch, const std::vector<Tensor>& values) {
+      for (size_t h = 0; h < seen.size(); ++h) rows.put(batch, values[h], seen[h]);
+    });
+    for (size_t h = 0; h < given.size(); ++h) first ? given[h].swap(seen[h]) : add_to(given[h], seen[h]);
+  };
+  add(dataset, true);
+  if (linked) return given;
+  for (const data::Dataset& view : dataset.views) {
+    check_view(view, dataset, shape.targets.by_frame);
+    check(view, false);
+    add(view, false);
+  }
+  for (size_t h = 0; h < given.size(); ++h) {
+    const Head& head = network->heads[h];
+    divide(given[h], 1 + dataset.views.size());
+    if (head.loss.plain_outputs) continue;
+    const int64_t width = head.task->outputs(head.shape);
+    const Extents extents{static_cast<int64_t>(given[h].size()) / width, width};
+    Graph graph;
+    const Value outputs = graph.input("outputs", Shape(extents.begin(), extents.end()));
+    const Tensor said = lariat::evaluate(
+        head.task->link(outputs), {{outputs, Tensor::of<float>(extents, std::span<const float>(given[h]))}});
+    const auto values = said.values<float>();
+    given[h].assign(values.begin(), values.end());
+  }
+  return given;
 }
 
 std::vector<Prediction> Sequential::predict(const data::Dataset& dataset, const EvaluateOptions& options) {
   Implementation& self = *self_;
   self.need_network();
   self.check(dataset, false);
-  const Network& network = *self.network;
-  if (!self.prediction) {
-    std::vector<Value> values;
-    for (const Head& head : network.heads) values.push_back(head.predictions);
-    self.prediction = self.inference(values);
-  }
-  const ExampleRows rows(dataset, self.shape.targets.by_frame);
-  std::vector<std::vector<float>> predicted(network.heads.size());
-  self.infer(*self.prediction, dataset, options,
-             [&](const data::Batch& batch, const std::vector<Tensor>& values) {
-               for (size_t h = 0; h < predicted.size(); ++h) rows.put(batch, values[h], predicted[h]);
-             });
-  return predictions_of(network, rows, predicted);
+  return predictions_of(*self.network, ExampleRows(dataset, self.shape.targets.by_frame),
+                        self.outputs_for(dataset, options));
 }
 
 Certificate Sequential::certify(const data::Dataset& dataset, const EvaluateOptions& options) {

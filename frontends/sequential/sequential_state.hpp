@@ -22,7 +22,7 @@ struct Sequential::Implementation {
   Schedule strength;  // of the penalties while the trainer trains; empty: always 1
   Store loaded;       // until there is a trainer
   std::unique_ptr<Executor> executor;
-  std::unique_ptr<Inference> evaluation, prediction;
+  std::unique_ptr<Inference> evaluation, prediction, outputs_alone;
   // Weights may change between two runs while they are trained, and since store() gave them away: programs
   // must not freeze them then.
   bool training = false, given_away = false;
@@ -37,6 +37,7 @@ struct Sequential::Implementation {
   void forget_programs() {
     evaluation.reset();
     prediction.reset();
+    outputs_alone.reset();
   }
 
   void set_training(bool on) {
@@ -49,6 +50,9 @@ struct Sequential::Implementation {
                                        network->rows);
   }
 
+  /// What each output gives for a dataset, its views not looked at.
+  std::vector<HeadValues> measured(const data::Dataset& dataset, const EvaluateOptions& options);
+  std::vector<std::vector<float>> outputs_for(const data::Dataset& dataset, const EvaluateOptions& options);
   void infer(Inference& program, const data::Dataset& dataset, const EvaluateOptions& options,
              const std::function<void(const data::Batch&, const std::vector<Tensor>&)>& take);
 

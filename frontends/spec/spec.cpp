@@ -137,7 +137,18 @@ Spec spec_from_text(const SpecKinds& kinds, std::string_view text, std::string_v
 }
 
 std::string join_words(const std::vector<std::string>& words) {
-  return fmt::format("{}", fmt::join(words, ", "));
+  std::string text;
+  for (const std::string& word : words) {
+    if (!text.empty()) text += ", ";
+    if (word.find_first_of(",\"") == word.npos && !word.starts_with(' ') && !word.ends_with(' ')) {
+      text += word;
+      continue;
+    }
+    text += '"';
+    for (const char c : word) text += c == '"' ? std::string("\"\"") : std::string(1, c);
+    text += '"';
+  }
+  return text;
 }
 
 std::string join_lines(const std::vector<std::string>& lines) {
@@ -157,6 +168,22 @@ std::vector<std::string> split_lines(std::string_view text) {
 std::vector<std::string> split_words(std::string_view text) {
   std::vector<std::string> words;
   while (!text.empty()) {
+    if (text.front() == ' ') {
+      text.remove_prefix(1);
+      continue;
+    }
+    // What begins with a quote and has another one is quoted up to that; "" in it is a quote.
+    if (text.front() == '"' && text.find('"', 1) != text.npos) {
+      std::string word;
+      size_t i = 1;
+      for (; i < text.size() && (text[i] != '"' || text.substr(i, 2) == "\"\""); ++i) {
+        if (text[i] == '"') ++i;
+        word += text[i];
+      }
+      words.push_back(std::move(word));
+      text.remove_prefix(std::min(text.find(',', std::min(i, text.size())), text.size() - 1) + 1);
+      continue;
+    }
     const size_t comma = std::min(text.find(','), text.size());
     std::string_view word = text.substr(0, comma);
     while (!word.empty() && word.front() == ' ') word.remove_prefix(1);

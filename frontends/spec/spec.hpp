@@ -60,7 +60,7 @@ Spec spec_from_json(const SpecKinds& kinds, std::string_view json, std::string_v
 /// Runs `action`; a UserError that it throws gets `place` in front of its message.
 void at_place(std::string_view place, const std::function<void()>& action);
 
-/// "a, b" and back.
+/// "a, b" and back. A word with a comma, a quote or a space at an end is in quotes: a, "b, c".
 std::string join_words(const std::vector<std::string>& words);
 std::vector<std::string> split_words(std::string_view text);
 /// A line each, and back; empty lines are none.

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <utility>
 
 #include "frontends/data/option_table.hpp"
 #include "frontends/data/random.hpp"
@@ -12,6 +13,9 @@ namespace lariat::speech {
 /// augment_option_table().
 struct AugmentOptions {
   double speed_min = 1, speed_max = 1;
+  double tempo_min = 1, tempo_max = 1;
+  double pitch_min = 1, pitch_max = 1;
+  double vtln_min = 1, vtln_max = 1;
   double time_shift = 0;
   double gain_min = 0, gain_max = 0;
   double noise_probability = 0;
@@ -27,6 +31,11 @@ void check(const AugmentOptions& options);
 
 /// Plays the audio `factor` times as fast, which raises its pitch alike; n samples become round(n/factor).
 void change_speed(Audio& audio, double factor);
+/// Plays the audio `factor` times as fast, with its pitch and its formants; n samples become round(n/factor).
+/// Windows of the audio are laid over each other, each from where it goes on best from the one before: WSOLA,
+/// Verhelst and Roelands (ICASSP 1993), with windows of 30 ms, half over each other, sought 7.5 ms to either
+/// side.
+void change_tempo(Audio& audio, double factor);
 /// Moves the audio `samples` later, or earlier where negative. What leaves at one end comes in at the other,
 /// so that no digital silence arises.
 void shift_in_time(Audio& audio, int64_t samples);
@@ -40,8 +49,12 @@ void add_noise(Audio& audio, double snr, data::RandomStream& random);
 void mask_frames(FeatureMatrix& features, int64_t first, int64_t width);
 void mask_dimensions(FeatureMatrix& features, int64_t first, int64_t width);
 
-/// The changes to audio that `options` ask for, drawn from (seed, epoch, example) alone.
-void augment(Audio& audio, const AugmentOptions& options, uint64_t seed, uint32_t epoch, uint32_t example);
+/// The changes to audio that `options` ask for, drawn from (seed, epoch, example) alone. Returns by how much
+/// its features are to be warped (FeatureExtractor::extract), for the vocal tract and to keep formants where
+/// the pitch has moved them.
+double augment(Audio& audio, const AugmentOptions& options, uint64_t seed, uint32_t epoch, uint32_t example);
+/// The least and the most that is returned.
+std::pair<double, double> warps(const AugmentOptions& options);
 /// The masks that `options` ask for; each is up to the width wide, and at most half the features.
 void augment(FeatureMatrix& features, const AugmentOptions& options, uint64_t seed, uint32_t epoch,
              uint32_t example);

@@ -107,8 +107,8 @@ FeatureMatrix features_of(const ClipSet::Clip& clip, uint32_t index, const Featu
     features = extractor.extract(clip.audio);
   } else {
     Audio audio = clip.audio;
-    augment(audio, augmentation->options, augmentation->seed, augmentation->epoch, index);
-    features = extractor.extract(extractor.frames_in(audio) > 0 ? audio : clip.audio);
+    const double warp = augment(audio, augmentation->options, augmentation->seed, augmentation->epoch, index);
+    features = extractor.extract(extractor.frames_in(audio) > 0 ? audio : clip.audio, warp);
   }
   if (statistics != nullptr) data::apply_cmvn(*statistics, features.values);
   if (augmentation != nullptr) {
@@ -194,7 +194,8 @@ ClipSet StoredClips::part(size_t begin, size_t end) const {
 }
 
 data::Dataset stream_dataset(const ClipList& list, const FeatureExtractor& extractor,
-                             const data::CmvnStatistics* statistics, StoredClips* kept) {
+                             const data::CmvnStatistics* statistics, StoredClips* kept,
+                             const Augmentation* augmentation) {
   const auto values = std::make_shared<data::KeptValues>();
   data::Dataset dataset;
   dataset.classes = list.classes;
@@ -207,7 +208,7 @@ data::Dataset stream_dataset(const ClipList& list, const FeatureExtractor& extra
                                extractor.options().sample_frequency);
     unread.insert(unread.end(), clips.skipped.begin(), clips.skipped.end());
     clips.skipped.clear();
-    keep_all(features_of_all(clips, extractor, statistics, nullptr), dataset, *values);
+    keep_all(features_of_all(clips, extractor, statistics, augmentation), dataset, *values);
     if (kept != nullptr) kept->add(clips);
   }
   dataset.skipped.insert(dataset.skipped.begin(), unread.begin(), unread.end());

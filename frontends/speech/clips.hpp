@@ -88,7 +88,8 @@ class StoredClips {
 /// features are kept in a temporary file, from which they are read when they are needed. `kept`, where given,
 /// gets the recordings as well.
 data::Dataset stream_dataset(const ClipList& list, const FeatureExtractor& extractor,
-                             const data::CmvnStatistics* statistics = nullptr, StoredClips* kept = nullptr);
+                             const data::CmvnStatistics* statistics = nullptr, StoredClips* kept = nullptr,
+                             const Augmentation* augmentation = nullptr);
 /// The same of recordings that are kept.
 data::Dataset stream_dataset(const StoredClips& clips, const FeatureExtractor& extractor,
                              const data::CmvnStatistics* statistics, const Augmentation& augmentation);

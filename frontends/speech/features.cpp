@@ -27,10 +27,14 @@ int64_t reflected(int64_t index, int64_t count) {
   return index;
 }
 
+// The log energy that is so many dB below that of the loudest frame.
+double below_loudest(const std::vector<float>& log_energies, double decibels) {
+  return *std::max_element(log_energies.begin(), log_energies.end()) - decibels * std::log(10.0) / 10;
+}
+
 // Drops frames at both ends that lie `trim_threshold` dB below the loudest one, but for a margin.
-void trim(FeatureMatrix& features, const std::vector<float>& log_energies, const FeatureOptions& options) {
-  const double loudest = *std::max_element(log_energies.begin(), log_energies.end());
-  const double quiet = loudest - options.trim_threshold * std::log(10.0) / 10;
+void trim(FeatureMatrix& features, std::vector<float>& log_energies, const FeatureOptions& options) {
+  const double quiet = below_loudest(log_energies, options.trim_threshold);
   const auto loud = [quiet](double energy) { return energy >= quiet; };
   const int64_t first = std::find_if(log_energies.begin(), log_energies.end(), loud) - log_energies.begin();
   const int64_t behind = log_energies.rend() - std::find_if(log_energies.rbegin(), log_energies.rend(), loud);
@@ -39,6 +43,7 @@ void trim(FeatureMatrix& features, const std::vector<float>& log_energies, const
   auto& values = features.values;
   values.erase(values.begin() + end * features.dimensions, values.end());
   values.erase(values.begin(), values.begin() + begin * features.dimensions);
+  log_energies = {log_energies.begin() + begin, log_energies.begin() + end};
   features.frames = end - begin;
 }
 
@@ -46,17 +51,25 @@ BandPass band_pass_of(const FeatureOptions& options) {
   return {options.band_low, options.band_high, options.band_order, options.sample_frequency};
 }
 
-// (x - mean)/standard deviation for each dimension; a dimension that does not vary is left unscaled.
-void normalise(FeatureMatrix& features, const FeatureOptions& options) {
+// (x - mean)/standard deviation for each dimension; a dimension that does not vary is left unscaled. With
+// cmvn = voiced these are of the loud frames, of which the loudest is always one.
+void normalise(FeatureMatrix& features, const std::vector<float>& log_energies,
+               const FeatureOptions& options) {
+  const bool all = options.cmvn != Cmvn::voiced;
+  const double quiet = all ? 0 : below_loudest(log_energies, options.voiced_threshold);
+  std::vector<int64_t> counted;
+  for (int64_t t = 0; t < features.frames; ++t)
+    if (all || double(log_energies[static_cast<size_t>(t)]) >= quiet) counted.push_back(t);
+  const auto count = static_cast<double>(counted.size());
   for (int64_t d = 0; d < features.dimensions; ++d) {
     double sum = 0, squares = 0;
     const auto at = [&](int64_t t) -> float& {
       return features.values[static_cast<size_t>(t * features.dimensions + d)];
     };
-    for (int64_t t = 0; t < features.frames; ++t) sum += at(t);
-    const double mean = sum / static_cast<double>(features.frames);
-    for (int64_t t = 0; t < features.frames; ++t) squares += (at(t) - mean) * (at(t) - mean);
-    const double deviation = std::sqrt(squares / static_cast<double>(features.frames));
+    for (const int64_t t : counted) sum += at(t);
+    const double mean = sum / count;
+    for (const int64_t t : counted) squares += (at(t) - mean) * (at(t) - mean);
+    const double deviation = std::sqrt(squares / count);
     const double scale = options.norm_vars && deviation > 1e-10 ? 1 / deviation : 1;
     const double kept = options.norm_means ? 0 : mean;
     for (int64_t t = 0; t < features.frames; ++t) at(t) = static_cast<float>((at(t) - mean) * scale + kept);
@@ -158,7 +171,22 @@ int64_t FeatureExtractor::frames_in(const Audio& audio) const {
   return impl_->frame_count(static_cast<int64_t>(audio.samples.size()));
 }
 
-FeatureMatrix FeatureExtractor::extract(const Audio& audio) const {
+namespace {
+
+FeatureOptions with_warp(FeatureOptions options, double warp) {
+  options.vtln_warp *= warp;
+  return options;
+}
+
+}  // namespace
+
+void FeatureExtractor::check_warp(double warp) const {
+  if (options().kind == FeatureKind::spectrogram)
+    throw UserError("kind = spectrogram: has no mel filters that could be warped; take another kind");
+  resolve(with_warp(options(), warp), options().sample_frequency);
+}
+
+FeatureMatrix FeatureExtractor::extract(const Audio& audio, double warp) const {
   impl_->check(audio);
   const FrameAnalysis& analysis = impl_->analysis;
   FeatureMatrix features;
@@ -173,8 +201,11 @@ FeatureMatrix FeatureExtractor::extract(const Audio& audio) const {
   const std::vector<float>& heard = filtered.empty() ? audio.samples : filtered;
   if (!impl_->frames_fit()) seen = impl_->with_mirrored_ends(heard, features.frames);
   const float* samples = seen.empty() ? heard.data() : seen.data();
-  const std::vector<float> log_energies =
-      analysis.analyse(samples, 0, features.frames, features.values.data());
+  std::vector<MelFilter> filters;
+  if (warp != 1 && options().kind != FeatureKind::spectrogram)
+    filters = make_mel_filters(mel_layout(with_warp(options(), warp)));
+  std::vector<float> log_energies = analysis.analyse(samples, 0, features.frames, features.values.data(),
+                                                     filters.empty() ? nullptr : &filters);
   if (options().trim_silence) trim(features, log_energies, options());
   if (options().delta_order > 0) {
     const Deltas deltas(options().delta_order, options().delta_window, features.dimensions);
@@ -186,7 +217,7 @@ FeatureMatrix FeatureExtractor::extract(const Audio& audio) const {
     features.values = std::move(with_deltas);
     features.dimensions = deltas.dimensions();
   }
-  if (options().cmvn == Cmvn::utterance) normalise(features, options());
+  if (looks_at_all(options())) normalise(features, log_energies, options());
   impl_->check(audio, features);
   return features;
 }
@@ -206,7 +237,7 @@ void check_streamable(const FeatureOptions& options) {
   if (options.kind == FeatureKind::melspectrogram) refuse("kind", "one of fbank, mfcc, spectrogram");
   if (!options.snip_edges) refuse("snip_edges", "true");
   if (options.trim_silence) refuse("trim_silence", "false");
-  if (options.cmvn == Cmvn::utterance) refuse("cmvn", "none or global");
+  if (looks_at_all(options)) refuse("cmvn", "none or global");
 }
 
 }  // namespace
@@ -231,7 +262,7 @@ class StreamingExtractor::Impl {
       const int64_t frames = 1 + (count - begin - length) / shift;
       const size_t before = rows_.size();
       rows_.resize(before + static_cast<size_t>(frames * analysis_.dimensions()));
-      analysis_.analyse(pending_.data() + begin, analysed_, frames, rows_.data() + before);
+      analysis_.analyse(pending_.data() + begin, analysed_, frames, rows_.data() + before, nullptr);
       analysed_ += frames;
       begin += frames * shift;
     }

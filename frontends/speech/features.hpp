@@ -32,10 +32,12 @@ class FeatureExtractor {
   /// How many frames extract() sees in the audio, before trimming; 0 where it is too short.
   int64_t frames_in(const Audio& audio) const;
 
-  /// [frames, dimensions()]. Global CMVN is left to the caller, who has the statistics. Throws UserError
-  /// where the sample rate is another than the options' or the audio is shorter than one frame; the message
-  /// names audio.source.
-  FeatureMatrix extract(const Audio& audio) const;
+  /// [frames, dimensions()]. Global CMVN is left to the caller, who has the statistics. `warp` is multiplied
+  /// into vtln_warp, and means nothing to kind = spectrogram. Throws UserError where the sample rate is
+  /// another than the options' or the audio is shorter than one frame; the message names audio.source.
+  FeatureMatrix extract(const Audio& audio, double warp = 1) const;
+  /// Throws UserError where filters cannot be warped so.
+  void check_warp(double warp) const;
 
  private:
   friend class StreamingExtractor;
@@ -48,7 +50,7 @@ FeatureMatrix compute_features(const Audio& audio, const FeatureOptions& options
 
 /// The same features, bit for bit, from audio that arrives in pieces. Deltas arrive delta_order·delta_window
 /// frames late. Throws UserError where the options look at the whole utterance: snip_edges = false,
-/// trim_silence = true, cmvn = utterance, kind = melspectrogram.
+/// trim_silence = true, cmvn = utterance or voiced, kind = melspectrogram.
 class StreamingExtractor {
  public:
   explicit StreamingExtractor(const FeatureExtractor& extractor);

@@ -138,6 +138,8 @@ TEST_CASE("export: features that C does not compute") {
   CHECK(refused({.kind = speech::FeatureKind::melspectrogram}, stream) ==
         "features.kind = melspectrogram: must be one of fbank, mfcc, spectrogram in C; train with features "
         "that are");
+  CHECK(refused({.cmvn = speech::Cmvn::voiced}, {.name = "n", .frames = 50}) ==
+        "features.cmvn = voiced: must be none, utterance or global in C; train with features that are");
   CHECK(refused({.cmvn = speech::Cmvn::utterance}, stream) ==
         "features.cmvn = utterance: needs the whole recording, which a stream never has; export it with "
         "--frames N "

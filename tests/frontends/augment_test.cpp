@@ -51,6 +51,8 @@ AugmentOptions everything() {
   options.speed_min = 0.9;
   options.speed_max = 1.1;
   options.time_shift = 50;
+  options.pitch_min = options.vtln_min = 0.9;
+  options.pitch_max = options.vtln_max = 1.1;
   options.gain_min = -6;
   options.gain_max = 6;
   options.noise_probability = 1;
@@ -69,6 +71,62 @@ TEST_CASE("augment: speed changes length and pitch together") {
   audio = sine(500, 8000);
   change_speed(audio, 1);
   CHECK(audio.samples == sine(500, 8000).samples);
+}
+
+TEST_CASE("augment: tempo changes length alone, pitch pitch alone") {
+  for (const double factor : {0.8, 1.25}) {
+    Audio audio = sine(200, 8000);
+    change_tempo(audio, factor);
+    CHECK(audio.samples.size() == std::llround(8000 / factor));
+    CHECK(std::abs(periods_of(audio.samples) - 200 / factor) <= 3);
+    CHECK(power_of(audio.samples) == doctest::Approx(5e5).epsilon(0.05));
+    audio = sine(200, 8000);
+    AugmentOptions pitch;
+    pitch.pitch_min = pitch.pitch_max = factor;
+    CHECK(augment(audio, pitch, 0, 0, 0) == doctest::Approx(1 / factor));
+    CHECK(std::abs(std::ssize(audio.samples) - 8000) <= 1);
+    CHECK(std::abs(periods_of(audio.samples) - 200 * factor) <= 3);
+    CHECK(power_of(audio.samples) == doctest::Approx(5e5).epsilon(0.05));
+  }
+  // Windows that lie over each other sum to 1: what does not change keeps its bits but for rounding.
+  Audio constant{std::vector<float>(3001, 100), 8000};
+  change_tempo(constant, 1.1);
+  for (size_t t = 0; t < constant.samples.size() - 400; ++t)
+    REQUIRE(constant.samples[t] == doctest::Approx(100).epsilon(1e-5));
+  Audio same = sine(500, 4000);
+  change_tempo(same, 1);
+  CHECK(same.samples == sine(500, 4000).samples);
+  Audio shortest{{7}, 8000}, none{{}, 8000};
+  change_tempo(shortest, 0.5);
+  CHECK(shortest.samples.size() == 2);
+  change_tempo(none, 0.5);
+  CHECK(none.samples.empty());
+}
+
+TEST_CASE("augment: features are warped for the vocal tract, and against what pitch does to formants") {
+  AugmentOptions options;
+  options.vtln_min = 0.9;
+  options.vtln_max = 1.2;
+  options.pitch_min = 0.8;
+  options.pitch_max = 1.25;
+  CHECK(warps(options).first == doctest::Approx(0.72));
+  CHECK(warps(options).second == doctest::Approx(1.5));
+  double least = 9, most = 0;
+  for (uint32_t example = 0; example < 300; ++example) {
+    Audio audio = sine(500, 800);
+    const double warp = augment(audio, options, 0, 0, example);
+    least = std::min(least, warp);
+    most = std::max(most, warp);
+    // What pitch was drawn says how much of the warp is the tract's.
+    const double pitch = RandomStream(0, RandomPurpose::pitch, 0, example).uniform(0.8, 1.25);
+    const double tract = RandomStream(0, RandomPurpose::vocal_tract, 0, example).uniform(0.9, 1.2);
+    CHECK(warp == doctest::Approx(tract / pitch));
+  }
+  CHECK(least < 0.78);
+  CHECK(most > 1.4);
+  Audio audio = sine(500, 800);
+  CHECK(augment(audio, {}, 0, 0, 0) == 1);
+  CHECK(warps({}) == std::pair(1.0, 1.0));
 }
 
 TEST_CASE("augment: a shift wraps around, either way") {
@@ -170,7 +228,8 @@ TEST_CASE("augment: seed, epoch and example decide, nothing else") {
   AugmentOptions speed;
   speed.speed_min = options.speed_min;
   speed.speed_max = options.speed_max;
-  CHECK(audio_of(speed, 1, 2, 3).size() == base.size());
+  // (pitch leaves the length as it is, but for rounding)
+  CHECK(std::abs(std::ssize(audio_of(speed, 1, 2, 3)) - std::ssize(base)) <= 1);
   CHECK(base.size() != 4000);
 }
 
@@ -207,6 +266,12 @@ TEST_CASE("augment: impossible values") {
   };
   CHECK(message([](AugmentOptions& o) { o.speed_min = 1.2; }) ==
         "speed_min = 1.2: must be at most speed_max = 1");
+  CHECK(message([](AugmentOptions& o) { o.tempo_min = 1.2; }) ==
+        "tempo_min = 1.2: must be at most tempo_max = 1");
+  CHECK(message([](AugmentOptions& o) { o.pitch_max = 0.9; }) ==
+        "pitch_min = 1: must be at most pitch_max = 0.9");
+  CHECK(message([](AugmentOptions& o) { o.vtln_min = 1.2; }) ==
+        "vtln_min = 1.2: must be at most vtln_max = 1");
   CHECK(message([](AugmentOptions& o) { o.gain_min = 3; }) == "gain_min = 3: must be at most gain_max = 0");
   CHECK(message([](AugmentOptions& o) { o.noise_snr_min = 40; }) ==
         "noise_snr_min = 40: must be at most noise_snr_max = 30");

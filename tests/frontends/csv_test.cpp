@@ -1,4 +1,6 @@
 // Tables of text, what their columns become, and arrays.
+#include <fmt/format.h>
+
 #include "frontends/data/csv.hpp"
 
 #include "frontends/data/arrays.hpp"
@@ -45,6 +47,8 @@ TEST_CASE("csv: quotes, separators, line ends and empty lines") {
   CHECK(table.place(1) == "a.csv: line 6");
   CHECK(table_of("a\tb\n1,5\t2\n").rows == Rows{{"1,5", "2"}});
   CHECK(table_of("a;b\n1,5;2\n").rows == Rows{{"1,5", "2"}});
+  CHECK(table_of("\"a, b, c\";d\n1;2\n").names == std::vector<std::string>{"a, b, c", "d"});
+  CHECK(table_of("a,\"b;c;d;e\"\n1,2\n").names == std::vector<std::string>{"a", "b;c;d;e"});
   CHECK(table_of("only\n7\n").rows == Rows{{"7"}});
   CHECK(is_missing(""));
   CHECK(is_missing("NA"));
@@ -57,7 +61,15 @@ TEST_CASE("csv: what is none is refused by file and line") {
   CHECK(refused("a,b\n1,2\n\n3\n") == "a.csv: line 4: has 1 field, but the first line names 2 columns");
   CHECK(refused("a,b\n1,2,3\n") == "a.csv: line 2: has 3 fields, but the first line names 2 columns");
   CHECK(refused("a,\n1,2\n") == "a.csv: line 1: column 2 has no name; the first line names every column");
-  CHECK(refused("a,a\n1,2\n") == "a.csv: line 1: names the column 'a' twice");
+  CHECK(refused("a,a\n1,2\n") ==
+        "a.csv: line 1: names the column 'a' twice; the first line gives every column a name of its own");
+  CHECK(refused("0.5;1\n1;2\n") ==
+        "a.csv: line 1: '0.5' is a number where a column should be named; write a line of names above the "
+        "data, such "
+        "as x1;x2;y");
+  CHECK(table_of("0,1\n1,2\n").names == std::vector<std::string>{"0", "1"});
+  CHECK(refused(std::string("RIFF\0x,\xff\n1,2\n", 13)) ==
+        "a.csv: is no table of text; give CSV, whose first line names columns");
   CHECK(refused("\xff\n1\n") == "a.csv: line 1: the name '\xff' is not UTF-8, in which models are saved");
   CHECK(refused("a,b\n1,\"2\n") ==
         "a.csv: line 2: a quote begins there that does not end; write \"\" for a quote in a field");
@@ -113,6 +125,23 @@ TEST_CASE("columns: classes, categories by name, chosen features and weights") {
   CHECK(dataset_of(table, chosen).examples[1].targets == std::vector<float>{1, 3});
 }
 
+TEST_CASE("columns: decimal commas are numbers between semicolons") {
+  const TextTable table = table_of("size;price;kind\n1,5;10;a\n2.5;-2,25;b\n;3;a\n");
+  const Columns columns = columns_of(table, {.targets = {"price"}, .standardize = false});
+  CHECK(columns.features[0].mean == 2);
+  const Dataset dataset = dataset_of(table, columns);
+  CHECK(dataset.examples[1].values == std::vector<float>{2.5, 0, 1});
+  CHECK(dataset.examples[1].targets == std::vector<float>{-2.25});
+  CHECK(number_in("1,5") == std::nullopt);
+  CHECK(number_in("1,5", true) == 1.5);
+  CHECK(number_in("1.000,5", true) == std::nullopt);
+  CHECK(number_in("1,000,5", true) == std::nullopt);
+  CHECK(refused_columns("size,price\n\"1,5\",10\n2,3\n", {.targets = {"price"}}) ==
+        "a.csv: column 'size' holds numbers such as '1,5'; write them as 1430.5, or have them for "
+        "categories, by "
+        "[data] categories = [\"size\"]");
+}
+
 TEST_CASE("columns: what does not fit is refused by file, line and column") {
   CHECK(refused_columns(houses, {}) ==
         "a.csv: which column is to be learned? Name it as target: area, colour, rooms, price");
@@ -124,10 +153,41 @@ TEST_CASE("columns: what does not fit is refused by file, line and column") {
         "a.csv: has no features; it needs columns beside its targets");
   std::string names = "name,x\n";
   for (int i = 0; i < 60; ++i) names += "person" + std::to_string(i) + ",1\n";
-  CHECK(refused_columns(names, {.targets = {"x"}}) ==
-        "a.csv: column 'name' is no number and has 60 different values in 60 rows, such as 'person0'; leave "
-        "it out "
-        "of features");
+  CHECK(
+      refused_columns(names, {.targets = {"x"}}) ==
+      "a.csv: column 'name' is no number and has 60 different values in 60 rows, such as 'person0'; leave it "
+      "out, by [data] ignore = [\"name\"]");
+  std::string many = "who,day,name,sold,x\n", sold = "sold,x\n";
+  for (int i = 0; i < 60; ++i) {
+    many += fmt::format("p{},2020-{},n{},{}000,1\n", i, i, i, i + 1);
+    sold += fmt::format("\"{},000\",1\n", i % 4 + 1);
+  }
+  CHECK(
+      refused_columns(many, {.targets = {"x"}}) ==
+      "a.csv: column 'who' is no number and has 60 different values in 60 rows, such as 'p0', nor are 'day', "
+      "'name'; leave them out, by [data] ignore = [\"who\", \"day\", \"name\"]");
+  CHECK(refused_columns(many, {.targets = {"x"}, .ignored = {"who"}}) ==
+        "a.csv: column 'day' is no number and has 60 different values in 60 rows, such as '2020-0', nor is "
+        "'name'; "
+        "leave them out, by [data] ignore = [\"day\", \"name\"]");
+  CHECK(refused_columns(sold, {.targets = {"x"}}) ==
+        "a.csv: column 'sold' holds numbers such as '1,000'; write them as 1430.5, or have them for "
+        "categories, by "
+        "[data] categories = [\"sold\"]");
+  CHECK(columns_of(table_of(sold), {.targets = {"x"}, .categories = {"sold"}}).dimensions() == 4);
+  CHECK(
+      columns_of(table_of(many), {.targets = {"sold"}, .ignored = {"who", "day", "name"}}).features.size() ==
+      1);
+  CHECK(refused_columns(many, {.targets = {"x"}, .ignored = {"whom"}}) ==
+        "a.csv: has no column 'whom'. Did you mean 'who'?");
+  CHECK(refused_columns(many, {.targets = {"x"}, .ignored = {"x"}}) ==
+        "a.csv: the column 'x' is ignored, and a target or a weight; name it once");
+  CHECK(refused_columns(many, {.targets = {"x"}, .features = {"who"}, .ignored = {"who"}}) ==
+        "a.csv: the column 'who' is ignored, and a feature; name it once");
+  CHECK(refused_columns(many, {.targets = {"who"}, .classes = true, .ignored = {"day", "name"}}) ==
+        "a.csv: column 'who' has 60 different values in 60 rows, such as 'p0', which are no classes; learn "
+        "another "
+        "column, or numbers by mean_squared_error");
   const Columns columns = columns_of(table_of(houses), {.targets = {"price"}});
   const auto refused_rows = [&](const std::string& rows) {
     return message_of<UserError>([&] { dataset_of(table_of("area,colour,rooms,price\n" + rows), columns); });
@@ -159,6 +219,16 @@ TEST_CASE("arrays: rows, sequences, labels and numbers") {
   CHECK(sequences.sequences);
   CHECK(sequences.examples[1].frames == 5);
   CHECK(sequences.targets == Targets{4, true, {}});
+  // A class for each frame, as [rows, time] or [rows, time, 1].
+  for (const Extents& shape : {Extents{2, 5}, Extents{2, 5, 1}}) {
+    const Dataset labelled =
+        dataset_of_arrays(frames, Tensor::of<double>(shape, {0, 1, 2, 0, 0, 1, 1, 1, 1, 1}), true, "x");
+    CHECK(labelled.targets == Targets{1, true, {}});
+    CHECK(labelled.classes == std::vector<std::string>{"0", "1", "2"});
+    CHECK(labelled.examples[0].targets == std::vector<float>{0, 1, 2, 0, 0});
+  }
+  const Tensor one_hot = Tensor::of<double>({2, 5}, {0, 1, 0, 0, 0, 0, 0, 0, 0, 1});
+  CHECK(dataset_of_arrays(frames, one_hot, true, "x").targets == Targets{5, false, {}});
   const auto refused = [](const Tensor& x, const Tensor& y, bool classes) {
     return message_of<UserError>([&] { dataset_of_arrays(x, y, classes, "x"); });
   };
@@ -167,6 +237,8 @@ TEST_CASE("arrays: rows, sequences, labels and numbers") {
         "x: targets are [3], but there are 2 rows; there must be some for each");
   CHECK(refused(rows, Tensor::of<double>({2}, {0, 1.5}), true) ==
         "x: the label of row 1 is 1.5; classes are whole numbers from 0");
+  CHECK(refused(frames, Tensor::of<double>({2, 5, 1}, {0, 0, 0, 0, 0, 0, 0, 0, -1, 0}), true) ==
+        "x: the label of row 1 is -1; classes are whole numbers from 0");
   CHECK(refused(frames, Tensor(f64, {2, 4, 1}), false) == "x: targets are of 4 frames, but features of 5");
 }
 

@@ -55,10 +55,10 @@ void check_table(const lariat::data::OptionTable<Options>& table, size_t count) 
 }  // namespace
 
 TEST_CASE("options: every feature option has a name, a default, a range, and travels through text and JSON") {
-  check_table(feature_option_table(), 36);
+  check_table(feature_option_table(), 40);
 }
 
-TEST_CASE("options: every augmentation option likewise") { check_table(augment_option_table(), 12); }
+TEST_CASE("options: every augmentation option likewise") { check_table(augment_option_table(), 18); }
 
 TEST_CASE("options: flags and keys name the same option") {
   FeatureOptions options;
@@ -95,7 +95,7 @@ TEST_CASE("options: a bad value names key, value and range") {
   CHECK(message("window_type", "hannning") ==
         "window_type = hannning: must be one of povey, hanning, hamming, blackman, rectangular. Did you mean "
         "'hanning'?");
-  CHECK(message("cmvn", "") == "cmvn = '': must be one of none, utterance, global");
+  CHECK(message("cmvn", "") == "cmvn = '': must be one of none, utterance, global, voiced");
   CHECK(message("num_mel_bin", "40") == "unknown option 'num_mel_bin'. Did you mean 'num_mel_bins'?");
   CHECK(message("--num-mel-bin", "40") == "unknown option '--num-mel-bin'. Did you mean '--num-mel-bins'?");
 }
@@ -140,6 +140,15 @@ TEST_CASE("options: impossible combinations") {
         "Hz)");
   CHECK(refusal(R"({"n_fft": 128})") ==
         "n_fft = 128: must be an even integer from 200, the samples in a frame, to 1048576");
+  CHECK(refusal(R"({"vtln_warp": 1.1, "low_freq": 100})") ==
+        "vtln_low = 100: must be above 100 (low_freq) where filters are warped");
+  CHECK(refusal(R"({"vtln_warp": 1.1, "high_freq": 3400})") ==
+        "vtln_high = 3500: must be below 3400 (high_freq) where filters are warped");
+  CHECK(refusal(R"({"vtln_warp": 0.25, "vtln_low": 1000})") ==
+        "vtln_warp = 0.25: leaves nothing between vtln_low = 1000 and vtln_high = 3500; take one that is "
+        "nearer "
+        "to 1");
+  CHECK_NOTHROW(resolve(feature_option_table().from_json(R"({"vtln_low": 10})"), 8000));
   FeatureOptions options;
   options.preemphasis_coefficient = std::numeric_limits<double>::quiet_NaN();
   CHECK(message_of<UserError>([&] { resolve(options, 8000); }) ==
@@ -152,6 +161,10 @@ TEST_CASE("options: one that has no effect is refused rather than ignored") {
         "num_mel_bins = 40: has no effect with kind = spectrogram; leave it out");
   CHECK(refusal(R"({"kind": "melspectrogram", "snip_edges": false})") ==
         "snip_edges = false: has no effect with kind = melspectrogram; leave it out");
+  CHECK(refusal(R"({"kind": "spectrogram", "vtln_warp": 1.1})") ==
+        "vtln_warp = 1.1: has no effect with kind = spectrogram; leave it out");
+  CHECK(refusal(R"({"cmvn": "utterance", "voiced_threshold": 20})") ==
+        "voiced_threshold = 20: has no effect without cmvn = voiced; leave it out");
   CHECK(refusal(R"({"kind": "mfcc", "use_power": false})") ==
         "use_power = false: has no effect with kind = mfcc; leave it out");
 }

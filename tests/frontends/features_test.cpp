@@ -218,6 +218,81 @@ TEST_CASE("features: utterance CMVN gives mean 0 and variance 1, and each part c
     REQUIRE(value == 0);
 }
 
+TEST_CASE("features: voiced CMVN takes its statistics from the loud frames") {
+  // Speech, with near silence before and behind.
+  Audio audio = speech(8000);
+  for (size_t t = 0; t < audio.samples.size(); ++t)
+    if (t < 2000 || t >= 7000) audio.samples[t] *= 1e-4f;
+  FeatureOptions options;
+  options.use_energy = true;  // in front: the energies that tell what is loud
+  const FeatureMatrix raw = compute_features(audio, options);
+  options.cmvn = Cmvn::voiced;
+  options.voiced_threshold = 25;
+  const FeatureMatrix features = compute_features(audio, options);
+  REQUIRE(features.frames == raw.frames);
+  float loudest = raw.values[0];
+  for (int64_t t = 0; t < raw.frames; ++t) loudest = std::max(loudest, raw.values[t * raw.dimensions]);
+  for (const int64_t d : {0, 5, 40}) {
+    std::vector<double> loud;
+    for (int64_t t = 0; t < raw.frames; ++t)
+      if (raw.values[t * raw.dimensions] >= loudest - 25 * std::log(10.0) / 10)
+        loud.push_back(raw.values[t * raw.dimensions + d]);
+    REQUIRE(loud.size() > 40);
+    REQUIRE(loud.size() < static_cast<size_t>(raw.frames) - 20);
+    double mean = 0, variance = 0;
+    for (const double value : loud) mean += value / double(loud.size());
+    for (const double value : loud) variance += (value - mean) * (value - mean) / double(loud.size());
+    for (int64_t t = 0; t < raw.frames; ++t)
+      CHECK(features.values[t * raw.dimensions + d] ==
+            doctest::Approx((raw.values[t * raw.dimensions + d] - mean) / std::sqrt(variance)).epsilon(1e-4));
+  }
+  // Trimming takes what is quiet away first.
+  options.trim_silence = true;
+  options.trim_threshold = 25;
+  options.trim_margin = 0;
+  CHECK(compute_features(audio, options).frames < features.frames - 20);
+}
+
+TEST_CASE("features: filters are warped as Kaldi warps them") {
+  MelLayout layout{.filters = 40, .fft_size = 256, .sample_rate = 8000, .low = 20, .high = 4000};
+  CHECK(warped(1000, layout) == 1000);
+  layout.warp_low = 100;
+  layout.warp_high = 3500;
+  layout.warp = 0.8;  // between 100 and 2800: f/0.8
+  CHECK(warped(1000, layout) == doctest::Approx(1250));
+  CHECK(warped(50, layout) == doctest::Approx(20 + 105.0 / 80 * 30));
+  CHECK(warped(3400, layout) == doctest::Approx(4000 - 500.0 / 1200 * 600));
+  layout.warp = 1.25;  // between 125 and 3500: f/1.25
+  CHECK(warped(1000, layout) == doctest::Approx(800));
+  CHECK(warped(60, layout) == doctest::Approx(20 + 80.0 / 105 * 40));
+  CHECK(warped(3800, layout) == doctest::Approx(4000 - 1200.0 / 500 * 200));
+  for (const double edge : {20.0, 4000.0, 10.0, 5000.0}) CHECK(warped(edge, layout) == edge);
+
+  // A tone is seen where one at warp times its frequency is without.
+  const auto loudest = [](double hertz, double warp, double own) {
+    Audio audio{std::vector<float>(400), 8000};
+    for (size_t t = 0; t < 400; ++t)
+      audio.samples[t] = float(1000 * std::sin(2 * std::numbers::pi * hertz * t / 8000));
+    FeatureOptions options;
+    options.vtln_warp = own;
+    const std::vector<float> row = FeatureExtractor(options, 8000).extract(audio, warp).values;
+    return std::max_element(row.begin(), row.begin() + 40) - row.begin();
+  };
+  CHECK(loudest(1000, 1, 0.8) == loudest(800, 1, 1));
+  CHECK(loudest(1000, 1.25, 1) == loudest(1250, 1, 1));
+  CHECK(loudest(1000, 1.25, 0.8) == loudest(1000, 1, 1));
+  CHECK(loudest(1000, 1, 1) != loudest(1250, 1, 1));
+  const auto refused = [](FeatureKind kind, double warp) {
+    FeatureOptions options;
+    options.kind = kind;
+    return message_of<UserError>([&] { FeatureExtractor(options, 8000).check_warp(warp); });
+  };
+  CHECK_NOTHROW(FeatureExtractor({}, 8000).check_warp(1.3));
+  CHECK(refused(FeatureKind::fbank, 5) == "vtln_warp = 5: must be a number from 0.25 to 4");
+  CHECK(refused(FeatureKind::spectrogram, 1.1) ==
+        "kind = spectrogram: has no mel filters that could be warped; take another kind");
+}
+
 TEST_CASE("features: trimming drops quiet ends, keeps the margin and what is quiet within") {
   Audio audio{std::vector<float>(8000), 8000};
   lariat::data::RandomStream random(1, lariat::data::RandomPurpose::noise);
@@ -304,6 +379,8 @@ TEST_CASE("features: what a stream cannot know is refused") {
         "trim_silence = true: must be false in a stream, which never sees the whole utterance");
   CHECK(message(R"({"cmvn": "utterance"})") ==
         "cmvn = utterance: must be none or global in a stream, which never sees the whole utterance");
+  CHECK(message(R"({"cmvn": "voiced"})") ==
+        "cmvn = voiced: must be none or global in a stream, which never sees the whole utterance");
   CHECK(message(R"({"kind": "melspectrogram"})") ==
         "kind = melspectrogram: must be one of fbank, mfcc, spectrogram in a stream, which never sees the "
         "whole "

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <bit>
 #include <cmath>
+#include <filesystem>
 
 #include "frontends/data/arrays.hpp"
 #include "frontends/data/npy.hpp"
@@ -276,9 +277,10 @@ TEST_CASE("numpy: arrays are streamed by rows, and give what they give in memory
   for (int i = 0; i < 7 * 4 * 3; ++i) wide.push_back(0.25F * static_cast<float>(i));
   for (int i = 0; i < 7 * 4; ++i) narrow.push_back(static_cast<float>(-i));
   for (int i = 0; i < 7; ++i) y.push_back(static_cast<float>(i % 2));
-  const auto check_same = [&](bool classes) {
-    const data::Dataset memory = data::read_arrays(file, classes),
-                        streamed = data::read_arrays(file, classes, {}, true);
+  const auto check_same = [&](bool classes, const std::string& place = "") {
+    const std::string from = place.empty() ? file : place;
+    const data::Dataset memory = data::read_arrays(from, classes),
+                        streamed = data::read_arrays(from, classes, {}, true);
     REQUIRE(streamed.examples.size() == memory.examples.size());
     CHECK(streamed.sequences == memory.sequences);
     CHECK(streamed.columns == memory.columns);
@@ -311,6 +313,25 @@ TEST_CASE("numpy: arrays are streamed by rows, and give what they give in memory
   CHECK(message_of<UserError>([&] { data::read_arrays(file, false, {}, true); }) ==
         file +
             " (X): lies by columns, and cannot be streamed by rows; save numpy.ascontiguousarray(…) of it");
+  // A folder of arrays is one set of rows.
+  const std::string plain = folder / "plain";
+  std::filesystem::create_directories(plain);
+  write_file(plain + "/X.npy", npy_of<float>("<f4", "(7, 4, 3)", wide));
+  CHECK(message_of<UserError>([&] { data::read_arrays(plain, false); }) ==
+        plain + ": holds no array 'y', but X; save X.npy and y.npy there by numpy.save");
+  write_file(plain + "/y.npy", targets);
+  check_same(true, plain);
+  check_same(false, plain);
+  CHECK(data::read_arrays(plain, false).examples[3].targets == std::vector<float>{1});
+  const Recipe recipe = Recipe::parse(
+      "[data]\nkind = 'numpy'\ntesting = 0\n[loss]\nkind = 'mean_squared_error'\n[[layers]]\nkind = 'gru'\n"
+      "units = 2\n[[layers]]\nkind = 'dense'\nunits = 0\n[training]\nepochs = 1\n",
+      "r");
+  CHECK(TrainingRun(recipe, {.data = plain}).run().train_examples == 7);
+  write_file(plain + "/X.npy", by_columns);
+  CHECK(message_of<UserError>([&] { data::read_arrays(plain, false, {}, true); }) ==
+        plain +
+            "/X.npy: lies by columns, and cannot be streamed by rows; save numpy.ascontiguousarray(…) of it");
 }
 
 TEST_CASE("numpy: arrays of other names are columns, and targets of their own") {

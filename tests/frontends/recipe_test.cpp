@@ -151,7 +151,7 @@ TEST_CASE("recipe: all kinds can be chosen and made") {
       ++kinds;
     }
   }
-  CHECK(kinds == 8 + 1 + 1 + 10 + 1 + 1 + 12 + 10 + 1 + 1 + 1);
+  CHECK(kinds == 8 + 1 + 1 + 10 + 1 + 1 + 12 + 10 + 1 + 1 + 1 + 1);
 }
 
 TEST_CASE("recipe: schedules run over all steps, less the warmup") {
@@ -307,7 +307,7 @@ TEST_CASE("recipe: broken structure") {
   CHECK(refused("x = 3") ==
         "recipe.toml:1: a recipe has no table 'x'. Known: layers, blocks, callbacks, groups, outputs, data, "
         "features, augment, "
-        "loss, metrics, penalty, optimizer, schedule, training, proximal, search.");
+        "loss, metrics, penalty, optimizer, schedule, training, proximal, prediction, search.");
   CHECK(refused("training = 3") == "recipe.toml:1: training = 3: must be a table; write [training]");
   CHECK(refused("[data]\nkind = 'digits'\n[layers]\nkind = 'dense'") ==
         "recipe.toml:3: layers must be a list of tables; write [[layers]] before each layer");
@@ -326,6 +326,8 @@ TEST_CASE("recipe: broken structure") {
         "recipe.toml: [features] num_mel_bins = 3: has no effect with [data] kind = idx; leave it out");
   CHECK(refused(idx + "[augment]\ntime_masks = 3") ==
         "recipe.toml: [augment] time_masks = 3: has no effect with [data] kind = idx; leave it out");
+  CHECK(refused(idx + "[prediction]\nspeeds = [0.9]") ==
+        "recipe.toml: [prediction] speeds = 0.9: has no effect with [data] kind = idx; leave it out");
   CHECK(refused("[data]\nkind = 'digits'\n[[layers]]\nkind = 'conv1d'\nkernel = 3") ==
         "recipe.toml:3: [layers.0] conv1d needs filters, an integer from 1 to 65536");
   std::string deep = "a";

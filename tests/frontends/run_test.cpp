@@ -126,6 +126,54 @@ TEST_CASE("run: a model of recordings gives the same scores after it was saved")
   CHECK(saved.recognize(std::vector<std::string>()).empty());
 }
 
+TEST_CASE("run: answers are averaged over the views of [prediction], wherever a model answers") {
+  const TemporaryFolder folder;
+  const std::string data = write_digits(folder, 7), out = folder / "m.safetensors";
+  Recipe recipe = recipe_of(speech_recipe);
+  recipe.set({{"prediction.vtln_warps", "0.9, 1.1"}, {"prediction.speeds", "1.2"}});
+  REQUIRE(recipe.views().size() == 5);
+  CHECK(recipe.views()[0].vtln_min == 0.9);
+  CHECK(recipe.views()[0].speed_max == 1);
+  CHECK(recipe.views()[4].vtln_max == 1.1);
+  CHECK(recipe.views()[4].speed_min == 1.2);
+  TrainingRun run(recipe, {.data = data, .out = out});
+  const RunResult result = run.run();
+  SavedModel saved = SavedModel::load(out);
+  data::Dataset test = saved.load_data(data);
+  REQUIRE(test.views.size() == 5);
+  CHECK(test.views[1].examples[3].values != test.examples[3].values);
+  CHECK(test.views[1].examples[3].frames == test.examples[3].frames);
+  CHECK(test.views[2].examples[3].frames < test.examples[3].frames);
+  CHECK(saved.evaluate(test).loss == result.test->loss);
+  const std::vector<Prediction> together = saved.predict(test);
+  const Prediction alone = saved.recognize({test.examples[7].source}).front();
+  for (size_t i = 0; i < 10; ++i)
+    CHECK(std::abs(alone.probabilities[i] - together[7].probabilities[i]) < 1e-5);
+  // The same bits from a disk.
+  recipe.set("data.stream", "true");
+  CHECK(TrainingRun(recipe, {.data = data}).run().test->loss == result.test->loss);
+  // A view may be too short for the model where the recording is not: both are left out.
+  recipe.set({{"data.stream", "false"}, {"layers.0.frames", "1"}, {"prediction.speeds", "4"}});
+  recipe.set({{"layers.0.kind", "conv1d"},
+              {"layers.0.filters", "4"},
+              {"layers.0.kernel", "10"},
+              {"layers.0.padding", "valid"}});
+  CHECK(message_of<UserError>([&] {
+          TrainingRun(recipe, {.data = data});
+        }).starts_with("no clip is long enough; the first: "));
+
+  recipe.set("features.low_freq", "150");
+  CHECK(message_of<UserError>([&] { TrainingRun(recipe, {.data = data}); }) ==
+        "[prediction] vtln_warps warp the filters of [features]: vtln_low = 100: must be above 150 "
+        "(low_freq) where "
+        "filters are warped");
+  recipe.set({{"prediction.vtln_warps", ""}, {"augment.pitch_max", "1.2"}});
+  CHECK(message_of<UserError>([&] { TrainingRun(recipe, {.data = data}); }) ==
+        "[augment] warps the filters of [features]: vtln_low = 100: must be above 150 (low_freq) where "
+        "filters are "
+        "warped");
+}
+
 TEST_CASE("run: another sample rate is resampled with a notice, and bad files are named") {
   const TemporaryFolder folder;
   const std::string data = write_digits(folder, 7), out = folder / "m.safetensors";
@@ -183,6 +231,10 @@ TEST_CASE("run: speakers held out, and the seed") {
   CHECK(message_of<UserError>([&] {
           TrainingRun(recipe_of(speech_recipe), {.data = data, .held_out = {"eve"}});
         }) == "data.held_out: '" + data + "' has no speaker 'eve'; it has ann, bob");
+  CHECK(message_of<UserError>([&] {
+          TrainingRun(recipe_of(image_recipe), {.data = data, .held_out = {"eve", "bob"}});
+        }) ==
+        "eve, bob: there are no speakers to hold out in data of [data] kind = idx; leave --held-out out");
 }
 
 TEST_CASE("run: the state is the same for every number of threads, augmentation included") {

@@ -141,6 +141,11 @@ static void export_model(const Strings& words) {
   const ThreadLimit limit(threads);
 
   SavedModel model = SavedModel::load(file);
+  if (model.is_audio() && !model.front_end().views.empty())
+    report(
+        fmt::format("[prediction] has the model's answers averaged over {} views of a recording; the program "
+                    "in C hears it once, as it is",
+                    model.front_end().views.size() + 1));
   std::vector<TestInput> inputs;
   std::optional<Comparison> comparison;
   if (!data_folder.empty()) {

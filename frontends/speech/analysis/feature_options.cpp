@@ -52,6 +52,12 @@ Table make_feature_table() {
                "their upper edge in Hz; 0 or less: relative to Nyquist");
   table.choice("mel_scale", &O::mel_scale, {"htk", "slaney"}, "which mel scale the filters are spaced on");
   table.choice("mel_norm", &O::mel_norm, {"none", "slaney"}, "filters of height 1, or of equal area");
+  table.number("vtln_warp", &O::vtln_warp, 0.25, 4,
+               "warps the filters for another length of the vocal tract: formants are seen at so many times "
+               "their frequency; 1: none");
+  table.number("vtln_low", &O::vtln_low, 0, any, "that warping is linear from here on, in Hz");
+  table.number("vtln_high", &O::vtln_high, -any, any,
+               "and up to here, in Hz; 0 or less: relative to Nyquist");
   table.boolean("use_log_fbank", &O::use_log_fbank, "take the logarithm of the filters' energies");
   table.boolean("use_power", &O::use_power, "filter the power spectrum rather than the magnitudes");
   table.integer("num_ceps", &O::num_ceps, 1, 4096, "cepstra kept, the zeroth included");
@@ -67,8 +73,12 @@ Table make_feature_table() {
   table.integer("delta_order", &O::delta_order, 0, 4, "append differences up to this order");
   table.integer("delta_window", &O::delta_window, 1, 1000,
                 "frames on either side that a difference looks at");
-  table.choice("cmvn", &O::cmvn, {"none", "utterance", "global"},
-               "normalise mean and variance: over each utterance, or with statistics of the training set");
+  table.choice(
+      "cmvn", &O::cmvn, {"none", "utterance", "global", "voiced"},
+      "normalise mean and variance: over each utterance, with statistics of the training set, or over "
+      "the loud frames of each utterance");
+  table.number("voiced_threshold", &O::voiced_threshold, 0, 200,
+               "for cmvn = voiced: loud is within this many dB of the loudest frame");
   table.boolean("norm_means", &O::norm_means, "cmvn subtracts the mean");
   table.boolean("norm_vars", &O::norm_vars, "cmvn divides by the standard deviation");
   return table;
@@ -93,6 +103,9 @@ const std::vector<Scope>& scopes() {
       {"high_freq", {fbank, mfcc, melspectrogram}},
       {"mel_scale", {fbank, mfcc, melspectrogram}},
       {"mel_norm", {melspectrogram}},
+      {"vtln_warp", {fbank, mfcc, melspectrogram}},
+      {"vtln_low", {fbank, mfcc, melspectrogram}},
+      {"vtln_high", {fbank, mfcc, melspectrogram}},
       {"use_log_fbank", {fbank, melspectrogram}},
       {"use_power", {fbank, melspectrogram}},
       {"num_ceps", {mfcc}},
@@ -168,7 +181,14 @@ MelLayout mel_layout(const FeatureOptions& resolved) {
   layout.scale = resolved.mel_scale;
   layout.axis = resolved.kind == FeatureKind::melspectrogram ? TriangleAxis::hertz : TriangleAxis::mel;
   layout.norm = resolved.mel_norm;
+  layout.warp = resolved.vtln_warp;
+  layout.warp_low = resolved.vtln_low;
+  layout.warp_high = resolved.vtln_high + (resolved.vtln_high > 0 ? 0 : resolved.sample_frequency * 0.5);
   return layout;
+}
+
+bool looks_at_all(const FeatureOptions& options) {
+  return options.cmvn == Cmvn::utterance || options.cmvn == Cmvn::voiced;
 }
 
 namespace {
@@ -192,6 +212,23 @@ void check_band(const FeatureOptions& options) {
                        nyquist));
 }
 
+// The part of the warping that is f/warp lies within the filters' edges.
+void check_warping(const FeatureOptions& options) {
+  const double warp = options.vtln_warp, low = options.vtln_low, high = mel_layout(options).warp_high;
+  if (warp == 1) return;
+  if (low <= options.low_freq)
+    throw UserError(fmt::format("vtln_low = {}: must be above {} (low_freq) where filters are warped", low,
+                                options.low_freq));
+  if (high >= options.high_freq)
+    throw UserError(fmt::format("vtln_high = {}: must be below {} (high_freq) where filters are warped", high,
+                                options.high_freq));
+  if (low * std::max(1.0, warp) >= high * std::min(1.0, warp))
+    throw UserError(
+        fmt::format("vtln_warp = {}: leaves nothing between vtln_low = {} and vtln_high = {}; take "
+                    "one that is nearer to 1",
+                    warp, low, high));
+}
+
 }  // namespace
 
 FeatureOptions resolve(FeatureOptions options, int sample_rate) {
@@ -204,6 +241,9 @@ FeatureOptions resolve(FeatureOptions options, int sample_rate) {
   }
   const int rate = options.sample_frequency;
   check_band(options);
+  if (options.cmvn != Cmvn::voiced && options.voiced_threshold != FeatureOptions{}.voiced_threshold)
+    throw UserError(fmt::format("voiced_threshold = {}: has no effect without cmvn = voiced; leave it out",
+                                options.voiced_threshold));
   if (frame_samples(options) < 2) {
     throw UserError(
         fmt::format("frame_length = {}: must be a number from {} at {} Hz, so that a frame has 2 samples",
@@ -236,6 +276,7 @@ FeatureOptions resolve(FeatureOptions options, int sample_rate) {
         fmt::format("high_freq = {}: must be a number from above {} (low_freq) to {}, the Nyquist frequency",
                     options.high_freq, options.low_freq, nyquist));
   }
+  check_warping(options);
   if (options.num_mel_bins == 0) {
     options.num_mel_bins = options.kind == FeatureKind::mfcc ? 23 : rate < 16000 ? 40 : 80;
   }

@@ -13,7 +13,7 @@ inline constexpr int highest_sample_rate = 768000;
 
 enum class FeatureKind { fbank, mfcc, spectrogram, melspectrogram };
 enum class WindowType { povey, hanning, hamming, blackman, rectangular };
-enum class Cmvn { none, utterance, global };
+enum class Cmvn { none, utterance, global, voiced };
 
 /// How audio becomes features. Names, defaults and behaviour are Kaldi's (compute-fbank-feats and its
 /// sisters, at the int16 scale); kind = melspectrogram is torchaudio's MelSpectrogram instead. What each
@@ -36,6 +36,7 @@ struct FeatureOptions {
   double low_freq = 20, high_freq = 0;
   MelScale mel_scale = MelScale::htk;
   MelNorm mel_norm = MelNorm::none;
+  double vtln_warp = 1, vtln_low = 100, vtln_high = -500;
   bool use_log_fbank = true, use_power = true;
   int num_ceps = 13;
   double cepstral_lifter = 22;
@@ -48,6 +49,7 @@ struct FeatureOptions {
   int trim_margin = 5;
   int delta_order = 0, delta_window = 2;
   Cmvn cmvn = Cmvn::none;
+  double voiced_threshold = 30;
   bool norm_means = true, norm_vars = true;
 };
 
@@ -65,6 +67,8 @@ FeatureOptions resolve(FeatureOptions options, int sample_rate);
 int frame_samples(const FeatureOptions& resolved);
 int shift_samples(const FeatureOptions& resolved);
 int fft_samples(const FeatureOptions& resolved);
+/// Whether a recording must have come to its end before one of its frames is known.
+bool looks_at_all(const FeatureOptions& options);
 /// The mel filters; not for kind = spectrogram.
 MelLayout mel_layout(const FeatureOptions& resolved);
 

@@ -50,7 +50,8 @@ Lanes energy_of(const Lanes* frame, int count) {
 class LaneAnalysis : public FrameAnalysis {
  public:
   explicit LaneAnalysis(const FeatureOptions& resolved);
-  std::vector<float> analyse(const float* samples, int64_t first, int64_t count, float* rows) const override;
+  std::vector<float> analyse(const float* samples, int64_t first, int64_t count, float* rows,
+                             const std::vector<MelFilter>* filters) const override;
 
  private:
   struct Scratch;
@@ -59,7 +60,7 @@ class LaneAnalysis : public FrameAnalysis {
   };
   void add_dither(int64_t first, int64_t count, Lanes* frame) const;
   Energies shape(Lanes* frame) const;
-  void fill_row(Scratch& scratch, Lanes log_energy) const;
+  void fill_row(Scratch& scratch, Lanes log_energy, const std::vector<MelFilter>& filters) const;
   void cepstra(const Lanes* log_mel_energies, Lanes log_energy, Lanes* row) const;
 
   RealFft fft_;
@@ -79,8 +80,8 @@ struct LaneAnalysis::Scratch {
 LaneAnalysis::LaneAnalysis(const FeatureOptions& resolved)
     : FrameAnalysis(resolved), fft_(fft_samples_), tables_(frame_tables(resolved)) {}
 
-std::vector<float> LaneAnalysis::analyse(const float* samples, int64_t first, int64_t count,
-                                         float* rows) const {
+std::vector<float> LaneAnalysis::analyse(const float* samples, int64_t first, int64_t count, float* rows,
+                                         const std::vector<MelFilter>* filters) const {
   std::vector<float> raw_log_energies(static_cast<size_t>(count));
   Scratch scratch(*this);
   Lanes* frame = scratch.frame.data();
@@ -94,7 +95,7 @@ std::vector<float> LaneAnalysis::analyse(const float* samples, int64_t first, in
     fft_.power_spectrum(frame, scratch.work.data(), scratch.spectrum.data());
     Lanes log_energy = floored_log(options_.raw_energy ? energies.raw : energies.windowed);
     if (options_.energy_floor > 0) log_energy = at_least(std::log(options_.energy_floor), log_energy);
-    fill_row(scratch, log_energy);
+    fill_row(scratch, log_energy, filters == nullptr ? tables_.filters : *filters);
     store_lanes(scratch.row.data(), frames, dimensions_, rows + t * dimensions_);
     const Lanes raw_log_energy = floored_log(energies.raw);
     store_lanes(&raw_log_energy, frames, 1, raw_log_energies.data() + t);
@@ -134,7 +135,7 @@ LaneAnalysis::Energies LaneAnalysis::shape(Lanes* frame) const {
   return {raw, options_.raw_energy ? raw : energy_of(frame, frame_samples_)};
 }
 
-void LaneAnalysis::fill_row(Scratch& scratch, Lanes log_energy) const {
+void LaneAnalysis::fill_row(Scratch& scratch, Lanes log_energy, const std::vector<MelFilter>& filters) const {
   Lanes* row = scratch.row.data();
   std::vector<Lanes>& spectrum = scratch.spectrum;
   if (options_.kind == FeatureKind::spectrogram) {
@@ -148,8 +149,8 @@ void LaneAnalysis::fill_row(Scratch& scratch, Lanes log_energy) const {
   const bool energy_in_front = options_.use_energy && !options_.htk_compat;
   const bool mfcc = options_.kind == FeatureKind::mfcc;
   Lanes* energies = mfcc ? scratch.log_mel_energies.data() : row + energy_in_front;
-  for (size_t m = 0; m < tables_.filters.size(); ++m) {
-    const MelFilter& filter = tables_.filters[m];
+  for (size_t m = 0; m < filters.size(); ++m) {
+    const MelFilter& filter = filters[m];
     Lanes energy(0);
     for (size_t k = 0; k < filter.weights.size(); ++k)
       energy = multiply_add(Lanes(filter.weights[k]), spectrum[filter.first_bin + k], energy);

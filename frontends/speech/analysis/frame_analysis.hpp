@@ -22,9 +22,10 @@ class FrameAnalysis {
 
   /// Analyses `count` frames into rows [count, dimensions()]: the first begins at `samples` (int16 scale),
   /// each other shift_samples() behind the one before. `first` is its number, which selects the dither.
-  /// Returns the log energy of each frame as it came, for trimming.
-  virtual std::vector<float> analyse(const float* samples, int64_t first, int64_t count,
-                                     float* rows) const = 0;
+  /// `filters` stand in for those of the options where they are given. Returns the log energy of each frame
+  /// as it came, which tells what is loud.
+  virtual std::vector<float> analyse(const float* samples, int64_t first, int64_t count, float* rows,
+                                     const std::vector<MelFilter>* filters) const = 0;
 
  protected:
   explicit FrameAnalysis(const FeatureOptions& resolved);

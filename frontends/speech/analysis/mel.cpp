@@ -26,6 +26,15 @@ double hertz_of(double mel, MelScale scale) {
   return slaney_break_hertz * std::exp(slaney_log_step * (mel - slaney_break_mel));
 }
 
+double warped(double hertz, const MelLayout& layout) {
+  const double warp = layout.warp, from = layout.low, to = layout.high;
+  if (warp == 1 || hertz <= from || hertz >= to) return hertz;
+  const double left = layout.warp_low * std::max(1.0, warp), right = layout.warp_high * std::min(1.0, warp);
+  if (hertz < left) return from + (left / warp - from) / (left - from) * (hertz - from);
+  if (hertz < right) return hertz / warp;
+  return to + (to - right / warp) / (to - right) * (hertz - to);
+}
+
 std::vector<MelFilter> make_mel_filters(const MelLayout& layout) {
   std::vector<MelFilter> filters;
   const MelScale scale = layout.scale;
@@ -34,17 +43,25 @@ std::vector<MelFilter> make_mel_filters(const MelLayout& layout) {
   const bool linear_in_mel = layout.axis == TriangleAxis::mel;
   // Kaldi leaves the bin at the Nyquist frequency out of every filter.
   const int bins = layout.fft_size / 2 + (linear_in_mel ? 0 : 1);
+  std::vector<double> places;
+  for (int k = 0; k < bins; ++k) {
+    const double hertz = k * layout.sample_rate / layout.fft_size;
+    places.push_back(linear_in_mel ? mel_of(hertz, scale) : hertz);
+  }
+  // An edge or a centre, where triangles are linear.
+  const auto place_of = [&](double mel) {
+    if (layout.warp == 1 && linear_in_mel) return mel;
+    const double hertz = warped(hertz_of(mel, scale), layout);
+    return linear_in_mel ? mel_of(hertz, scale) : hertz;
+  };
   for (int m = 0; m < layout.filters; ++m) {
     const double left_mel = low_mel + m * step, right_mel = left_mel + 2 * step;
-    const double left_hertz = hertz_of(left_mel, scale), right_hertz = hertz_of(right_mel, scale);
-    const double left = linear_in_mel ? left_mel : left_hertz,
-                 right = linear_in_mel ? right_mel : right_hertz;
-    const double centre = linear_in_mel ? left_mel + step : hertz_of(left_mel + step, scale);
-    const double height = layout.norm == MelNorm::slaney ? 2 / (right_hertz - left_hertz) : 1;
+    const double left = place_of(left_mel), right = place_of(right_mel), centre = place_of(left_mel + step);
+    const double width = linear_in_mel ? hertz_of(right, scale) - hertz_of(left, scale) : right - left;
+    const double height = layout.norm == MelNorm::slaney ? 2 / width : 1;
     MelFilter filter;
     for (int k = 0; k < bins; ++k) {
-      const double hertz = k * layout.sample_rate / layout.fft_size;
-      const double x = linear_in_mel ? mel_of(hertz, scale) : hertz;
+      const double x = places[static_cast<size_t>(k)];
       // weight = height·min((x - left)/(centre - left), (right - x)/(right - centre)), where positive
       const double weight = height * std::min((x - left) / (centre - left), (right - x) / (right - centre));
       if (weight <= 0) continue;

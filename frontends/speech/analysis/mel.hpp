@@ -24,7 +24,14 @@ struct MelLayout {
   MelScale scale = MelScale::htk;
   TriangleAxis axis = TriangleAxis::mel;
   MelNorm norm = MelNorm::none;
+  /// The edges and centres are those of no warping, moved by warped().
+  double warp = 1, warp_low = 0, warp_high = 0;
 };
+
+/// Kaldi's piecewise linear warping of frequencies for another length of the vocal tract: f/warp between
+/// warp_low·max(1, warp) and warp_high·min(1, warp), and straight lines from there to `low` and `high`, which
+/// stay where they are. A formant at f is seen where one at f·warp would be without.
+double warped(double hertz, const MelLayout& layout);
 
 /// A triangle over the bins from first_bin on; without weights where it is so narrow that it holds no bin.
 struct MelFilter {
