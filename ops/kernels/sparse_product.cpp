@@ -141,7 +141,8 @@ int64_t sparse_grain(int64_t tasks, int64_t m, int64_t terms) {
 
 void multiply_by_tiles(const ParallelFor& parallel, const SparseProduct& p, const Scratch& scratch) {
   // A tile's rows are turned once for all the columns that one thread takes.
-  const int64_t high = tile_rows(p.m), down = (p.m + high - 1) / high, chunk = tile_chunk_columns();
+  const int64_t high = tile_rows(p.b.tiles, p.m), down = (p.m + high - 1) / high,
+                chunk = tile_chunk_columns();
   const int64_t chunks = (p.b.columns + chunk - 1) / chunk;
   const int64_t together = parallel.threads() == 1 ? chunks : std::min<int64_t>(chunks, 4);
   const int64_t across = (chunks + together - 1) / together;
@@ -207,7 +208,7 @@ void multiply_sparse_tile(int64_t m, const float* a, int64_t lda, const SparseMa
   const SparseProduct p{m, a, lda, b, addend, c, ldc, b.tiles.values.data()};
   if (form_for(b, m) == SparseForm::runs) return multiply_runs(p, 0, m, 0, b.runs.groups());
   if (by_windows(b, m)) return multiply_sparse_columns(m, a, lda, b, 0, b.columns, addend, c, ldc);
-  const int64_t high = tile_rows(m), chunk = tile_chunk_columns();
+  const int64_t high = tile_rows(b.tiles, m), chunk = tile_chunk_columns();
   for (int64_t row = 0; row < m; row += high)
     multiply_tiles(p, row, std::min(high, m - row), 0, (b.columns + chunk - 1) / chunk,
                    reinterpret_cast<float*>(scratch));

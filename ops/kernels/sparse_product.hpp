@@ -32,9 +32,10 @@ struct SparseWindows {
 /// side by side.
 struct SparseTiles {
   /// So many columns are summed side by side over `count` steps; which, within their chunk.
+  static constexpr int group = 4;
   struct Group {
     uint16_t count;
-    uint8_t columns[4];
+    uint8_t columns[group];
   };
   /// How many rows of b come together; it divides inner_block.
   int64_t depth = 0;
@@ -173,10 +174,10 @@ int64_t run_rows();
 
 SparseTiles tiles_of(const SparseLists& columns, int64_t inner);
 /// Computes the chunks of columns [begin, end) of rows [row, row + rows), of which there are at most
-/// tile_rows().
+/// tile_rows() of b's tiles.
 void multiply_tiles(const SparseProduct& p, int64_t row, int64_t rows, int64_t begin, int64_t end,
                     float* scratch);
-int64_t tile_rows(int64_t m);
+int64_t tile_rows(const SparseTiles& b, int64_t m);
 int64_t tile_chunk_columns();
 /// Bytes of scratch for one tile.
 size_t tile_bytes(int64_t m);
