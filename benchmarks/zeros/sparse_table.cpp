@@ -15,17 +15,18 @@
 #include "graph/base/random.hpp"
 #include "graph/exec/executor.hpp"
 #include "graph/io/atomic_file.hpp"
-#include "ops/kernels/sparse_product.hpp"
+#include "ops/instruction_sets/kernel_set.hpp"
 
 namespace lariat::benchmarks {
 
 namespace {
 
-std::vector<float> numbers(std::string_view name, int64_t count, double density) {
+std::vector<float> numbers(std::string_view name, int64_t count, double density, int64_t run = 1) {
   std::vector<float> result(static_cast<size_t>(count));
   for (int64_t i = 0; i < count; ++i) {
-    const auto bits = random_bits(1, hash_name(name), static_cast<uint64_t>(i));
-    result[static_cast<size_t>(i)] = to_unit(bits[1]) < density ? 2 * to_unit(bits[0]) - 1 : 0;
+    const auto bits = random_bits(1, hash_name(name), static_cast<uint64_t>(i)),
+               of_run = random_bits(1, hash_name(name), static_cast<uint64_t>(i / run));
+    result[static_cast<size_t>(i)] = to_unit(of_run[1]) < density ? 2 * to_unit(bits[0]) - 1 : 0;
   }
   return result;
 }
@@ -35,32 +36,65 @@ double median(std::vector<double> values) {
   return values[values.size() / 2];
 }
 
-// How many times as long the dense product takes, of `rows` rows and a matrix [side, side].
-double ratio(int64_t rows, int64_t side, double density, int rounds) {
-  const auto a = numbers("a", rows * side, 1), b = numbers("b", side * side, density);
-  std::vector<float> c(static_cast<size_t>(rows * side));
-  const auto dense = pack_b<float>(false, side, side, b.data(), side);
-  const auto sparse = pack_sparse(false, side, side, b.data(), side, 1);
-  if (!sparse) return 0;
+// The times of one product, the sides taking turns.
+struct Times {
+  double all, weights, runs;
+};
+
+struct Shape {
+  int64_t rows, side;
+  // Of the matrix [side, side]: the share of runs of so many neighbours that are not zero.
+  double density;
+  int64_t run;
+};
+
+Times times_of(const Shape& s, int rounds) {
+  const KernelSet& kernels = kernel_set();
+  const auto a = numbers("a", s.rows * s.side, 1), b = numbers("b", s.side * s.side, s.density, s.run);
+  std::vector<float> c(static_cast<size_t>(s.rows * s.side));
+  const auto dense = kernels.packed.pack(false, s.side, s.side, b.data(), s.side);
+  const auto sparse = kernels.packed.pack_every_form(false, s.side, s.side, b.data(), s.side);
   const std::unique_ptr<Executor> serial = make_serial_executor();
-  const Product product{false, false, rows, side, side, side, side};
-  const OwnScratch scratch(larger(gemm_workspace<float>(product, true), sparse_workspace(rows)), 1);
+  const Product product{false, false, s.rows, s.side, s.side, s.side, s.side};
+  const OwnScratch scratch(
+      larger(kernels.f32.workspace(product, true), kernels.packed.sparse_workspace(s.rows)), 1);
   const auto seconds_of = [&](int repetitions, const auto& body) {
     const auto start = Clock::now();
     for (int i = 0; i < repetitions; ++i) body();
     return seconds_since(start) / repetitions;
   };
   const auto whole = [&] {
-    gemm<float>(*serial, product, a.data(), b.data(), {}, c.data(), side, scratch, dense.get());
+    kernels.f32.gemm(*serial, product, a.data(), b.data(), {}, c.data(), s.side, scratch, dense.get());
   };
-  const auto left_out = [&] {
-    multiply_sparse(*serial, rows, a.data(), side, *sparse, {}, c.data(), side, scratch);
+  const auto in_form = [&](SparseForm form) {
+    kernels.packed.multiply_in_form(form, *serial, s.rows, a.data(), s.side, *sparse, {}, c.data(), s.side,
+                                    scratch);
   };
   const int repetitions = std::max(1, static_cast<int>(5e-4 / seconds_of(3, whole)));
-  std::vector<double> ratios;
-  for (int i = 0; i < rounds; ++i)
-    ratios.push_back(seconds_of(repetitions, whole) / seconds_of(repetitions, left_out));
-  return median(ratios);
+  std::vector<double> all, weights, runs;
+  for (int i = 0; i < rounds; ++i) {
+    all.push_back(seconds_of(repetitions, whole));
+    weights.push_back(seconds_of(repetitions, [&] { in_form(SparseForm::weights); }));
+    runs.push_back(seconds_of(repetitions, [&] { in_form(SparseForm::runs); }));
+  }
+  return {median(all), median(weights), median(runs)};
+}
+
+// The largest share of weights, or of runs, with which the product without the others is clearly faster: what
+// is measured is noisy.
+double densest(int64_t rows, int64_t side, bool by_runs, int rounds) {
+  constexpr double clearly = 1.05;
+  for (const double density : {0.8, 0.7, 0.6, 0.5, 0.45, 0.4, 0.35, 0.3, 0.25, 0.2, 0.15, 0.1, 0.05, 0.02}) {
+    const Times times = times_of({rows, side, density, by_runs ? run_columns : 1}, rounds);
+    if (times.all >= clearly * (by_runs ? times.runs : times.weights)) return density;
+  }
+  return 0;
+}
+
+// How many weights take the time of a run.
+double weights_of_run(int64_t rows, int rounds) {
+  const Times times = times_of({rows, 512, 0.05, run_columns}, rounds);
+  return run_columns * times.runs / times.weights;
 }
 
 int run(int count, char** words) {
@@ -72,31 +106,30 @@ int run(int count, char** words) {
       ->check(CLI::ExistingFile);
   app.add_option("--rounds", rounds, "how many times each is measured")->check(CLI::Range(1, 10000));
   CLI11_PARSE(app, count, words);
-  // It must be faster by so much, for what is measured is noisy.
-  constexpr double clearly = 1.05;
-  const int64_t width = window_columns();
+  const int64_t width = kernel_set().packed.width();
   std::string head, lines;
   std::ifstream in(file);
   for (std::string line; std::getline(in, line);)
     if (line.starts_with("//")) {
       head += line + "\n";
-    } else if (!line.starts_with(fmt::format("LARIAT_SPARSE_PAYS({}, ", width))) {
+    } else if (line.find(fmt::format("_pay, {}, ", width)) == std::string::npos &&
+               line.find(fmt::format("_hold, {}, ", width)) == std::string::npos) {
       lines += line + "\n";
     }
   fmt::print("kernels for {}, vectors of {} floats, one thread\n", name_of(instruction_set()), width);
-  for (const int64_t rows : {1, 2, 4, 8, 16, 64})
+  const auto put = [&](const char* figure, int64_t rows, int64_t elements, double value) {
+    fmt::print("{:>11} {:>3} rows, {:>7} elements: {:.2f}\n", figure, rows, elements, value);
+    std::fflush(stdout);
+    lines += fmt::format("LARIAT_SPARSE({}, {}, {}, {}, {:.3g})\n", figure, width, rows, elements, value);
+  };
+  for (const int64_t rows : {1, 2, 4, 8, 16, 64}) {
     for (const int64_t side : {128, 512, 1024}) {
-      double pays = 0;
-      for (const double density : {0.5, 0.45, 0.4, 0.35, 0.3, 0.25, 0.2, 0.15, 0.1, 0.05, 0.02})
-        if (ratio(rows, side, density, rounds) >= clearly) {
-          pays = density;
-          break;
-        }
       const int64_t from = side == 128 ? 0 : side * side / 4;
-      fmt::print("{:>3} rows, {:>4} x {:<4}: {:.2f}\n", rows, side, side, pays);
-      std::fflush(stdout);
-      lines += fmt::format("LARIAT_SPARSE_PAYS({}, {}, {}, {:g})\n", width, rows, from, pays);
+      put("weights_pay", rows, from, densest(rows, side, false, rounds));
+      put("runs_pay", rows, from, densest(rows, side, true, rounds));
     }
+    put("runs_hold", rows, 0, weights_of_run(rows, rounds));
+  }
   AtomicFile out(file);
   out.write(head + lines);
   out.commit();

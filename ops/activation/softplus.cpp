@@ -1,7 +1,7 @@
 #include <cmath>
 
 #include "ops/elementwise/elementwise.hpp"
-#include "ops/kernels/simd.hpp"
+#include "ops/kernels/log1p.hpp"
 #include "ops/ops.hpp"
 #include "ops/records.hpp"
 
@@ -9,9 +9,9 @@ namespace lariat {
 
 // y = ln(1 + e^x) = max(x, 0) + ln(1 + e^(−|x|)):  dx = dy·σ(x)
 OpDef records::softplus() {
-  OpDef def =
-      elementwise_op("softplus", "ln(1 + e^x), finite for every finite x.", {{"x", ""}},
-                     float_blocks<1>([](auto x) { return positive_part(x) + log1p(exp_of(-abs(x))); }));
+  OpDef def = elementwise_op(
+      "softplus", "ln(1 + e^x), finite for every finite x.", {{"x", ""}},
+      float_blocks<1>([](auto x) { return positive_part(x) + log1p_of_unit(exp_of(-abs(x))); }));
   def.vjp = [](const GradContext& g) -> Adjoints { return {g.adjoint(0) * sigmoid(g.in(0))}; };
   def.reference = [](std::span<const long double> x) {
     return x[0] > 0 ? x[0] + std::log1p(std::exp(-x[0])) : std::log1p(std::exp(x[0]));

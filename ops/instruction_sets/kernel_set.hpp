@@ -3,6 +3,7 @@
 #include "graph/base/instruction_set.hpp"
 #include "graph/ir/registry.hpp"
 #include "ops/kernels/gemm.hpp"
+#include "ops/kernels/sparse_product.hpp"
 
 namespace lariat {
 
@@ -22,6 +23,19 @@ struct KernelSet {
   };
   Products<float> f32;
   Products<double> f64;
+
+  /// Products with constant matrices, packed whole and without zeros.
+  struct PackedProducts {
+    decltype(&lariat::pack_b<float>) pack;
+    decltype(&lariat::pack_sparse) pack_sparse;
+    decltype(&lariat::pack_every_form) pack_every_form;
+    decltype(&lariat::form_for) form_for;
+    decltype(&lariat::multiply_in_form) multiply_in_form;
+    decltype(&lariat::sparse_workspace) sparse_workspace;
+    /// Floats of a vector.
+    decltype(&lariat::window_columns) width;
+  };
+  PackedProducts packed;
 
   template <class T>
   const Products<T>& products() const {

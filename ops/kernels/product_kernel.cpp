@@ -290,17 +290,19 @@ void multiply_copying(int64_t rows, int64_t inner, int64_t begin, int64_t end, M
         [&](int64_t column, int64_t k, int64_t) { return b.at(k, column).data; }, b.row, 0, 1, rows_per_pass,
         start, result, result_row);
   }
+  // Rows that become columns lie as they are read: fewer of them leave their copy in the nearest cache.
+  const int64_t together = b.column == 1 ? columns_per_copy : rows <= few_rows ? 2 * panel<T> : panel<T>;
   const int64_t apart = std::min(inner, inner_block) * panel<T>;
   multiply(
       rows, inner, copied, end, a,
       [&](int64_t column, int64_t k, int64_t depth) {
-        const int64_t place = (column - copied) % columns_per_copy;
+        const int64_t place = (column - copied) % together;
         if (place == 0)
           pack_columns(b.at(k, column), 0, depth, std::min(inner, inner_block), 0,
-                       std::min(columns_per_copy, end - column), copies);
+                       std::min(together, end - column), copies);
         return static_cast<const T*>(copies + place / panel<T> * apart);
       },
-      panel<T>, apart, columns_per_copy / panel<T>, rows, start, result, result_row);
+      panel<T>, apart, together / panel<T>, rows, start, result, result_row);
 }
 
 template <class T>

@@ -8,9 +8,9 @@
 
 namespace lariat {
 
-/// A constant matrix b [inner, columns] without its zeros, laid out twice. Every element of a product with it
-/// is the chain of multiply-adds that gemm() computes, one for each inner_block of the inner dimension,
-/// without the terms of zeros: for finite a, the same bits.
+/// A constant matrix b [inner, columns] without its zeros, laid out in the forms that may pay. Every element
+/// of a product with it is the chain of multiply-adds that gemm() computes, one for each inner_block of the
+/// inner dimension, without the terms of zeros: for finite a, the same bits.
 
 /// For few rows. A vector of columns is summed side by side: a step takes the next value of each column whose
 /// row lies within a window that two vectors of a row of a hold, and 0 for the other columns.
@@ -32,9 +32,10 @@ struct SparseWindows {
 /// side by side.
 struct SparseTiles {
   /// So many columns are summed side by side over `count` steps; which, within their chunk.
+  static constexpr int group = 4;
   struct Group {
     uint16_t count;
-    uint8_t columns[4];
+    uint8_t columns[group];
   };
   /// How many rows of b come together; it divides inner_block.
   int64_t depth = 0;
@@ -51,10 +52,33 @@ struct SparseTiles {
   std::vector<uint8_t> read;
 };
 
+/// For weights that come in runs of neighbours: what a row holds in so many columns, from a multiple of them
+/// on, is taken whole, an element of a times a vector of b. Columns with about as many runs go side by side.
+constexpr int64_t run_columns = 8;
+struct SparseRuns {
+  struct alignas(32) Run {
+    float values[run_columns];
+  };
+  /// So many runs of columns are summed side by side.
+  static constexpr int group = 4;
+  /// How many runs hold a weight.
+  int64_t count = 0;
+  /// The first column of each member of the groups; -1: none.
+  std::vector<int32_t> columns;
+  /// Of each group and, within it, each inner block: the first step; one more at the end.
+  std::vector<int32_t> starts;
+  /// Of each step: the rows of the group's members, 16 bits for each from the lowest on, and their runs.
+  std::vector<uint64_t> places;
+  std::vector<Run> values;
+
+  int64_t groups() const { return static_cast<int64_t>(columns.size()) / group; }
+};
+
 struct SparseMatrix {
   int64_t inner = 0, columns = 0, weights = 0;
   SparseWindows windows;
   SparseTiles tiles;
+  SparseRuns runs;
 
   int64_t blocks() const { return (inner + inner_block - 1) / inner_block; }
 };
@@ -62,18 +86,28 @@ struct SparseMatrix {
 /// op(b) [k, n] in that form. Null where so little of it is zero that the dense product is the faster one.
 std::shared_ptr<const SparseMatrix> pack_sparse(bool transpose_b, int64_t n, int64_t k, const float* b,
                                                 int64_t ldb);
-/// The same where no larger share of it than `densest` is not zero.
-std::shared_ptr<const SparseMatrix> pack_sparse(bool transpose_b, int64_t n, int64_t k, const float* b,
-                                                int64_t ldb, double densest);
+/// The same in all forms, however much is not zero.
+std::shared_ptr<const SparseMatrix> pack_every_form(bool transpose_b, int64_t n, int64_t k, const float* b,
+                                                    int64_t ldb);
 
+/// The form in which a product of so many rows is fastest: with all elements; with weights one by one, by
+/// windows or by tiles; by runs.
+enum class SparseForm { all, weights, runs };
+SparseForm form_for(const SparseMatrix& b, int64_t m);
 /// Whether a product of so many rows is faster with it than with all elements.
 bool sparse_pays(const SparseMatrix& b, int64_t m);
+/// Whether that holds for any number of rows.
+bool sparse_always_pays(const SparseMatrix& b);
 
 /// c [m, n] = a [m, k]·b + addend, a's rows lda elements apart; the addend may be c. Its bits depend neither
 /// on how the work is cut nor on the number of threads.
 void multiply_sparse(const ParallelFor& parallel, int64_t m, const float* a, int64_t lda,
                      const SparseMatrix& b, Addend<float> addend, float* c, int64_t ldc,
                      const Scratch& scratch);
+/// The same in a form that is not SparseForm::all.
+void multiply_in_form(SparseForm form, const ParallelFor& parallel, int64_t m, const float* a, int64_t lda,
+                      const SparseMatrix& b, Addend<float> addend, float* c, int64_t ldc,
+                      const Scratch& scratch);
 /// The same by its tiles, with other values at the same places: `values` stand in place of b.tiles.values.
 void multiply_tiled(const ParallelFor& parallel, int64_t m, const float* a, int64_t lda,
                     const SparseMatrix& b, const float* values, Addend<float> addend, float* c, int64_t ldc,
@@ -86,7 +120,7 @@ void multiply_sparse_tile(int64_t m, const float* a, int64_t lda, const SparseMa
 /// Columns [begin, end) of it, which begin and, but for the last, end at whole vectors; for few rows.
 void multiply_sparse_columns(int64_t m, const float* a, int64_t lda, const SparseMatrix& b, int64_t begin,
                              int64_t end, Addend<float> addend, float* c, int64_t ldc);
-/// Whether so many rows are few enough for that.
+/// Whether so many rows are few enough for that, and it is faster than with all elements.
 bool has_sparse_columns(const SparseMatrix& b, int64_t m);
 
 /// A constant matrix on the right of products, in the forms that pay.
@@ -99,10 +133,10 @@ struct PackedMatrix {
     return sparse && sparse_pays(*sparse, m) ? sparse.get() : nullptr;
   }
   /// Whether the sparse form is the faster one for any number of rows.
-  bool needs_no_dense() const { return sparse_for(1) && sparse_for(2); }
+  bool needs_no_dense() const { return sparse && sparse_always_pays(*sparse); }
 };
 
-/// What the two forms share.
+/// What the forms share.
 struct SparseProduct {
   int64_t m;
   const float* a;
@@ -132,12 +166,18 @@ int64_t window_columns();
 /// Whether `inner` rows hold a window.
 bool has_window(int64_t inner);
 
+SparseRuns runs_of(const SparseLists& columns, int64_t inner);
+/// Computes the groups [begin, end) of rows [row, row + rows).
+void multiply_runs(const SparseProduct& p, int64_t row, int64_t rows, int64_t begin, int64_t end);
+/// Rows that are computed side by side.
+int64_t run_rows();
+
 SparseTiles tiles_of(const SparseLists& columns, int64_t inner);
 /// Computes the chunks of columns [begin, end) of rows [row, row + rows), of which there are at most
-/// tile_rows().
+/// tile_rows() of b's tiles.
 void multiply_tiles(const SparseProduct& p, int64_t row, int64_t rows, int64_t begin, int64_t end,
                     float* scratch);
-int64_t tile_rows(int64_t m);
+int64_t tile_rows(const SparseTiles& b, int64_t m);
 int64_t tile_chunk_columns();
 /// Bytes of scratch for one tile.
 size_t tile_bytes(int64_t m);

@@ -17,26 +17,37 @@ constexpr int64_t width = Batch::size;
 // Rows of a side by side in vectors: one multiply-add for each weight and vector.
 constexpr int64_t most_vectors = width == 16 ? 4 : 8, most_rows = most_vectors * width;
 constexpr int64_t chunk_columns = 64;
-constexpr int group_columns = 4;
+constexpr int group_columns = SparseTiles::group;
+// Numbers of a cache line, all of which are used at once: lines of many rows may push each other out.
+constexpr int64_t line = std::max<int64_t>(width, 16);
 
 // The fewer the weights, the more rows of b share the load and store of a column's sums; measured.
-int64_t depth_for(double density) { return density > 0.07 ? 128 : density > 0.03 ? 256 : inner_block; }
+int64_t depth_for(double density) {
+  if (width == 16) return density > 0.15 ? 128 : inner_block;
+  return density > 0.07 ? 128 : density > 0.03 ? 256 : inner_block;
+}
+// Long stretches of few rows come from a near cache sooner than those of many.
+int64_t rows_for(const SparseTiles& b) {
+  return width == 16 && b.depth == inner_block ? most_rows / 2 : most_rows;
+}
 
 // to[k, i] = a[i, k] for `rows` rows and those of `depth` columns that are read; rows up to the next whole
 // vector become 0.
 void transpose_rows(const float* a, int64_t lda, int64_t rows, int64_t depth, const uint8_t* read, float* to,
                     int64_t to_row) {
-  for (int64_t k = 0; k < depth; k += width)
-    for (int64_t i = read[k / width] ? 0 : rows; i < rows; i += width) {
-      const int64_t high = std::min(width, rows - i), deep = std::min(width, depth - k);
-      if (high == width && deep == width) {
-        transpose_square(a + i * lda + k, lda, to + k * to_row + i, to_row);
-        continue;
+  for (int64_t first = 0; first < depth; first += line)
+    for (int64_t i = 0; i < rows; i += width)
+      for (int64_t k = first; k < std::min(first + line, depth); k += width) {
+        if (!read[k / width]) continue;
+        const int64_t high = std::min(width, rows - i), deep = std::min(width, depth - k);
+        if (high == width && deep == width) {
+          transpose_square(a + i * lda + k, lda, to + k * to_row + i, to_row);
+          continue;
+        }
+        for (int64_t d = 0; d < deep; ++d)
+          for (int64_t h = 0; h < width; ++h)
+            to[(k + d) * to_row + i + h] = h < high ? a[(i + h) * lda + k + d] : 0;
       }
-      for (int64_t d = 0; d < deep; ++d)
-        for (int64_t h = 0; h < width; ++h)
-          to[(k + d) * to_row + i + h] = h < high ? a[(i + h) * lda + k + d] : 0;
-    }
 }
 
 // Adds the terms of one group to its columns' sums, [chunk_columns, vectors · width], or puts them there.
@@ -94,38 +105,40 @@ void clear_others(const SparseTiles::Group* group, const SparseTiles::Group* end
 }
 
 // c = sums + start for `rows` rows and the chunk's columns, from [columns, together].
-void put_sums(const SparseProduct& p, int64_t block, const float* sums, int64_t together, int64_t row,
-              int64_t rows, int64_t begin, int64_t end) {
-  for (int64_t j = begin; j < end; j += width)
-    for (int64_t i = 0; i < rows; i += width) {
-      const int64_t count = std::min(width, end - j);
-      alignas(64) float square[width * width];
-      transpose_square(sums + (j - begin) * together + i, together, square, width);
-      for (int64_t h = 0; h < std::min(width, rows - i); ++h) {
-        float* const to = p.c + (row + i + h) * p.ldc + j;
-        const float* const start = p.start(block, row + i + h, j);
-        if (count == width) {
-          const Batch sum = Batch::load_aligned(square + h * width);
-          (start ? sum + Batch::load_unaligned(start) : sum).store_unaligned(to);
-        } else {
-          for (int64_t c = 0; c < count; ++c) to[c] = square[h * width + c] + (start ? start[c] : 0.0f);
+void put_sums(SparseProduct p, int64_t block, const float* sums, int64_t together, int64_t row, int64_t rows,
+              int64_t begin, int64_t end) {
+  for (int64_t first = begin; first < end; first += line)
+    for (int64_t i = 0; i < rows; i += width)
+      for (int64_t j = first; j < std::min(first + line, end); j += width) {
+        const int64_t count = std::min(width, end - j);
+        alignas(64) float square[width * width];
+        transpose_square(sums + (j - begin) * together + i, together, square, width);
+        for (int64_t h = 0; h < std::min(width, rows - i); ++h) {
+          float* const to = p.c + (row + i + h) * p.ldc + j;
+          const float* const start = p.start(block, row + i + h, j);
+          if (count == width) {
+            const Batch sum = Batch::load_aligned(square + h * width);
+            (start ? sum + Batch::load_unaligned(start) : sum).store_unaligned(to);
+          } else {
+            for (int64_t c = 0; c < count; ++c) to[c] = square[h * width + c] + (start ? start[c] : 0.0f);
+          }
         }
       }
-    }
 }
 
 }  // namespace sparse_tiles_detail
 
 int64_t tile_chunk_columns() { return sparse_tiles_detail::chunk_columns; }
 
-int64_t tile_rows(int64_t m) {
+int64_t tile_rows(const SparseTiles& b, int64_t m) {
   using namespace sparse_tiles_detail;
-  return std::min(most_rows, (m + width - 1) / width * width);
+  return std::min(rows_for(b), (m + width - 1) / width * width);
 }
 
 size_t tile_bytes(int64_t m) {
-  return static_cast<size_t>((inner_block + sparse_tiles_detail::chunk_columns + 1) * tile_rows(m)) *
-         sizeof(float);
+  using namespace sparse_tiles_detail;
+  const int64_t rows = std::min(most_rows, (m + width - 1) / width * width);
+  return static_cast<size_t>((inner_block + chunk_columns + 1) * rows) * sizeof(float);
 }
 
 SparseTiles tiles_of(const SparseLists& columns, int64_t inner) {

@@ -1,7 +1,7 @@
 #include <cmath>
 
 #include "ops/elementwise/elementwise.hpp"
-#include "ops/kernels/simd.hpp"
+#include "ops/kernels/log1p.hpp"
 #include "ops/ops.hpp"
 #include "ops/records.hpp"
 
@@ -12,7 +12,7 @@ namespace lariat {
 OpDef records::sigmoid_cross_entropy() {
   const auto function = [](auto z, auto t) {
     using T = decltype(z);
-    return z * (indicator(z > T(0), z) - t) + log1p(exp_of(-abs(z)));
+    return z * (indicator(z > T(0), z) - t) + log1p_of_unit(exp_of(-abs(z)));
   };
   OpDef def = elementwise_op(
       "sigmoid_cross_entropy", "-t·log σ(z) - (1 - t)·log(1 - σ(z)), element by element.",

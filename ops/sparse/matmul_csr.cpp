@@ -58,7 +58,7 @@ std::shared_ptr<const void> pack(const KernelContext& k) {
           transpose ? std::pair(row, int64_t{column[i]}) : std::pair(int64_t{column[i]}, row);
       lists[static_cast<size_t>(of)].emplace_back(static_cast<int32_t>(at), static_cast<float>(i + 1));
     }
-  PackedPlaces packed{{inner, width, columns.count(), {}, tiles_of(lists, inner)}, {}};
+  PackedPlaces packed{{inner, width, columns.count(), {}, tiles_of(lists, inner), {}}, {}};
   for (const float number : packed.matrix.tiles.values)
     packed.entries.push_back(static_cast<int32_t>(number) - 1);
   packed.matrix.tiles.values = {};

@@ -193,6 +193,53 @@ TEST_CASE("element-wise ops with attributes are within 4 ulp") {
   CHECK(checks > 160000);
 }
 
+TEST_CASE(
+    "power is what std::pow says at every pair of special numbers, but for NaN, and within 1 ulp as float") {
+  std::vector<float> special{0,
+                             -0.0f,
+                             1,
+                             -1,
+                             0.5f,
+                             -0.5f,
+                             2,
+                             -2,
+                             3,
+                             -3,
+                             1e-45f,
+                             -1e-45f,
+                             3.4e38f,
+                             -3.4e38f,
+                             8388609,
+                             -8388609,
+                             16777216,
+                             -16777216,
+                             std::numeric_limits<float>::infinity(),
+                             -std::numeric_limits<float>::infinity(),
+                             std::numeric_limits<float>::quiet_NaN()};
+  std::vector<float> x, p;
+  for (const float a : special)
+    for (const float b : special) {
+      x.push_back(a);
+      p.push_back(b);
+    }
+  Random random(11);
+  for (int i = 0; i < 50000; ++i) {
+    x.push_back(static_cast<float>(random.uniform(0, i % 2 ? 2 : 1000)));
+    p.push_back(static_cast<float>(random.uniform(-12, 12)));
+    if (i % 3 == 0) p.back() = std::nearbyint(p.back());
+    if (i % 5 == 0) x.back() = -x.back();
+  }
+  const std::vector<float> got = apply(registry().get("power"), {}, std::vector<std::vector<float>>{x, p});
+  double worst = 0;
+  for (size_t i = 0; i < got.size(); ++i) {
+    const bool is_nan = std::isnan(x[i]) || std::isnan(p[i]);
+    const long double exact = is_nan ? std::numeric_limits<long double>::quiet_NaN()
+                                     : std::pow(static_cast<long double>(x[i]), p[i]);
+    worst = std::max(worst, ulps(got[i], exact));
+  }
+  CHECK(worst <= 1);
+}
+
 TEST_CASE("i32 ops are exact and wrap around") {
   int ops = 0;
   for (const OpDef* op : elementwise_ops()) {

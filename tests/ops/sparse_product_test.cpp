@@ -2,8 +2,10 @@
 #include "ops/kernels/sparse_product.hpp"
 
 #include "frontends/lariat.hpp"
+#include "graph/base/instruction_set.hpp"
 #include "graph/base/random.hpp"
 #include "graph/program/program.hpp"
+#include "ops/instruction_sets/kernel_set.hpp"
 #include "tests/support/testing.hpp"
 
 namespace lariat::sparse_product_test {
@@ -12,12 +14,13 @@ using namespace testing;
 
 namespace {
 
-// Numbers in (-1, 1), of which about a share of `zeros` is 0.
-std::vector<float> numbers(std::string_view name, int64_t count, double zeros = 0) {
+// Numbers in (-1, 1), of which about a share of `zeros` is 0, in runs of so many neighbours.
+std::vector<float> numbers(std::string_view name, int64_t count, double zeros = 0, int64_t run = 1) {
   std::vector<float> result(static_cast<size_t>(count));
   for (int64_t i = 0; i < count; ++i) {
-    const auto bits = random_bits(7, hash_name(name), static_cast<uint64_t>(i));
-    result[static_cast<size_t>(i)] = to_unit(bits[1]) < zeros ? 0 : 2 * to_unit(bits[0]) - 1;
+    const auto bits = random_bits(7, hash_name(name), static_cast<uint64_t>(i)),
+               of_run = random_bits(7, hash_name(name), static_cast<uint64_t>(i / run));
+    result[static_cast<size_t>(i)] = to_unit(of_run[1]) < zeros ? 0 : 2 * to_unit(bits[0]) - 1;
   }
   return result;
 }
@@ -29,28 +32,41 @@ struct SparseCase {
   std::vector<float> a = numbers("a", m*k), b = numbers("b", k*n, zeros), bias = numbers("bias", n),
                      matrix = numbers("matrix", m*n);
 
-  std::vector<float> dense(Addend<float> addend) const {
+  std::vector<float> dense(const KernelSet& kernels, Addend<float> addend) const {
     const auto serial = make_serial_executor();
     const Product p{false, transpose_b, m, n, k, k, transpose_b ? k : n};
     std::vector<float> c(static_cast<size_t>(m * n), 9);
-    const OwnScratch scratch(gemm_workspace<float>(p), 1);
-    gemm<float>(*serial, p, a.data(), b.data(), addend, c.data(), n, scratch);
+    const OwnScratch scratch(kernels.f32.workspace(p, false), 1);
+    kernels.f32.gemm(*serial, p, a.data(), b.data(), addend, c.data(), n, scratch, nullptr);
     return c;
   }
-  std::vector<float> sparse(const ParallelFor& parallel, Addend<float> addend) const {
-    const auto packed = pack_sparse(transpose_b, n, k, b.data(), transpose_b ? k : n);
-    REQUIRE(packed);
+  std::shared_ptr<const SparseMatrix> packed(const KernelSet& kernels) const {
+    return kernels.packed.pack_every_form(transpose_b, n, k, b.data(), transpose_b ? k : n);
+  }
+  std::vector<float> sparse(const KernelSet& kernels, SparseForm form, const SparseMatrix& matrix,
+                            const ParallelFor& parallel, Addend<float> addend) const {
     std::vector<float> c(static_cast<size_t>(m * n), 9);
-    const OwnScratch scratch(sparse_workspace(m), parallel.threads());
-    multiply_sparse(parallel, m, a.data(), k, *packed, addend, c.data(), n, scratch);
+    const OwnScratch scratch(kernels.packed.sparse_workspace(m), parallel.threads());
+    kernels.packed.multiply_in_form(form, parallel, m, a.data(), k, matrix, addend, c.data(), n, scratch);
     return c;
   }
 };
+
+// Those that this build has and this processor runs.
+std::vector<const KernelSet*> usable_kernels() {
+  std::vector<const KernelSet*> result;
+  for (const InstructionSet set : {InstructionSet::baseline, InstructionSet::avx2, InstructionSet::avx512})
+    if (const KernelSet* kernels = kernel_sets()[static_cast<size_t>(set)]; kernels && processor_has(set))
+      result.push_back(kernels);
+  return result;
+}
 
 }  // namespace
 
 TEST_CASE("a product without its zeros has the bits of the dense one, on any number of threads") {
   const auto serial = make_serial_executor(), threads = make_tbb_executor(3);
+  const std::vector<const KernelSet*> sets = usable_kernels();
+  REQUIRE_FALSE(sets.empty());
   int compared = 0;
   for (const int64_t m : {1, 2, 5, 8, 16, 17, 63, 130, 300})
     for (const int64_t n : {2, 10, 33, 300})
@@ -60,19 +76,25 @@ TEST_CASE("a product without its zeros has the bits of the dense one, on any num
             // A row times a transposed matrix is summed in another order.
             if (m == 1 && transpose_b) continue;
             const SparseCase c{m, n, k, zeros, transpose_b};
-            if (!pack_sparse(transpose_b, n, k, c.b.data(), transpose_b ? k : n)) continue;
+            // Each set for a third of the cases.
+            const KernelSet& kernels = *sets[static_cast<size_t>(compared) % sets.size()];
+            const auto packed = c.packed(kernels);
+            REQUIRE(packed);
             CAPTURE(m);
             CAPTURE(n);
             CAPTURE(k);
             CAPTURE(zeros);
+            CAPTURE(kernels.packed.width());
             for (const Addend<float>& addend : {Addend<float>{}, {c.bias.data(), 0}, {c.matrix.data(), n}}) {
-              const std::vector<float> expected = c.dense(addend);
-              CHECK(c.sparse(*serial, addend) == expected);
-              CHECK(c.sparse(*threads, addend) == expected);
-              ++compared;
+              const std::vector<float> expected = c.dense(kernels, addend);
+              for (const SparseForm form : {SparseForm::weights, SparseForm::runs}) {
+                CHECK(c.sparse(kernels, form, *packed, *serial, addend) == expected);
+                CHECK(c.sparse(kernels, form, *packed, *threads, addend) == expected);
+              }
             }
+            ++compared;
           }
-  CHECK(compared > 2000);
+  CHECK(compared == 1020);
 }
 
 TEST_CASE("a matrix with few zeros is not laid out without them, one with NaN keeps it") {
@@ -84,6 +106,30 @@ TEST_CASE("a matrix with few zeros is not laid out without them, one with NaN ke
   REQUIRE(packed);
   CHECK(std::count_if(packed->tiles.values.begin(), packed->tiles.values.end(),
                       [](float x) { return x != x; }) == 1);
+}
+
+TEST_CASE("weights in runs of eight columns go by runs, single ones by themselves, many by no sparse form") {
+  const auto form_of = [](const KernelSet& kernels, int64_t m, double zeros, int64_t run, bool transpose) {
+    std::vector<float> b = numbers("b", 256 * 256, zeros, run);
+    if (transpose)
+      for (int64_t i = 0; i < 256; ++i)
+        for (int64_t j = 0; j < i; ++j)
+          std::swap(b[static_cast<size_t>(i * 256 + j)], b[static_cast<size_t>(j * 256 + i)]);
+    const auto packed = kernels.packed.pack_sparse(transpose, 256, 256, b.data(), 256);
+    return packed ? kernels.packed.form_for(*packed, m) : SparseForm::all;
+  };
+  for (const KernelSet* kernels : usable_kernels()) {
+    CAPTURE(kernels->packed.width());
+    for (const int64_t m : {1, 2, 4, 64})
+      for (const bool transpose : {false, true}) {
+        CAPTURE(m);
+        CAPTURE(transpose);
+        CHECK(form_of(*kernels, m, 0.95, 8, transpose) == SparseForm::runs);
+        CHECK(form_of(*kernels, m, 0.95, 16, transpose) == SparseForm::runs);
+        CHECK(form_of(*kernels, m, 0.3, 8, transpose) == SparseForm::all);
+      }
+    CHECK(form_of(*kernels, 64, 0.9, 1, false) == SparseForm::weights);
+  }
 }
 
 TEST_CASE("an inference program with sparse weights has the bits of the training graph") {
@@ -118,7 +164,7 @@ TEST_CASE("convolutions with sparse kernels have the bits of dense ones") {
       {{1, 28, 28, 6}, {5, 5, 6, 16}, false, 1, 1},  {{9, 12, 10, 16}, {3, 3, 16, 40}, false, 1, 1},
       {{2, 20, 17, 12}, {3, 3, 12, 24}, false, 2, 1}};
   for (const Case& c : cases)
-    for (const double zeros : {0.9, 0.98}) {
+    for (const auto& [zeros, run] : {std::pair<double, int64_t>{0.9, 1}, {0.98, 1}, {0.95, 8}}) {
       CAPTURE(text(to_shape(c.x)));
       Graph g;
       Shape shape = to_shape(c.x);
@@ -127,7 +173,7 @@ TEST_CASE("convolutions with sparse kernels have the bits of dense ones") {
       const Value y = c.flat ? conv1d(x, w, c.stride, "same", c.dilation)
                              : conv2d(x, w, Size2d{c.stride, c.stride}, "same");
       Store store;
-      store.set("w", Tensor::of<float>(c.w, numbers("w", element_count(c.w), zeros)));
+      store.set("w", Tensor::of<float>(c.w, numbers("w", element_count(c.w), zeros, run)));
       const auto frozen = inference_program(g, {&y, 1}, &store), plain = inference_program(g, {&y, 1});
       const auto executor = make_tbb_executor(3);
       for (const int64_t batch : {c.x[0], int64_t{1}, int64_t{40}}) {
@@ -142,7 +188,7 @@ TEST_CASE("convolutions with sparse kernels have the bits of dense ones") {
 
 TEST_CASE("recurrences with sparse kernels have the bits of dense ones, on any number of threads") {
   for (const int64_t units : {20, 64, 96})
-    for (const double zeros : {0.85, 0.97})
+    for (const auto& [zeros, run] : {std::pair<double, int64_t>{0.85, 1}, {0.97, 1}, {0.95, 8}})
       for (const char* kind : {"lstm", "gru", "gru before", "rnn"}) {
         CAPTURE(units);
         CAPTURE(kind);
@@ -156,7 +202,8 @@ TEST_CASE("recurrences with sparse kernels have the bits of dense ones, on any n
                         : name == "rnn" ? simple_rnn_sequence(z, r, 0)
                                         : gru_sequence(z, r, 0, bias, name == "gru");
         Store store;
-        store.set("r", Tensor::of<float>({units, gates * units}, numbers("r", units * gates * units, zeros)));
+        store.set("r",
+                  Tensor::of<float>({units, gates * units}, numbers("r", units * gates * units, zeros, run)));
         store.set("b", Tensor::of<float>({units}, numbers("b", units)));
         const auto frozen = inference_program(g, {&y, 1}, &store), plain = inference_program(g, {&y, 1});
         const auto two = make_tbb_executor(2), serial = make_serial_executor();
