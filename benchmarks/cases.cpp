@@ -32,7 +32,8 @@ std::vector<Case> series() {
   return all;
 }
 
-// libtorch 1.13 in C++, PyTorch 2.6 in Python, which the time of a step hardly sees.
+// libtorch 1.13 in C++; PyTorch 2.6 in Python, which the time of a step hardly sees; for inference ONNX
+// Runtime.
 std::vector<Peer> peers_of(const Case& c) {
   std::vector<Peer> peers{
       {"libtorch", {"default", "without oneDNN", "passive waiting", "passive waiting, without oneDNN"}}};
@@ -42,6 +43,7 @@ std::vector<Peer> peers_of(const Case& c) {
   if (c.model == Model::mlp || c.model == Model::keyword_cnn)
     for (const char* setting : {"compiled", "passive waiting, compiled"})
       peers.back().settings.push_back(setting);
+  if (!c.training) peers.push_back({"onnxruntime"});
   return peers;
 }
 

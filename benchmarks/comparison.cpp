@@ -10,7 +10,6 @@
 #include <set>
 #include <thread>
 
-#include "benchmarks/worker_process.hpp"
 #include "graph/base/error.hpp"
 
 namespace lariat::benchmarks {
@@ -18,30 +17,62 @@ namespace lariat::benchmarks {
 namespace {
 
 constexpr double nothing = std::numeric_limits<double>::quiet_NaN();
-constexpr int checked_runs = 4, pause_milliseconds = 5;
+constexpr int pause_milliseconds = 5, fewest_rounds = 3, most_rounds = 25, rounds_of_all = 2;
 // So long may the scheduler leave two threads that have just woken on one core.
 constexpr double warm_up_milliseconds = 30;
-// What one case may take beside its start.
-constexpr double seconds_per_case = 40, quick_seconds_per_case = 5;
+// Beside which the warm-up matters little, and a median of one run is enough.
+constexpr double long_milliseconds = 100;
+// A setting that is so much slower than another is not the side's best one.
+constexpr double far_behind = 1.3;
 // After the first run, an L1 term moves weights by another rule on one side.
 constexpr double tolerance = 1e-4, tolerance_with_l1 = 5e-2;
+
+const Peer lariat{"lariat"};
 
 struct Candidate {
   Timing timing;
   std::unique_ptr<WorkerProcess> worker;
-  std::vector<double> values;    // of the first runs
-  std::string warm_up, measure;  // the commands of a turn
+  std::vector<double> values = {};         // of the first runs
+  std::string warm_up = {}, measure = {};  // the commands of a turn
+  bool given_up = false;
 };
 
-void start(std::vector<Candidate>& candidates, const Side& side, const Case& what, int threads,
-           const std::string& setting) {
-  Candidate candidate{{side.name, setting, threads},
-                      std::make_unique<WorkerProcess>(side.program, what.name, threads, setting),
-                      {},
-                      {},
-                      {}};
-  candidate.values = candidate.worker->ask("check " + std::to_string(checked_runs));
-  candidates.push_back(std::move(candidate));
+// All of a case, on their way.
+std::vector<Candidate> start(const Case& what, const std::vector<Side>& sides, const Machine& machine,
+                             bool compiled) {
+  std::vector<Candidate> candidates;
+  std::vector<Peer> peers{lariat};
+  peers.insert(peers.end(), what.peers.begin(), what.peers.end());
+  for (const Peer& peer : peers) {
+    const auto side = std::ranges::find(sides, peer.name, &Side::name);
+    if (side == sides.end()) continue;
+    for (const Limit& limit : machine.limits)
+      for (const std::string& setting : peer.settings) {
+        if (limit.threads == 1 && waits_passively(setting)) continue;  // nobody waits
+        if (!compiled && setting.ends_with("compiled")) continue;
+        candidates.push_back({{side->name, setting, limit.threads},
+                              std::make_unique<WorkerProcess>(side->program, what.name, limit.threads,
+                                                              setting, side->forkers.get())});
+      }
+  }
+  return candidates;
+}
+
+// Has all compute the case's first runs, at once: they need not be fast. Those that cannot are taken out.
+void check(std::vector<Candidate>& candidates, const Case& what, bool quick) {
+  for (Candidate& candidate : candidates) candidate.worker->send(quick ? "check 2" : "check 4");
+  std::erase_if(candidates, [&](Candidate& candidate) {
+    try {
+      candidate.values = candidate.worker->receive();
+      return false;
+    } catch (const JobError& error) {
+      const Timing& timing = candidate.timing;
+      if (timing.side == lariat.name) throw;
+      fmt::print(stderr, "{}, {}, on {} threads is left out of {}: {}\n", timing.side, timing.setting,
+                 timing.threads, what.name, error.what());
+      return true;
+    }
+  });
 }
 
 void check_same(const Case& what, const Candidate& first, const Candidate& other) {
@@ -59,16 +90,49 @@ int runs_for(double one, double milliseconds) {
   return std::clamp(static_cast<int>(milliseconds / one), 1, 2000);
 }
 
-const Peer lariat{"lariat"};
+// How often each turn runs.
+void plan_turns(std::vector<Candidate>& candidates, bool quick) {
+  const double warm_up = quick ? warm_up_milliseconds / 2 : warm_up_milliseconds, measured = quick ? 15 : 60;
+  for (Candidate& candidate : candidates) {
+    double one = candidate.worker->ask("run 1").front();
+    if (one < long_milliseconds) one = median(candidate.worker->ask("run 3"));
+    if (!quick || one < long_milliseconds) candidate.warm_up = fmt::format("run {}", runs_for(one, warm_up));
+    candidate.measure = fmt::format("run {}", runs_for(one, measured));
+  }
+}
 
-std::filesystem::path worker_of(const std::filesystem::path& folder, const std::string& name) {
-  return folder / (name + "_worker");
+void take_turns(std::vector<Candidate>& candidates) {
+  for (Candidate& candidate : candidates) {
+    if (candidate.given_up) continue;
+    // Idle threads of the one before may still spin.
+    std::this_thread::sleep_for(std::chrono::milliseconds(pause_milliseconds));
+    if (!candidate.warm_up.empty()) candidate.worker->ask(candidate.warm_up);
+    candidate.timing.samples.push_back(median(candidate.worker->ask(candidate.measure)));
+  }
+}
+
+// Least, since whatever disturbs a turn makes it longer.
+double shortest(const Candidate& candidate) { return std::ranges::min(candidate.timing.samples); }
+
+void give_up_those_behind(std::vector<Candidate>& candidates) {
+  const auto alike = [](const Timing& a, const Timing& b) {
+    return a.side == b.side && a.threads == b.threads &&
+           waits_passively(a.setting) == waits_passively(b.setting);
+  };
+  for (Candidate& candidate : candidates)
+    candidate.given_up = std::ranges::any_of(candidates, [&](const Candidate& other) {
+      return alike(candidate.timing, other.timing) && shortest(candidate) > far_behind * shortest(other);
+    });
 }
 
 // Starts the worker of a side for a moment.
 Side probe(const std::filesystem::path& folder, const Peer& peer, const Case& what) {
-  Side side{peer.name, worker_of(folder, peer.name), {}};
-  side.version = WorkerProcess(side.program, what.name, 1, peer.settings.front()).version();
+  Side side{peer.name, folder / (peer.name + "_worker"), {}};
+  // Those in Python.
+  if (std::set<std::string>{"onnxruntime", "pytorch", "torchaudio"}.contains(peer.name))
+    side.forkers = std::make_shared<Forkers>(side.program);
+  side.version =
+      WorkerProcess(side.program, what.name, 1, peer.settings.front(), side.forkers.get()).version();
   return side;
 }
 
@@ -87,9 +151,6 @@ std::vector<Side> present_sides(const std::filesystem::path& folder, const std::
     if (sides.empty()) sides.push_back(probe(folder, lariat, what));
     for (const Peer& peer : what.peers) {
       if (!tried.insert(peer.name).second) continue;
-      // It is there once it was asked for: see peers.sh.
-      if (peer.name == "pytorch" && !std::filesystem::exists(folder / "../../build-peers/pytorch/made"))
-        continue;
       try {
         sides.push_back(probe(folder, peer, what));
       } catch (const JobError& error) {
@@ -100,50 +161,31 @@ std::vector<Side> present_sides(const std::filesystem::path& folder, const std::
   return sides;
 }
 
-Comparison compare(const Case& what, const std::vector<Side>& sides, const Machine& machine, bool quick) {
+Comparison compare(const Case& what, const std::vector<Side>& sides, const Machine& machine,
+                   const Pace& pace) {
+  using Clock = std::chrono::steady_clock;
+  const auto seconds_since = [](Clock::time_point begin) {
+    return std::chrono::duration<double>(Clock::now() - begin).count();
+  };
+  const Clock::time_point begin = Clock::now();
   Comparison result{what, {}, {}};
-  std::vector<Candidate> candidates;
-  std::vector<Peer> peers{lariat};
-  peers.insert(peers.end(), what.peers.begin(), what.peers.end());
-  for (const Peer& peer : peers) {
-    const auto side = std::ranges::find(sides, peer.name, &Side::name);
-    if (side == sides.end()) continue;
-    for (const Limit& limit : machine.limits)
-      for (const std::string& setting : peer.settings) {
-        if (limit.threads == 1 && waits_passively(setting)) continue;  // nobody waits
-        if (quick && setting.ends_with("compiled")) continue;          // its start takes most of a minute
-        try {
-          start(candidates, *side, what, limit.threads, setting);
-        } catch (const JobError& error) {
-          if (side->name == "lariat") throw;
-          fmt::print(stderr, "{}, {} is left out of {}: {}\n", side->name, setting, what.name, error.what());
-        }
-      }
-  }
+  std::vector<Candidate> candidates = start(what, sides, machine, pace.compiled);
+  check(candidates, what, pace.quick);
   result.values = candidates.front().values;
   for (const Candidate& candidate : candidates) {
     check_same(what, candidates.front(), candidate);
-    if (candidate.timing.side == "lariat" && &candidate != &candidates.front())
+    if (candidate.timing.side == lariat.name && &candidate != &candidates.front())
       result.same_bits = result.same_bits.value_or(true) && candidate.values == result.values;
   }
-  double turn = 0;
-  for (Candidate& candidate : candidates) {
-    const double one = median(candidate.worker->ask("run 3")), measured = quick ? 15 : 60;
-    const int warm_up = runs_for(one, quick ? warm_up_milliseconds / 2 : warm_up_milliseconds),
-              runs = runs_for(one, measured);
-    candidate.warm_up = fmt::format("run {}", warm_up);
-    candidate.measure = fmt::format("run {}", runs);
-    turn += 1e-3 * (one * (warm_up + runs) + pause_milliseconds);
+  plan_turns(candidates, pace.quick);
+  double round_seconds = 0;
+  for (int round = 0; round < most_rounds; ++round) {
+    if (round >= fewest_rounds && seconds_since(begin) + round_seconds > pace.seconds) break;
+    const Clock::time_point start_of_round = Clock::now();
+    take_turns(candidates);
+    round_seconds = seconds_since(start_of_round);
+    if (round + 1 == rounds_of_all) give_up_those_behind(candidates);
   }
-  const auto rounds =
-      static_cast<int>(std::clamp((quick ? quick_seconds_per_case : seconds_per_case) / turn, 3.0, 25.0));
-  for (int round = 0; round < rounds; ++round)
-    for (Candidate& candidate : candidates) {
-      // Idle threads of the one before may still spin.
-      std::this_thread::sleep_for(std::chrono::milliseconds(pause_milliseconds));
-      candidate.worker->ask(candidate.warm_up);
-      candidate.timing.samples.push_back(median(candidate.worker->ask(candidate.measure)));
-    }
   for (Candidate& candidate : candidates) {
     candidate.timing.milliseconds = median(candidate.timing.samples);
     candidate.timing.peak_megabytes = candidate.worker->peak_megabytes();

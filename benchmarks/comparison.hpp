@@ -1,6 +1,7 @@
 #pragma once
 
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -8,12 +9,15 @@
 #include "benchmarks/cases.hpp"
 #include "benchmarks/machine.hpp"
 #include "benchmarks/spread.hpp"
+#include "benchmarks/worker_process.hpp"
 
 namespace lariat::benchmarks {
 
 /// A program that runs cases.
 struct Side {
   std::string name, program, version;
+  /// Where its library takes long to load.
+  std::shared_ptr<Forkers> forkers = {};
 };
 
 /// Lariat and those that `chosen` cases compare it with, from `folder`; a side that was not built or does not
@@ -61,9 +65,21 @@ struct Comparison {
   double bandwidth_share(const Machine& machine) const;
 };
 
+/// How long a case is measured.
+struct Pace {
+  /// Shorter turns.
+  bool quick = false;
+  /// With settings that compile first, which takes most of a minute.
+  bool compiled = true;
+  /// What it may take, its start included; at least three rounds are made.
+  double seconds = 40;
+};
+
 /// Runs a case on its sides, as far as they are among `sides`, with each of the machine's numbers of threads
 /// and each setting, in turns, after checking that all compute the same: what disturbs the machine meets all
-/// of them. Throws JobError where they do not.
-Comparison compare(const Case& what, const std::vector<Side>& sides, const Machine& machine, bool quick);
+/// of them. After two rounds, settings that are far behind another one of the same side, threads and kind of
+/// waiting are given up. Throws JobError where the sides do not compute the same.
+Comparison compare(const Case& what, const std::vector<Side>& sides, const Machine& machine,
+                   const Pace& pace);
 
 }  // namespace lariat::benchmarks

@@ -1,7 +1,13 @@
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <cmath>
+#include <fstream>
+#include <sstream>
 
 #include "benchmarks/fit.hpp"
 #include "benchmarks/results.hpp"
+#include "graph/base/error.hpp"
 #include "graph/base/json.hpp"
 
 namespace lariat::benchmarks {
@@ -65,7 +71,73 @@ Json to_json(const Machine& machine, const std::vector<std::string>& versions) {
           {"limits", limits}};
 }
 
+Comparison comparison_from(const Json& row) {
+  Comparison c{find_case(row.at("name").get<std::string>()), {}, {}};
+  row.at("values").get_to(c.values);
+  if (!row.at("same_bits").is_null()) c.same_bits = row.at("same_bits").get<bool>();
+  for (const Json& t : row.at("timings"))
+    c.timings.push_back({t.at("side").get<std::string>(), t.at("setting").get<std::string>(),
+                         t.at("threads").get<int>(), t.at("ms").get<double>(), t.at("peak_mb").get<double>(),
+                         t.at("samples").get<std::vector<double>>()});
+  if (!c.best("lariat")) throw UserError(c.what.name + " has no figure of lariat's");
+  return c;
+}
+
+Machine machine_from(const Json& json) {
+  Machine machine{json.at("processor").get<std::string>(),
+                  json.at("openblas_core").get<std::string>(),
+                  json.at("compiler").get<std::string>(),
+                  {},
+                  json.at("handover_ns").get<double>()};
+  for (const Json& limit : json.at("limits"))
+    machine.limits.push_back({limit.at("threads").get<int>(), limit.at("product_gflops").get<double>(),
+                              limit.at("memory_gbytes").get<double>()});
+  if (machine.limits.empty()) throw UserError("it names no limits");
+  return machine;
+}
+
+Results results_from(const Json& json) {
+  Results results;
+  const Json& machine = json.at("machine");
+  results.machine = machine_from(machine);
+  results.threads = results.machine.limits.back().threads;
+  machine.at("versions").get_to(results.versions);
+  for (const Json& row : json.at("cases")) results.comparisons.push_back(comparison_from(row));
+  return results;
+}
+
 }  // namespace
+
+Results read_results(const std::string& path) {
+  std::ifstream file(path);
+  std::stringstream text;
+  text << file.rdbuf();
+  try {
+    return results_from(Json::parse(text.str()));
+  } catch (const std::exception& error) {
+    throw UserError(
+        fmt::format("'{}' holds no figures of a run, such as --json writes: {}", path, error.what()));
+  }
+}
+
+void add_results(Results& results, const Results& more) {
+  if (results.comparisons.empty()) results.machine = more.machine;
+  if (results.machine.processor != more.machine.processor)
+    throw UserError(fmt::format("figures of {} and of {} are not put into one table",
+                                results.machine.processor, more.machine.processor));
+  results.threads = std::max(results.threads, more.threads);
+  for (const std::string& version : more.versions)
+    if (std::ranges::find(results.versions, version) == results.versions.end())
+      results.versions.push_back(version);
+  for (const Comparison& c : more.comparisons) {
+    std::erase_if(results.comparisons, [&](const Comparison& old) { return old.what.name == c.what.name; });
+    results.comparisons.push_back(c);
+  }
+  const auto place = [](const Comparison& c) {
+    return std::ranges::find(cases(), c.what.name, &Case::name) - cases().begin();
+  };
+  std::ranges::sort(results.comparisons, {}, place);
+}
 
 std::string json_text(const Results& results) {
   Json rows = Json::array();

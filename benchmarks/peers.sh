@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
-# Sets up what Debian 12 has no package of, in FOLDER: PyTorch 2.6 (compilers for torch.compile with it) in a root with Debian 13, made by debootstrap from the
-# mirror that apt is set to here. What is there is kept; what cannot be had is left out, and says so.
+# Sets up what Debian 12 has no package of, in FOLDER: PyTorch 2.6 (compilers for torch.compile with it) in a root with Debian 13,
+# made by debootstrap from the mirror that apt is set to here, and ONNX Runtime's library for processors, from npm's package of
+# it. What is there is kept; what cannot be had is left out, and says so.
 set -euo pipefail
 folder=$(realpath -m "$1")
+onnxruntime=onnxruntime-node@1.30.0
 packages=(python3-torch python3-numpy libopenblas0-pthread g++ python3-dev)
 
 as_root() { if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi; }
@@ -27,4 +29,15 @@ if [ "$(cat "$folder/pytorch/made" 2>/dev/null)" != "${packages[*]}" ]; then
   mkdir -p "$folder"
   make_root "$folder/pytorch" >"$folder/pytorch.log" 2>&1 ||
     echo "peers: PyTorch is left out: $(tail -n 1 "$folder/pytorch.log")" >&2
+fi
+
+if [ "$(cat "$folder/onnxruntime/made" 2>/dev/null)" != "$onnxruntime" ]; then
+  echo "Fetching $onnxruntime into $folder/onnxruntime, a minute or more"
+  mkdir -p "$folder/onnxruntime"
+  # Its script would fetch libraries for graphics processors.
+  if npm install --prefix "$folder/onnxruntime" --ignore-scripts --no-audit --no-fund "$onnxruntime" >"$folder/onnxruntime.log" 2>&1; then
+    echo "$onnxruntime" >"$folder/onnxruntime/made"
+  else
+    echo "peers: ONNX Runtime is left out: $(tail -n 1 "$folder/onnxruntime.log")" >&2
+  fi
 fi

@@ -34,15 +34,17 @@ Timing compile_header(const std::string& side) {
 
 Timing run_program(const std::string& side, const std::filesystem::path& program) {
   std::unique_ptr<WorkerProcess> process;
-  const double milliseconds =
-      milliseconds_of([&] { process = std::make_unique<WorkerProcess>(program, "start", 1, "default"); });
+  const double milliseconds = milliseconds_of([&] {
+    process = std::make_unique<WorkerProcess>(program, "start", 1, "default");
+    process->version();
+  });
   return {side, "default", 1, milliseconds, process->peak_megabytes()};
 }
 
 Timing medians(const Case& what, const std::string& side, const std::filesystem::path& folder, bool quick) {
   const bool compiles = what.model == Model::header_compile;
   std::vector<double> milliseconds, megabytes;
-  for (int i = 0; i < (compiles || quick ? 3 : 15); ++i) {
+  for (int i = 0; i < (compiles && quick ? 1 : compiles || quick ? 3 : 15); ++i) {
     const Timing timing = compiles ? compile_header(side) : run_program(side, folder / (side + "_program"));
     milliseconds.push_back(timing.milliseconds);
     megabytes.push_back(timing.peak_megabytes);

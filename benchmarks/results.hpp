@@ -27,6 +27,11 @@ void print_fits(const Results& results);
 
 /// All figures as JSON.
 std::string json_text(const Results& results);
+/// What json_text() wrote into that file. Throws UserError where it holds something else.
+Results read_results(const std::string& path);
+/// Takes the cases of another run over, in place of those of that name. Throws UserError where that ran on
+/// another processor.
+void add_results(Results& results, const Results& more);
 
 /// The same as pictures: a page in one piece, without script, light and dark.
 std::string page_html(const Results& results);

@@ -1,44 +1,15 @@
 #!/usr/bin/python3
 """The cases in PyTorch as its users write them: a worker (see worker.hpp), for Debian 13's own Python."""
 
-import json
-import sys
-import time
-
-LOW = 2**32 - 1
-
-
-def hash_name(name):
-    """FNV-1a, as graph/base/random has it."""
-    result = 14695981039346656037
-    for byte in name.encode():
-        result = (result ^ byte) * 1099511628211 % 2**64
-    return result
-
-
-def units(name, count):
-    """Numbers in [0, 1) that depend on the name only: Philox4x32-10 with the name's hash as its stream."""
-    stream, mask = hash_name(name), np.uint64(LOW)
-    counter = np.arange((count + 3) // 4, dtype=np.uint64)
-    c = [counter, np.zeros_like(counter)] + [np.full_like(counter, s) for s in (stream & LOW, stream >> 32)]
-    key = [0, 0]
-    for _ in range(10):
-        high, low = c[0] * np.uint64(0xD2511F53), c[2] * np.uint64(0xCD9E8D57)
-        c = [(low >> np.uint64(32)) ^ c[1] ^ np.uint64(key[0]), low & mask,
-             (high >> np.uint64(32)) ^ c[3] ^ np.uint64(key[1]), high & mask]  # fmt: skip
-        key = [(key[0] + 0x9E3779B9) & LOW, (key[1] + 0xBB67AE85) & LOW]
-    bits = np.stack(c, axis=1).reshape(-1)[:count]
-    return (bits >> np.uint64(8)).astype(np.float32) * np.float32(2.0**-24)
-
+import worker
 
 def filled(name, *shape, scale=1.0):
-    values = np.float32(scale) * (2 * units(name, int(np.prod(shape))) - 1)
-    return torch.from_numpy(values.reshape(shape))
+    return torch.from_numpy(worker.filled(name, *shape, scale=scale))
 
 
 def kernel(name, inputs, outputs):
-    """A kernel [inputs, outputs] with the scale of Glorot and Bengio, as torch keeps it."""
-    return filled(name, inputs, outputs, scale=(6 / (inputs + outputs)) ** 0.5).T
+    """As torch keeps it, [outputs, inputs]."""
+    return torch.from_numpy(worker.kernel(name, inputs, outputs)).T
 
 
 def dense(name, inputs, outputs):
@@ -158,7 +129,7 @@ def make_step(c, compiled):
                 return forward(x).sum().item()
 
         return infer
-    labels = torch.from_numpy((units("labels", c["batch"]) * np.float32(c["classes"])).astype(np.int64))
+    labels = torch.from_numpy((worker.units("labels", c["batch"]) * c["classes"]).astype("int64"))
     weights = [p for p in net.parameters() if p.requires_grad]
     kernels = [p for p in weights if p.dim() > 1]
     make = torch.optim.Adam if c["adam"] else torch.optim.SGD
@@ -182,28 +153,17 @@ def make_step(c, compiled):
     return train
 
 
-def milliseconds(step):
-    begin = time.perf_counter()
-    step()
-    return 1e3 * (time.perf_counter() - begin)
-
-
-def serve(threads, setting, c):
-    torch.set_num_threads(threads)
-    step = make_step(c, setting.endswith("compiled"))
-    print("ok", torch.__version__, flush=True)
-    words = (word for line in sys.stdin for word in line.split())
-    for command in words:
-        times = int(next(words))
-        answers = [milliseconds(step) if command == "run" else step() for _ in range(times)]
-        print("ok", *answers, flush=True)
-
-
-try:
-    import numpy as np
+def load():
+    global torch
     import torch
 
-    serve(int(sys.argv[2]), sys.argv[3], json.loads(sys.argv[4]))
-except Exception as error:  # whatever it is, the other end of the pipe has to hear of it
-    print("error", str(error).replace("\n", " "), flush=True)
-    sys.exit(2)
+    return torch.__version__
+
+
+def make(_, threads, setting, numbers):
+    torch.set_num_threads(threads)
+    step = make_step(numbers, setting.endswith("compiled"))
+    return step, step
+
+
+worker.serve(load, make)

@@ -2,11 +2,12 @@
 """The cases of speech features by torchaudio: a worker (see worker.hpp), for Debian's own Python."""
 
 import functools
+import itertools
 import os
 import pathlib
-import sys
-import time
 import wave
+
+import worker
 
 WINDOW, SHIFT, TRANSFORM = 200, 80, 512  # samples: 25 and 10 ms at 8 kHz
 
@@ -78,38 +79,22 @@ def check(features, waveforms, first):
     return sum(f.double().sum().item() for f in part) / sum(f.numel() for f in part)
 
 
-def milliseconds(features, waveforms):
-    begin = time.perf_counter()
-    features(waveforms)
-    return 1e3 * (time.perf_counter() - begin)
-
-
-def serve(case, threads, setting):
-    torch.set_num_threads(threads)
-    waveforms = read_waveforms(1 if case.endswith("fbank") else 1 / 32768)
-    features = make_features(case, setting)
-    print("ok", torchaudio.__version__, flush=True)
-    words = (word for line in sys.stdin for word in line.split())
-    checked = 0
-    for command in words:
-        answers = []
-        for _ in range(int(next(words))):
-            if command == "run":
-                answers.append(milliseconds(features, waveforms))
-            else:
-                answers.append(check(features, waveforms, checked))
-                checked += 1
-        print("ok", *answers, flush=True)
-
-
-try:
+def load():
+    global torch, kaldi, transforms
     import torch
     import torchaudio
     from torchaudio import transforms
     from torchaudio.compliance import kaldi
 
-    with torch.inference_mode():
-        serve(sys.argv[1], int(sys.argv[2]), sys.argv[3])
-except Exception as error:  # whatever it is, the other end of the pipe has to hear of it
-    print("error", error, flush=True)
-    sys.exit(2)
+    return torchaudio.__version__
+
+
+def make(case, threads, setting, _):
+    torch.set_num_threads(threads)
+    waveforms = read_waveforms(1 if case.endswith("fbank") else 1 / 32768)
+    features, turns, inference = make_features(case, setting), itertools.count(), torch.inference_mode()
+    return (inference(lambda: features(waveforms)),
+            inference(lambda: check(features, waveforms, next(turns))))  # fmt: skip
+
+
+worker.serve(load, make)
