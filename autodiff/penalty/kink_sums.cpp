@@ -38,6 +38,8 @@ class Builder {
   void add_linear(const std::vector<double>& slope) {
     if (uniform(slope) != 0.0) add(times(x_, slope));
   }
+  // Whether x is in what there is so far.
+  bool shows_x() const { return bool(sum_); }
   void add_constant(const std::vector<double>& shift) {
     if (uniform(shift) != 0.0) add(constant(shift));
   }
@@ -208,6 +210,9 @@ Value as_kinks(Value root, ElementFunctions& functions, Signs& signs, bool compa
   for (const Column& column : parts.right) builder.add("relu", column, false);
   for (const Column& column : parts.gaps) builder.add("count_nonzero", column, false);
   builder.add_linear(parts.slope);
+  // A constant would hide that x is NaN.
+  const Node& of = root.graph().node(function.of.node());
+  if (!builder.shows_x() && of.op->traits.source == SourceKind::none && !of.op->traits.selection) return {};
   builder.add_constant(parts.shift);
   return builder.result(falls);
 }

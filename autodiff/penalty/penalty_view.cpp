@@ -46,6 +46,10 @@ Link link_of(const Graph& graph, int32_t id, const Dependence& depends) {
   Link link{node.op->traits.selection, {}};
   for (const Edge& edge : node.inputs) link.shows.push_back(depends.attached[edge.node]);
   if (std::none_of(link.shows.begin(), link.shows.end(), [](bool shows) { return shows; })) throw detached;
+  for (size_t i = 0; i < link.shows.size(); ++i)
+    if (!link.shows[i] && depends.varying[node.inputs[i].node])
+      throw NotAView{"L105", "a comparison with parameters switches its elements on and off",
+                     "penalise every element, or wrap the condition in stop_gradient"};
   if (link.is_selection) return link;
   link.input = std::find(link.shows.begin(), link.shows.end(), true) - link.shows.begin();
   const Traits& traits = node.op->traits;

@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <map>
 #include <random>
+#include <tuple>
 
 #include "autodiff/gradient.hpp"
 #include "autodiff/penalty/penalty.hpp"
@@ -137,8 +138,8 @@ class RandomTerm {
   std::vector<Value> pool_;
 };
 
-// The loss without the penalties that are taken out of it.
-Value smooth_part(Value loss) {
+// The loss without the penalties that are taken out of it, and those of them that are continuous.
+std::pair<Value, Value> parts_of(Value loss) {
   Graph& graph = loss.graph();
   std::vector<Value> parameters, cut;
   for (int32_t id = 0; id <= loss.node(); ++id)
@@ -147,9 +148,14 @@ Value smooth_part(Value loss) {
   for (const PenaltyTerm& term : split.terms)
     if (!is_among(cut, term.node)) cut.push_back(term.node);
   const std::vector<Value> weights = gradient(loss, cut, cut);
-  Value rest = loss;
-  for (size_t i = 0; i < cut.size(); ++i) rest = rest - sum(weights[i] * cut[i]);
-  return rest;
+  Value rest = loss, continuous = graph.constant(0.0, loss.dtype());
+  for (size_t i = 0; i < cut.size(); ++i) {
+    const Value penalty = sum(weights[i] * cut[i]);
+    rest = rest - penalty;
+    const std::string& op = graph.node(cut[i].node()).op->name;
+    if (op != "count_nonzero" && op != "within") continuous = continuous + penalty;
+  }
+  return {rest, continuous};
 }
 
 // A function of w and v along a random line: its value and its derivative.
@@ -199,10 +205,11 @@ class Line {
     return {results[0].item(), slope};
   }
 
-  // The size of the largest sudden change of value or slope on [-2, 2], relative to their sizes.
-  double largest_leap() {
+  // The size of the largest sudden change of value, or of slope too, on [-2, 2], relative to their sizes.
+  double largest_leap(bool slopes) {
     double largest = 0;
     for (bool of_slope : {false, true}) {
+      if (of_slope && !slopes) continue;
       const auto value = [&](double t) {
         const auto [height, slope] = (*this)(t);
         return of_slope ? slope : height;
@@ -259,10 +266,10 @@ void check_term(uint64_t seed, Counts& counts) {
   CAPTURE(to_text(setting.g));
   RewriteReport report;
   Graph canonical;
-  Value rest;
+  Value rest, penalties;
   try {
     report = Trainer(loss, Sgd{}, {.threads = 1}).report();
-    rest = smooth_part(canonicalize_penalties(loss, canonical));
+    std::tie(rest, penalties) = parts_of(canonicalize_penalties(loss, canonical));
   } catch (const UserError& error) {
     CAPTURE(error.what());
     CHECK(std::string(error.what()).starts_with("L104"));
@@ -274,8 +281,11 @@ void check_term(uint64_t seed, Counts& counts) {
   counts.refused += !report.refused.empty();
   counts.smooth += !report.smooth.empty();
   CHECK(canonical_difference(loss, seed) < 1e-7);
+  // What has a prox is a function of its parameters alone: nothing switches it on and off.
+  const double leap_of_penalties = Line(penalties, seed).largest_leap(false);
+  if (std::isfinite(leap_of_penalties)) CHECK(leap_of_penalties < 1e-4);
   if (!report.refused.empty()) return;
-  const double leap = Line(rest, seed).largest_leap();
+  const double leap = Line(rest, seed).largest_leap(true);
   if (!std::isfinite(leap)) return;
   ++counts.checked;
   CHECK(leap < 1e-4);
