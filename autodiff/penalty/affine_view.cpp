@@ -1,6 +1,8 @@
 #include "autodiff/penalty/affine_view.hpp"
 
+#include <algorithm>
 #include <cmath>
+#include <functional>
 #include <limits>
 #include <set>
 
@@ -133,15 +135,44 @@ std::vector<ShownElement> shown_elements(Value argument) {
 
 namespace {
 
+std::vector<Value> parameters_behind(Value argument) {
+  Graph& graph = argument.graph();
+  std::vector<Value> parameters;
+  for (int32_t id : nodes_behind(argument))
+    if (graph.node(id).op->traits.source == SourceKind::parameter) parameters.push_back(graph.value({id, 0}));
+  return parameters;
+}
+
+// Whether it may be that no element is in two rows: Aᵀs has the same sizes for all signs s then.
+bool may_be_without_shared(Value argument) {
+  const auto sizes =
+      [&](const std::function<bool(uint64_t)>& negative) -> std::optional<std::vector<double>> {
+    Tensor signs(f64, evaluate(argument.shape(), {}));
+    for (int64_t i = 0; i < signs.count(); ++i)
+      signs.data<double>()[i] = negative(static_cast<uint64_t>(i)) ? -1 : 1;
+    std::vector<double> result;
+    const Value by = argument.graph().constant(signs.cast(argument.dtype()));
+    for (Value column : gradient(sum(argument * by), parameters_behind(argument))) {
+      const std::optional<Tensor> constant = constant_value(column);
+      if (!constant) return std::nullopt;
+      for (int64_t i = 0; i < constant->count(); ++i) result.push_back(std::abs(constant->at(i)));
+    }
+    return result;
+  };
+  const auto plain = sizes([](uint64_t) { return false; });
+  return plain && plain == sizes([](uint64_t i) { return (i * 0x9e3779b97f4a7c15u) >> 63 != 0; });
+}
+
 // The argument's rows, where no element is in two.
 std::optional<std::vector<LinearRow>> rows_without_shared(Value argument, const ParameterElements& elements) {
+  if (!may_be_without_shared(argument)) return std::nullopt;
   auto rows = elements.rows_of(argument);
   if (!rows) return std::nullopt;
-  std::set<int64_t> seen;
+  std::vector<int64_t> all;
   for (const LinearRow& row : *rows)
-    for (const auto& [element, factor] : row.entries)
-      if (!seen.insert(element).second) return std::nullopt;
-  return rows;
+    for (const auto& [element, factor] : row.entries) all.push_back(element);
+  std::sort(all.begin(), all.end());
+  return std::adjacent_find(all.begin(), all.end()) == all.end() ? std::move(rows) : std::nullopt;
 }
 
 }  // namespace
@@ -162,15 +193,20 @@ std::optional<std::vector<std::vector<ShownElement>>> combined_elements(Value ar
 }
 
 std::vector<int32_t> combined_parameters(Value argument) {
+  const ParameterElements elements(argument.graph());
   std::set<int32_t> found;
-  for (const auto& row : combined_elements(argument).value_or(std::vector<std::vector<ShownElement>>()))
-    for (const ShownElement& element : row) found.insert(element.parameter);
+  for (const LinearRow& row : rows_without_shared(argument, elements).value_or(std::vector<LinearRow>()))
+    for (const auto& [element, factor] : row.entries) found.insert(elements.find(element).first.node());
   return {found.begin(), found.end()};
 }
 
 CombinedView::CombinedView(Value argument, std::vector<Value> parameters)
     : view(argument, std::move(parameters)) {
   for (Value factor : view.adjoint(ones_like(argument))) factors.push_back(settled(factor));
+}
+
+std::vector<Value> CombinedView::pivots() const {
+  const Value argument = view.argument;
   std::map<int32_t, Tensor> pivots;
   for (Value parameter : view.parameters)
     pivots[parameter.node()] = Tensor::filled(f64, evaluate(parameter.shape(), {}), 0);
@@ -182,9 +218,10 @@ CombinedView::CombinedView(Value argument, std::vector<Value> parameters)
     const double factor = row.entries.front().second;
     pivots.at(parameter.node()).data<double>()[place] = 1 / (factor * factor);
   }
+  std::vector<Value> result;
   for (Value parameter : view.parameters)
-    pivots_.push_back(
-        settled(argument.graph().constant(pivots.at(parameter.node()).cast(parameter.dtype()))));
+    result.push_back(settled(argument.graph().constant(pivots.at(parameter.node()).cast(parameter.dtype()))));
+  return result;
 }
 
 Value CombinedView::steps(const Values& own) const {
@@ -214,11 +251,11 @@ void CombinedView::put_back(Value of_argument, const Values& steps_of, Values& p
     points[name] = points.at(name) - steps_of.at(name) * moves[i];
   }
   // Rounding is made good by one element of each row, so that what is equal at `of_argument` is equal.
-  const std::vector<Value> rounding = lifted(view.at(points) - of_argument);
+  const std::vector<Value> rounding = lifted(view.at(points) - of_argument), at = pivots();
   for (size_t i = 0; i < factors.size(); ++i) {
     const std::string& name = view.parameters[i].name();
-    const Value corrected = points.at(name) - pivots_[i] * rounding[i];
-    points[name] = where(equal(steps_of.at(name) * pivots_[i], 0), points.at(name), corrected);
+    const Value corrected = points.at(name) - at[i] * rounding[i];
+    points[name] = where(equal(steps_of.at(name) * at[i], 0), points.at(name), corrected);
   }
 }
 

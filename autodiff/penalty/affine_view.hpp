@@ -73,7 +73,7 @@ class CombinedView {
   void put_back(Value of_argument, const Values& steps, Values& points) const;
 
  private:
-  std::vector<Value> pivots_;  // by parameter: 1/factor² at one element of each row, else 0
+  std::vector<Value> pivots() const;  // by parameter: 1/factor² at one element of each row, else 0
 };
 
 /// Moves constant bounds on a parameter inward, by as few units in the last place as make the argument that

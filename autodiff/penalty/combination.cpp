@@ -262,7 +262,7 @@ void refuse_inexact_sums(PenaltySplit& split) {
     scalars.push_back(&term);
   }
   const auto why_inexact = [&](PenaltyTerm& term) -> std::string {
-    if (groups(term).repeats) return "an element of a parameter is in it twice";
+    if (!term.combines && groups(term).repeats) return "an element of a parameter is in it twice";
     const AffineView view = view_of(term);
     std::vector<const PenaltyTerm*> own;
     for (size_t i : terms_sharing(scalars_of, term)) own.push_back(scalars[i]);

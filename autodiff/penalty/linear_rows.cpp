@@ -24,7 +24,12 @@ using Rows = std::vector<LinearRow>;
 // to + factor·row.
 void add(LinearRow& to, double factor, const LinearRow& row) {
   to.shift += factor * row.shift;
-  if (factor == 0) return;
+  if (factor == 0 || row.entries.empty()) return;
+  if (to.entries.empty() || to.entries.back().first < row.entries.front().first) {
+    for (const auto& [element, value] : row.entries)
+      if (factor * value != 0) to.entries.emplace_back(element, factor * value);
+    return;
+  }
   std::vector<std::pair<int64_t, double>> sum;
   auto a = to.entries.begin();
   for (const auto& [element, value] : row.entries) {

@@ -74,6 +74,9 @@ void check_sign(Value weight, const Penalty& penalty, const Attributes& attribut
     throw UserError(fmt::format(
         "L104: the coefficient of {} on '{}' is {:.6g}; a penalty needs a coefficient of 0 or more",
         with_names(penalty, "x", attributes), parameter, *negative));
+  if (const std::optional<double> infinite = infinite_element(weight))
+    throw UserError(fmt::format("L104: the coefficient of {} on '{}' is {}; a penalty needs a finite one",
+                                with_names(penalty, "x", attributes), parameter, *infinite));
 }
 
 // The φ of a record on each element of its argument, times the weight.
@@ -326,14 +329,12 @@ std::vector<int32_t> combined_by(Value node, Value adjoint, const Dependence& de
   const Value argument = graph.value(written.inputs[0]);
   if (!penalty.nonsmooth || penalty.scalar_metric || !is_known(argument.shape()) || negative_element(adjoint))
     return {};
-  if (penalty.scalar) {
-    const ScalarPenalty scalar = penalty.scalar(written.attributes);
-    if (scalar.quadratic != 0 || std::isfinite(scalar.low) || std::isfinite(scalar.high)) return {};
-  }
+  const ScalarPenalty scalar = penalty.scalar ? penalty.scalar(written.attributes) : ScalarPenalty{};
+  if (scalar.quadratic != 0 || std::isfinite(scalar.low) || std::isfinite(scalar.high)) return {};
   const std::vector<int32_t> found = combined_parameters(argument);
-  const bool trained =
-      std::all_of(found.begin(), found.end(), [&](int32_t id) { return depends.is_trained[id]; });
-  return trained ? found : std::vector<int32_t>();
+  for (int32_t id : found)
+    if (!depends.is_trained[id]) return {};
+  return found;
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <unordered_map>
 #include <unordered_set>
 
@@ -295,6 +296,13 @@ std::optional<double> uniform_value(Value value) {
   for (int64_t i = 1; i < constant->count(); ++i)
     if (constant->at(i) != constant->at(0)) return std::nullopt;
   return constant->at(0);
+}
+
+std::optional<double> infinite_element(Value value) {
+  const std::optional<Tensor> constant = constant_value(repeated_value(value));
+  for (int64_t i = 0; constant && i < constant->count(); ++i)
+    if (!std::isfinite(constant->at(i))) return std::abs(constant->at(i));
+  return std::nullopt;
 }
 
 Value settled(Value value) {

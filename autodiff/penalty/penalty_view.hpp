@@ -48,6 +48,8 @@ std::optional<Tensor> constant_value(Value value);
 /// What the value repeats, whose elements are the same numbers: a coefficient is a scalar, not a tensor of
 /// its weight's size.
 Value repeated_value(Value value);
+/// An element of a constant that is infinite or NaN, where there is one.
+std::optional<double> infinite_element(Value value);
 /// The value as a constant, a scalar where all elements are equal, if it depends on constants only; else the
 /// value.
 Value settled(Value value);

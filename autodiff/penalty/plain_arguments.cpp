@@ -132,7 +132,18 @@ Value with_arguments_as_views(Value loss) {
                                                           [&](int32_t id) { return own.contains(id); });
     });
   };
+  // A factor of what moves, as in |x|·x², is no penalty by itself, and the product may be smooth.
+  const auto readers = users(graph);
+  const auto is_factor = [&](Value penalty) {
+    return std::any_of(readers[penalty.node()].begin(), readers[penalty.node()].end(), [&](int32_t reader) {
+      const Node& node = graph.node(reader);
+      return node.op->name == "multiply" &&
+             std::all_of(node.inputs.begin(), node.inputs.end(),
+                         [&](const Edge& edge) { return depends.varying[edge.node]; });
+    });
+  };
   for (Value penalty : penalties) {
+    if (is_factor(penalty)) continue;
     const Value argument = input_of(penalty, 0);
     try {
       shown_parameters(argument, depends);

@@ -326,7 +326,8 @@ void CollapseWatch::Implementation::tell(const Store& store, bool at_end) {
     line = fmt::format("L201: all of {} {} zero: the penalty outweighs what the data say", quoted(gone),
                        gone.size() == 1 ? "is" : "are");
     for (const auto& [name, size] : now.gradients)
-      if (size == 0 && std::find(all_gone.begin(), all_gone.end(), name) == all_gone.end())
+      if (size == 0 && store.get(name).count() > 0 &&
+          std::find(all_gone.begin(), all_gone.end(), name) == all_gone.end())
         hungry.push_back(name);
     if (!hungry.empty()) line += fmt::format("; no gradient reaches {} any more", quoted(hungry));
     line += "; " + advice(all_gone, now.loss);

@@ -128,6 +128,15 @@ std::vector<const ParameterGroup*> groups_of(const std::vector<Value>& parameter
   return result;
 }
 
+void check_options(const TrainerOptions& options) {
+  for (const auto& [name, limit] :
+       {std::pair{"clip_norm", options.clip_norm}, {"clip_value", options.clip_value}})
+    if (!(limit >= 0))
+      throw UserError(fmt::format("{} is {}; it must be above 0, or 0 for no limit", name, limit));
+  if (options.settle_from && *options.settle_from < 0)
+    throw UserError(fmt::format("settle_from is {}; it must be a step, from 0 on", *options.settle_from));
+}
+
 void check_prox(const Optimizer& optimizer, const std::vector<PenaltyTerm>& terms) {
   if (optimizer.no_prox.empty()) return;
   for (const PenaltyTerm& term : terms)
@@ -252,6 +261,7 @@ std::unique_ptr<Graph> joined_recurrences(Value loss, const TrainerOptions& opti
 
 std::unique_ptr<Graph> training_step(Value written, const Optimizer& optimizer, const TrainerOptions& options,
                                      LossAnalysis& analysis, bool rehearsal, TreeSum* sum) {
+  check_options(options);
   StepParts& parts = analysis.parts;
   auto step = std::make_unique<Graph>();
   GraphCopy copy(written.graph(), *step);

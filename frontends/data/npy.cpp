@@ -251,8 +251,10 @@ NpyLayout layout_of(std::string_view bytes, uint64_t size, const std::string& fi
     layout.swapped = type[1] == '>';
     return layout;
   }
-  damaged(file, fmt::format("it holds elements of type {}, which are no numbers that can be read",
-                            shortened(type.substr(0, type.find(',')))));
+  throw UserError(
+      fmt::format("{}: it holds elements of type {}, which are no numbers that can be read; save its numbers "
+                  "as x.astype('f8')",
+                  file, shortened(type.substr(0, type.find(',')))));
 }
 
 }  // namespace

@@ -1,8 +1,8 @@
-#include <algorithm>
-#include <cmath>
 #include <cstring>
 
 #include "graph/base/error.hpp"
+#include "ops/guard/finite.hpp"
+#include "ops/kernels/axes.hpp"
 #include "ops/records.hpp"
 
 namespace lariat {
@@ -16,8 +16,11 @@ void forward(const KernelContext& k) {
     with_type(k.inputs[i].dtype, [&](auto zero) {
       using T = decltype(zero);
       const T* x = k.in<T>(i);
-      if (!std::all_of(x, x + k.inputs[i].count(), [](T value) { return value - value == T(0); }))
-        throw JobError("a value that must be finite is not");
+      const auto check = [&](int64_t begin, int64_t end) {
+        if (!all_finite(x + begin, end - begin)) throw JobError("a value that must be finite is not");
+      };
+      const int64_t count = k.inputs[i].count();
+      count <= elements_per_task ? check(0, count) : k.parallel.run(count, elements_per_task, check);
     });
   std::memcpy(k.outputs[0].data, k.inputs[0].data, k.outputs[0].bytes());
 }

@@ -1,30 +1,22 @@
 #include <algorithm>
-#include <bit>
-#include <limits>
-#include <type_traits>
 
 #include "graph/base/error.hpp"
 #include "ops/elementwise/elementwise.hpp"
+#include "ops/guard/finite.hpp"
 #include "ops/records.hpp"
 
 namespace lariat {
 
 namespace require_finite_detail {
 
-// Without its sign, the bits of a number that is not finite are at least those of infinity.
 template <class T>
 void block(const void* const* inputs, const int64_t* strides, void* output, int64_t count,
            const Attributes&) {
-  using Bits = std::conditional_t<sizeof(T) == 4, uint32_t, uint64_t>;
-  constexpr Bits magnitude = std::numeric_limits<Bits>::max() >> 1,
-                 infinity = std::bit_cast<Bits>(std::numeric_limits<T>::infinity());
   const T* x = static_cast<const T*>(inputs[0]);
   T* y = static_cast<T*>(output);
   const int64_t given = strides[0] == 0 ? 1 : count;
-  Bits largest = 0;
-  for (int64_t i = 0; i < given; ++i) largest = std::max(largest, std::bit_cast<Bits>(x[i]) & magnitude);
   // Before anything is written: y may be the weights.
-  if (largest >= infinity) throw JobError("a value that must be finite is not");
+  if (!all_finite(x, given)) throw JobError("a value that must be finite is not");
   if (strides[0] == 0) {
     std::fill_n(y, count, *x);
   } else if (x != y) {

@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <cmath>
+
 #include "graph/base/error.hpp"
 #include "ops/records.hpp"
 
@@ -16,6 +18,10 @@ void forward(const KernelContext& k) {
     if (x[i] < T(0))
       throw UserError(
           fmt::format("L104: a penalty's coefficient is {} at element {}; it must be 0 or more", x[i], i));
+    if (!std::isfinite(x[i]))
+      throw UserError(
+          fmt::format("L104: a penalty's coefficient is {} at element {}; it must be a finite number",
+                      std::abs(x[i]), i));
     k.out<T>(0)[i] = x[i];
   }
 }
@@ -25,7 +31,9 @@ void forward(const KernelContext& k) {
 OpDef records::require_nonnegative() {
   using namespace require_nonnegative_detail;
   OpDef def{.name = "require_nonnegative",
-            .doc = "Passes a penalty's coefficient on, and refuses a negative one when it is read.",
+            .doc =
+                "Passes a penalty's coefficient on, and refuses one that is negative, infinite or NaN when "
+                "it is read.",
             .inputs = {{"x", "a coefficient"}}};
   def.traits.linear = {true};
   def.traits.in_place = {{0, 0}};

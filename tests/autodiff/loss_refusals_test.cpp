@@ -8,6 +8,8 @@ using namespace lariat::testing;
 
 namespace {
 
+Value cubes(Value x) { return sum(abs(x) * abs(x) * abs(x)); }
+
 std::vector<LossRow> refused() {
   return {
       // L101: the data come in.
@@ -115,6 +117,9 @@ std::vector<LossRow> refused() {
       LOSS(data + 0.01 * sum(w * tanh(100 * w)), "L107"),
       LOSS(data + 0.01 * sum(w * erf(w)), "L107"),
       LOSS(data + 0.01 * sum(square(w) / (abs(w) + 1e-3)), "L107"),
+      LOSS(data + 0.01 * cubes(w - v), "L107"),
+      LOSS(data + 0.01 * cubes(t - mean(t)), "L107"),
+      LOSS(data + 0.01 * cubes(sum(w, {0})), "L107"),
       // L108: the prox of the sum is not known.
       LOSS(data + 0.01 * sum(norm2(w, {0})) + 0.01 * sum(norm2(w, {1})), group, "L108"),
       LOSS(data + 0.01 * sum(norm2(gather_rows(w, rows), {1})), "L108"),

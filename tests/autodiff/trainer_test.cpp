@@ -170,6 +170,14 @@ TEST_CASE("a fed coefficient is read at each step and refused where it is negati
   });
   CHECK(refused.starts_with("[require_nonnegative] built at trainer_test.cpp:"));
   CHECK(refused.ends_with(": L104: a penalty's coefficient is -1 at element 0; it must be 0 or more"));
+  for (const auto& [number, shown] : {std::pair{NAN, "nan"}, {INFINITY, "inf"}})
+    CHECK(testing::message_of<UserError>([&] {
+            trainer.step({{"lambda", Tensor::scalar(number, f64)}});
+          })
+              .ends_with(std::string(": L104: a penalty's coefficient is ") + shown +
+                         " at element 0; it must be a finite number"));
+  CHECK(testing::message_of<UserError>([&] { Trainer(sum(square(w)) + INFINITY * sum(abs(w)), Sgd{}); }) ==
+        "L104: the coefficient of |x| on 'w' is inf; a penalty needs a finite one");
   // One number is checked as one.
   int checks = 0;
   for (int32_t id = 0; id < trainer.graph().size(); ++id) {
@@ -192,6 +200,12 @@ TEST_CASE("mistakes are named") {
         "Adam: beta1 is 1.5; it must lie in [0, 1)");
   CHECK(testing::message_of<UserError>([&] { const Optimizer bad = Sgd{.learning_rate = -1}; }) ==
         "Sgd: learning_rate is -1; it must be a number of 0 or more");
+  CHECK(testing::message_of<UserError>([&] { Trainer(mean(matmul(x, w)), Sgd{}, {.clip_norm = -1}); }) ==
+        "clip_norm is -1; it must be above 0, or 0 for no limit");
+  CHECK(testing::message_of<UserError>([&] { Trainer(mean(matmul(x, w)), Sgd{}, {.clip_value = NAN}); }) ==
+        "clip_value is nan; it must be above 0, or 0 for no limit");
+  CHECK(testing::message_of<UserError>([&] { Trainer(mean(matmul(x, w)), Sgd{}, {.settle_from = -1}); }) ==
+        "settle_from is -1; it must be a step, from 0 on");
   Trainer trainer(mean(matmul(x, w)), Sgd{});
   CHECK(testing::message_of<UserError>([&] { trainer.step(Feeds{}); }) ==
         "the input 'x' f32[batch, 3] was not fed");

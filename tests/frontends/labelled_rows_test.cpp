@@ -145,7 +145,8 @@ TEST_CASE("npy: what is refused") {
         "x: its header promises 2 elements of 8 bytes, and 15 bytes follow" + again);
   CHECK(message(npy("{}\n        ", ""), y) == "x: its header has no entry 'descr'" + again);
   CHECK(message(npy(header("<c16", "(2, 1)"), ""), y) ==
-        "x: it holds elements of type '<c16', which are no numbers that can be read" + again);
+        "x: it holds elements of type '<c16', which are no numbers that can be read; save its numbers as "
+        "x.astype('f8')");
   CHECK(message(y, y) == "x: is [2]; it must be a matrix [rows, columns]");
   CHECK(message(x, npy(header("<f8", "(3,)"), bytes_of<double>({1, 2, 3}))).starts_with("y: is [3], but "));
   const double nan = std::numeric_limits<double>::quiet_NaN();
