@@ -36,9 +36,10 @@ double median(std::vector<double> values) {
   return values[values.size() / 2];
 }
 
-// The times of one product, the sides taking turns.
+// The times of one product, the sides taking turns, and how many numbers in the form of weights stand for a
+// run.
 struct Times {
-  double all, weights, runs;
+  double all, weights, runs, numbers_of_run;
 };
 
 struct Shape {
@@ -77,7 +78,7 @@ Times times_of(const Shape& s, int rounds) {
     weights.push_back(seconds_of(repetitions, [&] { in_form(SparseForm::weights); }));
     runs.push_back(seconds_of(repetitions, [&] { in_form(SparseForm::runs); }));
   }
-  return {median(all), median(weights), median(runs)};
+  return {median(all), median(weights), median(runs), kernels.packed.numbers_of_run(*sparse, s.rows)};
 }
 
 // The largest share of weights, or of runs, with which the product without the others is clearly faster: what
@@ -91,10 +92,10 @@ double densest(int64_t rows, int64_t side, bool by_runs, int rounds) {
   return 0;
 }
 
-// How many weights take the time of a run.
-double weights_of_run(int64_t rows, int rounds) {
+// How many numbers in the form of weights take the time of a run.
+double numbers_in_time_of_run(int64_t rows, int rounds) {
   const Times times = times_of({rows, 512, 0.05, run_columns}, rounds);
-  return run_columns * times.runs / times.weights;
+  return times.numbers_of_run * times.runs / times.weights;
 }
 
 int run(int count, char** words) {
@@ -128,7 +129,7 @@ int run(int count, char** words) {
       put("weights_pay", rows, from, densest(rows, side, false, rounds));
       put("runs_pay", rows, from, densest(rows, side, true, rounds));
     }
-    put("runs_hold", rows, 0, weights_of_run(rows, rounds));
+    put("runs_hold", rows, 0, numbers_in_time_of_run(rows, rounds));
   }
   AtomicFile out(file);
   out.write(head + lines);

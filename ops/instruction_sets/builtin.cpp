@@ -17,10 +17,11 @@ constexpr KernelSet::Products<T> products{gemm<T>, gemm_workspace<T>, gemm_tile<
 }  // namespace builtin_detail
 
 extern "C" const KernelSet LARIAT_OF_SET(lariat_kernels);
-const KernelSet LARIAT_OF_SET(lariat_kernels){builtin_detail::add_records,
-                                              builtin_detail::products<float>,
-                                              builtin_detail::products<double>,
-                                              {pack_b<float>, pack_sparse, pack_every_form, form_for,
-                                               multiply_in_form, sparse_workspace, window_columns}};
+const KernelSet LARIAT_OF_SET(lariat_kernels){
+    builtin_detail::add_records,
+    builtin_detail::products<float>,
+    builtin_detail::products<double>,
+    {pack_b<float>, pack_sparse, pack_every_form, form_for, numbers_of_run, multiply_in_form,
+     sparse_workspace, window_columns}};
 
 }  // namespace lariat

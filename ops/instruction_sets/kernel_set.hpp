@@ -30,6 +30,7 @@ struct KernelSet {
     decltype(&lariat::pack_sparse) pack_sparse;
     decltype(&lariat::pack_every_form) pack_every_form;
     decltype(&lariat::form_for) form_for;
+    decltype(&lariat::numbers_of_run) numbers_of_run;
     decltype(&lariat::multiply_in_form) multiply_in_form;
     decltype(&lariat::sparse_workspace) sparse_workspace;
     /// Floats of a vector.

@@ -17,7 +17,7 @@ constexpr int64_t rows_by_windows = std::max<int64_t>(1, 3 * width / 8);
 enum class Figure {
   weights_pay,  // the largest share of weights that are not zero with which leaving out the others pays
   runs_pay,     // the largest share of runs that are multiplied with which leaving out the others pays
-  runs_hold     // the fewest weights that a run holds in the mean where runs are faster than single weights
+  runs_hold     // how many numbers a run must stand for in the form of single weights to be the faster one
 };
 struct Measured {
   Figure figure;
@@ -60,8 +60,7 @@ bool runs_are_few(const SparseMatrix& b, int64_t m) {
 }
 
 bool runs_are_full(const SparseMatrix& b, int64_t m) {
-  return static_cast<double>(b.weights) >=
-         measured(Figure::runs_hold, b, m) * static_cast<double>(b.runs.values.size());
+  return numbers_of_run(b, m) >= measured(Figure::runs_hold, b, m);
 }
 
 SparseLists lists_of(bool transpose_b, int64_t n, int64_t k, const float* b, int64_t ldb) {
@@ -71,6 +70,16 @@ SparseLists lists_of(bool transpose_b, int64_t n, int64_t k, const float* b, int
       if (const float value = transpose_b ? b[j * ldb + i] : b[i * ldb + j]; value != 0)
         columns[static_cast<size_t>(j)].emplace_back(static_cast<int32_t>(i), value);
   return columns;
+}
+
+std::shared_ptr<SparseMatrix> in_every_form(bool transpose_b, int64_t n, int64_t k, const float* b,
+                                            int64_t ldb) {
+  const SparseLists columns = lists_of(transpose_b, n, k, b, ldb);
+  const auto packed =
+      std::make_shared<SparseMatrix>(SparseMatrix{k, n, 0, {}, tiles_of(columns, k), runs_of(columns, k)});
+  for (const auto& column : columns) packed->weights += static_cast<int64_t>(column.size());
+  if (has_window(k)) packed->windows = windows_of(columns, k);
+  return packed;
 }
 
 bool has_sparse_form(int64_t n, int64_t k) {
@@ -90,13 +99,7 @@ std::shared_ptr<const SparseMatrix> pack_every_form(bool transpose_b, int64_t n,
                                                     int64_t ldb) {
   using namespace sparse_product_detail;
   if (!has_sparse_form(n, k)) return {};
-  const SparseLists columns = lists_of(transpose_b, n, k, b, ldb);
-  const auto packed = std::make_shared<SparseMatrix>(SparseMatrix{k, n, 0, {}, {}, {}});
-  for (const auto& column : columns) packed->weights += static_cast<int64_t>(column.size());
-  packed->tiles = tiles_of(columns, k);
-  if (has_window(k)) packed->windows = windows_of(columns, k);
-  packed->runs = runs_of(columns, k);
-  return packed;
+  return in_every_form(transpose_b, n, k, b, ldb);
 }
 
 std::shared_ptr<const SparseMatrix> pack_sparse(bool transpose_b, int64_t n, int64_t k, const float* b,
@@ -109,14 +112,17 @@ std::shared_ptr<const SparseMatrix> pack_sparse(bool transpose_b, int64_t n, int
   const double share = static_cast<double>(weights) / static_cast<double>(n * k);
   // Of runs, no smaller a share holds a weight.
   if (share > largest_share()) return {};
-  const SparseLists columns = lists_of(transpose_b, n, k, b, ldb);
-  const auto packed =
-      std::make_shared<SparseMatrix>(SparseMatrix{k, n, weights, {}, {}, runs_of(columns, k)});
-  if (for_all_rows([&](int64_t m) { return form_for(*packed, m) != SparseForm::runs; })) packed->runs = {};
-  packed->tiles = tiles_of(columns, k);
-  if (has_window(k)) packed->windows = windows_of(columns, k);
+  const std::shared_ptr<SparseMatrix> packed = in_every_form(transpose_b, n, k, b, ldb);
   if (for_all_rows([&](int64_t m) { return !sparse_pays(*packed, m); })) return {};
+  if (for_all_rows([&](int64_t m) { return form_for(*packed, m) != SparseForm::runs; })) packed->runs = {};
   return packed;
+}
+
+double numbers_of_run(const SparseMatrix& b, int64_t m) {
+  using namespace sparse_product_detail;
+  const size_t numbers =
+      by_windows(b, m) ? b.windows.values.size() * static_cast<size_t>(width) : b.tiles.values.size();
+  return static_cast<double>(numbers) / static_cast<double>(std::max<size_t>(1, b.runs.values.size()));
 }
 
 SparseForm form_for(const SparseMatrix& b, int64_t m) {

@@ -94,6 +94,8 @@ std::shared_ptr<const SparseMatrix> pack_every_form(bool transpose_b, int64_t n,
 /// windows or by tiles; by runs.
 enum class SparseForm { all, weights, runs };
 SparseForm form_for(const SparseMatrix& b, int64_t m);
+/// How many numbers are multiplied in the form of single weights, for each run in that of runs.
+double numbers_of_run(const SparseMatrix& b, int64_t m);
 /// Whether a product of so many rows is faster with it than with all elements.
 bool sparse_pays(const SparseMatrix& b, int64_t m);
 /// Whether that holds for any number of rows.

@@ -126,7 +126,7 @@ TEST_CASE("weights in runs of eight columns go by runs, single ones by themselve
         CAPTURE(transpose);
         CHECK(form_of(*kernels, m, 0.95, 8, transpose) == SparseForm::runs);
         CHECK(form_of(*kernels, m, 0.95, 16, transpose) == SparseForm::runs);
-        CHECK(form_of(*kernels, m, 0.3, 8, transpose) == SparseForm::all);
+        CHECK(form_of(*kernels, m, 0.05, 8, transpose) == SparseForm::all);
       }
     CHECK(form_of(*kernels, 64, 0.9, 1, false) == SparseForm::weights);
   }
