@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <functional>
 #include <limits>
 #include <memory>
 #include <set>
@@ -37,6 +38,8 @@ struct Candidate {
   bool given_up = false;
 };
 
+bool is_compiled(const Timing& timing) { return timing.setting.ends_with("compiled"); }
+
 // All of a case, on their way.
 std::vector<Candidate> start(const Case& what, const std::vector<Side>& sides, const Machine& machine,
                              bool compiled) {
@@ -58,12 +61,12 @@ std::vector<Candidate> start(const Case& what, const std::vector<Side>& sides, c
   return candidates;
 }
 
-// Has all compute the case's first runs, at once: they need not be fast. Those that cannot are taken out.
-void check(std::vector<Candidate>& candidates, const Case& what, bool quick) {
-  for (Candidate& candidate : candidates) candidate.worker->send(quick ? "check 2" : "check 4");
+// Does something with each; another side that fails is left out, with a line.
+void with_each(std::vector<Candidate>& candidates, const Case& what,
+               const std::function<void(Candidate&)>& action) {
   std::erase_if(candidates, [&](Candidate& candidate) {
     try {
-      candidate.values = candidate.worker->receive();
+      action(candidate);
       return false;
     } catch (const JobError& error) {
       const Timing& timing = candidate.timing;
@@ -75,14 +78,24 @@ void check(std::vector<Candidate>& candidates, const Case& what, bool quick) {
   });
 }
 
-void check_same(const Case& what, const Candidate& first, const Candidate& other) {
-  for (size_t i = 0; i < first.values.size(); ++i) {
+void check_same(const Case& what, const std::vector<double>& expected, const std::vector<double>& found) {
+  for (size_t i = 0; i < expected.size(); ++i) {
     const double allowed = i > 0 && what.l1 > 0 ? tolerance_with_l1 : tolerance;
-    const double expected = first.values[i], found = other.values.at(i);
-    if (std::abs(found - expected) <= allowed * std::max(1.0, std::abs(expected))) continue;
-    throw JobError(fmt::format("{}: run {} gives {} by {} and {} by {}: the two do not compute the same",
-                               what.name, i + 1, expected, first.timing.side, found, other.timing.side));
+    if (std::abs(found.at(i) - expected[i]) > allowed * std::max(1.0, std::abs(expected[i])))
+      throw JobError(fmt::format("its run {} gives {}, lariat's {}: the two do not compute the same", i + 1,
+                                 found[i], expected[i]));
   }
+}
+
+// Has all compute the case's first runs, at once: they need not be fast.
+void check(std::vector<Candidate>& candidates, const Case& what, bool quick) {
+  for (Candidate& candidate : candidates) candidate.worker->send(quick ? "check 2" : "check 4");
+  std::vector<double> expected;  // lariat's on the least threads, which comes first
+  with_each(candidates, what, [&](Candidate& candidate) {
+    candidate.values = candidate.worker->receive();
+    if (expected.empty()) expected = candidate.values;
+    check_same(what, expected, candidate.values);
+  });
 }
 
 // As many runs as fill `milliseconds`.
@@ -90,25 +103,21 @@ int runs_for(double one, double milliseconds) {
   return std::clamp(static_cast<int>(milliseconds / one), 1, 2000);
 }
 
-// How often each turn runs.
-void plan_turns(std::vector<Candidate>& candidates, bool quick) {
+// How often a turn runs.
+void plan_turn(Candidate& candidate, bool quick) {
   const double warm_up = quick ? warm_up_milliseconds / 2 : warm_up_milliseconds, measured = quick ? 15 : 60;
-  for (Candidate& candidate : candidates) {
-    double one = candidate.worker->ask("run 1").front();
-    if (one < long_milliseconds) one = median(candidate.worker->ask("run 3"));
-    if (!quick || one < long_milliseconds) candidate.warm_up = fmt::format("run {}", runs_for(one, warm_up));
-    candidate.measure = fmt::format("run {}", runs_for(one, measured));
-  }
+  double one = candidate.worker->ask("run 1").front();
+  if (one < long_milliseconds) one = median(candidate.worker->ask("run 3"));
+  if (!quick || one < long_milliseconds) candidate.warm_up = fmt::format("run {}", runs_for(one, warm_up));
+  candidate.measure = fmt::format("run {}", runs_for(one, measured));
 }
 
-void take_turns(std::vector<Candidate>& candidates) {
-  for (Candidate& candidate : candidates) {
-    if (candidate.given_up) continue;
-    // Idle threads of the one before may still spin.
-    std::this_thread::sleep_for(std::chrono::milliseconds(pause_milliseconds));
-    if (!candidate.warm_up.empty()) candidate.worker->ask(candidate.warm_up);
-    candidate.timing.samples.push_back(median(candidate.worker->ask(candidate.measure)));
-  }
+void take_turn(Candidate& candidate) {
+  if (candidate.given_up) return;
+  // Idle threads of the one before may still spin.
+  std::this_thread::sleep_for(std::chrono::milliseconds(pause_milliseconds));
+  if (!candidate.warm_up.empty()) candidate.worker->ask(candidate.warm_up);
+  candidate.timing.samples.push_back(median(candidate.worker->ask(candidate.measure)));
 }
 
 // Least, since whatever disturbs a turn makes it longer.
@@ -117,12 +126,20 @@ double shortest(const Candidate& candidate) { return std::ranges::min(candidate.
 void give_up_those_behind(std::vector<Candidate>& candidates) {
   const auto alike = [](const Timing& a, const Timing& b) {
     return a.side == b.side && a.threads == b.threads &&
-           waits_passively(a.setting) == waits_passively(b.setting);
+           waits_passively(a.setting) == waits_passively(b.setting) && is_compiled(a) == is_compiled(b);
   };
   for (Candidate& candidate : candidates)
     candidate.given_up = std::ranges::any_of(candidates, [&](const Candidate& other) {
       return alike(candidate.timing, other.timing) && shortest(candidate) > far_behind * shortest(other);
     });
+}
+
+// The second's time over the first's, round by round.
+Spread spread_between(const Timing& own, const Timing& other) {
+  std::vector<double> ratios;
+  for (size_t i = 0; i < std::min(own.samples.size(), other.samples.size()); ++i)
+    ratios.push_back(other.samples[i] / own.samples[i]);
+  return spread_of(std::move(ratios));
 }
 
 // Starts the worker of a side for a moment.
@@ -172,17 +189,15 @@ Comparison compare(const Case& what, const std::vector<Side>& sides, const Machi
   std::vector<Candidate> candidates = start(what, sides, machine, pace.compiled);
   check(candidates, what, pace.quick);
   result.values = candidates.front().values;
-  for (const Candidate& candidate : candidates) {
-    check_same(what, candidates.front(), candidate);
+  for (const Candidate& candidate : candidates)
     if (candidate.timing.side == lariat.name && &candidate != &candidates.front())
       result.same_bits = result.same_bits.value_or(true) && candidate.values == result.values;
-  }
-  plan_turns(candidates, pace.quick);
+  with_each(candidates, what, [&](Candidate& candidate) { plan_turn(candidate, pace.quick); });
   double round_seconds = 0;
   for (int round = 0; round < most_rounds; ++round) {
     if (round >= fewest_rounds && seconds_since(begin) + round_seconds > pace.seconds) break;
     const Clock::time_point start_of_round = Clock::now();
-    take_turns(candidates);
+    with_each(candidates, what, take_turn);
     round_seconds = seconds_since(start_of_round);
     if (round + 1 == rounds_of_all) give_up_those_behind(candidates);
   }
@@ -220,11 +235,23 @@ const Timing* Comparison::best_other(int threads) const {
 
 Spread Comparison::spread(int threads) const {
   const Timing *own = best("lariat", threads), *other = best_other(threads);
-  if (!own || !other) return spread_of({});
-  std::vector<double> ratios;
-  for (size_t i = 0; i < std::min(own->samples.size(), other->samples.size()); ++i)
-    ratios.push_back(other->samples[i] / own->samples[i]);
-  return spread_of(std::move(ratios));
+  return own && other ? spread_between(*own, *other) : spread_of({});
+}
+
+std::vector<Rival> Comparison::rivals() const {
+  std::vector<Rival> all;
+  for (const Peer& peer : what.peers)
+    for (const bool compiled : {false, true}) {
+      const Timing* found = nullptr;
+      for (const Timing& timing : timings)
+        if (timing.side == peer.name && is_compiled(timing) == compiled &&
+            (!found || figure(timing) < figure(*found)))
+          found = &timing;
+      if (found)
+        all.push_back(
+            {peer.name + (compiled ? ", compiled" : ""), found, spread_between(*best("lariat"), *found)});
+    }
+  return all;
 }
 
 double Comparison::ratio_as_it_comes() const {

@@ -37,6 +37,14 @@ struct Timing {
 /// The middle one.
 double median(std::vector<double> samples);
 
+/// Another side at its best, what it compiles first apart.
+struct Rival {
+  std::string name;  ///< such as "pytorch, compiled"
+  const Timing* timing;
+  /// Its time over lariat's, round by round.
+  Spread spread;
+};
+
 struct Comparison {
   Case what;
   std::vector<Timing> timings;
@@ -58,6 +66,8 @@ struct Comparison {
   /// NaN without one.
   Spread spread(int threads = 0) const;
   double ratio(int threads = 0) const { return spread(threads).middle; }
+  /// All that were measured, in the order of the case's peers.
+  std::vector<Rival> rivals() const;
   /// The same beside the best without passive waiting, which has to be asked for.
   double ratio_as_it_comes() const;
   /// The share of the machine's measured limit that lariat's best timing reaches; NaN where none applies.
@@ -78,7 +88,8 @@ struct Pace {
 /// Runs a case on its sides, as far as they are among `sides`, with each of the machine's numbers of threads
 /// and each setting, in turns, after checking that all compute the same: what disturbs the machine meets all
 /// of them. After two rounds, settings that are far behind another one of the same side, threads and kind of
-/// waiting are given up. Throws JobError where the sides do not compute the same.
+/// waiting are given up. Another side that fails or computes something else is left out, with a line on
+/// standard error.
 Comparison compare(const Case& what, const std::vector<Side>& sides, const Machine& machine,
                    const Pace& pace);
 

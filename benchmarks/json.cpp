@@ -16,6 +16,12 @@ namespace {
 
 Json number_or_null(double value) { return std::isnan(value) ? Json() : Json(value); }
 
+// Four digits are more than a turn tells.
+std::vector<double> rounded(std::vector<double> samples) {
+  for (double& sample : samples) sample = std::stod(fmt::format("{:.4g}", sample));
+  return samples;
+}
+
 Json to_json(const Comparison& c, const Machine& machine) {
   Json timings = Json::array();
   for (const Timing& t : c.timings)
@@ -23,29 +29,39 @@ Json to_json(const Comparison& c, const Machine& machine) {
                        {"setting", t.setting},
                        {"threads", t.threads},
                        {"ms", t.milliseconds},
-                       {"samples", t.samples},
+                       {"samples", rounded(t.samples)},
                        {"peak_mb", t.peak_megabytes}});
-  Json row{{"name", c.what.name},
-           {"other", c.best_other() ? c.best_other()->side : ""},
-           {"ratio", number_or_null(c.ratio())},
-           {"ratio_low", number_or_null(c.spread().low)},
-           {"ratio_high", number_or_null(c.spread().high)},
-           {"separable", c.spread().differs()},
-           {"ratio_as_it_comes", number_or_null(c.ratio_as_it_comes())},
-           {"ratio_one_thread", number_or_null(c.ratio(1))},
-           {"peak_share", number_or_null(c.peak_share(machine))},
-           {"bandwidth_share", number_or_null(c.bandwidth_share(machine))},
-           {"values", c.values},
-           {"same_bits", c.same_bits ? Json(*c.same_bits) : Json()},
-           {"timings", timings}};
-  std::vector<std::string> sides{"lariat"};
-  for (const Peer& peer : c.what.peers) sides.push_back(peer.name);
-  for (const std::string& side : sides) {
-    const Timing* best = c.best(side);
-    row[side + (c.unit() == "MB" ? "_mb" : "_ms")] = best ? Json(c.figure(*best)) : Json();
-    row[side + "_threads"] = best ? Json(best->threads) : Json();
-  }
-  return row;
+  Json beside = Json::array();
+  for (const Rival& rival : c.rivals())
+    beside.push_back({{"name", rival.name},
+                      {"figure", c.figure(*rival.timing)},
+                      {"threads", rival.timing->threads},
+                      {"setting", rival.timing->setting},
+                      {"ratio", number_or_null(rival.spread.middle)},
+                      {"ratio_low", number_or_null(rival.spread.low)},
+                      {"ratio_high", number_or_null(rival.spread.high)}});
+  Json by_threads;
+  for (const Limit& limit : machine.limits)
+    if (const Timing* timing = c.best("lariat", limit.threads))
+      by_threads[std::to_string(limit.threads)] = timing->milliseconds;
+  return {{"name", c.what.name},
+          {"unit", c.unit()},
+          {"figure", c.figure(*c.best("lariat"))},
+          {"threads", c.best("lariat")->threads},
+          {"by_threads", by_threads},
+          {"beside", beside},
+          {"other", c.best_other() ? c.best_other()->side : ""},
+          {"ratio", number_or_null(c.ratio())},
+          {"ratio_low", number_or_null(c.spread().low)},
+          {"ratio_high", number_or_null(c.spread().high)},
+          {"separable", c.spread().differs()},
+          {"ratio_as_it_comes", number_or_null(c.ratio_as_it_comes())},
+          {"ratio_one_thread", number_or_null(c.ratio(1))},
+          {"peak_share", number_or_null(c.peak_share(machine))},
+          {"bandwidth_share", number_or_null(c.bandwidth_share(machine))},
+          {"values", c.values},
+          {"same_bits", c.same_bits ? Json(*c.same_bits) : Json()},
+          {"timings", timings}};
 }
 
 Json to_json(const Fit& fit) {

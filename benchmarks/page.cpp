@@ -16,7 +16,7 @@ namespace {
 using reports::escaped;
 using Row = BarChart::Row;
 
-std::string card(const std::string& body) { return "<div class=\"card scroll\">" + body + "</div>\n"; }
+std::string card(const std::string& body) { return "<div class=\"card\">" + body + "</div>\n"; }
 
 std::string section(const std::string& title, const std::string& words, const std::string& body) {
   return fmt::format("<section><h2>{}</h2><p class=\"soft\">{}</p>{}</section>\n", title, words, body);
@@ -71,25 +71,59 @@ std::string headline(const Results& results) {
   return "<div class=\"figures\">" + boxes + "</div>\n";
 }
 
+// The names of all rivals, in the order of the cases: a colour each.
+std::vector<std::string> rival_names(const Results& results) {
+  std::vector<std::string> names;
+  for (const Comparison& c : results.comparisons)
+    for (const Rival& rival : c.rivals())
+      if (!is_program(c.what) && std::ranges::find(names, rival.name) == names.end())
+        names.push_back(rival.name);
+  return names;
+}
+
 std::string ratios(const Results& results) {
+  const std::vector<std::string> names = rival_names(results);
+  const std::string chart = bars(results, {"How many times faster lariat is", "×", {}, 1, true, 2},
+                                 [&](const Comparison& c) -> Row {
+                                   if (std::isnan(c.ratio()) || is_program(c.what)) return {};
+                                   Row row{"", c.spread().text() + (c.spread().differs() ? "" : " ~1"), {}};
+                                   row.values.assign(names.size(), NAN);
+                                   row.intervals.assign(names.size(), {NAN, NAN});
+                                   for (const Rival& rival : c.rivals()) {
+                                     const auto place = std::ranges::find(names, rival.name) - names.begin();
+                                     row.values[place] = rival.spread.middle;
+                                     row.intervals[place] = {rival.spread.low, rival.spread.high};
+                                   }
+                                   return row;
+                                 });
+  if (chart.empty()) return {};
+  std::string keys;
+  for (size_t i = 0; i < names.size(); ++i) keys += key(static_cast<int>(i) + 1, names[i]) + ", ";
+  return section(
+      "Beside others",
+      "Another side's time over lariat's: " + keys +
+          "each with its best number of threads and setting, measured in turns on the same data "
+          "after a check that all compute the same. Bars are medians, the lines over them 95% "
+          "intervals of paired rounds; what is left of 1 is where lariat takes longer. In figures, "
+          "beside the best of all: ~1 is not separable from 1. Logarithmic axis.",
+      chart);
+}
+
+// What the least program costs.
+std::string programs(const Results& results) {
   const std::string chart =
-      bars(results, {"How many times faster lariat is", "×", {}, 1, true, 2}, [](const Comparison& c) -> Row {
-        if (std::isnan(c.ratio())) return {};
+      bars(results, {"What the least program costs", "×", {}, 1, true, 2}, [](const Comparison& c) -> Row {
+        if (!is_program(c.what) || std::isnan(c.ratio())) return {};
         return {"",
-                fmt::format("{}{}: {} / {} {}", c.spread().text(), c.spread().differs() ? "" : " ~1",
-                            short_number(c.figure(*c.best("lariat"))),
+                fmt::format("{} / {} {}", short_number(c.figure(*c.best("lariat"))),
                             short_number(c.figure(*c.best_other())), c.unit()),
                 {c.ratio()}};
       });
   if (chart.empty()) return {};
-  return section(
-      "Beside others",
-      "Medians and 95% intervals of paired rounds, with each side's best number of threads and setting, all "
-      "measured in turns on the same data after a check that all compute the same; ~1: not separable from "
-      "1. " +
-          key(1, "lariat takes less by this factor") + ", " + key(2, "lariat takes more") +
-          "; then lariat's figure and the other's. Logarithmic axis.",
-      chart);
+  return section("The least program",
+                 "Its time to start and its memory, and how long the compiler takes to read the library's "
+                 "header: libtorch's over lariat's, and both figures. Logarithmic axis.",
+                 chart);
 }
 
 std::string shares(const Results& results) {
@@ -109,23 +143,54 @@ std::string shares(const Results& results) {
       chart);
 }
 
+// One thread's time over that of so many; NaN where one was not measured.
+double speedup(const Comparison& c, const std::string& side, int threads) {
+  const Timing *one = c.best(side, 1), *all = c.best(side, threads);
+  return one && all ? one->milliseconds / all->milliseconds : NAN;
+}
+
+std::string speedup_bars(const Results& results) {
+  return bars(results, {"Speed-up by threads", "×", {}, 0, false, static_cast<double>(results.threads)},
+              [&](const Comparison& c) -> Row {
+                const double own = speedup(c, "lariat", results.threads),
+                             other = c.best_other() ? speedup(c, c.best_other()->side, results.threads) : NAN;
+                return {"", fmt::format("{:.2f}×", own), {own, other}};
+              });
+}
+
+// A picture for each case: lariat and the others, over the number of threads.
+std::string speedup_lines(const Results& results) {
+  std::string cards;
+  for (const Comparison& c : results.comparisons) {
+    if (!c.what.amount.empty() || is_program(c.what)) continue;
+    PointChart chart{
+        c.what.name + " by threads", "threads", c.what.name + ": one thread's time over so many's", {}};
+    std::vector<std::string> sides{"lariat"};
+    for (const Peer& peer : c.what.peers) sides.push_back(peer.name);
+    for (const std::string& side : sides) {
+      PointChart::Series series{side, {}};
+      for (const Limit& limit : results.machine.limits)
+        if (const double times = speedup(c, side, limit.threads); std::isfinite(times))
+          series.points.push_back({static_cast<double>(limit.threads), times,
+                                   fmt::format("{} threads: {:.2f}×, {:.4g} ms", limit.threads, times,
+                                               c.best(side, limit.threads)->milliseconds)});
+      if (series.points.size() > 1) chart.series.push_back(std::move(series));
+    }
+    if (!chart.series.empty()) cards += "<div class=\"card\">" + point_chart(chart) + "</div>\n";
+  }
+  return cards.empty() ? "" : "<div class=\"pair\">" + cards + "</div>";
+}
+
 std::string scaling(const Results& results) {
   if (results.threads < 2) return {};
-  const auto speedup = [&](const Comparison& c, const std::string& side) {
-    const Timing *one = c.best(side, 1), *all = c.best(side, results.threads);
-    return one && all ? one->milliseconds / all->milliseconds : NAN;
-  };
-  const std::string chart =
-      bars(results, {"Speed-up by threads", "×", {}, 0, false, static_cast<double>(results.threads)},
-           [&](const Comparison& c) -> Row {
-             const double own = speedup(c, "lariat"),
-                          other = c.best_other() ? speedup(c, c.best_other()->side) : NAN;
-             return {"", fmt::format("{:.2f}×", own), {own, other}};
-           });
+  if (results.machine.limits.size() > 2)
+    return section("Threads", "One thread's time over that of more, each side at its best setting.",
+                   speedup_lines(results));
+  const std::string chart = speedup_bars(results);
   if (chart.empty()) return {};
   return section("Threads",
                  fmt::format("One thread's time over that of {}: {}, {}.", results.threads, key(1, "lariat"),
-                             key(2, "the other side")),
+                             key(2, "the best of the others")),
                  chart);
 }
 
@@ -142,7 +207,7 @@ std::string memory(const Results& results) {
   if (chart.empty()) return {};
   return section("Memory",
                  "The most that the process had resident, all libraries included: " + key(1, "lariat") +
-                     ", " + key(2, "the other side") + ".",
+                     ", " + key(2, "the best of the others") + ".",
                  chart);
 }
 
@@ -186,12 +251,12 @@ std::string page_html(const Results& results) {
   const std::string title = "Lariat's benchmarks";
   return fmt::format(
              "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" "
-             "content=\"width=device-width, initial-scale=1\">\n<title>{}</title>\n<style>{}\n"
-             ".scroll > svg {{ min-width: 720px; }}\n</style>\n</head>\n<body>\n<main>\n<h1>{}</h1>\n"
+             "content=\"width=device-width, initial-scale=1\">\n<title>{}</title>\n<style>{}{}"
+             "</style>\n</head>\n<body>\n<main>\n<h1>{}</h1>\n"
              "<pre class=\"soft\">{}</pre>\n",
-             title, reports::report_style, title, escaped(describe(results))) +
-         headline(results) + ratios(results) + shares(results) + scaling(results) + memory(results) +
-         costs(results) + table(results) + "</main>\n</body>\n</html>\n";
+             title, reports::report_style, bars_style, title, escaped(describe(results))) +
+         headline(results) + ratios(results) + programs(results) + shares(results) + scaling(results) +
+         memory(results) + costs(results) + table(results) + "</main>\n</body>\n</html>\n";
 }
 
 }  // namespace lariat::benchmarks

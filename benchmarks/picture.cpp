@@ -88,35 +88,61 @@ std::string opening(double width, double height, const std::string& label) {
 
 }  // namespace
 
-std::string bar_chart(const BarChart& chart) {
-  constexpr double width = 1040, left = 312, right = 190, bottom = 24, bar = 11, gap = 8;
-  const Axis axis = axis_of(chart);
-  const auto x = [&](double value) { return left + axis.place(value) * (width - left - right); };
-  const auto row_height = [](const BarChart::Row& row) { return bar * double(row.values.size()) + gap; };
-  double height = bottom;
-  for (const BarChart::Row& row : chart.rows) height += row_height(row);
+const std::string_view bars_style = R"css(
+.bars { font-size: 0.82rem; line-height: 1.3; font-variant-numeric: tabular-nums; }
+.bar { display: grid; grid-template: "name track comment" / minmax(0, 17rem) minmax(0, 1fr) minmax(0, 11.5rem);
+  gap: 0 12px; align-items: center; }
+.bar > .name { grid-area: name; text-align: right; overflow-wrap: anywhere; }
+.bar > .comment { grid-area: comment; color: var(--soft); }
+.track { grid-area: track; display: block; position: relative; align-self: stretch; padding: 3px 0; }
+.track u { position: absolute; top: 0; bottom: 0; border-left: 1px solid var(--rule); }
+.track u.base { border-color: var(--soft); }
+.track em { position: absolute; transform: translateX(-50%); color: var(--soft); font-style: normal;
+  white-space: nowrap; }
+.lane { display: block; position: relative; height: 10px; }
+.lane i { position: absolute; top: 1px; bottom: 1px; min-width: 1px; border-radius: 1.5px; background: currentColor; }
+.lane b { position: absolute; top: 50%; border-top: 1.5px solid var(--ink); }
+.bar.axis .track { min-height: 1.7em; }
+@media (max-width: 640px) {
+  .bar { grid-template: "name comment" "track track" / minmax(0, 1fr) auto; margin-top: 5px; }
+  .bar > .name { text-align: left; }
+}
+)css";
 
-  std::string svg = opening(width, height, chart.label);
-  for (const double tick : axis.ticks)
-    svg += line("grid", x(tick), 0, x(tick), height - bottom) +
-           text(x(tick), height - 7, "tick", "middle", fmt::format("{:g}{}", tick, chart.unit));
-  double y = gap / 2;
+std::string bar_chart(const BarChart& chart) {
+  const Axis axis = axis_of(chart);
+  const auto place = [&](double value) { return std::clamp(100 * axis.place(value), 0.0, 100.0); };
+  const auto bar = [&](const char* kind, double from, double to, const std::string& inside) {
+    const auto [begin, end] = std::minmax({place(from), place(to)});
+    return fmt::format(R"(<{0} style="left:{1:.2f}%;width:{2:.2f}%"{3}></{0}>)", kind, begin, end - begin,
+                       inside);
+  };
+  std::string lines, ticks;
+  for (const double tick : axis.ticks) {
+    lines += fmt::format(R"(<u style="left:{:.2f}%"></u>)", place(tick));
+    ticks += fmt::format(R"(<em style="left:{:.2f}%">{:g}{}</em>)", place(tick), tick, chart.unit);
+  }
+  lines += fmt::format(R"(<u class="base" style="left:{:.2f}%"></u>)", place(chart.base));
+  std::string result = fmt::format(R"(<div class="bars" role="img" aria-label="{}">)", escaped(chart.label));
   for (const BarChart::Row& row : chart.rows) {
-    const double middle = y + (row_height(row) - gap) / 2 + 4.5;
-    svg += text(left - 10, middle, "name", "end", row.name);
-    svg += text(width - right + 12, middle, "tick", "start", row.comment);
-    for (size_t i = 0; i < row.values.size(); ++i, y += bar) {
+    std::string lanes;
+    for (size_t i = 0; i < row.values.size(); ++i) {
       const double value = row.values[i];
       if (!std::isfinite(value)) continue;
-      const auto [begin, end] = std::minmax({x(chart.base), x(value)});
-      svg += fmt::format(
-          R"(<g class="series-{}"><rect class="cell" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{}" rx="1.5"><title>{}: {:.4g}{}</title></rect></g>)",
-          chart.logarithmic && value < chart.base ? 2 : i + 1, begin, y, std::max(1.0, end - begin), bar - 1,
-          escaped(row.name), value, chart.unit);
+      const bool below = chart.logarithmic && row.values.size() == 1 && value < chart.base;
+      lanes += fmt::format(R"(<span class="lane series-{}">)", below ? 2 : i + 1) +
+               bar("i", chart.base, value,
+                   fmt::format(R"( title="{}: {:.4g}{}")", escaped(row.name), value, chart.unit));
+      if (i < row.intervals.size() && std::isfinite(row.intervals[i].first))
+        lanes += bar("b", row.intervals[i].first, row.intervals[i].second, "");
+      lanes += "</span>";
     }
-    y += gap;
+    result += fmt::format(
+        R"(<div class="bar"><span class="name">{}</span><span class="track">{}{}</span><span class="comment">{}</span></div>)",
+        escaped(row.name), lines, lanes, escaped(row.comment));
+    result += '\n';
   }
-  return svg + line("axis", x(chart.base), 0, x(chart.base), height - bottom) + "</svg>";
+  return result + fmt::format(R"(<div class="bar axis"><span class="track">{}</span></div></div>)", ticks);
 }
 
 std::string line_chart(const std::vector<Fit>& lines) {

@@ -1,24 +1,32 @@
 #pragma once
 
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "benchmarks/fit.hpp"
 
 namespace lariat::benchmarks {
 
-// Pictures as SVG text, whose colours are those of the page's style sheet.
+// Pictures as SVG text, bars as elements that fit any width; their colours are those of the page's style
+// sheet.
+
+/// What a page with bars has in its style sheet besides.
+extern const std::string_view bars_style;
 
 /// Bars that lie one below the other.
 struct BarChart {
   struct Row {
     std::string name, comment;   ///< before and behind the bars
-    std::vector<double> values;  ///< one bar each, in the order of the series; NaN leaves its place empty
+    std::vector<double> values;  ///< one bar each, in the order of the series; NaN leaves its place out
+    std::vector<std::pair<double, double>> intervals = {};  ///< drawn over the bars, where there are any
   };
   std::string label;  ///< what is read aloud in place of the picture
   std::string unit;   ///< behind the numbers of the axis, such as "%"
   std::vector<Row> rows;
-  /// Where the bars begin. On a logarithmic axis those below take the second series' colour.
+  /// Where the bars begin. On a logarithmic axis the bars of a row that has one alone take the second series'
+  /// colour below it.
   double base = 0;
   bool logarithmic = false;
   /// What the axis shows at least.

@@ -204,17 +204,17 @@ std::string page(const std::string& words, const std::vector<Row>& rows) {
            fmt::format("{} {:.3g} GFLOP/s", row.beside_best.text(), row.gflops(row.microseconds[0])),
            {row.beside_best.middle}});
     }
-    body += fmt::format("<section><h2>{}</h2><div class=\"card scroll\">{}</div></section>\n",
-                        rows[first].kind, bar_chart(chart));
+    body += fmt::format("<section><h2>{}</h2><div class=\"card\">{}</div></section>\n", rows[first].kind,
+                        bar_chart(chart));
     first = last;
   }
   return fmt::format(
       "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" "
-      "content=\"width=device-width, initial-scale=1\">\n<title>Lariat's products</title>\n<style>{}\n"
-      ".scroll > svg {{ min-width: 720px; }}\n</style>\n</head>\n<body>\n<main>\n<h1>Lariat's products</h1>\n"
+      "content=\"width=device-width, initial-scale=1\">\n<title>Lariat's products</title>\n<style>{}{}"
+      "</style>\n</head>\n<body>\n<main>\n<h1>Lariat's products</h1>\n"
       "<p class=\"soft\">{}. m x n x k; n: as it lies, t: transposed. Time of the better of OpenBLAS and "
       "oneDNN over lariat's, median and 95% interval of paired runs.</p>\n{}</main>\n</body>\n</html>\n",
-      reports::report_style, reports::escaped(words), body);
+      reports::report_style, bars_style, reports::escaped(words), body);
 }
 
 void write_file(const std::string& path, const std::string& text) {

@@ -92,6 +92,8 @@ Results measured(const Options& options, const std::filesystem::path& folder) {
     results.comparisons.push_back(is_program(c) ? compare_programs(c, folder, options.quick)
                                                 : compare(c, sides, results.machine, pace));
     print_row(results.comparisons.back(), results.machine);
+    // A run that is ended has what it measured.
+    if (!options.json.empty()) write_file(options.json, json_text(results));
   }
   return results;
 }
@@ -107,7 +109,7 @@ int run(const Options& options, const std::string& own_program) {
     for (const Comparison& c : results.comparisons) print_row(c, results.machine);
   }
   print_fits(results);
-  if (!options.json.empty()) write_file(options.json, json_text(results));
+  if (!options.json.empty() && !options.from.empty()) write_file(options.json, json_text(results));
   if (!options.html.empty()) write_file(options.html, page_html(results));
   return !options.compare.empty() && print_changes(results, options.compare) > 0 ? 1 : 0;
 }
