@@ -1,6 +1,6 @@
 // What exact zeros are worth in a product: the same layer at inference with a share of its weights zero,
-// beside the layer without zeros and beside OpenBLAS, on one thread. Runs alternate; each figure is a median
-// of ratios.
+// beside the layer without zeros and beside OpenBLAS, and the product alone beside the dense one, on one
+// thread. Runs alternate; each figure is a median of ratios.
 
 #include <cblas.h>
 #include <fmt/format.h>
@@ -18,6 +18,7 @@
 #include "graph/base/random.hpp"
 #include "graph/io/atomic_file.hpp"
 #include "graph/program/program.hpp"
+#include "ops/instruction_sets/kernel_set.hpp"
 #include "ops/ops.hpp"
 
 namespace lariat::benchmarks {
@@ -70,6 +71,38 @@ struct Row {
   int64_t inner, columns, batch, block;
   double zeros;
   double microseconds = 0, dense_microseconds = 0, beside_dense = 0, beside_openblas = 0;
+  // Of the product alone, without the run of a program.
+  double alone_microseconds = 0, alone_beside_dense = 0;
+};
+
+// x·w by the kernels, in the form that a program takes for so many rows.
+class Alone {
+ public:
+  Alone(const Row& row, const float* weights)
+      : product_{false, false, row.batch, row.columns, row.inner, row.inner, row.columns},
+        weights_(weights),
+        dense_(kernels_.packed.pack(false, row.columns, row.inner, weights, row.columns)),
+        sparse_(kernels_.packed.pack_sparse(false, row.columns, row.inner, weights, row.columns)),
+        form_(sparse_ ? kernels_.packed.form_for(*sparse_, row.batch) : SparseForm::all),
+        scratch_(larger(kernels_.f32.workspace(product_, true), kernels_.packed.sparse_workspace(row.batch)),
+                 1) {}
+
+  void run(const float* x, float* y) const {
+    if (form_ == SparseForm::all)
+      return kernels_.f32.gemm(*executor_, product_, x, weights_, {}, y, product_.n, scratch_, dense_.get());
+    kernels_.packed.multiply_in_form(form_, *executor_, product_.m, x, product_.k, *sparse_, {}, y,
+                                     product_.n, scratch_);
+  }
+
+ private:
+  const KernelSet& kernels_ = kernel_set();
+  const Product product_;
+  const float* const weights_;
+  const std::shared_ptr<const float> dense_;
+  const std::shared_ptr<const SparseMatrix> sparse_;
+  const SparseForm form_;
+  const OwnScratch scratch_;
+  const std::unique_ptr<Executor> executor_ = make_serial_executor();
 };
 
 void measure(Row& row, int rounds) {
@@ -84,18 +117,24 @@ void measure(Row& row, int rounds) {
                 static_cast<int>(row.columns));
   };
   const int repetitions = std::max(1, static_cast<int>(3e-3 / seconds_of(3, [&] { dense.run(feeds); })));
-  std::vector<double> own, zero_free, beside_dense, beside_openblas;
+  const Alone whole(row, dense.weights()), without_zeros(row, sparse.weights());
+  std::vector<double> own, zero_free, beside_dense, beside_openblas, alone, alone_beside_dense;
   for (int i = 0; i < rounds; ++i) {
     own.push_back(seconds_of(repetitions, [&] { dense.run(feeds); }));
     zero_free.push_back(seconds_of(repetitions, [&] { sparse.run(feeds); }));
     const double theirs = seconds_of(repetitions, by_openblas);
     beside_dense.push_back(own.back() / zero_free.back());
     beside_openblas.push_back(theirs / zero_free.back());
+    const double all = seconds_of(repetitions, [&] { whole.run(x.data<float>(), result.data()); });
+    alone.push_back(seconds_of(repetitions, [&] { without_zeros.run(x.data<float>(), result.data()); }));
+    alone_beside_dense.push_back(all / alone.back());
   }
   row.microseconds = 1e6 * median(zero_free);
   row.dense_microseconds = 1e6 * median(own);
   row.beside_dense = median(beside_dense);
   row.beside_openblas = median(beside_openblas);
+  row.alone_microseconds = 1e6 * median(alone);
+  row.alone_beside_dense = median(alone_beside_dense);
 }
 
 int run(int count, char** words) {
@@ -109,8 +148,8 @@ int run(int count, char** words) {
   const Machine machine = measure_machine(1);
   fmt::print("{}, kernels for {}, OpenBLAS for {}, one thread\n\n", machine.processor,
              name_of(instruction_set()), machine.openblas_core);
-  fmt::print("{:>14} {:>6} {:>6} {:>6} {:>9} {:>9} {:>8} {:>9}\n", "layer", "batch", "blocks", "zeros", "µs",
-             "dense µs", "× dense", "× OpenBLAS");
+  fmt::print("{:>14} {:>6} {:>6} {:>6} {:>9} {:>9} {:>8} {:>9} {:>9} {:>8}\n", "layer", "batch", "blocks",
+             "zeros", "µs", "dense µs", "× dense", "× OpenBLAS", "alone µs", "× dense");
   Json rows = Json::array();
   for (const auto& [inner, columns] : {std::pair<int64_t, int64_t>{512, 512}, {784, 512}, {2048, 512}})
     for (const auto& [batch, block] :
@@ -118,9 +157,10 @@ int run(int count, char** words) {
       for (const double zeros : {0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99}) {
         Row row{inner, columns, batch, block, zeros};
         measure(row, rounds);
-        fmt::print("{:>14} {:>6} {:>6} {:>5.0f}% {:>9.1f} {:>9.1f} {:>8.2f} {:>9.2f}\n",
+        fmt::print("{:>14} {:>6} {:>6} {:>5.0f}% {:>9.1f} {:>9.1f} {:>8.2f} {:>9.2f} {:>9.2f} {:>8.2f}\n",
                    fmt::format("{} x {}", inner, columns), batch, fmt::format("{}x1", block), 100 * zeros,
-                   row.microseconds, row.dense_microseconds, row.beside_dense, row.beside_openblas);
+                   row.microseconds, row.dense_microseconds, row.beside_dense, row.beside_openblas,
+                   row.alone_microseconds, row.alone_beside_dense);
         std::fflush(stdout);
         rows.push_back({{"inner", inner},
                         {"columns", columns},
@@ -130,7 +170,9 @@ int run(int count, char** words) {
                         {"microseconds", row.microseconds},
                         {"dense_microseconds", row.dense_microseconds},
                         {"beside_dense", row.beside_dense},
-                        {"beside_openblas", row.beside_openblas}});
+                        {"beside_openblas", row.beside_openblas},
+                        {"alone_microseconds", row.alone_microseconds},
+                        {"alone_beside_dense", row.alone_beside_dense}});
       }
   if (!json.empty()) {
     AtomicFile file(json);

@@ -1,6 +1,7 @@
 #include "ops/kernels/gemm.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <optional>
 
 #include "graph/base/blas.hpp"
@@ -177,6 +178,33 @@ std::optional<Addend<T>> addend_of_row(const Product& p, int64_t ldc, Addend<T> 
   return Addend<T>{c, 0};
 }
 
+// Of so few terms that setting blocks up takes longer than the sums. A row times a transposed matrix sums in
+// another order.
+bool is_tiny(const Product& p) {
+  constexpr int64_t side = 8, terms = 64;
+  return p.m <= side && p.n <= side && p.k <= side && p.m * p.n * p.k <= terms && !is_column(p) &&
+         !(p.m == 1 && p.transpose_b);
+}
+
+void tiny_product(const Product& p, const float* a, const float* b, Addend<float> addend, float* c,
+                  int64_t ldc) {
+  const int64_t a_row = p.transpose_a ? 1 : p.lda, a_column = p.transpose_a ? p.lda : 1,
+                b_row = p.transpose_b ? 1 : p.ldb, b_column = p.transpose_b ? p.ldb : 1;
+  for (int64_t i = 0; i < p.m; ++i)
+    for (int64_t j = 0; j < p.n; ++j) {
+      float sum = 0;
+      for (int64_t k = 0; k < p.k; ++k) {
+        const float x = a[i * a_row + k * a_column], y = b[k * b_row + j * b_column];
+#ifdef __FMA__
+        sum = std::fma(x, y, sum);
+#else
+        sum = x * y + sum;
+#endif
+      }
+      c[i * ldc + j] = addend.data ? sum + addend.data[i * addend.row + j] : sum;
+    }
+}
+
 // How a product is cut among threads.
 struct Cut {
   int64_t tiles = 1;              // those that pay
@@ -302,6 +330,8 @@ void gemm(const ParallelFor& parallel, const Product& p, const T* a, const T* b,
           int64_t ldc, const Scratch& scratch, const T* packed) {
   using namespace gemm_detail;
   if (p.m == 0 || p.n == 0) return;
+  if constexpr (std::is_same_v<T, float>)
+    if (is_tiny(p)) return tiny_product(p, a, b, addend, c, ldc);
   if (const auto row = addend_of_row(p, ldc, addend, c))
     return gemm<T>(parallel, as_row(p), b, a, *row, c, p.m, scratch);
   const Cut cut(p, sizeof(T));

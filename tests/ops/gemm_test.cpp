@@ -61,6 +61,8 @@ void for_each_product(const Check& check) {
     for (bool transpose_b : {false, true})
       for (float beta : {0.0f, 1.0f})
         for (auto [m, n, k] : {std::array<int64_t, 3>{1, 1, 1},
+                               {2, 2, 2},
+                               {5, 4, 4},
                                {3, 5, 7},
                                {8, 32, 16},
                                {17, 33, 513},
