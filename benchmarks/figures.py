@@ -206,7 +206,8 @@ def summary(runs):
             low, high = (f'{r(ratios):.1f}' for r in (min, max)) if ratios else ('', '')
             cells.append(f"{low if low == high else low + ' to ' + high}{'×' if ratios else ''}")
         rows.append([words, *cells])
-    lines = [table(['', *runs], rows), '']
+    lines = ['How many times less time Lariat takes than the best of them, with all told to do without AVX-512 and with it:', '',
+             table(['', *runs], rows), '']  # fmt: skip
     for kind, run in runs.items():
         lines.append(f'{kind}: {run.described()}.')
         start, memory, header = (run.cases.get(n) for n in ('program/start', 'program/memory', 'header/compile'))

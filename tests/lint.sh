@@ -12,6 +12,7 @@ mapfile -t files < <(git ls-files '*.cpp' '*.hpp')
 clang-format --dry-run --Werror "${files[@]}" || say "formatting differs; run clang-format -i on the files above"
 
 tests/rooms.py || failed=1
+python3 benchmarks/figures.py --check || say "the tables of the docs are not those of docs/bench*.json; run benchmarks/figures.py"
 tests/mutations.sh --check || failed=1
 tests/races.sh --check || failed=1
 
