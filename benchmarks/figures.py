@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes the tables of README.md and docs/performance.md from the figures that the suite wrote, docs/bench*.json and
-docs/scaling.json, between lines <!-- figures: NAME --> and <!-- end of figures -->; with --check it says which of them would
-change, with status 1. A table whose figures are not there stays as it is.
+docs/scaling.json (or .txt, as it was printed), between lines <!-- figures: NAME --> and <!-- end of figures -->; with
+--check it says which of both would change, with status 1. A table whose figures are not there stays as it is.
 """
 import json
 import math
@@ -180,6 +180,22 @@ def scaling(run):
             table(['case', 'side', *map(str, counts)], rows))  # fmt: skip
 
 
+def scaling_printed(text):
+    """The same from what the suite printed, where it was ended before it wrote a file: best numbers of threads alone."""
+    lines = text.splitlines()
+    heading = next(i for i, line in enumerate(lines) if line.startswith('case '))
+    rows = []
+    for line in lines[heading + 1 :]:
+        words = re.split(r'\s{2,}', line.strip())
+        if len(words) == 12:
+            name, own, other, side, ratio, _, one_thread, share, _, faster, _, bits = words
+            rows.append([name, own, faster, f'{other}, {side}', ratio, one_thread, share, bits])
+    limits = [line for line in lines[:heading] if line.startswith('at most')]
+    return (f'### On up to 16 threads\n\nFrom `scaling.sh` on another machine, as [it printed](scaling.txt): {lines[0]}; '
+            f'{limits[0]}, {limits[-1]}.\n\n' +
+            table(['case', 'Lariat (threads)', 'than on one', 'other (threads)', 'ratio', '1 thread', 'share', 'bits'], rows))
+
+
 def summary(runs):
     rows = []
     for words, pattern in SUMMARY:
@@ -190,7 +206,8 @@ def summary(runs):
             low, high = (f'{r(ratios):.1f}' for r in (min, max)) if ratios else ('', '')
             cells.append(f"{low if low == high else low + ' to ' + high}{'×' if ratios else ''}")
         rows.append([words, *cells])
-    lines = [table(['', *runs], rows), '']
+    lines = ['How many times less time Lariat takes than the best of them, with all told to do without AVX-512 and with it:', '',
+             table(['', *runs], rows), '']  # fmt: skip
     for kind, run in runs.items():
         lines.append(f'{kind}: {run.described()}.')
         start, memory, header = (run.cases.get(n) for n in ('program/start', 'program/memory', 'header/compile'))
@@ -215,12 +232,18 @@ def summary(runs):
 def tables():
     docs = ROOT / 'docs'
     runs = {kind: Run(docs / name) for kind, name in RUNS.items() if (docs / name).exists()}
+    for kind, run in list(runs.items()):
+        if not all('beside' in case for case in run.cases.values()):
+            print(f"figures: {run.path.name} is from an older suite: './run bench --json' writes it again", file=sys.stderr)
+            del runs[kind]
     made = {}
     if runs:
         made = {'goals': goals(runs), 'machines': machines(runs), 'growth': growth(runs), 'summary': summary(runs)}
         made |= {f'cases {kind}': cases(kind, run) for kind, run in runs.items()}
     if (docs / 'scaling.json').exists():
         made['scaling'] = scaling(Run(docs / 'scaling.json'))
+    elif (docs / 'scaling.txt').exists():
+        made['scaling'] = scaling_printed((docs / 'scaling.txt').read_text())
     return made
 
 

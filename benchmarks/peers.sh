@@ -5,7 +5,7 @@
 set -euo pipefail
 folder=$(realpath -m "$1")
 onnxruntime=onnxruntime-node@1.30.0
-packages=(python3-torch python3-numpy libopenblas0-pthread g++ python3-dev)
+packages=(python3-torch python3-numpy libopenblas0-pthread g++ python3-dev python3-setuptools libtorch-dev)
 
 as_root() { if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi; }
 

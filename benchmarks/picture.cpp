@@ -106,7 +106,9 @@ const std::string_view bars_style = R"css(
 @media (max-width: 640px) {
   .bar { grid-template: "name comment" "track track" / minmax(0, 1fr) auto; margin-top: 5px; }
   .bar > .name { text-align: left; }
+  .track { margin: 0 14px; }
 }
+.pair > .card:only-child { max-width: 600px; }
 )css";
 
 std::string bar_chart(const BarChart& chart) {

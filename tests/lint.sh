@@ -13,6 +13,7 @@ clang-format --dry-run --Werror "${files[@]}" || say "formatting differs; run cl
 
 tests/rooms.py || failed=1
 tests/reference.sh "$folder" || say "Doxygen warns"
+python3 benchmarks/figures.py --check || say "the tables of the docs are not those of docs/bench*.json; run benchmarks/figures.py"
 tests/mutations.sh --check || failed=1
 tests/races.sh --check || failed=1
 
