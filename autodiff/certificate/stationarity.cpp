@@ -43,8 +43,10 @@ Nearest nearest_to_zero(Value w, Value gradient, const std::vector<const ScalarT
       high = high + where(side.below, below, kink.above);
     }
   }
+  // Bounds of arguments that round are kept at some distance; see round_bounds_inward().
+  constexpr double wide = 16;
   const auto bound = [&](Value limit, bool is_upper) {
-    const Side side(w, limit, tolerance);
+    const Side side(w, limit, wide * tolerance);
     Value& end = is_upper ? high : low;
     end = where(is_upper ? side.below : side.above, end, is_upper ? infinity : -infinity);
     const Value out = is_upper ? side.above : side.below;

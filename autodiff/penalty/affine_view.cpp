@@ -259,15 +259,42 @@ void CombinedView::put_back(Value of_argument, const Values& steps_of, Values& p
   }
 }
 
+namespace {
+
+bool is_power_of_two(Value factors) {
+  const std::optional<Tensor> constant = constant_value(factors);
+  int exponent = 0;
+  for (int64_t i = 0; constant && i < constant->count(); ++i)
+    if (std::abs(std::frexp(constant->at(i), &exponent)) != 0.5) return false;
+  return constant.has_value();
+}
+
+}  // namespace
+
 void round_bounds_inward(Value argument, Value parameter, const ScalarPenalty& allowed, ScalarTerm& term) {
   constexpr int most_steps = 16;
   constexpr double infinity = std::numeric_limits<double>::infinity();
-  if (is_same(argument, parameter)) return;
+  if (is_same(argument, parameter) || !is_known(argument.shape())) return;
   Graph& graph = argument.graph();
+  const AffineView view(argument, parameters_behind(argument));
+  // What an element adds to, and by what it is multiplied.
+  double largest = 0;
+  for (const double bound : {allowed.low, allowed.high})
+    if (std::isfinite(bound)) largest = std::max(largest, std::abs(bound));
+  const auto own = static_cast<size_t>(std::find_if(view.parameters.begin(), view.parameters.end(),
+                                                    [&](Value shown) { return is_same(shown, parameter); }) -
+                                       view.parameters.begin());
+  const Value ones = ones_like(argument);
+  const std::optional<Tensor> sizes = constant_value(
+                                  view.adjoint(view.over_factor((abs(view.shift) + largest) * ones))[own]),
+                              steepness = constant_value(view.adjoint(sign(view.factor) * ones)[own]);
+  const double rounding = 4 * (parameter.dtype() == f32 || argument.dtype() == f32 ? 0x1p-24 : 0x1p-53);
+  const Node& last = graph.node(argument.node());
+  const bool one_op = last.inputs.size() == 2 && (is_same(graph.value(last.inputs[0]), parameter) ||
+                                                  is_same(graph.value(last.inputs[1]), parameter));
+  const bool rounds = !one_op && sizes && steepness && (view.shifted || !is_power_of_two(view.factor));
   std::map<int32_t, Value> replaced;
-  for (int32_t id : nodes_behind(argument))
-    if (graph.node(id).op->traits.source == SourceKind::parameter)
-      replaced[id] = zeros_like(graph.value({id, 0}));
+  for (Value shown : view.parameters) replaced[shown.node()] = zeros_like(shown);
   // Where the parameter's elements are shown outside of what is allowed.
   const auto shown_outside = [&](const Tensor& point) -> std::optional<Tensor> {
     replaced[parameter.node()] = graph.constant(point.cast(parameter.dtype()));
@@ -290,6 +317,10 @@ void round_bounds_inward(Value argument, Value parameter, const ScalarPenalty& a
     Tensor at(f64, evaluate(parameter.shape(), {}));
     for (int64_t i = 0; i < at.count(); ++i) at.data<double>()[i] = found->at(found->count() == 1 ? 0 : i);
     at = at.cast(parameter.dtype()).cast(f64);
+    const auto move = [&](double& x) {
+      x = parameter.dtype() == f32 ? std::nextafter(static_cast<float>(x), static_cast<float>(inward))
+                                   : std::nextafter(x, inward);
+    };
     bool moved = false;
     for (int step = 0; step < most_steps; ++step) {
       Tensor point = at.clone();
@@ -299,16 +330,27 @@ void round_bounds_inward(Value argument, Value parameter, const ScalarPenalty& a
       for (int64_t i = 0; outside && i < at.count(); ++i) {
         double& x = at.data<double>()[i];
         if (outside->at(i) == 0 || !std::isfinite(x)) continue;
-        x = parameter.dtype() == f32 ? std::nextafter(static_cast<float>(x), static_cast<float>(inward))
-                                     : std::nextafter(x, inward);
+        move(x);
         moves = moved = true;
       }
       if (!moves) break;
     }
+    // As it is written the argument may round elsewhere than here.
+    for (int64_t i = 0; rounds && i < at.count(); ++i) {
+      double& x = at.data<double>()[i];
+      if (x == 0 || !std::isfinite(x)) continue;
+      x += std::copysign(rounding * (std::abs(x) + sizes->at(i) / steepness->at(i)), inward);
+      moved = true;
+    }
     if (moved) limit = settled(graph.constant(at.cast(parameter.dtype())));
   };
+  const Value low = term.low, high = term.high;
   move_inward(term.low, infinity);
   move_inward(term.high, -infinity);
+  // Bounds that say what a weight is stay as they are.
+  const auto crossed = low && high ? constant_value(greater(term.low, term.high)) : std::nullopt;
+  for (int64_t i = 0; crossed && i < crossed->count(); ++i)
+    if (crossed->at(i) != 0) term.low = low, term.high = high;
 }
 
 }  // namespace lariat

@@ -42,6 +42,7 @@ const std::vector<View>& views() {
        [=](Value w) {
          return numbers(w, {-1, 1, -0.7, 1.3}) * w + numbers(w, {0.1, 0.7, -0.3, 11});
        }},
+      {"fused", [](Value w) { return multiply_add(w + 0.42, 1.5, 0.2); }},
       {"some twice",
        [](Value w) {
          return concat({0.7 * w, slice(0.3 * w, 0, 0, 2)}, 0);
@@ -80,6 +81,14 @@ TEST_CASE("bounds on any view: training ends within them as the loss computes th
           for (int64_t i = view.name == "some twice" ? 2 : 0; i < 4; ++i)
             CHECK(std::min(std::abs(at.at(i) - low), std::abs(at.at(i) - high)) <= rounding);
         }
+}
+
+TEST_CASE("bounds may say what a weight is") {
+  Graph g;
+  const Value w = g.parameter("w", {2}, init::constant(0.1));
+  Trainer trainer(sum(square(w - 1)) + box(w - 0.3, 0, 0), Sgd{.learning_rate = 0.1}, {.threads = 1});
+  for (int i = 0; i < 3; ++i) trainer.step(Feeds{});
+  CHECK(trainer.value(w).at(0) == 0.3f);
 }
 
 TEST_CASE("bounds beside a total variation in another scale: the loss stays finite") {
