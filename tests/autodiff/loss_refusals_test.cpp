@@ -70,7 +70,7 @@ std::vector<LossRow> refused() {
       LOSS(data + 0.01 * sum(abs(where(greater(w, 1), w, 0))), "L105"),
       LOSS(data + 0.01 * sum(abs(w + less(w, v))), "L105"),
       LOSS(data + 0.01 * sum(relu(greater(v, 1) * w)), "L105"),
-      LOSS(data + 0.01 * sum(abs(concat({w, cast(equal(v, 0), f64)}, 0))), "L105"),
+      LOSS(data + 0.01 * sum(abs(concat({w, greater(v, 1)}, 0))), "L105"),
       LOSS(data + 0.01 * sum(norm2(greater(w, 1) * w, {1})), "L105"),
       LOSS(data + 0.01 * norm_inf(where(less(v, w), w, 0)), "L105"),
       LOSS(data + log(1 + sum(abs(w))), "L105"),
