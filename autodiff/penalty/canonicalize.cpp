@@ -134,12 +134,15 @@ Value respelled(Value loss, Graph& to, std::vector<Rule> (*rules)(Spellings&)) {
       inputs.push_back(id);
   const std::vector<bool> on_data = dependents(from, inputs);
   const std::vector<bool> plain = in_plain_terms(loss, on_data);
-  // What is compared keeps its rounding, on which the result hangs where two spellings of a value meet.
+  // What is compared, with 0 where it is itself a condition, keeps its rounding, on which the result hangs
+  // where two spellings of a value meet.
   std::vector<bool> compared(from.size());
   for (int32_t id = from.size() - 1; id >= 0; --id) {
     const Node& node = from.node(id);
     if (is_comparison(node.op->name) || (compared[id] && ElementFunctions::looks_into(node.op->name)))
       for (const Edge& edge : node.inputs) compared[edge.node] = true;
+    if (node.op->name == "select" && !is_comparison(from.node(node.inputs[0].node).op->name))
+      compared[node.inputs[0].node] = true;
   }
   Spellings spellings(to);
   return rewrite(from, to, rules(spellings), [&](int32_t id) {

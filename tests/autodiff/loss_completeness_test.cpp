@@ -297,6 +297,7 @@ TEST_CASE("no term of parameters alone with a kink goes unsaid") {
   const auto [first, cases] = testing::seed_range(1'000, 100'000);
   Counts counts;
   for (int64_t i = 0; i < cases; ++i) check_term(first + static_cast<uint64_t>(i), counts);
+  if (cases < 100) return;
   // Each kind of answer is there.
   CHECK(counts.rewritten > cases / 20);
   CHECK(counts.refused > cases / 10);
