@@ -105,10 +105,11 @@ int runs_for(double one, double milliseconds) {
 
 // How often a turn runs.
 void plan_turn(Candidate& candidate, bool quick) {
-  const double warm_up = quick ? warm_up_milliseconds / 2 : warm_up_milliseconds, measured = quick ? 15 : 60;
+  const double measured = quick ? 15 : 60;
   double one = candidate.worker->ask("run 1").front();
   if (one < long_milliseconds) one = median(candidate.worker->ask("run 3"));
-  if (!quick || one < long_milliseconds) candidate.warm_up = fmt::format("run {}", runs_for(one, warm_up));
+  if (!quick || one < long_milliseconds)
+    candidate.warm_up = fmt::format("run {}", runs_for(one, warm_up_milliseconds));
   candidate.measure = fmt::format("run {}", runs_for(one, measured));
 }
 

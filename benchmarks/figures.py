@@ -206,7 +206,8 @@ def summary(runs):
             low, high = (f'{r(ratios):.1f}' for r in (min, max)) if ratios else ('', '')
             cells.append(f"{low if low == high else low + ' to ' + high}{'×' if ratios else ''}")
         rows.append([words, *cells])
-    lines = ['How many times less time Lariat takes than the best of them, with all told to do without AVX-512 and with it:', '',
+    ways = ', with all told to do without AVX-512 and with it' if len(runs) > 1 else ''
+    lines = [f'How many times less time Lariat takes than the best of them{ways}:', '',
              table(['', *runs], rows), '']  # fmt: skip
     for kind, run in runs.items():
         lines.append(f'{kind}: {run.described()}.')
@@ -216,15 +217,6 @@ def summary(runs):
             lines.append(f"A minimal program starts in {start['figure']:.0f} ms ({others[0]:.0f} with libtorch) and takes "
                          f"{memory['figure']:.0f} MB ({others[1]:.0f}); reading `lariat.hpp` takes "
                          f"{header['figure'] / 1e3:.1f} s ({others[2] / 1e3:.1f}).")
-        batches, added = (32, 128, 512), {}
-        for update in ('sgd', 'adam'):
-            pairs = [(run.cases.get(f'mlp/{b}/{update}'), run.cases.get(f'mlp/{b}/{update}/l1')) for b in batches]
-            if all(a and b for a, b in pairs):
-                added[update] = ', '.join(f"{100 * (b['figure'] / a['figure'] - 1):.0f}%" for a, b in pairs)
-        if added:
-            lines.append('An L1 term and its proximal step add ' + ' and '.join(
-                f"{text} to a step of the MLP with {'SGD' if update == 'sgd' else 'Adam'}" for update, text in added.items()
-            ) + ' at batch 32, 128, 512.')  # fmt: skip
         lines.append('')
     return '\n'.join(lines[:-1])
 
