@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cinttypes>
 #include <cstdio>
 #include <cstdlib>
@@ -20,6 +21,7 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <thread>
 
 #include "graph/base/error.hpp"
 
@@ -118,10 +120,22 @@ int run_in_jobs(int jobs, int count, char** words) {
     running[child] = file;
   };
   while (static_cast<int>(running.size()) < jobs) start();
+  const auto begin = std::chrono::steady_clock::now();
+  auto said = begin;
   while (!running.empty()) {
     int how = 0;
-    const pid_t ended = wait(&how);
+    const pid_t ended = waitpid(-1, &how, WNOHANG);
     if (ended < 0) break;
+    if (ended == 0) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(50));
+      const auto now = std::chrono::steady_clock::now();
+      if (now - said < std::chrono::seconds(10)) continue;
+      said = now;
+      std::printf("  %d test cases, %d s\n", counts().passed + counts().failed + counts().skipped,
+                  static_cast<int>(std::chrono::duration<double>(now - begin).count()));
+      std::fflush(stdout);
+      continue;
+    }
     const auto found = running.find(ended);
     if (found == running.end()) continue;
     pass_on(found->second, STDOUT_FILENO);
