@@ -55,8 +55,8 @@ struct Trainer::Implementation {
   std::weak_ptr<const void> users_graph;
   std::unique_ptr<Graph> written;
   std::vector<Scheduled> scheduled;
-  std::unique_ptr<Graph> graph, runs;  // the step as it is written, and as rewrites have it
-  std::unique_ptr<JointStep> joint;    // where the optimizer moves all parameters together
+  std::unique_ptr<Graph> graph, rewritten;  // the step as it is written, and as rewrites have it, if any
+  std::unique_ptr<JointStep> joint;         // where the optimizer moves all parameters together
   std::unique_ptr<Program> program;
   std::unique_ptr<KeptWeights> kept;     // where zeros may be left out
   std::unique_ptr<ShardedStep> sharded;  // where the batch is cut into micro-shards
@@ -276,17 +276,20 @@ Trainer::Trainer(Value loss, const Optimizer& optimizer, TrainerOptions options)
     self_->graph = training_step(joined, optimizer, self_->options, self_->analysis, false,
                                  self_->sharded ? &self_->sharded->sum() : nullptr);
   }
-  self_->runs = std::make_unique<Graph>();
-  copy_graph(*self_->graph, *self_->runs);
-  self_->runs = rewritten_step(std::move(self_->runs), self_->options);
+  if (!self_->options.step_rewrites.empty()) {
+    auto copy = std::make_unique<Graph>();
+    copy_graph(*self_->graph, *copy);
+    self_->rewritten = rewritten_step(std::move(copy), self_->options);
+  }
+  const Graph& step = self_->rewritten ? *self_->rewritten : *self_->graph;
   const PassOptions passes{.last = {}, .without = self_->options.without_passes};
-  self_->program = std::make_unique<Program>(*self_->runs, passes);
+  self_->program = std::make_unique<Program>(step, passes);
   if (!self_->joint && self_->options.leave_out_zeros &&
       (self_->options.settle_from || !self_->options.frozen_zeros.empty()))
-    self_->kept = std::make_unique<KeptWeights>(*self_->runs, passes);
+    self_->kept = std::make_unique<KeptWeights>(step, passes);
   self_->executor =
       self_->options.executor ? self_->options.executor : make_tbb_executor(self_->options.threads);
-  initialize_store(*self_->runs, self_->store, self_->options.seed);
+  initialize_store(step, self_->store, self_->options.seed);
   if (self_->joint) self_->joint->prepare(self_->store);
   if (self_->options.accumulates)
     for (const Value parameter : trained_parameters(joined, self_->options.parameters))
