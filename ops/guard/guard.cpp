@@ -19,8 +19,7 @@ void forward(const KernelContext& k) {
       const auto check = [&](int64_t begin, int64_t end) {
         if (!all_finite(x + begin, end - begin)) throw JobError("a value that must be finite is not");
       };
-      const int64_t count = k.inputs[i].count();
-      count <= elements_per_task ? check(0, count) : k.parallel.run(count, elements_per_task, check);
+      k.parallel.run(k.inputs[i].count(), elements_per_task, check);
     });
   std::memcpy(k.outputs[0].data, k.inputs[0].data, k.outputs[0].bytes());
 }
