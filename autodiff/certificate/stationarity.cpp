@@ -106,13 +106,10 @@ SubgradientSweep subgradient_sweep(const SweepInputs& inputs, const std::vector<
   }
   for (const PenaltyTerm& term : terms) {
     if (term.scalar) continue;
-    Graph& graph = term.node.graph();
-    std::vector<Value> parameters;
+    const std::vector<Value> parameters = term.parameter_values();
     std::map<std::string, Value> counted;
-    for (const std::string& name : term.parameters) {
-      parameters.push_back(graph.find_source(name));
+    for (const std::string& name : term.parameters)
       counted[name] = without_held(inputs.held, name, sweep.sums.at(name));
-    }
     std::optional<CombinedView> combined;
     if (term.combines) combined.emplace(term.argument, parameters);
     const AffineView view(term.argument, parameters);

@@ -135,14 +135,6 @@ std::vector<ShownElement> shown_elements(Value argument) {
 
 namespace {
 
-std::vector<Value> parameters_behind(Value argument) {
-  Graph& graph = argument.graph();
-  std::vector<Value> parameters;
-  for (int32_t id : nodes_behind(argument))
-    if (graph.node(id).op->traits.source == SourceKind::parameter) parameters.push_back(graph.value({id, 0}));
-  return parameters;
-}
-
 // Whether it may be that no element is in two rows: Aᵀs has the same sizes for all signs s then.
 bool may_be_without_shared(Value argument) {
   const auto sizes =

@@ -16,6 +16,16 @@
 
 namespace lariat {
 
+bool PenaltyTerm::is_of(std::string_view parameter) const {
+  return std::find(parameters.begin(), parameters.end(), parameter) != parameters.end();
+}
+
+std::vector<Value> PenaltyTerm::parameter_values() const {
+  std::vector<Value> values;
+  for (const std::string& name : parameters) values.push_back(node.graph().find_source(name));
+  return values;
+}
+
 namespace {
 
 // Which group each element of a structured term belongs to.
@@ -109,12 +119,7 @@ Relation relation(const TermGroups& a, const TermGroups& b) {
 bool is_number(Value value) { return !value || value.rank() == 0; }
 bool is_zero(Value value) { return !value || uniform_value(value) == 0.0; }
 
-std::vector<Value> parameters_of(const PenaltyTerm& term) {
-  std::vector<Value> parameters;
-  for (const std::string& name : term.parameters) parameters.push_back(term.node.graph().find_source(name));
-  return parameters;
-}
-AffineView view_of(const PenaltyTerm& term) { return {term.argument, parameters_of(term)}; }
+AffineView view_of(const PenaltyTerm& term) { return {term.argument, term.parameter_values()}; }
 
 // Whether some of the numbers, one for each element of a parameter, is not 0 at an element that a term shows.
 using Reaches = std::function<bool(const std::string& parameter, Value numbers)>;
@@ -197,7 +202,7 @@ std::string conflict_with_kinks(const std::vector<const PenaltyTerm*>& scalars, 
 // The same for a term of combined elements, such as w - v.
 std::string conflict_of_combined(const std::vector<const PenaltyTerm*>& scalars,
                                  const PenaltyTerm& combined) {
-  const CombinedView view(combined.argument, parameters_of(combined));
+  const CombinedView view(combined.argument, combined.parameter_values());
   const Reaches reaches = reach_of(view);
   for (const PenaltyTerm* scalar : scalars)
     if (scalar->scalar->bends() && meets(*scalar, reaches))

@@ -178,10 +178,6 @@ std::vector<PenaltyTerm> terms_of(Value node, Value adjoint, const Dependence& d
 
 }  // namespace
 
-bool PenaltyTerm::is_of(std::string_view parameter) const {
-  return std::find(parameters.begin(), parameters.end(), parameter) != parameters.end();
-}
-
 ScalarTerm PenaltyTerm::on_argument() const {
   return term_of(penalty->scalar(node.graph().node(node.node()).attributes), weight);
 }

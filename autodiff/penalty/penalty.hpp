@@ -49,6 +49,8 @@ struct PenaltyTerm {
   std::source_location where;
 
   bool is_of(std::string_view parameter) const;
+  /// The parameters, as they are in the node's graph.
+  std::vector<Value> parameter_values() const;
   /// Of a function of single elements that `combines`: what it is on those of the argument.
   ScalarTerm on_argument() const;
 };

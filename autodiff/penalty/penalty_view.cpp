@@ -381,6 +381,14 @@ std::vector<int32_t> shown_parameters(Value argument, const Dependence& depends)
   return found;
 }
 
+std::vector<Value> parameters_behind(Value value) {
+  Graph& graph = value.graph();
+  std::vector<Value> parameters;
+  for (int32_t id : nodes_behind(value))
+    if (graph.node(id).op->traits.source == SourceKind::parameter) parameters.push_back({&graph, id});
+  return parameters;
+}
+
 Value substitute(Value value, const std::map<int32_t, Value>& replaced, Shifts shifts) {
   Graph& graph = value.graph();
   std::map<int32_t, Value> again = replaced;  // output 0 of each node that is built once more

@@ -38,6 +38,9 @@ std::map<int32_t, ScalarTerm> carry_to_parameters(Value argument, const ScalarTe
 /// The nodes of the parameters that `argument` shows by selections, factors and shifts. Throws NotAView.
 std::vector<int32_t> shown_parameters(Value argument, const Dependence& depends);
 
+/// All parameters that a value is made of, however.
+std::vector<Value> parameters_behind(Value value);
+
 /// Whether what is added to the elements a value shows stays, or counts as 0.
 enum class Shifts { kept, dropped };
 /// `value` with other values for some nodes it depends on (of the same types).

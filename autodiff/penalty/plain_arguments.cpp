@@ -109,9 +109,8 @@ std::map<int32_t, std::set<int32_t>> kinked_parameters(const std::vector<Value>&
   std::map<int32_t, std::set<int32_t>> result;
   for (Value penalty : penalties) {
     if (!node_of(penalty).op->penalty->nonsmooth) continue;
-    for (int32_t id : nodes_behind(input_of(penalty, 0)))
-      if (penalty.graph().node(id).op->traits.source == SourceKind::parameter)
-        result[penalty.node()].insert(id);
+    for (Value parameter : parameters_behind(input_of(penalty, 0)))
+      result[penalty.node()].insert(parameter.node());
   }
   return result;
 }

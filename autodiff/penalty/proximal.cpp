@@ -151,10 +151,8 @@ void apply_combined(const PenaltyTerm& term, const std::vector<Value>& parameter
 
 // Puts the prox of a structured term at `from` into `points`: with what kinks it takes in, or by itself.
 void apply(const PenaltyTerm& term, const ProxPoints& from, ProxPoints& points, ScalarTerms& scalar_terms) {
-  Graph& graph = term.node.graph();
-  const Attributes attributes = graph.node(term.node.node()).attributes;
-  std::vector<Value> parameters;
-  for (const std::string& name : term.parameters) parameters.push_back(graph.find_source(name));
+  const Attributes attributes = term.node.graph().node(term.node.node()).attributes;
+  const std::vector<Value> parameters = term.parameter_values();
   if (term.combines) return apply_combined(term, parameters, points);
   if (is_same(term.argument, parameters.front()) && !term.takes_kinks) {
     ProxPoint& at = points.at(term.parameters.front());

@@ -90,12 +90,10 @@ Values settling_zeros(const Values& from, const Values& to, const std::vector<Pe
   for (const auto& [name, where] : bends) add(name, where * loses_sign(from.at(name), to.at(name)));
   for (const PenaltyTerm& term : terms) {
     if (term.scalar || term.combines) continue;  // what is zero of combinations are no elements
-    std::vector<Value> parameters;
+    const std::vector<Value> parameters = term.parameter_values();
     Values excluded;
-    for (const std::string& name : term.parameters) {
-      parameters.push_back(term.node.graph().find_source(name));
+    for (const std::string& name : term.parameters)
       if (forbidden.contains(name)) excluded[name] = forbidden[name];
-    }
     if (!excluded.empty())
       for (const Value parameter : parameters) excluded.try_emplace(parameter.name(), zeros_like(parameter));
     const AffineView view(term.argument, parameters);

@@ -165,9 +165,7 @@ std::string combined_text(const PenaltyTerm& term, const std::vector<Value>& par
 
 // "2 * w - 1", "w, v", "part of w", "w reordered": what a structured term is of.
 std::string argument_text(const PenaltyTerm& term) {
-  Graph& graph = term.argument.graph();
-  std::vector<Value> parameters;
-  for (const std::string& name : term.parameters) parameters.push_back(graph.find_source(name));
+  const std::vector<Value> parameters = term.parameter_values();
   if (term.combines) return combined_text(term, parameters);
   if (is_same(term.argument, parameters.front())) return term.parameters.front();
   int64_t elements = 0;
