@@ -1,44 +1,117 @@
 #include "autodiff/convex/conditioning.hpp"
 
 #include <algorithm>
+#include <functional>
 
 namespace lariat::convex {
 
 namespace {
 
-bool is_constant(const ColumnMatrix& x, int64_t j) {
-  if (x.entries(j) != x.rows || x.rows == 0) return false;
-  const auto begin = x.values.begin() + x.starts[j];
-  return std::all_of(begin, begin + x.rows, [&](double value) { return value == *begin; });
+// So many columns are looked at together, which bounds what ranks send at a time.
+constexpr int64_t columns_at_once = int64_t{1} << 16;
+
+// What the rows of all ranks have in a column.
+struct Column {
+  int64_t entries = 0;
+  double first = 0;      // the first entry
+  bool constant = true;  // all entries are equal
+  double mean = 0;       // over all rows
+  double largest = 0;    // |x| of the shifted column
+  double length = 0;     // of the shifted column, in units of that
+};
+
+// What each part has of the columns `from` to `to`, `width` numbers a column, given to `take` part by part.
+void for_parts(const ColumnMatrix& x, int64_t from, int64_t to, size_t width,
+               const std::function<void(int64_t j, int64_t begin, int64_t end, double* into)>& of_column,
+               const std::function<void(int64_t j, const double* numbers)>& take) {
+  const auto count = static_cast<size_t>(to - from);
+  const std::vector<double> all =
+      x.parts.gather(x.rows, count * width, [&](int64_t first_row, int64_t end_row, std::span<double> into) {
+        for (int64_t j = from; j < to; ++j) {
+          const auto [begin, end] = x.entries_within(j, first_row, end_row);
+          of_column(j, begin, end, into.data() + static_cast<size_t>(j - from) * width);
+        }
+      });
+  for (size_t at = 0; at < all.size(); at += width)
+    take(from + static_cast<int64_t>(at / width % count), all.data() + at);
 }
 
-// The mean over all rows, as an offset from the first entry: of a constant column it is exact.
-double mean_of(const ColumnMatrix& x, int64_t j) {
-  const double first = x.values[x.starts[j]], rows = static_cast<double>(x.rows);
-  Twofold total;
-  for (int64_t k = x.starts[j]; k < x.starts[j + 1]; ++k) total.add((x.values[k] - first) / rows);
-  total.add(-first * ((rows - static_cast<double>(x.entries(j))) / rows));
-  return first + total.value();
+void find_entries(const ColumnMatrix& x, int64_t from, int64_t to, std::vector<Column>& columns) {
+  enum { entries, first, constant, width };
+  for_parts(
+      x, from, to, width,
+      [&](int64_t, int64_t begin, int64_t end, double* into) {
+        into[entries] = static_cast<double>(end - begin);
+        if (begin == end) return;
+        into[first] = x.values[begin];
+        into[constant] = std::all_of(x.values.begin() + begin, x.values.begin() + end,
+                                     [&](double value) { return value == x.values[begin]; });
+      },
+      [&](int64_t j, const double* of_part) {
+        Column& column = columns[j];
+        if (of_part[entries] == 0) return;
+        if (column.entries == 0) column.first = of_part[first];
+        column.constant = column.constant && of_part[constant] != 0 && of_part[first] == column.first;
+        column.entries += static_cast<int64_t>(of_part[entries]);
+      });
+}
+
+// As an offset from the first entry: of a constant column it is exact.
+void find_means(const ColumnMatrix& x, int64_t from, int64_t to, std::vector<Column>& columns) {
+  const auto rows = static_cast<double>(x.parts.all_rows(x.rows));
+  std::vector<Twofold> totals(static_cast<size_t>(to - from));
+  for_parts(
+      x, from, to, 2,
+      [&](int64_t j, int64_t begin, int64_t end, double* into) {
+        Twofold total;
+        for (int64_t k = begin; k < end; ++k) total.add((x.values[k] - columns[j].first) / rows);
+        into[0] = total.high, into[1] = total.low;
+      },
+      [&](int64_t j, const double* of_part) {
+        totals[j - from].add(Twofold{of_part[0], of_part[1]});
+      });
+  for (int64_t j = from; j < to; ++j) {
+    Column& column = columns[j];
+    Twofold& total = totals[j - from];
+    total.add(-column.first * ((rows - static_cast<double>(column.entries)) / rows));
+    column.mean = column.first + total.value();
+  }
 }
 
 // The power of two that brings the length into [1, 2); 1 for a column of zeros.
-double unit_of(std::span<const double> column) {
-  double largest = 0, squares = 0;
-  for (const double value : column) largest = std::max(largest, std::abs(value));
-  if (largest == 0) return 1;
-  for (const double value : column) squares += (value / largest) * (value / largest);
+double unit_of(const Column& column) {
+  if (column.largest == 0) return 1;
   constexpr int most = 500;  // so that squares of units are finite
-  return std::ldexp(1.0, -std::clamp(std::ilogb(largest) + std::ilogb(std::sqrt(squares)), -most, most));
+  return std::ldexp(
+      1.0, -std::clamp(std::ilogb(column.largest) + std::ilogb(std::sqrt(column.length)), -most, most));
 }
 
-// X_jᵀ·u, in sums that do not wait for each other.
-Twofold product_with(const ColumnMatrix& x, int64_t j, const double* u) {
+void find_lengths(const ColumnMatrix& x, int64_t from, int64_t to, std::vector<Column>& columns) {
+  for_parts(
+      x, from, to, 1,
+      [&](int64_t, int64_t begin, int64_t end, double* into) {
+        for (int64_t k = begin; k < end; ++k) into[0] = std::max(into[0], std::abs(x.values[k]));
+      },
+      [&](int64_t j, const double* of_part) {
+        columns[j].largest = std::max(columns[j].largest, of_part[0]);
+      });
+  for_parts(
+      x, from, to, 1,
+      [&](int64_t j, int64_t begin, int64_t end, double* into) {
+        if (const double largest = columns[j].largest; largest > 0)
+          for (int64_t k = begin; k < end; ++k) into[0] += (x.values[k] / largest) * (x.values[k] / largest);
+      },
+      [&](int64_t j, const double* of_part) { columns[j].length += of_part[0]; });
+}
+
+// X_jᵀ·u of some entries, in sums that do not wait for each other.
+Twofold product_with(const ColumnMatrix& x, int64_t begin, int64_t end, const double* u) {
   constexpr int64_t side_by_side = 8;
   Twofold sums[side_by_side];
-  int64_t k = x.starts[j];
-  for (; k + side_by_side <= x.starts[j + 1]; k += side_by_side)
+  int64_t k = begin;
+  for (; k + side_by_side <= end; k += side_by_side)
     for (int64_t i = 0; i < side_by_side; ++i) sums[i].add_product(x.values[k + i], u[x.entry_rows[k + i]]);
-  for (; k < x.starts[j + 1]; ++k) sums[0].add_product(x.values[k], u[x.entry_rows[k]]);
+  for (; k < end; ++k) sums[0].add_product(x.values[k], u[x.entry_rows[k]]);
   for (int64_t i = 1; i < side_by_side; ++i) sums[0].add(sums[i]);
   return sums[0];
 }
@@ -48,20 +121,29 @@ Twofold product_with(const ColumnMatrix& x, int64_t j, const double* u) {
 ConditionedModel::ConditionedModel(const LinearModel& written, const SeparablePenalty& penalty)
     : written_(written) {
   const ColumnMatrix& x = written.matrix;
-  const int64_t columns = x.columns();
+  const int64_t columns = x.columns(), rows = x.parts.all_rows(x.rows);
   units_.assign(static_cast<size_t>(columns), 1);
   shifts_.assign(static_cast<size_t>(columns), 0);
+  std::vector<Column> known(static_cast<size_t>(columns));
+  const auto in_turn = [&](const auto& find, const ColumnMatrix& of) {
+    for (int64_t from = 0; from < columns; from += columns_at_once)
+      find(of, from, std::min(columns, from + columns_at_once), known);
+  };
+  in_turn(find_entries, x);
   for (int64_t j = 0; j < columns && bias_ < 0; ++j)
-    if (penalty.is_free(j) && is_constant(x, j)) bias_ = j;
-  if (bias_ >= 0) bias_entry_ = x.values[x.starts[bias_]];
+    if (penalty.is_free(j) && known[j].constant && known[j].entries == rows && rows > 0) bias_ = j;
+  if (bias_ >= 0) {
+    bias_entry_ = known[bias_].first;
+    in_turn(find_means, x);
+  }
   ColumnMatrix& conditioned = model_.matrix;
   conditioned.rows = x.rows;
+  conditioned.parts = x.parts;
   model_.offset = written.offset;
   model_.prediction = written.prediction;
   for (int64_t j = 0; j < columns; ++j) {
-    const size_t begin = conditioned.values.size();
-    const bool shifts = bias_ >= 0 && j != bias_ && 2 * x.entries(j) > x.rows;
-    const double shift = shifts_[j] = shifts ? mean_of(x, j) : 0;
+    const bool shifts = bias_ >= 0 && j != bias_ && 2 * known[j].entries > rows;
+    const double shift = shifts_[j] = shifts ? known[j].mean : 0;
     int64_t next = 0;
     const auto push = [&](int64_t row, double value) {
       conditioned.entry_rows.push_back(static_cast<int32_t>(row));
@@ -73,10 +155,13 @@ ConditionedModel::ConditionedModel(const LinearModel& written, const SeparablePe
       next = x.entry_rows[k] + 1;
     }
     for (; shift != 0 && next < x.rows; ++next) push(next, -shift);
-    const std::span column(conditioned.values.data() + begin, conditioned.values.size() - begin);
-    units_[j] = unit_of(column);
-    for (double& value : column) value *= units_[j];
     conditioned.starts.push_back(static_cast<int64_t>(conditioned.values.size()));
+  }
+  in_turn(find_lengths, conditioned);
+  for (int64_t j = 0; j < columns; ++j) {
+    units_[j] = unit_of(known[j]);
+    for (int64_t k = conditioned.starts[j]; k < conditioned.starts[j + 1]; ++k)
+      conditioned.values[k] *= units_[j];
   }
 }
 
@@ -113,14 +198,54 @@ void ConditionedModel::predict(std::span<const double> w, double* z) const {
   for (int64_t r = 0; r < x.rows; ++r) z[r] = sums[r].value();
 }
 
-double ConditionedModel::slope(int64_t j, const double* u, const Twofold& sum) const {
-  Twofold total = product_with(written_.matrix, j, u);
-  if (shifts_[j] != 0) total.add_product(-shifts_[j], sum);
-  return total.value() * units_[j];
+std::vector<Twofold> ConditionedModel::exact_slopes(const double* u, const ParallelFor& parallel) const {
+  const ColumnMatrix& x = written_.matrix;
+  const int64_t columns = x.columns();
+  std::vector<Twofold> totals(static_cast<size_t>(columns));
+  constexpr int64_t entries_per_task = 4096;
+  const int64_t columns_per_task =
+      1 + entries_per_task / (1 + x.starts.back() / std::max<int64_t>(1, columns));
+  for (int64_t from = 0; from < columns; from += columns_at_once) {
+    const int64_t count = std::min(columns - from, columns_at_once);
+    const std::vector<double> all =
+        x.parts.gather(x.rows, static_cast<size_t>(2 * count),
+                       [&](int64_t first_row, int64_t end_row, std::span<double> to) {
+                         parallel.run(count, columns_per_task, [&](int64_t begin, int64_t end) {
+                           for (int64_t c = begin; c < end; ++c) {
+                             const auto [first, last] = x.entries_within(from + c, first_row, end_row);
+                             const Twofold sum = product_with(x, first, last, u);
+                             to[2 * c] = sum.high, to[2 * c + 1] = sum.low;
+                           }
+                         });
+                       });
+    for (size_t at = 0; at < all.size(); at += 2)
+      totals[from + static_cast<int64_t>(at / 2) % count].add(Twofold{all[at], all[at + 1]});
+  }
+  return totals;
 }
 
-double ConditionedModel::written_slope(int64_t j, const double* u) const {
-  return product_with(written_.matrix, j, u).value();
+void ConditionedModel::slopes(const double* u, std::span<double> to, const ParallelFor& parallel) const {
+  const RowParts& parts = written_.matrix.parts;
+  const int64_t rows = written_.matrix.rows;
+  const std::vector<double> sums =
+      parts.gather(rows, 2, [&](int64_t begin, int64_t end, std::span<double> of) {
+        Twofold sum;
+        for (int64_t row = begin; row < end; ++row) sum.add(u[row]);
+        of[0] = sum.high, of[1] = sum.low;
+      });
+  Twofold sum;
+  for (size_t at = 0; at < sums.size(); at += 2) sum.add(Twofold{sums[at], sums[at + 1]});
+  std::vector<Twofold> totals = exact_slopes(u, parallel);
+  for (size_t j = 0; j < totals.size(); ++j) {
+    if (shifts_[j] != 0) totals[j].add_product(-shifts_[j], sum);
+    to[j] = totals[j].value() * units_[j];
+  }
+}
+
+void ConditionedModel::written_slopes(const double* u, std::span<double> to,
+                                      const ParallelFor& parallel) const {
+  const std::vector<Twofold> totals = exact_slopes(u, parallel);
+  for (size_t j = 0; j < totals.size(); ++j) to[j] = totals[j].value();
 }
 
 }  // namespace lariat::convex

@@ -2,6 +2,7 @@
 
 #include "autodiff/convex/linear_model.hpp"
 #include "autodiff/convex/twofold.hpp"
+#include "graph/ir/op_def.hpp"
 
 namespace lariat::convex {
 
@@ -25,12 +26,13 @@ class ConditionedModel {
 
   /// z = X·w + offset as written, rounded once.
   void predict(std::span<const double> w, double* z) const;
-  /// X̃_jᵀ·u, rounded once; `sum` is Σu.
-  double slope(int64_t j, const double* u, const Twofold& sum) const;
-  /// X_jᵀ·u, rounded once.
-  double written_slope(int64_t j, const double* u) const;
+  /// X̃_jᵀ·u of every column, over the rows of all ranks and rounded once.
+  void slopes(const double* u, std::span<double> to, const ParallelFor& parallel) const;
+  /// X_jᵀ·u likewise.
+  void written_slopes(const double* u, std::span<double> to, const ParallelFor& parallel) const;
 
  private:
+  std::vector<Twofold> exact_slopes(const double* u, const ParallelFor& parallel) const;
   double bias_shift(std::span<const double> w, double bias) const;
 
   const LinearModel& written_;

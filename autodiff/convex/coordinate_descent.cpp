@@ -389,7 +389,6 @@ bool sweep(const QuadraticModel& problem, Model model, double tolerance, int mos
 
 std::vector<double> descend(const QuadraticModel& model, double tolerance, int most_sweeps,
                             DescentCache& cache, const ParallelFor& parallel) {
-  constexpr double largest_gram = 3000;
   constexpr int few_sweeps = 30;
   const auto size = static_cast<double>(model.set.size());
   std::vector<double> weights;
@@ -401,9 +400,10 @@ std::vector<double> descend(const QuadraticModel& model, double tolerance, int m
   // Filling XᵀDX takes about entries²/rows steps; a sweep over columns touches each entry twice, at random.
   const double gram = entries * entries / static_cast<double>(std::max<int64_t>(1, model.matrix.rows)) +
                       few_sweeps * size * size / 4;
-  const bool fits = size <= largest_gram,
+  const bool fits = model.set.size() <= largest_gram,
              small = fits && !RowKernel::is_cheaper(model.matrix, model.set, model.penalty);
-  if (!small || gram > 4 * few_sweeps * entries) {
+  // A step along one column would be a sum over all ranks.
+  if (model.matrix.parts.is_one() && (!small || gram > 4 * few_sweeps * entries)) {
     // What does not settle soon is ill-conditioned, and exact steps are worth their price.
     const bool settled = sweep(model, ColumnModel(model, small ? nullptr : &cache.kernel, parallel),
                                tolerance, small ? few_sweeps : most_sweeps, weights);

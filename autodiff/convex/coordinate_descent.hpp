@@ -21,6 +21,9 @@ struct QuadraticModel {
   std::span<const double> weights;    ///< w, of every coordinate
 };
 
+/// The largest set of which XᵀDX is kept; where ranks share the rows, no set may be larger.
+constexpr size_t largest_gram = 3000;
+
 /// What is worth keeping from one model to the next.
 struct DescentCache {
   GramCache gram;

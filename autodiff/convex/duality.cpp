@@ -9,10 +9,9 @@ namespace lariat::convex {
 
 namespace {
 
-double length(const Tensor& tensor) {
-  double squares = 0;
-  for (const double x : tensor.values<double>()) squares += x * x;
-  return std::sqrt(squares);
+double length(const Tensor& of_rows, const RowParts& parts) {
+  const double* x = of_rows.data<double>();
+  return std::sqrt(parts.sum(of_rows.count(), [&](int64_t i) { return x[i] * x[i]; }));
 }
 
 // The search for a dual point.
@@ -87,15 +86,9 @@ class DualPoint {
 
 void DualPoint::measure() {
   const double* u = at_.slope.data<double>();
-  Twofold sum;
-  for (int64_t i = 0; i < at_.slope.count(); ++i) sum.add(u[i]);
   g_.resize(static_cast<size_t>(columns_));
-  constexpr int64_t entries_per_task = 4096;
-  const int64_t each = 1 + conditioned_.written().matrix.starts.back() / std::max<int64_t>(1, columns_);
-  parallel_.run(columns_, 1 + entries_per_task / each, [&](int64_t begin, int64_t end) {
-    for (int64_t j = begin; j < end; ++j) g_[j] = conditioned_.slope(j, u, sum);
-  });
-  rounding_ = slope_rounding(z_, at_);
+  conditioned_.slopes(u, g_, parallel_);
+  rounding_ = slope_rounding(z_, at_, loss_.parts());
 }
 
 bool DualPoint::hold(std::span<const double> v, double negligible) {
@@ -198,7 +191,7 @@ double DualPoint::gap(std::span<const double> v, const Tensor& z, const RowLoss:
       1e-3 * tolerance * std::abs(objective) / static_cast<double>(std::max<int64_t>(1, columns_));
   constexpr int most_rounds = 4;
   for (int round = 0; hold(v, negligible) && round < most_rounds; ++round) {
-    if (!even_far && worst_deviation() > near * length(at_.slope)) return none;
+    if (!even_far && worst_deviation() > near * length(at_.slope, loss_.parts())) return none;
     if (!bring_in()) return none;
   }
   if (!scale_in()) return none;
@@ -213,7 +206,7 @@ double DualPoint::gap(std::span<const double> v, const Tensor& z, const RowLoss:
   }
   const double *from = z.data<double>(), *to = z_.data<double>(), *u = at_.slope.data<double>();
   double gap = at.value - at_.value;
-  for (int64_t i = 0; i < z.count(); ++i) gap -= u[i] * (from[i] - to[i]);
+  gap -= loss_.parts().sum(z.count(), [&](int64_t i) { return u[i] * (from[i] - to[i]); });
   for (int64_t j = 0; j < columns_; ++j)
     if (!penalty_.is_free(j)) gap += cost(j, v[j], slopes[j]);
   if (std::any_of(remainder.begin(), remainder.end(), [](double x) { return x != 0; })) {
@@ -236,11 +229,15 @@ double DualPoint::gap(std::span<const double> v, const Tensor& z, const RowLoss:
 void products(const ColumnMatrix& matrix, const double* d, std::span<const int64_t> set, std::span<double> g,
               const ParallelFor& parallel) {
   constexpr int64_t entries_per_task = 16384;
-  const auto count = static_cast<int64_t>(set.size());
   const int64_t each = 1 + matrix.starts.back() / std::max<int64_t>(1, matrix.columns());
-  parallel.run(count, 1 + entries_per_task / each, [&](int64_t begin, int64_t end) {
-    for (int64_t k = begin; k < end; ++k) g[set[k]] = matrix.dot(set[k], d);
-  });
+  const auto of_part = [&](int64_t first, int64_t last, std::span<double> to) {
+    parallel.run(static_cast<int64_t>(set.size()), 1 + entries_per_task / each,
+                 [&](int64_t begin, int64_t end) {
+                   for (int64_t k = begin; k < end; ++k) to[k] = matrix.dot(set[k], d, first, last);
+                 });
+  };
+  const std::vector<double> sums = matrix.parts.sum(matrix.rows, set.size(), of_part);
+  for (size_t k = 0; k < set.size(); ++k) g[set[k]] = sums[k];
 }
 
 Tensor prediction_of(const LinearModel& model, std::span<const double> w, const RowLoss& loss) {
@@ -251,13 +248,12 @@ Tensor prediction_of(const LinearModel& model, std::span<const double> w, const 
   return z;
 }
 
-double slope_rounding(const Tensor& z, const RowLoss::Point& at) {
+double slope_rounding(const Tensor& z, const RowLoss::Point& at, const RowParts& parts) {
   const double *x = z.data<double>(), *u = at.slope.data<double>(), *d = at.curvature.data<double>();
-  double squares = 0;
-  for (int64_t i = 0; i < z.count(); ++i) {
+  const double squares = parts.sum(z.count(), [&](int64_t i) {
     const double uncertain = std::abs(u[i]) + std::abs(d[i] * x[i]);
-    squares += uncertain * uncertain;
-  }
+    return uncertain * uncertain;
+  });
   return 8 * std::numeric_limits<double>::epsilon() / 2 * std::sqrt(squares);
 }
 

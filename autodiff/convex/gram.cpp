@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <numeric>
 
 #include "graph/base/blas.hpp"
 #include "ops/kernels/gemm.hpp"
@@ -118,6 +119,46 @@ std::vector<double> dense_product(const Task& task) {
   return result;
 }
 
+std::vector<double> product_of(const Task& task) {
+  // A dense product does about ten times as many steps in the same time.
+  constexpr double dense_speed = 10;
+  const Rows rows(task);
+  const bool dense = dense_speed * rows.products > static_cast<double>(task.matrix.rows) *
+                                                       static_cast<double>(task.size()) *
+                                                       static_cast<double>(task.size());
+  return dense ? dense_product(task) : sparse_product(task, rows);
+}
+
+// The columns `set`, of the rows from `begin` to `end`.
+ColumnMatrix part_of(const ColumnMatrix& matrix, std::span<const int64_t> set, int64_t begin, int64_t end) {
+  ColumnMatrix part{end - begin};
+  for (const int64_t j : set) {
+    const auto [first, last] = matrix.entries_within(j, begin, end);
+    for (int64_t e = first; e < last; ++e)
+      part.entry_rows.push_back(matrix.entry_rows[e] - static_cast<int32_t>(begin));
+    part.values.insert(part.values.end(), matrix.values.begin() + first, matrix.values.begin() + last);
+    part.starts.push_back(static_cast<int64_t>(part.values.size()));
+  }
+  return part;
+}
+
+// The same over the rows of all ranks.
+std::vector<double> product_of_parts(const Task& task) {
+  if (task.matrix.parts.is_one()) return product_of(task);
+  std::vector<int64_t> places(task.set.size());
+  std::iota(places.begin(), places.end(), int64_t{0});
+  return task.matrix.parts.sum(
+      task.matrix.rows, static_cast<size_t>(task.rows() * task.size()),
+      [&](int64_t begin, int64_t end, std::span<double> to) {
+        const ColumnMatrix part = part_of(task.matrix, task.set, begin, end);
+        const std::vector<double> product =
+            product_of({part, places, task.fresh,
+                        task.curvature.subspan(static_cast<size_t>(begin), static_cast<size_t>(end - begin)),
+                        task.parallel});
+        std::copy(product.begin(), product.end(), to.begin());
+      });
+}
+
 }  // namespace
 
 Gram::Gram(const ColumnMatrix& matrix, std::span<const int64_t> set, std::span<const double> curvature,
@@ -137,14 +178,7 @@ Gram::Gram(const ColumnMatrix& matrix, std::span<const int64_t> set, std::span<c
     for (size_t b = 0; b < old.size(); ++b)
       values_[old[a] * size_ + old[b]] = known.at(old_place[a], old_place[b]);
   if (fresh.empty()) return;
-  // A dense product does about ten times as many steps in the same time.
-  constexpr double dense_speed = 10;
-  const Task task{matrix, set, fresh, curvature, parallel};
-  const Rows rows(task);
-  const bool dense =
-      dense_speed * rows.products >
-      static_cast<double>(matrix.rows) * static_cast<double>(size_) * static_cast<double>(size_);
-  const std::vector<double> product = dense ? dense_product(task) : sparse_product(task, rows);
+  const std::vector<double> product = product_of_parts({matrix, set, fresh, curvature, parallel});
   const bool half = fresh.size() == set.size();
   for (size_t f = 0; f < fresh.size(); ++f)
     for (int64_t k = half ? fresh[f] : 0; k < size_; ++k)
@@ -163,7 +197,8 @@ Gram::Gram(const Gram& whole, std::span<const int64_t> places)
 Gram GramCache::get(const ColumnMatrix& matrix, std::span<const int64_t> set,
                     std::span<const double> curvature, const ParallelFor& parallel) {
   constexpr int64_t most_at_once = 1000, most_kept = 3000;
-  if (!std::equal(curvature.begin(), curvature.end(), curvature_.begin(), curvature_.end())) {
+  if (!matrix.parts.all(
+          std::equal(curvature.begin(), curvature.end(), curvature_.begin(), curvature_.end()))) {
     // Whether it will stay is seen the next time.
     curvature_.assign(curvature.begin(), curvature.end());
     set_.assign(set.begin(), set.end());

@@ -92,6 +92,14 @@ void Newton::look_at_all() {
   candidates_ = all_;
 }
 
+void Newton::keep_most_violating(std::vector<int64_t>& set, size_t count) const {
+  std::nth_element(set.begin(), set.begin() + static_cast<int64_t>(count), set.end(),
+                   [&](int64_t a, int64_t b) {
+                     return violation_[a] != violation_[b] ? violation_[a] > violation_[b] : a < b;
+                   });
+  set.resize(count);
+}
+
 std::vector<int64_t> Newton::working_set() const {
   constexpr size_t smallest = 100;
   std::vector<int64_t> set, violating;
@@ -104,21 +112,16 @@ std::vector<int64_t> Newton::working_set() const {
   }
   // At most as many new ones as there are already.
   const size_t most = std::max(smallest, set.size());
-  if (violating.size() > most) {
-    std::nth_element(violating.begin(), violating.begin() + static_cast<int64_t>(most), violating.end(),
-                     [&](int64_t a, int64_t b) {
-                       return violation_[a] != violation_[b] ? violation_[a] > violation_[b] : a < b;
-                     });
-    violating.resize(most);
-  }
+  if (violating.size() > most) keep_most_violating(violating, most);
   set.insert(set.end(), violating.begin(), violating.end());
+  if (!model_.matrix.parts.is_one() && set.size() > largest_gram) keep_most_violating(set, largest_gram);
   std::sort(set.begin(), set.end());
   return set;
 }
 
 double Newton::natural_curvature() const {
-  double squares = 0;
-  for (const double slope : at_.slope.values<double>()) squares += slope * slope;
+  const double* slope = at_.slope.data<double>();
+  const double squares = model_.matrix.parts.sum(z_.count(), [&](int64_t i) { return slope[i] * slope[i]; });
   // ℓ'²/(2ℓ) of a parabola is its curvature.
   return squares / (2 * std::max(std::abs(at_.value), 1e-300));
 }
@@ -175,7 +178,7 @@ bool Newton::step(const std::vector<int64_t>& set, double tolerance) {
   const double natural = natural_curvature();
   const double* own = at_.curvature.data<double>();
   const auto rows = static_cast<size_t>(z_.count());
-  const double steepest = rows == 0 ? 0 : *std::max_element(own, own + rows);
+  const double steepest = model_.matrix.parts.largest(rows == 0 ? 0 : *std::max_element(own, own + rows));
   if (steepest <= flat * natural) damping_ = std::max(damping_, natural);
   for (int attempt = 0; attempt < most_attempts; ++attempt) {
     std::vector<double> curvature(own, own + rows);
@@ -201,7 +204,7 @@ bool Newton::step(const std::vector<int64_t>& set, double tolerance) {
 }
 
 double Newton::factor_of_zeros() const {
-  const double noise = 100 * slope_rounding(z_, at_);
+  const double noise = 100 * slope_rounding(z_, at_, model_.matrix.parts);
   double largest = 0;
   for (const int64_t j : all_) {
     const Interval slopes = penalty_.kink(j);
@@ -229,7 +232,8 @@ void Newton::approach(const StoppingRule& rule) {
 
 Result Newton::run(const StoppingRule& rule) {
   const bool cold = gradient_factor_ == 0 && count_nonzeros(weights_) == 0;
-  if (cold && model_.matrix.columns() > model_.matrix.rows && penalty_.factor > 0) approach(rule);
+  const int64_t rows = model_.matrix.parts.all_rows(model_.matrix.rows);
+  if (cold && model_.matrix.columns() > rows && penalty_.factor > 0) approach(rule);
   return minimise(rule);
 }
 
@@ -246,7 +250,7 @@ Result Newton::minimise(const StoppingRule& rule) {
          best_gap = best_objective;
   for (int64_t iteration = 0;; ++iteration) {
     const double objective = at_.value + penalty_.total(weights_);
-    const double noise = slope_rounding(z_, at_);
+    const double noise = slope_rounding(z_, at_, model_.matrix.parts);
     const bool last = iteration == rule.most_iterations, vanishes = has_vanished();
     const bool settled = stationarity_ <= noise;
     const bool end = stuck || last || vanishes || settled;

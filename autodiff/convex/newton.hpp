@@ -38,6 +38,7 @@ class Newton {
   double estimated_gap() const;
   void look_at_all();
   std::vector<int64_t> working_set() const;
+  void keep_most_violating(std::vector<int64_t>& set, size_t count) const;
   /// One step on `set`; false where none lowers the objective.
   bool step(const std::vector<int64_t>& set, double tolerance);
   /// Tries the step, and shorter ones; the length that lowered the objective enough, or 0.

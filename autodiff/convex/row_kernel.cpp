@@ -18,7 +18,7 @@ constexpr int64_t most_free = 64;
 bool RowKernel::is_cheaper(const ColumnMatrix& matrix, std::span<const int64_t> columns,
                            const SeparablePenalty& penalty) {
   const auto count = static_cast<int64_t>(columns.size());
-  if (matrix.rows > most_rows || count <= matrix.rows) return false;
+  if (!matrix.parts.is_one() || matrix.rows > most_rows || count <= matrix.rows) return false;
   return std::count_if(columns.begin(), columns.end(),
                        [&](int64_t j) { return !(penalty.derivatives(j, 0).second > 0); }) <= most_free;
 }

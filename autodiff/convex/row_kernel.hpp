@@ -25,7 +25,7 @@ struct RowSystem {
 /// nothing cancels where the penalty is weak. The matrix K stays from one D to the next.
 class RowKernel {
  public:
-  /// Whether these columns are for it: all but a few have curvature of their own.
+  /// Whether these columns are for it: all but a few have curvature of their own, and all rows are here.
   static bool is_cheaper(const ColumnMatrix& matrix, std::span<const int64_t> columns,
                          const SeparablePenalty& penalty);
 

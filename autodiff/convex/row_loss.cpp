@@ -13,8 +13,35 @@
 
 namespace lariat::convex {
 
-RowLoss::RowLoss(Value loss, Value prediction, std::span<const Value> zeroed, Executor& executor)
-    : executor_(executor), extents_(evaluate(prediction.shape(), {})) {
+namespace {
+
+// ℓ_i of every row: Σ_k ∂ℓ/∂r_k·r_k over the values r_k of all rows of which single numbers are made, for ℓ
+// is linear in them, but for a constant.
+Value losses_of_rows(Graph& graph, Value value, Value z) {
+  const Shape shape = z.shape();
+  const int64_t rows = element_count(shape).size();
+  if (rows == 1) return reshape(value, shape);
+  const int32_t source = z.node();
+  const std::vector<bool> depends = dependents(graph, {&source, 1});
+  const auto count = [&](Edge edge) { return element_count(graph.type(edge).shape).size(); };
+  std::vector<Value> last;
+  for (int32_t id = 0; id <= value.node(); ++id) {
+    if (!depends[id] || count({id, 0}) != 1) continue;
+    for (const Edge& edge : graph.node(id).inputs)
+      if (depends[edge.node] && count(edge) == rows && !is_among(last, graph.value(edge)))
+        last.push_back(graph.value(edge));
+  }
+  const std::vector<Value> slopes = gradient(value, last);
+  Value total = zeros_like(z);
+  for (size_t k = 0; k < last.size(); ++k) total = total + reshape(slopes[k] * last[k], shape);
+  return total;
+}
+
+}  // namespace
+
+RowLoss::RowLoss(Value loss, Value prediction, std::span<const Value> zeroed, Executor& executor,
+                 RowParts parts)
+    : executor_(executor), extents_(evaluate(prediction.shape(), {})), parts_(std::move(parts)) {
   Graph graph;
   const Value value = copy_without(loss, zeroed, prediction, graph);
   const Value z = graph.find_source("z");
@@ -24,6 +51,7 @@ RowLoss::RowLoss(Value loss, Value prediction, std::span<const Value> zeroed, Ex
   graph.output("value", value);
   graph.output("slope", slope);
   graph.output("curvature", curvature);
+  if (!parts_.is_one()) graph.output("rows", losses_of_rows(graph, value, z));
   program_ = std::make_unique<Program>(graph);
 }
 
@@ -37,6 +65,7 @@ std::optional<RowLoss::Point> RowLoss::at_if_finite(const Tensor& z) {
   Store none;
   std::vector<Tensor> results = program_->run({{"z", z}}, none, executor_);
   Point point{results[0].item(), results[1], results[2]};
+  if (!parts_.is_one()) point.value = value_of_all(results[3], point.value);
   if (!std::isfinite(point.value)) return std::nullopt;
   const double* curvature = point.curvature.data<double>();
   double lowest = 0, highest = 0;
@@ -44,12 +73,30 @@ std::optional<RowLoss::Point> RowLoss::at_if_finite(const Tensor& z) {
     lowest = curvature[i] < lowest ? curvature[i] : lowest;
     highest = curvature[i] > highest ? curvature[i] : highest;
   }
+  lowest = -parts_.largest(-lowest);
+  highest = parts_.largest(highest);
   if (lowest < -1e-9 * std::max(1.0, highest))
     throw UserError(
         fmt::format("the loss is not convex: its second derivative is {:.3g} for one row; the method fista "
                     "finds a stationary point",
                     lowest));
   return point;
+}
+
+double RowLoss::value_of_all(const Tensor& rows, double here) const {
+  const double* loss = rows.data<double>();
+  const double value = parts_.sum(rows.count(), [&](int64_t row) { return loss[row]; });
+  double own = 0;
+  for (int64_t row = 0; row < rows.count(); ++row) own += loss[row];
+  const double constant = parts_.largest(std::isfinite(here) ? std::abs(here - own) : 0);
+  // By which rounding of a sum over rows may be off.
+  constexpr double negligible = 1e-9;
+  if (constant > negligible * std::max(1.0, std::abs(value)))
+    throw UserError(fmt::format(
+        "the loss of this rank's rows has a constant of {:.3g} beside what it sums over rows, which "
+        "would count once for each rank; leave it out",
+        constant));
+  return value;
 }
 
 std::optional<RowLoss::Point> RowLoss::with_slopes(Tensor& z, Point point, std::span<const double> slope) {
@@ -60,6 +107,7 @@ std::optional<RowLoss::Point> RowLoss::with_slopes(Tensor& z, Point point, std::
   double* x = z.data<double>();
   double largest = 0;
   for (const double s : slope) largest = std::max(largest, std::abs(s));
+  largest = parts_.largest(largest);
   for (int step = 0; step < most_steps; ++step) {
     const double *reached = point.slope.data<double>(), *curvature = point.curvature.data<double>();
     bool done = true;
@@ -77,7 +125,7 @@ std::optional<RowLoss::Point> RowLoss::with_slopes(Tensor& z, Point point, std::
       x[i] = next;
       done = false;
     }
-    if (done) return point;
+    if (parts_.all(done)) return point;
     std::optional<Point> next = at_if_finite(z);
     if (!next) return std::nullopt;
     point = std::move(*next);

@@ -4,6 +4,7 @@
 #include <optional>
 #include <span>
 
+#include "autodiff/convex/row_parts.hpp"
 #include "graph/program/program.hpp"
 
 namespace lariat::convex {
@@ -12,8 +13,10 @@ namespace lariat::convex {
 class RowLoss {
  public:
   /// `loss` depends on its parameters through `prediction` alone, but for the nodes in `zeroed`; every
-  /// element of the prediction reaches it by itself.
-  RowLoss(Value loss, Value prediction, std::span<const Value> zeroed, Executor& executor);
+  /// element of the prediction reaches it by itself. Where the rows are cut into parts, it is that of this
+  /// rank's rows, and a point's value that of all.
+  RowLoss(Value loss, Value prediction, std::span<const Value> zeroed, Executor& executor,
+          RowParts parts = {});
 
   struct Point {
     double value = 0;
@@ -30,11 +33,15 @@ class RowLoss {
   std::optional<Point> with_slopes(Tensor& z, Point point, std::span<const double> slope);
   /// A z of zeros.
   Tensor zeros() const { return Tensor(f64, extents_); }
+  const RowParts& parts() const { return parts_; }
 
  private:
+  double value_of_all(const Tensor& rows, double here) const;
+
   std::unique_ptr<Program> program_;
   Executor& executor_;
   Extents extents_;
+  RowParts parts_;
 };
 
 }  // namespace lariat::convex

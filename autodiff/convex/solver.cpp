@@ -81,6 +81,7 @@ struct Solver::Implementation {
   }
   double factor_of_graph_penalty();
   double factor_of_penalty();
+  void check_parts() const;
   void choose_method();
   convex::Result run(const convex::StoppingRule& rule);
   std::optional<convex::Bound> judged(std::span<const double> w) const;
@@ -116,6 +117,7 @@ void Solver::Implementation::read(Value written) {
   for (const PenaltyTerm& term : split.terms)
     if (!is_among(cut, term.node)) cut.push_back(term.node);
   search = convex::find_linear_model(loss, coordinates, cut);
+  if (search.model) search.model->matrix.parts = options.row_parts;
   check_kinks(split);
   terms = split.terms;
   check_bounds(terms);
@@ -175,7 +177,21 @@ void Solver::Implementation::check_kinks(const PenaltySplit& split) {
           "write a loss that is smooth there", kink->where});
 }
 
+// Throws UserError where ranks share the rows of what is no sum over rows.
+void Solver::Implementation::check_parts() const {
+  if (options.row_parts.is_one()) return;
+  if (!judges())
+    throw UserError(
+        fmt::format("ranks can share the rows of a linear model with penalties of single weights only: {}",
+                    search.model ? fmt::format("the penalty {} is none of these", no_form) : search.reason));
+  const int64_t rows = search.model->matrix.rows;
+  if (rows != options.row_parts.own_rows())
+    throw UserError(fmt::format("the loss is of {} rows, but this rank's share is {}, from row {} on", rows,
+                                options.row_parts.own_rows(), options.row_parts.first_row()));
+}
+
 void Solver::Implementation::choose_method() {
+  check_parts();
   method = options.method;
   if (method == SolveMethod::automatic) method = judges() ? SolveMethod::newton : SolveMethod::fista;
   if (method == SolveMethod::newton && !penalty)
@@ -186,7 +202,8 @@ void Solver::Implementation::choose_method() {
   if (method == SolveMethod::newton && !search.model)
     throw UserError(fmt::format("the method newton takes a linear model: {}; use fista", search.reason));
   if (judges()) {
-    row_loss = std::make_unique<convex::RowLoss>(loss, search.model->prediction, cut, *executor);
+    row_loss =
+        std::make_unique<convex::RowLoss>(loss, search.model->prediction, cut, *executor, options.row_parts);
     conditioned.emplace(*search.model, *penalty);
     conditioned_penalty = penalty->in_units(conditioned->units());
   } else {
@@ -235,8 +252,7 @@ void Solver::Implementation::measure(Solution& solution, std::span<const double>
     Tensor z = row_loss->zeros();
     conditioned->predict(w, z.data<double>());
     const std::optional<convex::RowLoss::Point> at = row_loss->at_if_finite(z);
-    for (size_t j = 0; at && j < w.size(); ++j)
-      gradient[j] = conditioned->written_slope(static_cast<int64_t>(j), at->slope.data<double>());
+    if (at) conditioned->written_slopes(at->slope.data<double>(), gradient, *executor);
   }
   if (penalty) {
     convex::SeparableProx(*penalty).distances(w, gradient, 1, distance);

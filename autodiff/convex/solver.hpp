@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "autodiff/convex/method.hpp"
+#include "autodiff/convex/row_parts.hpp"
 #include "autodiff/penalty/rewrite_report.hpp"
 #include "graph/io/store.hpp"
 #include "graph/ir/value.hpp"
@@ -35,6 +36,9 @@ struct SolveOptions {
   Feeds feeds = {};
   /// The parameters to solve for; empty: all that the loss depends on.
   std::vector<Value> parameters = {};
+  /// Where ranks share the rows: the loss is then that of this rank's rows (and the whole penalties), and the
+  /// losses of all add up, to the same bits for any number of ranks.
+  RowParts row_parts = {};
   /// Where gradient methods start, and the values of parameters not solved for; otherwise as initialised.
   Store start = {};
   std::function<void(const convex::Progress&)> progress = {};

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <numeric>
 
 #include "frontends/cli/console.hpp"
 #include "frontends/data/libsvm.hpp"
@@ -13,7 +14,9 @@
 #include "frontends/data/option_table.hpp"
 #include "frontends/linear/saved_linear.hpp"
 #include "graph/base/error.hpp"
+#include "graph/base/random.hpp"
 #include "graph/io/atomic_file.hpp"
+#include "graph/ranks/ranks.hpp"
 
 namespace lariat::cli {
 
@@ -119,6 +122,10 @@ void LinearArguments::declare(Arguments& arguments) {
       "auto (the default: newton, or fista for penalties not of single weights), newton, fista or "
       "proximal-gradient");
   arguments.integer("--iterations", iterations, 1, 1000000000, "stop after so many, converged or not");
+  arguments.integer(
+      "--row-parts", parts, 1, 1000000,
+      "cut the rows into so many parts, which ranks of mpirun share: the result has the same bits "
+      "for any number of ranks; 8 with ranks");
   arguments.seed(seed);
   arguments.threads(threads);
   arguments.flag("--quiet", quiet, "no progress");
@@ -188,7 +195,29 @@ data::LabelledRows LinearArguments::read() {
   read_labels(rows, problem, classes);
   problem.check_classes(rows, "every row");
   if (standardized) data::standardize(rows);
+  all_rows = rows.rows;
+  all_entries = static_cast<int64_t>(rows.values.size());
   return rows;
+}
+
+data::LabelledRows LinearArguments::share(data::LabelledRows rows) {
+  constexpr int64_t parts_of_ranks = 8;
+  const std::shared_ptr<Ranks>& ranks = ranks_of_process();
+  if (!ranks && !parts) return rows;
+  const int64_t count = parts.value_or(std::min(rows.rows, parts_of_ranks));
+  if (ranks) {
+    std::string bytes;
+    for (const std::vector<double>* numbers : {&rows.labels, &rows.values, &rows.weights, &rows.offsets})
+      bytes.append(reinterpret_cast<const char*>(numbers->data()), numbers->size() * sizeof(double));
+    ranks->agree({{"other settings",
+                   fmt::format("{}, tolerance {}, {} parts", problem.title(), options.tolerance, count)},
+                  {"other data", fmt::format("{} rows of {} columns (hash {:016x})", rows.rows, rows.columns,
+                                             hash_name(bytes))}});
+  }
+  problem.counted = rows.weights.empty() ? static_cast<double>(rows.rows)
+                                         : std::accumulate(rows.weights.begin(), rows.weights.end(), 0.0);
+  options.row_parts = RowParts(ranks, count, rows.rows);
+  return data::rows_between(rows, options.row_parts.first_row(), options.row_parts.own_rows());
 }
 
 void LinearArguments::save(const std::string& file, const Solution& solution, const data::LabelledRows& rows,
@@ -196,7 +225,7 @@ void LinearArguments::save(const std::string& file, const Solution& solution, co
   if (file.empty()) return;
   notes["certificate"] = solution.certificate();
   notes["objective"] = fmt::format("{}", solution.objective);
-  notes["rows"] = fmt::format("{}", rows.rows);
+  notes["rows"] = fmt::format("{}", all_rows);
   SavedLinear(problem, problem.with_all_columns(solution.store, rows), zero_based).save(file, notes);
 }
 

@@ -31,7 +31,7 @@ struct LinearArguments {
   std::string classes_text;
   bool quiet = false, zero_based = false, standardized = false;
   SolveOptions options;
-  std::optional<int64_t> seed, threads, iterations;
+  std::optional<int64_t> seed, threads, iterations, parts;
 
   void declare(Arguments& arguments);
   /// Reads the penalty, l1 where there is none. Throws UsageError where it cannot be read or no data are
@@ -43,9 +43,15 @@ struct LinearArguments {
   /// Reads the data and checks that the loss takes the labels, which are then as LinearProblem has them.
   /// Columns without entries may be left out. Throws UserError.
   data::LabelledRows read();
+  /// This rank's share of them, where ranks or --row-parts cut them into parts, which `options` and `problem`
+  /// then know of; without, all.
+  data::LabelledRows share(data::LabelledRows rows);
   /// The model of a solution, with what is noted of it.
   void save(const std::string& file, const Solution& solution, const data::LabelledRows& rows,
             std::map<std::string, std::string> notes) const;
+
+  /// Rows of all ranks, and entries.
+  int64_t all_rows = 0, all_entries = 0;
 };
 
 }  // namespace lariat::cli

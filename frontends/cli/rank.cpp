@@ -20,7 +20,7 @@ namespace lariat::cli {
 
 namespace {
 
-constexpr std::array<std::string_view, 3> on_ranks{"train", "search", "path"};
+constexpr std::array<std::string_view, 4> on_ranks{"train", "search", "solve", "path"};
 
 // After how many seconds without a sign of life a rank is given up.
 constexpr const char* limit_variable = "LARIAT_RANK_LIMIT";
@@ -111,6 +111,12 @@ int end_for(const std::string& why, int status) {
 
 void leave_ranks() {
   if (const auto& ranks = ranks_of_process()) ranks->finish();
+}
+
+void fail_together(const std::string& why) {
+  leave_ranks();
+  set_ranks_of_process(nullptr);
+  throw JobError(why);
 }
 
 }  // namespace lariat::cli

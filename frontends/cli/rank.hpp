@@ -28,4 +28,7 @@ int end_for(const std::string& why, int status);
 /// All have done their work.
 void leave_ranks();
 
+/// All ranks have come to the same end, which is no success. Throws JobError, which one of them says.
+[[noreturn]] void fail_together(const std::string& why);
+
 }  // namespace lariat::cli

@@ -44,6 +44,12 @@ LabelledRows chosen_rows(const LabelledRows& all, const std::vector<int64_t>& ro
   return chosen;
 }
 
+LabelledRows rows_between(const LabelledRows& all, int64_t first, int64_t count) {
+  std::vector<int64_t> numbers(static_cast<size_t>(count));
+  std::iota(numbers.begin(), numbers.end(), first);
+  return chosen_rows(all, numbers);
+}
+
 void drop_empty_columns(LabelledRows& rows) {
   if (!rows.sparse() || rows.columns <= static_cast<int64_t>(rows.values.size())) return;
   std::vector<int64_t> used(rows.entry_columns.begin(), rows.entry_columns.end());

@@ -43,6 +43,9 @@ struct LabelledRows {
 /// The rows whose numbers are listed, in that order.
 LabelledRows chosen_rows(const LabelledRows& all, const std::vector<int64_t>& rows);
 
+/// Those from `first` on, `count` of them.
+LabelledRows rows_between(const LabelledRows& all, int64_t first, int64_t count);
+
 /// Leaves out columns without entries where there are more columns than entries, as with hashed features.
 void drop_empty_columns(LabelledRows& rows);
 

@@ -96,6 +96,7 @@ Value LinearProblem::build(Graph& graph, const data::LabelledRows& rows) const {
     each = graph.constant(tensor_of(rows.weights)) * each;
     all = std::accumulate(rows.weights.begin(), rows.weights.end(), 0.0);
   }
+  if (counted > 0) all = counted;
   Value total = mean ? (1 / all) * sum(each) : sum(each);
   std::optional<Value> by_column;
   if (!factors.empty()) {

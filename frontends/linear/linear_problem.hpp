@@ -27,6 +27,9 @@ struct LinearProblem {
   /// Whether the loss is the mean over rows, by their weights, in place of the sum: λ is glmnet's then
   /// (Friedman, Hastie and Tibshirani 2010).
   bool mean = false;
+  /// How much all rows count, by their weights, where those given are a rank's share of them; 0: as much as
+  /// those given.
+  double counted = 0;
   /// What multiplies each column's l1 and l2, of all columns; empty: 1. A column of factor 0 is not
   /// penalised.
   std::vector<double> factors = {};

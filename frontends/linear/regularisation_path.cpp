@@ -111,13 +111,16 @@ RegularisationPath regularisation_path(const LinearProblem& problem, const data:
                                        const PathOptions& options, const SolveOptions& solve_options,
                                        const std::function<void(size_t, size_t)>& progress) {
   const LinearScore score = chosen_score(problem, options.score);
+  if (options.folds > 0 && !solve_options.row_parts.is_one())
+    throw UserError("folds are of whole rows, of which ranks have parts here; leave one of them out");
   if (options.folds > rows.rows)
     throw UserError(fmt::format("folds = {}: there are only {} rows", options.folds, rows.rows));
   const int64_t ranks = options.ranks ? options.ranks->size() : 1,
                 rank = options.ranks ? options.ranks->rank() : 0;
-  if (options.ranks) agree_on_path(*options.ranks, rows, options);
+  if (options.ranks && options.folds > 0) agree_on_path(*options.ranks, rows, options);
   const auto is_own = [=](int64_t fold) { return fold % ranks == rank; };
-  const auto total = static_cast<size_t>(options.count * (1 + (options.folds + ranks - 1 - rank) / ranks));
+  const int64_t own_folds = options.folds == 0 ? 0 : (options.folds + ranks - 1 - rank) / ranks;
+  const auto total = static_cast<size_t>(options.count * (1 + own_folds));
   size_t done = 0;
   const auto solve_along = [&](const data::LabelledRows& some, std::vector<double> at) {
     Graph graph;

@@ -22,7 +22,8 @@ struct PathOptions {
   int64_t folds = 0;
   uint64_t seed = 0;
   std::string score = {};  ///< one of scores_of(), or "" for the first
-  /// Those that compute the same path together, each its share of the folds; nullptr: this process alone.
+  /// Those that compute the same path together: each its share of the folds, or where there are none, its
+  /// rows (SolveOptions::row_parts); nullptr: this process alone.
   std::shared_ptr<Ranks> ranks = nullptr;
 };
 

@@ -328,13 +328,63 @@ TEST_CASE("ranks: a search and a path come to the same as by one process") {
   INFO(folds.err);
   CHECK(folds.status == 0);
   CHECK(table("ranks.csv") == table("alone.csv"));
-  const ProgramRun none = run_on_ranks(mpis.back(), 2, path);
-  CHECK(none.status == 2);
-  CHECK(
-      said(none) ==
-      std::vector<std::string>{
-          "rank 0: lariat path: ranks share the folds of --folds N, and there are none: each solution begins "
-          "with the one before; start it without mpirun"});
+}
+
+TEST_CASE("ranks: the rows of a linear model are shared, to the same bits for any number of ranks") {
+  const std::vector<TestedMpi> mpis = tested_mpis();
+  if (mpis.empty()) return;
+  const testing::TemporaryFolder folder;
+  const std::string rows = folder / "rows.libsvm";
+  std::string text;
+  for (int i = 0; i < 90; ++i)
+    text += fmt::format("{} 1:{:.3f} 2:{:.3f} 4:{:.3f}\n", i % 3 == 0 ? "+1" : "-1", std::sin(i),
+                        1e6 + std::cos(3 * i), i % 3 - 0.5 * std::sin(5 * i));
+  write_file(rows, text);
+  const auto with = [](std::vector<std::string> words, const std::vector<std::string>& more) {
+    words.insert(words.end(), more.begin(), more.end());
+    return words;
+  };
+  const std::vector<std::string> solve{"solve",     "--data",    rows,      "--bias",
+                                       "--mean",    "--penalty", "0.02*l1", "--standardize",
+                                       "--threads", "1",         "--quiet"};
+  const std::vector<std::string> path{"path", "--data", rows, "--lambdas", "8", "--threads", "1", "--quiet"};
+  const auto read = [&](const std::string& name) { return read_file(folder / name); };
+  REQUIRE(run_lariat(with(solve, {"--row-parts", "8", "--out", folder / "alone"})).status == 0);
+  REQUIRE(run_lariat(with(path, {"--row-parts", "8", "--table", folder / "alone.csv"})).status == 0);
+  for (const TestedMpi& mpi : mpis)
+    for (const int size : {1, 2, 3}) {
+      CAPTURE(mpi.launcher);
+      CAPTURE(size);
+      const ProgramRun solved =
+          run_on_ranks(mpi, size, with(solve, {"--out", folder / "ranks", "--json", folder / "ranks.json"}));
+      INFO(solved.err);
+      CHECK(solved.status == 0);
+      CHECK(read("ranks") == read("alone"));
+      const json figures = json::parse(read("ranks.json"));
+      CHECK(figures.at("rows") == 90);
+      CHECK(figures.at("entries") == 270);
+      CHECK(figures.at("converged") == true);
+      const ProgramRun along = run_on_ranks(mpi, size, with(path, {"--table", folder / "ranks.csv"}));
+      INFO(along.err);
+      CHECK(along.status == 0);
+      CHECK(read("ranks.csv") == read("alone.csv"));
+    }
+  const ProgramRun few = run_on_ranks(mpis.front(), 3, with(solve, {"--row-parts", "2"}));
+  CHECK(few.status == 2);
+  CHECK(said(few).size() == 1);
+  CHECK(contains(few.err, "3 ranks share 2 parts of the rows; take as many parts, or fewer ranks"));
+  const ProgramRun early =
+      run_on_ranks(mpis.back(), 2, with(solve, {"--iterations", "1", "--tolerance", "1e-12"}));
+  CHECK(early.status == 1);
+  CHECK(contains(early.err, "the 1 iterations allowed were used up"));
+  const ProgramRun groups = run_on_ranks(mpis.back(), 2, with(solve, {"--penalty", "1*norm2"}));
+  CHECK(groups.status == 2);
+  CHECK(contains(groups.err,
+                 "ranks can share the rows of a linear model with penalties of single weights only"));
+  const ProgramRun both = run_lariat(with(path, {"--folds", "3", "--row-parts", "4"}));
+  CHECK(both.status == 2);
+  CHECK(both.err ==
+        "lariat: lariat path: --row-parts is without effect with --folds, which ranks share whole\n");
 }
 
 TEST_CASE("ranks: a program of one's own comes to the same hash by any number of ranks") {
@@ -394,7 +444,7 @@ TEST_CASE("ranks: the commands of docs/distributed.md do as it says") {
     CHECK(run.status == 0);
     ++commands;
   }
-  CHECK(commands == 5);
+  CHECK(commands == 6);
 }
 
 TEST_CASE("ranks: how a process was started is seen, and other commands refuse to run several times") {

@@ -11,6 +11,7 @@
 #include "graph/ranks/sum/shard_tree.hpp"
 #include "graph/ranks/sum/tree_sum.hpp"
 #include "ops/ops.hpp"
+#include "tests/support/rank_threads.hpp"
 #include "tests/support/testing.hpp"
 
 namespace lariat::micro_shards_test {
@@ -90,27 +91,6 @@ Outcome train(int64_t shards, int64_t examples, std::shared_ptr<Ranks> ranks, in
   outcome.zeros = sparsity(trainer.value(model.w));
   if (ranks) outcome.traffic = ranks->traffic();
   return outcome;
-}
-
-// What each rank comes to; a failure's text where it has one.
-template <class Body>
-std::vector<std::string> on_ranks(int size, Body&& body) {
-  std::vector<std::string> failures(static_cast<size_t>(size));
-  std::vector<std::thread> threads;
-  auto transports = thread_transports(size);
-  for (int rank = 0; rank < size; ++rank)
-    threads.emplace_back([&, rank, transport = std::move(transports[static_cast<size_t>(rank)])]() mutable {
-      const auto ranks = std::make_shared<Ranks>(std::move(transport));
-      try {
-        body(ranks);
-        ranks->finish();
-      } catch (const Error& error) {
-        const bool says = ranks->end_with(error.what());
-        failures[static_cast<size_t>(rank)] = (says ? "says: " : "told: ") + std::string(error.what());
-      }
-    });
-  for (std::thread& thread : threads) thread.join();
-  return failures;
 }
 
 }  // namespace

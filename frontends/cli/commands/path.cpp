@@ -253,11 +253,8 @@ static void path(const Strings& words) {
                 model.inputs());
   const JsonFile json(options.json);
   options.path.ranks = ranks_of_process();
-  if (options.path.ranks && options.path.ranks->size() > 1 && !options.folds)
-    throw UserError(
-        "lariat path: ranks share the folds of --folds N, and there are none: each solution begins with the "
-        "one "
-        "before; start it without mpirun");
+  if (options.folds && model.parts)
+    throw UserError("lariat path: --row-parts is without effect with --folds, which ranks share whole");
   if (!model.threads) model.threads = threads_of_rank();
   const ThreadLimit limit(model.threads);
   options.path.count = options.count.value_or(100);
@@ -269,7 +266,7 @@ static void path(const Strings& words) {
     return std::chrono::duration<double>(Clock::now() - start).count();
   };
   const auto start = Clock::now();
-  const data::LabelledRows rows = model.read();
+  const data::LabelledRows rows = options.folds ? model.read() : model.share(model.read());
   const double read_seconds = since(start);
   SolveProgress silent(true);
   CountedProgress progress("λ", model.quiet);
@@ -286,7 +283,7 @@ static void path(const Strings& words) {
   write_text(options.table, table_csv(path));
   write_text(options.coefficients, coefficients_csv(path, rows, problem));
   write_page(options, path, rows, words);
-  print(fmt::format("{}: {} rows, {} columns; {}\n\n{}", model.data, grouped(rows.rows),
+  print(fmt::format("{}: {} rows, {} columns; {}\n\n{}", model.data, grouped(model.all_rows),
                     grouped(rows.total_columns()), problem.title(), summary(path)));
   const std::string doubt = not_certified(path);
   if (!doubt.empty()) print(doubt);
@@ -320,7 +317,7 @@ static void path(const Strings& words) {
   json.write(figures);
   for (const PathPoint& point : path.points)
     if (!point.solution.converged)
-      throw JobError(fmt::format("at λ = {:.6g} {}", point.lambda, point.solution.shortfall));
+      fail_together(fmt::format("at λ = {:.6g} {}", point.lambda, point.solution.shortfall));
 }
 
 Command command_records::path() {

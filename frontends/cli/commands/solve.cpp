@@ -8,6 +8,7 @@
 #include "frontends/cli/console.hpp"
 #include "frontends/cli/linear_arguments.hpp"
 #include "frontends/cli/outputs.hpp"
+#include "frontends/cli/rank.hpp"
 #include "graph/base/clock.hpp"
 #include "graph/base/error.hpp"
 #include "graph/base/json.hpp"
@@ -55,10 +56,11 @@ static void solve(const Strings& words) {
   model.check("lariat solve");
   check_outputs({out, json_name}, model.inputs());
   const JsonFile json(json_name);
+  if (!model.threads) model.threads = threads_of_rank();
   const ThreadLimit limit(model.threads);
 
   const auto start = Clock::now();
-  const data::LabelledRows rows = model.read();
+  const data::LabelledRows rows = model.share(model.read());
   const double read_seconds = seconds_since(start);
   const auto solve_start = Clock::now();
   SolveProgress progress(model.quiet);
@@ -73,18 +75,17 @@ static void solve(const Strings& words) {
   const Sparsity zeros = sparsity(solution.store.get("w"));
   const int64_t weights = rows.total_columns() * problem.outputs();
   model.save(out, solution, rows, {});
-  print(fmt::format("{}: {} rows, {} columns, {} entries, read in {}\n", model.data, grouped(rows.rows),
-                    grouped(rows.total_columns()), grouped(static_cast<int64_t>(rows.values.size())),
-                    duration(read_seconds)));
+  print(fmt::format("{}: {} rows, {} columns, {} entries, read in {}\n", model.data, grouped(model.all_rows),
+                    grouped(rows.total_columns()), grouped(model.all_entries), duration(read_seconds)));
   print(fmt::format("{}: objective {:.12g} = {:.12g} + penalty {:.12g}\n", problem.title(),
                     solution.objective, solution.smooth, solution.penalty));
   print(fmt::format("{} of {} weights are not zero; {} in {} iterations of {}, {}\n",
                     grouped(zeros.count - zeros.zeros), grouped(weights), solution.certificate(),
                     solution.iterations, name_of(solution.method), duration(seconds)));
   json.write({{"data", model.data},
-              {"rows", rows.rows},
+              {"rows", model.all_rows},
               {"columns", rows.total_columns()},
-              {"entries", rows.values.size()},
+              {"entries", model.all_entries},
               {"problem", problem.title()},
               {"objective", solution.objective},
               {"smooth", solution.smooth},
@@ -106,7 +107,7 @@ static void solve(const Strings& words) {
               {"threads", limit.threads()},
               {"seed", model.seed.value_or(0)},
               {"notice", notice}});
-  if (!solution.converged) throw JobError(solution.shortfall);
+  if (!solution.converged) fail_together(solution.shortfall);
 }
 
 Command command_records::solve() {
