@@ -9,11 +9,6 @@ namespace lariat::convex {
 
 namespace {
 
-double length(const Tensor& of_rows, const RowParts& parts) {
-  const double* x = of_rows.data<double>();
-  return std::sqrt(parts.sum(of_rows.count(), [&](int64_t i) { return x[i] * x[i]; }));
-}
-
 // The search for a dual point.
 class DualPoint {
  public:
@@ -88,7 +83,7 @@ void DualPoint::measure() {
   const double* u = at_.slope.data<double>();
   g_.resize(static_cast<size_t>(columns_));
   conditioned_.slopes(u, g_, parallel_);
-  rounding_ = slope_rounding(z_, at_, loss_.parts());
+  rounding_ = at_.rounding;
 }
 
 bool DualPoint::hold(std::span<const double> v, double negligible) {
@@ -191,7 +186,7 @@ double DualPoint::gap(std::span<const double> v, const Tensor& z, const RowLoss:
       1e-3 * tolerance * std::abs(objective) / static_cast<double>(std::max<int64_t>(1, columns_));
   constexpr int most_rounds = 4;
   for (int round = 0; hold(v, negligible) && round < most_rounds; ++round) {
-    if (!even_far && worst_deviation() > near * length(at_.slope, loss_.parts())) return none;
+    if (!even_far && worst_deviation() > near * at_.slope_length) return none;
     if (!bring_in()) return none;
   }
   if (!scale_in()) return none;
@@ -246,15 +241,6 @@ Tensor prediction_of(const LinearModel& model, std::span<const double> w, const 
   for (size_t j = 0; j < w.size(); ++j)
     if (w[j] != 0) model.matrix.add_column(static_cast<int64_t>(j), w[j], z.data<double>());
   return z;
-}
-
-double slope_rounding(const Tensor& z, const RowLoss::Point& at, const RowParts& parts) {
-  const double *x = z.data<double>(), *u = at.slope.data<double>(), *d = at.curvature.data<double>();
-  const double squares = parts.sum(z.count(), [&](int64_t i) {
-    const double uncertain = std::abs(u[i]) + std::abs(d[i] * x[i]);
-    return uncertain * uncertain;
-  });
-  return 8 * std::numeric_limits<double>::epsilon() / 2 * std::sqrt(squares);
 }
 
 std::optional<Bound> DualityGap::at(const SeparablePenalty& penalty, std::span<const double> w,

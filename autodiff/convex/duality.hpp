@@ -15,9 +15,6 @@ void products(const ColumnMatrix& matrix, const double* d, std::span<const int64
 /// z = X·w + offset.
 Tensor prediction_of(const LinearModel& model, std::span<const double> w, const RowLoss& loss);
 
-/// What a slope X̃_jᵀ·ℓ'(z) is off by at least, for z and ℓ' are rounded to doubles.
-double slope_rounding(const Tensor& z, const RowLoss::Point& at, const RowParts& parts);
-
 /// What a method has of X̃ᵀℓ'(z), and how much rounding is in it.
 struct Glance {
   std::span<const double> gradient;

@@ -56,7 +56,7 @@ double RowFunction::operator()(std::span<const double> v, std::span<double> grad
   const std::optional<RowLoss::Point> at = loss_.at_if_finite(z);
   if (!at) return std::numeric_limits<double>::infinity();
   products(model_.matrix, at->slope.data<double>(), all_, gradient, parallel_);
-  rounding_ = slope_rounding(z, *at, loss_.parts());
+  rounding_ = at->rounding;
   return at->value;
 }
 

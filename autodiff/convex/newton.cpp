@@ -120,10 +120,8 @@ std::vector<int64_t> Newton::working_set() const {
 }
 
 double Newton::natural_curvature() const {
-  const double* slope = at_.slope.data<double>();
-  const double squares = model_.matrix.parts.sum(z_.count(), [&](int64_t i) { return slope[i] * slope[i]; });
   // ℓ'²/(2ℓ) of a parabola is its curvature.
-  return squares / (2 * std::max(std::abs(at_.value), 1e-300));
+  return at_.slope_length * at_.slope_length / (2 * std::max(std::abs(at_.value), 1e-300));
 }
 
 bool Newton::has_vanished() const {
@@ -178,7 +176,7 @@ bool Newton::step(const std::vector<int64_t>& set, double tolerance) {
   const double natural = natural_curvature();
   const double* own = at_.curvature.data<double>();
   const auto rows = static_cast<size_t>(z_.count());
-  const double steepest = model_.matrix.parts.largest(rows == 0 ? 0 : *std::max_element(own, own + rows));
+  const double steepest = at_.steepest;
   if (steepest <= flat * natural) damping_ = std::max(damping_, natural);
   for (int attempt = 0; attempt < most_attempts; ++attempt) {
     std::vector<double> curvature(own, own + rows);
@@ -204,7 +202,7 @@ bool Newton::step(const std::vector<int64_t>& set, double tolerance) {
 }
 
 double Newton::factor_of_zeros() const {
-  const double noise = 100 * slope_rounding(z_, at_, model_.matrix.parts);
+  const double noise = 100 * at_.rounding;
   double largest = 0;
   for (const int64_t j : all_) {
     const Interval slopes = penalty_.kink(j);
@@ -250,7 +248,7 @@ Result Newton::minimise(const StoppingRule& rule) {
          best_gap = best_objective;
   for (int64_t iteration = 0;; ++iteration) {
     const double objective = at_.value + penalty_.total(weights_);
-    const double noise = slope_rounding(z_, at_, model_.matrix.parts);
+    const double noise = at_.rounding;
     const bool last = iteration == rule.most_iterations, vanishes = has_vanished();
     const bool settled = stationarity_ <= noise;
     const bool end = stuck || last || vanishes || settled;

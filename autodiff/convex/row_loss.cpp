@@ -61,44 +61,62 @@ RowLoss::Point RowLoss::at(const Tensor& z) {
   return std::move(*point);
 }
 
-std::optional<RowLoss::Point> RowLoss::at_if_finite(const Tensor& z) {
+RowLoss::Point RowLoss::at_here(const Tensor& z) {
   Store none;
-  std::vector<Tensor> results = program_->run({{"z", z}}, none, executor_);
+  const std::vector<Tensor> results = program_->run({{"z", z}}, none, executor_);
   Point point{results[0].item(), results[1], results[2]};
-  if (!parts_.is_one()) point.value = value_of_all(results[3], point.value);
-  if (!std::isfinite(point.value)) return std::nullopt;
-  const double* curvature = point.curvature.data<double>();
-  double lowest = 0, highest = 0;
-  for (int64_t i = 0; i < z.count(); ++i) {
-    lowest = curvature[i] < lowest ? curvature[i] : lowest;
-    highest = curvature[i] > highest ? curvature[i] : highest;
-  }
-  lowest = -parts_.largest(-lowest);
-  highest = parts_.largest(highest);
-  if (lowest < -1e-9 * std::max(1.0, highest))
-    throw UserError(
-        fmt::format("the loss is not convex: its second derivative is {:.3g} for one row; the method fista "
-                    "finds a stationary point",
-                    lowest));
+  if (!parts_.is_one()) point.losses = results[3];
   return point;
 }
 
-double RowLoss::value_of_all(const Tensor& rows, double here) const {
-  const double* loss = rows.data<double>();
-  const double value = parts_.sum(rows.count(), [&](int64_t row) { return loss[row]; });
-  double own = 0;
-  for (int64_t row = 0; row < rows.count(); ++row) own += loss[row];
-  const double constant = parts_.largest(std::isfinite(here) ? std::abs(here - own) : 0);
+std::optional<RowLoss::Point> RowLoss::at_if_finite(const Tensor& z) { return over_all(at_here(z), z, true); }
+
+std::optional<RowLoss::Point> RowLoss::over_all(Point here, const Tensor& z, bool reached) const {
+  enum { value, squares, uncertain, lowest, highest, constant, missed, width };
+  const double *x = z.data<double>(), *u = here.slope.data<double>(), *d = here.curvature.data<double>();
+  const bool one = parts_.is_one();
+  double beside = here.value;  // what the value has beside its rows
+  for (int64_t i = 0; !one && i < z.count(); ++i) beside -= here.losses.data<double>()[i];
+  const std::vector<double> all =
+      parts_.gather(z.count(), width, [&](int64_t begin, int64_t end, std::span<double> of) {
+        for (int64_t i = begin; i < end; ++i) {
+          const double off = std::abs(u[i]) + std::abs(d[i] * x[i]);
+          of[value] += one ? 0 : here.losses.data<double>()[i];
+          of[squares] += u[i] * u[i];
+          of[uncertain] += off * off;
+          of[lowest] = d[i] < of[lowest] ? d[i] : of[lowest];
+          of[highest] = d[i] > of[highest] ? d[i] : of[highest];
+        }
+        of[constant] = one || !std::isfinite(beside) ? 0 : std::abs(beside);
+        of[missed] = reached ? 0 : 1;
+      });
+  double total[width] = {};
+  for (size_t at = 0; at < all.size(); at += width) {
+    for (const int sum : {value, squares, uncertain, missed}) total[sum] += all[at + sum];
+    total[lowest] = std::min(total[lowest], all[at + lowest]);
+    for (const int most : {highest, constant}) total[most] = std::max(total[most], all[at + most]);
+  }
+  if (!one) here.value = total[value];
+  if (!std::isfinite(here.value) || total[missed] > 0) return std::nullopt;
   // By which rounding of a sum over rows may be off.
   constexpr double negligible = 1e-9;
-  if (constant > negligible * std::max(1.0, std::abs(value)))
-    throw UserError(fmt::format(
-        "the loss of this rank's rows has a constant of {:.3g} beside what it sums over rows, which "
-        "would count once for each rank; leave it out",
-        constant));
-  return value;
+  if (total[constant] > negligible * std::max(1.0, std::abs(here.value)))
+    throw UserError(
+        fmt::format("the loss of this rank's rows has a constant of {:.3g} beside what it sums over rows, "
+                    "which would count once for each rank; leave it out",
+                    total[constant]));
+  if (total[lowest] < -1e-9 * std::max(1.0, total[highest]))
+    throw UserError(
+        fmt::format("the loss is not convex: its second derivative is {:.3g} for one row; the method fista "
+                    "finds a stationary point",
+                    total[lowest]));
+  here.steepest = total[highest];
+  here.slope_length = std::sqrt(total[squares]);
+  here.rounding = 8 * std::numeric_limits<double>::epsilon() / 2 * std::sqrt(total[uncertain]);
+  return here;
 }
 
+// Rows are moved each for itself, so ranks meet at the end only.
 std::optional<RowLoss::Point> RowLoss::with_slopes(Tensor& z, Point point, std::span<const double> slope) {
   constexpr int most_steps = 100;
   constexpr double infinity = std::numeric_limits<double>::infinity();
@@ -108,11 +126,12 @@ std::optional<RowLoss::Point> RowLoss::with_slopes(Tensor& z, Point point, std::
   double largest = 0;
   for (const double s : slope) largest = std::max(largest, std::abs(s));
   largest = parts_.largest(largest);
+  bool reached = false;
   for (int step = 0; step < most_steps; ++step) {
-    const double *reached = point.slope.data<double>(), *curvature = point.curvature.data<double>();
+    const double *present = point.slope.data<double>(), *curvature = point.curvature.data<double>();
     bool done = true;
     for (size_t i = 0; i < count; ++i) {
-      const double off = reached[i] - slope[i];
+      const double off = present[i] - slope[i];
       if (std::abs(off) <= 4e-16 * std::abs(slope[i]) + 1e-16 * largest) continue;
       (off < 0 ? low : high)[i] = x[i];
       double next = x[i] - off / curvature[i];
@@ -125,12 +144,14 @@ std::optional<RowLoss::Point> RowLoss::with_slopes(Tensor& z, Point point, std::
       x[i] = next;
       done = false;
     }
-    if (parts_.all(done)) return point;
-    std::optional<Point> next = at_if_finite(z);
-    if (!next) return std::nullopt;
-    point = std::move(*next);
+    if (done) {
+      reached = true;
+      break;
+    }
+    point = at_here(z);
+    if (!std::isfinite(point.value)) break;
   }
-  return std::nullopt;
+  return over_all(std::move(point), z, reached);
 }
 
 }  // namespace lariat::convex

@@ -20,8 +20,13 @@ class RowLoss {
 
   struct Point {
     double value = 0;
-    /// ℓ'_i and ℓ''_i, of the prediction's shape.
+    /// ℓ'_i and ℓ''_i of the rows here, of the prediction's shape.
     Tensor slope, curvature;
+    /// Over the rows of all ranks: the largest ℓ''_i, √Σℓ'_i², and what a slope X̃_jᵀ·ℓ'(z) is off by at
+    /// least, for z and ℓ' are rounded to doubles.
+    double steepest = 0, slope_length = 0, rounding = 0;
+    /// ℓ_i, where there are several parts.
+    Tensor losses = {};
   };
   /// Throws UserError where the loss is not convex at z, and JobError where it is not finite.
   Point at(const Tensor& z);
@@ -36,7 +41,11 @@ class RowLoss {
   const RowParts& parts() const { return parts_; }
 
  private:
-  double value_of_all(const Tensor& rows, double here) const;
+  /// The rows here, and their value.
+  Point at_here(const Tensor& z);
+  /// With what all ranks have; nothing where the value is not finite, or one of them has not `reached` what
+  /// it was to.
+  std::optional<Point> over_all(Point here, const Tensor& z, bool reached) const;
 
   std::unique_ptr<Program> program_;
   Executor& executor_;
