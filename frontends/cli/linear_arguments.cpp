@@ -230,6 +230,7 @@ void LinearArguments::save(const std::string& file, const Solution& solution, co
 }
 
 void SolveProgress::operator()(const convex::Progress& progress) {
+  if (const auto& ranks = ranks_of_process()) ranks->at(fmt::format("iteration {}", progress.iteration));
   if (quiet_) return;
   const auto line = [&] {
     // Far from the optimum there is no dual point yet.
