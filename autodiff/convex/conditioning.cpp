@@ -13,11 +13,11 @@ constexpr int64_t columns_at_once = int64_t{1} << 16;
 // What the rows of all ranks have in a column.
 struct Column {
   int64_t entries = 0;
-  double first = 0;      // the first entry
-  bool constant = true;  // all entries are equal
-  double mean = 0;       // over all rows
-  double largest = 0;    // |x| of the shifted column
-  double length = 0;     // of the shifted column, in units of that
+  double first = 0;             // the first entry
+  bool constant = true;         // all entries are equal
+  double largest = 0;           // |x|
+  double mean = 0;              // over all rows
+  double sum = 0, squares = 0;  // of x in units of the largest
 };
 
 // What each part has of the columns `from` to `to`, `width` numbers a column, given to `take` part by part.
@@ -34,6 +34,13 @@ void for_parts(const ColumnMatrix& x, int64_t from, int64_t to, size_t width,
       });
   for (size_t at = 0; at < all.size(); at += width)
     take(from + static_cast<int64_t>(at / width % count), all.data() + at);
+}
+
+// By so many columns at once as ranks may send.
+void in_turn(void find(const ColumnMatrix&, int64_t, int64_t, std::vector<Column>&), const ColumnMatrix& x,
+             std::vector<Column>& columns) {
+  for (int64_t from = 0; from < x.columns(); from += columns_at_once)
+    find(x, from, std::min(x.columns(), from + columns_at_once), columns);
 }
 
 void find_entries(const ColumnMatrix& x, int64_t from, int64_t to, std::vector<Column>& columns) {
@@ -78,14 +85,6 @@ void find_means(const ColumnMatrix& x, int64_t from, int64_t to, std::vector<Col
   }
 }
 
-// The power of two that brings the length into [1, 2); 1 for a column of zeros.
-double unit_of(const Column& column) {
-  if (column.largest == 0) return 1;
-  constexpr int most = 500;  // so that squares of units are finite
-  return std::ldexp(
-      1.0, -std::clamp(std::ilogb(column.largest) + std::ilogb(std::sqrt(column.length)), -most, most));
-}
-
 void find_lengths(const ColumnMatrix& x, int64_t from, int64_t to, std::vector<Column>& columns) {
   for_parts(
       x, from, to, 1,
@@ -96,12 +95,46 @@ void find_lengths(const ColumnMatrix& x, int64_t from, int64_t to, std::vector<C
         columns[j].largest = std::max(columns[j].largest, of_part[0]);
       });
   for_parts(
+      x, from, to, 2,
+      [&](int64_t j, int64_t begin, int64_t end, double* into) {
+        const double largest = columns[j].largest;
+        for (int64_t k = begin; largest > 0 && k < end; ++k) {
+          const double value = x.values[k] / largest;
+          into[0] += value;
+          into[1] += value * value;
+        }
+      },
+      [&](int64_t j, const double* of_part) {
+        columns[j].sum += of_part[0];
+        columns[j].squares += of_part[1];
+      });
+}
+
+std::vector<Column> lengths_of(const ColumnMatrix& x) {
+  std::vector<Column> columns(static_cast<size_t>(x.columns()));
+  in_turn(find_lengths, x, columns);
+  return columns;
+}
+
+// The power of two that brings the length into [1, 2); 1 for a column of zeros.
+double unit_of(const Column& column) {
+  if (column.largest == 0) return 1;
+  constexpr int most = 500;  // so that squares of units are finite
+  return std::ldexp(
+      1.0, -std::clamp(std::ilogb(column.largest) + std::ilogb(std::sqrt(column.squares)), -most, most));
+}
+
+// Squares of deviations from the mean, relative to it.
+void find_spreads(const ColumnMatrix& x, int64_t from, int64_t to, std::vector<Column>& columns) {
+  for_parts(
       x, from, to, 1,
       [&](int64_t j, int64_t begin, int64_t end, double* into) {
-        if (const double largest = columns[j].largest; largest > 0)
-          for (int64_t k = begin; k < end; ++k) into[0] += (x.values[k] / largest) * (x.values[k] / largest);
+        for (int64_t k = begin; k < end; ++k) {
+          const double off = x.values[k] / columns[j].mean - 1;
+          into[0] += off * off;
+        }
       },
-      [&](int64_t j, const double* of_part) { columns[j].length += of_part[0]; });
+      [&](int64_t j, const double* of_part) { columns[j].squares += of_part[0]; });
 }
 
 // X_jᵀ·u of some entries, in sums that do not wait for each other.
@@ -124,17 +157,24 @@ ConditionedModel::ConditionedModel(const LinearModel& written, const SeparablePe
   const int64_t columns = x.columns(), rows = x.parts.all_rows(x.rows);
   units_.assign(static_cast<size_t>(columns), 1);
   shifts_.assign(static_cast<size_t>(columns), 0);
-  std::vector<Column> known(static_cast<size_t>(columns));
-  const auto in_turn = [&](const auto& find, const ColumnMatrix& of) {
-    for (int64_t from = 0; from < columns; from += columns_at_once)
-      find(of, from, std::min(columns, from + columns_at_once), known);
-  };
-  in_turn(find_entries, x);
-  for (int64_t j = 0; j < columns && bias_ < 0; ++j)
-    if (penalty.is_free(j) && known[j].constant && known[j].entries == rows && rows > 0) bias_ = j;
-  if (bias_ >= 0) {
-    bias_entry_ = known[bias_].first;
-    in_turn(find_means, x);
+  std::vector<Column> known = lengths_of(x);
+  in_turn(find_entries, x, known);
+  // (Σx)²/(n·Σx²) is the square of the cosine of the angle to a constant column.
+  double most = 0.5;
+  for (int64_t j = 0; j < columns; ++j) {
+    const Column& column = known[j];
+    if (!penalty.is_free(j) || column.largest == 0) continue;
+    const bool bias = column.constant && column.entries == rows;
+    const double constancy = column.sum * column.sum / (column.squares * static_cast<double>(rows));
+    if (!bias && !(constancy > most)) continue;
+    most = constancy;
+    pivot_ = j;
+    if (bias) break;
+  }
+  std::vector<double> pivot(pivot_ < 0 ? 0 : static_cast<size_t>(x.rows));
+  if (pivot_ >= 0) {
+    in_turn(find_means, x, known);
+    x.add_column(pivot_, 1, pivot.data());
   }
   ColumnMatrix& conditioned = model_.matrix;
   conditioned.rows = x.rows;
@@ -142,47 +182,53 @@ ConditionedModel::ConditionedModel(const LinearModel& written, const SeparablePe
   model_.offset = written.offset;
   model_.prediction = written.prediction;
   for (int64_t j = 0; j < columns; ++j) {
-    const bool shifts = bias_ >= 0 && j != bias_ && 2 * known[j].entries > rows;
-    const double shift = shifts_[j] = shifts ? known[j].mean : 0;
+    const bool shifts = pivot_ >= 0 && j != pivot_ && 2 * known[j].entries > rows;
+    const double shift = shifts_[j] = shifts ? known[j].mean / known[pivot_].mean : 0;
     int64_t next = 0;
     const auto push = [&](int64_t row, double value) {
+      const double taken = shift == 0 ? 0 : shift * pivot[row];
+      // What rounding of the shift leaves of a value is nothing.
+      constexpr double rounding = 0x1p-51;
+      if (shift != 0)
+        value =
+            std::abs(value - taken) <= rounding * std::abs(taken) ? 0 : std::fma(-shift, pivot[row], value);
       conditioned.entry_rows.push_back(static_cast<int32_t>(row));
       conditioned.values.push_back(value);
     };
     for (int64_t k = x.starts[j]; k < x.starts[j + 1]; ++k) {
-      for (; shift != 0 && next < x.entry_rows[k]; ++next) push(next, -shift);
-      push(x.entry_rows[k], x.values[k] - shift);
+      for (; shift != 0 && next < x.entry_rows[k]; ++next) push(next, 0);
+      push(x.entry_rows[k], x.values[k]);
       next = x.entry_rows[k] + 1;
     }
-    for (; shift != 0 && next < x.rows; ++next) push(next, -shift);
+    for (; shift != 0 && next < x.rows; ++next) push(next, 0);
     conditioned.starts.push_back(static_cast<int64_t>(conditioned.values.size()));
   }
-  in_turn(find_lengths, conditioned);
+  const std::vector<Column> lengths = lengths_of(conditioned);
   for (int64_t j = 0; j < columns; ++j) {
-    units_[j] = unit_of(known[j]);
+    units_[j] = unit_of(lengths[j]);
     for (int64_t k = conditioned.starts[j]; k < conditioned.starts[j + 1]; ++k)
       conditioned.values[k] *= units_[j];
   }
 }
 
-// (bias + Σ shift_j·w_j / entry), and the other way round with a sign.
-double ConditionedModel::bias_shift(std::span<const double> w, double sign) const {
+// Σ shift_j·w_j, with a sign.
+double ConditionedModel::pivot_shift(std::span<const double> w, double sign) const {
   Twofold total;
   for (size_t j = 0; j < w.size(); ++j)
     if (shifts_[j] != 0 && w[j] != 0) total.add_product(sign * shifts_[j], w[j]);
-  return total.value() / bias_entry_;
+  return total.value();
 }
 
 std::vector<double> ConditionedModel::as_written(std::span<const double> v) const {
   std::vector<double> w(v.begin(), v.end());
   for (size_t j = 0; j < w.size(); ++j) w[j] *= units_[j];
-  if (bias_ >= 0) w[bias_] += bias_shift(w, -1);
+  if (pivot_ >= 0) w[pivot_] += pivot_shift(w, -1);
   return w;
 }
 
 std::vector<double> ConditionedModel::conditioned(std::span<const double> w) const {
   std::vector<double> v(w.begin(), w.end());
-  if (bias_ >= 0) v[bias_] += bias_shift(w, 1);
+  if (pivot_ >= 0) v[pivot_] += pivot_shift(w, 1);
   for (size_t j = 0; j < v.size(); ++j) v[j] /= units_[j];
   return v;
 }
@@ -225,19 +271,10 @@ std::vector<Twofold> ConditionedModel::exact_slopes(const double* u, const Paral
 }
 
 void ConditionedModel::slopes(const double* u, std::span<double> to, const ParallelFor& parallel) const {
-  const RowParts& parts = written_.matrix.parts;
-  const int64_t rows = written_.matrix.rows;
-  const std::vector<double> sums =
-      parts.gather(rows, 2, [&](int64_t begin, int64_t end, std::span<double> of) {
-        Twofold sum;
-        for (int64_t row = begin; row < end; ++row) sum.add(u[row]);
-        of[0] = sum.high, of[1] = sum.low;
-      });
-  Twofold sum;
-  for (size_t at = 0; at < sums.size(); at += 2) sum.add(Twofold{sums[at], sums[at + 1]});
   std::vector<Twofold> totals = exact_slopes(u, parallel);
+  const Twofold pivot = pivot_ < 0 ? Twofold{} : totals[pivot_];
   for (size_t j = 0; j < totals.size(); ++j) {
-    if (shifts_[j] != 0) totals[j].add_product(-shifts_[j], sum);
+    if (shifts_[j] != 0) totals[j].add_product(-shifts_[j], pivot);
     to[j] = totals[j].value() * units_[j];
   }
 }
@@ -246,6 +283,23 @@ void ConditionedModel::written_slopes(const double* u, std::span<double> to,
                                       const ParallelFor& parallel) const {
   const std::vector<Twofold> totals = exact_slopes(u, parallel);
   for (size_t j = 0; j < totals.size(); ++j) to[j] = totals[j].value();
+}
+
+std::vector<int64_t> ConditionedModel::far_from_centred() const {
+  constexpr double far = 1e5;
+  const ColumnMatrix& x = written_.matrix;
+  const auto rows = static_cast<double>(x.parts.all_rows(x.rows));
+  std::vector<Column> known(static_cast<size_t>(x.columns()));
+  in_turn(find_entries, x, known);
+  in_turn(find_means, x, known);
+  in_turn(find_spreads, x, known);
+  std::vector<int64_t> columns;
+  for (int64_t j = 0; j < x.columns(); ++j) {
+    if (j == pivot_ || shifts_[j] != 0 || static_cast<double>(known[j].entries) != rows || rows == 0)
+      continue;
+    if (far * std::sqrt(known[j].squares / rows) < 1) columns.push_back(j);
+  }
+  return columns;
 }
 
 }  // namespace lariat::convex
