@@ -5,6 +5,7 @@
 #include <type_traits>
 
 #include "ops/kernels/axes.hpp"
+#include "ops/kernels/phases.hpp"
 #include "ops/kernels/product_kernel.hpp"
 #include "ops/kernels/sparse_product.hpp"
 #include "ops/recurrent/cell.hpp"
@@ -63,7 +64,7 @@ class ForwardSweep {
 
   static Workspace workspace(const KernelContext& k) {
     const SequenceSizes s(k.inputs[0], Cell::gates);
-    const int64_t own = Cell::slots + 1 + is_masked(k) + sweep_detail::has_middle<Cell>;
+    const int64_t own = Cell::slots + 1 + is_masked(k) + sweep_detail::has_middle<Cell> + Cell::has_cell;
     const int64_t packed = k.packed ? 0 : packed_elements(s.units);
     size_t of_sparse = 0;
     if (k.packed)
@@ -94,7 +95,8 @@ class ForwardSweep {
         z_(reinterpret_cast<T*>(k.scratch.shared) + (packed_ ? 0 : packed_elements(s_.units))),
         h_(z_ + s_.batch * Cell::slots * s_.units),
         operand_(h_ + (is_masked(k) ? s_.batch * s_.units : 0)),
-        middle_(operand_ + s_.batch * s_.units) {}
+        middle_(operand_ + s_.batch * s_.units),
+        cell_state_(middle_ + (sweep_detail::has_middle<Cell> ? s_.batch * s_.units : 0)) {}
 
   void run() {
     if (s_.batch == 0 || s_.time == 0) return;
@@ -115,13 +117,22 @@ class ForwardSweep {
       return;
     }
     const int64_t last = lengths_.longest(0, s_.batch);
-    for (int64_t t = 0; t < s_.time; ++t) {
-      take_hidden(t, 0, s_.batch);
-      stages(t < last, [&](auto stage) {
-        k_.parallel.run(s_.units, pieces.units,
-                        [&](int64_t begin, int64_t end) { step<stage>(t, 0, s_.batch, begin, end); });
-      });
-    }
+    take_hidden(0, 0, s_.batch);
+    run_in_phases(
+        k_.parallel, s_.time * Cell::stages, pieces.count(s_.units),
+        [&](int64_t phase, int64_t piece) {
+          const int64_t t = phase / Cell::stages;
+          const auto [from, to] = pieces.piece(piece, s_.units);
+          if (phase % Cell::stages + 1 == Cell::stages) {
+            step<Cell::stages - 1>(t, 0, s_.batch, from, to);
+          } else if (t < last) {
+            step<0>(t, 0, s_.batch, from, to);
+          }
+        },
+        [&](int64_t phase) {
+          const int64_t next = (phase + 1) / Cell::stages;
+          if ((phase + 1) % Cell::stages == 0 && next < s_.time) take_hidden(next, 0, s_.batch);
+        });
   }
 
  private:
@@ -156,7 +167,7 @@ class ForwardSweep {
       } else {
         copy_state(k_.inputs[2], row, 0, s_.units, to);
       }
-      std::copy_n(to, s_.units, previous + (row * s_.time + t) * s_.units);
+      if (previous) std::copy_n(to, s_.units, previous + (row * s_.time + t) * s_.units);
       if (operand_ == h_) continue;
       const T* mask = k_.in<T>(sweep_detail::mask_input<Cell>) + row * s_.units;
       for (int64_t j = 0; j < s_.units; ++j) operand_[row * s_.units + j] = to[j] * mask[j];
@@ -211,14 +222,20 @@ class ForwardSweep {
   template <int stage>
   void finish(int64_t t, int64_t row, int64_t from, int64_t to) const {
     const int64_t at = row * s_.time + t;
+    // What nobody reads of the cells and slots stays where it was.
     T *cell = nullptr, *slots = nullptr;
+    const T* before = nullptr;
     if constexpr (Cell::has_cell) {
+      T* const all = k_.out<T>(1);
+      cell = all ? all + at * s_.units : cell_state_ + row * s_.units;
+      before = all && t > 0 ? cell - s_.units : cell;
       // The first cells are put where the row's own will be.
-      cell = k_.out<T>(1) + at * s_.units;
       if (t == 0) copy_state(k_.inputs[3], row, from, to, cell);
     }
-    if constexpr (Cell::keeps_slots) slots = k_.out<T>(1 + Cell::has_cell) + at * Cell::slots * s_.units;
-    const T* before = t > 0 ? cell - (Cell::has_cell ? s_.units : 0) : cell;
+    if constexpr (Cell::keeps_slots) {
+      T* const all = k_.out<T>(1 + Cell::has_cell);
+      slots = all ? all + at * Cell::slots * s_.units : z_ + row * Cell::slots * s_.units;
+    }
     const T* hidden = h_ + row * s_.units;
     T* next = k_.out<T>(0) + at * s_.units;
     if (t >= lengths_(row)) {
@@ -240,7 +257,7 @@ class ForwardSweep {
   const sweep_detail::RowLengths lengths_;
   const sweep_detail::PackedKernel* const kernel_;
   const T* packed_;
-  T *z_, *h_, *operand_, *middle_;
+  T *z_, *h_, *operand_, *middle_, *cell_state_;
 };
 
 /// From the last step to the first: dh_t = dh_t(given) + dz_{t+1}·Rᵀ + what the cell carries past it, and
@@ -292,17 +309,23 @@ class BackwardSweep {
       });
       return;
     }
-    const auto over_units = [&](const auto& body) {
-      k_.parallel.run(s_.units, pieces.units, [&](int64_t begin, int64_t end) { body(begin, end); });
-    };
-    for (int64_t t = s_.time - 1; t >= (to_initial ? -1 : 0); --t) {
-      // Units of one piece read dz of all: the two meet in between.
-      over_units([&](int64_t begin, int64_t end) { pull(t, 0, s_.batch, begin, end); });
-      if (t < 0) break;
-      over_units([&](int64_t begin, int64_t end) { step<Cell::stages - 1>(t, 0, s_.batch, begin, end); });
-      if constexpr (Cell::stages == 2)
-        over_units([&](int64_t begin, int64_t end) { step<0>(t, 0, s_.batch, begin, end); });
-    }
+    // Units of one piece read dz of all: the two meet in between.
+    constexpr int64_t of_step = 1 + Cell::stages;
+    run_in_phases(
+        k_.parallel, s_.time * of_step + (to_initial ? 1 : 0), pieces.count(s_.units),
+        [&](int64_t phase, int64_t piece) {
+          const int64_t t = s_.time - 1 - phase / of_step;
+          const auto [from, to] = pieces.piece(piece, s_.units);
+          switch (phase % of_step) {
+            case 0:
+              return pull(t, 0, s_.batch, from, to);
+            case 1:
+              return step<Cell::stages - 1>(t, 0, s_.batch, from, to);
+            default:
+              return step<0>(t, 0, s_.batch, from, to);
+          }
+        },
+        [](int64_t) {});
   }
 
  private:
