@@ -10,5 +10,6 @@
 #include "graph/ir/builder.hpp"
 #include "graph/ir/graph.hpp"
 #include "graph/program/evaluate.hpp"
+#include "graph/program/program.hpp"
 #include "ops/ops.hpp"
 #include "ops/plugin/loader.hpp"

@@ -30,11 +30,11 @@ Stack without_zeros(const Stack& stack) {
   return dense;
 }
 
-std::optional<Stack> plain_stack(const std::string& file) {
+std::optional<Stack> stack_in(const std::string& file) {
   try {
     return stack_of(Store::load(file), file);
   } catch (const UserError&) {
-    // A model of several branches has figures of its file alone, which stand elsewhere.
+    // A model of several outputs or with shared weights has figures of its file alone, which stand elsewhere.
     return std::nullopt;
   }
 }
@@ -69,7 +69,7 @@ std::string count_text(double count) { return grouped(static_cast<int64_t>(count
 }  // namespace
 
 ZerosWorth zeros_worth(const std::string& file, const data::Dataset* examples) {
-  const std::optional<Stack> stack = plain_stack(file);
+  const std::optional<Stack> stack = stack_in(file);
   if (!stack) return {};
   const Stack dense = without_zeros(*stack);
   const auto executor = make_tbb_executor(1);

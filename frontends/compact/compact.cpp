@@ -12,56 +12,40 @@
 namespace lariat {
 
 StackGraph graph_of(const Stack& stack) {
-  StackGraph result{std::make_unique<Graph>(), {}};
-  Graph& graph = *result.graph;
-  Signal signal;
-  if (stack.shape.sequences) {
-    signal.value = graph.input("features", {dim::batch, dim::time, stack.shape.dimensions});
-    signal.lengths = graph.input("lengths", {dim::batch}, i32);
-    signal.value = masked(signal);
-  } else {
-    signal.value = graph.input("features", {dim::batch, stack.shape.dimensions});
-  }
-  result.signals.push_back(signal);
-  const std::vector<std::string> names = names_of(stack.layers);
+  StackGraph result{std::make_unique<Graph>(), {}, {}, {}};
+  std::vector<std::string> columns, outputs;
+  for (const data::Column& column : stack.shape.columns) columns.push_back(column.name);
+  if (!stack.output.empty()) outputs.push_back(stack.output);
+  result.wiring = wiring_of(stack.layers, outputs, &columns);
+  const std::map<std::string, Signal> fed = column_signals(*result.graph, stack.shape);
   Penalties penalties;
-  for (size_t i = 0; i < stack.layers.size(); ++i) {
-    LayerContext context(graph, names[i], stack.outputs, penalties);
-    signal = layer_kind_of(stack.layers[i]).build(context, signal, stack.layers[i]);
-    result.signals.push_back(signal);
+  const auto width = [&](size_t) { return stack.outputs; };
+  result.signals = build_layers(*result.graph, stack.layers, result.wiring, fed, width, penalties);
+  result.signals.insert(result.signals.begin(), fed.at(all_columns));
+  for (const std::vector<Wiring::Source>& sources : result.wiring.inputs) {
+    std::vector<Signal>& inputs = result.inputs.emplace_back();
+    for (const Wiring::Source& source : sources)
+      inputs.push_back(source.layer < 0 ? fed.at(source.column)
+                                        : result.signals[static_cast<size_t>(source.layer) + 1]);
   }
   return result;
 }
 
 namespace {
 
-// What is known of the channels behind each layer, of which the first is the data.
+// What is known of the channels behind each layer, in front of which the data come first.
 class Analysis {
  public:
-  explicit Analysis(Stack& stack) : stack_(stack), names_(names_of(stack.layers)) {
+  explicit Analysis(Stack& stack) : stack_(stack) {
     const StackGraph graph = graph_of(stack);
+    wiring_ = graph.wiring;
     for (const Signal& signal : graph.signals) shapes_.push_back(signal.value.shape());
-    constants_.emplace_back(channels(0));
-    for (size_t i = 0; i < layers(); ++i) {
-      const LayerUnits& units = units_of(i);
-      constants_.push_back(units.constants ? units.constants(layer(i), constants_.back())
-                                           : ChannelConstants(channels(i + 1)));
+    for (const std::vector<Signal>& inputs : graph.inputs) {
+      std::vector<Shape>& shapes = input_shapes_.emplace_back();
+      for (const Signal& input : inputs) shapes.push_back(input.value.shape());
     }
-    read_.assign(layers() + 1, {});
-    needed_.assign(layers(), {});
-    read_.back().assign(channels(layers()), true);
-    for (size_t i = layers(); i-- > 0;) {
-      const LayerUnits& units = units_of(i);
-      needed_[i] = units.needs ? units.needs(layer(i), read_[i + 1]) : read_[i + 1];
-      const std::vector<int64_t> sources = sources_of(i);
-      if (!sources.empty()) {
-        read_[i].assign(channels(i), false);
-        for (size_t output = 0; output < sources.size(); ++output)
-          if (needed_[i][output]) read_[i][static_cast<size_t>(sources[output])] = true;
-      } else {
-        read_[i] = units.reads ? units.reads(layer(i), needed_[i]) : ChannelMarks(channels(i), true);
-      }
-    }
+    find_constants();
+    find_read();
   }
 
   size_t layers() const { return stack_.layers.size(); }
@@ -69,59 +53,157 @@ class Analysis {
   size_t channels(size_t at) const { return static_cast<size_t>(shapes_[at].back().size()); }
 
   const ChannelMarks& read_of_data() const { return read_.front(); }
+  // Whether each layer takes what the one before it gives.
+  bool is_chain() const {
+    for (size_t i = 0; i < layers(); ++i) {
+      const std::vector<Wiring::Source>& taken = wiring_.inputs[i];
+      if (taken.size() != 1 || taken[0].layer != static_cast<int64_t>(i) - 1 ||
+          (i == 0 && taken[0].column != all_columns))
+        return false;
+    }
+    return true;
+  }
 
   // Takes useless units out of one layer; false where there is none, and `kept` then has the reasons.
   bool take_out(CompactReport& report, std::map<std::string, int64_t>& kept) {
-    for (size_t i = 0; i + 1 < layers(); ++i)
-      if (sources_of(i).empty() && take_out_of(i, report, kept)) return true;
+    for (const size_t i : wiring_.order)
+      if (i != output() && sources_of(i).empty() && take_out_of(i, report, kept)) return true;
     return false;
   }
 
  private:
+  // Of a layer that lets channels through: the input and its channel that an outgoing one is made of alone.
+  struct Source {
+    size_t input;
+    int64_t channel;
+  };
+  // Of the channels somewhere, which unit of a layer each is made of; -1: of no unit of it. Empty where none
+  // is.
+  using UnitsOf = std::vector<int64_t>;
+
   LayerInModel layer(size_t i) const {
-    return {stack_.layers[i], names_[i], shapes_[i], shapes_[i + 1], stack_.weights};
+    return {stack_.layers[i], wiring_.names[i], input_shapes_[i].front(), shapes_[i + 1], stack_.weights};
   }
   const LayerUnits& units_of(size_t i) const { return layer_kind_of(stack_.layers[i]).units; }
-  std::vector<int64_t> sources_of(size_t i) const {
-    const LayerUnits& units = units_of(i);
-    return units.sources ? units.sources(layer(i)) : std::vector<int64_t>();
+  size_t output() const { return wiring_.outputs.front(); }
+  size_t input_count(size_t i) const { return wiring_.inputs[i].size(); }
+  size_t input_channels(size_t i, size_t input) const {
+    return static_cast<size_t>(input_shapes_[i][input].back().size());
   }
 
-  // Where the channels behind a layer go: through others to the one that takes them in, or to the end.
-  struct Path {
-    std::vector<size_t> through;
-    size_t reader = 0;
-    // The unit that each channel is made of, in front of each of `through` and of the reader.
-    std::vector<std::vector<int64_t>> unit_of;
-  };
-
-  Path path_from(size_t i) const {
-    Path path;
-    std::vector<int64_t> unit_of(channels(i + 1));
-    std::iota(unit_of.begin(), unit_of.end(), 0);
-    path.unit_of.push_back(unit_of);
-    for (path.reader = i + 1; path.reader < layers(); ++path.reader) {
-      const std::vector<int64_t> sources = sources_of(path.reader);
-      if (sources.empty()) break;
-      path.through.push_back(path.reader);
-      std::vector<int64_t> next;
-      for (const int64_t source : sources) next.push_back(unit_of[static_cast<size_t>(source)]);
-      unit_of = std::move(next);
-      path.unit_of.push_back(unit_of);
+  std::vector<Source> sources_of(size_t i) const {
+    const LayerUnits& units = units_of(i);
+    std::vector<Source> sources;
+    if (units.side_by_side) {
+      for (size_t input = 0; input < input_count(i); ++input)
+        for (size_t channel = 0; channel < input_channels(i, input); ++channel)
+          sources.push_back({input, static_cast<int64_t>(channel)});
+    } else if (units.sources) {
+      for (const int64_t channel : units.sources(layer(i))) sources.push_back({0, channel});
     }
-    return path;
+    return sources;
+  }
+
+  ChannelConstants input_constants(size_t i, size_t input) const {
+    const Wiring::Source& source = wiring_.inputs[i][input];
+    return source.layer < 0 ? ChannelConstants(input_channels(i, input))
+                            : constants_[static_cast<size_t>(source.layer) + 1];
+  }
+
+  void find_constants() {
+    constants_.resize(layers() + 1);
+    constants_.front().resize(channels(0));
+    for (const size_t i : wiring_.order) {
+      const LayerUnits& units = units_of(i);
+      ChannelConstants& constants = constants_[i + 1];
+      if (units.side_by_side) {
+        for (size_t input = 0; input < input_count(i); ++input) {
+          const ChannelConstants of_input = input_constants(i, input);
+          constants.insert(constants.end(), of_input.begin(), of_input.end());
+        }
+      } else if (units.constants && input_count(i) == 1) {
+        constants = units.constants(layer(i), input_constants(i, 0));
+      } else {
+        constants.resize(channels(i + 1));
+      }
+    }
+  }
+
+  // Marks of the channels that a layer takes, where they come from.
+  void mark_read(size_t i, size_t input, const ChannelMarks& marks) {
+    const Wiring::Source& source = wiring_.inputs[i][input];
+    const bool is_column = source.layer < 0 && source.column != all_columns;
+    ChannelMarks& read = read_[static_cast<size_t>(source.layer + 1)];
+    for (size_t channel = 0; channel < read.size(); ++channel)
+      read[channel] = read[channel] || is_column || marks[channel];
+  }
+
+  void find_read() {
+    for (size_t at = 0; at <= layers(); ++at) read_.emplace_back(channels(at), at == output() + 1);
+    needed_.resize(layers());
+    read_by_.resize(layers());
+    for (auto order = wiring_.order.rbegin(); order != wiring_.order.rend(); ++order) {
+      const size_t i = *order;
+      const LayerUnits& units = units_of(i);
+      needed_[i] = units.needs ? units.needs(layer(i), read_[i + 1]) : read_[i + 1];
+      const std::vector<Source> sources = sources_of(i);
+      std::vector<ChannelMarks> marks;
+      for (size_t input = 0; input < input_count(i); ++input)
+        marks.emplace_back(input_channels(i, input), sources.empty());
+      if (!sources.empty()) {
+        for (size_t channel = 0; channel < sources.size(); ++channel)
+          if (needed_[i][channel])
+            marks[sources[channel].input][static_cast<size_t>(sources[channel].channel)] = true;
+      } else if (units.reads && marks.size() == 1) {
+        marks.front() = units.reads(layer(i), needed_[i]);
+      }
+      for (size_t input = 0; input < marks.size(); ++input) mark_read(i, input, marks[input]);
+      read_by_[i] = std::move(marks.front());
+    }
+  }
+
+  // Where a layer's units go, behind each layer.
+  std::vector<UnitsOf> flow_from(size_t i) const {
+    std::vector<UnitsOf> behind(layers() + 1);
+    behind[i + 1].resize(channels(i + 1));
+    std::iota(behind[i + 1].begin(), behind[i + 1].end(), 0);
+    for (const size_t l : wiring_.order) {
+      if (l == i) continue;
+      UnitsOf units;
+      bool any = false;
+      for (const Source& source : sources_of(l)) {
+        const UnitsOf& taken = taken_by(l, source.input, behind);
+        units.push_back(taken.empty() ? -1 : taken[static_cast<size_t>(source.channel)]);
+        any = any || units.back() >= 0;
+      }
+      if (any) behind[l + 1] = std::move(units);
+    }
+    return behind;
+  }
+  const UnitsOf& taken_by(size_t i, size_t input, const std::vector<UnitsOf>& behind) const {
+    static const UnitsOf none;
+    const int64_t source = wiring_.inputs[i][input].layer;
+    return source < 0 ? none : behind[static_cast<size_t>(source) + 1];
+  }
+  // Calls body(layer, units of its input) for every layer that takes some in and lets none through.
+  template <class Body>
+  void for_readers(const std::vector<UnitsOf>& behind, const Body& body) const {
+    for (const size_t l : wiring_.order)
+      for (size_t input = 0; input < input_count(l); ++input)
+        if (const UnitsOf& units = taken_by(l, input, behind); !units.empty() && sources_of(l).empty())
+          body(l, units);
   }
 
   // Why a channel in front of `reader` cannot be left out, or "".
   std::string why_stays(size_t reader, size_t channel) const {
-    if (reader == layers()) return "the model's outputs are made of them";
     const LayerUnits& units = units_of(reader);
-    if (!units.keep_inputs) return fmt::format("{} reads them: {}", names_[reader], units.reason);
-    if (!read_[reader][channel]) return "";
-    const std::optional<float>& constant = constants_[reader][channel];
-    if (!constant) return fmt::format("what {} reads of them is not always the same", names_[reader]);
+    const std::string& name = wiring_.names[reader];
+    if (!units.keep_inputs) return fmt::format("{} reads them: {}", name, units.reason);
+    if (!read_by_[reader][channel]) return "";
+    const std::optional<float> constant = input_constants(reader, 0)[channel];
+    if (!constant) return fmt::format("what {} reads of them is not always the same", name);
     const std::string why = units.why_reads ? units.why_reads(layer(reader), *constant) : "";
-    return why.empty() ? "" : fmt::format("{} reads them: {}", names_[reader], why);
+    return why.empty() ? "" : fmt::format("{} reads them: {}", name, why);
   }
 
   bool take_out_of(size_t i, CompactReport& report, std::map<std::string, int64_t>& kept) {
@@ -132,17 +214,23 @@ class Analysis {
     const auto stays = [&](size_t unit, const std::string& why) {
       if (!useless[unit]) return;
       useless[unit] = false;
-      ++kept[fmt::format("of {}: {}", names_[i], why)];
+      ++kept[fmt::format("of {}: {}", wiring_.names[i], why)];
     };
     if (!units.keep_outputs) {
       for (size_t unit = 0; unit < useless.size(); ++unit) stays(unit, units.reason);
       return false;
     }
-    const Path path = path_from(i);
-    const std::vector<int64_t>& unit_of = path.unit_of.back();
-    for (size_t channel = 0; channel < unit_of.size(); ++channel)
-      if (const auto unit = static_cast<size_t>(unit_of[channel]); useless[unit])
-        if (const std::string why = why_stays(path.reader, channel); !why.empty()) stays(unit, why);
+    const std::vector<UnitsOf> behind = flow_from(i);
+    const auto check = [&](const UnitsOf& unit_of, const auto& why_of) {
+      for (size_t channel = 0; channel < unit_of.size(); ++channel)
+        if (unit_of[channel] >= 0 && useless[static_cast<size_t>(unit_of[channel])])
+          if (const std::string why = why_of(channel); !why.empty())
+            stays(static_cast<size_t>(unit_of[channel]), why);
+    };
+    check(behind[output() + 1], [](size_t) { return std::string("the model's outputs are made of them"); });
+    for_readers(behind, [&](size_t reader, const UnitsOf& unit_of) {
+      check(unit_of, [&](size_t channel) { return why_stays(reader, channel); });
+    });
     const bool all = std::all_of(useless.begin(), useless.end(), [](bool mark) { return mark; });
     if (all) stays(0, "a layer has one unit at least");
     if (units.together) {
@@ -151,46 +239,55 @@ class Analysis {
         if (!together[unit]) stays(unit, "both directions have as many");
     }
     if (std::none_of(useless.begin(), useless.end(), [](bool mark) { return mark; })) return false;
-    count(useless, i, path, report);
-    leave_out(i, path, useless);
+    count(useless, i, behind, report);
+    leave_out(i, behind, useless);
     return true;
   }
 
-  void count(const ChannelMarks& gone, size_t i, const Path& path, CompactReport& report) const {
-    // What the reader gets of a unit, be it 0 behind an activation only.
+  void count(const ChannelMarks& gone, size_t i, const std::vector<UnitsOf>& behind,
+             CompactReport& report) const {
+    // What a reader gets of a unit, be it 0 behind an activation only.
     ChannelMarks moves(gone.size(), false);
-    const std::vector<int64_t>& unit_of = path.unit_of.back();
-    for (size_t channel = 0; channel < unit_of.size(); ++channel)
-      if (read_[path.reader][channel] && constants_[path.reader][channel] != 0.0f)
-        moves[static_cast<size_t>(unit_of[channel])] = true;
+    for_readers(behind, [&](size_t reader, const UnitsOf& unit_of) {
+      const ChannelConstants constants = input_constants(reader, 0);
+      for (size_t channel = 0; channel < unit_of.size(); ++channel)
+        if (unit_of[channel] >= 0 && read_by_[reader][channel] && constants[channel] != 0.0f)
+          moves[static_cast<size_t>(unit_of[channel])] = true;
+    });
     for (size_t unit = 0; unit < gone.size(); ++unit)
       if (gone[unit]) ++(!needed_[i][unit] ? report.unread : moves[unit] ? report.folded : report.zero);
   }
 
-  void leave_out(size_t i, const Path& path, const ChannelMarks& gone) const {
-    const auto kept_of = [&](const std::vector<int64_t>& unit_of) {
+  void leave_out(size_t i, const std::vector<UnitsOf>& behind, const ChannelMarks& gone) const {
+    const auto kept_of = [&](const UnitsOf& unit_of) {
       std::vector<int64_t> kept;
       for (size_t channel = 0; channel < unit_of.size(); ++channel)
-        if (!gone[static_cast<size_t>(unit_of[channel])]) kept.push_back(static_cast<int64_t>(channel));
+        if (unit_of[channel] < 0 || !gone[static_cast<size_t>(unit_of[channel])])
+          kept.push_back(static_cast<int64_t>(channel));
       return kept;
     };
-    // The reader first: it still sees the shapes of before.
-    ChannelConstants constants = constants_[path.reader];
-    for (size_t channel = 0; channel < constants.size(); ++channel)
-      if (!read_[path.reader][channel]) constants[channel] = 0.0f;
-    units_of(path.reader).keep_inputs(layer(path.reader), kept_of(path.unit_of.back()), constants);
-    for (size_t step = 0; step < path.through.size(); ++step)
-      if (const LayerUnits& units = units_of(path.through[step]); units.keep_outputs)
-        units.keep_outputs(layer(path.through[step]), kept_of(path.unit_of[step + 1]));
-    units_of(i).keep_outputs(layer(i), kept_of(path.unit_of.front()));
+    // The readers first: they still see the shapes of before.
+    for_readers(behind, [&](size_t reader, const UnitsOf& unit_of) {
+      ChannelConstants constants = input_constants(reader, 0);
+      for (size_t channel = 0; channel < constants.size(); ++channel)
+        if (!read_by_[reader][channel]) constants[channel] = 0.0f;
+      units_of(reader).keep_inputs(layer(reader), kept_of(unit_of), constants);
+    });
+    for (const size_t l : wiring_.order)
+      if (l != i && !behind[l + 1].empty())
+        if (const LayerUnits& units = units_of(l); units.keep_outputs)
+          units.keep_outputs(layer(l), kept_of(behind[l + 1]));
+    units_of(i).keep_outputs(layer(i), kept_of(behind[i + 1]));
   }
 
   Stack& stack_;
-  std::vector<std::string> names_;
-  std::vector<Shape> shapes_;                // behind each layer, the data first
-  std::vector<ChannelConstants> constants_;  // likewise
-  std::vector<ChannelMarks> read_;           // likewise: by the next layer
-  std::vector<ChannelMarks> needed_;         // behind each layer: read, or needed by units that are
+  Wiring wiring_;
+  std::vector<Shape> shapes_;                     // behind each layer, the data first
+  std::vector<std::vector<Shape>> input_shapes_;  // of what each layer takes
+  std::vector<ChannelConstants> constants_;       // behind each layer, the data first
+  std::vector<ChannelMarks> read_;                // likewise: by any layer
+  std::vector<ChannelMarks> read_by_;             // by each layer, of its first input
+  std::vector<ChannelMarks> needed_;              // behind each layer: read, or needed by units that are
 };
 
 }  // namespace
@@ -211,7 +308,7 @@ bool select_data(Stack& stack, CompactReport& report, std::map<std::string, int6
   const ChannelMarks read = found.read_of_data();
   const auto unread = static_cast<size_t>(std::count(read.begin(), read.end(), false));
   // A layer that is there already has let them go.
-  if (unread == 0 || stack.layers.front().kind == Select({0}).kind) return false;
+  if (unread == 0 || !found.is_chain() || stack.layers.front().kind == Select({0}).kind) return false;
   const auto say = [&](const std::string& why) {
     kept["of the data: " + why] += static_cast<int64_t>(unread);
   };

@@ -1,23 +1,33 @@
 #pragma once
 
 #include "frontends/sequential/network.hpp"
+#include "frontends/sequential/wiring.hpp"
 #include "graph/io/store.hpp"
 
 namespace lariat {
 
-/// A stack of layers with its weights: what a model file holds, less what only training needs.
+/// Layers with their weights: what a model file holds, less what only training needs. They may take each
+/// other's outputs as they like, but have one output and share no weights.
 struct Stack {
   std::vector<LayerSpec> layers;
   Store weights;
   DataShape shape;
-  /// How many outputs the last layer has.
+  /// How many outputs the output layer has.
   int64_t outputs = 0;
+  /// That layer's name; "": the last one.
+  std::string output = {};
 };
 
 /// The graph of a stack, and what flows behind each of its layers; the first is what goes in.
 struct StackGraph {
   std::unique_ptr<Graph> graph;
   std::vector<Signal> signals;
+  Wiring wiring;
+  /// What each layer takes.
+  std::vector<std::vector<Signal>> inputs;
+
+  /// What the model gives.
+  const Signal& output() const { return signals[wiring.outputs.front() + 1]; }
 };
 StackGraph graph_of(const Stack& stack);
 
@@ -37,9 +47,9 @@ struct CompactReport {
 /// Takes out of `stack` what its zeros make useless, until nothing is left to take: units that nothing reads,
 /// and units that are always the same number, whose share goes into the biases of what reads them. Units are
 /// those of dense layers, filters of convolutions, states of recurrent layers with all their gates, and
-/// entries of embeddings, as far as the layers between them and what reads them let them go; the last layer's
-/// outputs stay. Where an eighth of the data's channels or more are unread, a layer `select` in front picks
-/// out the others.
+/// entries of embeddings, as far as the layers between them and all that read them let them go; the model's
+/// outputs stay. Of a stack in which each layer takes what the one before it gives: where an eighth of the
+/// data's channels or more are unread, a layer `select` in front picks out the others.
 ///
 /// What is left out of sums are terms of 0, so that the results are those of before but for the order in
 /// which a product of another size is added up. A constant other than 0 is added at another place: each sum

@@ -7,7 +7,6 @@
 #include <filesystem>
 
 #include "frontends/sequential/model_file.hpp"
-#include "frontends/sequential/wiring.hpp"
 #include "graph/base/error.hpp"
 #include "graph/base/json.hpp"
 
@@ -15,32 +14,32 @@ namespace lariat {
 
 namespace {
 
-// Layers that take each other's outputs one after the other, without saying so. Throws UserError naming the
-// layer that takes, or gives, anything else.
-std::vector<LayerSpec> plain_stack(const ModelHeader& header, const std::string& file) {
-  const auto refuse = [&](const std::string& why) {
-    throw UserError(fmt::format("'{}': {}; lariat compact takes layers that follow one another", file, why));
-  };
-  if (header.outputs.size() > 1) refuse(fmt::format("it has {} outputs", header.outputs.size()));
+// The layers, and the name of the one whose values are the model's. Those that take each other's outputs one
+// after the other do not say so, for others may come between them. Throws UserError for what a stack is not.
+Stack layers_of(const ModelHeader& header, const std::string& file) {
+  const auto refuse = [&](const std::string& why) { throw UserError(fmt::format("'{}': {}", file, why)); };
+  if (header.outputs.size() > 1)
+    refuse(fmt::format("it has {} outputs; lariat compact takes models of one", header.outputs.size()));
   std::vector<std::string> columns;
   for (const data::Column& column : header.shape.columns) columns.push_back(column.name);
   std::vector<std::string> outputs;
   if (!header.outputs.front().layer.empty()) outputs.push_back(header.outputs.front().layer);
   const Wiring wiring = wiring_of(header.layers, outputs, &columns);
-  std::vector<LayerSpec> layers;
+  bool follows = wiring.outputs.front() + 1 == header.layers.size();
   for (size_t i = 0; i < header.layers.size(); ++i) {
     const std::vector<Wiring::Source>& taken = wiring.inputs[i];
-    const bool follows = taken.size() == 1 && (i == 0 ? taken[0].column == all_columns
-                                                      : taken[0].layer == static_cast<int64_t>(i) - 1);
-    if (!follows) refuse(fmt::format("layer {} does not take what the one before it gives", wiring.names[i]));
+    follows = follows && taken.size() == 1 &&
+              (i == 0 ? taken[0].column == all_columns : taken[0].layer == static_cast<int64_t>(i) - 1);
     if (wiring.owners[i] != i)
-      refuse(
-          fmt::format("layer {} shares the weights of {}", wiring.names[i], wiring.names[wiring.owners[i]]));
-    layers.push_back(header.layers[i].with("input", ""));
+      refuse(fmt::format(
+          "layer {} shares the weights of {}; lariat compact takes layers with weights of their own",
+          wiring.names[i], wiring.names[wiring.owners[i]]));
   }
-  if (wiring.outputs.front() + 1 != layers.size())
-    refuse(fmt::format("its output is layer {}", wiring.names[wiring.outputs.front()]));
-  return layers;
+  Stack stack{header.layers, {}, header.shape};
+  if (!follows) stack.output = wiring.names[wiring.outputs.front()];
+  for (LayerSpec& layer : stack.layers)
+    if (follows) layer = layer.with("input", "");
+  return stack;
 }
 
 }  // namespace
@@ -48,9 +47,8 @@ std::vector<LayerSpec> plain_stack(const ModelHeader& header, const std::string&
 Stack stack_of(const Store& model, const std::string& file) {
   const ModelHeader header = read_header(model, file);
   check_finite(model, file);
-  const std::vector<LayerSpec> layers = plain_stack(header, file);
-  Stack stack{
-      layers, {}, header.shape, task_of(header.outputs.front().loss, header.shape).outputs(header.shape)};
+  Stack stack = layers_of(header, file);
+  stack.outputs = task_of(header.outputs.front().loss, header.shape).outputs(header.shape);
   at_place(fmt::format("'{}': ", file), [&] {
     const Network network = build_network(header.layers, header.shape, header.outputs);
     stack.weights = parameters_of(network, model, file);

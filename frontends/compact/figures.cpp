@@ -1,5 +1,7 @@
 #include "frontends/compact/figures.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <chrono>
 
@@ -17,12 +19,13 @@ constexpr size_t fewest_runs = 7, most_runs = 400;
 struct Timed {
   std::unique_ptr<Program> program;
   Feeds feeds;
-  Store store = {};
+  std::unique_ptr<BoundProgram> bound = nullptr;
   std::vector<double> runs = {};
 
   double run(Executor& executor) {
+    if (!bound) bound = program->bind(feeds, {}, executor);
     const auto start = std::chrono::steady_clock::now();
-    program->run(feeds, store, executor);
+    bound->run();
     runs.push_back(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
     return runs.back();
   }
@@ -41,23 +44,39 @@ Feeds feeds_of_example(const Stack& stack, const Tensor& features) {
   return feeds;
 }
 
+// What a layer takes, or gives: its places among the tensors of a run.
+struct Place {
+  size_t value = 0;
+  std::optional<size_t> lengths = {};
+};
+
 // One layer by itself, from what goes into it.
-Timed alone(const Stack& stack, size_t i, const std::string& name, const Tensor& input,
-            const Tensor* lengths) {
+Timed alone(const Stack& stack, size_t i, const std::string& name, const std::vector<Place>& places,
+            const std::vector<Tensor>& found) {
   Graph graph;
-  Shape shape = to_shape(input.extents());
-  shape[0] = dim::batch;
-  Signal signal;
-  if (lengths != nullptr) shape[1] = dim::time;
-  signal.value = graph.input("input", shape);
-  Timed timed{nullptr, {{"input", input}}};
-  if (lengths != nullptr) {
-    signal.lengths = graph.input("lengths", {dim::batch}, i32);
-    timed.feeds.emplace("lengths", *lengths);
+  std::vector<Signal> inputs;
+  Timed timed{nullptr, {}};
+  for (const Place& place : places) {
+    const Tensor& tensor = found[place.value];
+    Shape shape = to_shape(tensor.extents());
+    shape[0] = dim::batch;
+    if (place.lengths) shape[1] = dim::time;
+    const std::string input = fmt::format("input{}", inputs.size());
+    Signal signal;
+    signal.value = graph.input(input, shape);
+    timed.feeds.emplace(input, tensor);
+    if (place.lengths) {
+      signal.lengths = graph.input(input + "/lengths", {dim::batch}, i32);
+      timed.feeds.emplace(input + "/lengths", found[*place.lengths]);
+    }
+    inputs.push_back(signal);
   }
   Penalties penalties;
   LayerContext context(graph, name, stack.outputs, penalties);
-  const Value output = layer_kind_of(stack.layers[i]).build(context, signal, stack.layers[i]).value;
+  const LayerKind& kind = layer_kind_of(stack.layers[i]);
+  const Value output = (inputs.size() > 1 ? kind.merge(context, inputs, stack.layers[i])
+                                          : kind.build(context, inputs.front(), stack.layers[i]))
+                           .value;
   timed.program = inference_program(graph, {&output, 1}, &stack.weights);
   return timed;
 }
@@ -67,22 +86,33 @@ StackCost cost_of(const Stack& stack, const Tensor& features, Executor& executor
   StackCost cost;
   const StackGraph whole = graph_of(stack);
   std::vector<Value> values;
-  for (const Signal& signal : whole.signals) values.push_back(signal.value);
-  for (const Signal& signal : whole.signals)
-    if (signal.is_sequence()) values.push_back(signal.lengths);
+  const auto place_of_signal = [&](const Signal& signal) {
+    Place place{values.size()};
+    values.push_back(signal.value);
+    if (signal.is_sequence()) {
+      place.lengths = values.size();
+      values.push_back(signal.lengths);
+    }
+    return place;
+  };
+  std::vector<std::vector<Place>> inputs;
+  std::vector<Place> outputs;
+  for (size_t i = 0; i < stack.layers.size(); ++i) {
+    std::vector<Place>& places = inputs.emplace_back();
+    for (const Signal& signal : whole.inputs[i]) places.push_back(place_of_signal(signal));
+    outputs.push_back(place_of_signal(whole.signals[i + 1]));
+  }
   const Feeds feeds = feeds_of_example(stack, features);
   Store none;
   const std::vector<Tensor> found =
       inference_program(*whole.graph, values, &stack.weights)->run(feeds, none, executor);
-  const Value output = whole.signals.back().value;
+  const Value output = whole.output().value;
   timed.push_back({inference_program(*whole.graph, {&output, 1}, &stack.weights), feeds});
-  const std::vector<std::string> names = names_of(stack.layers);
+  const std::vector<std::string>& names = whole.wiring.names;
   // What layers say of their units may change them, which here nothing does.
   Stack copy = stack;
-  size_t lengths = whole.signals.size();
   for (size_t i = 0; i < stack.layers.size(); ++i) {
-    const bool sequence = whole.signals[i].is_sequence();
-    timed.push_back(alone(stack, i, names[i], found[i], sequence ? &found[lengths++] : nullptr));
+    timed.push_back(alone(stack, i, names[i], inputs[i], found));
     LayerCost layer{names[i], text(whole.signals[i + 1].value.shape())};
     for (const auto& [name, tensor] : stack.weights) {
       if (!name.starts_with(names[i] + "/")) continue;
@@ -93,8 +123,9 @@ StackCost cost_of(const Stack& stack, const Tensor& features, Executor& executor
       layer.bytes += code ? code->size() : tensor.bytes();
     }
     if (const LayerUnits& units = layer_kind_of(stack.layers[i]).units; units.multiply_adds)
-      layer.multiply_adds = units.multiply_adds({copy.layers[i], names[i], to_shape(found[i].extents()),
-                                                 to_shape(found[i + 1].extents()), copy.weights});
+      layer.multiply_adds =
+          units.multiply_adds({copy.layers[i], names[i], to_shape(found[inputs[i].front().value].extents()),
+                               to_shape(found[outputs[i].value].extents()), copy.weights});
     cost.layers.push_back(std::move(layer));
   }
   return cost;

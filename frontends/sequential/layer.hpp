@@ -176,6 +176,8 @@ using ChannelConstants = std::vector<std::optional<float>>;
 struct LayerUnits {
   /// Of a layer that lets channels through: the one that each outgoing channel is made of alone.
   std::function<std::vector<int64_t>(const LayerInModel&)> sources = {};
+  /// Of a layer of several inputs: it lets their channels through, those of one behind those of the other.
+  bool side_by_side = false;
   /// What outgoing channels always are, given what ingoing ones always are.
   std::function<ChannelConstants(const LayerInModel&, const ChannelConstants& inputs)> constants = {};
   /// Which ingoing channels matter where these outgoing ones do; with `sources` it follows from them.

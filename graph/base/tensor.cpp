@@ -63,7 +63,8 @@ Tensor::Tensor(DType dtype, Extents extents) {
 }
 
 Tensor Tensor::on(DType dtype, Extents extents, void* data, std::shared_ptr<void> owner) {
-  Tensor result;
+  static const Tensor scalar;  // a copy allocates nothing
+  Tensor result = scalar;
   result.view_ = {data, dtype, std::move(extents)};
   result.memory_ = {std::move(owner), static_cast<std::byte*>(data)};
   return result;

@@ -9,9 +9,9 @@
 namespace lariat {
 
 Tensor copy_of(const TensorView& view) {
-  Tensor copy(view.dtype, view.extents);
-  std::memcpy(copy.view().data, view.data, view.bytes());
-  return copy;
+  const std::shared_ptr<std::byte> memory = allocate_bytes(view.bytes());
+  std::memcpy(memory.get(), view.data, view.bytes());
+  return Tensor::on(view.dtype, view.extents, memory.get(), memory);
 }
 
 void* constant_data(const Graph& graph, int32_t id) {

@@ -204,6 +204,10 @@ class Placer {
                     std::vector<int>& predecessors) {
     PlacedValue& made = value(edge);
     made.producer = at;
+    if (static_cast<size_t>(edge.output) >= node.op->traits.optional_outputs && order_.last_read(edge) < 0) {
+      made.location = {Location::Kind::none, 0};
+      return;
+    }
     placed_.total_bytes += made.view.bytes();
     if (const int32_t overwritten = order_.overwrites(edge); overwritten >= 0) {
       made.location = {Location::Kind::store, static_cast<size_t>(overwritten)};

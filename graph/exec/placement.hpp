@@ -6,10 +6,10 @@
 
 namespace lariat {
 
-/// Where a buffer lives: at an offset of the arena, or as the feed, store tensor or constant of source node
-/// `index`.
+/// Where a buffer lives: at an offset of the arena, as the feed, store tensor or constant of source node
+/// `index`, or nowhere.
 struct Location {
-  enum class Kind { arena, feed, store, constant } kind = Kind::arena;
+  enum class Kind { arena, feed, store, constant, none } kind = Kind::arena;
   size_t index = 0;
 };
 

@@ -50,11 +50,17 @@ void Plan::group() {
     if (tasks_[t].predecessors == 0) first_tasks_.push_back(static_cast<int>(t));
   }
   sort_by_path(first_tasks_);
+  is_chain_ = true;
+  for (size_t t = 1; t < tasks_.size(); ++t) {
+    const std::vector<int>& next = tasks_[t - 1].successors;
+    is_chain_ = is_chain_ && std::find(next.begin(), next.end(), static_cast<int>(t)) != next.end();
+  }
   placed_.predecessors.clear();
 }
 
 void Plan::bind(std::byte* arena, const std::vector<void*>& source_data) {
   const auto resolve = [&](const Location& location) -> void* {
+    if (location.kind == Location::Kind::none) return nullptr;
     return location.kind == Location::Kind::arena ? static_cast<void*>(arena + location.index)
                                                   : source_data[location.index];
   };

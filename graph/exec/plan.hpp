@@ -29,6 +29,8 @@ class Plan {
   const std::vector<Task>& tasks() const { return tasks_; }
   /// The tasks that wait for none, the one with the longest path first.
   const std::vector<int>& first_tasks() const { return first_tasks_; }
+  /// Whether each task waits for the one before it, so that there is nothing to run side by side.
+  bool is_chain() const { return is_chain_; }
   /// Bytes of all temporaries and scratch together where so many threads run it, known before the first run:
   /// kernels allocate nothing besides.
   size_t arena_bytes(int threads = 1) const {
@@ -51,6 +53,7 @@ class Plan {
   Placement placed_;
   std::vector<Task> tasks_;
   std::vector<int> first_tasks_;
+  bool is_chain_ = false;
 };
 
 }  // namespace lariat

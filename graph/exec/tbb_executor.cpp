@@ -108,6 +108,13 @@ class TbbExecutor final : public Executor {
   }
 
   void run_plan(const Plan& plan) override {
+    const auto run_all = [&] {
+      for (const Task& task : plan.tasks()) run_task(plan, task);
+    };
+    // Entering the arena takes longer than a small plan, and what is one task enters it where it has work for
+    // several threads.
+    if (plan.tasks().size() == 1) return run_all();
+    if (plan.is_chain()) return arena_.execute(run_all);
     arena_.execute(
         [&] { Run(plan, [&](const Task& task) { run_task(plan, task); }).finish(plan.first_tasks()); });
   }

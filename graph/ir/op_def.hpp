@@ -160,6 +160,8 @@ struct Traits {
   bool shape_only = false;
   /// Outputs from this one on are saved for the backward pass: no gradient passes through them.
   size_t saved_outputs = SIZE_MAX;
+  /// Outputs from this one on have no memory where nobody reads them: the kernel then sees no data of theirs.
+  size_t optional_outputs = SIZE_MAX;
   /// Gradients do not pass.
   bool stops_gradient = false;
   /// The op adds or subtracts its inputs: a fixed input shifts the result.

@@ -68,43 +68,61 @@ Program::Program(const Graph& graph, const PassOptions& passes) : graph_(optimiz
   }
   for (const std::string& name : input_names_)
     if (graph_->source_id(name) < 0) unread_[name] = graph.node(graph.source_id(name)).outputs[0].shape;
+  source_data_.resize(graph_->size());
+  for (int32_t id : constants_) source_data_[id] = constant_data(*graph_, id);
+}
+
+void Program::look_up(const Feeds& feeds) {
+  size_t known = 0;
+  fed_.clear();
+  const auto add = [&](const std::string& name) {
+    const auto fed = feeds.find(name);
+    fed_.push_back(fed == feeds.end() ? nullptr : &fed->second);
+    known += fed_.back() != nullptr;
+  };
+  for (int32_t id : inputs_) add(graph_->node(id).name);
+  for (const auto& [name, shape] : unread_) add(name);
+  if (known < feeds.size())
+    for (const auto& [name, tensor] : feeds)
+      if (std::find(input_names_.begin(), input_names_.end(), name) == input_names_.end())
+        throw UserError(fmt::format("there is no input '{}'.{}", name, did_you_mean(name, input_names_)));
+  for (size_t i = 0; i < inputs_.size(); ++i)
+    if (const Node& node = graph_->node(inputs_[i]); !fed_[i])
+      throw UserError(fmt::format("the input '{}' {} was not fed", node.name, text(node.outputs[0])));
+}
+
+// For what was looked up.
+std::unique_ptr<Plan> Program::make_plan() {
+  Bindings bindings;
+  for (size_t i = 0; i < inputs_.size(); ++i) bind_feed(graph_->node(inputs_[i]), *fed_[i], bindings);
+  for (size_t i = 0; i < inputs_.size(); ++i) check_feed(graph_->node(inputs_[i]), *fed_[i], bindings);
+  // A value may be sized by data whose elements it does not read.
+  size_t next = inputs_.size();
+  for (const auto& [name, shape] : unread_)
+    if (const Tensor* fed = fed_[next++]; fed && fed->extents().size() == shape.size())
+      for (size_t i = 0; i < shape.size(); ++i)
+        if (const std::string symbol = shape[i].symbol_name(); !symbol.empty())
+          bindings.emplace(symbol, fed->extents()[i]);
+  if (!order_) order_ = std::make_unique<ExecutionOrder>(*graph_);
+  const auto pack = [this](const Node& node, const Step& step) { return pack_constants(node, step); };
+  return std::make_unique<Plan>(*order_, bindings, pack);
 }
 
 Plan& Program::find_plan(const Feeds& feeds) {
-  for (const auto& [name, tensor] : feeds)
-    if (std::find(input_names_.begin(), input_names_.end(), name) == input_names_.end())
-      throw UserError(fmt::format("there is no input '{}'.{}", name, did_you_mean(name, input_names_)));
-  std::vector<Extents> extents;
-  for (int32_t id : inputs_) {
-    const auto fed = feeds.find(graph_->node(id).name);
-    if (fed == feeds.end())
-      throw UserError(fmt::format("the input '{}' {} was not fed", graph_->node(id).name,
-                                  text(graph_->node(id).outputs[0])));
-    extents.push_back(fed->second.extents());
-  }
-  for (const auto& [name, shape] : unread_) {
-    const auto fed = feeds.find(name);
-    extents.push_back(fed == feeds.end() ? Extents() : fed->second.extents());
-  }
-  const auto known = std::find_if(plans_.begin(), plans_.end(),
-                                  [&](const Cached& cached) { return cached.extents == extents; });
+  look_up(feeds);
+  static const Extents none;
+  const auto known = std::find_if(plans_.begin(), plans_.end(), [&](const Cached& cached) {
+    return std::equal(
+        fed_.begin(), fed_.end(), cached.extents.begin(),
+        [&](const Tensor* fed, const Extents& of) { return (fed ? fed->extents() : none) == of; });
+  });
   if (known != plans_.end()) {
     plans_.splice(plans_.begin(), plans_, known);
     return *plans_.front().plan;
   }
-  Bindings bindings;
-  for (int32_t id : inputs_) bind_feed(graph_->node(id), feeds.find(graph_->node(id).name)->second, bindings);
-  for (int32_t id : inputs_)
-    check_feed(graph_->node(id), feeds.find(graph_->node(id).name)->second, bindings);
-  // A value may be sized by data whose elements it does not read.
-  for (const auto& [name, shape] : unread_)
-    if (const auto fed = feeds.find(name); fed != feeds.end() && fed->second.extents().size() == shape.size())
-      for (size_t i = 0; i < shape.size(); ++i)
-        if (const std::string symbol = shape[i].symbol_name(); !symbol.empty())
-          bindings.emplace(symbol, fed->second.extents()[i]);
-  if (!order_) order_ = std::make_unique<ExecutionOrder>(*graph_);
-  const auto pack = [this](const Node& node, const Step& step) { return pack_constants(node, step); };
-  plans_.push_front({std::move(extents), std::make_unique<Plan>(*order_, bindings, pack)});
+  std::vector<Extents> extents;
+  for (const Tensor* fed : fed_) extents.push_back(fed ? fed->extents() : none);
+  plans_.push_front({std::move(extents), make_plan()});
   if (plans_.size() > kept_plans) plans_.pop_back();
   return *plans_.front().plan;
 }
@@ -144,7 +162,7 @@ bool overlap(const Memory& a, const Memory& b) { return a.begin < b.end && b.beg
 }  // namespace
 
 // Updates may be written over the old values while other nodes still read what shares their memory.
-void Program::separate(Store& store, std::vector<void*>& data) {
+void Program::separate(Store& store) {
   std::vector<bool> in_store(graph_->size()), updated(graph_->size());
   for (const StoreSource& source : sources_) {
     in_store[source.id] = true;
@@ -171,7 +189,7 @@ void Program::separate(Store& store, std::vector<void*>& data) {
         } else {
           own_constants_.emplace(id, graph_->node(id).attributes.get<Tensor>("value").clone());
         }
-        data[id] = in_store[id] ? view_of(id).data : own_constants_.at(id).view().data;
+        source_data_[id] = in_store[id] ? view_of(id).data : own_constants_.at(id).view().data;
         again = true;
         break;
       }
@@ -180,50 +198,49 @@ void Program::separate(Store& store, std::vector<void*>& data) {
   }
 }
 
-// The memory of every source by node. `copies` keeps what is not read where it was fed.
-std::vector<void*> Program::source_data(const Feeds& feeds, Store& store, Feeds& copies) {
-  std::vector<void*> data(graph_->size());
-  for (int32_t id : constants_) {
-    const auto own = own_constants_.find(id);
-    data[id] = own == own_constants_.end() ? constant_data(*graph_, id) : own->second.view().data;
-  }
-  for (const StoreSource& source : sources_) {
-    const Node& node = graph_->node(source.id);
-    const Tensor* tensor = store.find(node.name);
-    if (!tensor) store.get(node.name);  // throws, with the nearest name
-    if (tensor->dtype() != node.outputs[0].dtype || tensor->extents() != source.extents)
-      throw UserError(
-          fmt::format("'{}' is {} in the model but {} in the store; the two belong to different models",
-                      node.name, text(node.outputs[0]), text(tensor->type())));
-    data[source.id] = tensor->view().data;
-  }
+const Tensor& Program::stored(const StoreSource& source, const Store& store) const {
+  const Node& node = graph_->node(source.id);
+  const Tensor* tensor = store.find(node.name);
+  if (!tensor) store.get(node.name);  // throws, with the nearest name
+  if (tensor->dtype() != node.outputs[0].dtype || tensor->extents() != source.extents)
+    throw UserError(
+        fmt::format("'{}' is {} in the model but {} in the store; the two belong to different models",
+                    node.name, text(node.outputs[0]), text(tensor->type())));
+  return *tensor;
+}
+
+// `copies` keeps what is not read where it was fed.
+void Program::locate_sources(Store& store, Feeds& copies) {
+  for (int32_t id : inputs_) source_data_[id] = nullptr;
+  for (const StoreSource& source : sources_) source_data_[source.id] = stored(source, store).view().data;
   // Tensors that stay keep their memory, so that this is done once.
-  if (updates_ && data != separate_data_) {
-    separate(store, data);
-    separate_data_ = data;
+  if (updates_ && source_data_ != separate_data_) {
+    separate(store);
+    separate_data_ = source_data_;
   }
-  for (int32_t id : inputs_) {
-    const Node& node = graph_->node(id);
-    const Tensor& fed = feeds.find(node.name)->second;
+  for (size_t i = 0; i < inputs_.size(); ++i) {
+    const Node& node = graph_->node(inputs_[i]);
+    const Tensor& fed = *fed_[i];
     if (fed.dtype() != node.outputs[0].dtype) {
       Bindings bindings;
       bind_feed(node, fed, bindings);
     }
-    const Memory memory = memory_of(fed.view(), id);
-    const bool shared = std::any_of(sources_.begin(), sources_.end(), [&](const StoreSource& source) {
-      if (!source.updated) return false;
-      return overlap(memory, memory_of(store.find(graph_->node(source.id).name)->view(), source.id));
-    });
-    data[id] = shared ? copies.emplace(node.name, fed.clone()).first->second.view().data : fed.view().data;
+    const Memory memory = memory_of(fed.view(), inputs_[i]);
+    const bool shared =
+        updates_ && std::any_of(sources_.begin(), sources_.end(), [&](const StoreSource& source) {
+          if (!source.updated) return false;
+          return overlap(memory, memory_of(store.find(graph_->node(source.id).name)->view(), source.id));
+        });
+    source_data_[inputs_[i]] =
+        shared ? copies.emplace(node.name, fed.clone()).first->second.view().data : fed.view().data;
   }
-  return data;
 }
 
 std::vector<Tensor> Program::run(const Feeds& feeds, Store& store, Executor& executor) {
   const std::lock_guard lock(mutex_);
   Plan& plan = find_plan(feeds);
   Feeds copies;
-  const std::vector<void*> source_data = this->source_data(feeds, store, copies);
+  locate_sources(store, copies);
   const size_t bytes = plan.arena_bytes(executor.threads());
   if (bytes > arena_bytes_) {
     arena_.reset();
@@ -231,20 +248,21 @@ std::vector<Tensor> Program::run(const Feeds& feeds, Store& store, Executor& exe
     arena_ = allocate_bytes(bytes);
     arena_bytes_ = bytes;
   }
-  plan.bind(arena_.get(), source_data);
+  plan.bind(arena_.get(), source_data_);
   executor.run_plan(plan);
 
   // All old values are taken before the first update replaces one of them.
   std::vector<Tensor> results, old_values;
   std::vector<std::pair<void*, TensorView>> moves;
   const auto& outputs = graph_->outputs();
+  results.reserve(outputs.size());
   for (size_t i = 0; i < outputs.size(); ++i) {
     TensorView view = plan.result(i);
     if (!outputs[i].is_update) {
       results.push_back(copy_of(view));
       continue;
     }
-    void* target = source_data[graph_->source_id(outputs[i].name)];
+    void* target = source_data_[graph_->source_id(outputs[i].name)];
     if (target == view.data) continue;
     if (plan.result_location(i).kind == Location::Kind::store) {
       old_values.push_back(copy_of(view));
@@ -254,6 +272,49 @@ std::vector<Tensor> Program::run(const Feeds& feeds, Store& store, Executor& exe
   }
   for (const auto& [target, view] : moves) std::memcpy(target, view.data, view.bytes());
   return results;
+}
+
+std::unique_ptr<BoundProgram> Program::bind(const Feeds& feeds, const Store& store, Executor& executor) {
+  const std::lock_guard lock(mutex_);
+  for (const Output& output : graph_->outputs())
+    if (output.is_update)
+      throw UserError(fmt::format(
+          "a program that updates '{}' is not bound to its memory; call run(), which does the updates",
+          output.name));
+  look_up(feeds);
+  std::unique_ptr<Plan> plan = make_plan();
+  std::vector<void*> data = source_data_;
+  std::vector<Tensor> sources;
+  const auto take = [&](int32_t id, const Tensor& tensor) {
+    data[id] = tensor.view().data;
+    sources.push_back(tensor);
+  };
+  for (size_t i = 0; i < inputs_.size(); ++i) take(inputs_[i], *fed_[i]);
+  for (const StoreSource& source : sources_) take(source.id, stored(source, store));
+  return std::unique_ptr<BoundProgram>(new BoundProgram(std::move(plan), executor, data, std::move(sources)));
+}
+
+BoundProgram::BoundProgram(std::unique_ptr<Plan> plan, Executor& executor,
+                           const std::vector<void*>& source_data, std::vector<Tensor> sources)
+    : plan_(std::move(plan)),
+      executor_(executor),
+      sources_(std::move(sources)),
+      arena_(allocate_bytes(plan_->arena_bytes(executor.threads()))) {
+  plan_->bind(arena_.get(), source_data);
+  for (size_t i = 0; i < plan_->graph().outputs().size(); ++i) {
+    const TensorView& view = plan_->result(i);
+    if (plan_->result_location(i).kind == Location::Kind::arena) {
+      results_.push_back(Tensor::on(view.dtype, view.extents, view.data, arena_));
+    } else {
+      results_.push_back(copy_of(view));
+      copies_.emplace_back(results_.back().view().data, view);
+    }
+  }
+}
+
+void BoundProgram::run() {
+  executor_.run_plan(*plan_);
+  for (const auto& [result, source] : copies_) std::memcpy(result, source.data, source.bytes());
 }
 
 std::unique_ptr<Program> inference_program(const Graph& graph, std::span<const Value> values,

@@ -31,6 +31,7 @@ OpDef records::max_pool1d() {
             .outputs = {{"result", "[batch, steps, channels]"},
                         {"indices", "i32, like result: the time step of each maximum, the first of equals"}}};
   def.attributes = pool_attributes();
+  def.traits.optional_outputs = 1;
   def.infer = infer;
   def.kernel = {forward<float>, forward<double>, forward<int32_t>};
   def.vjp = [](const GradContext& g) -> Adjoints {

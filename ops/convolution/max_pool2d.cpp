@@ -36,6 +36,7 @@ OpDef records::max_pool2d() {
       .outputs = {{"result", "[batch, rows, columns, channels]"},
                   {"places", "i32, like result: row·width + column of each maximum, the first of equals"}}};
   def.attributes = pool2d_attributes();
+  def.traits.optional_outputs = 1;
   def.infer = infer;
   def.kernel = {forward<float>, forward<double>, forward<int32_t>};
   def.vjp = vjp;

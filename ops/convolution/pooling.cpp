@@ -2,6 +2,7 @@
 
 #include "ops/kernels/axes.hpp"
 #include "ops/kernels/reduction.hpp"
+#include "ops/kernels/simd.hpp"
 
 namespace lariat {
 
@@ -65,6 +66,41 @@ Shape pooled2d(const InferContext& c) {
   return {x[0], steps[0], steps[1], x[3]};
 }
 
+namespace pooling_detail {
+
+// NaN is larger than any number; of equals the first one stays.
+template <class T>
+auto is_larger(const T& x, const T& than) {
+  return (x > than) | (is_nan(x) & (than == than));
+}
+
+// Where nobody asks for the places: channels one vector after the other, each written once.
+template <class T>
+void largest_of_window(const Pooling& p, const T* corner, T* largest) {
+  const Window &down = p.window.down, &across = p.window.across;
+  const int64_t n = p.channels;
+  const auto over_taps = [&](const auto& at, const auto& larger) {
+    auto value = at(0);
+    for (int64_t row = 0; row < down.kernel; ++row)
+      for (int64_t column = row == 0 ? 1 : 0; column < across.kernel; ++column)
+        value = larger(at((row * p.width + column) * n), value);
+    return value;
+  };
+  int64_t j = 0;
+  if constexpr (std::is_floating_point_v<T>) {
+    using Batch = xsimd::batch<T>;
+    for (; j + static_cast<int64_t>(Batch::size) <= n; j += Batch::size)
+      over_taps([&](int64_t offset) { return Batch::load_unaligned(corner + offset + j); },
+                [](const Batch& x, const Batch& than) { return select(is_larger(x, than), x, than); })
+          .store_unaligned(largest + j);
+  }
+  for (; j < n; ++j)
+    largest[j] = over_taps([&](int64_t offset) { return corner[offset + j]; },
+                           [](T x, T than) { return is_larger(x, than) ? x : than; });
+}
+
+}  // namespace pooling_detail
+
 template <class T>
 void max_pool(const ParallelFor& parallel, const Pooling& p, const T* x, T* y, int32_t* places) {
   using namespace pooling_detail;
@@ -73,18 +109,17 @@ void max_pool(const ParallelFor& parallel, const Pooling& p, const T* x, T* y, i
   for_each_place(parallel, p.batch, p.rows, p.columns, down.kernel * across.kernel * n,
                  [&](int64_t image, int64_t row, int64_t column, int64_t place) {
                    T* largest = y + place * n;
-                   int32_t* at = places + place * n;
                    const int64_t corner = row * down.stride * p.width + column * across.stride;
                    const T* pixels = x + image * p.height * p.width * n;
+                   if (!places) return largest_of_window(p, pixels + corner * n, largest);
+                   int32_t* at = places + place * n;
                    std::copy_n(pixels + corner * n, n, largest);
                    std::fill_n(at, n, static_cast<int32_t>(corner));
                    for (int64_t tap = 1; tap < down.kernel * across.kernel; ++tap) {
                      const int64_t other = corner + tap / across.kernel * p.width + tap % across.kernel;
                      const T* pixel = pixels + other * n;
                      for (int64_t j = 0; j < n; ++j) {
-                       // NaN is larger than any number; of equals the first one stays.
-                       const bool larger =
-                           pixel[j] > largest[j] || (pixel[j] != pixel[j] && largest[j] == largest[j]);
+                       const bool larger = is_larger(pixel[j], largest[j]);
                        at[j] = larger ? static_cast<int32_t>(other) : at[j];
                        largest[j] = larger ? pixel[j] : largest[j];
                      }

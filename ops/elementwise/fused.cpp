@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "graph/ir/graph.hpp"
+#include "ops/elementwise/joined.hpp"
 #include "ops/kernels/elementwise_program.hpp"
 #include "ops/records.hpp"
 
@@ -36,7 +37,19 @@ Extents space_of(std::span<const TensorView> inputs) {
 std::shared_ptr<const void> prepare(const KernelContext& k) {
   const Graph& body = body_of(k.attributes);
   const int inputs = static_cast<int>(k.inputs.size());
-  std::vector<int> registers(body.size(), -1);
+  std::vector<int> registers(body.size(), -1), readers(body.size());
+  for (int32_t id = 0; id < body.size(); ++id)
+    for (const Edge& edge : body.node(id).inputs) ++readers[edge.node];
+  for (const Output& output : body.outputs()) ++readers[output.value.node];
+  // From the end: a node is joined with what is before it.
+  std::vector<std::optional<JoinedNodes>> joined(body.size());
+  std::vector<bool> within(body.size());
+  for (int32_t id = body.size(); id-- > 0;) {
+    if (within[id]) continue;
+    joined[id] = join(body, id, readers);
+    if (joined[id])
+      for (int32_t before : joined[id]->before) within[before] = true;
+  }
   std::vector<ElementwiseProgram::Instruction> program;
   int next_input = 0;
   for (int32_t id = 0; id < body.size(); ++id) {
@@ -45,9 +58,12 @@ std::shared_ptr<const void> prepare(const KernelContext& k) {
       registers[id] = next_input++;
       continue;
     }
+    if (within[id]) continue;
     ElementwiseProgram::Instruction instruction{node.op->block.get(node.outputs[0].dtype), &node.attributes};
     if (!instruction.block) instruction.summation = &*node.op->summation;
-    for (const Edge& edge : node.inputs) instruction.arguments.push_back(registers[edge.node]);
+    if (joined[id]) instruction.block = joined[id]->block;
+    for (const Edge& edge : joined[id] ? joined[id]->arguments : node.inputs)
+      instruction.arguments.push_back(registers[edge.node]);
     registers[id] = inputs + static_cast<int>(program.size());
     program.push_back(std::move(instruction));
   }

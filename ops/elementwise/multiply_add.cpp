@@ -7,26 +7,12 @@
 
 namespace lariat {
 
-namespace multiply_add_detail {
-
-// Where the processor multiplies and adds in two steps, the product could overflow between them.
-template <class Batch>
-Batch rounded_once(Batch a, Batch b, Batch c) {
-#if defined(__x86_64__) && !defined(__FMA__)
-  return scalar_apply([](auto x, auto y, auto z) { return std::fma(x, y, z); }, a, b, c);
-#else
-  return lariat::multiply_add(a, b, c);
-#endif
-}
-
-}  // namespace multiply_add_detail
-
 // y = a·b + c:  da = dy·b, db = dy·a, dc = dy
 OpDef records::multiply_add() {
-  OpDef def = elementwise_op(
-      "multiply_add", "a * b + c, element by element and rounded once, with broadcasting.",
-      {{"a", ""}, {"b", ""}, {"c", ""}},
-      float_blocks<3>([](auto a, auto b, auto c) { return multiply_add_detail::rounded_once(a, b, c); }));
+  OpDef def =
+      elementwise_op("multiply_add", "a * b + c, element by element and rounded once, with broadcasting.",
+                     {{"a", ""}, {"b", ""}, {"c", ""}},
+                     float_blocks<3>([](auto a, auto b, auto c) { return rounded_once(a, b, c); }));
   def.traits.linear = {true};
   def.vjp = [](const GradContext& g) -> Adjoints {
     return {g.needs(0) ? g.adjoint(0) * g.in(1) : Value(), g.needs(1) ? g.adjoint(0) * g.in(0) : Value(),

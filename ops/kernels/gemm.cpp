@@ -270,16 +270,24 @@ void add_by_stretches(const Product& p, T* partial, Addend<T> addend, T* c, int6
 // the tasks. Their sums are added in the order of the blocks, as within one tile.
 template <class T>
 void sum_over_blocks(const ParallelFor& parallel, const Product& p, const T* a, const T* b, Addend<T> addend,
-                     T* c, int64_t ldc, const Scratch& scratch) {
+                     T* c, int64_t ldc, const Scratch& scratch, const T* packed) {
   const size_t bytes = partial_bytes<T>(p);
   T* const partial = reinterpret_cast<T*>(is_callers(bytes) ? scratch.own(parallel) : scratch.shared);
   const size_t rest = is_callers(bytes) ? bytes : 0;
   parallel.run(block_count(p), 1, [&](int64_t begin, int64_t end) {
     for (int64_t block = begin; block < end; ++block) {
-      const int64_t first = block * inner_block;
-      gemm_tile<T>(of_depth(p, std::min(inner_block, p.k - first)),
-                   a + (p.transpose_a ? first * p.lda : first), b + (p.transpose_b ? first : first * p.ldb),
-                   {}, partial + block * p.m * p.n, p.n, scratch.own(parallel) + rest);
+      const int64_t first = block * inner_block, depth = std::min(inner_block, p.k - first);
+      if constexpr (std::is_same_v<T, float>)
+        if (packed) {
+          MatrixView<float> rows = FloatProduct::view(p.transpose_a, a, p.lda);
+          rows.data += first * rows.column;
+          multiply_packed<float>(p.m, first, depth, p.k, 0, p.n, rows, packed, {},
+                                 partial + block * p.m * p.n, p.n);
+          continue;
+        }
+      gemm_tile<T>(of_depth(p, depth), a + (p.transpose_a ? first * p.lda : first),
+                   b + (p.transpose_b ? first : first * p.ldb), {}, partial + block * p.m * p.n, p.n,
+                   scratch.own(parallel) + rest);
     }
   });
   if (has_stretches<T>(p)) return add_by_stretches(p, partial, addend, c, ldc);
@@ -336,7 +344,7 @@ void gemm(const ParallelFor& parallel, const Product& p, const T* a, const T* b,
     return gemm<T>(parallel, as_row(p), b, a, *row, c, p.m, scratch);
   const Cut cut(p, sizeof(T));
   if (cut.tiles == 1) return gemm_tile<T>(p, a, b, addend, c, ldc, scratch.own(parallel), packed);
-  if (cut.by_blocks) return sum_over_blocks(parallel, p, a, b, addend, c, ldc, scratch);
+  if (cut.by_blocks) return sum_over_blocks(parallel, p, a, b, addend, c, ldc, scratch, packed);
   const auto each_tile = [&](const auto& compute) {
     parallel.run(cut.across * cut.down, 1, [&](int64_t begin, int64_t end) {
       for (int64_t tile = begin; tile < end; ++tile) {

@@ -228,6 +228,17 @@ Batch log_of(Batch x) {
   return select(subnormal, logarithm - Batch(T(digits * 0.693147180559945309417)), logarithm);
 }
 
+/// a·b + c, rounded once. Where the processor multiplies and adds in two steps, the product could overflow
+/// between them.
+template <class Batch>
+Batch rounded_once(Batch a, Batch b, Batch c) {
+#if defined(__x86_64__) && !defined(__FMA__)
+  return scalar_apply([](auto x, auto y, auto z) { return std::fma(x, y, z); }, a, b, c);
+#else
+  return multiply_add(a, b, c);
+#endif
+}
+
 /// Applies a functor to `count` elements. The last, partial vector is padded rather than done one by one, so
 /// an element's bits do not depend on its place.
 template <class T, size_t N, class F>

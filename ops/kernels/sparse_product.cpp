@@ -72,6 +72,26 @@ SparseLists lists_of(bool transpose_b, int64_t n, int64_t k, const float* b, int
   return columns;
 }
 
+// By the table.
+SparseForm measured_form(const SparseMatrix& b, int64_t m) {
+  const bool weights = weights_are_few(b, m);
+  if (runs_are_few(b, m) && (!weights || runs_are_full(b, m))) return SparseForm::runs;
+  return weights ? SparseForm::weights : SparseForm::all;
+}
+
+// Asking the table would take longer than a small product.
+std::vector<SparseMatrix::FormFrom> fastest_forms(const SparseMatrix& b) {
+  std::vector<int64_t> rows{1, rows_by_windows + 1};
+  for (const Measured& one : table)
+    if (one.vector == width) rows.push_back(one.rows);
+  std::sort(rows.begin(), rows.end());
+  std::vector<SparseMatrix::FormFrom> forms;
+  for (int64_t m : rows)
+    if (const SparseForm form = measured_form(b, m); forms.empty() || forms.back().form != form)
+      forms.push_back({m, form});
+  return forms;
+}
+
 std::shared_ptr<SparseMatrix> in_every_form(bool transpose_b, int64_t n, int64_t k, const float* b,
                                             int64_t ldb) {
   const SparseLists columns = lists_of(transpose_b, n, k, b, ldb);
@@ -79,6 +99,7 @@ std::shared_ptr<SparseMatrix> in_every_form(bool transpose_b, int64_t n, int64_t
       std::make_shared<SparseMatrix>(SparseMatrix{k, n, 0, {}, tiles_of(columns, k), runs_of(columns, k)});
   for (const auto& column : columns) packed->weights += static_cast<int64_t>(column.size());
   if (has_window(k)) packed->windows = windows_of(columns, k);
+  packed->forms = fastest_forms(*packed);
   return packed;
 }
 
@@ -86,11 +107,8 @@ bool has_sparse_form(int64_t n, int64_t k) {
   return n >= 2 && k > 0 && k <= inner_stretch && n * k <= INT32_MAX;
 }
 
-// Numbers of rows at which another form may become the fastest.
-template <class Body>
-bool for_all_rows(const Body& body) {
-  return std::all_of(std::begin(table), std::end(table),
-                     [&](const Measured& one) { return one.vector != width || body(one.rows); });
+bool has_form(const SparseMatrix& b, SparseForm form) {
+  return std::any_of(b.forms.begin(), b.forms.end(), [&](const auto& from) { return from.form == form; });
 }
 
 }  // namespace sparse_product_detail
@@ -113,8 +131,9 @@ std::shared_ptr<const SparseMatrix> pack_sparse(bool transpose_b, int64_t n, int
   // Of runs, no smaller a share holds a weight.
   if (share > largest_share()) return {};
   const std::shared_ptr<SparseMatrix> packed = in_every_form(transpose_b, n, k, b, ldb);
-  if (for_all_rows([&](int64_t m) { return !sparse_pays(*packed, m); })) return {};
-  if (for_all_rows([&](int64_t m) { return form_for(*packed, m) != SparseForm::runs; })) packed->runs = {};
+  const bool by_runs = has_form(*packed, SparseForm::runs);
+  if (!by_runs && !has_form(*packed, SparseForm::weights)) return {};
+  if (!by_runs) packed->runs = {};
   return packed;
 }
 
@@ -126,16 +145,15 @@ double numbers_of_run(const SparseMatrix& b, int64_t m) {
 }
 
 SparseForm form_for(const SparseMatrix& b, int64_t m) {
-  using namespace sparse_product_detail;
-  const bool weights = weights_are_few(b, m);
-  if (runs_are_few(b, m) && (!weights || runs_are_full(b, m))) return SparseForm::runs;
-  return weights ? SparseForm::weights : SparseForm::all;
+  for (size_t i = b.forms.size(); i-- > 0;)
+    if (b.forms[i].rows <= m) return b.forms[i].form;
+  return SparseForm::all;
 }
 
 bool sparse_pays(const SparseMatrix& b, int64_t m) { return form_for(b, m) != SparseForm::all; }
 
 bool sparse_always_pays(const SparseMatrix& b) {
-  return sparse_product_detail::for_all_rows([&](int64_t m) { return sparse_pays(b, m); });
+  return !sparse_product_detail::has_form(b, SparseForm::all);
 }
 
 namespace sparse_product_detail {

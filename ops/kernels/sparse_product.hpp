@@ -74,11 +74,21 @@ struct SparseRuns {
   int64_t groups() const { return static_cast<int64_t>(columns.size()) / group; }
 };
 
+/// The form in which a product of so many rows is fastest: with all elements; with weights one by one, by
+/// windows or by tiles; by runs.
+enum class SparseForm { all, weights, runs };
+
 struct SparseMatrix {
   int64_t inner = 0, columns = 0, weights = 0;
   SparseWindows windows;
   SparseTiles tiles;
   SparseRuns runs;
+  /// The fastest form from so many rows on, up to the rows of the next.
+  struct FormFrom {
+    int64_t rows;
+    SparseForm form;
+  };
+  std::vector<FormFrom> forms = {};
 
   int64_t blocks() const { return (inner + inner_block - 1) / inner_block; }
 };
@@ -90,9 +100,7 @@ std::shared_ptr<const SparseMatrix> pack_sparse(bool transpose_b, int64_t n, int
 std::shared_ptr<const SparseMatrix> pack_every_form(bool transpose_b, int64_t n, int64_t k, const float* b,
                                                     int64_t ldb);
 
-/// The form in which a product of so many rows is fastest: with all elements; with weights one by one, by
-/// windows or by tiles; by runs.
-enum class SparseForm { all, weights, runs };
+/// The fastest form for so many rows.
 SparseForm form_for(const SparseMatrix& b, int64_t m);
 /// How many numbers are multiplied in the form of single weights, for each run in that of runs.
 double numbers_of_run(const SparseMatrix& b, int64_t m);

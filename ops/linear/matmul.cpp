@@ -48,6 +48,7 @@ OpDef records::matmul() {
   def.traits.product = true;
   def.infer = infer_product;
   def.kernel = {product_kernel<float>, product_kernel<double>, nullptr};
+  def.prepare = prepare_product;
   def.pack = pack_product;
   def.workspace = product_workspace;
   def.vjp = vjp;

@@ -41,6 +41,7 @@ OpDef records::matmul_add() {
   def.traits.in_place = {{0, 2}};
   def.infer = infer;
   def.kernel = {product_kernel<float>, product_kernel<double>, nullptr};
+  def.prepare = prepare_product;
   def.pack = pack_product;
   def.workspace = product_workspace;
   def.vjp = vjp;

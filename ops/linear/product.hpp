@@ -10,6 +10,7 @@ namespace lariat {
 std::vector<TensorType> infer_product(const InferContext& c);
 template <class T>
 void product_kernel(const KernelContext& k);
+std::shared_ptr<const void> prepare_product(const KernelContext& k);
 std::shared_ptr<const void> pack_product(const KernelContext& k);
 Workspace product_workspace(const KernelContext& k);
 Cost product_cost(std::span<const TensorView> inputs, std::span<const TensorView> outputs,

@@ -34,8 +34,8 @@ struct GradientInputs {
 template <class T>
 struct ForwardUnits {
   const T *projected = nullptr, *z = nullptr;
-  /// States before the step, and where they go; `cell` may be `next_cell`. `operand` is the hidden state as
-  /// the products take it.
+  /// States before the step, and where they go; `cell` may be `next_cell`, and `slots` may be `z`. `operand`
+  /// is the hidden state as the products take it.
   const T *hidden = nullptr, *operand = nullptr, *cell = nullptr;
   T *next_hidden = nullptr, *next_cell = nullptr, *slots = nullptr, *middle = nullptr;
   /// Of the recurrent part.

@@ -134,6 +134,7 @@ OpDef sequence_record(const CellShape& cell) {
   def.outputs.push_back({"previous", "[batch, time, units], the hidden state before each step"});
   def.traits.second_order = false;
   def.traits.saved_outputs = cell.has_cell ? 2 : 1;
+  def.traits.optional_outputs = 1;
   return def;
 }
 

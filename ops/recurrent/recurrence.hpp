@@ -40,6 +40,12 @@ void copy_state(const TensorView& state, int64_t row, int64_t begin, int64_t end
 /// other, or, where there are too few rows, pieces of `units` that meet after each step.
 struct SweepPieces {
   int64_t rows = 0, units = 0;
+
+  /// Of `all` units: how many pieces there are, and the first and last unit of one.
+  int64_t count(int64_t all) const { return (all + units - 1) / units; }
+  std::pair<int64_t, int64_t> piece(int64_t index, int64_t all) const {
+    return {index * units, std::min(all, (index + 1) * units)};
+  }
 };
 template <class T>
 SweepPieces sweep_pieces(int64_t batch, int64_t units, int threads);

@@ -12,89 +12,16 @@
 #include "graph/base/random.hpp"
 #include "graph/program/program.hpp"
 #include "ops/ops.hpp"
+#include "tests/frontends/compact_stacks.hpp"
 #include "tests/support/files.hpp"
 #include "tests/support/testing.hpp"
 
 namespace lariat::compact_test {
 
+using namespace compact_stacks;
 using lariat::testing::contains;
 using lariat::testing::message_of;
 using lariat::testing::TemporaryFolder;
-
-namespace {
-
-// Layers with weights of about 0.5, biases too.
-Stack stack_with(std::vector<LayerSpec> layers, const DataShape& shape, int64_t outputs, uint64_t seed = 1) {
-  Stack stack{std::move(layers), {}, shape, outputs};
-  const StackGraph graph = graph_of(stack);
-  initialize_store(*graph.graph, stack.weights, seed);
-  uint64_t at = 0;
-  for (const auto& [name, tensor] : stack.weights)
-    if (tensor.dtype() == f32)
-      for (float& value : tensor.values<float>()) value = to_unit(random_bits(seed, 9, at++)[0]) - 0.45f;
-  return stack;
-}
-
-Stack plain(std::vector<LayerSpec> layers, int64_t dimensions, int64_t outputs, uint64_t seed = 1) {
-  return stack_with(std::move(layers), {.sequences = false, .dimensions = dimensions}, outputs, seed);
-}
-Stack speech(std::vector<LayerSpec> layers, int64_t dimensions, int64_t outputs, uint64_t seed = 1) {
-  return stack_with(std::move(layers), {.sequences = true, .dimensions = dimensions}, outputs, seed);
-}
-
-// Sets the elements of a weight for whose row (next to last axis) and column `which` is true.
-void set(Stack& stack, const std::string& name, float value,
-         const std::function<bool(int64_t, int64_t)>& which) {
-  const Tensor tensor = stack.weights.get(name);
-  const int64_t columns = tensor.extents().back(),
-                rows = tensor.extents().size() < 2 ? 1 : tensor.extents()[tensor.extents().size() - 2];
-  for (int64_t i = 0; i < tensor.count(); ++i)
-    if (which(i / columns % rows, i % columns)) tensor.data<float>()[i] = value;
-}
-void zero_column(Stack& stack, const std::string& name, int64_t column) {
-  set(stack, name, 0, [=](int64_t, int64_t c) { return c == column; });
-}
-void zero_row(Stack& stack, const std::string& name, int64_t row) {
-  set(stack, name, 0, [=](int64_t r, int64_t) { return r == row; });
-}
-
-// What a stack makes of three random examples, of 9, 5 and 9 frames.
-Tensor outputs_of(const Stack& stack) {
-  const StackGraph graph = graph_of(stack);
-  const Value output = graph.signals.back().value;
-  const int64_t frames = 9, dimensions = stack.shape.dimensions;
-  Tensor features(f32, stack.shape.sequences ? Extents{3, frames, dimensions} : Extents{3, dimensions});
-  uint64_t at = 0;
-  for (float& value : features.values<float>()) value = to_unit(random_bits(5, 5, at++)[0]) * 2 - 1;
-  Feeds feeds{{"features", features}};
-  if (stack.shape.sequences) feeds.emplace("lengths", Tensor::of<int32_t>({3}, {9, 5, 9}));
-  const auto executor = make_serial_executor();
-  Store none;
-  return inference_program(*graph.graph, {&output, 1}, &stack.weights)->run(feeds, none, *executor).front();
-}
-
-double difference(const Tensor& a, const Tensor& b) {
-  REQUIRE(a.extents() == b.extents());
-  double largest = 0;
-  for (int64_t i = 0; i < a.count(); ++i) largest = std::max(largest, std::fabs(a.at(i) - b.at(i)));
-  return largest;
-}
-
-// Compacts the stack and compares what it makes of data.
-CompactReport checked(Stack& stack, double allowed = 0) {
-  const Tensor before = outputs_of(stack);
-  const CompactReport report = compact(stack);
-  CHECK(difference(before, outputs_of(stack)) <= allowed);
-  // What is left has nothing more to take out.
-  Stack again = stack;
-  const CompactReport second = compact(again);
-  CHECK(second.unread + second.zero + second.folded == 0);
-  return report;
-}
-
-constexpr double rounding = 1e-6;
-
-}  // namespace
 
 TEST_CASE("compact: dense units that nothing reads go, and what they alone read") {
   Stack stack = plain({Dense(6, relu), Dropout(0.5), Dense(5, tanh), Dense(0)}, 4, 3);
@@ -176,7 +103,7 @@ TEST_CASE("compact: filters go through pooling and flatten, with all that reads 
 TEST_CASE("compact: a constant beside padding stays, and goes where there is none") {
   for (const Padding padding : {Padding::same, Padding::valid}) {
     Stack stack =
-        speech({Conv1d(3, 3, sigmoid), Conv1d(4, 2, relu, {.padding = padding}), LastStep(), Dense(0)}, 2, 2);
+        clips({Conv1d(3, 3, sigmoid), Conv1d(4, 2, relu, {.padding = padding}), LastStep(), Dense(0)}, 2, 2);
     zero_column(stack, "conv1d_1/kernel", 1);
     const CompactReport report = checked(stack, rounding);
     CHECK(report.folded == (padding == Padding::valid ? 1 : 0));
@@ -193,7 +120,7 @@ TEST_CASE("compact: units of LSTM layers go with all gates, where no other unit 
   const auto gates_of = [](int64_t units, int64_t unit) {
     return [=](int64_t, int64_t c) { return c % units == unit; };
   };
-  Stack stack = speech({Lstm(5, {.return_sequences = true}), Lstm(4), Dense(0)}, 3, 2);
+  Stack stack = clips({Lstm(5, {.return_sequences = true}), Lstm(4), Dense(0)}, 3, 2);
   // Unit 1 of the first layer: nothing comes in. Unit 3: nothing reads it. Unit 4: only unit 3 does.
   for (const char* what : {"kernel", "recurrent_kernel", "bias"})
     set(stack, std::string("lstm_1/") + what, 0, gates_of(5, 1));
@@ -212,7 +139,7 @@ TEST_CASE("compact: units of LSTM layers go with all gates, where no other unit 
   CHECK(stack.weights.get("lstm_1/recurrent_kernel").extents() == Extents{2, 8});
   CHECK(stack.weights.get("lstm_2/kernel").extents() == Extents{2, 16});
   // A unit whose candidate has a bias moves, though nothing comes in.
-  stack = speech({Lstm(3), Dense(0)}, 3, 2);
+  stack = clips({Lstm(3), Dense(0)}, 3, 2);
   for (const char* what : {"kernel", "recurrent_kernel"})
     set(stack, std::string("lstm_1/") + what, 0, gates_of(3, 1));
   report = checked(stack);
@@ -221,7 +148,7 @@ TEST_CASE("compact: units of LSTM layers go with all gates, where no other unit 
 
 TEST_CASE("compact: both directions of an LSTM keep as many units") {
   Stack stack =
-      speech({Bidirectional(Lstm(4, {.return_sequences = true})), GlobalAveragePool(), Dense(0)}, 3, 2);
+      clips({Bidirectional(Lstm(4, {.return_sequences = true})), GlobalAveragePool(), Dense(0)}, 3, 2);
   for (const int64_t unit : {0, 2, 5}) zero_row(stack, "dense_1/kernel", unit);
   for (const char* direction : {"forward", "backward"})
     set(stack, "bidirectional_lstm_1/" + std::string(direction) + "/recurrent_kernel", 0,
@@ -235,7 +162,7 @@ TEST_CASE("compact: both directions of an LSTM keep as many units") {
 
 TEST_CASE("compact: units of simple recurrent layers go, and those of stateful layers stay") {
   const auto compacted = [](SimpleRnnOptions options) {
-    Stack stack = speech({SimpleRnn(4, options), Dense(0)}, 3, 2);
+    Stack stack = clips({SimpleRnn(4, options), Dense(0)}, 3, 2);
     for (const char* what : {"kernel", "recurrent_kernel", "bias"})
       zero_column(stack, std::string("simple_rnn_1/") + what, 2);
     if (options.stateful > 0) return compact(stack).zero;
@@ -248,43 +175,13 @@ TEST_CASE("compact: units of simple recurrent layers go, and those of stateful l
 
 TEST_CASE("compact: units of GRU layers go with their gates, where the candidate's own bias is zero too") {
   for (const bool reset_after : {true, false}) {
-    Stack stack = speech({Gru(4, {.reset_after = reset_after}), Dense(0)}, 3, 2);
+    Stack stack = clips({Gru(4, {.reset_after = reset_after}), Dense(0)}, 3, 2);
     for (const std::string what : {"kernel", "recurrent_kernel", "bias"})
       zero_column(stack, "gru_1/" + what, 9);
     if (reset_after) CHECK(checked(stack, rounding).zero == 0);
     if (reset_after) zero_column(stack, "gru_1/candidate_bias", 1);
     CHECK(checked(stack, rounding).zero == 1);
   }
-}
-
-TEST_CASE("compact: a model that is no plain stack is refused, and why") {
-  const TemporaryFolder folder;
-  const std::string file = folder / "m";
-  const DataShape shape{.sequences = false, .dimensions = 3, .classes = {"a", "b"}};
-  const auto refused = [&](Model model) {
-    model.build(shape, 1);
-    model.save(file);
-    const Store store = Store::load(file);
-    const std::string message = message_of<UserError>([&] { stack_of(store, file); });
-    REQUIRE(message.starts_with("'" + file + "': "));
-    return message.substr(file.size() + 4);
-  };
-  const std::string next = "; lariat compact takes layers that follow one another";
-  const ModelValue x = input(), hidden = Dense(4, relu)(x);
-  CHECK(refused(Model({x}, {Dense(2)(Add()(hidden, Dense(4)(hidden)))})) ==
-        "layer add_1 does not take what the one before it gives" + next);
-  const LayerSpec twice = Dense(4);
-  CHECK(
-      refused(Model({x}, {Dense(2)(twice(Activation(relu)(twice(hidden))))})).find("shares the weights of") !=
-      std::string::npos);
-  // Names alone make no other model.
-  Model named({x}, {Dense(2).named("last")(Dense(4, relu).named("first")(x))});
-  named.build(shape, 1);
-  named.save(file);
-  Stack stack = stack_of(Store::load(file), file);
-  CHECK(stack.layers.size() == 2);
-  zero_row(stack, "last/kernel", 1);
-  CHECK(compact(stack).unread == 1);
 }
 
 TEST_CASE("compact: what a layer cannot let go stays, and the report says why") {
@@ -303,7 +200,7 @@ TEST_CASE("compact: what a layer cannot let go stays, and the report says why") 
 }
 
 TEST_CASE("compact: channels of the data that nothing reads are not picked out, where they are many") {
-  Stack stack = speech({Conv1d(4, 3, relu), LastStep(), Dense(0)}, 16, 2);
+  Stack stack = clips({Conv1d(4, 3, relu), LastStep(), Dense(0)}, 16, 2);
   set(stack, "conv1d_1/kernel", 0, [](int64_t r, int64_t) { return r < 3 || r == 7; });
   CompactReport report = checked(stack, rounding);
   CHECK(report.unread_data == 4);
@@ -335,9 +232,9 @@ TEST_CASE("compact: entries of embeddings, stacked frames, and sequences that ar
   CHECK(embedded.folded == 1);
   CHECK(stack.weights.get("embedding_1/table").extents() == Extents{5, 2});
   CHECK(stack.weights.get("dense_1/kernel").extents() == Extents{6, 2});
-  stack = speech({Dense(4, relu), StackFrames(3), Dense(5, relu), Conv2d(3, 2, 2, relu), MaxPool2d(1, 2),
-                  Flatten(), LastStep(), Dense(0)},
-                 2, 2);
+  stack = clips({Dense(4, relu), StackFrames(3), Dense(5, relu), Conv2d(3, 2, 2, relu), MaxPool2d(1, 2),
+                 Flatten(), LastStep(), Dense(0)},
+                2, 2);
   set(stack, "dense_2/kernel", 0, [](int64_t r, int64_t) { return r % 4 == 2; });
   // The units of the second layer are the width of images: all of them stay.
   zero_column(stack, "dense_2/kernel", 1);
@@ -357,12 +254,12 @@ TEST_CASE("compact: random zeros in random places change nothing but rounding") 
     Stack stack =
         seed % 3 == 0
             ? plain({Dense(9, relu), Dense(8, seed % 2 == 0 ? relu : tanh), Dense(7), Dense(0)}, 5, 3, seed)
-        : seed % 6 == 4 ? speech({Gru(6, {.return_sequences = true}),
-                                  Bidirectional(Gru(5, {.reset_after = false})), Dense(0)},
-                                 4, 3, seed)
-        : seed % 3 == 1 ? speech({Conv1d(6, 3, relu), MaxPool1d(2), Lstm(6, {.return_sequences = true}),
-                                  Bidirectional(Lstm(5)), Dense(0)},
-                                 4, 3, seed)
+        : seed % 6 == 4 ? clips({Gru(6, {.return_sequences = true}),
+                                 Bidirectional(Gru(5, {.reset_after = false})), Dense(0)},
+                                4, 3, seed)
+        : seed % 3 == 1 ? clips({Conv1d(6, 3, relu), MaxPool1d(2), Lstm(6, {.return_sequences = true}),
+                                 Bidirectional(Lstm(5)), Dense(0)},
+                                4, 3, seed)
                         : plain({Image(4, 4), Conv2d(6, 2, 2, relu), MaxPool2d(2, 2), Conv2d(6, 2, 2, tanh),
                                  Flatten(), Dense(0)},
                                 16, 3, seed);
@@ -383,7 +280,7 @@ TEST_CASE("compact: random zeros in random places change nothing but rounding") 
 }
 
 TEST_CASE("compact: costs of layers, and models in files, before and after") {
-  Stack stack = speech({Conv1d(6, 3, relu, {.padding = Padding::valid}), Lstm(4), Dense(0)}, 5, 2);
+  Stack stack = clips({Conv1d(6, 3, relu, {.padding = Padding::valid}), Lstm(4), Dense(0)}, 5, 2);
   set(stack, "lstm_1/kernel", 0, [](int64_t r, int64_t) { return r < 3; });
   Stack small = stack;
   compact(small);

@@ -35,6 +35,13 @@ const std::map<std::string, std::string>& contexts() {
        "const Value w = g.parameter(\"w\", {2}), b = g.parameter(\"b\", {});\n"},
       {"const std::shared_ptr<Ranks> ranks = mpi_ranks();  // nullptr: this process is alone", ""},
       {"Recipe recipe = Recipe::load(\"digits.toml\");", ""},
+      {"const auto program = inference_program(graph, {&y, 1}, &store);",
+       "Graph graph;\n"
+       "const Value y = 2 * graph.input(\"x\", {1, 3});\n"
+       "const Tensor x(f32, {1, 3});\n"
+       "const Store store;\n"
+       "const auto executor = make_tbb_executor();\n"
+       "const std::vector<std::vector<float>> examples;\n"},
       {"struct Noise : data::Source {          // asked by many threads at once; the same each time",
        "static const auto my_values = [](int64_t, std::span<float>) {};\n"
        "const auto label_of = [](int64_t i) { return static_cast<int>(i % 2); };\n"}};

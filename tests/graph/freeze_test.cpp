@@ -64,6 +64,13 @@ const std::vector<Model>& models() {
        },
        {{1, 600}, {3, 600}, {300, 600}},
        1},
+      {"matmul over a long inner dimension",
+       [](Graph& g) {
+         const Value x = g.input("x", {dim::batch, 25000});
+         output(matmul(x, g.parameter("w", {25000, 12})) + g.parameter("b", {12}));
+       },
+       {{1, 25000}, {3, 25000}},
+       1},
       {"matmul of many rows",
        [](Graph& g) {
          output(matmul(g.input("x", {dim::batch, 40}), g.parameter("w", {40, 130})));

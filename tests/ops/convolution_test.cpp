@@ -204,4 +204,31 @@ TEST_CASE_TEMPLATE("pooling in two dimensions is its definition", T, float, doub
   }
 }
 
+TEST_CASE_TEMPLATE("maxima are the same where nobody reads their places, NaN too", T, float, double) {
+  Dice dice(43);
+  const auto executor = make_tbb_executor(2);
+  for (int round = 0; round < 60; ++round) {
+    const int64_t size = 1 + dice(4), stride = 1 + dice(3);
+    const bool flat = round % 2 == 0;
+    Extents extents{1 + dice(3), size + dice(9), 1 + dice(70)};
+    if (!flat) extents.insert(extents.begin() + 2, size + dice(9));
+    const Tensor fed = random_tensor<T>(extents, round);
+    for (T& value : fed.values<T>())
+      if (dice(4) == 0) value = dice(2) ? std::numeric_limits<T>::quiet_NaN() : T(0);
+    Graph graph, with_places;
+    const auto pooled = [&](Graph& in) {
+      const Value x = in.input("x", to_shape(extents), dtype_of<T>);
+      return flat ? max_pool1d(x, size, stride) : max_pool2d(x, {size, size}, {stride, stride});
+    };
+    graph.output("y", pooled(graph));
+    const Value y = pooled(with_places);
+    with_places.output("y", y);
+    with_places.output("places", output_of(y, 1));
+    Store store;
+    const Feeds feeds{{"x", fed}};
+    CHECK(same_bits(Program(graph).run(feeds, store, *executor)[0],
+                    Program(with_places).run(feeds, store, *executor)[0]));
+  }
+}
+
 }  // namespace lariat::convolution_test

@@ -1,6 +1,7 @@
 #include "frontends/sequential/layer_records.hpp"
 #include "frontends/sequential/layers.hpp"
 #include "frontends/sequential/layers/merging.hpp"
+#include "frontends/sequential/layers/units.hpp"
 #include "ops/ops.hpp"
 
 namespace lariat {
@@ -19,7 +20,8 @@ Signal build_add(LayerContext& context, const std::vector<Signal>& inputs, const
 }  // namespace
 
 LayerKind layer_records::add() {
-  return merge_kind("add", "the sum of its inputs, which are of one shape", Fields<AddFields>(), build_add);
+  return merge_kind("add", "the sum of its inputs, which are of one shape", Fields<AddFields>(), build_add)
+      .with(joined_channels("it adds channels of several layers, which go together or not at all"));
 }
 
 Add::Add() : LayerSpec{"add", {}} {}

@@ -21,7 +21,8 @@ Signal build_concat(LayerContext& context, const std::vector<Signal>& inputs, co
 
 LayerKind layer_records::concat() {
   return merge_kind("concat", "its inputs side by side: the channels of one behind those of the other",
-                    Fields<ConcatFields>(), build_concat);
+                    Fields<ConcatFields>(), build_concat)
+      .with({.side_by_side = true});
 }
 
 Concat::Concat() : LayerSpec{"concat", {}} {}

@@ -1,6 +1,7 @@
 #include "frontends/sequential/layer_records.hpp"
 #include "frontends/sequential/layers.hpp"
 #include "frontends/sequential/layers/merging.hpp"
+#include "frontends/sequential/layers/units.hpp"
 #include "ops/ops.hpp"
 
 namespace lariat {
@@ -21,7 +22,8 @@ Signal build_multiply(LayerContext& context, const std::vector<Signal>& inputs, 
 
 LayerKind layer_records::multiply() {
   return merge_kind("multiply", "the product, element by element, of its inputs, which are of one shape",
-                    Fields<MultiplyFields>(), build_multiply);
+                    Fields<MultiplyFields>(), build_multiply)
+      .with(joined_channels("it multiplies channels of several layers, which go together or not at all"));
 }
 
 Multiply::Multiply() : LayerSpec{"multiply", {}} {}

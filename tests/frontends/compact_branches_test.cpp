@@ -1,0 +1,97 @@
+// Models of branches, as their files give them.
+#include "frontends/compact/compact_model.hpp"
+#include "frontends/compact/figures.hpp"
+#include "frontends/sequential/layers.hpp"
+#include "frontends/sequential/model_file.hpp"
+#include "frontends/sequential/model_value.hpp"
+#include "graph/base/error.hpp"
+#include "ops/ops.hpp"
+#include "tests/frontends/compact_stacks.hpp"
+#include "tests/support/files.hpp"
+
+namespace lariat::compact_branches_test {
+
+using namespace compact_stacks;
+using lariat::testing::message_of;
+using lariat::testing::TemporaryFolder;
+
+namespace {
+
+const DataShape two_classes{.sequences = false, .dimensions = 3, .classes = {"a", "b"}};
+
+// A model as its file gives it, with weights of about 0.5.
+Stack saved(Model model, const std::string& file) {
+  model.build(two_classes, 1);
+  model.save(file);
+  return stack_with(stack_of(Store::load(file), file));
+}
+
+}  // namespace
+
+TEST_CASE("compact: units go through concat, and where all that take them let them go") {
+  const TemporaryFolder folder;
+  const std::string file = folder / "m";
+  const ModelValue x = input(), shared = Dense(5, relu).named("shared")(x),
+                   a = Dense(4, relu).named("a")(shared), b = Dense(3, tanh).named("b")(Dropout(0.5)(shared));
+  Stack stack = saved(Model({x}, {Dense(2).named("y")(Concat()(a, b))}), file);
+  zero_row(stack, "y/kernel", 1);      // unit 1 of a
+  zero_row(stack, "y/kernel", 4 + 2);  // unit 2 of b
+  zero_column(stack, "b/kernel", 0);   // always tanh of its bias
+  for (const char* kernel : {"a/kernel", "b/kernel"}) zero_row(stack, kernel, 3);
+  zero_row(stack, "a/kernel", 2);  // b still reads it
+  const CompactReport report = checked(stack, rounding);
+  CHECK(report.unread == 3);
+  CHECK(report.folded == 1);
+  CHECK(report.kept.empty());
+  CHECK(stack.weights.get("shared/kernel").extents() == Extents{3, 4});
+  CHECK(stack.weights.get("a/kernel").extents() == Extents{4, 3});
+  CHECK(stack.weights.get("b/kernel").extents() == Extents{4, 1});
+  CHECK(stack.weights.get("y/kernel").extents() == Extents{4, 2});
+
+  // What is written is the same model.
+  Store small = with_stack(Store::load(file), stack, file);
+  seal(small, model_format);
+  CHECK(difference(outputs_of(stack), outputs_of(stack_of(small, file))) == 0);
+  const auto executor = make_serial_executor();
+  const std::vector<StackCost> costs = costs_of({&stack}, Tensor(f32, {3}), *executor);
+  REQUIRE(costs[0].layers.size() == stack.layers.size());
+  for (const LayerCost& layer : costs[0].layers) CHECK(layer.seconds > 0);
+}
+
+TEST_CASE("compact: channels that are added to others stay, and the report says why") {
+  const TemporaryFolder folder;
+  const ModelValue x = input(), hidden = Dense(4, relu)(x), inner = Dense(3, relu)(hidden);
+  Stack stack = saved(Model({x}, {Dense(2)(Add()(hidden, Dense(4)(inner)))}), folder / "m");
+  zero_row(stack, "dense_4/kernel", 1);
+  zero_column(stack, "dense_1/kernel", 2);
+  zero_row(stack, "dense_3/kernel", 0);
+  const CompactReport report = checked(stack);
+  CHECK(report.unread == 1);  // of the units within the branch
+  const std::string why = "it adds channels of several layers, which go together or not at all";
+  CHECK(report.kept == std::vector<std::string>{"1 useless channel of add_1: " + why,
+                                                "1 useless channel of dense_1: add_1 reads them: " + why});
+}
+
+TEST_CASE("compact: a model of several outputs or with shared weights is refused, and why") {
+  const TemporaryFolder folder;
+  const std::string file = folder / "m";
+  const auto refused = [&](Model model) {
+    const std::string message = message_of<UserError>([&] { saved(std::move(model), file); });
+    REQUIRE(message.starts_with("'" + file + "': "));
+    return message.substr(file.size() + 4);
+  };
+  const ModelValue x = input(), hidden = Dense(4, relu)(x);
+  const LayerSpec twice = Dense(4).named("twice");
+  CHECK(
+      refused(Model({x}, {Dense(2)(twice(Activation(relu)(twice(hidden))))}))
+          .ends_with(" shares the weights of twice; lariat compact takes layers with weights of their own"));
+  // Names alone make no other model.
+  Model named({x}, {Dense(2).named("last")(Dense(4, relu).named("first")(x))});
+  Stack stack = saved(std::move(named), file);
+  CHECK(stack.layers.size() == 2);
+  CHECK(stack.output.empty());
+  zero_row(stack, "last/kernel", 1);
+  CHECK(compact(stack).unread == 1);
+}
+
+}  // namespace lariat::compact_branches_test
