@@ -43,7 +43,36 @@ Twofold product_with(const ColumnMatrix& x, int64_t j, const double* u) {
   return sums[0];
 }
 
+// (Σx)²/(n·Σx²), the square of the cosine of the angle to a constant column.
+double constancy_of(const ColumnMatrix& x, int64_t j) {
+  double largest = 0, sum = 0, squares = 0;
+  for (int64_t k = x.starts[j]; k < x.starts[j + 1]; ++k) largest = std::max(largest, std::abs(x.values[k]));
+  if (largest == 0) return 0;
+  for (int64_t k = x.starts[j]; k < x.starts[j + 1]; ++k) {
+    const double value = x.values[k] / largest;
+    sum += value;
+    squares += value * value;
+  }
+  return sum * sum / (squares * static_cast<double>(x.rows));
+}
+
 }  // namespace
+
+void ConditionedModel::find_pivot(const SeparablePenalty& penalty) {
+  const ColumnMatrix& x = written_.matrix;
+  double most = 0.5;
+  for (int64_t j = 0; j < x.columns(); ++j) {
+    if (!penalty.is_free(j)) continue;
+    if (is_constant(x, j)) {
+      pivot_ = j;
+      return;
+    }
+    if (const double constancy = constancy_of(x, j); constancy > most) {
+      most = constancy;
+      pivot_ = j;
+    }
+  }
+}
 
 ConditionedModel::ConditionedModel(const LinearModel& written, const SeparablePenalty& penalty)
     : written_(written) {
@@ -51,28 +80,35 @@ ConditionedModel::ConditionedModel(const LinearModel& written, const SeparablePe
   const int64_t columns = x.columns();
   units_.assign(static_cast<size_t>(columns), 1);
   shifts_.assign(static_cast<size_t>(columns), 0);
-  for (int64_t j = 0; j < columns && bias_ < 0; ++j)
-    if (penalty.is_free(j) && is_constant(x, j)) bias_ = j;
-  if (bias_ >= 0) bias_entry_ = x.values[x.starts[bias_]];
+  find_pivot(penalty);
+  std::vector<double> pivot(pivot_ < 0 ? 0 : static_cast<size_t>(x.rows));
+  if (pivot_ >= 0) x.add_column(pivot_, 1, pivot.data());
+  const double pivot_mean = pivot_ < 0 ? 1 : mean_of(x, pivot_);
   ColumnMatrix& conditioned = model_.matrix;
   conditioned.rows = x.rows;
   model_.offset = written.offset;
   model_.prediction = written.prediction;
   for (int64_t j = 0; j < columns; ++j) {
     const size_t begin = conditioned.values.size();
-    const bool shifts = bias_ >= 0 && j != bias_ && 2 * x.entries(j) > x.rows;
-    const double shift = shifts_[j] = shifts ? mean_of(x, j) : 0;
+    const bool shifts = pivot_ >= 0 && j != pivot_ && 2 * x.entries(j) > x.rows;
+    const double shift = shifts_[j] = shifts ? mean_of(x, j) / pivot_mean : 0;
     int64_t next = 0;
     const auto push = [&](int64_t row, double value) {
+      const double taken = shift * pivot[row];
+      // What rounding of the shift leaves of a value is nothing.
+      constexpr double rounding = 0x1p-51;
+      if (shift != 0)
+        value =
+            std::abs(value - taken) <= rounding * std::abs(taken) ? 0 : std::fma(-shift, pivot[row], value);
       conditioned.entry_rows.push_back(static_cast<int32_t>(row));
       conditioned.values.push_back(value);
     };
     for (int64_t k = x.starts[j]; k < x.starts[j + 1]; ++k) {
-      for (; shift != 0 && next < x.entry_rows[k]; ++next) push(next, -shift);
-      push(x.entry_rows[k], x.values[k] - shift);
+      for (; shift != 0 && next < x.entry_rows[k]; ++next) push(next, 0);
+      push(x.entry_rows[k], x.values[k]);
       next = x.entry_rows[k] + 1;
     }
-    for (; shift != 0 && next < x.rows; ++next) push(next, -shift);
+    for (; shift != 0 && next < x.rows; ++next) push(next, 0);
     const std::span column(conditioned.values.data() + begin, conditioned.values.size() - begin);
     units_[j] = unit_of(column);
     for (double& value : column) value *= units_[j];
@@ -80,24 +116,24 @@ ConditionedModel::ConditionedModel(const LinearModel& written, const SeparablePe
   }
 }
 
-// (bias + Σ shift_j·w_j / entry), and the other way round with a sign.
-double ConditionedModel::bias_shift(std::span<const double> w, double sign) const {
+// Σ shift_j·w_j, with a sign.
+double ConditionedModel::pivot_shift(std::span<const double> w, double sign) const {
   Twofold total;
   for (size_t j = 0; j < w.size(); ++j)
     if (shifts_[j] != 0 && w[j] != 0) total.add_product(sign * shifts_[j], w[j]);
-  return total.value() / bias_entry_;
+  return total.value();
 }
 
 std::vector<double> ConditionedModel::as_written(std::span<const double> v) const {
   std::vector<double> w(v.begin(), v.end());
   for (size_t j = 0; j < w.size(); ++j) w[j] *= units_[j];
-  if (bias_ >= 0) w[bias_] += bias_shift(w, -1);
+  if (pivot_ >= 0) w[pivot_] += pivot_shift(w, -1);
   return w;
 }
 
 std::vector<double> ConditionedModel::conditioned(std::span<const double> w) const {
   std::vector<double> v(w.begin(), w.end());
-  if (bias_ >= 0) v[bias_] += bias_shift(w, 1);
+  if (pivot_ >= 0) v[pivot_] += pivot_shift(w, 1);
   for (size_t j = 0; j < v.size(); ++j) v[j] /= units_[j];
   return v;
 }
@@ -113,14 +149,35 @@ void ConditionedModel::predict(std::span<const double> w, double* z) const {
   for (int64_t r = 0; r < x.rows; ++r) z[r] = sums[r].value();
 }
 
-double ConditionedModel::slope(int64_t j, const double* u, const Twofold& sum) const {
+Twofold ConditionedModel::pivot_slope(const double* u) const {
+  return pivot_ < 0 ? Twofold{} : product_with(written_.matrix, pivot_, u);
+}
+
+double ConditionedModel::slope(int64_t j, const double* u, const Twofold& pivot) const {
   Twofold total = product_with(written_.matrix, j, u);
-  if (shifts_[j] != 0) total.add_product(-shifts_[j], sum);
+  if (shifts_[j] != 0) total.add_product(-shifts_[j], pivot);
   return total.value() * units_[j];
 }
 
 double ConditionedModel::written_slope(int64_t j, const double* u) const {
   return product_with(written_.matrix, j, u).value();
+}
+
+std::vector<int64_t> ConditionedModel::far_from_centred() const {
+  constexpr double far = 1e5;
+  std::vector<int64_t> columns;
+  const ColumnMatrix& x = written_.matrix;
+  for (int64_t j = 0; j < x.columns(); ++j) {
+    if (j == pivot_ || shifts_[j] != 0 || x.entries(j) != x.rows || x.rows == 0) continue;
+    const double mean = mean_of(x, j);
+    double squares = 0;  // of deviations relative to the mean
+    for (int64_t k = x.starts[j]; k < x.starts[j + 1]; ++k) {
+      const double off = x.values[k] / mean - 1;
+      squares += off * off;
+    }
+    if (far * std::sqrt(squares / static_cast<double>(x.rows)) < 1) columns.push_back(j);
+  }
+  return columns;
 }
 
 }  // namespace lariat::convex
