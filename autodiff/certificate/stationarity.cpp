@@ -80,10 +80,16 @@ Value steepest_of(const CombinedView& combined) {
 }
 
 // The element of gradient + ∂φ of least norm. Elements of the argument that rounding alone sets apart from 0
-// are 0.
-Value residual_of(const PenaltyTerm& term, Value argument, Value gradient) {
+// are 0. Where more than elements may be, as singular values are, the op knows what rounding makes of its
+// dtype: of parameters in f32 it is asked in f32.
+Value residual_of(const PenaltyTerm& term, Value argument, Value gradient, double tolerance) {
   const Attributes attributes = term.node.graph().node(term.node.node()).attributes;
-  if (!term.penalty->scalar) return term.penalty->residual(argument, gradient, term.weight, attributes);
+  if (!term.penalty->scalar) {
+    const DType dtype = term.penalty->scalar_metric && tolerance > 0x1p-40 ? f32 : argument.dtype();
+    return cast(term.penalty->residual(cast(argument, dtype), cast(gradient, dtype), cast(term.weight, dtype),
+                                       attributes),
+                argument.dtype());
+  }
   const ScalarTerm own = term.on_argument();
   return nearest_to_zero(argument, gradient, {&own}, 0).sum;
 }
@@ -117,7 +123,7 @@ SubgradientSweep subgradient_sweep(const SweepInputs& inputs, const std::vector<
     const Value before = inputs.input(term.argument.type()), argument = inputs.input(term.argument.type());
     // P(y) = y + residual(−y) is the projection on the subdifferential.
     const Value toward = before - view.linear_part(counted) / maximum(steepest, 1e-300);
-    const Value next = toward + residual_of(term, argument, -toward);
+    const Value next = toward + residual_of(term, argument, -toward, inputs.tolerance);
     const std::vector<Value> change = view.adjoint(next - before);
     for (size_t i = 0; i < parameters.size(); ++i) {
       Value& sum = sweep.sums.at(parameters[i].name());

@@ -73,6 +73,20 @@ Tensor settled(const Tensor& values, const Tensor& magnitudes, double tolerance)
   return result;
 }
 
+// The values that a term is made of beside its argument.
+std::vector<Value> coefficients_of(const PenaltyTerm& term) {
+  std::vector<Value> all;
+  if (!term.scalar) {
+    all = {term.weight};
+  } else {
+    all = {term.scalar->quadratic, term.scalar->low, term.scalar->high};
+    for (const ScalarTerm::Kink& kink : term.scalar->kinks)
+      all.insert(all.end(), {kink.at, kink.below, kink.above});
+  }
+  std::erase_if(all, [](Value value) { return !value; });
+  return all;
+}
+
 Feeds in_double(const Feeds& feeds) {
   Feeds result;
   for (const auto& [name, tensor] : feeds)
@@ -91,8 +105,14 @@ SubgradientSearch::SubgradientSearch(Graph& written, std::vector<std::string> pa
   const LossParts exact(loss, alone, names_), parts(loss, graph, names_, Sums::all);
   has_more_terms_ = parts.split.terms.size() > exact.split.terms.size();
   for (const Refusal& refusal : parts.split.refusals) other_kinks_ += refusal.code != "L107";
+  std::vector<int32_t> parameters_at;
+  for (Value parameter : parts.parameters) parameters_at.push_back(parameter.node());
+  const std::vector<bool> moves = dependents(graph, parameters_at);
   for (const PenaltyTerm& term : parts.split.terms) {
     convex_ = convex_ && (term.scalar || term.penalty->convex);
+    // Under stop_gradient a coefficient may change with the weights: values along a line are another
+    // function's.
+    for (Value coefficient : coefficients_of(term)) convex_ = convex_ && !moves[coefficient.node()];
     if (!term.scalar && !term.penalty->scalar && !term.penalty->residual)
       unknown_.insert(term.parameters.begin(), term.parameters.end());
   }
@@ -214,7 +234,8 @@ double SubgradientSearch::steepest_fall(const std::vector<Directions>& lines,
         for (int64_t j = 0; j < moved.count(); ++j) moved.data<double>()[j] -= t * line[i].data<double>()[j];
         wide.set(names_[i], moved);
       }
-      const double there = penalty(), rounding = 1e-14 * (std::abs(here) + std::abs(there)) / t;
+      const double there = penalty(),
+                   rounding = std::max(1e-14, tolerance_) * (std::abs(here) + std::abs(there)) / t;
       const double fall = -(slope + (there - here) / t + rounding) / length;
       if (std::isfinite(fall)) steepest = std::max(steepest, fall);
     }

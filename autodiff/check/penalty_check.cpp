@@ -130,29 +130,45 @@ std::string not_below(Use& use, const Point& x, const Point& slope, const Point&
   return fault;
 }
 
+std::string check_prox_at(Use& use, const Point& v, const Point& step, const Point& weight) {
+  const Point at = use.prox(v, step, weight);
+  if (at.size() != use.elements)
+    return fmt::format("the prox has {} elements; the point {}", at.size(), use.elements);
+  if (std::string fault = not_least({use, v, step, weight}, at); !fault.empty()) return fault;
+  if (!use.penalty.convex) return {};
+  Point slope(use.elements);
+  for (size_t i = 0; i < slope.size(); ++i) slope[i] = (v[i] - at[i]) / of_element(step, i);
+  if (const std::string fault = not_below(use, at, slope, weight); !fault.empty())
+    return fmt::format(
+        "for the point {}, step {} and weight {} it gives {}, where (point - w)/step is no "
+        "subgradient: {}",
+        point_text(v), point_text(step), point_text(weight), point_text(at), fault);
+  const Point single = use.prox(v, step, weight, f32);
+  for (size_t i = 0; i < single.size(); ++i)
+    if (!(std::abs(single[i] - at[i]) <= 1e-4 * (1 + largest(v))))
+      return fmt::format("for the point {}, step {} and weight {} it gives {} in f64 and {} in f32",
+                         point_text(v), point_text(step), point_text(weight), point_text(at),
+                         point_text(single));
+  return {};
+}
+
 std::string check_prox(Use& use) {
   for (const Point& weight : weights_of(use))
     for (const Point& step : steps_of(use))
-      for (const Point& v : use.points()) {
-        const Point at = use.prox(v, step, weight);
-        if (at.size() != use.elements)
-          return fmt::format("the prox has {} elements; the point {}", at.size(), use.elements);
-        if (const std::string fault = not_least({use, v, step, weight}, at); !fault.empty()) return fault;
-        if (!use.penalty.convex) continue;
-        Point slope(use.elements);
-        for (size_t i = 0; i < slope.size(); ++i) slope[i] = (v[i] - at[i]) / of_element(step, i);
-        if (const std::string fault = not_below(use, at, slope, weight); !fault.empty())
-          return fmt::format(
-              "for the point {}, step {} and weight {} it gives {}, where (point - w)/step is no "
-              "subgradient: {}",
-              point_text(v), point_text(step), point_text(weight), point_text(at), fault);
-        const Point single = use.prox(v, step, weight, f32);
-        for (size_t i = 0; i < single.size(); ++i)
-          if (!(std::abs(single[i] - at[i]) <= 1e-4 * (1 + largest(v))))
-            return fmt::format("for the point {}, step {} and weight {} it gives {} in f64 and {} in f32",
-                               point_text(v), point_text(step), point_text(weight), point_text(at),
-                               point_text(single));
-      }
+      for (const Point& v : use.points())
+        if (std::string fault = check_prox_at(use, v, step, weight); !fault.empty()) return fault;
+  // As small a threshold as a training has, and a slope that rounding leaves some digits of.
+  for (size_t p : {0, 1, 3, 5})
+    if (std::string fault = check_prox_at(use, use.points()[p], {1e-3}, {0.09}); !fault.empty()) return fault;
+  // A diverged weight must be seen.
+  for (size_t i = 0; i < use.elements; ++i) {
+    Point v = use.points()[0];
+    v[i] = std::numeric_limits<double>::quiet_NaN();
+    const Point at = use.prox(v, {0.5}, {0.3});
+    if (is_finite(at))
+      return fmt::format("for the point {}, step [0.5] and weight [0.3] it gives {}; NaN must come through",
+                         point_text(v), point_text(at));
+  }
   return {};
 }
 

@@ -11,7 +11,8 @@ namespace lariat {
 ///
 ///   prox         a minimum of Σ weight·φ(w) + Σ(w − v)²/(2 step), and the point where (v − w)/step is a
 ///                subgradient: for one step and for steps by element, several weights, points of all sizes,
-///                at kinks, beside them and with elements that are equal; in f32 as in f64
+///                at kinks, beside them and with elements that are equal; in f32 as in f64; also for a
+///                threshold as small as a training has; NaN comes through
 ///   residual     the least element of gradient + subdifferential: it is one, no direction that it names
 ///   leads
 ///                lower than its length says, and at the prox it is 0

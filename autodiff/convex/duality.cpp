@@ -32,12 +32,13 @@ class DualPoint {
                     penalty_.conjugate(j, kink.low - rounding)) <= negligible;
   }
 
-  // The largest c <= 1 with −c·g_j in the domain of h_j*, for every wide column that is not held.
+  // The largest c <= 1 with −c·g_j in the domain of h_j*, for every column that is not held, or every wide
+  // one.
   double feasible_scale(std::span<const double> g, double rounding, bool only_wide) const {
     double scale = 1;
     for (int64_t j = 0; j < columns_; ++j) {
       const Interval domain = penalty_.conjugate_domain(j);
-      if (held_.empty() ? only_wide && !is_wide(j, rounding, 0) : held_[j]) continue;
+      if ((!held_.empty() && held_[j]) || (only_wide && !is_wide(j, rounding, 0))) continue;
       if (-g[j] > domain.high) scale = std::min(scale, domain.high / -g[j]);
       if (-g[j] < domain.low) scale = std::min(scale, domain.low / -g[j]);
     }
@@ -59,6 +60,9 @@ class DualPoint {
   // Lists the narrow columns whose −g_j is not where it should be, and where that is. False where there are
   // no more than before.
   bool hold(std::span<const double> v, double negligible);
+  // Lists those that are outside, and the nearest place inside. False where there are none.
+  bool hold_outside();
+  void hold_at(int64_t j, double slope);
   double worst_deviation() const;
   bool solve_held(std::vector<double>& deviations) const;
   bool bring_in();
@@ -94,13 +98,25 @@ bool DualPoint::hold(std::span<const double> v, double negligible) {
     const Interval kink = penalty_.kink(j), domain = penalty_.conjugate_domain(j);
     if (is_inside(j, -g_[j]) && cost(j, v[j], -g_[j]) <= negligible && !penalty_.is_free(j)) continue;
     double slope = v[j] != 0 ? penalty_.derivatives(j, v[j]).first : std::clamp(-g_[j], kink.low, kink.high);
-    slope = std::clamp(slope, domain.low, domain.high);
-    held_[j] = true;
-    const auto place = std::lower_bound(set_.begin(), set_.end(), j) - set_.begin();
-    set_.insert(set_.begin() + place, j);
-    wanted_.insert(wanted_.begin() + place, slope);
+    hold_at(j, std::clamp(slope, domain.low, domain.high));
   }
   return set_.size() > before;
+}
+
+bool DualPoint::hold_outside() {
+  const size_t before = set_.size();
+  for (int64_t j = 0; j < columns_; ++j) {
+    const Interval domain = penalty_.conjugate_domain(j);
+    if (!held_[j] && !is_inside(j, -g_[j])) hold_at(j, std::clamp(-g_[j], domain.low, domain.high));
+  }
+  return set_.size() > before;
+}
+
+void DualPoint::hold_at(int64_t j, double slope) {
+  held_[j] = true;
+  const auto place = std::lower_bound(set_.begin(), set_.end(), j) - set_.begin();
+  set_.insert(set_.begin() + place, j);
+  wanted_.insert(wanted_.begin() + place, slope);
 }
 
 double DualPoint::worst_deviation() const {
@@ -154,14 +170,20 @@ bool DualPoint::bring_in() {
 }
 
 // Scales the slopes until those that are not held are inside, a little more than needed, for they are only
-// reached to rounding.
+// reached to rounding. A narrow column that this puts outside is held: scaling by as much as its rounding
+// would cost the wide ones.
 bool DualPoint::scale_in() {
-  constexpr int most_attempts = 5;
+  constexpr int most_attempts = 8;
   double margin = std::max(margin_ / 10, 1e-14);
-  for (int attempt = 0; attempt < most_attempts; ++attempt, margin *= 10) {
-    const double feasible = feasible_scale(g_, rounding_, false);
-    if (feasible >= 1) return true;
+  for (int attempt = 0; attempt < most_attempts; ++attempt) {
+    const double feasible = feasible_scale(g_, rounding_, margin_ > 0);
+    if (feasible >= 1) {
+      if (!hold_outside()) return true;
+      if (!bring_in()) return false;
+      continue;
+    }
     const double scale = feasible * (1 - margin);
+    margin *= 10;
     const auto slopes = at_.slope.values<double>();
     std::vector<double> wanted(slopes.begin(), slopes.end());
     for (double& slope : wanted) slope *= scale;

@@ -185,6 +185,7 @@ Result proximal_gradient(const SmoothFunction& f, ProxFunction& penalty, std::ve
     }
   }
   result.weights = std::move(w);
+  result.slopes = std::sqrt(dot(scale, scale));
   return result;
 }
 

@@ -44,6 +44,8 @@ enum class Ending {
 struct Result {
   std::vector<double> weights;
   Progress reached;
+  /// The norm of the largest |∂f/∂w_j| that were seen, by gradient methods.
+  double slopes = 0;
   /// Judged on the problem as written; none where there is no dual point to judge by.
   Bound bound = {};
   bool converged = false;

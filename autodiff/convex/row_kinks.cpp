@@ -90,15 +90,20 @@ class KinkSearch {
     return now;
   }
 
-  // A place among `roots` where the slope jumps by as much however near it is looked at.
+  // A place among `roots` where the slope jumps by as much however near it is looked at. Of predictions that
+  // are large beside what the loss tells apart, only the last look is near enough; it is no nearer than roots
+  // are known.
   std::optional<double> jump_at(Tensor roots) {
-    constexpr double widest = 0x1p-24, narrower = 0x1p-8, least = 1e-6;
+    constexpr double least = 1e-6;
+    struct Look {
+      double width, smallest;
+    };
     std::vector<Tensor> jumps, slopes;
-    for (double width = widest; jumps.size() < 2; width *= narrower) {
+    for (const Look& look : {Look{0x1p-24, 1e-3}, Look{0x1p-32, 1e-3}, Look{0x1p-46, 1}}) {
       Tensor below(f64, extents_), above(f64, extents_);
       for (int64_t i = 0; i < roots.count(); ++i) {
         const double root = std::isnan(roots.at(i)) ? 0 : roots.at(i);
-        const double aside = width * std::max(std::abs(root), 1e-3);
+        const double aside = look.width * std::max(std::abs(root), look.smallest);
         below.data<double>()[i] = root - aside;
         above.data<double>()[i] = root + aside;
       }
@@ -113,7 +118,7 @@ class KinkSearch {
     }
     for (int64_t i = 0; i < roots.count(); ++i)
       if (!std::isnan(roots.at(i)) && jumps[1].at(i) > 0.5 * jumps[0].at(i) &&
-          jumps[1].at(i) > least * slopes[1].at(i))
+          jumps[2].at(i) > 0.5 * jumps[1].at(i) && jumps[2].at(i) > least * slopes[2].at(i))
         return roots.at(i);
     return std::nullopt;
   }

@@ -7,6 +7,7 @@
 #include <numeric>
 #include <optional>
 
+#include "autodiff/certificate/certificate.hpp"
 #include "autodiff/convex/fista.hpp"
 #include "autodiff/convex/graph_penalty.hpp"
 #include "autodiff/convex/newton.hpp"
@@ -20,25 +21,6 @@
 #include "graph/program/program.hpp"
 
 namespace lariat {
-
-std::string_view name_of(SolveMethod method) {
-  switch (method) {
-    case SolveMethod::automatic:
-      return "auto";
-    case SolveMethod::newton:
-      return "newton";
-    case SolveMethod::fista:
-      return "fista";
-    default:
-      return "proximal-gradient";
-  }
-}
-
-std::string Solution::certificate() const {
-  if (std::isfinite(relative_gap))
-    return fmt::format("optimal to a relative duality gap of {:.1e}", relative_gap);
-  return fmt::format("stationary to {:.1e}, not globally certified: {}", stationarity, not_certified);
-}
 
 namespace {
 
@@ -68,6 +50,7 @@ struct Solver::Implementation {
   std::unique_ptr<convex::SeparablePenalty> conditioned_penalty;
   std::unique_ptr<convex::Newton> newton;
   std::unique_ptr<convex::GraphFunction> function;
+  std::unique_ptr<Certifier> certifier;  // of the loss with its penalties times a fed factor
   std::vector<double> weights;
   SolveMethod method = SolveMethod::newton;
 
@@ -86,6 +69,9 @@ struct Solver::Implementation {
   convex::Result run(const convex::StoppingRule& rule);
   std::optional<convex::Bound> judged(std::span<const double> w) const;
   void measure(Solution& solution, std::span<const double> w);
+  void judge_structured(Solution& solution, std::span<const double> w, double slopes);
+  void make_certifier();
+  Certificate certify(std::span<const double> w);
   Solution finished(const convex::Result& result);
 };
 
@@ -264,6 +250,41 @@ void Solver::Implementation::measure(Solution& solution, std::span<const double>
   solution.stationarity = distance.empty() ? 0 : *std::max_element(distance.begin(), distance.end());
 }
 
+constexpr const char* factor_name = "factor of the penalties";
+
+void Solver::Implementation::make_certifier() {
+  Graph scaled;
+  const Value factor = scaled.input(factor_name, {}, f64);
+  const Edge root{loss.node(), loss.output()};
+  const std::vector<bool> used = ancestors(graph, {&root, 1});
+  GraphCopy copy(graph, scaled);
+  for (int32_t id = 0; id <= loss.node(); ++id) {
+    if (!used[id]) continue;
+    copy.copy(id);
+    if (is_among(cut, {&graph, id})) copy.replace(id, {factor * copy(Value(&graph, id))});
+  }
+  std::vector<Value> parameters;
+  const Value whole = copy(loss);
+  for (Value parameter : coordinates.parameters) parameters.push_back(copy(parameter));
+  certifier = std::make_unique<Certifier>(whole, parameters);
+}
+
+// How far the weights are from stationary by the subdifferentials of structured penalties, whose prox made
+// the steps.
+Certificate Solver::Implementation::certify(std::span<const double> w) {
+  if (!certifier) make_certifier();
+  Store store;
+  for (size_t i = 0; i < types.size(); ++i) {
+    Tensor tensor(f64, evaluate(types[i].second.shape, {}));
+    std::copy(w.begin() + coordinates.starts[i], w.begin() + coordinates.starts[i + 1],
+              tensor.data<double>());
+    store.set(types[i].first, tensor);
+  }
+  const std::vector<Feeds> feeds{{{factor_name, Tensor::scalar(graph_penalty->factor, f64)}}};
+  constexpr double once[] = {1};
+  return certifier->certify(feeds, store, *executor, once);
+}
+
 // The smallest factor for which penalised weights stay at zero: a prox step with it from there leads nowhere.
 // NaN where even a large one does not make them zero.
 double Solver::Implementation::factor_of_graph_penalty() {
@@ -318,49 +339,24 @@ double Solver::Implementation::factor_of_penalty() {
   return largest;
 }
 
-namespace {
-
-constexpr const char* no_dual_point = "no dual point was found";
-
-// Why the tolerance is not met, and what may help.
-std::string shortfall_of(const Solution& solution, double tolerance, bool rounded) {
-  const std::string reached = std::isfinite(solution.relative_gap)
-                                  ? fmt::format("a relative gap of {:.1e}", solution.relative_gap)
-                                  : fmt::format("a stationarity of {:.1e}", solution.stationarity);
-  if (solution.ending != convex::Ending::vanishing && solution.not_certified == no_dual_point &&
-      solution.stationarity <= tolerance)
-    return fmt::format(
-        "it is stationary to {:.1e} after {} iterations, but {}: where weights that are not penalised can "
-        "move "
-        "the predictions of some rows for ever, there is no best solution; penalise every column, or leave "
-        "out "
-        "such rows",
-        solution.stationarity, solution.iterations, solution.not_certified);
-  const std::string missed = fmt::format("{} was reached where {:.1e} was asked for", reached, tolerance);
-  switch (solution.ending) {
-    case convex::Ending::vanishing:
-      return fmt::format(
-          "the loss falls to {:.1e}, which is 0 beside what it was at zero, for the weights fit every row: "
-          "there "
-          "is no best solution, or none that a relative gap of {:.1e} tells from others; add a penalty, or "
-          "raise "
-          "its coefficient",
-          solution.smooth, tolerance);
-    case convex::Ending::stagnation:
-      if (rounded)
-        return fmt::format("{}: parameters of f32 hold the solution no better; make them f64", missed);
-      return fmt::format(
-          "{}: in double no step lowers the objective any further after {} iterations, so more will not "
-          "help; "
-          "take a larger tolerance, a larger penalty, or leave out columns that nearly repeat others",
-          missed, solution.iterations);
-    default:
-      return fmt::format("{}: the {} iterations allowed were used up; allow more, or a larger tolerance",
-                         missed, solution.iterations);
-  }
+// Of penalties that are not of single weights: the method's own measure rests on their prox.
+void Solver::Implementation::judge_structured(Solution& solution, std::span<const double> w, double slopes) {
+  const Certificate found = certify(w);
+  const std::optional<double> distance = found.distance();
+  solution.independent = distance.has_value();
+  if (!distance) return;
+  solution.stationarity = std::max(*distance, found.is_contradicted() ? found.at_least : 0);
+  if (!solution.converged || solution.stationarity <= options.tolerance * slopes) return;
+  solution.converged = false;
+  solution.ending = convex::Ending::stagnation;
+  solution.shortfall = fmt::format(
+      "a stationarity of {:.1e} was reached where {:.1e} was asked for: the steps by the prox of {} end "
+      "there, "
+      "and its subdifferential says that it is no minimum; take a larger tolerance, or see what 'lariat "
+      "plugin "
+      "check' says of the prox",
+      solution.stationarity, options.tolerance, no_form);
 }
-
-}  // namespace
 
 Solution Solver::Implementation::finished(const convex::Result& result) {
   Solution solution;
@@ -392,6 +388,7 @@ Solution Solver::Implementation::finished(const convex::Result& result) {
     }
   }
   measure(solution, kept);
+  if (graph_penalty) judge_structured(solution, kept, result.slopes);
   solution.gap = bound.gap;
   solution.relative_gap = bound.relative();
   solution.iterations = result.reached.iteration;
@@ -402,8 +399,10 @@ Solution Solver::Implementation::finished(const convex::Result& result) {
       judges() && std::isfinite(bound.objective) ? bound.objective : result.reached.objective;
   solution.smooth = solution.objective - solution.penalty;
   if (!judges()) solution.not_certified = reason;
-  if (judges() && !std::isfinite(bound.gap)) solution.not_certified = no_dual_point;
-  if (!solution.converged) solution.shortfall = shortfall_of(solution, options.tolerance, rounded);
+  if (judges() && !std::isfinite(bound.gap)) solution.not_certified = Solution::no_dual_point;
+  if (!solution.converged && solution.shortfall.empty())
+    solution.shortfall = solution.why_short(options.tolerance, rounded,
+                                            conditioned ? conditioned->far_from_centred().size() : 0);
   return solution;
 }
 
@@ -425,7 +424,10 @@ Solution Solver::solve(double factor) {
   const int64_t most = self.options.most_iterations > 0 ? self.options.most_iterations
                        : self.newton                    ? 1000
                                                         : 100000;
-  return self.finished(self.run({self.options.tolerance, most, self.options.progress}));
+  // A point is no further from stationary than about twice what the prox step from it tells.
+  constexpr double inner = 0.25;
+  const double tolerance = self.options.tolerance * (self.graph_penalty ? inner : 1);
+  return self.finished(self.run({tolerance, most, self.options.progress}));
 }
 
 double Solver::largest_factor() {

@@ -6,26 +6,19 @@
 #include <string>
 #include <vector>
 
-#include "autodiff/convex/method.hpp"
 #include "autodiff/convex/row_parts.hpp"
+#include "autodiff/convex/solution.hpp"
 #include "autodiff/penalty/rewrite_report.hpp"
 #include "graph/io/store.hpp"
 #include "graph/ir/value.hpp"
 
 namespace lariat {
 
-enum class SolveMethod {
-  automatic,          ///< newton for a linear model, else fista
-  newton,             ///< proximal Newton steps with coordinate descent
-  fista,              ///< accelerated proximal gradient
-  proximal_gradient,  ///< the same without acceleration
-};
-std::string_view name_of(SolveMethod method);
-
 struct SolveOptions {
   SolveMethod method = SolveMethod::automatic;
   /// The relative duality gap to reach; where no gap can be had, the distance of each −∂f/∂w_j to ∂h_j,
-  /// relative to the largest |∂f/∂w_j| that was seen.
+  /// relative to the largest |∂f/∂w_j| that was seen; with penalties that are not of single weights the
+  /// distance of −∇f to ∂h, relative to the norm of these.
   double tolerance = 1e-8;
   /// 0: 1000 Newton steps, 100000 gradient steps.
   int64_t most_iterations = 0;
@@ -44,38 +37,13 @@ struct SolveOptions {
   std::function<void(const convex::Progress&)> progress = {};
 };
 
-struct Solution {
-  SolveMethod method = SolveMethod::newton;
-  /// Why the method is not newton, where it was chosen automatically.
-  std::string note;
-  /// The loss as written at the solution, in double; what is left without the penalties; the penalties.
-  double objective = 0, smooth = 0, penalty = 0;
-  /// P − D, and relative to |P|: the objective exceeds the optimum by at most this. Infinite where not known.
-  double gap = std::numeric_limits<double>::infinity(), relative_gap = gap;
-  /// max_j of the distance of −∂f/∂w_j to ∂h_j(w_j), and of |w_j − prox_h(w_j − ∂f/∂w_j)|.
-  double stationarity = 0, prox_residual = 0;
-  int64_t nonzeros = 0, coordinates = 0, iterations = 0;
-  /// Whether the tolerance is met, by the values in the store.
-  bool converged = false;
-  convex::Ending ending = convex::Ending::iterations;
-  /// Why it is not converged, and what to do about it; empty where it is.
-  std::string shortfall;
-  /// The values of all parameters, in their own dtypes.
-  Store store;
-
-  /// "optimal to a relative duality gap of 2.1e-11", or "stationary to 3e-9, not globally certified: …".
-  std::string certificate() const;
-  /// Why there is no duality gap.
-  std::string not_certified;
-};
-
 /// Minimises a loss over its parameters to high accuracy on the whole data, in double. The loss is written as
 /// for the Trainer: a smooth part, plus convex penalties, which are found by split_penalties(). Where the
 /// smooth part is a sum over rows of functions of X·w (+ b), found by looking at the graph, and the penalties
 /// are of single weights, the method is proximal Newton and the result carries a duality gap. That supposes
 /// that the loss is convex, which is checked at the points that are visited. Columns of X may differ by many
-/// orders of magnitude, and have means far from 0 behind a bias: methods compute in coordinates where they do
-/// not.
+/// orders of magnitude, and have means far from 0 beside a bias, or a column like one that is not penalised:
+/// methods compute in coordinates where they do not.
 class Solver {
  public:
   /// Throws UserError where the loss is no scalar, keeps a term with a kink that has no prox here, or has one

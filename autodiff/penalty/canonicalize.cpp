@@ -144,10 +144,14 @@ Value respelled(Value loss, Graph& to, std::vector<Rule> (*rules)(Spellings&)) {
     if (node.op->name == "select" && !is_comparison(from.node(node.inputs[0].node).op->name))
       compared[node.inputs[0].node] = true;
   }
+  Graph alike;  // which grows
+  copy_graph(from, alike);
+  const std::vector<bool> together = sums_in_smooth_functions(alike, plain);
   Spellings spellings(to);
   return rewrite(from, to, rules(spellings), [&](int32_t id) {
     spellings.in_plain_term = plain[id];
-    return !on_data[id] && !(compared[id] && ElementFunctions::looks_into(from.node(id).op->name));
+    return !on_data[id] && !together[id] &&
+           !(compared[id] && ElementFunctions::looks_into(from.node(id).op->name));
   })(loss);
 }
 

@@ -141,6 +141,10 @@ ElementFunction uniform(Value of, double slope, double shift) {
 
 }  // namespace
 
+const PiecewiseLinear& ElementFunction::at(int64_t index, const Extents& of_value) const {
+  return functions[broadcast_place(index, of_value, extents)];
+}
+
 bool is_comparison(std::string_view op) {
   return op == "greater" || op == "greater_equal" || op == "less" || op == "less_equal" || op == "equal";
 }
@@ -260,8 +264,7 @@ ElementFunction ElementFunctions::computed(Value value) {
   ElementFunction result{variable->of, extents, {}};
   for (int64_t i = 0; i < element_count(extents); ++i) {
     Functions arguments;
-    for (const ElementFunction* input : inputs)
-      arguments.push_back(&input->functions[broadcast_place(i, extents, input->extents)]);
+    for (const ElementFunction* input : inputs) arguments.push_back(&input->at(i, extents));
     const std::optional<Function> function = apply->second(arguments, node.attributes);
     if (!function || function->breaks.size() > most_breaks) return identity(value);
     result.functions.push_back(*function);

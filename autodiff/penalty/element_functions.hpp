@@ -31,6 +31,8 @@ struct ElementFunction {
   Extents extents;
   std::vector<PiecewiseLinear> functions;
 
+  /// That of element `index` of the extents `of_value`, to which they broadcast.
+  const PiecewiseLinear& at(int64_t index, const Extents& of_value) const;
   template <class Predicate>
   bool all(Predicate holds) const {
     for (const PiecewiseLinear& function : functions)

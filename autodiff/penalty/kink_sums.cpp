@@ -169,6 +169,23 @@ bool joins_to_abs(Value root, ElementFunctions& functions, const Parts& parts) {
   return true;
 }
 
+// Whether an input of a sum is neither convex nor concave: what the sum makes convex of is no penalty by
+// itself.
+bool takes_up_other_kinks(Value root, ElementFunctions& functions, double tolerance) {
+  Graph& graph = root.graph();
+  for (const Edge& edge : graph.node(root.node()).inputs)
+    for (const PiecewiseLinear& f : functions(graph.value(edge)).functions) {
+      const std::optional<Kinks> found = kinks_of(f, tolerance);
+      if (!found) continue;
+      const auto bends = [&](double sign) {
+        return std::any_of(found->kinks.begin(), found->kinks.end(),
+                           [&](const Kinks::Kink& kink) { return sign * kink.weight > 0; });
+      };
+      if (bends(1) && bends(-1)) return true;
+    }
+  return false;
+}
+
 }  // namespace
 
 Value as_kinks(Value root, ElementFunctions& functions, Signs& signs, bool comparisons) {
@@ -197,7 +214,9 @@ Value as_kinks(Value root, ElementFunctions& functions, Signs& signs, bool compa
   if (rises && falls) return {};
   Parts parts(kinks.size());
   for (size_t i = 0; i < kinks.size(); ++i) parts.set(i, kinks[i], falls ? -1 : 1, tolerance);
-  if ((op == "add" || op == "subtract") && !straightened && !joins_to_abs(root, functions, parts)) return {};
+  if ((op == "add" || op == "subtract") && !straightened && !joins_to_abs(root, functions, parts) &&
+      !takes_up_other_kinks(root, functions, tolerance))
+    return {};
 
   Builder builder(root, function);
   for (const Column& column : parts.left) builder.add("relu", column, true);

@@ -17,6 +17,7 @@ LeftTerms::LeftTerms(Value loss, const Dependence& depends, const Paths& paths,
       paths_(paths),
       plain_(plain),
       named_(plain.size()),
+      smooth_(plain.size()),
       moves_(plain.size()),
       signs_(loss.graph()) {
   for (size_t id = 0; id < plain.size(); ++id) moves_[id] = depends.on_trained[id] || depends.varying[id];
@@ -34,16 +35,20 @@ std::vector<bool> LeftTerms::refuse_smooth(std::vector<Refusal>& refusals) {
         {"L107", node.op->name,
          fmt::format("{} is smooth by construction, so that it makes no weight exactly zero", spelling->what),
          "write sum(abs(w)), or for groups sqrt(sum(square(w), axes)) without a constant", node.where});
-    name(spelling->node);
-    covered[spelling->node] = true;
-    for (int32_t id = spelling->node; id >= 0; --id) {
-      if (!covered[id]) continue;
-      for (const Edge& edge : graph_.node(id).inputs)
-        covered[edge.node] =
-            covered[edge.node] || std::all_of(readers[edge.node].begin(), readers[edge.node].end(),
-                                              [&](int32_t reader) { return covered[reader]; });
-    }
+    smooth_[spelling->node] = covered[spelling->node] = true;
+    // What it is a function of may have kinks of its own.
+    std::set<int32_t, std::greater<>> inside{spelling->node};
+    for (auto id = inside.begin(); id != inside.end(); ++id)
+      for (const Edge& edge : graph_.node(*id).inputs) {
+        const auto& reading = readers[edge.node];
+        if (edge.node == spelling->of.node() ||
+            !std::all_of(reading.begin(), reading.end(), [&](int32_t reader) { return covered[reader]; }))
+          continue;
+        covered[edge.node] = true;
+        inside.insert(edge.node);
+      }
   }
+  for (size_t id = 0; id < covered.size(); ++id) smooth_[id] = smooth_[id] || covered[id];
   return covered;
 }
 
@@ -104,7 +109,7 @@ std::optional<int32_t> LeftTerms::nameless_kink(const std::vector<int32_t>& node
     const Traits& traits = node.op->traits;
     const bool over = over_name.contains(id),
                adds = traits.additive || traits.selection || node.op->name == "select";
-    if (!over && bends(id)) return id;
+    if (!over && !smooth_[id] && bends(id)) return id;
     // Factors and conditions of what has a name are told of with it.
     for (size_t i = 0; i < node.inputs.size(); ++i)
       if (!over || (traits.is_linear(i) && (adds || over_name.contains(node.inputs[i].node))))
@@ -113,8 +118,14 @@ std::optional<int32_t> LeftTerms::nameless_kink(const std::vector<int32_t>& node
   return std::nullopt;
 }
 
-void LeftTerms::refuse_kink(int32_t node, int32_t term, std::vector<Refusal>& refusals) const {
+void LeftTerms::refuse_kink(int32_t node, const ParameterTerm& of, std::vector<Refusal>& refusals) const {
   const std::string& op = graph_.node(node).op->name;
+  const int32_t term = of.node;
+  if (of.beside_data) {
+    refusals.push_back({"L101", op, "its coefficient depends on the data",
+                        "make the coefficient a constant or a fed scalar", graph_.node(node).where});
+    return;
+  }
   if (!paths_.reached[term]) {
     refusals.push_back({"L106", op, "it is under stop_gradient, so its gradient is zero by design",
                         "take stop_gradient away, or drop the term", graph_.node(term).where});
@@ -126,15 +137,18 @@ void LeftTerms::refuse_kink(int32_t node, int32_t term, std::vector<Refusal>& re
 }
 
 void LeftTerms::report(PenaltySplit& split) {
-  for (int32_t term : plain_terms(loss_, depends_.on_data, depends_.on_parameters)) {
+  for (const ParameterTerm& of : plain_terms(loss_, depends_.on_data, depends_.on_parameters)) {
+    const int32_t term = of.node;
     if (!moves_[term]) continue;
     const std::vector<int32_t> nodes = within(term);
     if (const std::optional<int32_t> kink = nameless_kink(nodes)) {
-      refuse_kink(*kink, term, split.refusals);
+      refuse_kink(*kink, of, split.refusals);
       continue;
     }
+    if (of.beside_data) continue;  // part of a model
     const Node& node = graph_.node(term);
-    const bool is_named = std::any_of(nodes.begin(), nodes.end(), [&](int32_t id) { return named_[id]; });
+    const bool is_named =
+        std::any_of(nodes.begin(), nodes.end(), [&](int32_t id) { return named_[id] || smooth_[id]; });
     if (is_named || !paths_.reached[term] || is_distance(term)) continue;
     std::vector<std::string> names;
     for (auto id = nodes.rbegin(); id != nodes.rend(); ++id)
@@ -144,11 +158,11 @@ void LeftTerms::report(PenaltySplit& split) {
 }
 
 void LeftTerms::refuse_kinks(std::vector<Refusal>& refusals) {
-  for (int32_t term : plain_terms(loss_, depends_.on_data, depends_.on_parameters)) {
-    const std::vector<int32_t> nodes = within(term);
-    if (moves_[term] && bends(term) &&
+  for (const ParameterTerm& term : plain_terms(loss_, depends_.on_data, depends_.on_parameters)) {
+    const std::vector<int32_t> nodes = within(term.node);
+    if (moves_[term.node] && !smooth_[term.node] && bends(term.node) &&
         std::none_of(nodes.begin(), nodes.end(), [&](int32_t id) { return named_[id]; }))
-      refuse_kink(term, term, refusals);
+      refuse_kink(term.node, term, refusals);
   }
 }
 

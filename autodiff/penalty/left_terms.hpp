@@ -32,7 +32,7 @@ class LeftTerms {
   bool is_distance(int32_t term) const;
   /// The outermost node of a term that has a kink which no name covers.
   std::optional<int32_t> nameless_kink(const std::vector<int32_t>& nodes);
-  void refuse_kink(int32_t node, int32_t term, std::vector<Refusal>& refusals) const;
+  void refuse_kink(int32_t node, const ParameterTerm& of, std::vector<Refusal>& refusals) const;
   /// The nodes of a term that change with what is trained, the last first.
   std::vector<int32_t> within(int32_t term) const;
 
@@ -41,7 +41,7 @@ class LeftTerms {
   const Dependence& depends_;
   const Paths& paths_;
   const std::vector<bool>& plain_;
-  std::vector<bool> named_, moves_;
+  std::vector<bool> named_, smooth_, moves_;
   Signs signs_;
 };
 

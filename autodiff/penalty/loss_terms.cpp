@@ -83,25 +83,29 @@ std::vector<bool> in_plain_terms(Value loss, const std::vector<bool>& on_data) {
   return result;
 }
 
-std::vector<int32_t> plain_terms(Value loss, const std::vector<bool>& on_data,
-                                 const std::vector<bool>& on_parameters) {
+std::vector<ParameterTerm> plain_terms(Value loss, const std::vector<bool>& on_data,
+                                       const std::vector<bool>& on_parameters) {
   const Graph& graph = loss.graph();
-  std::vector<int32_t> terms;
-  std::vector<bool> open(graph.size());
-  open[loss.node()] = true;
+  std::vector<ParameterTerm> terms;
+  std::vector<bool> open(graph.size()), alone(graph.size());  // reached, and without a factor of data
+  open[loss.node()] = alone[loss.node()] = true;
   for (int32_t id = loss.node(); id >= 0; --id) {
     if (!open[id]) continue;
     const Node& node = graph.node(id);
     const auto moves = [&](const Edge& edge) { return on_data[edge.node] || on_parameters[edge.node]; };
     const auto moving = std::count_if(node.inputs.begin(), node.inputs.end(), moves);
-    bool passes = moving == 1 || adds_up(node.op->traits);
+    bool passes = moving == 1 || adds_up(node.op->traits), linear = true;
     for (size_t i = 0; i < node.inputs.size(); ++i)
-      passes = passes && (!moves(node.inputs[i]) || node.op->traits.is_linear(i));
-    if (passes) {
-      for (const Edge& edge : node.inputs)
-        if (moves(edge)) open[edge.node] = true;
-    } else if (!on_data[id] && node.op->traits.source == SourceKind::none) {
-      terms.push_back(id);
+      linear = linear && (!moves(node.inputs[i]) || node.op->traits.is_linear(i));
+    passes = passes && linear;
+    if (!passes && !on_data[id] && node.op->traits.source == SourceKind::none)
+      terms.push_back({id, !alone[id]});
+    // Factors of parameters beside data.
+    const bool beside_data = linear && !passes && on_data[id];
+    for (const Edge& edge : node.inputs) {
+      if (!moves(edge) || !(passes || (beside_data && on_parameters[edge.node]))) continue;
+      open[edge.node] = true;
+      alone[edge.node] = alone[edge.node] || (passes && alone[id]);
     }
   }
   return terms;

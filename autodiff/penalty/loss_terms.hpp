@@ -19,10 +19,14 @@ Paths paths_to(Value loss);
 /// stands there, it is meant as a penalty.
 std::vector<bool> in_plain_terms(Value loss, const std::vector<bool>& on_data);
 
-/// The terms of parameters alone that a loss adds up: what stays when sums, selections and factors are taken
-/// off. Each is the outermost node of its term.
-std::vector<int32_t> plain_terms(Value loss, const std::vector<bool>& on_data,
-                                 const std::vector<bool>& on_parameters);
+/// A term of parameters alone that a loss adds up.
+struct ParameterTerm {
+  int32_t node;      ///< the outermost of the term
+  bool beside_data;  ///< data multiply it
+};
+/// What stays of a loss when sums, selections and factors are taken off, so far as no data enter it.
+std::vector<ParameterTerm> plain_terms(Value loss, const std::vector<bool>& on_data,
+                                       const std::vector<bool>& on_parameters);
 
 /// The inputs that are data. A scalar is a coefficient that the host schedules; and so is an input of a known
 /// shape that the loss takes in only as a coefficient of penalties, outside of their arguments.

@@ -23,29 +23,38 @@ namespace {
 bool silenced = false, all_silenced = false;
 int output_error = 0;  // errno of the first write that failed
 
+// How many bytes the character of UTF-8 has that begins at `at`; 0 where none does.
+size_t character_at(std::string_view text, size_t at) {
+  const auto byte = [&](size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U; };
+  const unsigned first = byte(at);
+  const size_t length = first < 0x80   ? 1
+                        : first < 0xC2 ? 0
+                        : first < 0xE0 ? 2
+                        : first < 0xF0 ? 3
+                        : first < 0xF5 ? 4
+                                       : 0;
+  for (size_t i = 1; i < length; ++i)
+    if ((byte(at + i) & 0xC0) != 0x80) return 0;
+  return length;
+}
+
 // "\\n" and "\\xNN" in place of what would move or colour what a terminal shows: control characters of ASCII,
-// and those of Latin-1, alone or as UTF-8 writes them.
+// those of Latin-1, alone or as UTF-8 writes them, and bytes that are no part of a character.
 std::string harmless(std::string_view text, bool keep_lines) {
   std::string result;
-  int following = 0;  // bytes of a character of UTF-8 that are to come
-  for (size_t i = 0; i < text.size(); ++i) {
+  for (size_t i = 0; i < text.size();) {
     const auto byte = static_cast<unsigned char>(text[i]);
-    const bool second = byte == 0xC2 && i + 1 < text.size() && (text[i + 1] & 0xE0) == 0x80;
-    const bool alone = (byte & 0xE0) == 0x80 && following == 0;
-    following = byte >= 0xF0                    ? 3
-                : byte >= 0xE0                  ? 2
-                : byte >= 0xC0                  ? 1
-                : byte >= 0x80 && following > 0 ? following - 1
-                                                : 0;
+    const size_t length = character_at(text, i);
+    const bool second = length == 2 && byte == 0xC2 && (text[i + 1] & 0xE0) == 0x80;
     if (byte == '\n' && !keep_lines) {
       result += "\\n";
     } else if (byte == '\n' || (byte == '\t' && keep_lines) ||
-               (byte >= 0x20 && byte != 0x7f && !second && !alone)) {
-      result += text[i];
+               (length > 0 && byte >= 0x20 && byte != 0x7f && !second)) {
+      result += text.substr(i, length);
     } else {
-      result += fmt::format("\\x{:02x}", second ? static_cast<unsigned char>(text[++i]) : byte);
-      following = 0;
+      result += fmt::format("\\x{:02x}", second ? static_cast<unsigned char>(text[i + 1]) : byte);
     }
+    i += std::max<size_t>(length, 1);
   }
   return result;
 }

@@ -35,11 +35,13 @@ Number parse(const OptionDescription& option, std::string_view text, Number lowe
 
 std::string shortened(std::string_view value) {
   constexpr size_t most = 200;
-  if (value.size() <= most) return std::string(value);
+  size_t end = std::min(value.size(), most);
   // Not within a character of UTF-8.
-  size_t end = most;
-  while (end > 0 && (static_cast<unsigned char>(value[end]) & 0xC0) == 0x80) --end;
-  return std::string(value.substr(0, end)) + "…";
+  while (end < value.size() && end > 0 && (static_cast<unsigned char>(value[end]) & 0xC0) == 0x80) --end;
+  std::string result;
+  for (const char c : value.substr(0, end))  // a message ends at its first zero byte
+    c == '\0' ? result += "\\x00" : result += c;
+  return end < value.size() ? result + "…" : result;
 }
 
 std::string flag_of(std::string_view name) {

@@ -1,3 +1,4 @@
+#include <fmt/format.h>
 #include <tbb/global_control.h>
 #include <tbb/info.h>
 #include <tbb/parallel_for.h>
@@ -150,6 +151,12 @@ class TbbExecutor final : public Executor {
 
 }  // namespace
 
-std::unique_ptr<Executor> make_tbb_executor(int threads) { return std::make_unique<TbbExecutor>(threads); }
+std::unique_ptr<Executor> make_tbb_executor(int threads) {
+  constexpr int most = 1024;  // oneTBB takes any number, and writes beyond its own memory at some
+  if (threads < 0 || threads > most)
+    throw UserError(fmt::format(
+        "threads is {}; it must be a number from 1 to {}, or 0 for what the machine allows", threads, most));
+  return std::make_unique<TbbExecutor>(threads);
+}
 
 }  // namespace lariat

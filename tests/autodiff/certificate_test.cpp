@@ -164,6 +164,78 @@ TEST_CASE("terms that keep a subgradient are counted in the certificate") {
   CHECK(certificate.text().find("with one subgradient for 1 other non-smooth term") != std::string::npos);
 }
 
+TEST_CASE("solve judges penalties that are not of single weights as the trainer's certificate does") {
+  using Penalty = std::function<Value(Value)>;
+  const std::vector<Penalty> penalties{
+      [](Value w) {
+        return sum(norm2(reshape(w, {2, 2}), {1}));
+      },
+      [](Value w) { return sum(absolute_differences(w, 0)) + 0.3 * sum(abs(w)); },
+      [](Value w) {
+        return nuclear_norm(reshape(w, {2, 2}));
+      },
+      [](Value w) { return norm_inf(w); },
+      [](Value w) { return norm2(w - 0.5) + 0.1 * sum(square(w)); },
+  };
+  for (size_t i = 0; i < penalties.size(); ++i)
+    for (const double factor : {1.0, 0.25, 40.0}) {
+      CAPTURE(i);
+      CAPTURE(factor);
+      const auto loss = [&](Graph& g, double times) {
+        const Value w = g.parameter("w", {4}, init::zeros(), f64);
+        return near(g, w, {3, 0.2, -1, -1.1}) + sum(w) * 0.1 + times * penalties[i](w);
+      };
+      Graph g, whole;
+      Solver solver(loss(g, 1));
+      const Solution s = solver.solve(factor);
+      CHECK(s.converged);
+      CHECK(s.independent);
+      CHECK(s.certificate().starts_with("stationary to "));
+      Trainer trainer(loss(whole, factor), Sgd{}, {.threads = 1});
+      trainer.store().set("w", s.store.get("w"));
+      CHECK(s.stationarity ==
+            doctest::Approx(*trainer.certify(Feeds{}).distance()).epsilon(1e-3).scale(1e-8));
+      CHECK(s.stationarity <= 1e-7);
+    }
+}
+
+TEST_CASE("a rank that only rounding to f32 adds to is none") {
+  for (const DType dtype : {f32, f64}) {
+    Graph g;
+    const Value w = g.parameter("w", {4, 3}, init::constant(0.3), dtype);
+    const Value target = g.constant(
+        Tensor::of<double>({4, 3}, {3, 1, 0.5, 2, -1, 0.1, 0.7, 0.2, 1.1, -0.4, 0.9, 2}).cast(dtype));
+    Trainer trainer(0.5 * sum(square(w - target)) + 2 * nuclear_norm(w), Sgd{.learning_rate = 0.5});
+    for (int step = 0; step < 200; ++step) trainer.step(Feeds{});
+    const Certificate certificate = trainer.certify(Feeds{});
+    CAPTURE(certificate.text());
+    CHECK(*certificate.distance() < (dtype == f32 ? 2e-5 : 1e-12));
+    CHECK_FALSE(certificate.is_contradicted());
+    Tensor moved = trainer.value(w).clone();
+    for (int64_t i = 0; i < moved.count(); ++i)
+      dtype == f32 ? moved.data<float>()[i] += 0.01F * static_cast<float>(i % 2)
+                   : moved.data<double>()[i] += 0.01 * static_cast<double>(i % 2);
+    trainer.store().set("w", moved);
+    CHECK(*trainer.certify(Feeds{}).distance() > 0.01);
+  }
+}
+
+TEST_CASE("a coefficient under stop_gradient stays what it is while a certificate looks along lines") {
+  // Re-weighted |w|: stationary where w − 0.9 + 0.3/(w + 0.5) = 0, though the loss, its coefficient moving
+  // along, falls.
+  const Problem reweighted{"re-weighted",
+                           1,
+                           [](Graph& g, Value w) {
+                             return near(g, w, {0.9}) + 0.3 * sum(abs(w) * stop_gradient(1 / (abs(w) + 0.5)));
+                           },
+                           {0.2 + std::sqrt(0.04 + 0.15)}};
+  Run run(reweighted);
+  const Certificate certificate = run.certify(reweighted.optimum);
+  CHECK(*certificate.distance() < 1e-12);
+  CHECK(certificate.at_least == 0);
+  CHECK(certificate.text().starts_with("stationary to "));
+}
+
 TEST_CASE("certificate: parameters without elements") {
   using Penalty = std::function<Value(Value)>;
   const std::vector<Penalty> penalties{

@@ -97,4 +97,52 @@ TEST_CASE("solve: a loss that is not convex is brought to a stationary point by 
   CHECK(std::isinf(s.gap));
 }
 
+TEST_CASE("solve: a kink in the loss of a row is refused by the op that makes it, however it is written") {
+  const Tensor x = random_matrix(20, 3), y = random_signs(20);
+  using Build = Value (*)(Graph & g, Value r);
+  const std::vector<std::pair<const char*, Build>> kinked{
+      {"abs", [](Graph&, Value r) { return sum(abs(r)); }},
+      {"maximum", [](Graph&, Value r) { return sum(maximum(0.3 * r, -0.7 * r)); }},
+      {"leaky_relu", [](Graph&, Value r) { return sum(leaky_relu(r, -0.5)); }},
+      {"relu", [](Graph&, Value r) { return sum(relu(1 - r)); }},
+      {"minimum", [](Graph&, Value r) { return -sum(minimum(0.3 * r, -0.7 * r)); }},
+      {"greater", [](Graph&, Value r) { return sum(where(greater(r, 0), r, -0.5 * r)); }},
+      {"relu", [](Graph&, Value r) { return sum(square(r) + 0.1 * relu(r - 0.5)); }},
+      {"abs", [](Graph&, Value r) { return sum(sqrt(square(r))); }}};
+  for (const auto& [op, build] : kinked) {
+    CAPTURE(std::string(op));
+    Graph g;
+    const Value z = product(g, x);
+    const Value loss = build(g, z - 0.7 * g.constant(y)) + 0.1 * sum(abs(g.find_source("w")));
+    const std::string message = message_of<UserError>([&] { solve(loss); });
+    CHECK(message.find(std::string(op) + " has a kink and no prox here: ") != std::string::npos);
+  }
+}
+
+TEST_CASE("solve: Huber's loss of targets that are large beside its bend is smooth, and |r| of them is not") {
+  const Tensor x = random_matrix(20, 3), signs = random_signs(20);
+  for (const double size : {1.0, 1e6, 1e10, 4e12}) {
+    CAPTURE(size);
+    Graph g, kinked;
+    const auto error = [&](Graph& graph) {
+      return product(graph, x) - graph.constant(Tensor::filled(f64, {20}, size)) - 3 * graph.constant(signs);
+    };
+    const Value e = error(g), c = clip(e, -1, 1), w = g.find_source("w");
+    CHECK(solve(sum(c * (e - 0.5 * c)) + 0.1 * sum(abs(w))).converged);
+    const Value r = error(kinked), loss = sum(abs(r)) + 0.1 * sum(abs(kinked.find_source("w")));
+    CHECK(message_of<UserError>([&] { solve(loss); }).find("abs has a kink") != std::string::npos);
+  }
+}
+
+TEST_CASE("solve: gradient steps in coordinates as written that do not suffice say what would help") {
+  Graph g;
+  const Value z = product(g, random_matrix(20, 3));
+  const Solution s = solve(sum(square(z - 1)) + norm2(g.find_source("w")), {.most_iterations = 2});
+  CHECK_FALSE(s.converged);
+  CHECK(
+      s.shortfall.ends_with("the 2 iterations allowed were used up; allow more, or a larger tolerance, or "
+                            "bring columns to means near 0 "
+                            "and like scales, without which gradient steps are many"));
+}
+
 }  // namespace lariat::convex_refusals_test

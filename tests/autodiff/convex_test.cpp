@@ -398,6 +398,31 @@ TEST_CASE(
   }
 }
 
+TEST_CASE(
+    "solve: the slope of a column of times is known to few digits of its penalty, and gaps are still told") {
+  for (int seed = 0; seed < 20; ++seed)
+    for (const bool constant : {false, true}) {
+      CAPTURE(seed);
+      Tensor x(f64, {50, 4}), y(f64, {50});
+      for (int64_t i = 0; i < 50; ++i) {
+        const auto draw = [&](int64_t k) {
+          return 3 * uniform(static_cast<uint64_t>(seed * 500 + i * 10 + k));
+        };
+        double* row = x.data<double>() + i * 4;
+        row[0] = draw(0), row[1] = draw(1), row[2] = constant ? 7 : std::round(1.7e9 + 1e7 * draw(2)),
+        row[3] = constant ? 3 : 7e9;
+        y.data<double>()[i] = 2 * row[0] + 0.3 * draw(3);
+      }
+      Graph g;
+      const Value z = product(g, x), w = g.find_source("w");
+      // Two columns that nothing tells apart, and no penalty on them.
+      const Value penalised = constant ? slice(w, 0, 0, 2) : w;
+      const Solution s = solve(0.5 * sum(square(z - g.constant(y))) + sum(abs(penalised)), {.threads = 1});
+      CHECK(s.converged);
+      CHECK(s.iterations <= 5);
+    }
+}
+
 TEST_CASE("solve: the same bits for every number of threads") {
   const Tensor x = random_matrix(700, 90, 0.3), y = random_signs(700);
   for (const SolveMethod method : {SolveMethod::newton, SolveMethod::fista}) {

@@ -55,6 +55,8 @@ std::vector<LossRow> piecewise() {
            "w: 0.01 * max(w - 1, 0) + 0.01 * max(-(w + 1), 0) -> one-sided soft threshold"),
       LOSS(data + 0.01 * sum(relu(abs(w) - 1)),
            "w: 0.01 * max(w - 1, 0) + 0.01 * max(-(w + 1), 0) -> one-sided soft threshold"),
+      LOSS(data + 0.01 * sum(abs(w) - minimum(abs(w), 1)),
+           "w: 0.01 * max(w - 1, 0) + 0.01 * max(-(w + 1), 0) -> one-sided soft threshold"),
       LOSS(data + 0.01 * sum(maximum(abs(w), 1)),
            "w: 0.01 * max(w - 1, 0) + 0.01 * max(-(w + 1), 0) -> one-sided soft threshold"),
       LOSS(data + 0.01 * sum(maximum(w, stop_gradient(v))),

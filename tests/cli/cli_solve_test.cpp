@@ -209,6 +209,11 @@ TEST_CASE("cli: solve reads what other programs write: a byte-order mark, indice
         " solve: --classes = " + std::string(classes) + ": must be two different labels, such as 1,2");
   check_refused({"solve", "--data", folder / "rows", "--loss", "squared", "--classes", "1,2"},
                 ": --classes is about the labels of classes, but the loss squared takes numbers");
+  // Bytes that are no text are shown as what they are, and end no message.
+  write_file(folder / "utf16", std::string("\xff\xfe\x31\0 \0\x31\0:\0\x32\0", 12));
+  check_refused(
+      {"solve", "--data", folder / "utf16"},
+      ": " + (folder / "utf16") + ": line 1: '\\xff\\xfe1\\x00' is no number; write 'label index:value …'");
 }
 
 TEST_CASE("cli: solve keeps no place for columns that never occur") {

@@ -13,7 +13,21 @@ T shrunk(T x, T t) {
 }
 
 // The prox of weight·|x|, and what is wrong with it.
-enum class Fault { none, doubled, identity, zero, nan, one_step, one_weight, cut, late, single, first_only };
+enum class Fault {
+  none,
+  doubled,
+  identity,
+  zero,
+  nan,
+  one_step,
+  one_weight,
+  cut,
+  late,
+  single,
+  first_only,
+  thick,
+  hides_nan
+};
 
 template <Fault fault>
 struct AbsProx {
@@ -31,6 +45,8 @@ struct AbsProx {
       if (fault == Fault::late && std::abs(v) > 100) result = v;
       if (fault == Fault::single && sizeof(T) == 4) result = shrunk(v, 2 * step * weight);
       if (fault == Fault::first_only && i > 0) result = v;
+      if (fault == Fault::thick && step * weight < T(1e-4)) result = v;
+      if (fault == Fault::hides_nan && !(v == v)) result = 0;
       p.result()[i] = result;
     }
   }
@@ -79,7 +95,7 @@ struct NormProx {
     const double size = std::sqrt(squares),
                  left = size - double(p.step()) * p.weight() * (is_scaled ? 0.9 : 1);
     for (int64_t i = 0; i < p.point().count(); ++i)
-      p.result()[i] = left > 0 ? static_cast<T>(p.point()[i] * (left / size)) : T(0);
+      p.result()[i] = left > 0 ? static_cast<T>(p.point()[i] * (left / size)) : static_cast<T>(0 * size);
   }
 };
 
@@ -324,7 +340,8 @@ LARIAT_PLUGIN(.name = "claims", .version = "1",
                   abs_penalty<Fault::nan>("prox_nan"), abs_penalty<Fault::one_step>("prox_one_step"),
                   abs_penalty<Fault::one_weight>("prox_one_weight"), abs_penalty<Fault::cut>("prox_cut"),
                   abs_penalty<Fault::late>("prox_late"), abs_penalty<Fault::single>("prox_single"),
-                  abs_penalty<Fault::first_only>("prox_first_only"),
+                  abs_penalty<Fault::first_only>("prox_first_only"), abs_penalty<Fault::thick>("prox_thick"),
+                  abs_penalty<Fault::hides_nan>("prox_hides_nan"),
                   abs_penalty<Fault::none, Left::nothing>("residual_nothing"),
                   abs_penalty<Fault::none, Left::gradient>("residual_gradient"),
                   abs_penalty<Fault::none, Left::kink>("residual_kink"),

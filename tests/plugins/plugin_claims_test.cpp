@@ -5,6 +5,7 @@
 
 #include "autodiff/check/op_check.hpp"
 #include "autodiff/check/op_claims.hpp"
+#include "autodiff/convex/solver.hpp"
 #include "graph/exec/executor.hpp"
 #include "graph/ir/registry.hpp"
 #include "graph/program/program.hpp"
@@ -48,6 +49,8 @@ TEST_CASE("claims: every one that is not so is found, and none that is") {
       {"prox_late", "prox"},
       {"prox_single", "prox"},
       {"prox_first_only", "prox"},
+      {"prox_thick", "prox"},
+      {"prox_hides_nan", "prox"},
       {"prox_norm_scaled", "prox"},
       {"prox_norm_steps", "prox"},
       {"residual_nothing", "residual"},
@@ -109,6 +112,25 @@ TEST_CASE("claims: what could not be run is no pass, and says what to add") {
   CHECK(gradcheck.status == 1);
   CHECK(gradcheck.out.find("FAILED: nothing was compared; add a sample with expected values") !=
         std::string::npos);
+}
+
+TEST_CASE("claims: solve does not believe a prox that is not so") {
+  load_plugin(file);
+  const auto solved = [](const char* op) {
+    Graph g;
+    const Value w = g.parameter("w", {2}, init::zeros(), f64);
+    const Value target = g.constant(Tensor::of<double>({2}, {3, 4}));
+    return solve(0.5 * sum(square(w - target)) + build(op, {w}), {.threads = 1});
+  };
+  CHECK(solved("right_norm").converged);
+  CHECK(solved("right_norm").store.get("w").at(1) == doctest::Approx(4 * 0.8));
+  const Solution s = solved("prox_norm_scaled");
+  CHECK_FALSE(s.converged);
+  CHECK(s.independent);
+  CHECK(s.stationarity == doctest::Approx(0.1));
+  CHECK(s.shortfall.starts_with(
+      "a stationarity of 1.0e-01 was reached where 1.0e-08 was asked for: the steps by "
+      "the prox of 1 * "));
 }
 
 TEST_CASE("claims: an op that only says that it works in place does not") {

@@ -226,15 +226,12 @@ std::string summary(const RegularisationPath& path) {
 
 // Where there is no duality gap, how far solutions are from stationary at most, and why that is all.
 std::string not_certified(const RegularisationPath& path) {
-  double farthest = 0;
-  std::string why;
+  const Solution* farthest = nullptr;
   for (const PathPoint& point : path.points)
-    if (!point.solution.not_certified.empty()) {
-      farthest = std::max(farthest, point.solution.stationarity);
-      why = point.solution.not_certified;
-    }
-  return why.empty() ? ""
-                     : fmt::format("\nstationary to {:.1e}, not globally certified: {}\n", farthest, why);
+    if (!point.solution.not_certified.empty() &&
+        (farthest == nullptr || point.solution.stationarity > farthest->stationarity))
+      farthest = &point.solution;
+  return farthest == nullptr ? "" : fmt::format("\n{}\n", farthest->certificate());
 }
 
 }  // namespace
