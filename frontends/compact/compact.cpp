@@ -26,7 +26,7 @@ StackGraph graph_of(const Stack& stack) {
   const std::vector<std::string> names = names_of(stack.layers);
   Penalties penalties;
   for (size_t i = 0; i < stack.layers.size(); ++i) {
-    LayerContext context(graph, names[i], stack.outputs, penalties);
+    LayerContext context(graph, names[i], stack.outputs, penalties, untrained());
     signal = layer_kind_of(stack.layers[i]).build(context, signal, stack.layers[i]);
     result.signals.push_back(signal);
   }

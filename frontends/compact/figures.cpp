@@ -56,7 +56,7 @@ Timed alone(const Stack& stack, size_t i, const std::string& name, const Tensor&
     timed.feeds.emplace("lengths", *lengths);
   }
   Penalties penalties;
-  LayerContext context(graph, name, stack.outputs, penalties);
+  LayerContext context(graph, name, stack.outputs, penalties, untrained());
   const Value output = layer_kind_of(stack.layers[i]).build(context, signal, stack.layers[i]).value;
   timed.program = inference_program(graph, {&output, 1}, &stack.weights);
   return timed;

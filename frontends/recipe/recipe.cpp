@@ -428,6 +428,7 @@ void Recipe::check(std::string_view place, const LayerPlaces& places) const {
         "{}[proximal] after_settling = {}: has no effect with settle_from = 1; set settle_from too, such as "
         "0.5",
         place, options.after_settling));
+  at_place(std::string(place), [&] { check_effects(proximal(), training(), penalties_of(layers())); });
   if (data_kind_of(table("data")).form == DataForm::recordings) return;
   for (const char* name : {"features", "augment", "prediction"})
     if (const std::string key = first_changed(table(name), only_kind(name)); !key.empty())

@@ -10,14 +10,15 @@ namespace lariat {
 namespace {
 
 // What a row of truth is called: classes or labels that are true, or numbers.
-std::string truth_text(const LearningTask& task, const std::vector<std::string>& names,
-                       const std::vector<float>& row) {
+std::string truth_text(const LearningTask& task, const DataShape& shape,
+                       const std::vector<std::string>& names, const std::vector<float>& row) {
   std::string text;
   const auto add = [&](const std::string& word) { text += (text.empty() ? "" : ", ") + word; };
   if (task.name == "numbers") {
     for (const float value : row) add(fmt::format("{:.4g}", value));
     return text;
   }
+  if (task.answers != nullptr) return task.answers(shape)[row[0] > 0.5F ? 1 : 0];
   if (row.size() == 1) return row[0] > 0.5F ? names[0] : "not " + names[0];
   for (size_t i = 0; i < row.size(); ++i)
     if (row[i] > 0.5F) add(names[i]);
@@ -39,8 +40,8 @@ std::vector<WorstExample> worst_examples(Sequential& model, const data::Dataset&
     const std::vector<float>& said = predictions[i].values;
     std::vector<float> truth(width);
     task.truth(dataset.examples[i], shape, 0, truth.data());
-    WorstExample example{i, dataset.examples[i].source, truth_text(task, names, truth),
-                         truth_text(task, names, said), 0};
+    WorstExample example{i, dataset.examples[i].source, truth_text(task, shape, names, truth),
+                         truth_text(task, shape, names, said), 0};
     if (task.exclusive) {
       const auto place = static_cast<size_t>(std::max_element(said.begin(), said.end()) - said.begin());
       example.said = fmt::format("{} ({:.0f}%)", names[place], 100 * said[place]);

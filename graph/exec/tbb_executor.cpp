@@ -1,3 +1,4 @@
+#include <fmt/format.h>
 #include <tbb/global_control.h>
 #include <tbb/info.h>
 #include <tbb/parallel_for.h>
@@ -143,6 +144,10 @@ class TbbExecutor final : public Executor {
 
 }  // namespace
 
-std::unique_ptr<Executor> make_tbb_executor(int threads) { return std::make_unique<TbbExecutor>(threads); }
+std::unique_ptr<Executor> make_tbb_executor(int threads) {
+  if (threads < 0 || threads > most_threads)
+    throw UserError(fmt::format("threads = {}: must be an integer from 0 to {}", threads, most_threads));
+  return std::make_unique<TbbExecutor>(threads);
+}
 
 }  // namespace lariat
