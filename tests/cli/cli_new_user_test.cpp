@@ -152,4 +152,42 @@ TEST_CASE("cli: a table of few rows is learned as far as it goes, and what is le
                  "freeze_zeros: has no effect, for no weight is zero at first, and none has a penalty"));
 }
 
+TEST_CASE("cli: of several outputs each learns the column of its layer's name") {
+  if (!have_lariat()) return;
+  const TemporaryFolder folder;
+  const std::string recipe = folder / "r.toml", table = folder / "t.csv";
+  std::string rows = "a,b,sum,sign\n";
+  for (int i = 0; i < 120; ++i) {
+    const int a = i * 7 % 11 - 5, b = i * 5 % 13 - 6;
+    rows += fmt::format("{},{},{},{}\n", a, b, (a + b) / 10.0, a > 0 ? "plus" : "minus");
+  }
+  write_file(table, rows);
+  const std::string text =
+      "[data]\nkind = \"csv\"\n[[layers]]\nkind = \"dense\"\nname = \"h\"\nunits = 8\n[[layers]]\nkind = "
+      "\"dense\"\n"
+      "name = \"sum\"\ninput = [\"h\"]\nunits = 0\n[[layers]]\nkind = \"dense\"\nname = \"sign\"\ninput = "
+      "[\"h\"]\n"
+      "units = 0\n[[outputs]]\nlayer = \"sum\"\nloss = \"mean_squared_error\"\n[[outputs]]\nlayer = "
+      "\"sign\"\n"
+      "loss = \"softmax_cross_entropy\"\n[optimizer]\nkind = \"adam\"\nlearning_rate = 0.05\n";
+  write_file(recipe, text);
+  const ProgramRun run = run_lariat(
+      {"train", recipe, "--data", table, "--out", folder / "m", "--report", folder / "r.html", "--quiet"});
+  INFO(run.err);
+  REQUIRE(run.status == 0);
+  // What is furthest from the truth is so by all outputs.
+  const std::string page = read_file(folder / "r.html");
+  CHECK((contains(page, "; sign plus (") || contains(page, "; sign minus (")));
+  CHECK((contains(page, "; sign plus<") || contains(page, "; sign minus<")));
+  const ProgramRun search = run_lariat({"search", recipe, "--data", table, "--over", "training.epochs=1,2",
+                                        "--set", "search.folds=2", "--quiet"});
+  INFO(search.err);
+  CHECK(search.status == 0);
+  write_file(folder / "new.csv", "a,b\n4,1\n");
+  CHECK(contains(run_lariat({"predict", folder / "m", folder / "new.csv"}).out, "plus"));
+  CHECK(contains(refused({"train", recipe, "--data", table, "--set", "layers.1.name=total", "--set",
+                          "outputs.0.layer=total"}),
+                 "has no column 'total'. Known: a, b, sum, sign."));
+}
+
 }  // namespace lariat::cli_new_user_test
