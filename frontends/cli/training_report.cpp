@@ -38,7 +38,8 @@ std::vector<std::string> gates_of(const std::string& parameter) {
 
 std::vector<std::vector<std::string>> class_rows(const Evaluation& evaluation) {
   if (evaluation.by_class.empty()) return {};
-  std::vector<std::vector<std::string>> rows{{"class", "precision", "recall", "F1", "examples"}};
+  std::vector<std::vector<std::string>> rows{
+      {"class", "precision", "recall", "F1", evaluation.weighted ? "weight" : "examples"}};
   for (const ClassScores& scores : evaluation.by_class)
     rows.push_back({scores.name, percent(scores.precision), percent(scores.recall), percent(scores.f1),
                     fmt::format("{:g}", scores.weight)});

@@ -20,7 +20,10 @@ StackGraph graph_of(const Stack& stack) {
   const std::map<std::string, Signal> fed = column_signals(*result.graph, stack.shape);
   Penalties penalties;
   const auto width = [&](size_t) { return stack.outputs; };
-  result.signals = build_layers(*result.graph, stack.layers, result.wiring, fed, width, penalties);
+  // For what they compute alone, without penalties.
+  std::vector<LayerSpec> frozen;
+  for (const LayerSpec& layer : stack.layers) frozen.push_back(layer.frozen());
+  result.signals = build_layers(*result.graph, frozen, result.wiring, fed, width, penalties);
   result.signals.insert(result.signals.begin(), fed.at(all_columns));
   for (const std::vector<Wiring::Source>& sources : result.wiring.inputs) {
     std::vector<Signal>& inputs = result.inputs.emplace_back();

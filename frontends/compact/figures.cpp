@@ -72,7 +72,7 @@ Timed alone(const Stack& stack, size_t i, const std::string& name, const std::ve
     inputs.push_back(signal);
   }
   Penalties penalties;
-  LayerContext context(graph, name, stack.outputs, penalties);
+  LayerContext context(graph, name, stack.outputs, penalties, untrained());
   const LayerKind& kind = layer_kind_of(stack.layers[i]);
   const Value output = (inputs.size() > 1 ? kind.merge(context, inputs, stack.layers[i])
                                           : kind.build(context, inputs.front(), stack.layers[i]))

@@ -145,7 +145,8 @@ class StoredRows : public Source {
   StoredRows(std::vector<NpyRows> arrays, int64_t frames) : arrays_(std::move(arrays)), frames_(frames) {}
   void read(int64_t number, std::span<float> values) const override {
     float* to = values.data();
-    for (int64_t frame = 0; frame < frames_; ++frame)
+    // Of a sequence that ends early, fewer than the arrays have.
+    for (int64_t frame = 0; to != values.data() + values.size(); ++frame)
       for (const NpyRows& array : arrays_) {
         const int64_t width = array.width() / frames_;
         array.read(number, to, frame * width, width);
@@ -213,9 +214,35 @@ void add_named_targets(Dataset& dataset, const std::map<std::string, Tensor>& ar
   }
 }
 
+// Ends each row's sequence, and what is learned of its frames, where `lengths` says.
+void apply_lengths(Dataset& dataset, const Tensor& lengths, const std::string& file) {
+  const auto rows = static_cast<int64_t>(dataset.examples.size());
+  const int64_t frames = dataset.examples.front().frames;
+  if (!dataset.sequences)
+    throw UserError(
+        fmt::format("{}: lengths have no effect on rows without a time axis; leave them out", file));
+  if (lengths.count() != rows)
+    throw UserError(fmt::format("{}: lengths are {}, but there are {} rows; there must be one for each", file,
+                                text(lengths.extents()), rows));
+  for (int64_t row = 0; row < rows; ++row) {
+    const double length = lengths.at(row);
+    if (!(length >= 1 && length <= static_cast<double>(frames) && length == std::floor(length)))
+      throw UserError(fmt::format("{}: the length of row {} is {}; lengths are whole numbers from 1 to {}",
+                                  file, row, length, frames));
+    Example& example = dataset.examples[static_cast<size_t>(row)];
+    example.frames = static_cast<int64_t>(length);
+    if (!example.stored) example.values.resize(static_cast<size_t>(example.frames * example.dimensions));
+    if (dataset.targets.by_frame)
+      example.targets.resize(static_cast<size_t>(example.frames * dataset.targets.width));
+  }
+}
+
 // Arrays by name: those of an archive, or the files NAME.npy of a folder.
 class NamedArrays {
  public:
+  // The bytes of an archive.
+  NamedArrays(std::string bytes, std::string name)
+      : place_(std::move(name)), is_folder_(false), content_(std::move(bytes)) {}
   NamedArrays(const std::string& place, bool streamed)
       : place_(place), is_folder_(std::filesystem::is_directory(place)) {
     if (is_folder_) return;
@@ -251,6 +278,7 @@ class NamedArrays {
     }
     return arrays;
   }
+  bool is_archive() const { return !is_folder_; }
   // How arrays that are missing are saved.
   std::string advice() const {
     return is_folder_ ? "save X.npy and y.npy there by numpy.save"
@@ -269,11 +297,9 @@ class NamedArrays {
   std::optional<MappedFile> mapped_;
 };
 
-}  // namespace
-
-Dataset read_arrays(const std::string& file, bool classes, const std::vector<std::string>& class_targets,
-                    bool streamed) {
-  const NamedArrays named(file, streamed);
+// Without `labelled` nothing need be said of what is learned.
+Dataset dataset_of_named(const NamedArrays& named, const std::string& file, bool classes,
+                         const std::vector<std::string>& class_targets, bool streamed, bool labelled) {
   const std::vector<std::string> names = named.names();
   const auto is_target = [](const std::string& name) {
     return name == "y" || name == "weights" || name.starts_with("y_");
@@ -284,10 +310,15 @@ Dataset read_arrays(const std::string& file, bool classes, const std::vector<std
     named_targets |= name.starts_with("y_");
     whole |= name == "X";
     one_target |= name == "y";
-    if (name != "X" && !is_target(name)) inputs.push_back(name);
+    if (name != "X" && name != "lengths" && !is_target(name)) inputs.push_back(name);
   }
+  if (whole && !inputs.empty() && named.is_archive())
+    throw UserError(
+        fmt::format("{}: holds X, and beside it '{}', which is none of y, y_NAME, weights and "
+                    "lengths; leave one of the two out",
+                    file, inputs.front()));
   for (const auto& [name, missing] :
-       {std::pair("X", !whole && inputs.empty()), std::pair("y", !one_target && !named_targets)})
+       {std::pair("X", !whole && inputs.empty()), std::pair("y", labelled && !one_target && !named_targets)})
     if (missing)
       throw UserError(fmt::format("{}: holds no array '{}', but {}; {}", file, name, fmt::join(names, ", "),
                                   named.advice()));
@@ -317,10 +348,13 @@ Dataset read_arrays(const std::string& file, bool classes, const std::vector<std
     dataset = dataset_of_arrays(whole ? read.at("X") : joined_columns(arrays, columns, file), std::nullopt,
                                 classes, file);
   }
-  const std::map<std::string, Tensor> targets = named.read(is_target);
-  if (!named_targets) add_targets(dataset, targets.at("y"), classes, file);
+  const std::map<std::string, Tensor> targets =
+      named.read([&](const std::string& name) { return name == "lengths" || (labelled && is_target(name)); });
+  if (labelled && !named_targets) add_targets(dataset, targets.at("y"), classes, file);
   dataset.columns = std::move(columns);
-  if (named_targets) add_named_targets(dataset, targets, class_targets, file);
+  if (labelled && named_targets) add_named_targets(dataset, targets, class_targets, file);
+  if (const auto lengths = targets.find("lengths"); lengths != targets.end())
+    apply_lengths(dataset, lengths->second, file);
   if (const auto weights = targets.find("weights"); weights != targets.end()) {
     if (weights->second.count() != static_cast<int64_t>(dataset.examples.size()))
       throw UserError(fmt::format("{}: weights are {}, but there are {} rows; there must be one for each",
@@ -329,6 +363,19 @@ Dataset read_arrays(const std::string& file, bool classes, const std::vector<std
       dataset.examples[row].weight = static_cast<float>(weights->second.at(static_cast<int64_t>(row)));
   }
   return dataset;
+}
+
+}  // namespace
+
+Dataset read_arrays(const std::string& file, bool classes, const std::vector<std::string>& class_targets,
+                    bool streamed) {
+  return dataset_of_named(NamedArrays(file, streamed), file, classes, class_targets, streamed, true);
+}
+
+Dataset unlabelled_arrays(std::string bytes, const std::string& name) {
+  if (bytes.starts_with("\x93NUMPY"))
+    return dataset_of_arrays(parse_npy(bytes, name), std::nullopt, false, name);
+  return dataset_of_named(NamedArrays(std::move(bytes), name), name, false, {}, false, false);
 }
 
 }  // namespace lariat::data

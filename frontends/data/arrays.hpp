@@ -16,12 +16,17 @@ Dataset dataset_of_arrays(const Tensor& features, const std::optional<Tensor>& t
                           const std::string& name = "the arrays");
 
 /// The same of a file of numpy.savez, or a folder of X.npy and y.npy, that holds X and y, and perhaps
-/// `weights` [rows]. In place of X there may be arrays of other names, which become the dataset's columns:
-/// all [rows, …], or all sequences of as many frames. In place of y there may be y_NAME, the target NAME, or
-/// NAME_0, NAME_1, … where it is several numbers; those among `class_targets` are classes, counted from 0.
-/// Where they are streamed, what is not y or weights is read when it is needed, and must not be compressed.
+/// `weights` [rows], and where X are sequences `lengths` [rows], of how many frames each is. In place of X
+/// there may be arrays of other names, which become the dataset's columns: all [rows, …], or all sequences of
+/// as many frames. In place of y there may be y_NAME, the target NAME, or NAME_0, NAME_1, … where it is
+/// several numbers; those among `class_targets` are classes, counted from 0. Where they are streamed, what is
+/// not y or weights is read when it is needed, and must not be compressed.
 Dataset read_arrays(const std::string& file, bool classes, const std::vector<std::string>& class_targets = {},
                     bool streamed = false);
+
+/// Examples to predict from what numpy.save or numpy.savez wrote: an array, or such an archive, of which what
+/// is to be learned is not looked at.
+Dataset unlabelled_arrays(std::string bytes, const std::string& name);
 
 /// The columns side by side. Throws UserError where they are not of as many rows and frames.
 Tensor joined_columns(const std::vector<std::pair<std::string, Tensor>>& arrays, std::vector<Column>& columns,

@@ -29,7 +29,12 @@ size_t column_named(const TextTable& table, const std::string& name) {
   const auto found = std::find(table.names.begin(), table.names.end(), name);
   if (found == table.names.end())
     throw UserError(
-        fmt::format("{}: has no column '{}'.{}", table.file, name, did_you_mean(name, table.names)));
+        std::count_if(table.names.begin(), table.names.end(),
+                      [](const std::string& word) { return number_in(word).has_value(); }) > 1
+            ? fmt::format(
+                  "{}: has no column '{}'; the first line must name the columns, but begins with '{}'",
+                  table.file, name, shortened(table.names.front()))
+            : fmt::format("{}: has no column '{}'.{}", table.file, name, did_you_mean(name, table.names)));
   return static_cast<size_t>(found - table.names.begin());
 }
 
@@ -126,16 +131,19 @@ class TableScan {
   // `head` has the names and the file of all rows.
   TableScan(const TextTable& head, const ColumnOptions& options)
       : options_(options), file_(head.file), columns_{{}, options.targets, {}, options.weight} {
+    check_table(head);
     if (options.targets.empty())
       throw UserError(fmt::format("{}: which column is to be learned? Name it as target: {}", head.file,
                                   fmt::join(head.names, ", ")));
+    check_named_once();
     std::set<std::string> taken(options.targets.begin(), options.targets.end());
     for (const std::string& name : options.targets) column_named(head, name);
     if (!options.weight.empty()) {
       column_named(head, options.weight);
-      taken.insert(options.weight);
+      if (!taken.insert(options.weight).second)
+        throw UserError(fmt::format("{}: the column '{}' is a target, and the weight; name it once",
+                                    head.file, options.weight));
     }
-    for (const std::string& name : options.categories) column_named(head, name);
     for (const std::string& name : options.ignored) {
       column_named(head, name);
       if (taken.contains(name) || is_among(name, options.features))
@@ -152,6 +160,19 @@ class TableScan {
         throw UserError(fmt::format("{}: the column '{}' is a target or a weight, and cannot be a feature",
                                     head.file, name));
       scan(head, name, !is_among(name, options.categories));
+    }
+    for (const std::string& name : options.categories) {
+      column_named(head, name);
+      if (is_among(name, options.targets))
+        throw UserError(
+            fmt::format("{}: the column '{}' is a category, and a target, whose loss says what it is; "
+                        "leave it out of categories",
+                        head.file, name));
+      if (!is_among(name, features_))
+        throw UserError(
+            fmt::format("{}: the column '{}' is a category, but no feature; leave it out of "
+                        "categories, or name it as a feature",
+                        head.file, name));
     }
     for (const std::string& name : options.targets)
       if (is_class(name)) scan(head, name, false);
@@ -187,6 +208,27 @@ class TableScan {
   }
 
  private:
+  static void check_table(const TextTable& head) {
+    // "1 3:0.5 7:2"
+    const std::string& first = head.names.front();
+    const size_t colon = first.find(':'), space = first.find(' ');
+    if (head.names.size() == 1 && space < colon && colon != first.npos && number_in(first.substr(0, space)) &&
+        number_in(first.substr(space + 1, colon - space - 1)))
+      throw UserError(
+          fmt::format("{}: is LIBSVM text and no table of columns; take [data] kind = libsvm, or "
+                      "lariat solve",
+                      head.file));
+  }
+  void check_named_once() const {
+    for (const auto& [key, names] :
+         {std::pair("target", &options_.targets), std::pair("features", &options_.features),
+          std::pair("categories", &options_.categories), std::pair("ignore", &options_.ignored)})
+      for (size_t i = 0; i < names->size(); ++i)
+        if (std::find(names->begin(), names->begin() + static_cast<std::ptrdiff_t>(i), (*names)[i]) !=
+            names->begin() + static_cast<std::ptrdiff_t>(i))
+          throw UserError(
+              fmt::format("{}: the column '{}' is twice in {}; name it once", file_, (*names)[i], key));
+  }
   // Identifiers, dates and other texts say nothing of rows that are not there. All such columns are named at
   // once.
   void check_categories() const {

@@ -137,6 +137,7 @@ constexpr Foreign names[] = {
     {"binaryaccuracy", "accuracy"},
     {"table", "csv"},
     {"tsv", "csv"},
+    {"svmlight", "libsvm"},
     {"npz", "numpy"},
     {"npy", "numpy"},
     {"mnist", "idx"},

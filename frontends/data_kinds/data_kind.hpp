@@ -71,8 +71,8 @@ struct DataKind {
   int64_t usual_dimensions = 0;
   /// Whether columns may have names that the data alone know.
   bool names_columns = false;
-  /// Reads one file as an example without a label; nullptr: files are no examples.
-  data::Example (*read_file)(const Spec& spec, const std::string& file) = nullptr;
+  /// Reads a file as examples to predict, which have no labels; nullptr: as tables and arrays are read.
+  data::Dataset (*read_file)(const Spec& spec, const std::string& file) = nullptr;
 };
 
 const std::vector<DataKind>& data_kinds();

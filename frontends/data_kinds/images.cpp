@@ -161,9 +161,12 @@ class ImagesReader : public DataReader {
   speech::LabelledFoldersOptions folders_;
 };
 
-data::Example read_image(const Spec& spec, const std::string& file) {
+data::Dataset read_image(const Spec& spec, const std::string& file) {
   const data::Pixels wanted = size_asked(images_fields().read(spec));
-  return {file, 0, 1, wanted.height * wanted.width * wanted.channels, values_of(file, wanted)};
+  data::Dataset dataset{.sequences = false};
+  dataset.examples.push_back(
+      {file, 0, 1, wanted.height * wanted.width * wanted.channels, values_of(file, wanted)});
+  return dataset;
 }
 
 }  // namespace

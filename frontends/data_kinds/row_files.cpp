@@ -24,7 +24,7 @@ bool RowFilesReader::holds(const std::filesystem::path& file) const {
 }
 
 bool RowFilesReader::validates() const {
-  return one_file_ ? options_.validation > 0 : !found_file(data::Split::validation).empty();
+  return options_.validation > 0 || (!one_file_ && !found_file(data::Split::validation).empty());
 }
 
 std::string RowFilesReader::found_file(data::Split split) const {
@@ -37,15 +37,25 @@ std::string RowFilesReader::found_file(data::Split split) const {
 
 std::string RowFilesReader::file_of(data::Split split) const {
   if (one_file_) return options_.path;
-  const std::string file = found_file(split);
+  std::string file = found_file(split);
+  if (file.empty() && cuts_validation(split)) file = found_file(data::Split::train);
   if (!file.empty()) return file;
   const std::string& ending = endings_.front();
   throw UserError(fmt::format("'{}' holds no {}{}; name a file, or a folder that holds train{} and test{}",
                               options_.path, data::name_of(split), ending, ending, ending));
 }
 
+bool RowFilesReader::cuts_validation(data::Split split) const {
+  return !one_file_ && split != data::Split::test && options_.validation > 0 &&
+         found_file(data::Split::validation).empty();
+}
+
 bool RowFilesReader::is_of(size_t row, data::Split split) const {
-  if (!one_file_) return true;
+  if (!one_file_) {
+    data::RandomStream random(0, data::RandomPurpose::folds, static_cast<uint32_t>(row));
+    return !cuts_validation(split) ||
+           (random.uniform(0, 100) < options_.validation) == (split == data::Split::validation);
+  }
   data::RandomStream random(0, data::RandomPurpose::folds, static_cast<uint32_t>(row));
   const double place = random.uniform(0, 100);
   const data::Split found = place < options_.testing                         ? data::Split::test

@@ -13,7 +13,7 @@ template <class Options>
 Fields<Options> rows_fields(std::string path) {
   return data_fields<Options>(std::move(path))
       .number("validation", &Options::validation, 0, 90,
-              "percent of the rows to validate on, and not to train on, where there is one file")
+              "percent of the rows to validate on, and not to train on, where no file holds these")
       .number("testing", &Options::testing, 0, 90, "percent of the rows to test on, where there is one file");
 }
 
@@ -38,6 +38,8 @@ class RowFilesReader : public DataReader {
 
  private:
   std::string found_file(data::Split split) const;
+  /// Whether rows to validate on are a share of those of the file to train on.
+  bool cuts_validation(data::Split split) const;
 
   RowsData options_;
   std::vector<std::string> endings_;

@@ -297,9 +297,14 @@ std::vector<ModelOutput> Recipe::outputs() const {
 std::vector<std::string> Recipe::targets() const {
   std::vector<std::string> targets = data().target;
   if (!targets.empty()) return targets;
-  for (const ModelOutput& output : outputs())
-    for (const std::string& target : output.targets)
+  const std::vector<ModelOutput> all = outputs();
+  for (const ModelOutput& output : all) {
+    std::vector<std::string> own = output.targets;
+    // Of several outputs each learns the column of its layer's name where none is named.
+    if (own.empty() && all.size() > 1) own = {output.layer};
+    for (const std::string& target : own)
       if (std::find(targets.begin(), targets.end(), target) == targets.end()) targets.push_back(target);
+  }
   return targets;
 }
 
@@ -428,6 +433,7 @@ void Recipe::check(std::string_view place, const LayerPlaces& places) const {
         "{}[proximal] after_settling = {}: has no effect with settle_from = 1; set settle_from too, such as "
         "0.5",
         place, options.after_settling));
+  at_place(std::string(place), [&] { check_effects(proximal(), training(), penalties_of(layers())); });
   if (data_kind_of(table("data")).form == DataForm::recordings) return;
   for (const char* name : {"features", "augment", "prediction"})
     if (const std::string key = first_changed(table(name), only_kind(name)); !key.empty())

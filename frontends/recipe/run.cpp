@@ -133,6 +133,30 @@ void TrainingRun::Implementation::load() {
     corpus.reader().forget();
     recipe.set(corpus.reader().found());
   }
+  const auto need_examples = [](const data::Dataset& dataset, const char* what, const char* key) {
+    if (!dataset.examples.empty()) return;
+    throw UserError(
+        dataset.skipped.empty()
+            ? fmt::format("no example is left to {}, of as few as there are; change data.{}", what, key)
+            : fmt::format("no example is left to {}; the first that was skipped: {}", what,
+                          dataset.skipped.front()));
+  };
+  need_examples(train, "train on", "testing and data.validation");
+  if (validation) need_examples(*validation, "validate on", "validation");
+  if (test && test->examples.empty()) {
+    notices.push_back("no example is left for the test, of as few as there are; change data.testing");
+    test.reset();
+  }
+  if (!train.sequences) {
+    const auto need_time = [&](const char* key, int64_t value, int64_t usual) {
+      if (value != usual)
+        throw UserError(fmt::format(
+            "[training] {} = {}: has no effect on examples without a time axis; leave it out", key, value));
+    };
+    const TrainingOptions training = recipe.training(), usual;
+    need_time("time_multiple", training.time_multiple, usual.time_multiple);
+    need_time("bucket_batches", training.bucket_batches, usual.bucket_batches);
+  }
   note(train);
   if (validation) note(*validation);
   if (test) note(*test);

@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <filesystem>
+
 #include "frontends/data/arrays.hpp"
 #include "frontends/data/npy.hpp"
 #include "frontends/sequential/model_file.hpp"
@@ -149,12 +152,8 @@ std::vector<Prediction> SavedModel::predict(const data::Dataset& dataset) {
 data::Dataset SavedModel::read_rows(const std::string& file) const {
   if (is_audio()) throw UserError(fmt::format("'{}' takes recordings; give them to lariat recognize", file_));
   if (const DataKind* kind = recipe_ ? &data_kind_of(recipe_->table("data")) : nullptr;
-      kind != nullptr && kind->read_file != nullptr) {
-    data::Dataset dataset;
-    dataset.sequences = false;
-    dataset.examples.push_back(kind->read_file(recipe_->table("data"), file));
-    return dataset;
-  }
+      kind != nullptr && kind->read_file != nullptr)
+    return kind->read_file(recipe_->table("data"), file);
   const std::string bytes = data::read_whole_file(file);
   if (!data::is_numpy(bytes)) {
     if (!columns_)
@@ -162,10 +161,31 @@ data::Dataset SavedModel::read_rows(const std::string& file) const {
           "'{}' was not trained on a table of columns; give it an array that numpy.save wrote", file_));
     return data::dataset_of(data::parse_csv(bytes, file), *columns_, false);
   }
-  data::Dataset dataset = data::dataset_of_arrays(data::parse_npy(bytes, file), std::nullopt, false, file);
-  dataset.columns = model_.shape().columns;
+  data::Dataset dataset = data::unlabelled_arrays(bytes, file);
+  if (dataset.columns.empty()) dataset.columns = model_.shape().columns;
   return dataset;
 }
+
+namespace {
+
+// Data in which classes are missing that a model knows, with its classes.
+data::Dataset with_classes(data::Dataset dataset, const std::vector<std::string>& classes) {
+  std::vector<int> places;
+  for (const std::string& name : dataset.classes) {
+    const auto found = std::find(classes.begin(), classes.end(), name);
+    if (found == classes.end()) return dataset;
+    places.push_back(static_cast<int>(found - classes.begin()));
+  }
+  if (places.empty() || dataset.classes == classes || dataset.targets.width > 1) return dataset;
+  for (data::Example& example : dataset.examples) {
+    if (dataset.targets.width == 0) example.label = places.at(static_cast<size_t>(example.label));
+    for (float& target : example.targets) target = static_cast<float>(places.at(static_cast<size_t>(target)));
+  }
+  dataset.classes = classes;
+  return dataset;
+}
+
+}  // namespace
 
 data::Dataset SavedModel::load_data(const std::string& folder, data::Split split,
                                     const std::vector<std::string>& held_out) const {
@@ -181,10 +201,22 @@ data::Dataset SavedModel::load_data(const std::string& folder, data::Split split
     throw UserError(fmt::format(
         "'{}' was trained without validation data (data.validation = 0); take the split train or test",
         file_));
-  if (!corpus.is_audio()) return corpus.load(split);
+  if (!corpus.is_audio()) return with_classes(corpus.load(split), model_.shape().classes);
   data::Dataset dataset = front_end().examples(corpus.list(split), corpus.options().stream);
   skip_short(dataset, frames_needed(model_.layers()));
   return dataset;
+}
+
+data::Dataset SavedModel::load_file(const std::string& file) const {
+  Recipe with = recipe();
+  if (is_audio() || data_kind_of(with.table("data")).form != DataForm::rows ||
+      std::filesystem::is_directory(file))
+    throw UserError(
+        fmt::format("'{}': --split all is for one file of rows; take train, validation or test", file));
+  with.set({{"data.validation", "0"}, {"data.testing", "0"}});
+  Corpus corpus(with, file);
+  corpus.reader().set_columns(columns_);
+  return with_classes(corpus.load(data::Split::train), model_.shape().classes);
 }
 
 Evaluation SavedModel::evaluate(const data::Dataset& dataset, int threads) {

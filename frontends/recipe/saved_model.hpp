@@ -50,6 +50,9 @@ class SavedModel {
   /// stands in for the recipe's speakers. Recordings too short for the model are skipped.
   data::Dataset load_data(const std::string& folder, data::Split split = data::Split::test,
                           const std::vector<std::string>& held_out = {}) const;
+  /// All rows of a file, with what is to be learned of them. Throws UserError where data of that kind are no
+  /// such file.
+  data::Dataset load_file(const std::string& file) const;
   Evaluation evaluate(const data::Dataset& dataset, int threads = 0);
 
  private:

@@ -177,6 +177,23 @@ const Fields<ProximalOptions>& proximal_fields() {
   return fields;
 }
 
+void check_effects(const ProximalOptions& proximal, const TrainingOptions& training,
+                   const PenaltiesThere& penalties) {
+  const auto need = [](bool given, const std::string& key, bool there, const char* what) {
+    if (given && !there)
+      throw UserError(key + ": has no effect, for no weight has a penalty" + what +
+                      "; give a layer one, such as kernel_penalty = \"l1=1e-4\"");
+  };
+  constexpr const char* zeros = " that makes zeros";
+  need(proximal.settle_from < 1, "[proximal] settle_from = " + data::text_of(proximal.settle_from),
+       penalties.makes_zeros, zeros);
+  need(training.stop_when_settled > 0,
+       "[training] stop_when_settled = " + data::text_of(training.stop_when_settled), penalties.makes_zeros,
+       zeros);
+  need(proximal.ramp > 0, "[proximal] ramp = " + data::text_of(proximal.ramp), penalties.any, "");
+  need(!proximal.rewrite, "[proximal] rewrite = false", penalties.any, "");
+}
+
 namespace {
 
 struct GroupOptions {

@@ -69,6 +69,11 @@ struct ProximalOptions {
 };
 const Fields<ProximalOptions>& proximal_fields();
 
+/// Throws UserError for a key of [proximal] or [training] that has no effect with the penalties that there
+/// are.
+void check_effects(const ProximalOptions& proximal, const TrainingOptions& training,
+                   const PenaltiesThere& penalties);
+
 /// [prediction]: how else recordings are heard.
 struct PredictionOptions {
   std::vector<double> vtln_warps, speeds;

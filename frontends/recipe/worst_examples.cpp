@@ -10,14 +10,15 @@ namespace lariat {
 namespace {
 
 // What a row of truth is called: classes or labels that are true, or numbers.
-std::string truth_text(const LearningTask& task, const std::vector<std::string>& names,
-                       const std::vector<float>& row) {
+std::string truth_text(const LearningTask& task, const DataShape& shape,
+                       const std::vector<std::string>& names, const std::vector<float>& row) {
   std::string text;
   const auto add = [&](const std::string& word) { text += (text.empty() ? "" : ", ") + word; };
   if (task.name == "numbers") {
     for (const float value : row) add(fmt::format("{:.4g}", value));
     return text;
   }
+  if (task.answers != nullptr) return task.answers(shape)[row[0] > 0.5F ? 1 : 0];
   if (row.size() == 1) return row[0] > 0.5F ? names[0] : "not " + names[0];
   for (size_t i = 0; i < row.size(); ++i)
     if (row[i] > 0.5F) add(names[i]);
@@ -26,30 +27,50 @@ std::string truth_text(const LearningTask& task, const std::vector<std::string>&
 
 }  // namespace
 
+namespace {
+
+// Of one output, that calls it by its name where there are several: what is said, what is so, and how far
+// that is.
+void compare(const Head& head, const data::Example& example, const Prediction& prediction,
+             WorstExample& found, bool& wrong) {
+  const LearningTask& task = *head.task;
+  const std::vector<std::string> names = task.names(head.shape);
+  const std::vector<float>& said = prediction.values;
+  std::vector<float> truth(said.size());
+  task.truth(head.shape.targets.columns.empty() ? example : head.targets_of(example), head.shape, 0,
+             truth.data());
+  std::string truth_is = truth_text(task, head.shape, names, truth),
+              said_is = truth_text(task, head.shape, names, said);
+  bool differs = said_is != truth_is;
+  if (task.exclusive) {
+    const auto place = std::max_element(said.begin(), said.end()) - said.begin();
+    differs = place != std::max_element(truth.begin(), truth.end()) - truth.begin();
+    said_is = fmt::format("{} ({:.0f}%)", names[static_cast<size_t>(place)],
+                          100 * said[static_cast<size_t>(place)]);
+  }
+  wrong = wrong || differs || task.name == "numbers";
+  for (size_t j = 0; j < said.size(); ++j) found.distance += std::abs(said[j] - truth[j]);
+  const auto add = [&](std::string& text, const std::string& more) {
+    text += (text.empty() ? "" : "; ") + (head.name.empty() ? more : head.name + " " + more);
+  };
+  add(found.truth, truth_is);
+  add(found.said, said_is);
+}
+
+}  // namespace
+
 std::vector<WorstExample> worst_examples(Sequential& model, const data::Dataset& dataset, size_t most,
                                          const EvaluateOptions& options) {
-  const DataShape& shape = model.shape();
-  const LearningTask& task = *model.network().task;
-  if (shape.targets.by_frame) return {};
+  if (model.shape().targets.by_frame) return {};
+  const std::vector<Head>& heads = model.network().heads;
   const std::vector<Prediction> predictions = model.predict(dataset, options);
-  const std::vector<std::string> names = task.names(shape);
-  const auto width = static_cast<size_t>(task.outputs(shape));
   std::vector<WorstExample> worst;
   for (size_t i = 0; i < predictions.size(); ++i) {
-    const std::vector<float>& said = predictions[i].values;
-    std::vector<float> truth(width);
-    task.truth(dataset.examples[i], shape, 0, truth.data());
-    WorstExample example{i, dataset.examples[i].source, truth_text(task, names, truth),
-                         truth_text(task, names, said), 0};
-    if (task.exclusive) {
-      const auto place = static_cast<size_t>(std::max_element(said.begin(), said.end()) - said.begin());
-      example.said = fmt::format("{} ({:.0f}%)", names[place], 100 * said[place]);
-    }
-    for (size_t j = 0; j < width; ++j) example.distance += std::abs(said[j] - truth[j]);
-    const bool wrong = task.name == "numbers" ||
-                       (task.exclusive ? std::max_element(said.begin(), said.end()) - said.begin() !=
-                                             std::max_element(truth.begin(), truth.end()) - truth.begin()
-                                       : example.said != example.truth);
+    WorstExample example{i, dataset.examples[i].source, {}, {}, 0};
+    bool wrong = false;
+    for (size_t h = 0; h < heads.size(); ++h)
+      compare(heads[h], dataset.examples[i], heads.size() > 1 ? predictions[i].outputs[h] : predictions[i],
+              example, wrong);
     if (wrong && std::isfinite(example.distance)) worst.push_back(std::move(example));
   }
   std::stable_sort(worst.begin(), worst.end(),

@@ -37,6 +37,13 @@ Axis logarithmic_axis(double low, double high) {
       const double tick = factor * std::pow(10.0, decade), at = std::log10(tick);
       if (at >= axis.low && at <= axis.high && (factor == 1 || !wide)) axis.ticks.push_back(tick);
     }
+  // Values that are close to each other lie between these.
+  if (axis.ticks.size() < 2) {
+    axis.ticks = linear_axis(low, high, 4).ticks;
+    std::erase_if(axis.ticks, [&](double tick) {
+      return !(tick > 0 && std::log10(tick) >= axis.low && std::log10(tick) <= axis.high);
+    });
+  }
   return axis;
 }
 

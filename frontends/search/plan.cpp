@@ -93,6 +93,11 @@ SearchPlan plan_of(const std::vector<Range>& ranges, const SearchTable& table, i
     throw UserError(fmt::format(
         "trials = {}: has no effect with method = grid, which tries every combination; set method = random",
         table.trials));
+  if (table.method != SearchMethod::halving && table.factor != SearchTable{}.factor)
+    throw UserError(fmt::format(
+        "factor = {}: has no effect without method = halving, of which it is the share that goes on; "
+        "leave it out",
+        table.factor));
   if (table.method == SearchMethod::random) {
     plan.trials = random_trials(ranges, table.trials == 0 ? 20 : table.trials, seed);
   } else {

@@ -73,6 +73,8 @@ std::optional<TrialScore> run_trial(const TrialTask& task, const TrialContext& c
 }
 
 std::string usual_score(const Recipe& recipe) {
+  // Of several outputs, what they learn together.
+  if (!recipe.list("outputs").empty()) return "loss";
   DataShape shape;
   shape.targets.width = static_cast<int64_t>(recipe.data().target.size());
   return recipe.loss().task(shape) == "numbers" ? "loss" : "accuracy";
@@ -81,7 +83,8 @@ std::string usual_score(const Recipe& recipe) {
 bool larger_is_better(const std::string& score) { return score != "loss" && !score.ends_with("error"); }
 
 Recipe measuring(Recipe recipe, const std::string& score) {
-  if (score == "loss" || score == "accuracy") return recipe;
+  // Several outputs name their metrics themselves.
+  if (score == "loss" || score == "accuracy" || !recipe.list("outputs").empty()) return recipe;
   std::vector<std::string> known{"loss", "accuracy"};
   for (const MetricKind& kind : metric_kinds()) known.push_back(kind.spec.name);
   // "f1/seven" is the f1 of one class.

@@ -8,6 +8,7 @@
 #include <limits>
 
 #include "frontends/sequential/wiring.hpp"
+#include "frontends/spec/activation.hpp"
 #include "graph/base/error.hpp"
 
 namespace lariat {
@@ -36,6 +37,7 @@ Outcome outcome_of(const LearningTask& task, const DataShape& shape, const data:
   outcome.rows = static_cast<int64_t>(outcome.outputs.size()) / outcome.width;
   outcome.truth.resize(outcome.outputs.size());
   outcome.names = task.names(shape);
+  if (task.answers != nullptr) outcome.answers = task.answers(shape);
   outcome.exclusive = task.exclusive;
   const ExampleRows rows(dataset, shape.targets.by_frame);
   for (size_t i = 0; i < dataset.examples.size(); ++i)
@@ -72,6 +74,7 @@ Evaluation evaluation_of_head(const Head& head, const data::Dataset& dataset, He
   const Outcome outcome = outcome_of(*head.task, head.shape, dataset, std::move(values.outputs));
   Evaluation evaluation;
   evaluation.examples = static_cast<int64_t>(dataset.examples.size());
+  evaluation.weighted = data::is_weighted(dataset);
   // As training makes it small: a mean over examples, each times its weight. Metrics are means over weights.
   evaluation.loss = weighted_sum(values.losses, dataset) / static_cast<double>(evaluation.examples);
   size_t next = 0;
@@ -183,9 +186,7 @@ bool takes_columns(const std::vector<LayerSpec>& layers, const DataShape& shape)
 
 }  // namespace
 
-void check_data(const data::Dataset& dataset, const Network& network, const std::vector<LayerSpec>& layers,
-                const DataShape& shape, bool labelled) {
-  const DataShape given = shape_of(dataset);
+void check_shape(const DataShape& given, const DataShape& shape) {
   const auto kind = [](bool sequences) { return sequences ? "sequences" : "data without a time axis"; };
   if (given.sequences != shape.sequences)
     throw UserError(fmt::format("the model takes {}, but these are {}; give data of the same kind",
@@ -194,6 +195,12 @@ void check_data(const data::Dataset& dataset, const Network& network, const std:
     throw UserError(fmt::format(
         "the model takes {} values {}, but the data have {}; compute them with the model's options",
         shape.dimensions, shape.sequences ? "per frame" : "per example", given.dimensions));
+}
+
+void check_data(const data::Dataset& dataset, const Network& network, const std::vector<LayerSpec>& layers,
+                const DataShape& shape, bool labelled) {
+  const DataShape given = shape_of(dataset);
+  check_shape(given, shape);
   if (labelled && given.classes != shape.classes)
     throw UserError(
         fmt::format("the model knows the classes {}, but the data have {}; give data of the same classes",
@@ -212,6 +219,9 @@ void check_data(const data::Dataset& dataset, const Network& network, const std:
       head.task->check_targets(head.shape.targets.columns.empty() ? example : head.targets_of(example),
                                head.shape);
   }
+  if (labelled && std::all_of(dataset.examples.begin(), dataset.examples.end(),
+                              [](const data::Example& example) { return example.weight == 0; }))
+    throw UserError("every example has the weight 0, so that none counts; give one a weight above 0");
   for (const data::Example& example : dataset.examples) data::check_finite(example);
   if (!shape.sequences) return;
   const int64_t needed = frames_needed(layers);
@@ -220,6 +230,22 @@ void check_data(const data::Dataset& dataset, const Network& network, const std:
       throw UserError(
           fmt::format("{}: is of {} frames, but the model needs {}; leave it out, or use padding = same",
                       example.source, example.frames, needed));
+}
+
+void check_reach(const data::Dataset& dataset, const Network& network) {
+  for (const Head& head : network.heads) {
+    const ValueRange range = range_of_activation(head.activation);
+    if (head.task->name != "numbers" || !std::isfinite(range.lowest)) continue;
+    for (const data::Example& example : dataset.examples)
+      for (const float target :
+           head.shape.targets.columns.empty() ? example.targets : head.targets_of(example).targets)
+        if (target < range.lowest || target > range.highest)
+          throw UserError(fmt::format(
+              "{}has the target {}, but the model ends in '{}' with the activation {}, which leaves values "
+              "{}: "
+              "leave the activation out",
+              task_parts::place_of(example), target, head.last_layer, head.activation, range.text()));
+  }
 }
 
 }  // namespace lariat

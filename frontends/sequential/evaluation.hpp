@@ -21,10 +21,15 @@ class ExampleRows {
   std::vector<int64_t> first_;
 };
 
+/// Throws UserError where data of one shape are no input of a model that was built for those of another.
+void check_shape(const DataShape& given, const DataShape& shape);
 /// Throws UserError where data do not fit a model that was built for data of `shape`, nor, where they are
 /// labelled, what it learns.
 void check_data(const data::Dataset& dataset, const Network& network, const std::vector<LayerSpec>& layers,
                 const DataShape& shape, bool labelled);
+
+/// Throws UserError where a number to learn is one that the model's last activation cannot give.
+void check_reach(const data::Dataset& dataset, const Network& network);
 
 /// What is true of a dataset, with the outputs that a model gave for it.
 Outcome outcome_of(const LearningTask& task, const DataShape& shape, const data::Dataset& dataset,

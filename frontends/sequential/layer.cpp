@@ -3,11 +3,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 
+#include "frontends/data/option_table.hpp"
 #include "frontends/sequential/layer_records.hpp"
 #include "frontends/spec/initializers.hpp"
 #include "graph/base/error.hpp"
 #include "graph/base/json.hpp"
+#include "graph/ir/op_def.hpp"
 #include "ops/ops.hpp"
 
 namespace lariat {
@@ -42,7 +45,10 @@ const Fields<LayerPlace>& place_fields() {
           .parsed("kernel_initializer", &LayerPlace::kernel_initializer,
                   "an initialiser, such as he_normal or uniform half_width=0.1",
                   "what its kernels are at first; empty: as the kind of layer has it", text_of_initializer,
-                  parse_initializer);
+                  parse_initializer)
+          .lines("input_groups", &LayerPlace::input_groups,
+                 "columns of the data that the penalty group_inputs has as one, such as [\"height, width\", "
+                 "\"0-15\"]; each of the others is one by itself");
   return list;
 }
 
@@ -67,6 +73,12 @@ LayerSpec::LayerSpec(std::string kind, std::vector<std::pair<std::string, std::s
 
 LayerSpec LayerSpec::named(const std::string& name) const { return with("name", name); }
 LayerSpec LayerSpec::frozen() const { return with("trainable", "false"); }
+
+LayerSpec LayerSpec::grouped(const std::vector<std::vector<std::string>>& columns) const {
+  std::vector<std::string> lines;
+  for (const std::vector<std::string>& group : columns) lines.push_back(join_words(group));
+  return with("input_groups", join_lines(lines));
+}
 
 LayerSpec LayerSpec::with(const std::string& option, const std::string& value) const {
   LayerSpec changed = *this;
@@ -96,13 +108,95 @@ Value LayerContext::parameter(const std::string& what, Extents extents, const In
   if (const LayerSteps& group = place_; !(group == LayerSteps{})) penalties_.groups[full] = group;
   if (penalty) {
     if (const std::string op = unknown_op(penalty); op.empty()) {
-      penalties_.values.push_back(penalty_of(parameter, penalty));
+      RowGroups rows;
+      if (penalty.group_inputs > 0) penalties_.input_rows[full] = rows = input_rows(what);
+      penalties_.values.push_back(penalty_of(parameter, penalty, rows));
     } else {
       penalties_.unknown_op = op;
     }
     penalties_.by_parameter[parameter.name()] = penalty;
   }
   return parameter;
+}
+
+namespace {
+
+// The columns that a word of a group means: a name, or, where columns are counted, numbers such as 0-15.
+std::vector<std::string> columns_meant(const std::string& word, const std::set<std::string>& known) {
+  if (known.contains(word)) return {word};
+  const size_t dash = word.find('-');
+  int64_t first = 0, last = -1;
+  const auto number = [](std::string_view text, int64_t& value) {
+    const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    return error == std::errc{} && rest == text.data() + text.size();
+  };
+  std::vector<std::string> columns;
+  if (dash != word.npos && number(std::string_view(word).substr(0, dash), first) &&
+      number(std::string_view(word).substr(dash + 1), last) &&
+      last - first < static_cast<int64_t>(known.size()))
+    for (; first <= last; ++first) columns.push_back(fmt::format("{}", first));
+  const bool all = std::all_of(columns.begin(), columns.end(),
+                               [&](const std::string& column) { return known.contains(column); });
+  return all ? columns : std::vector<std::string>{};
+}
+
+}  // namespace
+
+RowGroups LayerContext::input_rows(const std::string& what) const {
+  if (!is_kernel(what) || what == "table" || !columns_)
+    fail(
+        fmt::format("group_inputs is for a kernel that takes columns of the data, and '{}' does not; give it "
+                    "group_rows",
+                    what));
+  std::map<std::string, size_t> group_of;
+  for (size_t group = 0; group < place_.input_groups.size(); ++group)
+    for (const std::string& word : split_words(place_.input_groups[group])) {
+      const std::vector<std::string> columns = columns_meant(word, columns_->known);
+      if (columns.empty())
+        fail(fmt::format("input_groups = {}: the data have no column '{}'.{}",
+                         data::shortened(place_.input_groups[group]), data::shortened(word),
+                         did_you_mean(word, {columns_->known.begin(), columns_->known.end()})));
+      for (const std::string& column : columns)
+        if (const auto [found, is_first] = group_of.emplace(column, group); !is_first)
+          fail(fmt::format("input_groups: the column '{}' is there twice; leave one out", column));
+    }
+  RowGroups rows(place_.input_groups.size());
+  for (size_t row = 0; row < columns_->names.size(); ++row) {
+    const auto [found, alone] = group_of.emplace(columns_->names[row], rows.size());
+    if (alone) rows.emplace_back();
+    rows[found->second].push_back(static_cast<int64_t>(row));
+  }
+  // Of what a layer has left out.
+  std::erase_if(rows, [](const std::vector<int64_t>& group) { return group.empty(); });
+  return rows;
+}
+
+void LayerContext::check_place() const {
+  if (LayerSteps(place_) == LayerSteps() && place_.kernel_initializer.empty() && place_.input_groups.empty())
+    return;
+  const std::string prefix = owner_ + "/";
+  bool weights = false, kernels = false;
+  for (int32_t id = 0; id < graph.size(); ++id)
+    if (const Node& node = graph.node(id);
+        node.op->traits.source == SourceKind::parameter && node.name.starts_with(prefix)) {
+      weights = true;
+      kernels = kernels || is_kernel(node.name.substr(prefix.size()));
+    }
+  if (!weights && place_.learning_rate_factor != 1)
+    fail(fmt::format("learning_rate_factor = {}: has no effect on a layer without weights; leave it out",
+                     place_.learning_rate_factor));
+  if (!weights && place_.weight_decay != 0)
+    fail(fmt::format("weight_decay = {}: has no effect on a layer without weights; leave it out",
+                     place_.weight_decay));
+  if (!kernels && !place_.kernel_initializer.empty())
+    fail(fmt::format("kernel_initializer = {}: has no effect on a layer without kernels; leave it out",
+                     place_.kernel_initializer));
+  if (place_.input_groups.empty() || !place_.trainable) return;
+  const auto grouped = penalties_.input_rows.lower_bound(prefix);
+  if (grouped == penalties_.input_rows.end() || !grouped->first.starts_with(prefix))
+    fail(
+        "input_groups has no effect without the penalty group_inputs; write kernel_penalty = "
+        "\"group_inputs=1e-3\"");
 }
 
 void LayerContext::penalise(Value penalty, const std::string& text, const std::vector<Value>& parameters) {
@@ -219,6 +313,8 @@ const SpecKinds& layer_spec_kinds() {
   return kinds;
 }
 
+LayerSpec make_layer(std::string_view text) { return spec_from_text(layer_spec_kinds(), text, "layer"); }
+
 std::vector<std::string> names_of(const std::vector<LayerSpec>& layers) {
   std::map<std::string, int> counts;
   std::vector<std::string> names;
@@ -241,7 +337,12 @@ std::vector<LayerSpec> penalised(std::vector<LayerSpec> layers, const GeneralPen
     if (std::find(names.begin(), names.end(), name) == names.end())
       throw UserError(
           fmt::format("except = {}: there is no layer of that name.{}", name, did_you_mean(name, names)));
-  const std::string ending = "_penalty", none = to_text(WeightPenalty{});
+  const std::string none = to_text(WeightPenalty{});
+  const std::map<std::string, WeightPenalty> general{{"kernel_penalty", penalty.kernels},
+                                                     {"recurrent_penalty", penalty.kernels},
+                                                     {"table_penalty", penalty.kernels},
+                                                     {"weight_penalty", penalty.kernels},
+                                                     {"bias_penalty", penalty.biases}};
   for (size_t i = 0; i < layers.size(); ++i) {
     const bool left_out =
         std::find(penalty.except.begin(), penalty.except.end(), names[i]) != penalty.except.end();
@@ -249,10 +350,31 @@ std::vector<LayerSpec> penalised(std::vector<LayerSpec> layers, const GeneralPen
     if (left_out || !layers[i].at("shares").empty()) continue;
     const bool biased = has_bias(layers[i]);
     for (auto& [option, value] : layers[i].options)
-      if (option.ends_with(ending) && value == none && (biased || option != "bias" + ending))
-        value = to_text(option == "bias" + ending ? penalty.biases : penalty.kernels);
+      if (const auto found = general.find(option);
+          found != general.end() && value == none && (biased || option != "bias_penalty"))
+        value = to_text(found->second);
   }
   return layers;
+}
+
+PenaltiesThere penalties_of(const std::vector<LayerSpec>& layers) {
+  PenaltiesThere there;
+  std::vector<LayerSpec> all = layers;
+  for (size_t i = 0; i < all.size(); ++i) {
+    const LayerSpec layer = all[i];
+    if (!place_of(layer).trainable) continue;
+    for (const auto& [option, value] : layer.options) {
+      // Those within a time_distributed.
+      if (option == "layers")
+        for (const std::string& line : split_lines(value)) all.push_back(make_layer(line));
+      const bool units = option == "group_units" && value != "0";
+      if (!units && !option.ends_with("_penalty")) continue;
+      const WeightPenalty penalty = units ? l1(1) : parse_weight_penalty(option, value);
+      there.any = there.any || bool(penalty);
+      there.makes_zeros = there.makes_zeros || penalty.makes_zeros();
+    }
+  }
+  return there;
 }
 
 std::string to_json(const std::vector<LayerSpec>& layers) {

@@ -15,6 +15,14 @@ namespace lariat {
 
 class ModelValue;
 
+/// What each of a signal's channels is of the data: the column's name, or its number in data whose columns
+/// have none.
+struct ChannelNames {
+  std::vector<std::string> names;
+  /// The columns that there were, those that a layer left out among them.
+  std::set<std::string> known;
+};
+
 /// What flows between layers: data [batch, channels], images [batch, height, width, channels], or sequences
 /// [batch, time, channels] with the number of valid frames of each, i32 [batch]; time is the height of
 /// sequences that are images, [batch, time, width, channels]. What lies behind a sequence's end is finite but
@@ -24,6 +32,8 @@ class ModelValue;
 struct Signal {
   Value value;
   Value lengths = {};
+  /// Where each channel is one of the data, or made of that one alone.
+  std::shared_ptr<const ChannelNames> columns = {};
 
   bool is_sequence() const { return bool(lengths); }
   /// The size of the last dimension.
@@ -45,6 +55,8 @@ struct Penalties {
   /// One scalar for each penalised parameter.
   std::vector<Value> values;
   std::map<std::string, WeightPenalty> by_parameter;
+  /// The rows that group_inputs has as one, of the parameters that have such a penalty.
+  std::map<std::string, RowGroups> input_rows = {};
   /// Those of the values that are over several parameters at once, and make zeros: as text, for each of
   /// these.
   std::vector<Value> shared_values = {};
@@ -67,7 +79,17 @@ struct LayerPlace : LayerSteps {
   bool trainable = true;
   /// What its kernels are at first, as initializer_from_text() has it; empty: as its kind has it.
   std::string kernel_initializer = {};
+  /// Columns of the data that the penalty group_inputs has as one, a text such as "height, width" for each
+  /// group; each of the others is one by itself.
+  std::vector<std::string> input_groups = {};
 };
+
+/// Of a layer that is built for what it computes alone: nothing trains it, and it has no penalties.
+inline LayerPlace untrained() {
+  LayerPlace place;
+  place.trainable = false;
+  return place;
+}
 
 /// A layer: a kind and its options, those of its place among them.
 struct LayerSpec : Spec {
@@ -80,6 +102,9 @@ struct LayerSpec : Spec {
   /// The same layer with another option.
   LayerSpec named(const std::string& name) const;
   LayerSpec frozen() const;
+  /// With the penalty group_inputs over these columns of the data, by name or, where they have none, by
+  /// number or as "0-15".
+  LayerSpec grouped(const std::vector<std::vector<std::string>>& columns) const;
   LayerSpec with(const std::string& option, const std::string& value) const;
 
   /// What the layer makes of these, in a Model. Applied again, it has the same weights.
@@ -97,14 +122,17 @@ struct LayerSpec : Spec {
 class LayerContext {
  public:
   /// The layer's penalties are added to `penalties`. Its parameters are those of the layer `owner`.
+  /// `columns` are those of the data that the layer takes, where it does.
   LayerContext(Graph& graph, std::string name, int64_t outputs, Penalties& penalties,
-               const LayerPlace& place = {}, std::string owner = {})
+               const LayerPlace& place = {}, std::string owner = {},
+               std::shared_ptr<const ChannelNames> columns = {})
       : graph(graph),
         name(std::move(name)),
         outputs(outputs),
         penalties_(penalties),
         place_(place),
-        owner_(owner.empty() ? this->name : std::move(owner)) {}
+        owner_(owner.empty() ? this->name : std::move(owner)),
+        columns_(std::move(columns)) {}
 
   Graph& graph;
   /// "dense_1": the kind, and how many of it there are up to here; or the layer's own name.
@@ -133,6 +161,8 @@ class LayerContext {
   LayerContext within(const std::string& inner) const {
     return {graph, name + "/" + inner, outputs, penalties_, place_, owner_ + "/" + inner};
   }
+  /// Once the layer is built: throws UserError for an option of its place that has no effect on it.
+  void check_place() const;
   /// Throws UserError naming the layer.
   [[noreturn]] void fail(const std::string& message) const;
   /// Throws UserError where `input` is no sequence of frames without a width; it names the layer that made
@@ -147,6 +177,10 @@ class LayerContext {
   Penalties& penalties_;
   const LayerPlace place_;
   const std::string owner_;
+  const std::shared_ptr<const ChannelNames> columns_;
+
+  /// The rows of a kernel that group_inputs has as one.
+  RowGroups input_rows(const std::string& what) const;
 };
 
 /// A layer of a model with its weights, as what takes units out sees it; which of them may change.
@@ -258,6 +292,10 @@ LayerKind merge_kind(std::string name, std::string doc, const Fields<Options>& f
 /// "dense_1", … or the layers' own names.
 std::vector<std::string> names_of(const std::vector<LayerSpec>& layers);
 
+/// A layer of any kind by name, with options as a recipe has them: "dense units=10 kernel_penalty=l1=1e-4".
+/// Throws UserError for a kind or an option that is none, with the nearest.
+LayerSpec make_layer(std::string_view text);
+
 /// Every kind of layer, by name.
 const std::vector<LayerKind>& layer_kinds();
 const LayerKind& layer_kind_of(const LayerSpec& layer);
@@ -275,6 +313,12 @@ struct GeneralPenalty {
 };
 /// The layers with it. Throws UserError with the nearest name for a layer that is not there.
 std::vector<LayerSpec> penalised(std::vector<LayerSpec> layers, const GeneralPenalty& penalty);
+
+/// Whether any weight that training moves has a penalty, and one that makes zeros.
+struct PenaltiesThere {
+  bool any = false, makes_zeros = false;
+};
+PenaltiesThere penalties_of(const std::vector<LayerSpec>& layers);
 
 /// [{"kind": "dense", "units": 512, …}, …] and back. Throws UserError for what to_json did not write.
 std::string to_json(const std::vector<LayerSpec>& layers);

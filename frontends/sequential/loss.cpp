@@ -47,6 +47,8 @@ Loss make_loss(const Spec& spec) {
   return found->make(spec);
 }
 
+Loss make_loss(std::string_view text) { return make_loss(spec_from_text(loss_spec_kinds(), text, "loss")); }
+
 namespace loss_parts {
 
 std::string classes(const DataShape&) { return "classes"; }
@@ -62,6 +64,8 @@ Value weighted(Value loss, Value targets, int64_t classes, const std::vector<dou
   if (static_cast<int64_t>(weights.size()) != classes)
     throw UserError(fmt::format("class_weights are {} numbers, but there are {} classes; give one for each",
                                 weights.size(), classes));
+  if (std::all_of(weights.begin(), weights.end(), [](double weight) { return weight == 0; }))
+    throw UserError("class_weights are all 0, so that nothing is learned; give one above 0");
   const std::vector<float> numbers(weights.begin(), weights.end());
   const Value table = loss.graph().constant(Tensor::of<float>({classes}, std::span<const float>(numbers)));
   return loss * (targets.dtype() == i32 ? gather_rows(table, targets) : sum(targets * table, {-1}));

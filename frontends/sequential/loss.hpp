@@ -36,8 +36,10 @@ struct LossKind {
 const std::vector<LossKind>& loss_kinds();
 /// The same as kinds of options, softmax_cross_entropy, the default, first.
 const SpecKinds& loss_spec_kinds();
-/// The loss that a spec of one of these kinds describes.
+/// The loss that a spec of one of these kinds describes, or a text, such as "focal gamma=3". Throws UserError
+/// for a kind or an option that is none, with the nearest.
 Loss make_loss(const Spec& spec);
+Loss make_loss(std::string_view text);
 
 // The losses, as C++ and recipes name them. Each throws UserError for an option out of its range. Class
 // weights multiply the loss of what is of a class: one number for each, or none.

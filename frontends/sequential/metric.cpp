@@ -38,14 +38,21 @@ Metric make_metric(const Spec& spec) {
   return found->make(spec);
 }
 
-std::vector<Metric> metrics_for(const LearningTask& task, const std::vector<Metric>& given) {
+Metric make_metric(std::string_view text) {
+  return make_metric(spec_from_text(metric_spec_kinds(), text, "metrics"));
+}
+
+std::vector<Metric> metrics_for(const LearningTask& task, const std::vector<Metric>& given, int64_t outputs) {
   std::vector<Metric> metrics = given;
   if (metrics.empty())
-    for (const std::string& name : task.metrics)
-      metrics.push_back(make_metric(spec_from_text(metric_spec_kinds(), name, "metrics")));
+    for (const std::string& name : task.metrics) metrics.push_back(make_metric(name));
   for (const Metric& metric : metrics) {
     const std::vector<std::string>& fit = metric.tasks;
-    if (fit.empty() || std::find(fit.begin(), fit.end(), task.name) != fit.end()) continue;
+    if (fit.empty() || std::find(fit.begin(), fit.end(), task.name) != fit.end()) {
+      if (const std::string why = metric.vain && outputs > 0 ? metric.vain(outputs) : ""; !why.empty())
+        throw UserError(fmt::format("the metric '{}': {}", metric.name, why));
+      continue;
+    }
     throw UserError(fmt::format("the metric '{}' is one of {}, but the model learns {}; take {}", metric.name,
                                 fmt::join(fit, ", "), task.name, fmt::join(task.metrics, ", ")));
   }

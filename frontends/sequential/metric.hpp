@@ -17,6 +17,8 @@ struct Metric {
   std::vector<std::string> tasks = {};
   /// How recipes and model files name it; without a kind where it is none of metric_kinds().
   Spec spec = {};
+  /// Why it says nothing where so many things are learned, with what would; or "". Empty: it always does.
+  std::function<std::string(int64_t outputs)> vain = {};
 };
 
 /// A kind of metric as one record.
@@ -27,12 +29,15 @@ struct MetricKind {
 const std::vector<MetricKind>& metric_kinds();
 /// The same as kinds of options.
 const SpecKinds& metric_spec_kinds();
-/// The metric that a spec of one of these kinds describes.
+/// The metric that a spec of one of these kinds describes, or a text, such as "f1 average=micro". Throws
+/// UserError for a kind or an option that is none, with the nearest.
 Metric make_metric(const Spec& spec);
+Metric make_metric(std::string_view text);
 
 /// The given metrics, or the task's own where there are none. Throws UserError for one that does not fit the
-/// task.
-std::vector<Metric> metrics_for(const LearningTask& task, const std::vector<Metric>& given);
+/// task, or says nothing of so many outputs; 0: nobody knows.
+std::vector<Metric> metrics_for(const LearningTask& task, const std::vector<Metric>& given,
+                                int64_t outputs = 0);
 
 // The metrics, as C++ and recipes name them, beside MeanSquaredError and MeanAbsoluteError (loss.hpp), over
 // all numbers and examples. All count examples by their weights.
@@ -84,11 +89,16 @@ struct MetricRecord {
   std::vector<std::string> tasks;
   MetricValues (*over_data)(const Options&, const Outcome&);
   Value (*per_example)(Value outputs, Value targets) = nullptr;
+  std::string (*vain)(const Options&, int64_t outputs) = nullptr;
 
   Metric metric(const Options& options) const {
-    return {name, per_example,
-            [options, function = over_data](const Outcome& outcome) { return function(options, outcome); },
-            tasks, fields.write(name, options)};
+    Metric metric{
+        name, per_example,
+        [options, function = over_data](const Outcome& outcome) { return function(options, outcome); }, tasks,
+        fields.write(name, options)};
+    if (vain != nullptr)
+      metric.vain = [options, function = vain](int64_t outputs) { return function(options, outputs); };
+    return metric;
   }
   MetricKind kind() const {
     return {fields.kind(name, doc),

@@ -60,6 +60,7 @@ ModelParts ModelParts::of(const std::vector<ModelValue>& inputs, const std::vect
       path.pop_back();
     }
   }
+  if (outputs.empty()) throw UserError("the model has no outputs; give it the value of a layer");
   const std::vector<std::string> columns = columns_of(inputs);
   for (const ModelValue& input : inputs)
     if (!known.contains(input.part_.get()))
@@ -73,8 +74,11 @@ ModelParts ModelParts::of(const std::vector<ModelValue>& inputs, const std::vect
       in_list.push_back(part);
       parts.layers.push_back(*part->layer);
     } else if (std::find(columns.begin(), columns.end(), part->column) == columns.end()) {
-      throw UserError(fmt::format("the model takes the column '{}', which is not among its inputs {}",
-                                  part->column, fmt::join(columns, ", ")));
+      throw UserError(columns.empty()
+                          ? fmt::format("the model takes the column '{}', but has no inputs; name it as one",
+                                        part->column)
+                          : fmt::format("the model takes the column '{}', which is not among its inputs {}",
+                                        part->column, fmt::join(columns, ", ")));
     }
   }
   if (in_list.empty()) throw UserError("the model has no layers; it needs at least a dense layer");

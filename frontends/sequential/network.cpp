@@ -8,6 +8,7 @@
 #include <map>
 
 #include "frontends/sequential/wiring.hpp"
+#include "frontends/spec/activation.hpp"
 #include "graph/base/error.hpp"
 #include "ops/ops.hpp"
 
@@ -15,14 +16,33 @@ namespace lariat {
 
 namespace {
 
-// What a loss that takes logits makes probabilities of would be squashed twice.
-void check_activation(const Signal& output, const LayerSpec& last, const Loss& loss) {
+// The function that a layer ends in, or its op.
+std::string activation_of(const LayerSpec& layer, const std::string& op) {
+  for (const auto& [option, value] : layer.options)
+    if (option == "activation" || (layer.kind == "activation" && option == "function"))
+      return value == "linear" ? op : value;
+  return op;
+}
+
+// What a loss that takes logits makes probabilities of would be squashed twice, or could not be reached.
+void check_activation(const Signal& output, const LayerSpec& last, const Loss& loss,
+                      const LearningTask& task) {
   const std::string& op = node_of(output.value).op->name;
   if (loss.takes_logits && (op == "softmax" || op == "sigmoid" || op == "log_softmax" || op == "log_sigmoid"))
     throw UserError(fmt::format(
         "the model ends in '{}' with the activation {}, but {} takes what is before it: leave the "
         "activation out; predictions are probabilities all the same",
         last.kind, op, loss.name));
+  // Of a layer's last function.
+  const std::string name = activation_of(last, op);
+  const ValueRange range = range_of_activation(name);
+  const bool margins = loss.plain_outputs && task.name != "numbers";
+  if ((loss.takes_logits && std::isfinite(range.lowest)) ||
+      (margins && (range.lowest > -1 || range.highest < 1)))
+    throw UserError(fmt::format(
+        "the model ends in '{}' with the activation {}, which leaves values {}, but {} takes any: "
+        "leave the activation out",
+        last.kind, name, range.text(), loss.name));
 }
 
 void check_outputs(const Signal& output, const LayerSpec& last, const DataShape& shape,
@@ -131,11 +151,21 @@ std::map<std::string, Signal> column_signals(Graph& graph, const DataShape& shap
   } else {
     all.value = graph.input("features", {dim::batch, shape.dimensions});
   }
+  ChannelNames names;
+  for (const data::Column& column : shape.columns)
+    names.names.insert(names.names.end(), static_cast<size_t>(column.width), column.name);
+  if (shape.columns.empty())
+    for (int64_t channel = 0; channel < shape.dimensions; ++channel)
+      names.names.push_back(fmt::format("{}", channel));
+  names.known = {names.names.begin(), names.names.end()};
+  all.columns = std::make_shared<ChannelNames>(std::move(names));
   std::map<std::string, Signal> signals{{all_columns, all}};
   const auto last = static_cast<int64_t>(all.value.rank()) - 1;
   int64_t begin = 0;
   for (const data::Column& column : shape.columns) {
-    signals[column.name] = {slice(all.value, last, begin, begin + column.width), all.lengths};
+    const std::vector<std::string> own(static_cast<size_t>(column.width), column.name);
+    signals[column.name] = {slice(all.value, last, begin, begin + column.width), all.lengths,
+                            std::make_shared<ChannelNames>(ChannelNames{own, {column.name}})};
     begin += column.width;
   }
   return signals;
@@ -184,10 +214,12 @@ Network build_network(const std::vector<LayerSpec>& layers, const DataShape& sha
               {},
               {},
               {},
+              {},
+              {},
               {}};
     const auto make = [&] {
       head.task = &task_of(head.loss, head.shape);
-      head.metrics = metrics_for(*head.task, output.metrics);
+      head.metrics = metrics_for(*head.task, output.metrics, head.task->outputs(head.shape));
     };
     at_place(head.name.empty() ? "" : fmt::format("output {}: ", name), make);
     widths[wiring.outputs[i]] = head.task->outputs(head.shape);
@@ -214,7 +246,9 @@ Network build_network(const std::vector<LayerSpec>& layers, const DataShape& sha
     at_place(head.name.empty() ? "" : fmt::format("output {}: ", head.name), [&] {
       const LayerSpec& last = layers[layer];
       check_outputs(signals[layer], last, head.shape, *head.task);
-      check_activation(signals[layer], last, head.loss);
+      check_activation(signals[layer], last, head.loss, *head.task);
+      head.activation = activation_of(last, node_of(signals[layer].value).op->name);
+      head.last_layer = last.kind;
       build_loss(head, graph, signals[layer]);
     });
     for (const auto& [name, value] : head.example_metrics)
@@ -275,16 +309,17 @@ std::string l1_factors_of(const std::string& parameter) { return "l1_factors/" +
 
 namespace {
 
-Value reweighted_penalty(Graph& graph, const std::string& name, const WeightPenalty& penalty) {
+Value reweighted_penalty(Graph& graph, const std::string& name, const WeightPenalty& penalty,
+                         const RowGroups& rows) {
   const Value w = graph.find_source(name);
-  if (penalty.l1 == 0) return penalty_of(w, penalty);
+  if (penalty.l1 == 0) return penalty_of(w, penalty, rows);
   Value factors = graph.find_source(l1_factors_of(name));
   if (!factors)
     factors = graph.state(l1_factors_of(name), evaluate(w.shape(), {}), init::constant(1), w.dtype());
   const Value l1 = penalty.l1 * sum(factors * abs(w));
   WeightPenalty rest = penalty;
   rest.l1 = 0;
-  return rest ? l1 + penalty_of(w, rest) : l1;
+  return rest ? l1 + penalty_of(w, rest, rows) : l1;
 }
 
 }  // namespace
@@ -295,7 +330,8 @@ Value scheduled_loss(Network& network, bool reweighted) {
   Value loss = network.data_loss;
   if (reweighted) {
     for (const auto& [name, penalty] : network.penalties.by_parameter)
-      loss = loss + network.strength * reweighted_penalty(*network.graph, name, penalty);
+      loss = loss + network.strength *
+                        reweighted_penalty(*network.graph, name, penalty, network.penalties.input_rows[name]);
     for (const Value penalty : network.penalties.shared_values) loss = loss + network.strength * penalty;
   } else {
     for (const Value penalty : network.penalties.values) loss = loss + network.strength * penalty;
@@ -324,6 +360,7 @@ Feeds feeds_of(const data::Batch& batch, const Graph& graph) {
 
 data::Batches unordered_batches(const data::Dataset& dataset, int batch_size, int time_multiple) {
   data::BatchOptions options;
+  if (batch_size < 1) throw UserError(fmt::format("batch_size = {}: must be an integer from 1", batch_size));
   options.batch_size = batch_size;
   options.time_multiple = time_multiple;
   options.shuffle = false;

@@ -37,6 +37,8 @@ struct Head {
   const LearningTask* task = nullptr;
   /// As in Network, without the weight.
   Value outputs, predictions, example_loss;
+  /// The kind of its layer, and the function or op that this ends in.
+  std::string last_layer = {}, activation = {};
   std::vector<std::pair<std::string, Value>> example_metrics = {};
 
   /// An example, with the targets of this output.

@@ -18,6 +18,8 @@ struct Outcome {
   std::vector<float> truth = {};        ///< [rows, width]: 0 and 1, shares, or numbers
   std::vector<double> weights = {};     ///< [rows]
   std::vector<std::string> names = {};  ///< of the columns
+  /// Of one column that tells two classes apart: what it is called where that is not so, and where it is.
+  std::vector<std::string> answers = {};
   /// Whether exactly one column is true in each row: classes.
   bool exclusive = false;
 

@@ -95,7 +95,7 @@ std::vector<ModelValue> Sequential::applied(const std::vector<ModelValue>& input
 }
 
 void Sequential::build(const DataShape& shape, uint64_t seed) {
-  if (self_->network) return;
+  if (self_->network) return check_shape(shape, self_->shape);
   for (const std::string& name : shape.classes)
     if (!data::is_utf8(name))
       throw UserError(
@@ -152,13 +152,14 @@ FitResult Sequential::fit(TrainingData data, const FitOptions& given) {
   FitOptions options = given;
   Implementation& self = *self_;
   if (!self.optimizer) throw UserError("the model does not know how to train yet; call compile first");
-  if (options.epochs < 1)
-    throw UserError(fmt::format("epochs = {}: must be an integer from 1", options.epochs));
+  check_ranges(options);
   const data::Dataset& first = data.at(static_cast<uint32_t>(options.from.epoch));
   if (const bool weighted = data::is_weighted(first); std::exchange(self.weighted, weighted) != weighted)
     if (self.network) self.make_network();
   build(shape_of(first), options.seed);
   self.check(first, true);
+  check_reach(first, *self.network);
+  check_effects(*self.network, options, self.store());
   check_rows(*self.network, first, options.batch_size);
   check_shards(*self.network, options);
   if (self.network->rows > 0) options.shuffle = options.bucket = false;

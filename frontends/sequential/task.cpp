@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 
 #include "frontends/data/utf8.hpp"
 #include "frontends/sequential/learning_records.hpp"
@@ -14,6 +15,15 @@ namespace lariat {
 
 DataShape shape_of(const data::Dataset& dataset) {
   if (dataset.examples.empty()) throw UserError("the dataset has no examples; check its skipped files");
+  if (dataset.examples.front().dimensions < 1)
+    throw UserError(fmt::format(
+        "{}: is of {} dimensions; an example needs at least one value",
+        dataset.examples.front().source.empty() ? "the first example" : dataset.examples.front().source,
+        dataset.examples.front().dimensions));
+  if (std::set<std::string> names; std::any_of(dataset.classes.begin(), dataset.classes.end(),
+                                               [&](const auto& name) { return !names.insert(name).second; }))
+    throw UserError(
+        fmt::format("the dataset names one class twice: {}; name each once", join_words(dataset.classes)));
   const data::Targets& targets = dataset.targets;
   if (targets.width < 0 ||
       (!targets.names.empty() && targets.names.size() != static_cast<size_t>(targets.width)))

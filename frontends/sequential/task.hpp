@@ -54,6 +54,8 @@ struct Evaluation {
   /// `metrics` above are the first one's then; the loss is the weighted sum.
   std::vector<std::string> output_names = {};
   std::vector<Evaluation> outputs = {};
+  /// Whether examples have weights of their own.
+  bool weighted = false;
 };
 
 /// What a model says of one example.
@@ -98,6 +100,8 @@ struct LearningTask {
   std::vector<std::string> metrics = {};
   /// Completes an evaluation by what is shown of the task: a confusion, or comparisons.
   void (*show)(const Outcome& outcome, Evaluation& evaluation);
+  /// Of one output that tells two classes apart: what both are called; nullptr of other tasks.
+  std::vector<std::string> (*answers)(const DataShape& shape) = nullptr;
   /// Says in words what the linked outputs of an example are, where they are probabilities.
   void (*describe)(const DataShape& shape, Prediction& prediction);
 };

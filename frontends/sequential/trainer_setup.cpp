@@ -51,6 +51,53 @@ PenaltySchedule penalty_schedule(const FitOptions& options, int64_t steps) {
 
 }  // namespace
 
+void check_ranges(const FitOptions& options) {
+  const auto need = [](const char* name, int64_t value, int64_t lowest) {
+    if (value < lowest)
+      throw UserError(fmt::format("{} = {}: must be an integer from {}", name, value, lowest));
+  };
+  need("epochs", options.epochs, 1);
+  need("stop_when_settled", options.stop_when_settled, 0);
+  need("checkpoint_steps", options.checkpoint_steps, 0);
+  for (const auto& [name, value] : {std::pair("stop_when_stationary", options.stop_when_stationary),
+                                    std::pair("checkpoint_minutes", options.checkpoint_minutes)})
+    if (!(value >= 0)) throw UserError(fmt::format("{} = {}: must be a number from 0", name, value));
+  for (const ParameterGroup& group : options.groups)
+    if (!group.learning_rate && !group.weight_decay)
+      throw UserError(
+          fmt::format("the parameter group '{}': has no effect without a learning_rate or a "
+                      "weight_decay; set one",
+                      group.pattern));
+}
+
+void check_effects(const Network& network, const FitOptions& options, const Store& weights) {
+  const bool penalised = !network.penalties.values.empty() || !network.penalties.unknown_op.empty();
+  const auto need = [](bool there, const std::string& option, const char* what) {
+    if (!there)
+      throw UserError(
+          fmt::format("{}: has no effect, for no weight has a penalty{}; give a layer one, such as "
+                      "kernel_penalty = \"l1=1e-4\"",
+                      option, what));
+  };
+  constexpr const char* zeros = " that makes zeros";
+  const bool makes_zeros = !network.penalised().empty();
+  if (options.settle_from < 1) need(makes_zeros, fmt::format("settle_from = {}", options.settle_from), zeros);
+  if (options.stop_when_settled > 0)
+    need(makes_zeros, fmt::format("stop_when_settled = {}", options.stop_when_settled), zeros);
+  if (options.penalty_ramp > 0) need(penalised, fmt::format("penalty_ramp = {}", options.penalty_ramp), "");
+  const auto begins_with_zeros = [&](const std::string& name) {
+    const Tensor* tensor = weights.find(name);
+    return tensor != nullptr && sparsity(*tensor).zeros > 0;
+  };
+  if (const std::vector<std::string> kept = network.with_zeros();
+      options.freeze_zeros && !makes_zeros && std::none_of(kept.begin(), kept.end(), begins_with_zeros))
+    throw UserError(
+        "freeze_zeros: has no effect, for no weight is zero at first, and none has a penalty that makes "
+        "zeros; "
+        "begin with a model that was trained sparse, as lariat train --start has it");
+  if (!options.rewrite) need(penalised, "rewrite = false", "");
+}
+
 TrainerSetup trainer_setup(Network& network, const FitOptions& options, const FitState& state,
                            const std::shared_ptr<const FitCallbacks>& callbacks, const Optimizer& optimizer) {
   const auto from_first = [first = state.first_step](const Schedule& schedule) -> Schedule {
@@ -92,7 +139,11 @@ TrainerSetup trainer_setup(Network& network, const FitOptions& options, const Fi
   trainer.accumulates = options.accumulate > 1;
   trainer.micro_shards = int64_t{options.micro_shards} * options.accumulate;
   trainer.ranks = options.ranks;
-  if (options.schedule) trainer.schedule = from_first(options.schedule(state.total_steps));
+  if (options.schedule) {
+    const Schedule factors = options.schedule(state.total_steps);
+    if (!factors) throw UserError("the schedule gives no factors; return one, such as schedule::constant()");
+    trainer.schedule = from_first(factors);
+  }
   trainer.schedule = [callbacks, by_step = trainer.schedule](int64_t step) {
     return by_step(step) * callbacks->rate_factor();
   };

@@ -13,6 +13,11 @@ struct TrainerSetup {
   /// The factor on every penalty by the trainer's step; empty: always 1.
   Schedule strength;
 };
+/// Throws UserError for an option that is out of its range, whatever the model.
+void check_ranges(const FitOptions& options);
+/// Throws UserError for an option that has no effect on such a model.
+void check_effects(const Network& network, const FitOptions& options, const Store& weights);
+
 /// For a fit that goes on from `state`. Throws UserError for an option out of its range.
 TrainerSetup trainer_setup(Network& network, const FitOptions& options, const FitState& state,
                            const std::shared_ptr<const FitCallbacks>& callbacks, const Optimizer& optimizer);

@@ -215,10 +215,11 @@ std::vector<Signal> build_layers(Graph& graph, const std::vector<LayerSpec>& lay
                                         : signals[static_cast<size_t>(source.layer)]);
     const size_t owner = wiring.owners[layer];
     LayerContext context(graph, wiring.names[layer], outputs(layer), penalties, place_of(layers[owner]),
-                         wiring.names[owner]);
+                         wiring.names[owner], inputs.size() > 1 ? nullptr : inputs.front().columns);
     const LayerKind& kind = layer_kind_of(layers[owner]);
     signals[layer] = inputs.size() > 1 ? kind.merge(context, inputs, layers[owner])
                                        : kind.build(context, inputs.front(), layers[owner]);
+    context.check_place();
   }
   return signals;
 }

@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <limits>
 
 #include "graph/base/error.hpp"
 #include "ops/ops.hpp"
@@ -12,22 +13,25 @@ namespace lariat {
 
 namespace {
 
+constexpr double any = std::numeric_limits<double>::infinity();
+
 struct Entry {
   const char* name;
   Value (*function)(Operand);
+  ValueRange range = {-any, any};
 };
 
 const std::vector<Entry>& entries() {
   static const std::vector<Entry> list = {
       {"linear", [](Operand x) { return x.value; }},
-      {"elu", [](Operand x) { return elu(x); }},
-      {"gelu", gelu},
+      {"elu", [](Operand x) { return elu(x); }, {-1, any}},
+      {"gelu", gelu, {-0.17, any}},
       {"leaky_relu", [](Operand x) { return leaky_relu(x); }},
-      {"relu", relu},
-      {"sigmoid", sigmoid},
-      {"silu", silu},
-      {"softplus", softplus},
-      {"tanh", tanh},
+      {"relu", relu, {0, any}},
+      {"sigmoid", sigmoid, {0, 1}},
+      {"silu", silu, {-0.28, any}},
+      {"softplus", softplus, {0, any}},
+      {"tanh", tanh, {-1, 1}},
   };
   return list;
 }
@@ -47,11 +51,23 @@ ActivationFunction::ActivationFunction(std::string_view name) {
   const std::vector<std::string>& names = activation_names();
   const auto found = std::find(names.begin(), names.end(), name);
   if (found == names.end())
-    throw UserError(fmt::format("there is no activation '{}'.{}", name, did_you_mean(name, names)));
+    throw UserError(fmt::format(
+        "there is no activation '{}'.{}{}", name, did_you_mean(name, names),
+        name.find("softmax") == name.npos ? "" : " Losses of classes have their own softmax: leave it out"));
   index_ = static_cast<size_t>(found - names.begin());
 }
 
 Value ActivationFunction::operator()(Value x) const { return entries().at(index_).function(x); }
+
+ValueRange range_of_activation(std::string_view name) {
+  for (const Entry& entry : entries())
+    if (entry.name == name) return entry.range;
+  return {-any, any};
+}
+
+std::string ValueRange::text() const {
+  return highest == any ? fmt::format("from {}", lowest) : fmt::format("from {} to {}", lowest, highest);
+}
 
 const std::vector<std::string>& activation_names() {
   static const std::vector<std::string> names = [] {

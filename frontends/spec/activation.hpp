@@ -26,6 +26,14 @@ class ActivationFunction {
   size_t index_ = 0;
 };
 
+/// The lowest and highest values that an activation or op of this name leaves; infinite where it leaves any.
+struct ValueRange {
+  double lowest, highest;
+  /// "from 0" or "from -1 to 1".
+  std::string text() const;
+};
+ValueRange range_of_activation(std::string_view name);
+
 /// All names, in the order of their indices; the first is "linear".
 const std::vector<std::string>& activation_names();
 

@@ -35,6 +35,48 @@ Value group_norms(Value w, size_t from_last) {
   return sum(norm2(w, others));
 }
 
+// A kernel as matrices [taps, inputs, units].
+Value as_matrices(Value w, const char* groups) {
+  const Shape& shape = w.shape();
+  if (shape.size() < 2)
+    throw UserError(fmt::format("{} are for kernels with rows and columns, but '{}' is {}; give it l1",
+                                groups, w.name(), text(shape)));
+  int64_t taps = 1;
+  for (size_t axis = 0; axis + 2 < shape.size(); ++axis) taps *= shape[axis].size();
+  return reshape(w, {taps, shape[shape.size() - 2].size(), shape.back().size()});
+}
+
+// Σ_g √n_g·‖w_g‖₂; groups of one size are an op.
+Value sum_of_input_norms(Value w, const RowGroups& groups) {
+  const Value matrices = as_matrices(w, "group_inputs");
+  const int64_t taps = matrices.shape()[0].size(), rows = matrices.shape()[1].size(),
+                columns = matrices.shape()[2].size();
+  std::map<int64_t, std::vector<int64_t>> members;
+  for (const std::vector<int64_t>& group : groups) {
+    std::vector<int64_t>& of_size = members[static_cast<int64_t>(group.size())];
+    of_size.insert(of_size.end(), group.begin(), group.end());
+  }
+  for (int64_t row = 0; row < rows && groups.empty(); ++row) members[1].push_back(row);
+  Value total;
+  for (const auto& [size, numbers] : members) {
+    // Neighbours are one slice.
+    std::vector<Value> parts;
+    for (size_t begin = 0, end = 0; begin < numbers.size(); begin = end) {
+      for (end = begin + 1; end < numbers.size() && numbers[end] == numbers[end - 1] + 1;) ++end;
+      parts.push_back(slice(matrices, 1, numbers[begin], numbers[end - 1] + 1));
+    }
+    const Value together = parts.size() == 1 ? parts.front() : concat(parts, 1);
+    const auto count = static_cast<int64_t>(numbers.size()) / size;
+    const int64_t weights = taps * size * columns;
+    const Value norms = weights == 1
+                            ? sum(abs(together))
+                            : std::sqrt(static_cast<double>(weights)) *
+                                  sum(norm2(reshape(together, {taps, count, size, columns}), {0, 2, 3}));
+    total = total ? total + norms : norms;
+  }
+  return total ? total : sum(abs(w));
+}
+
 // What a term has behind its λ: "epsilon of log_sum must be …", as text, and back; false for what it cannot
 // be.
 struct TermShape {
@@ -82,38 +124,49 @@ struct Term {
   double WeightPenalty::*lambda;
   TermShape shape;
   bool makes_zeros;
-  Value (*build)(Value w, const WeightPenalty& penalty);
+  Value (*build)(Value w, const WeightPenalty& penalty, const RowGroups& inputs);
 };
 
 const std::vector<Term>& terms() {
   using P = WeightPenalty;
   static const std::vector<Term> table = {
-      {"l1", &P::l1, {}, true, [](Value w, const P& p) { return p.l1 * sum(abs(w)); }},
-      {"l2", &P::l2, {}, false, [](Value w, const P& p) { return p.l2 * sum(square(w)); }},
+      {"l1", &P::l1, {}, true, [](Value w, const P& p, const RowGroups&) { return p.l1 * sum(abs(w)); }},
+      {"l2", &P::l2, {}, false, [](Value w, const P& p, const RowGroups&) { return p.l2 * sum(square(w)); }},
       {"group_rows",
        &P::group_rows,
        {},
        true,
-       [](Value w, const P& p) { return p.group_rows * group_norms(w, 2); }},
+       [](Value w, const P& p, const RowGroups&) { return p.group_rows * group_norms(w, 2); }},
       {"group_columns",
        &P::group_columns,
        {},
        true,
-       [](Value w, const P& p) { return p.group_columns * group_norms(w, 1); }},
+       [](Value w, const P& p, const RowGroups&) { return p.group_columns * group_norms(w, 1); }},
+      {"group_inputs",
+       &P::group_inputs,
+       {},
+       true,
+       [](Value w, const P& p, const RowGroups& inputs) {
+         return p.group_inputs * sum_of_input_norms(w, inputs);
+       }},
       {"group_blocks",
        &P::group_blocks,
        {"shape of group_blocks must be rows x columns from 1 to 1024, such as 8x1",
         [](const P& p) { return fmt::format("{}x{}", p.blocks.rows, p.blocks.columns); }, set_blocks},
        true,
-       [](Value w, const P& p) { return p.group_blocks * sum_of_block_norms(w, p.blocks); }},
+       [](Value w, const P& p, const RowGroups&) {
+         return p.group_blocks * sum_of_block_norms(w, p.blocks);
+       }},
       {"log_sum", &P::log_sum,
        positive_number<&P::log_sum_epsilon>("epsilon of log_sum must be a number above 0"), true,
-       [](Value w, const P& p) {
+       [](Value w, const P& p, const RowGroups&) {
          return p.log_sum * p.log_sum_epsilon * sum(log_sum(w, p.log_sum_epsilon));
        }},
       {"mcp", &P::mcp, positive_number<&P::mcp_gamma>("gamma of mcp must be a number above 0"), true,
-       [](Value w, const P& p) { return sum(mcp(w, p.mcp, p.mcp_gamma)); }},
-      {"count", &P::count, {}, true, [](Value w, const P& p) { return p.count * sum(count_nonzero(w)); }}};
+       [](Value w, const P& p, const RowGroups&) { return sum(mcp(w, p.mcp, p.mcp_gamma)); }},
+      {"count", &P::count, {}, true, [](Value w, const P& p, const RowGroups&) {
+         return p.count * sum(count_nonzero(w));
+       }}};
   return table;
 }
 
@@ -191,16 +244,10 @@ WeightPenalty WeightPenalty::at(double lambda) const {
 }
 
 Value sum_of_block_norms(Value w, BlockShape blocks) {
-  const Shape& shape = w.shape();
-  if (shape.size() < 2)
-    throw UserError(
-        fmt::format("group_blocks are for kernels with rows and columns, but '{}' is {}; give it l1",
-                    w.name(), text(shape)));
-  const int64_t rows = shape[shape.size() - 2].size(), columns = shape.back().size();
-  int64_t taps = 1;
-  for (size_t axis = 0; axis + 2 < shape.size(); ++axis) taps *= shape[axis].size();
-  const Value matrices = shape.size() == 2 ? w : reshape(w, {taps, rows, columns});
-  const int64_t last = matrices.rank() - 1;
+  const Value matrices = as_matrices(w, "group_blocks");
+  const int64_t taps = matrices.shape()[0].size(), rows = matrices.shape()[1].size(),
+                columns = matrices.shape()[2].size();
+  constexpr int64_t last = 2;
   Value total;
   // Whole blocks, what is left of the rows, of the columns, and of both.
   const auto add = [&](int64_t first_row, int64_t end_row, int64_t first_column, int64_t end_column,
@@ -234,13 +281,13 @@ WeightPenalty sparse_group_lasso(double l1, double group, Groups groups) {
   return penalty;
 }
 
-Value penalty_of(Value w, const WeightPenalty& penalty) {
+Value penalty_of(Value w, const WeightPenalty& penalty, const RowGroups& inputs) {
   require(bool(penalty), "a penalty that is built has a term");
   Value total;
   for (const Term& term : terms()) {
     const double lambda = penalty.*term.lambda;
     if (lambda == 0) continue;
-    const Value part = term.build(w, penalty);
+    const Value part = term.build(w, penalty, inputs);
     total = total ? total + part : part;
   }
   for (const auto& [name, term] : penalty.by_op) {

@@ -24,6 +24,9 @@ struct BlockShape {
 };
 inline constexpr int64_t most_block = 1024;
 
+/// Rows of a kernel that belong together, by their numbers.
+using RowGroups = std::vector<std::vector<int64_t>>;
+
 /// A sum of penalties of one weight w, added to the loss as it stands here; the trainer's rewrite turns it
 /// into a proximal update. Rows and columns are those of a kernel [inputs, units]: row i is what input i
 /// sends out, column j what comes into unit j. Of kernels with more axes, the last one are the units and the
@@ -34,6 +37,10 @@ struct WeightPenalty {
   /// group_rows Σᵢ‖row i‖₂ and group_columns Σⱼ‖column j‖₂: whole rows or columns become zero (Yuan and Lin
   /// 2006). All groups are of one size, and no factor makes up for it.
   double group_rows = 0, group_columns = 0;
+  /// group_inputs Σ_g √n_g·‖the rows of group g‖₂, n_g their number of weights, over columns of the data, of
+  /// which one is several rows where it is categories, or over groups of such columns: what the model need
+  /// not be given becomes zero (Yuan and Lin 2006, equation 2.1).
+  double group_inputs = 0;
   /// group_blocks Σ‖block‖₂ over blocks of neighbouring rows and columns, of each matrix where a kernel has
   /// several: what a vector register of a sparse product holds becomes zero at once. At the edges blocks are
   /// smaller.
@@ -65,6 +72,8 @@ inline WeightPenalty l2(double lambda) { return {.l2 = lambda}; }
 inline WeightPenalty elastic_net(double l1, double l2) { return {.l1 = l1, .l2 = l2}; }
 WeightPenalty group_lasso(double lambda, Groups groups = Groups::columns);
 WeightPenalty block_lasso(double lambda, BlockShape blocks = {});
+/// Over columns of the data, which LayerSpec::grouped() may put together.
+inline WeightPenalty group_inputs(double lambda) { return {.group_inputs = lambda}; }
 /// Simon et al. (2013), without their mixing parameter: l1 Σ|w| + group Σ‖row or column‖₂.
 WeightPenalty sparse_group_lasso(double l1, double group, Groups groups = Groups::columns);
 inline WeightPenalty log_sum(double lambda, double epsilon = 0.01) {
@@ -76,9 +85,10 @@ inline WeightPenalty count_nonzero(double lambda) { return {.count = lambda}; }
 /// Σ‖block‖₂ as a scalar value, of blocks as group_blocks has them. Throws UserError for a `w` of one axis.
 Value sum_of_block_norms(Value w, BlockShape blocks = {});
 
-/// The penalty of `w` as a scalar value. The penalty must not be empty. Throws UserError for groups of a `w`
-/// that has no rows and columns, and for ops that are no penalty.
-Value penalty_of(Value w, const WeightPenalty& penalty);
+/// The penalty of `w` as a scalar value. The penalty must not be empty; `inputs` are the rows that
+/// group_inputs has as one, without any each row. Throws UserError for groups of a `w` that has no rows and
+/// columns, and for ops that are no penalty.
+Value penalty_of(Value w, const WeightPenalty& penalty, const RowGroups& inputs = {});
 
 /// The ops that take a tensor of weights alone and are penalties, those of plugins among them.
 std::vector<std::string> penalty_ops();
@@ -96,8 +106,9 @@ void expect_penalty(const std::string& op);
 std::string to_text(const WeightPenalty& penalty);
 WeightPenalty parse_weight_penalty(std::string_view name, std::string_view text);
 inline constexpr const char* weight_penalty_range =
-    "none, or l1, l2, group_rows, group_columns, group_blocks, log_sum, mcp, count and ops that are "
-    "penalties with numbers "
+    "none, or l1, l2, group_rows, group_columns, group_inputs, group_blocks, log_sum, mcp, count and ops "
+    "that "
+    "are penalties with numbers "
     "from 0, such as l1=1e-4,l2=1e-5, log_sum=1e-3:0.01, group_blocks=1e-3:8x1 or norm2=1e-3:axes=1";
 
 }  // namespace lariat

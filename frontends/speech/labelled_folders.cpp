@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cmath>
 #include <filesystem>
 #include <optional>
 #include <set>
@@ -126,6 +127,7 @@ ClipList list_labelled_folders(const std::string& folder, Split split,
                                                                                    : Split::train;
   };
   size_t clips = 0;
+  double first = 100;
   for (size_t label = 0; label < list.classes.size(); ++label) {
     std::vector<std::string> names;
     for (const std::string& file : entries_of((fs::path(folder) / list.classes[label]).string())) {
@@ -133,6 +135,7 @@ ClipList list_labelled_folders(const std::string& folder, Split split,
     }
     clips += names.size();
     for (const std::string& name : names) {
+      first = std::min(first, percentile_of(name));
       if (split_of(list.classes[label], name) != split) continue;
       list.entries.push_back(
           {(fs::path(folder) / list.classes[label] / name).string(), static_cast<int>(label)});
@@ -142,9 +145,13 @@ ClipList list_labelled_folders(const std::string& folder, Split split,
     throw UserError(fmt::format("'{}': its folders hold no {}", folder, options.what));
   }
   if (list.entries.empty()) {
-    throw UserError(fmt::format("'{}' has no clips for the {} split; {}", folder, data::name_of(split),
-                                listed ? "check testing_list.txt and validation_list.txt"
-                                       : "change data.testing and data.validation"));
+    throw UserError(fmt::format(
+        "'{}' has no clips for the {} split; {}", folder, data::name_of(split),
+        listed ? "check testing_list.txt and validation_list.txt"
+        : split == Split::test
+            // What stands before _nohash_ is in one part with all that has it.
+            ? fmt::format("the first of them is in it from data.testing = {} on", std::floor(first) + 1)
+            : "change data.testing and data.validation"));
   }
   return list;
 }

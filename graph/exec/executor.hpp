@@ -26,7 +26,10 @@ class Executor : public ParallelFor {
 
 /// One step after the other in plan order: the oracle of the other executors.
 std::unique_ptr<Executor> make_serial_executor();
-/// oneTBB with `threads` threads; 0 takes what the machine and its cgroup quota allow.
+/// More are a slip of the finger; oneTBB takes any number, and writes beyond its own memory at some.
+inline constexpr int most_threads = 1024;
+/// oneTBB with `threads` threads; 0 takes what the machine and its cgroup quota allow. Throws UserError for a
+/// number below 0 or above most_threads.
 std::unique_ptr<Executor> make_tbb_executor(int threads = 0);
 
 /// The number of threads that the machine and the process's cgroup quota allow.

@@ -152,10 +152,8 @@ class TbbExecutor final : public Executor {
 }  // namespace
 
 std::unique_ptr<Executor> make_tbb_executor(int threads) {
-  constexpr int most = 1024;  // oneTBB takes any number, and writes beyond its own memory at some
-  if (threads < 0 || threads > most)
-    throw UserError(fmt::format(
-        "threads is {}; it must be a number from 1 to {}, or 0 for what the machine allows", threads, most));
+  if (threads < 0 || threads > most_threads)
+    throw UserError(fmt::format("threads = {}: must be an integer from 0 to {}", threads, most_threads));
   return std::make_unique<TbbExecutor>(threads);
 }
 

@@ -1,6 +1,7 @@
 // Bad input: each gets one clear line and status 2, and nothing that is there is changed.
 #include <cstring>
 
+#include "frontends/sequential/layer.hpp"
 #include "frontends/sequential/model_file.hpp"
 #include "frontends/speech/audio.hpp"
 #include "graph/io/store.hpp"
@@ -144,18 +145,13 @@ TEST_CASE("cli: a recipe with an unknown key, a wrong type or a value out of ran
           ":23: [training] epochs = \"two\": must be an integer from 1 to 1000000");
   refused("epochs = 2", "epochs = 0", ":23: [training] epochs = 0: must be an integer from 1 to 1000000");
   refused("units = 12", "units = 1.5", ":11: [layers.0] units = 1.5: must be an integer from 1 to 65536");
+  std::string kinds;
+  for (const LayerKind& kind : layer_kinds()) kinds += (kinds.empty() ? "" : ", ") + kind.spec.name;
   refused("\"lstm\"", "\"lstn\"",
-          ":10: [layers.0] kind = lstn: must be one of activation, add, average_pool1d, average_pool2d, "
-          "batch_norm, "
-          "bidirectional_gru, bidirectional_lstm, bidirectional_simple_rnn, concat, conv1d, conv2d, dense, "
-          "dropout, "
-          "embedding, flatten, gaussian_noise, global_average_pool, global_max_pool, gru, image, last_step, "
-          "layer_norm, lstm, masking, max_pool1d, max_pool2d, multiply, op, permute, reshape, select, "
-          "simple_rnn, "
-          "stack_frames, time_distributed. Did you mean 'lstm'?");
+          ":10: [layers.0] kind = lstn: must be one of " + kinds + ". Did you mean 'lstm'?");
   refused("l1=2e-3", "l1=-1",
           ":12: [layers.0] kernel_penalty = l1=-1: must be none, or l1, l2, group_rows, group_columns, "
-          "group_blocks, "
+          "group_inputs, group_blocks, "
           "log_sum, mcp, count and ops that are penalties with numbers from 0, such as l1=1e-4,l2=1e-5, "
           "log_sum=1e-3:0.01, group_blocks=1e-3:8x1 or norm2=1e-3:axes=1");
   refused("epochs = 2", "epochs = ",

@@ -188,6 +188,19 @@ TEST_CASE("columns: what does not fit is refused by file, line and column") {
         "a.csv: column 'who' has 60 different values in 60 rows, such as 'p0', which are no classes; learn "
         "another "
         "column, or numbers by mean_squared_error");
+  CHECK(refused_columns(houses, {.targets = {"price"}, .categories = {"price"}}) ==
+        "a.csv: the column 'price' is a category, and a target, whose loss says what it is; leave it out of "
+        "categories");
+  CHECK(
+      refused_columns(houses, {.targets = {"price"}, .features = {"area"}, .categories = {"rooms"}}) ==
+      "a.csv: the column 'rooms' is a category, but no feature; leave it out of categories, or name it as a "
+      "feature");
+  CHECK(refused_columns(houses, {.targets = {"price"}, .features = {"area", "rooms", "area"}}) ==
+        "a.csv: the column 'area' is twice in features; name it once");
+  CHECK(refused_columns(houses, {.targets = {"price", "price"}}) ==
+        "a.csv: the column 'price' is twice in target; name it once");
+  CHECK(refused_columns(houses, {.targets = {"price"}, .weight = "price"}) ==
+        "a.csv: the column 'price' is a target, and the weight; name it once");
   const Columns columns = columns_of(table_of(houses), {.targets = {"price"}});
   const auto refused_rows = [&](const std::string& rows) {
     return message_of<UserError>([&] { dataset_of(table_of("area,colour,rooms,price\n" + rows), columns); });

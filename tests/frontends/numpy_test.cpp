@@ -365,6 +365,50 @@ TEST_CASE("numpy: arrays of other names are columns, and targets of their own") 
         file + ": y_place is [2, 2], but classes are one number a row");
 }
 
+TEST_CASE(
+    "numpy: lengths end sequences, in memory and streamed, and archives are predicted without targets") {
+  const TemporaryFolder folder;
+  const std::string file = folder / "s.npz";
+  const std::string x = npy_of<float>("<f4", "(2, 3, 1)", {1, 2, 3, 4, 5, 6}),
+                    y = npy_of<int64_t>("<i8", "(2, 3)", {0, 1, 1, 1, 0, 0});
+  const auto lengths = [](const std::vector<int64_t>& of) {
+    return npy_of<int64_t>("<i8", "(" + std::to_string(of.size()) + ",)", of);
+  };
+  write_file(file, zip({{"X.npy", x}, {"y.npy", y}, {"lengths.npy", lengths({2, 3})}}, false));
+  for (const bool streamed : {false, true}) {
+    const data::Dataset dataset = data::read_arrays(file, true, {}, streamed);
+    CHECK(data::loaded(dataset.examples[0]).values == std::vector<float>{1, 2});
+    CHECK(data::loaded(dataset.examples[1]).values == std::vector<float>{4, 5, 6});
+    CHECK(dataset.examples[0].targets == std::vector<float>{0, 1});
+    CHECK(dataset.examples[1].targets == std::vector<float>{1, 0, 0});
+  }
+  write_file(file, zip({{"X.npy", x}, {"lengths.npy", lengths({2, 3})}}, false));
+  CHECK(data::unlabelled_arrays(testing::read_file(file), "s").examples[0].values ==
+        std::vector<float>{1, 2});
+  CHECK(data::unlabelled_arrays(x, "x").examples[0].values == std::vector<float>{1, 2, 3});
+  const auto refused = [&](const std::string& more, const std::string& array) {
+    write_file(file, zip({{"X.npy", x}, {"y.npy", y}, {more + ".npy", array}}, false));
+    return message_of<UserError>([&] { data::read_arrays(file, true); });
+  };
+  CHECK(refused("lengths", lengths({0, 3})) ==
+        file + ": the length of row 0 is 0; lengths are whole numbers from 1 to 3");
+  CHECK(refused("lengths", lengths({2, 4})) ==
+        file + ": the length of row 1 is 4; lengths are whole numbers from 1 to 3");
+  CHECK(refused("lengths", lengths({2})) ==
+        file + ": lengths are [1], but there are 2 rows; there must be one for each");
+  CHECK(
+      refused("len", lengths({2, 3})) ==
+      file +
+          ": holds X, and beside it 'len', which is none of y, y_NAME, weights and lengths; leave one of the "
+          "two out");
+  write_file(file, zip({{"X.npy", npy_of<float>("<f4", "(2, 1)", {1, 2})},
+                        {"y.npy", lengths({0, 1})},
+                        {"lengths.npy", lengths({1, 1})}},
+                       false));
+  CHECK(message_of<UserError>([&] { data::read_arrays(file, true); }) ==
+        file + ": lengths have no effect on rows without a time axis; leave them out");
+}
+
 TEST_CASE("numpy: a sparse matrix of scipy.sparse.save_npz") {
   const TemporaryFolder folder;
   const std::string file = folder / "s.npz";

@@ -154,6 +154,11 @@ TEST_CASE("search plans: grids, draws and rungs") {
                  "goes along the penalty of a grid"));
   CHECK(contains(message_of<UserError>([&] { plan_of(ranges, table_of(SearchMethod::grid, 5), 9, 0); }),
                  "trials = 5: has no effect with method = grid"));
+  SearchTable shares = table_of(SearchMethod::random, 5);
+  shares.factor = 4;
+  CHECK(message_of<UserError>([&] { plan_of(ranges, shares, 9, 0); }) ==
+        "factor = 4: has no effect without method = halving, of which it is the share that goes on; leave it "
+        "out");
   std::vector<Range> many(5, parse_range("optimizer.learning_rate=0..1:10", recipe));
   CHECK(contains(message_of<UserError>([&] { plan_of(many, {}, 9, 0); }),
                  "the grid has more than 10000 trials"));

@@ -96,4 +96,27 @@ TEST_CASE("recipe: mistakes in schedules, callbacks and groups are told in a lin
         "[schedule] warmup = 300: the training has 200 steps; give fewer, or a share of them below 1");
 }
 
+TEST_CASE("recipe: what acts on penalties alone is refused where there is none") {
+  constexpr const char* give = "; give a layer one, such as kernel_penalty = \"l1=1e-4\"";
+  for (const auto& [key, value, what] :
+       {std::tuple("proximal.settle_from", "0.5", "a penalty that makes zeros"),
+        std::tuple("training.stop_when_settled", "3", "a penalty that makes zeros"),
+        std::tuple("proximal.ramp", "0.25", "a penalty"),
+        std::tuple("proximal.rewrite", "false", "a penalty")}) {
+    const std::string option = std::string(key).substr(9);
+    CHECK(message_of<UserError>([&, key = key, value = value] { parse("").set(key, value); }) ==
+          "[" + std::string(key).substr(0, 8) + "] " + option + " = " + value +
+              ": has no effect, for no weight has " + what + give);
+  }
+  Recipe smooth = parse("[penalty]\nkernels = 'l2=1e-3'");
+  smooth.set("proximal.ramp", "0.25");
+  CHECK(
+      message_of<UserError>([&] {
+        smooth.set("proximal.settle_from", "0.5");
+      }).starts_with("[proximal] settle_from = 0.5: has no effect, for no weight has a penalty that makes"));
+  const std::string units =
+      "[[layers]]\nkind = 'lstm'\nunits = 4\ngroup_units = 0.1\n[[layers]]\nkind = 'dense'\n";
+  CHECK_NOTHROW(Recipe::parse("[data]\nkind = 'digits'\n[proximal]\nsettle_from = 0.5\n" + units, "r"));
+}
+
 }  // namespace lariat::training_recipe_test

@@ -232,8 +232,7 @@ TEST_CASE("an executor keeps to its threads, whoever calls it") {
 TEST_CASE("a number of threads that no executor has is refused") {
   for (const int threads : {-3, 1025, 100000})
     CHECK(message_of<UserError>([&] { make_tbb_executor(threads); }) ==
-          "threads is " + std::to_string(threads) +
-              "; it must be a number from 1 to 1024, or 0 for what the machine allows");
+          "threads = " + std::to_string(threads) + ": must be an integer from 0 to 1024");
 }
 
 TEST_CASE("executors of different sizes side by side print nothing") {

@@ -118,6 +118,9 @@ TEST_CASE("losses: of numbers") {
   check(Huber{.delta = 0.75}, numbers, (0.75 * (1 - 0.375) + 0.125) / 3, 0.75 * (3 - 0.375) / 3);
   check(Cosine{}, numbers, 1 - (4 + 0.5) / std::sqrt(5.25 * 5), 1 - 10 / std::sqrt(10 * 19.0));
   check(Cosine{}, Tensor(f32, {2, 3}), 1, 1);
+  // As only a name: a loss whose file is all of it.
+  check(make_loss("log_cosh"), numbers, (std::log(std::cosh(1)) + std::log(std::cosh(0.5))) / 3,
+        std::log(std::cosh(3)) / 3);
 }
 
 TEST_CASE("losses: gradients are finite where an output is right, wrong or far away") {

@@ -221,6 +221,17 @@ TEST_CASE("model: values that are no model") {
         "the model's input 'a' leads to none of its outputs; leave it out");
   CHECK(message_of<UserError>([&] { Model({a}, {Dense(1)(Concat()(a, b))}); }) ==
         "the model takes the column 'b', which is not among its inputs a");
+  CHECK(message_of<UserError>([&] { Model({a}, std::vector<ModelValue>{}); }) ==
+        "the model has no outputs; give it the value of a layer");
+  CHECK(message_of<UserError>([&] { Model(std::vector<ModelValue>{}, {Dense(1)(b)}); }) ==
+        "the model takes the column 'b', but has no inputs; name it as one");
+  CHECK(message_of<UserError>([&] {
+          Model built({a}, {Dense(2)(a)});
+          built.compile(Sgd{});
+          built.build({false, 3, {"x", "y"}, {}, {{"a", 3}}});
+          built.build({false, 5, {"x", "y"}, {}, {{"a", 5}}});
+        }) ==
+        "the model takes 3 values per example, but the data have 5; compute them with the model's options");
   CHECK(message_of<UserError>([&] { Model({a}, {a}); }) ==
         "the model has no layers; it needs at least a dense layer");
   CHECK(message_of<UserError>([&] { Model({Dense(1)(a)}, {Dense(1)(a)}); }) ==
@@ -259,6 +270,10 @@ TEST_CASE("model: one penalty for all weights, beside those of layers") {
                                 Dense(2).named("last")};
   layers = penalised(std::move(layers), {.kernels = l2(1e-4), .biases = l2(1e-5), .except = {"last"}});
   CHECK(layers[0].at("kernel_penalty") == "l2=0.0001");
+  // What a layer is normalised with is no kernel.
+  const auto normalised = penalised({BatchNorm()}, {.kernels = l1(1), .biases = l1(2)});
+  CHECK(normalised[0].at("gamma_penalty") == "none");
+  CHECK(normalised[0].at("beta_penalty") == "none");
   CHECK(layers[0].at("bias_penalty") == "l2=1e-05");
   CHECK(layers[1].at("kernel_penalty") == "l1=0.001");
   CHECK(layers[1].at("bias_penalty") == "l2=1e-05");

@@ -348,6 +348,45 @@ TEST_CASE("sparse fit: data that are not finite, and options out of range, are n
   CHECK(fit({.settle_from = 1.5}) == "settle_from = 1.5: must be a number from 0 to 1");
   CHECK(fit({.penalty_ramp = -0.5}) == "penalty_ramp = -0.5: must be a number from 0 to 1");
   CHECK(fit({.after_settling = std::nan("")}) == "after_settling = nan: must be a number from 0 to 1");
+  CHECK(fit({.threads = -2}) == "threads = -2: must be an integer from 0 to 1024");
+  Sequential built{Dense(2)};
+  built.build({false, 3, train.classes});
+  for (const int size : {0, -4})
+    CHECK(message_of<UserError>([&] { built.predict(train, {.batch_size = size}); }) ==
+          "batch_size = " + std::to_string(size) + ": must be an integer from 1");
+  CHECK(message_of<UserError>([&] { built.predict(train, {.threads = -1}); }) ==
+        "threads = -1: must be an integer from 0 to 1024");
+  CHECK(fit({.threads = 5000}) == "threads = 5000: must be an integer from 0 to 1024");
+  CHECK(fit({.stop_when_settled = -1}) == "stop_when_settled = -1: must be an integer from 0");
+  CHECK(fit({.stop_when_stationary = -1}) == "stop_when_stationary = -1: must be a number from 0");
+  CHECK(fit({.checkpoint_steps = -1}) == "checkpoint_steps = -1: must be an integer from 0");
+  CHECK(fit({.checkpoint_minutes = std::nan("")}) == "checkpoint_minutes = nan: must be a number from 0");
+  CHECK(fit({.groups = {{"*/bias"}}}) ==
+        "the parameter group '*/bias': has no effect without a learning_rate or a weight_decay; set one");
+  CHECK(fit({.schedule = [](int64_t) { return Schedule{}; }}) ==
+        "the schedule gives no factors; return one, such as schedule::constant()");
+  const std::string give = "; give a layer one, such as kernel_penalty = \"l1=1e-4\"";
+  for (const bool smooth : {false, true}) {
+    Sequential plain{Dense(2, {}, {.kernel_penalty = smooth ? l2(0.1) : WeightPenalty{}})};
+    plain.compile(Sgd{});
+    const auto vain = [&](const FitOptions& options) {
+      return message_of<UserError>([&] { plain.fit(train, options); });
+    };
+    CHECK(vain({.settle_from = 0.5}) ==
+          "settle_from = 0.5: has no effect, for no weight has a penalty that makes zeros" + give);
+    CHECK(vain({.stop_when_settled = 2}) ==
+          "stop_when_settled = 2: has no effect, for no weight has a penalty that makes zeros" + give);
+    if (smooth) {
+      CHECK_NOTHROW(plain.fit(train, {.rewrite = false, .penalty_ramp = 0.5}));
+      continue;
+    }
+    CHECK(vain({.penalty_ramp = 0.5}) ==
+          "penalty_ramp = 0.5: has no effect, for no weight has a penalty" + give);
+    CHECK(vain({.rewrite = false}) == "rewrite = false: has no effect, for no weight has a penalty" + give);
+    CHECK(vain({.freeze_zeros = true})
+              .starts_with(
+                  "freeze_zeros: has no effect, for no weight is zero at first, and none has a penalty"));
+  }
   for (const float bad : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
     train.examples[7].values[1] = bad;
     CHECK(fit({}) == "point 7: holds NaN or infinity; leave it out, or compute it again");

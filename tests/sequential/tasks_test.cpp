@@ -56,6 +56,11 @@ data::Dataset loud_frames() {
                       });
 }
 
+void fit(const data::Dataset& dataset, const Loss& loss, const std::vector<LayerSpec>& layers) {
+  Sequential model{layers};
+  model.compile(Adam{}, loss);
+  model.fit(dataset);
+}
 std::string refused(const data::Dataset& dataset, const Loss& loss,
                     const std::vector<LayerSpec>& layers = {Dense(0)},
                     const std::vector<Metric>& metrics = {}) {
@@ -330,6 +335,20 @@ TEST_CASE("tasks: data that are not what the loss learns are refused, with what 
         "softmax_cross_entropy learns classes, but the data name none; name them, or take a loss for "
         "numbers, such "
         "as mean_squared_error");
+  CHECK(refused(points(12, 1, 6, 1), SoftmaxCrossEntropy{}) ==
+        "softmax_cross_entropy tells classes apart, but the data have one, 'class 0'; give data of several");
+  data::Dataset twice = labels;
+  twice.classes = {"a", "b", "a"};
+  CHECK(refused(twice, SoftmaxCrossEntropy{}) ==
+        "the dataset names one class twice: a, b, a; name each once");
+  data::Dataset light = labels;
+  for (data::Example& example : light.examples) example.weight = 0;
+  CHECK(refused(light, SoftmaxCrossEntropy{}) ==
+        "every example has the weight 0, so that none counts; give one a weight above 0");
+  data::Dataset hollow = labels;
+  for (data::Example& example : hollow.examples) example.dimensions = 0, example.values.clear();
+  CHECK(refused(hollow, SoftmaxCrossEntropy{}) ==
+        "point 0: is of 0 dimensions; an example needs at least one value");
   data::Dataset shares = one_hot_points(12);
   shares.examples[4].targets = {1, 1, 0};
   CHECK(refused(shares, SoftmaxCrossEntropy{}) ==
@@ -380,6 +399,37 @@ TEST_CASE("tasks: layers and metrics that do not fit them are refused") {
         "the model ends in 'dense' with the activation sigmoid, but softmax_cross_entropy takes what is "
         "before it: "
         "leave the activation out; predictions are probabilities all the same");
+  CHECK(refused(labels, SoftmaxCrossEntropy{}, {Dense(3, relu)}) ==
+        "the model ends in 'dense' with the activation relu, which leaves values from 0, but "
+        "softmax_cross_entropy takes any: leave the activation out");
+  CHECK(refused(labels, SoftmaxCrossEntropy{}, {Dense(3), Activation(tanh)}) ==
+        "the model ends in 'activation' with the activation tanh, which leaves values from -1 to 1, but "
+        "softmax_cross_entropy takes any: leave the activation out");
+  CHECK_NOTHROW(fit(labels, SoftmaxCrossEntropy{}, {Dense(3, "leaky_relu")}));
+  const data::Dataset two = points(12, 2, 6, 1);
+  CHECK(refused(two, SigmoidCrossEntropy{}, {Dense(1, softplus)}).ends_with("leave the activation out"));
+  CHECK(
+      refused(two, Hinge{}, {Dense(1, relu)}) ==
+      "the model ends in 'dense' with the activation relu, which leaves values from 0, but hinge takes any: "
+      "leave the activation out");
+  CHECK_NOTHROW(fit(two, Hinge{}, {Dense(1, tanh)}));
+  data::Dataset counts = line(12);
+  for (data::Example& example : counts.examples) example.targets = {1, 0};
+  CHECK_NOTHROW(fit(counts, MeanSquaredError{}, {Dense(2, relu)}));
+  counts.examples[3].targets = {1, -2};
+  CHECK(refused(counts, MeanSquaredError{}, {Dense(2, relu)}) ==
+        "point 3: has the target -2, but the model ends in 'dense' with the activation relu, which leaves "
+        "values "
+        "from 0: leave the activation out");
+  counts.examples[3].targets = {2, 0};
+  CHECK(refused(counts, MeanSquaredError{}, {Dense(2), Activation(sigmoid)}) ==
+        "point 3: has the target 2, but the model ends in 'activation' with the activation sigmoid, which "
+        "leaves "
+        "values from 0 to 1: leave the activation out");
+  CHECK(refused(labels, SoftmaxCrossEntropy{}, {Dense(3)}, {TopK{3}}) ==
+        "the metric 'top_k': k = 3 is always 1 of 3 classes; take a k below that");
+  CHECK(refused(labels, SoftmaxCrossEntropy{.class_weights = {0, 0, 0}}, {Dense(3)}) ==
+        "class_weights are all 0, so that nothing is learned; give one above 0");
   CHECK(refused(labels, SoftmaxCrossEntropy{}, {Dense(3), OpLayer("softmax")})
             .starts_with("the model ends in 'op' with the activation softmax, but "));
   CHECK(refused(points(12, 2, 6, 1), SigmoidCrossEntropy{}, {Dense(2)}) ==

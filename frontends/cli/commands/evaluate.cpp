@@ -23,8 +23,9 @@ data::Split split_named(const std::string& name) {
     if (data::name_of(split) == name) return split;
     known.emplace_back(data::name_of(split));
   }
+  known.emplace_back("all");
   throw UserError(
-      fmt::format("--split {}: must be train, validation or test.{}", name, did_you_mean(name, known)));
+      fmt::format("--split {}: must be train, validation, test or all.{}", name, did_you_mean(name, known)));
 }
 
 std::string confusion_table(const Strings& classes, const std::vector<std::vector<int64_t>>& confusion) {
@@ -52,8 +53,11 @@ static void evaluate(const Strings& words) {
                    "the folder of the data; of a linear model the file of rows");
   arguments.input("--labels", "FILE.npy", labels, "of a linear model: the labels of a matrix X.npy");
   arguments.option(
-      "--split", "NAME", [&](const std::string& name) { split = split_named(split_name = name); },
-      "train, validation or test (the default)");
+      "--split", "NAME",
+      [&](const std::string& name) {
+        if ((split_name = name) != "all") split = split_named(name);
+      },
+      "train, validation, test (the default), or all of a file of rows");
   arguments.repeated("--held-out", "SPEAKER", held_out, "take this speaker's recordings as the test");
   arguments.threads(threads);
   arguments.plugins();
@@ -78,7 +82,8 @@ static void evaluate(const Strings& words) {
   SavedModel model = SavedModel::of(store, file);
   const Recipe& recipe = model.recipe();
   check_outputs({json_name}, recipe, data_folder);
-  const data::Dataset dataset = model.load_data(data_folder, split, held_out);
+  const data::Dataset dataset =
+      split_name == "all" ? model.load_file(data_folder) : model.load_data(data_folder, split, held_out);
   for (const std::string& notice : dataset.notices) report(notice);
   const auto start = std::chrono::steady_clock::now();
   const Evaluation evaluation = model.evaluate(dataset, limit.threads());

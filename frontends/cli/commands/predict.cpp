@@ -88,8 +88,10 @@ static void predict(const Strings& words) {
   arguments.input_word("MODEL", file, "what lariat train, search, solve or path wrote");
   arguments.input_word(
       "DATA", rows,
-      "CSV with the columns of the training, or an array of numpy.save; of a linear model LIBSVM "
-      "text, whose labels are not looked at, or a matrix");
+      "what the model was trained on, without what is learned: a table with its columns, LIBSVM text, whose "
+      "labels are not looked at, an array or archive of numpy, or an image; of a linear model LIBSVM text or "
+      "a "
+      "matrix");
   arguments.output("--out", "FILE.csv", out, "where the predictions go, instead of standard output");
   arguments.threads(threads);
   arguments.plugins();

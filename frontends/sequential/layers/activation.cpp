@@ -19,7 +19,7 @@ const Fields<ActivationFields>& activation_fields() {
 }
 
 Signal build_activation(LayerContext&, const Signal& input, const ActivationFields& options) {
-  return {options.function(input.value), input.lengths};
+  return {options.function(input.value), input.lengths, input.columns};
 }
 
 }  // namespace

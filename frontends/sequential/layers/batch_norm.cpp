@@ -58,7 +58,7 @@ Signal build_batch_norm(LayerContext& context, const Signal& input, const BatchN
     factor = factor * context.parameter("gamma", channels, init::constant(1), options.gamma_penalty);
   Value y = centred * factor;
   if (options.center) y = y + context.parameter("beta", channels, init::zeros(), options.beta_penalty);
-  return {y, input.lengths};
+  return {y, input.lengths, input.columns};
 }
 
 }  // namespace

@@ -13,8 +13,16 @@ Signal build_concat(LayerContext& context, const std::vector<Signal>& inputs, co
   check_alike(context, inputs, 1);
   std::vector<Value> values;
   for (const Signal& input : inputs) values.push_back(input.value);
+  ChannelNames columns;
+  bool of_data = true;
+  for (const Signal& input : inputs) {
+    of_data = of_data && input.columns;
+    if (!of_data) break;
+    columns.names.insert(columns.names.end(), input.columns->names.begin(), input.columns->names.end());
+    columns.known.insert(input.columns->known.begin(), input.columns->known.end());
+  }
   return {values.size() == 1 ? values.front() : concat(values, values.front().rank() - 1),
-          inputs.front().lengths};
+          inputs.front().lengths, of_data ? std::make_shared<ChannelNames>(std::move(columns)) : nullptr};
 }
 
 }  // namespace

@@ -18,7 +18,7 @@ const Fields<DropoutFields>& dropout_fields() {
 }
 
 Signal build_dropout(LayerContext&, const Signal& input, const DropoutFields& options) {
-  return {options.rate > 0 ? dropout(input.value, options.rate) : input.value, input.lengths};
+  return {options.rate > 0 ? dropout(input.value, options.rate) : input.value, input.lengths, input.columns};
 }
 
 }  // namespace

@@ -32,8 +32,12 @@ Signal build_embedding(LayerContext& context, const Signal& input, const Embeddi
   const Value table =
       context.parameter("table", {options.symbols, options.units}, init::glorot_uniform(), options.penalty);
   const Value indices = cast(masked(input), i32);
-  if (!input.is_sequence()) return {gather_rows(table, indices)};
-  return {gather_rows(table, reshape(indices, {shape[0], shape[1]})), input.lengths};
+  // A symbol that is none of them is told by this name.
+  const auto vectors = [&](Value symbols) {
+    return gather_rows(table, symbols).named(context.name + "/symbols");
+  };
+  if (!input.is_sequence()) return {vectors(indices)};
+  return {vectors(reshape(indices, {shape[0], shape[1]})), input.lengths};
 }
 
 // A unit whose number is the same for every symbol is a constant; every symbol is read.

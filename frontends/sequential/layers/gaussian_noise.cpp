@@ -17,8 +17,8 @@ const Fields<GaussianNoiseFields>& gaussian_noise_fields() {
 }
 
 Signal build_gaussian_noise(LayerContext&, const Signal& input, const GaussianNoiseFields& options) {
-  return {options.deviation > 0 ? gaussian_noise(input.value, options.deviation) : input.value,
-          input.lengths};
+  return {options.deviation > 0 ? gaussian_noise(input.value, options.deviation) : input.value, input.lengths,
+          input.columns};
 }
 
 }  // namespace

@@ -26,7 +26,7 @@ Signal build_masking(LayerContext& context, const Signal& input, const MaskingFi
   const Value turned = reshape(reverse_sequence(holds, input.lengths), {shape[0], shape[1]});
   const Value behind = argmax(turned), any = cast(reduce_max(turned, {1}), i32);
   const Value lengths = any * (input.lengths - behind) + (1 - any);
-  return {input.value, lengths};
+  return {input.value, lengths, input.columns};
 }
 
 }  // namespace

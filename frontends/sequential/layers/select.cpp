@@ -77,7 +77,11 @@ Signal build_select(LayerContext& context, const Signal& input, const SelectFiel
   const Value picked = transpose(gather_rows(rows, context.graph.constant(places)), {1, 0});
   Shape result = shape;
   result.back() = count;
-  return {reshape(picked, result), input.lengths};
+  if (!input.columns) return {reshape(picked, result), input.lengths};
+  ChannelNames columns{{}, input.columns->known};
+  for (const int64_t channel : options.channels)
+    columns.names.push_back(input.columns->names[static_cast<size_t>(channel)]);
+  return {reshape(picked, result), input.lengths, std::make_shared<ChannelNames>(std::move(columns))};
 }
 
 LayerUnits select_units() {

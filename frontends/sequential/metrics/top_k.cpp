@@ -1,3 +1,5 @@
+#include <fmt/format.h>
+
 #include "frontends/sequential/learning_records.hpp"
 
 namespace lariat {
@@ -23,7 +25,12 @@ const MetricRecord<TopK>& top_k_record() {
       .doc = "the share of examples whose class is among the k most likely",
       .fields = Fields<TopK>().integer("k", &TopK::k, 1, 1000000, "how many are looked at"),
       .tasks = {"classes"},
-      .over_data = top_k_of};
+      .over_data = top_k_of,
+      .vain = [](const TopK& options, int64_t classes) -> std::string {
+        return options.k < classes
+                   ? ""
+                   : fmt::format("k = {} is always 1 of {} classes; take a k below that", options.k, classes);
+      }};
   return record;
 }
 

@@ -50,7 +50,7 @@ void show_binary(const Outcome& outcome, Evaluation& evaluation) {
   }
   evaluation.accuracy = weighted_mean(
       outcome, 1, [&](int64_t row, int64_t) { return decisions.is(row, 0) == decisions.said(row, 0); });
-  task_parts::show_confusion(truth, said, {"not " + outcome.names[0], outcome.names[0]}, evaluation);
+  task_parts::show_confusion(truth, said, outcome.answers, evaluation);
 }
 
 void describe_binary(const DataShape& shape, Prediction& prediction) {
@@ -77,6 +77,7 @@ LearningTask task_records::binary() {
           .truth = binary_truth,
           .metrics = {"accuracy"},
           .show = show_binary,
+          .answers = answers,
           .describe = describe_binary};
 }
 

@@ -27,6 +27,9 @@ void check_class_shape(const DataShape& shape, const std::string& loss) {
         "{} learns classes, but the data name none; name them, or take a loss for numbers, such as "
         "mean_squared_error",
         loss));
+  if (classes == 1)
+    throw UserError(fmt::format("{} tells classes apart, but the data have one, '{}'; give data of several",
+                                loss, class_names(shape).front()));
   if (width > 1 && width != classes)
     throw UserError(fmt::format(
         "{} learns classes, of which the data have {}, but their targets are {} numbers; give one, "
