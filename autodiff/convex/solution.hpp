@@ -27,7 +27,8 @@ struct Solution {
   /// P − D, and relative to |P|: the objective exceeds the optimum by at most this. Infinite where not known.
   double gap = std::numeric_limits<double>::infinity(), relative_gap = gap;
   /// max_j of the distance of −∂f/∂w_j to ∂h_j(w_j), and of |w_j − prox_h(w_j − ∂f/∂w_j)|. With penalties
-  /// that are not of single weights, the distance of −∇f to ∂h as the Trainer's certificate has it.
+  /// that are not of single weights, the distance of −∇f to ∂h as the Trainer's certificate has it, before
+  /// weights are rounded to their dtypes.
   double stationarity = 0, prox_residual = 0;
   /// False where a penalty's record has no subdifferential: the stationarity is the prox residual then, which
   /// rests on the prox that made the steps.

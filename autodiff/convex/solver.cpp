@@ -346,15 +346,17 @@ void Solver::Implementation::judge_structured(Solution& solution, std::span<cons
   solution.independent = distance.has_value();
   if (!distance) return;
   solution.stationarity = std::max(*distance, found.is_contradicted() ? found.at_least : 0);
-  if (!solution.converged || solution.stationarity <= options.tolerance * slopes) return;
+  const bool met = solution.stationarity <= options.tolerance * slopes;
+  if (met || !solution.converged) {
+    solution.converged = met;
+    return;
+  }
   solution.converged = false;
   solution.ending = convex::Ending::stagnation;
   solution.shortfall = fmt::format(
       "a stationarity of {:.1e} was reached where {:.1e} was asked for: the steps by the prox of {} end "
-      "there, "
-      "and its subdifferential says that it is no minimum; take a larger tolerance, or see what 'lariat "
-      "plugin "
-      "check' says of the prox",
+      "there, and its subdifferential says that it is no minimum; take a larger tolerance, or see what "
+      "'lariat plugin check' says of the prox",
       solution.stationarity, options.tolerance, no_form);
 }
 
@@ -388,7 +390,7 @@ Solution Solver::Implementation::finished(const convex::Result& result) {
     }
   }
   measure(solution, kept);
-  if (graph_penalty) judge_structured(solution, kept, result.slopes);
+  if (graph_penalty) judge_structured(solution, weights, result.slopes);
   solution.gap = bound.gap;
   solution.relative_gap = bound.relative();
   solution.iterations = result.reached.iteration;

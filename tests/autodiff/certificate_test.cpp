@@ -196,6 +196,13 @@ TEST_CASE("solve judges penalties that are not of single weights as the trainer'
       CHECK(s.stationarity ==
             doctest::Approx(*trainer.certify(Feeds{}).distance()).epsilon(1e-3).scale(1e-8));
       CHECK(s.stationarity <= 1e-7);
+      // In f32 it is as good as f32 holds it.
+      Graph single;
+      const Value w = single.parameter("w", {4}, init::zeros(), f32);
+      const Value target = single.constant(Tensor::of<float>({4}, {3, 0.2F, -1, -1.1F}));
+      const Solution rounded = solve(0.5 * sum(square(w - target)) + sum(w) * 0.1 + factor * penalties[i](w));
+      CHECK(rounded.converged);
+      CHECK(rounded.objective == doctest::Approx(s.objective).epsilon(1e-6));
     }
 }
 
