@@ -83,6 +83,7 @@ std::vector<std::pair<std::string, Layers>> layers_behind() {
   const LstmOptions sequences{.return_sequences = true};
   return {{"dense", {Dense(5, gelu), GlobalAveragePool()}},
           {"activation", {Activation(gelu), GlobalAveragePool()}},
+          {"prelu", {make_layer("prelu"), Dense(3), GlobalAveragePool()}},
           {"layer_norm", {LayerNorm(), GlobalAveragePool()}},
           {"lstm", {Lstm(3)}},
           {"lstm over time", {Lstm(3, sequences), GlobalMaxPool()}},
