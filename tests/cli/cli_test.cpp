@@ -67,8 +67,9 @@ TEST_CASE("cli: wrong usage gets one line with the nearest word, and status 2") 
                     "lariat train: --seed = 1.5: must be an integer from 0");
   check_usage_error({"train", "r.toml", "--threads", "0"},
                     "lariat train: --threads = 0: must be an integer from 1 to 1024");
-  check_usage_error({"evaluate", "m", "--split", "tset"},
-                    "lariat evaluate: --split tset: must be train, validation, test or all. Did you mean 'test'?");
+  check_usage_error(
+      {"evaluate", "m", "--split", "tset"},
+      "lariat evaluate: --split tset: must be train, validation, test or all. Did you mean 'test'?");
   check_usage_error({"ops"}, "lariat ops: name a command: list, show. See lariat ops --help");
   check_usage_error({"ops", "lst"}, "lariat ops: there is no command 'lst'. Did you mean 'list'?");
   check_usage_error({"ops", "show", "matmull"}, "lariat: there is no op 'matmull'. Did you mean 'matmul'?");
