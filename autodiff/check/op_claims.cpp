@@ -316,29 +316,41 @@ std::string check_addend(const OpCase& c) {
   return {};
 }
 
-std::string check_packed(const OpCase& c) {
+// The first outputs, as many as have memory, of the kernel with packed constants or as they are.
+std::vector<Tensor> kernel_outputs(const OpCase& c, bool packs, size_t with_memory) {
   const OpDef& op = *c.node->op;
   const auto serial = make_serial_executor();
-  std::vector<Tensor> outputs[2];
-  for (const bool packs : {false, true}) {
-    std::vector<TensorView> in, out;
-    for (const Tensor& input : c.inputs) in.push_back(input.view());
-    for (const TensorType& type : c.node->outputs) {
-      outputs[packs].emplace_back(type.dtype, evaluate(type.shape, {}));
-      out.push_back(outputs[packs].back().view());
-    }
-    const Attributes& attributes = c.node->attributes;
-    KernelContext context{op, in, out, attributes, *serial};
-    const std::shared_ptr<const void> prepared = op.prepare ? op.prepare(context) : nullptr,
-                                      packed = packs ? op.pack(context) : nullptr;
-    context.prepared = prepared.get();
-    context.packed = packed.get();
-    const OwnScratch scratch(op.workspace ? op.workspace(context) : Workspace{}, 1);
-    context.scratch = scratch;
-    op.kernel.get(out[0].dtype)(context);
+  std::vector<Tensor> outputs;
+  std::vector<TensorView> in, out;
+  for (const Tensor& input : c.inputs) in.push_back(input.view());
+  for (const TensorType& type : c.node->outputs) {
+    outputs.emplace_back(type.dtype, evaluate(type.shape, {}));
+    out.push_back(outputs.back().view());
+    if (outputs.size() > with_memory) out.back().data = nullptr;
   }
-  const std::string where = difference(outputs[0], outputs[1], 0);
+  outputs.resize(std::min(outputs.size(), with_memory));
+  const Attributes& attributes = c.node->attributes;
+  KernelContext context{op, in, out, attributes, *serial};
+  const std::shared_ptr<const void> prepared = op.prepare ? op.prepare(context) : nullptr,
+                                    packed = packs ? op.pack(context) : nullptr;
+  context.prepared = prepared.get();
+  context.packed = packed.get();
+  const OwnScratch scratch(op.workspace ? op.workspace(context) : Workspace{}, 1);
+  context.scratch = scratch;
+  op.kernel.get(out[0].dtype)(context);
+  return outputs;
+}
+
+std::string check_packed(const OpCase& c) {
+  const std::string where =
+      difference(kernel_outputs(c, false, SIZE_MAX), kernel_outputs(c, true, SIZE_MAX), 0);
   return where.empty() ? where : where + " from packed constants";
+}
+
+std::string check_optional(const OpCase& c) {
+  const size_t kept = c.node->op->traits.optional_outputs;
+  const std::string where = difference(kernel_outputs(c, false, kept), kernel_outputs(c, false, SIZE_MAX), 0);
+  return where.empty() ? where : where + " where nobody reads the others";
 }
 
 // φ of the record, which is 0 at 0 or at its kinks, on single elements; a sum of it has one result.
@@ -394,6 +406,7 @@ std::vector<OpClaim> claims_of(const OpDef& op, const OpCases& cases) {
   claim(op.summation.has_value(), "summation", check_summation);
   claim(!op.with_addend.empty(), "addend", check_addend);
   claim(op.pack != nullptr, "packed", check_packed);
+  claim(traits.optional_outputs != SIZE_MAX, "optional outputs", check_optional);
   if (op.penalty && op.penalty->scalar) claim(true, "scalar penalty", check_scalar_penalty);
   if (op.penalty && op.penalty->prox)
     for (OpClaim& part : penalty_claims(op, cases)) claims.push_back(std::move(part));
