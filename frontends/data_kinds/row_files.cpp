@@ -16,6 +16,7 @@ RowFilesReader::RowFilesReader(const RowsData& options, const DataRequest& reque
       one_file_(whole || !std::filesystem::is_directory(request.path)) {
   options_.path = request.path;
   if (request.folds) options_.validation = 0;
+  cuts_validation_ = !one_file_ && options_.validation > 0 && found_file(data::Split::validation).empty();
 }
 
 bool RowFilesReader::holds(const std::filesystem::path& file) const {
@@ -38,29 +39,20 @@ std::string RowFilesReader::found_file(data::Split split) const {
 std::string RowFilesReader::file_of(data::Split split) const {
   if (one_file_) return options_.path;
   std::string file = found_file(split);
-  if (file.empty() && cuts_validation(split)) file = found_file(data::Split::train);
+  if (split == data::Split::validation && cuts_validation_) file = found_file(data::Split::train);
   if (!file.empty()) return file;
   const std::string& ending = endings_.front();
   throw UserError(fmt::format("'{}' holds no {}{}; name a file, or a folder that holds train{} and test{}",
                               options_.path, data::name_of(split), ending, ending, ending));
 }
 
-bool RowFilesReader::cuts_validation(data::Split split) const {
-  return !one_file_ && split != data::Split::test && options_.validation > 0 &&
-         found_file(data::Split::validation).empty();
-}
-
 bool RowFilesReader::is_of(size_t row, data::Split split) const {
-  if (!one_file_) {
-    data::RandomStream random(0, data::RandomPurpose::folds, static_cast<uint32_t>(row));
-    return !cuts_validation(split) ||
-           (random.uniform(0, 100) < options_.validation) == (split == data::Split::validation);
-  }
+  if (!one_file_ && (!cuts_validation_ || split == data::Split::test)) return true;
   data::RandomStream random(0, data::RandomPurpose::folds, static_cast<uint32_t>(row));
-  const double place = random.uniform(0, 100);
-  const data::Split found = place < options_.testing                         ? data::Split::test
-                            : place < options_.testing + options_.validation ? data::Split::validation
-                                                                             : data::Split::train;
+  const double place = random.uniform(0, 100), testing = one_file_ ? options_.testing : 0;
+  const data::Split found = place < testing                         ? data::Split::test
+                            : place < testing + options_.validation ? data::Split::validation
+                                                                    : data::Split::train;
   return found == split;
 }
 

@@ -38,12 +38,12 @@ class RowFilesReader : public DataReader {
 
  private:
   std::string found_file(data::Split split) const;
-  /// Whether rows to validate on are a share of those of the file to train on.
-  bool cuts_validation(data::Split split) const;
 
   RowsData options_;
   std::vector<std::string> endings_;
   bool one_file_;
+  /// Whether rows to validate on are a share of those of the file to train on.
+  bool cuts_validation_ = false;
 };
 
 }  // namespace lariat
