@@ -1,6 +1,7 @@
 #include "frontends/cli/linear_arguments.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <charconv>
@@ -14,7 +15,6 @@
 #include "frontends/data/option_table.hpp"
 #include "frontends/linear/saved_linear.hpp"
 #include "graph/base/error.hpp"
-#include "graph/base/random.hpp"
 #include "graph/io/atomic_file.hpp"
 #include "graph/ranks/ranks.hpp"
 
@@ -205,15 +205,12 @@ data::LabelledRows LinearArguments::share(data::LabelledRows rows) {
   const std::shared_ptr<Ranks>& ranks = ranks_of_process();
   if (!ranks && !parts) return rows;
   const int64_t count = parts.value_or(std::min(rows.rows, parts_of_ranks));
-  if (ranks) {
-    std::string bytes;
-    for (const std::vector<double>* numbers : {&rows.labels, &rows.values, &rows.weights, &rows.offsets})
-      bytes.append(reinterpret_cast<const char*>(numbers->data()), numbers->size() * sizeof(double));
+  if (ranks)
     ranks->agree({{"other settings",
-                   fmt::format("{}, tolerance {}, {} parts", problem.title(), options.tolerance, count)},
-                  {"other data", fmt::format("{} rows of {} columns (hash {:016x})", rows.rows, rows.columns,
-                                             hash_name(bytes))}});
-  }
+                   fmt::format("{}, delta {}, factors {}, method {}, tolerance {}, iterations {}, {} parts",
+                               problem.title(), problem.delta, fmt::join(problem.factors, " "),
+                               name_of(options.method), options.tolerance, iterations.value_or(0), count)},
+                  {"other data", rows.fingerprint()}});
   problem.counted = rows.weights.empty() ? static_cast<double>(rows.rows)
                                          : std::accumulate(rows.weights.begin(), rows.weights.end(), 0.0);
   options.row_parts = RowParts(ranks, count, rows.rows);

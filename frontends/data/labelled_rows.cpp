@@ -9,12 +9,23 @@
 #include <utility>
 
 #include "graph/base/error.hpp"
+#include "graph/base/random.hpp"
 #include "graph/io/input_file.hpp"
 
 namespace lariat::data {
 
 std::string LabelledRows::place(int64_t row) const {
   return fmt::format("{}: {} {}", file, unit, places[static_cast<size_t>(row)]);
+}
+
+std::string LabelledRows::fingerprint() const {
+  uint64_t hash = 0;
+  const auto add = [&](const auto& numbers) {
+    hash = hash_bytes(numbers.data(), numbers.size() * sizeof(numbers[0]), hash);
+  };
+  for (const std::vector<double>* numbers : {&values, &labels, &weights, &offsets}) add(*numbers);
+  for (const std::vector<int32_t>* numbers : {&entry_columns, &row_starts}) add(*numbers);
+  return fmt::format("{} rows of {} columns (hash {:016x})", rows, columns, hash);
 }
 
 LabelledRows chosen_rows(const LabelledRows& all, const std::vector<int64_t>& rows) {

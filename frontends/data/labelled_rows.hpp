@@ -38,6 +38,8 @@ struct LabelledRows {
   bool sparse() const { return !row_starts.empty(); }
   /// "a9a: line 12".
   std::string place(int64_t row) const;
+  /// "32561 rows of 123 columns (hash 5d52cbb608a0f4d0)", for ranks to compare.
+  std::string fingerprint() const;
 };
 
 /// The rows whose numbers are listed, in that order.

@@ -11,7 +11,6 @@
 #include "frontends/data/folds.hpp"
 #include "frontends/linear/linear_score.hpp"
 #include "graph/base/error.hpp"
-#include "graph/base/random.hpp"
 #include "graph/ir/graph.hpp"
 
 namespace lariat {
@@ -65,12 +64,11 @@ std::vector<double> scores_on(const LinearProblem& problem, const data::Labelled
   return result;
 }
 
-void agree_on_path(Ranks& ranks, const data::LabelledRows& rows, const PathOptions& options) {
-  std::string labels(reinterpret_cast<const char*>(rows.labels.data()), rows.labels.size() * sizeof(double));
-  ranks.agree(
-      {{"other settings", fmt::format("{} λ, ratio {}, {} folds, seed {}", options.count, options.ratio,
-                                      options.folds, options.seed)},
-       {"other data", fmt::format("{} rows (hash of labels {:016x})", rows.rows, hash_name(labels))}});
+void agree_on_path(Ranks& ranks, const LinearProblem& problem, const data::LabelledRows& rows,
+                   const PathOptions& options) {
+  ranks.agree({{"other settings", fmt::format("{}, {} λ, ratio {}, {} folds, seed {}", problem.title(),
+                                              options.count, options.ratio, options.folds, options.seed)},
+               {"other data", rows.fingerprint()}});
 }
 
 // The scores of each fold from the rank that has them, with every bit.
@@ -117,7 +115,7 @@ RegularisationPath regularisation_path(const LinearProblem& problem, const data:
     throw UserError(fmt::format("folds = {}: there are only {} rows", options.folds, rows.rows));
   const int64_t ranks = options.ranks ? options.ranks->size() : 1,
                 rank = options.ranks ? options.ranks->rank() : 0;
-  if (options.ranks && options.folds > 0) agree_on_path(*options.ranks, rows, options);
+  if (options.ranks && options.folds > 0) agree_on_path(*options.ranks, problem, rows, options);
   const auto is_own = [=](int64_t fold) { return fold % ranks == rank; };
   const int64_t own_folds = options.folds == 0 ? 0 : (options.folds + ranks - 1 - rank) / ranks;
   const auto total = static_cast<size_t>(options.count * (1 + own_folds));

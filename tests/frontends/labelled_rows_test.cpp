@@ -107,6 +107,18 @@ TEST_CASE("rows: some of them, in another order") {
   CHECK(some.places == std::vector<int64_t>{4, 2});
 }
 
+TEST_CASE("rows: a fingerprint tells apart what differs anywhere") {
+  const LabelledRows rows = read_text("1 1:2 3:4\n-1 2:5\n");
+  CHECK(rows.fingerprint().starts_with("2 rows of 3 columns (hash "));
+  CHECK(rows.fingerprint() == read_text("1 1:2 3:4\n-1 2:5 # the same\n").fingerprint());
+  for (const char* other :
+       {"1 1:2 3:4\n1 2:5\n", "1 1:2 3:4\n-1 2:6\n", "1 2:2 3:4\n-1 2:5\n", "1 1:2\n-1 2:4 3:5\n"})
+    CHECK(rows.fingerprint() != read_text(other).fingerprint());
+  LabelledRows weighted = rows;
+  weighted.weights = {1, 1};
+  CHECK(rows.fingerprint() != weighted.fingerprint());
+}
+
 TEST_CASE("npy: matrices by rows and by columns, and labels of several types") {
   const TemporaryFolder folder;
   write_file(folder / "x.npy", npy(header("<f8", "(2, 3)"), bytes_of<double>({1, 2, 3, 4, 5, 6})));

@@ -58,6 +58,16 @@ TEST_CASE("ranks: the rows of a linear model are shared, to the same bits for an
   const ProgramRun few = run_on_ranks(mpis.front(), 3, with(solve, {"--row-parts", "2"}));
   CHECK(few.status == 2);
   CHECK(contains(few.err, "3 ranks share 2 parts of the rows; take as many parts, or fewer ranks"));
+  const auto differs = [&](const std::string& first, const std::string& second) {
+    const ProgramRun run =
+        run_on_ranks(mpis.front(), 2, {"solve", "--data", rows, "--quiet"},
+                     "[ $R = 1 ] && M='" + second + "' || M='" + first + "'", "--threads 1 $M");
+    CHECK(run.status == 2);
+    return run.err;
+  };
+  CHECK(contains(differs("", "--zero-based"),
+                 "rank 1 has other data than rank 0: 90 rows of 5 columns (hash "));
+  CHECK(contains(differs("--method newton", "--method fista"), "rank 1 has other settings than rank 0: "));
   const ProgramRun early =
       run_on_ranks(mpis.back(), 2, with(solve, {"--iterations", "1", "--tolerance", "1e-12"}));
   CHECK(early.status == 1);
