@@ -206,7 +206,7 @@ def summary(runs):
             low, high = (f'{r(ratios):.1f}' for r in (min, max)) if ratios else ('', '')
             cells.append(f"{low if low == high else low + ' to ' + high}{'×' if ratios else ''}")
         rows.append([words, *cells])
-    ways = ', with all told to do without AVX-512 and with it' if len(runs) > 1 else ''
+    ways = ', on a processor without AVX-512 and on one with it' if len(runs) > 1 else ''
     lines = [f'How many times less time Lariat takes than the best of them{ways}:', '',
              table(['', *runs], rows), '']  # fmt: skip
     for kind, run in runs.items():
