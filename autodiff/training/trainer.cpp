@@ -178,8 +178,8 @@ struct Trainer::Implementation {
       LossAnalysis again;
       return training_step(inference->find_output("loss"), optimizer, plain, again, true);
     };
-    return {step, [this](const Feeds& feeds) { return rehearsal_feeds(feeds); }, options.seed,
-            executor.get()};
+    return {step, [this](const Feeds& feeds) { return rehearsal_feeds(feeds); }, options.seed, executor.get(),
+            options.stop};
   }
 
   bool has_settled(int64_t step) const { return options.settle_from && step >= *options.settle_from; }
