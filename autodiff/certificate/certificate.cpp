@@ -204,7 +204,9 @@ bool Certificate::is_contradicted() const {
 std::string Certificate::text() const {
   const std::optional<double> far = distance();
   std::string text;
-  if (!far) {
+  if (std::isnan(loss) || std::isnan(prox_residual()) || (far && std::isnan(*far))) {
+    text = "nothing can be told: the loss or its gradient is NaN on these data";
+  } else if (!far) {
     std::string names;
     for (const Entry& entry : entries)
       if (!entry.distance) names += (names.empty() ? "'" : ", '") + entry.parameter + "'";

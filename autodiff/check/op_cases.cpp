@@ -35,9 +35,12 @@ class GuardedBuffer {
     inner_ = (bytes + 2 * guard_bytes + page - 1) / page * page;
     void* mapped =
         mmap(nullptr, inner_ + 2 * untouchable_bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (mapped == MAP_FAILED) throw UserError("there is not enough memory to check this op");
+    if (mapped == MAP_FAILED) throw std::bad_alloc();  // no fault of the op
     start_ = static_cast<std::byte*>(mapped) + untouchable_bytes;
-    mprotect(start_, inner_, PROT_READ | PROT_WRITE);
+    if (mprotect(start_, inner_, PROT_READ | PROT_WRITE) != 0) {
+      munmap(mapped, inner_ + 2 * untouchable_bytes);
+      throw std::bad_alloc();
+    }
     std::memset(start_, static_cast<int>(canary), inner_);
   }
   GuardedBuffer(GuardedBuffer&& other) noexcept

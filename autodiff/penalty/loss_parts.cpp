@@ -38,7 +38,8 @@ LossParts::Gradients LossParts::gradients(std::vector<int32_t>* gradient_of, Val
   std::vector<Value> all = gradient(whole, wanted, cut, gradient_of);
   Value penalty;
   for (size_t i = 0; i < cut.size(); ++i) {
-    const Value part = weighted_sum(all[parameters.size() + i], cut[i]);
+    Value part = weighted_sum(all[parameters.size() + i], cut[i]);
+    if (part.dtype() != loss.dtype()) part = cast(part, loss.dtype());
     penalty = penalty ? penalty + part : part;
   }
   all.resize(parameters.size());

@@ -74,8 +74,12 @@ std::string quoted(const Names& names) { return fmt::format("'{}'", fmt::join(na
 std::vector<PenalisedParameter> parameters_made_zero(const std::vector<Value>& parameters,
                                                      const std::vector<PenaltyTerm>& terms) {
   std::map<std::string, PenalisedParameter> found;
+  // Of structured terms what zeros they keep may be no elements, and they make all of them zero yet.
+  const auto makes_zero = [](const PenaltyTerm& term) {
+    return settles(term) || (!term.scalar && !term.combines && term.penalty->nonsmooth);
+  };
   for (const PenaltyTerm& term : terms)
-    if (settles(term))
+    if (makes_zero(term))
       for (const std::string& name : term.parameters) found[name].coefficients.push_back(term.coefficient);
   std::vector<PenalisedParameter> result;
   for (const Value parameter : parameters) {
@@ -236,6 +240,7 @@ CollapseWatch::Implementation::Trial CollapseWatch::Implementation::trial(double
   int all_zero_steps = 0;
   double sum = 0;
   for (int i = 0; i < steps; ++i) {
+    if (rehearsal.stop != nullptr && *rehearsal.stop) throw UserError("the training was told to stop");
     const size_t at = static_cast<size_t>(i) % batches.size();
     if (at == 0) sum = 0;
     Outcome outcome;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <functional>
 
 #include "autodiff/penalty/penalty.hpp"
@@ -28,6 +29,8 @@ struct Rehearsal {
   std::function<Feeds(const Feeds& batch)> feeds;
   uint64_t seed = 0;
   Executor* executor = nullptr;
+  /// Ends what is tried once it is true; nullptr: nothing does.
+  const std::atomic<bool>* stop = nullptr;
 
   static constexpr const char* factor = "rehearsal/factor";
   static std::string gradient_output(const std::string& parameter) { return "rehearsal/" + parameter; }

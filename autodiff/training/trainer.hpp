@@ -1,5 +1,7 @@
 #pragma once
 
+#include <atomic>
+
 #include "autodiff/certificate/certificate.hpp"
 #include "autodiff/penalty/rewrite_report.hpp"
 #include "autodiff/training/optimizers.hpp"
@@ -76,6 +78,8 @@ struct TrainerOptions {
   /// What those trials take scheduled inputs to be, where that is not their value at the step: the full
   /// strength of a penalty that grows, say.
   std::vector<std::pair<Value, double>> full_strength = {};
+  /// Ends those trials, which may take a minute or two, once it is true.
+  const std::atomic<bool>* stop = nullptr;
   /// Whether a step looks at all gradients before it moves anything, which takes some time: one that fails
   /// then leaves the whole state as it was, and the report names the op that failed in every case.
   bool check_finite = false;

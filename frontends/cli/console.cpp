@@ -38,21 +38,34 @@ size_t character_at(std::string_view text, size_t at) {
   return length;
 }
 
-// "\\n" and "\\xNN" in place of what would move or colour what a terminal shows: control characters of ASCII,
-// those of Latin-1, alone or as UTF-8 writes them, and bytes that are no part of a character.
+// The number of the character of so many bytes.
+unsigned code_at(std::string_view text, size_t at, size_t length) {
+  const auto byte = [&](size_t i) { return static_cast<unsigned>(static_cast<unsigned char>(text[at + i])); };
+  unsigned code = length == 1 ? byte(0) : byte(0) & (0x7F >> length);
+  for (size_t i = 1; i < length; ++i) code = code << 6 | (byte(i) & 0x3F);
+  return code;
+}
+
+// Whether it would move, reorder or colour what a terminal shows: control characters of ASCII and of Latin-1,
+// ends of lines, and those of the direction of writing.
+bool is_control(unsigned code) {
+  return code < 0x20 || (code >= 0x7F && code < 0xA0) || (code >= 0x2028 && code <= 0x202E) ||
+         (code >= 0x2066 && code <= 0x2069);
+}
+
+// "\\n", "\\xNN" and "\\uNNNN" in place of these, and of bytes that are no part of a character.
 std::string harmless(std::string_view text, bool keep_lines) {
   std::string result;
   for (size_t i = 0; i < text.size();) {
-    const auto byte = static_cast<unsigned char>(text[i]);
     const size_t length = character_at(text, i);
-    const bool second = length == 2 && byte == 0xC2 && (text[i + 1] & 0xE0) == 0x80;
-    if (byte == '\n' && !keep_lines) {
-      result += "\\n";
-    } else if (byte == '\n' || (byte == '\t' && keep_lines) ||
-               (length > 0 && byte >= 0x20 && byte != 0x7f && !second)) {
+    const unsigned code =
+        length > 0 ? code_at(text, i, length) : static_cast<unsigned>(static_cast<unsigned char>(text[i]));
+    if (length > 0 && (!is_control(code) || (keep_lines && (code == '\n' || code == '\t')))) {
       result += text.substr(i, length);
     } else {
-      result += fmt::format("\\x{:02x}", second ? static_cast<unsigned char>(text[i + 1]) : byte);
+      result += code == '\n'   ? "\\n"
+                : code < 0x100 ? fmt::format("\\x{:02x}", code)
+                               : fmt::format("\\u{:04x}", code);
     }
     i += std::max<size_t>(length, 1);
   }
@@ -68,6 +81,21 @@ void print(std::string_view text) {
 }
 
 std::string one_line(std::string_view text) { return harmless(text, false); }
+
+std::string harmless_json(std::string_view json) {
+  std::string result;
+  for (size_t i = 0; i < json.size();) {
+    const size_t length = std::max<size_t>(character_at(json, i), 1);
+    const unsigned code = length > 1 ? code_at(json, i, length) : 0;
+    if (length > 1 && is_control(code)) {
+      result += fmt::format("\\u{:04x}", code);
+    } else {
+      result += json.substr(i, length);
+    }
+    i += length;
+  }
+  return result;
+}
 
 void report(std::string_view message) { note(fmt::format("lariat: {}\n", one_line(message))); }
 

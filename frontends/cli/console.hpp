@@ -15,6 +15,8 @@ using namespace reports;
 void print(std::string_view text);
 /// The text with "\n" and "\xNN" in place of bytes that would move or colour what a terminal shows.
 std::string one_line(std::string_view text);
+/// JSON whose strings hold "\uNNNN" in place of such characters, which says the same.
+std::string harmless_json(std::string_view json);
 /// One line to standard error: "lariat: …" with a line feed.
 void report(std::string_view message);
 /// Notices and progress, to standard error, with "\xNN" as print() has it.

@@ -4,6 +4,7 @@
 
 #include <filesystem>
 
+#include "frontends/cli/console.hpp"
 #include "frontends/recipe/corpus.hpp"
 #include "graph/base/error.hpp"
 #include "graph/base/json.hpp"
@@ -45,7 +46,7 @@ void check_outputs(const std::vector<std::string>& outputs, const Recipe& recipe
 void JsonFile::write(const Json& figures) const {
   if (file_.empty()) return;
   // File names need not be UTF-8, JSON must be.
-  const std::string text = to_text(figures, 1) + "\n";
+  const std::string text = harmless_json(to_text(figures, 1)) + "\n";
   AtomicFile out(file_);
   out.write(text);
   out.commit();

@@ -62,7 +62,8 @@ void keep_earlier(const std::string& file, int64_t keep) {
   for (int64_t number = keep - 1; number > 1; --number)
     fs::rename(earlier(number - 1), earlier(number), none);
   fs::remove(earlier(1), none);
-  fs::create_hard_link(file, earlier(1), none);
+  // Of a symbolic link it is the file behind it that is replaced, and must be kept.
+  fs::create_hard_link(fs::canonical(file, none), earlier(1), none);
   if (!none) return;
   // Some file systems have no such links.
   AtomicFile copy(earlier(1));

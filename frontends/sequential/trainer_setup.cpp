@@ -126,6 +126,7 @@ TrainerSetup trainer_setup(Network& network, const FitOptions& options, const Fi
   }
   if (options.on_warning) trainer.warn = options.on_warning;
   trainer.tell = options.on_note;
+  trainer.stop = options.stop;
   trainer.check_finite = options.check_finite;
   // What a layer says of itself goes before what a pattern says of it.
   for (const auto& [name, steps] : network.penalties.groups) {

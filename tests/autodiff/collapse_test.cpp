@@ -1,5 +1,6 @@
 // L201: penalties that leave nothing of a parameter are told of, with what they starve and with coefficients
 // that leave something; healthy trainings are not, and none is changed by being watched.
+#include <atomic>
 #include <cmath>
 #include <random>
 
@@ -229,6 +230,31 @@ TEST_CASE("L201: a loss without data, weighted terms and groups") {
   CHECK(contains(lines[0], " for 'w'"));
 }
 
+TEST_CASE("L201: norms of whole matrices, whose zeros are no elements that settle") {
+  for (const bool nuclear : {true, false}) {
+    Graph graph;
+    const Value w = graph.parameter("w", {3, 3}, init::glorot_uniform(), f64);
+    Lines lines;
+    Trainer trainer(0.5 * sum(square(w - 0.1)) + 3 * (nuclear ? nuclear_norm(w) : norm_inf(w)),
+                    Sgd{.learning_rate = 0.1}, telling(lines));
+    CHECK(trainer.stationary_at_zero(Feeds{}).size() == 1);
+    for (int i = 0; i < 100; ++i) trainer.step(Feeds{});
+    REQUIRE(lines.size() == 1);
+    CAPTURE(lines[0]);
+    CHECK(lines[0].starts_with("L201: all of 'w' is zero: "));
+    CHECK(offered(lines[0]) < 3);
+  }
+  // Differences that are zero leave what they are differences of.
+  Graph graph;
+  const Value w = graph.parameter("w", {5}, init::constant(1), f64);
+  Lines lines;
+  Trainer trainer(0.5 * sum(square(w - 0.1)) + 3 * sum(absolute_differences(w, 0)), Sgd{.learning_rate = 0.1},
+                  telling(lines));
+  CHECK(trainer.stationary_at_zero(Feeds{}).empty());
+  for (int i = 0; i < 100; ++i) trainer.step(Feeds{});
+  CHECK(lines.empty());
+}
+
 TEST_CASE("L201: a trial that diverges is one that failed, not the end of all trials") {
   // Steps of 2.5 over a curvature of 1: only the penalty keeps w where it is.
   Graph graph;
@@ -240,6 +266,25 @@ TEST_CASE("L201: a trial that diverges is one that failed, not the end of all tr
   CAPTURE(lines[0]);
   CHECK(contains(lines[0], "no smaller coefficient left more than zeros, in trials of "));
   CHECK(lines[0].ends_with(" steps from the start, some of which diverged; lower the learning rate first"));
+}
+
+TEST_CASE("L201: trials end where the training is to end, and what is lost is told all the same") {
+  for (const bool from_first : {true, false}) {
+    Graph graph;
+    const Value w = graph.parameter("w", {3}, init::constant(1), f64);
+    Lines lines;
+    std::atomic<bool> stop = from_first;
+    TrainerOptions options = telling(lines);
+    options.stop = &stop;
+    Trainer trainer(0.5 * sum(square(w - 0.5)) + 2 * sum(abs(w)), Sgd{.learning_rate = 0.5}, options);
+    for (int i = 0; i < 60; ++i) trainer.step(Feeds{});
+    REQUIRE(lines.size() == 1);
+    CAPTURE(lines[0]);
+    CHECK(lines[0].starts_with("L201: all of 'w' is zero: the penalty outweighs what the data say; "));
+    const bool told = lines[0].ends_with(
+        "lower the coefficient (how far could not be tried: the training was told to stop)");
+    CHECK(told == from_first);
+  }
 }
 
 TEST_CASE("L201: a short training is looked at by its certificate") {

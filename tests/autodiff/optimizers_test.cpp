@@ -292,6 +292,19 @@ TEST_CASE("a batch in parts makes the step of the whole batch") {
         "a step was given in parts; make the trainer with accumulates = true");
   CHECK(message_of<UserError>([&] { trainer.step(two, one); }) ==
         "a step was given 2 parts and 1 shares; it needs one for each");
+  Trainer in_parts(rows.loss, Sgd{}, {.threads = 1, .accumulates = true});
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  for (const auto& [first, second, said] :
+       std::vector<std::tuple<double, double, std::string>>{{0.5, 0.75, "0.5, 0.75"},
+                                                            {1.5, -0.5, "1.5, -0.5"},
+                                                            {0.5, 0.25, "0.5, 0.25"},
+                                                            {nan, 1, "nan, 1"}}) {
+    const double wrong[] = {first, second};
+    const uint64_t before = in_parts.store().hash();
+    CHECK(message_of<UserError>([&] { in_parts.step(two, wrong); }) ==
+          "the shares of a step's 2 parts are " + said + "; they must be 0 or more, and add up to 1");
+    CHECK(in_parts.store().hash() == before);
+  }
 }
 
 TEST_CASE("a part that is not finite is named, and nothing has moved") {

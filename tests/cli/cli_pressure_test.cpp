@@ -63,6 +63,26 @@ TEST_CASE("cli: under any limit on address space a run ends soon with the limit 
   }
 }
 
+TEST_CASE("cli: a plugin's op is not to blame for a limit on address space") {
+  if (!have_lariat()) return;
+  if (shell("ulimit -v 4000000; \"$LARIAT_PROGRAM\" --version").status != 0)
+    return skip("the program does not start under a limit on address space");
+  int not_run = 0;
+  for (int megabytes = 100; megabytes <= 600; megabytes += is_nightly() ? 3 : 50) {
+    const ProgramRun run = shell("ulimit -v " + std::to_string(megabytes) +
+                                 "000\nexec timeout -s KILL 20 \"$LARIAT_PROGRAM\" plugin check " +
+                                 LARIAT_BUILD_ROOT "/examples/swish.so");
+    CAPTURE(megabytes);
+    CAPTURE(run.out);
+    CAPTURE(run.err);
+    CHECK((run.status == 0 || run.status == 1 || run.status == 2));
+    CHECK_FALSE(contains(run.out, "FAULT"));
+    if (run.status == 1) CHECK(contains(run.out, "not run: there is not enough memory"));
+    not_run += run.status == 1;
+  }
+  CHECK(not_run > 0);
+}
+
 TEST_CASE("cli: where no thread can be started it works on one") {
   if (!have_lariat()) return;
   // Root may have any number of processes.

@@ -77,7 +77,10 @@ TEST_CASE("cli: names out of a file do not move or colour what a terminal shows"
   const TemporaryFolder folder;
   const std::string file = folder / "m\x1b[31m.safetensors";
   lariat::Sequential model{lariat::Dense(0)};
-  model.build({false, 2, {"\x1b]0;title\x07 red", "\xc2\x9b\x32J gr\xc3\xbcn", "tab\there"}});
+  model.build(
+      {false,
+       2,
+       {"\x1b]0;title\x07 red", "\xc2\x9b\x32J gr\xc3\xbcn", "tab\there", "\xe2\x80\xaetfel\xe2\x81\xa9"}});
   model.save(file);
   const auto clean = [](const std::string& text) {
     for (size_t i = 0; i < text.size(); ++i) {
@@ -85,12 +88,24 @@ TEST_CASE("cli: names out of a file do not move or colour what a terminal shows"
       CHECK((byte >= 0x20 || byte == '\n' || byte == '\t'));
       CHECK_FALSE((byte == 0xc2 && static_cast<unsigned char>(text[i + 1]) < 0xa0));
     }
+    CHECK_FALSE(contains(text, "\xe2\x80\xae"));
+    CHECK_FALSE(contains(text, "\xe2\x81\xa9"));
   };
   const ProgramRun shown = run_lariat({"inspect", file});
   CHECK(shown.status == 0);
   CHECK(shown.out.find("m\\x1b[31m.safetensors: ") ==
         shown.out.rfind('/', shown.out.find(".safetensors")) + 1);
   clean(shown.out + shown.err);
+  const ProgramRun json = run_lariat({"inspect", file, "--json", "-"});
+  clean(json.out);
+  CHECK(nlohmann::json::parse(json.out)["classes"][3] == "\xe2\x80\xaetfel\xe2\x81\xa9");
+  write_file(folder / "rows.csv",
+             "a,\xe2\x80\xae"
+             "b\n1,2\n");
+  const ProgramRun reordered = run_lariat({"predict", file, folder / "rows.csv"});
+  clean(reordered.err);
+  const ProgramRun unknown = run_lariat({"\xe2\x80\xaenia\xe2\x81\xa9rt"});
+  CHECK(contains(unknown.err, "there is no command '\\u202enia\\u2069rt'"));
   // A store with names of that kind.
   Store store = Store::load(file);
   store.set("dense_1/\x1b[2J", lariat::Tensor::scalar(1));

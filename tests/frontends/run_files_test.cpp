@@ -193,6 +193,18 @@ TEST_CASE("run: checkpoints within epochs, of which the last stay, go on to the 
   often.set({{"training.checkpoint_steps", "0"}, {"training.checkpoint_minutes", "1e-9"}});
   TrainingRun(often, {.data = data, .out = out}).run();
   CHECK(Checkpoint::load(checkpoint_of(out) + "-1").state.step == 7);
+  // Where checkpoints are on another disk, say.
+  fs::create_directory(folder / "disk");
+  fs::create_symlink("disk/real", checkpoint_of(folder / "linked"));
+  often.set({{"training.checkpoint_steps", "3"}, {"training.checkpoint_minutes", "0"}});
+  TrainingRun(often, {.data = data, .out = folder / "linked"}).run();
+  CHECK(fs::is_symlink(checkpoint_of(folder / "linked")));
+  CHECK(Checkpoint::load(folder / "disk/real").state.epoch == 2);
+  for (int number = 0; number < 4; ++number) {
+    const std::string file =
+        checkpoint_of(folder / "linked") + (number == 0 ? "" : "-" + std::to_string(number));
+    CHECK(Checkpoint::load(file).state.step == places[number].second);
+  }
 }
 
 TEST_CASE("run: a run that diverges says so, and its last checkpoint stays") {

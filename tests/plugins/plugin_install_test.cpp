@@ -195,6 +195,12 @@ TEST_CASE(
                 "  make -C $kind CXX=clang++ CC=clang CXXFLAGS='-O2 -Werror' CFLAGS='-O2 -Werror'\n"
                 "  lariat plugin check $kind/my_$kind.so\n"
                 "done\n"
+                // A word of the language is a name as good as any.
+                "for kind in op kernel penalty c; do\n"
+                "  lariat plugin new int \"my $kind\" --kind $kind\n"
+                "  make -C \"my $kind\" CXX=g++ CC=gcc CXXFLAGS='-O1 -Werror' CFLAGS='-O1 -Werror'\n"
+                "done\n"
+                "lariat plugin check 'my op/int.so'\n"
                 "meson setup --werror c/build c >/dev/null && ninja --quiet -C c/build\n"
                 "lariat plugin check c/build/my_c.so\n"
                 "share=$(dirname \"$(dirname \"$(command -v lariat)\")\")/share\n"
@@ -270,6 +276,8 @@ TEST_CASE("installed: plugin new refuses names and folders") {
   const auto kind = testing::run_lariat({"plugin", "new", "my_op", folder / "new", "--kind", "penalti"});
   CHECK(kind.status == 2);
   CHECK(kind.err.ends_with("there is no kind 'penalti' of plugins. Did you mean 'penalty'?\n"));
+  CHECK(error("relu", folder / "new") ==
+        "lariat: 'relu' is an op already, and a plugin cannot replace it; choose another name\n");
   CHECK(error("my_op", folder.text()) ==
         "lariat: '" + folder.text() + "' is there already; name a folder that is not\n");
   CHECK(error("my_op", folder / "taken") ==

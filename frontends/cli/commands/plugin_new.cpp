@@ -8,8 +8,10 @@
 #include "frontends/cli/commands/plugin.hpp"
 #include "frontends/cli/commands/plugin_templates.hpp"
 #include "frontends/cli/console.hpp"
+#include "frontends/cli/shell.hpp"
 #include "graph/base/error.hpp"
 #include "graph/io/atomic_file.hpp"
+#include "graph/ir/registry.hpp"
 #include "ops/plugin/loader.hpp"
 
 namespace lariat::cli {
@@ -54,6 +56,9 @@ void plugin_new(const Strings& words) {
   if (!is_op_name(name))
     throw UserError(
         fmt::format("'{}' is no name of an op: it is a letter from a to z, then a to z, 0 to 9 or _", name));
+  if (registry().find(name))
+    throw UserError(
+        fmt::format("'{}' is an op already, and a plugin cannot replace it; choose another name", name));
   std::error_code failure;
   if (fs::exists(folder, failure) && (!fs::is_directory(folder, failure) || !fs::is_empty(folder, failure)))
     throw UserError(fmt::format("'{}' is there already; name a folder that is not", folder));
@@ -67,7 +72,7 @@ void plugin_new(const Strings& words) {
     out.commit();
   }
   print(fmt::format("{}: {}\n\nmake -C {}\nlariat plugin check {}/{}.so\n", folder, fmt::join(written, ", "),
-                    folder, folder, name));
+                    cli::quoted(folder), cli::quoted(folder), name));
 }
 
 }  // namespace lariat::cli

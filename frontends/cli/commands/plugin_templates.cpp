@@ -10,7 +10,7 @@ constexpr const char* op = R"(// The op NAME. docs/write_an_op.md of Lariat expl
 using namespace lariat::op;
 
 // y = x / (1 + |x|):  dx = dy / (1 + |x|)²
-static Op NAME() {
+static Op make_op() {
   Op op = elementwise<1>("NAME", "x / (1 + |x|).", {{"x"}}, [](auto x) { return x / (1 + std::abs(x)); });
   op.gradient = [](const Gradient& g) -> Adjoints {
     return {g.adjoint(0) / square(1 + abs(g.in(0)))};
@@ -21,7 +21,7 @@ static Op NAME() {
   return op;
 }
 
-LARIAT_PLUGIN(.name = "NAME", .version = "0.1.0", .doc = "One op.", .ops = {NAME()})
+LARIAT_PLUGIN(.name = "NAME", .version = "0.1.0", .doc = "One op.", .ops = {make_op()})
 )";
 
 constexpr const char* kernel = R"(// The op NAME, with kernels for its value and its gradient.
@@ -49,7 +49,7 @@ void centre(const Call& k, Tensor<const T> x, Tensor<T> result) {
 }  // namespace
 
 // y = x − mean(x) along the last axis:  dx = dy − mean(dy)
-static Op NAME() {
+static Op make_op() {
   Op op{"NAME", "x - mean(x) along the last axis.", {{"x", "f32 or f64 [.., n]"}}};
   op.infer = [](const Infer& c) {
     c.need_float(0);
@@ -67,7 +67,7 @@ static Op NAME() {
   return op;
 }
 
-LARIAT_PLUGIN(.name = "NAME", .version = "0.1.0", .doc = "One op with kernels.", .ops = {NAME()})
+LARIAT_PLUGIN(.name = "NAME", .version = "0.1.0", .doc = "One op with kernels.", .ops = {make_op()})
 )";
 
 constexpr const char* penalty =
@@ -110,7 +110,7 @@ struct LeastSubgradient {
 }  // namespace
 
 // φ(x) = |x| + x²/2:  dx = dy·(sign x + x)
-static Op NAME() {
+static Op make_op() {
   Op op = elementwise<1>("NAME", "|x| + x²/2.", {{"x"}}, [](auto x) { return std::abs(x) + x * x / 2; });
   op.gradient = [](const Gradient& g) -> Adjoints {
     return {g.adjoint(0) * (sign(g.in(0)) + g.in(0))};
@@ -126,7 +126,7 @@ static Op NAME() {
   return op;
 }
 
-LARIAT_PLUGIN(.name = "NAME", .version = "0.1.0", .doc = "One penalty.", .ops = {NAME()})
+LARIAT_PLUGIN(.name = "NAME", .version = "0.1.0", .doc = "One penalty.", .ops = {make_op()})
 )";
 
 constexpr const char* c = R"(/* The op NAME in C99: lariat_op.h is all that it needs. */
