@@ -7,7 +7,7 @@
 #include <string>
 
 #include "graph/base/error.hpp"
-#include "graph/ranks/ranks.hpp"
+#include "graph/ranks/mpi_transport.hpp"
 #include "graph/ranks/sum/tree_sum.hpp"
 
 namespace lariat {
@@ -46,6 +46,10 @@ RowParts::RowParts(std::shared_ptr<Ranks> ranks, int64_t parts, int64_t rows) {
     throw UserError(fmt::format("{} ranks share {} parts of the rows; take as many parts, or fewer ranks",
                                 ranks->size(), parts));
   state_ = std::make_shared<State>(std::move(ranks), parts, rows);
+}
+
+void RowParts::check_known() const {
+  if (is_one()) refuse_alone("the solver");
 }
 
 int64_t RowParts::first_row() const { return state_ ? state_->begin_of(state_->first_part) : 0; }

@@ -21,6 +21,9 @@ class RowParts {
   RowParts(std::shared_ptr<Ranks> ranks, int64_t parts, int64_t rows);
 
   bool is_one() const { return state_ == nullptr; }
+  /// Throws UserError where all rows are one part but processes were started together, each of which would
+  /// solve for all by itself.
+  void check_known() const;
   /// The first of this rank's rows, and how many it has.
   int64_t first_row() const;
   int64_t own_rows() const;

@@ -410,6 +410,7 @@ Solution Solver::Implementation::finished(const convex::Result& result) {
 
 Solver::Solver(Value loss, SolveOptions options) : self_(std::make_unique<Implementation>()) {
   self_->options = std::move(options);
+  self_->options.row_parts.check_known();
   self_->executor = make_tbb_executor(self_->options.threads);
   self_->read(loss);
   self_->choose_method();

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "graph/base/error.hpp"
+#include "graph/ranks/mpi_transport.hpp"
 
 namespace lariat {
 
@@ -36,6 +37,14 @@ void add_results(StepResult& sum, const Graph& graph, const std::vector<Tensor>&
       sum.metrics[metric++] += share * result.item();
     }
   }
+}
+
+void check_ranks(const TrainerOptions& options, const Optimizer& optimizer) {
+  if (!options.ranks) return refuse_alone("the training");
+  if (options.micro_shards == 0 && options.ranks->size() > 1 && !optimizer.joint)
+    throw UserError(
+        fmt::format("{} ranks are to train together; set micro_shards, such as 8, for what each computes",
+                    options.ranks->size()));
 }
 
 ShardedStep::ShardedStep(const TrainerOptions& options)

@@ -6,6 +6,10 @@
 
 namespace lariat {
 
+/// Throws UserError where ranks are to train together but there is nothing to share, or processes were
+/// started together that are no ranks.
+void check_ranks(const TrainerOptions& options, const Optimizer& optimizer);
+
 /// The steps of a trainer in micro-shards, of which this process computes its own.
 class ShardedStep {
  public:

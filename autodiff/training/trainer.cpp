@@ -249,6 +249,7 @@ void print_warning(const std::string& warning) { std::cerr << "lariat: " + warni
 Trainer::Trainer(Value loss, const Optimizer& optimizer, TrainerOptions options)
     : self_(std::make_unique<Implementation>()) {
   if (!loss) throw UserError("the loss is an empty Value; build the loss first");
+  check_ranks(options, optimizer);
   refuse_reserved_names(loss.graph());
   self_->optimizer = optimizer;
   self_->options = std::move(options);
@@ -263,10 +264,6 @@ Trainer::Trainer(Value loss, const Optimizer& optimizer, TrainerOptions options)
   if (self_->options.micro_shards > 0 && !optimizer.joint) {
     self_->options.accumulates = false;
     self_->sharded = std::make_unique<ShardedStep>(self_->options);
-  } else if (self_->options.ranks && self_->options.ranks->size() > 1 && !optimizer.joint) {
-    throw UserError(
-        fmt::format("{} ranks are to train together; set micro_shards, such as 8, for what each computes",
-                    self_->options.ranks->size()));
   }
   if (optimizer.joint) {
     self_->joint = std::make_unique<JointStep>(joined, optimizer, self_->options, self_->analysis);

@@ -13,7 +13,9 @@
 #include "frontends/data/option_table.hpp"
 #include "frontends/spec/spec.hpp"
 #include "graph/base/error.hpp"
+#include "graph/io/atomic_file.hpp"
 #include "graph/io/input_file.hpp"
+#include "graph/ranks/ranks.hpp"
 #include "ops/plugin/loader.hpp"
 
 namespace lariat::cli {
@@ -117,6 +119,13 @@ void Arguments::check_standard_streams() const {
     return found;
   };
   if (count(inputs_, STDIN_FILENO) > 1) fail("standard input is named twice; it can be read once");
+  if (const auto& ranks = ranks_of_process(); ranks && ranks->size() > 1)
+    for (const auto& names : inputs_)
+      for (const std::string& name : names())
+        if (named_descriptor(name) >= 0 || (!name.empty() && is_written_in_place(name)))
+          fail(fmt::format(
+              "{} is no file, and one process alone can read it; give a file that all {} ranks see", name,
+              ranks->size()));
   const int64_t outputs = count(outputs_, STDOUT_FILENO);
   if (outputs > 1) fail("standard output is asked for twice; give each output its own name");
   if (outputs == 1) silence_results();

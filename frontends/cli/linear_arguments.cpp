@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <cstdlib>
+#include <cstring>
 #include <numeric>
 
 #include "frontends/cli/console.hpp"
@@ -14,9 +16,11 @@
 #include "frontends/data/numbers.hpp"
 #include "frontends/data/option_table.hpp"
 #include "frontends/linear/saved_linear.hpp"
+#include "frontends/spec/op_fingerprint.hpp"
 #include "graph/base/error.hpp"
+#include "graph/base/random.hpp"
 #include "graph/io/atomic_file.hpp"
-#include "graph/ranks/ranks.hpp"
+#include "graph/ir/registry.hpp"
 
 namespace lariat::cli {
 
@@ -55,6 +59,25 @@ std::vector<double> numbers_for(const std::string& flag, const std::string& file
       throw UserError(
           fmt::format("{} {}: number {} is {}; it must be 0 or more", flag, file, i + 1, numbers[i]));
   return numbers;
+}
+
+// What any of the ranks has, ascending.
+template <class T>
+std::vector<T> united(Ranks& ranks, std::vector<T> own, const std::string& what) {
+  const auto put_in_order = [](std::vector<T>& numbers) {
+    std::sort(numbers.begin(), numbers.end());
+    numbers.erase(std::unique(numbers.begin(), numbers.end()), numbers.end());
+  };
+  put_in_order(own);
+  const std::string bytes(reinterpret_cast<const char*>(own.data()), own.size() * sizeof(T));
+  std::vector<T> all;
+  for (const std::string& some : ranks.gather(bytes, what)) {
+    const size_t before = all.size();
+    all.resize(before + some.size() / sizeof(T));
+    if (!some.empty()) std::memcpy(all.data() + before, some.data(), some.size());
+  }
+  put_in_order(all);
+  return all;
 }
 
 std::string choice(const std::string& what, const std::string& text, const Strings& known) {
@@ -160,10 +183,7 @@ SolveOptions LinearArguments::solve_options(int with_threads, SolveProgress& pro
   return result;
 }
 
-data::LabelledRows LinearArguments::read() {
-  // A pipe has no name that would tell; only a matrix has labels of its own.
-  const bool dense =
-      data.ends_with(".npy") || data.ends_with(".npz") || (is_written_in_place(data) && !labels.empty());
+void LinearArguments::check_files(bool dense) const {
   if (!dense && !labels.empty())
     throw UserError(
         fmt::format("--labels {}: the labels of LIBSVM text stand in the text; leave --labels out", labels));
@@ -173,13 +193,59 @@ data::LabelledRows LinearArguments::read() {
   if (!classes_text.empty() && !problem.classifies())
     throw UserError(
         fmt::format("--classes is about the labels of classes, but the loss {} takes numbers", problem.loss));
-  data::LabelledRows rows = dense ? data::read_npy(data, labels) : data::read_libsvm(data, zero_based);
+}
+
+// What decides the result beside what files hold.
+void LinearArguments::agree_on_settings(Ranks& ranks) const {
+  std::vector<const OpDef*> penalties;
+  for (const PenaltySpec& term : problem.penalty)
+    if (const OpDef* op = registry().find(term.name)) penalties.push_back(op);
+  ranks.agree(
+      {{"other settings",
+        fmt::format("{}\ndelta {}\nclasses {}\nstandardize {}\nmethod {}\ntolerance {}\niterations {}\n"
+                    "seed {}\nrow-parts {}\n",
+                    problem.title(), problem.delta, classes_text, standardized, name_of(options.method),
+                    options.tolerance, iterations.value_or(0), seed.value_or(0), parts.value_or(0))},
+       {"other plugins", plugins_among(penalties)}});
+}
+
+// The rows, or this rank's, whose columns are those of all. `hash` stands for the files.
+data::LabelledRows LinearArguments::read_rows(bool shares, bool dense, uint64_t& hash) {
+  constexpr int64_t parts_of_ranks = 8;
+  const std::shared_ptr<Ranks> ranks = shares ? ranks_of_process() : nullptr;
+  const bool several = ranks && ranks->size() > 1;
+  const auto cut = [&](int64_t rows) {
+    if (ranks || (shares && parts))
+      options.row_parts = RowParts(ranks, parts.value_or(std::min(rows, parts_of_ranks)), rows);
+    return options.row_parts.is_one()
+               ? std::pair(int64_t{0}, rows)
+               : std::pair(options.row_parts.first_row(), options.row_parts.own_rows());
+  };
+  // One that has all rows may read them from a pipe.
+  data::RowShare share{cut};
+  data::RowShare* const of_several = several ? &share : nullptr;
+  data::LabelledRows rows =
+      dense ? data::read_npy(data, labels, of_several) : data::read_libsvm(data, zero_based, of_several);
+  if (!several) cut(rows.rows);
+  all_rows = several ? share.rows : rows.rows;
+  hash = share.hash + (zero_based ? 1 : 0);
+  if (several) {
+    for (const std::string& columns : ranks->gather(fmt::format("{}", rows.columns), "the others' columns"))
+      rows.columns = std::max<int64_t>(rows.columns, std::atoll(columns.c_str()));
+    ranks->agree(
+        {{"other data", fmt::format("{} rows of {} columns (hash {:016x})", all_rows, rows.columns, hash)}});
+  }
   if (rows.columns == 0)
     throw UserError(fmt::format("{}: no row has an entry; each line should be 'label index:value …'", data));
-  rows.weights = numbers_for("--weights", weights, rows.rows, "rows", false);
+  return rows;
+}
+
+// What further files say of rows and columns.
+void LinearArguments::read_beside(data::LabelledRows& rows, Ranks* ranks) {
+  rows.weights = numbers_for("--weights", weights, all_rows, "rows", false);
   if (!rows.weights.empty() && *std::max_element(rows.weights.begin(), rows.weights.end()) == 0)
     throw UserError(fmt::format("--weights {}: all are 0, so no row counts", weights));
-  rows.offsets = numbers_for("--offset", offset, rows.rows, "rows", true);
+  rows.offsets = numbers_for("--offset", offset, all_rows, "rows", true);
   if (!offset.empty() && problem.loss == "multinomial")
     throw UserError(
         "--offset is one number for each row, but multinomial predicts one for each class; leave it out");
@@ -190,31 +256,61 @@ data::LabelledRows LinearArguments::read() {
   if (!groups.empty() && !grouped)
     throw UserError(fmt::format(
         "--groups {}: has no effect without the penalty group; write --penalty 1.0*group", groups));
-  data::drop_empty_columns(rows);
-  if (!problem.groups.empty()) data::sort_columns(rows, problem.groups);
-  read_labels(rows, problem, classes);
-  problem.check_classes(rows, "every row");
-  if (standardized) data::standardize(rows);
-  all_rows = rows.rows;
-  all_entries = static_cast<int64_t>(rows.values.size());
-  return rows;
+  if (ranks != nullptr) {
+    uint64_t hash = 0;
+    for (const std::vector<double>* numbers :
+         {&rows.weights, &rows.offsets, &problem.factors, &problem.groups})
+      hash = hash_words(numbers->data(), numbers->size() * sizeof(double), hash);
+    ranks->agree(
+        {{"other weights, offsets, factors or groups", fmt::format("those with hash {:016x}", hash)}});
+  }
+  if (options.row_parts.is_one()) return;
+  problem.counted = rows.weights.empty() ? static_cast<double>(all_rows)
+                                         : std::accumulate(rows.weights.begin(), rows.weights.end(), 0.0);
+  for (std::vector<double>* numbers : {&rows.weights, &rows.offsets}) {
+    if (numbers->empty()) continue;
+    const auto first = numbers->begin() + options.row_parts.first_row();
+    *numbers = std::vector<double>(first, first + options.row_parts.own_rows());
+  }
 }
 
-data::LabelledRows LinearArguments::share(data::LabelledRows rows) {
-  constexpr int64_t parts_of_ranks = 8;
-  const std::shared_ptr<Ranks>& ranks = ranks_of_process();
-  if (!ranks && !parts) return rows;
-  const int64_t count = parts.value_or(std::min(rows.rows, parts_of_ranks));
-  if (ranks)
-    ranks->agree({{"other settings",
-                   fmt::format("{}, delta {}, factors {}, method {}, tolerance {}, iterations {}, {} parts",
-                               problem.title(), problem.delta, fmt::join(problem.factors, " "),
-                               name_of(options.method), options.tolerance, iterations.value_or(0), count)},
-                  {"other data", rows.fingerprint()}});
-  problem.counted = rows.weights.empty() ? static_cast<double>(rows.rows)
-                                         : std::accumulate(rows.weights.begin(), rows.weights.end(), 0.0);
-  options.row_parts = RowParts(ranks, count, rows.rows);
-  return data::rows_between(rows, options.row_parts.first_row(), options.row_parts.own_rows());
+// Where there are more columns than entries, as with hashed features.
+void LinearArguments::drop_empty_columns(data::LabelledRows& rows, Ranks* ranks) const {
+  if (!rows.sparse() || rows.columns <= all_entries) return;
+  std::vector<int64_t> used = data::used_columns(rows);
+  if (ranks != nullptr) used = united(*ranks, used, "the others' columns");
+  data::keep_columns(rows, std::move(used));
+}
+
+data::LabelledRows LinearArguments::read(bool shares) {
+  // A pipe has no name that would tell; only a matrix has labels of its own.
+  const bool dense =
+      data.ends_with(".npy") || data.ends_with(".npz") || (is_written_in_place(data) && !labels.empty());
+  check_files(dense);
+  if (ranks_of_process()) agree_on_settings(*ranks_of_process());
+  uint64_t hash = 0;
+  data::LabelledRows rows = read_rows(shares, dense, hash);
+  // Those that have other rows than this process.
+  Ranks* const others = shares ? ranks_of_process().get() : nullptr;
+  all_entries = static_cast<int64_t>(options.row_parts.sum(rows.rows, [&](int64_t row) {
+    const auto at = static_cast<size_t>(row);
+    return static_cast<double>(rows.sparse() ? rows.row_starts[at + 1] - rows.row_starts[at] : rows.columns);
+  }));
+  read_beside(rows, others);
+  drop_empty_columns(rows, others);
+  if (!problem.groups.empty()) data::sort_columns(rows, problem.groups);
+  std::vector<double> known;
+  if (others != nullptr && problem.classifies()) known = united(*others, rows.labels, "the others' labels");
+  read_labels(rows, problem, classes, known);
+  // Of classes there are few.
+  data::LabelledRows all_labels;
+  all_labels.file = rows.file;
+  all_labels.labels = others != nullptr && problem.classifies()
+                          ? united(*others, rows.labels, "the others' classes")
+                          : rows.labels;
+  problem.check_classes(all_labels, "every row");
+  if (standardized) data::standardize(rows, options.row_parts);
+  return rows;
 }
 
 void LinearArguments::save(const std::string& file, const Solution& solution, const data::LabelledRows& rows,

@@ -7,6 +7,7 @@
 #include "frontends/cli/arguments.hpp"
 #include "frontends/cli/progress.hpp"
 #include "frontends/linear/linear_problem.hpp"
+#include "graph/ranks/ranks.hpp"
 
 namespace lariat::cli {
 
@@ -41,17 +42,22 @@ struct LinearArguments {
   /// The files that are read.
   Strings inputs() const { return {data, labels, weights, offset, penalty_factor, groups}; }
   /// Reads the data and checks that the loss takes the labels, which are then as LinearProblem has them.
-  /// Columns without entries may be left out. Throws UserError.
-  data::LabelledRows read();
-  /// This rank's share of them, where ranks or --row-parts cut them into parts, which `options` and `problem`
-  /// then know of; without, all.
-  data::LabelledRows share(data::LabelledRows rows);
+  /// Columns without entries may be left out. Where `shares`, and ranks or --row-parts cut the rows into
+  /// parts, it reads this rank's, and `options` and `problem` know of the others. Throws UserError.
+  data::LabelledRows read(bool shares);
   /// The model of a solution, with what is noted of it.
   void save(const std::string& file, const Solution& solution, const data::LabelledRows& rows,
             std::map<std::string, std::string> notes) const;
 
   /// Rows of all ranks, and entries.
   int64_t all_rows = 0, all_entries = 0;
+
+ private:
+  void check_files(bool dense) const;
+  data::LabelledRows read_rows(bool shares, bool dense, uint64_t& hash);
+  void agree_on_settings(Ranks& ranks) const;
+  void read_beside(data::LabelledRows& rows, Ranks* ranks);
+  void drop_empty_columns(data::LabelledRows& rows, Ranks* ranks) const;
 };
 
 }  // namespace lariat::cli

@@ -60,8 +60,9 @@ int run(const Strings& arguments) {
     if (!arguments.empty() && arguments[0] == "--version") {
       print(fmt::format("lariat {}, kernels for {}\n", version, name_of(instruction_set())));
     } else {
-      join_ranks(arguments);
-      dispatch("lariat", all_commands(), arguments);
+      const std::vector<Command> commands = all_commands();
+      join_ranks(commands, arguments);
+      dispatch("lariat", commands, arguments);
     }
     finish_output();
     leave_ranks();
@@ -69,6 +70,7 @@ int run(const Strings& arguments) {
   } catch (const UsageError& error) {
     if (ranks_of_process()) return end_for(error.what(), bad_input);
     note(one_line(error.what()) + "\n");
+    let_first_speak();
     return bad_input;
   } catch (const UserError& error) {
     return end_for(error.what(), bad_input);

@@ -7,10 +7,13 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <chrono>
 #include <cstdlib>
+#include <thread>
 
 #include "frontends/cli/console.hpp"
 #include "frontends/cli/interrupt.hpp"
+#include "graph/base/build_name.hpp"
 #include "graph/base/error.hpp"
 #include "graph/exec/executor.hpp"
 #include "graph/io/atomic_file.hpp"
@@ -27,54 +30,72 @@ constexpr const char* limit_variable = "LARIAT_RANK_LIMIT";
 
 int on_host = 0;
 
-// Lines that only say something.
-bool only_tells(const Strings& arguments) {
-  return arguments.empty() || std::any_of(arguments.begin(), arguments.end(), [](const std::string& word) {
-           return word == "--help" || word == "-h" || word == "--version" || word == "help";
-         });
+// Whether another of the processes that were started together says why they end.
+bool another_speaks = false;
+
+// Lines that only say something, if that there is no such command.
+bool only_tells(const std::vector<Command>& commands, const Strings& arguments) {
+  const auto asks = [](const std::string& word) {
+    return word == "--help" || word == "-h" || word == "--version" || word == "help";
+  };
+  return arguments.empty() || std::any_of(arguments.begin(), arguments.end(), asks) ||
+         std::none_of(commands.begin(), commands.end(),
+                      [&](const Command& command) { return command.name == arguments[0]; });
+}
+
+RanksOptions ranks_options() {
+  RanksOptions options;
+  options.stop = &Interruption::flag_of_process();
+  if (const char* limit = std::getenv(limit_variable)) {
+    const std::string_view text(limit);
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), options.limit_seconds);
+    if (error != std::errc() || end != text.data() + text.size() || !(options.limit_seconds >= 1))
+      throw UserError(fmt::format("{} is '{}'; it must be a number of seconds from 1", limit_variable, text));
+  }
+  return options;
+}
+
+// Of several that were started together, whatever has started them, the first speaks.
+void be_silent_unless_first(const MpiStart& start) {
+  const char* task = std::getenv("SLURM_PROCID");
+  another_speaks =
+      start.rank != 0 || (start.module.empty() && task != nullptr && std::string_view(task) != "0");
+  if (another_speaks) silence_all();
 }
 
 }  // namespace
 
-void join_ranks(const Strings& arguments) {
+void join_ranks(const std::vector<Command>& commands, const Strings& arguments) {
   MpiStart start;
   try {
-    if (only_tells(arguments)) {
-      if (mpi_start().rank != 0) silence_all();
-      return;
-    }
     start = mpi_start();
-    if (start.module.empty()) return;
-    if (start.rank != 0) silence_all();
-    if (std::find(on_ranks.begin(), on_ranks.end(), arguments[0]) == on_ranks.end()) {
-      if (start.size == 1) return;
-      throw UserError(
-          fmt::format("lariat {} runs as one process, but was started by {}; start it without, or with "
-                      "LARIAT_MPI=none for as many runs",
-                      arguments[0], start.by));
-    }
-    RanksOptions options;
-    options.stop = &Interruption::flag_of_process();
-    if (const char* limit = std::getenv(limit_variable)) {
-      const std::string_view text(limit);
-      const auto [end, error] =
-          std::from_chars(text.data(), text.data() + text.size(), options.limit_seconds);
-      if (error != std::errc() || end != text.data() + text.size() || !(options.limit_seconds >= 1))
-        throw UserError(
-            fmt::format("{} is '{}'; it must be a number of seconds from 1", limit_variable, text));
-    }
-    set_ranks_of_process(std::make_shared<Ranks>(mpi_transport(start), options));
   } catch (const UserError&) {
-    // Whatever has started several, the first of them says it.
-    const char* task = std::getenv("SLURM_PROCID");
-    if (start.rank != 0 || (start.module.empty() && task != nullptr && std::string_view(task) != "0"))
-      _exit(2);
+    be_silent_unless_first(start);
     throw;
   }
+  if (start.module.empty()) return;
+  be_silent_unless_first(start);
+  if (only_tells(commands, arguments)) return;
+  if (std::find(on_ranks.begin(), on_ranks.end(), arguments[0]) == on_ranks.end()) {
+    if (start.size == 1) return;
+    throw UserError(
+        fmt::format("lariat {} runs as one process, but was started by {}; start it without, or with "
+                    "LARIAT_MPI=none for as many runs",
+                    arguments[0], start.by));
+  }
+  const RanksOptions options = ranks_options();
+  set_ranks_of_process(std::make_shared<Ranks>(mpi_transport(start), options));
   on_host = start.on_host;
-  if (ranks_of_process()->rank() == 0) return;
-  silence_all();
-  AtomicFile::discard_all();
+  Ranks& ranks = *ranks_of_process();
+  if (ranks.rank() != 0) {
+    silence_all();
+    AtomicFile::discard_all();
+  }
+  ranks.agree({{"another build of lariat", build_name()}, {"another command", "lariat " + arguments[0]}});
+}
+
+void let_first_speak() {
+  if (another_speaks && !ranks_of_process()) std::this_thread::sleep_for(std::chrono::seconds(1));
 }
 
 std::optional<int64_t> threads_of_rank() {
@@ -101,6 +122,7 @@ int end_for(const std::string& why, int status) {
   const auto& ranks = ranks_of_process();
   if (!ranks) {
     report(why);
+    let_first_speak();
     return status;
   }
   ranks->leave(why, [](const std::string& line) {

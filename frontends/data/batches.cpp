@@ -155,13 +155,26 @@ void Batches::shuffle_batches(size_t window, RandomStream& random) {
   }
 }
 
-// A batch that lies in files, and the next ones begun.
-Batch Batches::read_ahead(size_t index) const {
-  for (size_t next = index; next < std::min(size(), index + 1 + batches_ahead); ++next)
-    if (!readings_.contains(next))
-      readings_.emplace(next, std::make_unique<Reading>(dataset_, batches_[next], time_multiple_));
-  const std::unique_ptr<Reading> reading = std::move(readings_.at(index));
-  readings_.erase(readings_.begin(), readings_.upper_bound(index));
+std::vector<int> Batches::indices_of(const Part& part) const {
+  const auto begin = batches_[part.index].begin();
+  return {begin + static_cast<std::ptrdiff_t>(part.begin), begin + static_cast<std::ptrdiff_t>(part.end)};
+}
+
+// A part of a batch that lies in files, and the same ones of the next batches begun: of other parts nothing
+// is read.
+Batch Batches::read_ahead(const Part& part) const {
+  const size_t count = batches_[part.index].size();
+  const bool is_whole = part.end - part.begin == count;
+  Part next = part;
+  for (; next.index < std::min(size(), part.index + 1 + batches_ahead); ++next.index) {
+    const size_t examples = batches_[next.index].size();
+    if (is_whole) next.end = examples;
+    if ((is_whole || examples == count) && !readings_.contains(next))
+      readings_.emplace(next, std::make_unique<Reading>(dataset_, indices_of(next), time_multiple_));
+  }
+  const std::unique_ptr<Reading> reading = std::move(readings_.at(part));
+  readings_.erase(part);
+  readings_.erase(readings_.begin(), readings_.lower_bound(Part{part.index, 0, 0}));
   return reading->take();
 }
 
@@ -172,11 +185,8 @@ Batch Batches::operator[](size_t index) const {
 
 Batch Batches::part(size_t index, size_t begin, size_t end) const {
   require(index < batches_.size() && begin < end && end <= batches_[index].size(), "the part exists");
-  const std::vector<int>& whole = batches_[index];
-  if (streamed_ && end - begin == whole.size()) return read_ahead(index);
-  const std::vector<int> indices(whole.begin() + static_cast<std::ptrdiff_t>(begin),
-                                 whole.begin() + static_cast<std::ptrdiff_t>(end));
-  return batch_of(dataset_, indices, time_multiple_);
+  const Part part{index, begin, end};
+  return streamed_ ? read_ahead(part) : batch_of(dataset_, indices_of(part), time_multiple_);
 }
 
 }  // namespace lariat::data

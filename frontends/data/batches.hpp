@@ -1,5 +1,6 @@
 #pragma once
 
+#include <compare>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -35,7 +36,8 @@ struct BatchOptions {
 };
 
 /// One epoch over a dataset, which must outlive it. Where its values are not in memory, the next batches are
-/// read by other threads while one is used; what they hold does not depend on that.
+/// read by other threads while one is used, or the same parts of them where it is used in parts, as each of
+/// several ranks does; what they hold does not depend on that.
 class Batches {
  public:
   /// The order depends on options.seed and `epoch` only. Throws UserError naming key, value and range for an
@@ -52,14 +54,20 @@ class Batches {
 
  private:
   class Reading;
-  Batch read_ahead(size_t index) const;
+  // A batch, and which of its examples.
+  struct Part {
+    size_t index, begin, end;
+    friend auto operator<=>(const Part&, const Part&) = default;
+  };
+  std::vector<int> indices_of(const Part& part) const;
+  Batch read_ahead(const Part& part) const;
   void shuffle_batches(size_t window, RandomStream& random);
 
   const Dataset& dataset_;
   int time_multiple_;
   std::vector<std::vector<int>> batches_;
   bool streamed_;
-  mutable std::map<size_t, std::unique_ptr<Reading>> readings_;
+  mutable std::map<Part, std::unique_ptr<Reading>> readings_;
 };
 
 }  // namespace lariat::data

@@ -8,6 +8,7 @@
 #include <system_error>
 #include <utility>
 
+#include "frontends/data/source.hpp"
 #include "graph/base/error.hpp"
 #include "graph/base/random.hpp"
 #include "graph/io/input_file.hpp"
@@ -61,11 +62,14 @@ LabelledRows rows_between(const LabelledRows& all, int64_t first, int64_t count)
   return chosen_rows(all, numbers);
 }
 
-void drop_empty_columns(LabelledRows& rows) {
-  if (!rows.sparse() || rows.columns <= static_cast<int64_t>(rows.values.size())) return;
+std::vector<int64_t> used_columns(const LabelledRows& rows) {
   std::vector<int64_t> used(rows.entry_columns.begin(), rows.entry_columns.end());
   std::sort(used.begin(), used.end());
   used.erase(std::unique(used.begin(), used.end()), used.end());
+  return used;
+}
+
+void keep_columns(LabelledRows& rows, std::vector<int64_t> used) {
   for (int32_t& column : rows.entry_columns)
     column = static_cast<int32_t>(std::lower_bound(used.begin(), used.end(), column) - used.begin());
   rows.all_columns = rows.columns;
@@ -108,12 +112,10 @@ void sort_columns(LabelledRows& rows, const std::vector<double>& keys) {
   rows.scales = std::move(scales);
 }
 
-void standardize(LabelledRows& rows) {
+void standardize(LabelledRows& rows, const RowParts& parts) {
   const auto columns = static_cast<size_t>(rows.columns);
-  std::vector<double> sum(columns), squares(columns), present(columns);
-  double all = 0;
-  const auto each_value = [&](auto&& take) {
-    for (int64_t row = 0; row < rows.rows; ++row) {
+  const auto each_value = [&](int64_t first, int64_t last, auto&& take) {
+    for (int64_t row = first; row < last; ++row) {
       const auto at = static_cast<size_t>(row);
       const size_t begin = rows.sparse() ? static_cast<size_t>(rows.row_starts[at]) : at * columns;
       const size_t end = rows.sparse() ? static_cast<size_t>(rows.row_starts[at + 1]) : begin + columns;
@@ -122,20 +124,27 @@ void standardize(LabelledRows& rows) {
              rows.weight(row));
     }
   };
-  for (int64_t row = 0; row < rows.rows; ++row) all += rows.weight(row);
-  each_value([&](size_t column, double value, double weight) {
-    sum[column] += weight * value;
-    present[column] += weight;
-  });
-  each_value([&](size_t column, double value, double weight) {
-    const double deviation = value - sum[column] / all;
-    squares[column] += weight * deviation * deviation;
-  });
+  const double all = parts.sum(rows.rows, [&](int64_t row) { return rows.weight(row); });
+  // Of each column Σ w·x and Σ w of the entries that there are, then Σ w·(x - mean)².
+  const std::vector<double> sums =
+      parts.sum(rows.rows, 2 * columns, [&](int64_t first, int64_t last, std::span<double> to) {
+        each_value(first, last, [&](size_t column, double value, double weight) {
+          to[column] += weight * value;
+          to[columns + column] += weight;
+        });
+      });
+  const std::vector<double> squares =
+      parts.sum(rows.rows, columns, [&](int64_t first, int64_t last, std::span<double> to) {
+        each_value(first, last, [&](size_t column, double value, double weight) {
+          const double deviation = value - sums[column] / all;
+          to[column] += weight * deviation * deviation;
+        });
+      });
   rows.scales.assign(columns, 1);
   for (size_t j = 0; j < columns; ++j) {
-    const double mean = sum[j] / all;
+    const double mean = sums[j] / all;
     // Entries that a sparse row leaves out are 0.
-    const double variance = (squares[j] + std::max(0.0, all - present[j]) * mean * mean) / all;
+    const double variance = (squares[j] + std::max(0.0, all - sums[columns + j]) * mean * mean) / all;
     if (variance > 1e-24 * mean * mean && variance > 0) rows.scales[j] = std::sqrt(variance);
   }
   for (int64_t row = 0; row < rows.rows; ++row) {
@@ -153,6 +162,25 @@ std::string read_whole_file(const std::string& file) {
   } catch (const std::system_error& error) {
     throw UserError(fmt::format("{}: {}", file, reason_of(error)));
   }
+}
+
+void each_block(const std::string& file,
+                const std::function<void(uint64_t begin, std::string_view bytes)>& take) {
+  constexpr uint64_t block_bytes = uint64_t{1} << 20;
+  const RandomFile opened(file);
+  std::string block;
+  for (uint64_t at = 0; at < opened.size(); at += block.size()) {
+    block.resize(std::min(block_bytes, opened.size() - at));
+    opened.read(at, block.data(), block.size());
+    take(at, block);
+  }
+}
+
+uint64_t hash_of_file(const std::string& file) {
+  uint64_t hash = 0;
+  each_block(file,
+             [&](uint64_t, std::string_view bytes) { hash = hash_words(bytes.data(), bytes.size(), hash); });
+  return hash;
 }
 
 }  // namespace lariat::data

@@ -1,8 +1,13 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
+
+#include "autodiff/convex/row_parts.hpp"
 
 namespace lariat::data {
 
@@ -48,18 +53,37 @@ LabelledRows chosen_rows(const LabelledRows& all, const std::vector<int64_t>& ro
 /// Those from `first` on, `count` of them.
 LabelledRows rows_between(const LabelledRows& all, int64_t first, int64_t count);
 
-/// Leaves out columns without entries where there are more columns than entries, as with hashed features.
-void drop_empty_columns(LabelledRows& rows);
+/// The numbers of the columns with entries, ascending, of sparse rows.
+std::vector<int64_t> used_columns(const LabelledRows& rows);
+/// Leaves out all columns of sparse rows but these, ascending, which have all entries.
+void keep_columns(LabelledRows& rows, std::vector<int64_t> used);
 
 /// Puts columns into the order of their keys, one for each of all columns; those of one key stay in theirs.
 /// `column_numbers` say where each was.
 void sort_columns(LabelledRows& rows, const std::vector<double>& keys);
 
-/// Divides every column by its standard deviation over the rows, by their weights; `scales` keep it. Columns
-/// that do not vary stay as they are.
-void standardize(LabelledRows& rows);
+/// Divides every column by its standard deviation over the rows, by their weights, and over those of other
+/// ranks where `parts` are a share; `scales` keep it. Columns that do not vary stay as they are.
+void standardize(LabelledRows& rows, const RowParts& parts = {});
+
+/// Which of the rows of a file a process keeps, where several share them.
+struct RowShare {
+  /// The first, and how many, of so many.
+  std::function<std::pair<int64_t, int64_t>(int64_t rows)> of;
+  /// What reading finds: how many rows the files hold, and a number that stands for all of their bytes.
+  int64_t rows = 0;
+  uint64_t hash = 0;
+};
 
 /// The bytes of a file. Throws UserError naming the file where it cannot be read.
 std::string read_whole_file(const std::string& file);
+
+/// Calls `take` with where a block begins, and its bytes, of all of a file that need not fit into memory.
+/// Throws UserError naming the file where it cannot be read, or is none.
+void each_block(const std::string& file,
+                const std::function<void(uint64_t begin, std::string_view bytes)>& take);
+
+/// A number that stands for all bytes of a file.
+uint64_t hash_of_file(const std::string& file);
 
 }  // namespace lariat::data

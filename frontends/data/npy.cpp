@@ -1,7 +1,6 @@
 #include "frontends/data/npy.hpp"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <array>
@@ -10,11 +9,8 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
-#include <map>
-#include <optional>
 
 #include "frontends/data/option_table.hpp"
-#include "frontends/data/zip.hpp"
 #include "graph/base/error.hpp"
 
 namespace lariat::data {
@@ -113,101 +109,6 @@ Tensor by_rows(const Tensor& columns) {
   return result;
 }
 
-// What an archive holds, by name and without ".npy".
-using Members = std::map<std::string, std::string>;
-
-std::string array_name(std::string_view member) {
-  return std::string(member.ends_with(".npy") ? member.substr(0, member.size() - 4) : member);
-}
-
-Members members_of(std::string_view bytes, const std::string& file) {
-  Members members;
-  for (auto& [name, content] : read_zip(bytes, file)) members.emplace(array_name(name), std::move(content));
-  return members;
-}
-
-std::string member_name(const std::string& file, const std::string& member) {
-  return fmt::format("{} ({})", file, shortened(member));
-}
-
-// The array of the first of these names that is there, or the only array of so many dimensions.
-Tensor array_of(const Members& members, const std::string& file, std::initializer_list<const char*> names,
-                size_t dimensions, const char* what) {
-  for (const char* name : names)
-    if (const auto found = members.find(name); found != members.end())
-      return parse_npy(found->second, member_name(file, name));
-  std::vector<std::string> known, fitting;
-  std::optional<Tensor> array;
-  for (const auto& [name, bytes] : members) {
-    known.push_back(shortened(name));
-    try {
-      Tensor read = parse_npy(bytes, member_name(file, name));
-      if (read.extents().size() != dimensions) continue;
-      fitting.push_back(name);
-      array = std::move(read);
-    } catch (const UserError&) {
-      continue;  // not of numbers
-    }
-  }
-  if (fitting.size() == 1) return *array;
-  throw UserError(
-      fmt::format("{}: holds no array '{}' and {} of {} dimension{} that could be the {}; it holds {}", file,
-                  *names.begin(), fitting.empty() ? "none" : "several", dimensions,
-                  dimensions == 1 ? "" : "s", what, fmt::join(known, ", ")));
-}
-
-void check_finite(const Tensor& tensor, const std::string& file, int64_t columns) {
-  for (int64_t i = 0; i < tensor.count(); ++i)
-    if (!std::isfinite(tensor.at(i)))
-      throw UserError(fmt::format("{}: row {}, column {} is {}; every number must be finite", file,
-                                  i / columns, i % columns, tensor.at(i)));
-}
-
-// What scipy.sparse.save_npz wrote.
-void read_sparse(const Members& members, const std::string& file, LabelledRows& rows) {
-  if (members.at("format").find("csr") == std::string::npos)
-    throw UserError(fmt::format("{}: is a sparse matrix, but no CSR matrix; save matrix.tocsr()", file));
-  const auto array = [&](const char* name) {
-    const auto found = members.find(name);
-    if (found == members.end())
-      throw UserError(
-          fmt::format("{}: has no array '{}'; save it again with scipy.sparse.save_npz", file, name));
-    return parse_npy(found->second, member_name(file, name));
-  };
-  const Tensor values = array("data"), columns = array("indices"), starts = array("indptr"),
-               shape = array("shape");
-  const auto damaged = [&](bool wrong) {
-    if (wrong)
-      throw UserError(fmt::format("{}: contradicts itself; save it again with scipy.sparse.save_npz", file));
-  };
-  constexpr double most = std::numeric_limits<int32_t>::max();
-  damaged(shape.count() != 2 || !(shape.at(0) >= 1 && shape.at(0) < most) ||
-          !(shape.at(1) >= 1 && shape.at(1) <= most) || values.count() != columns.count() ||
-          starts.count() != static_cast<int64_t>(shape.at(0)) + 1 || starts.at(0) != 0 ||
-          starts.at(starts.count() - 1) != static_cast<double>(values.count()) ||
-          static_cast<double>(values.count()) > most);
-  check_finite(values, member_name(file, "data"), std::max<int64_t>(1, values.count()));
-  rows.rows = static_cast<int64_t>(shape.at(0));
-  rows.columns = static_cast<int64_t>(shape.at(1));
-  rows.row_starts.push_back(0);
-  std::vector<std::pair<int32_t, double>> row;
-  for (int64_t i = 0; i < rows.rows; ++i) {
-    damaged(!(starts.at(i + 1) >= starts.at(i)) || starts.at(i + 1) > static_cast<double>(values.count()));
-    row.clear();
-    for (auto at = static_cast<int64_t>(starts.at(i)); at < static_cast<int64_t>(starts.at(i + 1)); ++at) {
-      damaged(!(columns.at(at) >= 0 && columns.at(at) < static_cast<double>(rows.columns)));
-      row.emplace_back(static_cast<int32_t>(columns.at(at)), values.at(at));
-    }
-    std::sort(row.begin(), row.end());
-    for (size_t k = 0; k < row.size(); ++k) {
-      damaged(k > 0 && row[k].first == row[k - 1].first);
-      rows.entry_columns.push_back(row[k].first);
-      rows.values.push_back(row[k].second);
-    }
-    rows.row_starts.push_back(static_cast<int32_t>(rows.values.size()));
-  }
-}
-
 struct NpyLayout {
   const NpyElement* type = nullptr;
   bool swapped = false, by_columns = false;
@@ -290,101 +191,17 @@ NpyRows::NpyRows(std::shared_ptr<const RandomFile> file, uint64_t at, uint64_t s
   width_ = extents_.empty() || extents_[0] == 0 ? 0 : element_count(extents_) / extents_[0];
 }
 
-void NpyRows::read(int64_t row, float* to, int64_t first, int64_t count) const {
+void NpyRows::read(int64_t row, double* to, int64_t first, int64_t count) const {
   std::string bytes(static_cast<size_t>(count) * type_->size(), '\0');
   file_->read(begin_ + static_cast<uint64_t>(row * width_ + first) * type_->size(), bytes.data(),
               bytes.size());
+  type_->convert(bytes.data(), count, swapped_, to);
+}
+
+void NpyRows::read(int64_t row, float* to, int64_t first, int64_t count) const {
   std::vector<double> values(static_cast<size_t>(count));
-  type_->convert(bytes.data(), count, swapped_, values.data());
+  read(row, values.data(), first, count);
   std::transform(values.begin(), values.end(), to, [](double value) { return static_cast<float>(value); });
-}
-
-std::map<std::string, Tensor> read_npz(const std::string& file) {
-  const std::string bytes = read_whole_file(file);
-  if (!bytes.starts_with("PK")) damaged(file, "is no archive that numpy.savez wrote");
-  std::map<std::string, Tensor> arrays;
-  for (const auto& [name, content] : members_of(bytes, file))
-    arrays.emplace(name, parse_npy(content, member_name(file, name)));
-  return arrays;
-}
-
-std::map<std::string, NpyRows> stored_npz(const std::string& file, const std::vector<std::string>& names) {
-  std::map<std::string, NpyRows> arrays;
-  const auto opened = std::make_shared<const RandomFile>(file);
-  const MappedFile mapped(file);
-  if (!mapped.bytes().starts_with("PK")) damaged(file, "is no archive that numpy.savez wrote");
-  for (const auto& [member, place] : zip_places(mapped.bytes(), file)) {
-    const std::string name = array_name(member);
-    if (std::find(names.begin(), names.end(), name) == names.end()) continue;
-    if (!place.plain)
-      throw UserError(fmt::format("{}: is compressed, and cannot be streamed; save it with numpy.savez",
-                                  member_name(file, name)));
-    arrays.emplace(name, NpyRows(opened, place.at, place.size, member_name(file, name)));
-  }
-  return arrays;
-}
-
-std::vector<std::string> names_in_npz(std::string_view bytes, const std::string& file) {
-  if (!bytes.starts_with("PK")) damaged(file, "is no archive that numpy.savez wrote");
-  std::vector<std::string> names;
-  for (const auto& [member, place] : zip_places(bytes, file)) names.push_back(array_name(member));
-  return names;
-}
-
-std::map<std::string, Tensor> parse_npz(std::string_view bytes, const std::string& file,
-                                        const std::function<bool(const std::string& name)>& wanted) {
-  if (!bytes.starts_with("PK")) damaged(file, "is no archive that numpy.savez wrote");
-  std::map<std::string, Tensor> arrays;
-  for (const auto& [member, content] :
-       read_zip(bytes, file, [&](std::string_view name) { return wanted(array_name(name)); }))
-    arrays.emplace(array_name(member), parse_npy(content, member_name(file, array_name(member))));
-  return arrays;
-}
-
-LabelledRows read_npy(const std::string& matrix, const std::string& labels) {
-  LabelledRows result;
-  const std::string bytes = read_whole_file(matrix);
-  const bool archive = !bytes.starts_with("\x93NUMPY") && is_numpy(bytes);
-  const Members members = archive ? members_of(bytes, matrix) : Members{};
-  if (members.contains("indptr") && members.contains("format")) {
-    read_sparse(members, matrix, result);
-  } else {
-    const Tensor x =
-        archive ? array_of(members, matrix, {"X", "x", "data"}, 2, "matrix") : parse_npy(bytes, matrix);
-    if (x.extents().size() != 2 || x.count() == 0)
-      throw UserError(
-          fmt::format("{}: is {}; it must be a matrix [rows, columns]", matrix, text(x.extents())));
-    result.rows = x.extents()[0], result.columns = x.extents()[1];
-    check_finite(x, matrix, result.columns);
-    result.values.assign(x.data<double>(), x.data<double>() + x.count());
-  }
-  result.file = labels.empty() ? matrix : labels;
-  const auto labels_of = [&](const Members& of) {
-    return array_of(of, result.file, {"y", "labels", "target"}, 1, "labels");
-  };
-  Tensor y;
-  if (!labels.empty()) {
-    const std::string content = read_whole_file(labels);
-    const bool packed = !content.starts_with("\x93NUMPY") && is_numpy(content);
-    y = packed ? labels_of(members_of(content, labels)) : parse_npy(content, labels);
-  } else if (archive && !members.contains("indptr")) {
-    y = labels_of(members);
-  } else {
-    throw UserError(
-        fmt::format("{}: a matrix has no labels; name their file with --labels FILE.npy", matrix));
-  }
-  const int64_t rows = result.rows;
-  if (y.count() != rows || y.extents().empty() || y.extents()[0] != rows)
-    throw UserError(fmt::format("{}: is {}, but {} has {} rows; there must be one label a row", result.file,
-                                text(y.extents()), matrix, rows));
-  for (int64_t i = 0; i < rows; ++i)
-    if (!std::isfinite(y.at(i)))
-      throw UserError(
-          fmt::format("{}: the label of row {} is {}; it must be finite", result.file, i, y.at(i)));
-  result.labels.assign(y.data<double>(), y.data<double>() + rows);
-  for (int64_t i = 0; i < rows; ++i) result.places.push_back(i);
-  result.unit = "row";
-  return result;
 }
 
 }  // namespace lariat::data

@@ -42,6 +42,8 @@ class NpyRows {
   int64_t width() const { return width_; }
   /// `count` elements of a row, from its element `first`.
   void read(int64_t row, float* to, int64_t first, int64_t count) const;
+  /// The same; elements behind those of a row are the next one's.
+  void read(int64_t row, double* to, int64_t first, int64_t count) const;
 
  private:
   std::shared_ptr<const RandomFile> file_;
@@ -58,8 +60,9 @@ std::map<std::string, NpyRows> stored_npz(const std::string& file, const std::ve
 /// numpy.savez. In the latter the matrix is named X or data, or is the only one, or is what
 /// scipy.sparse.save_npz writes of a CSR matrix; labels are named y, labels or target, or are the only array
 /// of one dimension. Without `labels` they are looked for beside the matrix. Throws UserError where their
-/// shapes do not fit or a number is not finite.
-LabelledRows read_npy(const std::string& matrix, const std::string& labels);
+/// shapes do not fit or a number is not finite. With a `share`, of a matrix that lies in its file by rows and
+/// is not packed only those that are kept are read as numbers; of others all are, and those are kept.
+LabelledRows read_npy(const std::string& matrix, const std::string& labels, RowShare* share = nullptr);
 
 /// Whether `bytes` begin as such a file does.
 bool is_numpy(std::string_view bytes);

@@ -66,9 +66,12 @@ std::vector<double> scores_on(const LinearProblem& problem, const data::Labelled
 
 void agree_on_path(Ranks& ranks, const LinearProblem& problem, const data::LabelledRows& rows,
                    const PathOptions& options) {
-  ranks.agree({{"other settings", fmt::format("{}, {} λ, ratio {}, {} folds, seed {}", problem.title(),
-                                              options.count, options.ratio, options.folds, options.seed)},
-               {"other data", rows.fingerprint()}});
+  ranks.agree({{"other settings",
+                fmt::format("{}\ndelta {}\nfactors {}\n{} λ\nratio {}\n{} folds\nscore {}\nseed {}\n",
+                            problem.title(), problem.delta, fmt::join(problem.factors, " "), options.count,
+                            options.ratio, options.folds, options.score, options.seed)}});
+  // Else ranks have their own rows.
+  if (options.folds > 0) ranks.agree({{"other data", rows.fingerprint()}});
 }
 
 // The scores of each fold from the rank that has them, with every bit.
@@ -115,7 +118,7 @@ RegularisationPath regularisation_path(const LinearProblem& problem, const data:
     throw UserError(fmt::format("folds = {}: there are only {} rows", options.folds, rows.rows));
   const int64_t ranks = options.ranks ? options.ranks->size() : 1,
                 rank = options.ranks ? options.ranks->rank() : 0;
-  if (options.ranks && options.folds > 0) agree_on_path(*options.ranks, problem, rows, options);
+  if (options.ranks) agree_on_path(*options.ranks, problem, rows, options);
   const auto is_own = [=](int64_t fold) { return fold % ranks == rank; };
   const int64_t own_folds = options.folds == 0 ? 0 : (options.folds + ranks - 1 - rank) / ranks;
   const auto total = static_cast<size_t>(options.count * (1 + own_folds));

@@ -132,7 +132,8 @@ std::vector<double> SavedLinear::predict(const data::LabelledRows& rows) const {
   return LinearPredictor(problem_, rows)(parameters_);
 }
 
-void read_labels(data::LabelledRows& rows, LinearProblem& problem, const std::vector<double>& classes) {
+void read_labels(data::LabelledRows& rows, LinearProblem& problem, const std::vector<double>& classes,
+                 const std::vector<double>& known) {
   const auto each_label = [&](auto&& take) {
     for (int64_t row = 0; row < rows.rows; ++row) take(row, rows.labels[static_cast<size_t>(row)]);
   };
@@ -146,11 +147,12 @@ void read_labels(data::LabelledRows& rows, LinearProblem& problem, const std::ve
   problem.classes = classes;
   if (classes.empty() && problem.has_signs()) {
     // Classes are -1 and 1, or 0 and 1; never both kinds in one file.
-    bool zeros = false, negatives = false;
+    bool zeros = std::find(known.begin(), known.end(), 0) != known.end();
+    bool negatives = std::find(known.begin(), known.end(), -1) != known.end();
     each_label([&](int64_t row, double& label) {
       zeros |= label == 0;
       negatives |= label == -1;
-      if ((label != 0 && label != 1 && label != -1) || (zeros && negatives))
+      if ((label != 0 && label != 1 && label != -1) || (zeros && negatives && label != 1))
         throw UserError(
             fmt::format("{}: the label is {}, which the loss {} does not take; labels must be -1 and 1, or 0 "
                         "and 1; for others say --classes, such as --classes 1,2",
@@ -158,7 +160,7 @@ void read_labels(data::LabelledRows& rows, LinearProblem& problem, const std::ve
     });
     problem.classes = {zeros ? 0.0 : -1.0, 1.0};
   } else if (classes.empty()) {
-    problem.classes = rows.labels;
+    problem.classes = known.empty() ? rows.labels : known;
     std::sort(problem.classes.begin(), problem.classes.end());
     problem.classes.erase(std::unique(problem.classes.begin(), problem.classes.end()), problem.classes.end());
     constexpr size_t most = 1000;

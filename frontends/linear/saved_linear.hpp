@@ -43,7 +43,9 @@ class SavedLinear {
 
 /// Labels as the problem takes them: classes become -1 and 1, or 0, 1, …, where `classes` say which is which;
 /// problem.classes are set. Where none are given, two are -1 and 1, or 0 and 1, and several are those that
-/// occur, ascending. Throws UserError naming the row of another label.
-void read_labels(data::LabelledRows& rows, LinearProblem& problem, const std::vector<double>& classes);
+/// occur, ascending, in `known` where these rows are a share of all. Throws UserError naming the row of
+/// another label.
+void read_labels(data::LabelledRows& rows, LinearProblem& problem, const std::vector<double>& classes,
+                 const std::vector<double>& known = {});
 
 }  // namespace lariat

@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include <map>
+#include <algorithm>
 
 #include "frontends/spec/op_fingerprint.hpp"
 #include "graph/base/error.hpp"
@@ -12,18 +12,27 @@ namespace lariat {
 
 namespace {
 
+// Of values that lie in files, how many examples are read to compare them: to read all would take an epoch.
+constexpr size_t most_stored = 64;
+
 uint64_t hash_of(const data::Dataset& dataset) {
   uint64_t hash = hash_name("");
   const auto add = [&](const auto& numbers) {
     hash = hash_bytes(numbers.data(), numbers.size() * sizeof numbers[0], hash);
   };
-  for (const data::Example& example : dataset.examples) {
-    add(example.values);
+  const size_t every = std::max<size_t>(1, dataset.examples.size() / most_stored);
+  for (size_t i = 0; i < dataset.examples.size(); ++i) {
+    const data::Example& example = dataset.examples[i];
+    add(example.stored && i % every == 0 ? data::loaded(example).values : example.values);
     add(example.targets);
     add(std::vector<int64_t>{example.label, example.frames, example.dimensions});
     add(std::vector<float>{example.weight});
   }
   return hash;
+}
+
+std::string text_of(const data::Dataset& dataset) {
+  return fmt::format("{} examples (hash {:016x})", dataset.examples.size(), hash_of(dataset));
 }
 
 }  // namespace
@@ -47,13 +56,10 @@ void check_shards(const Network& network, const FitOptions& options) {
 
 void agree_on_fit(Ranks& ranks, const Network& network, const Store& store, const data::Dataset& dataset,
                   const FitOptions& options) {
-  std::string tensors, plugins;
+  std::string tensors;
   for (const auto& [name, tensor] : store) tensors += fmt::format("'{}' {}\n", name, text(tensor.type()));
-  std::map<std::string, const OpDef*> ops;
-  for (int32_t id = 0; id < network.graph->size(); ++id)
-    if (const OpDef* op = network.graph->node(id).op; op->plugin) ops[op->name] = op;
-  for (const auto& [name, op] : ops)
-    plugins += fmt::format("the op '{}' {}\n", name, fingerprint_of(*op).dump());
+  std::vector<const OpDef*> ops;
+  for (int32_t id = 0; id < network.graph->size(); ++id) ops.push_back(network.graph->node(id).op);
   const std::string settings = fmt::format(
       "epochs {}\nbatch_size {}\naccumulate {}\nmicro_shards {}\nseed {}\nclip_norm {}\nclip_value "
       "{}\nsettle_from {}\n"
@@ -61,11 +67,12 @@ void agree_on_fit(Ranks& ranks, const Network& network, const Store& store, cons
       options.epochs, options.batch_size, options.accumulate, options.micro_shards, options.seed,
       options.clip_norm, options.clip_value, options.settle_from, options.penalty_ramp, options.from.epoch,
       options.from.step);
-  ranks.agree(
-      {{"other plugins", plugins},
-       {"other tensors", tensors},
-       {"other data", fmt::format("{} examples (hash {:016x})", dataset.examples.size(), hash_of(dataset))},
-       {"other settings", settings}});
+  ranks.agree({{"other plugins", plugins_among(ops)},
+               {"other tensors", tensors},
+               {"other data", text_of(dataset)},
+               // By which callbacks may end a training.
+               {"other data to validate on", options.validation ? text_of(*options.validation) : "none"},
+               {"other settings", settings}});
   agree_on_state(ranks, store);
 }
 

@@ -1,16 +1,21 @@
 #include "frontends/spec/op_fingerprint.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 
+#include "frontends/data/labelled_rows.hpp"
 #include "graph/base/error.hpp"
 #include "graph/base/json.hpp"
+#include "graph/base/random.hpp"
 #include "graph/exec/constants.hpp"
 #include "graph/ir/graph.hpp"
 #include "graph/ir/sample.hpp"
 #include "graph/program/program.hpp"
+#include "ops/plugin/loader.hpp"
 
 namespace lariat {
 
@@ -116,6 +121,18 @@ Json fingerprint_of(const OpDef& op) {
     result.push_back({{"attributes", attributes}, {"inputs", inputs_json(use.inputs)}, {"result", values}});
   }
   return result;
+}
+
+std::string plugins_among(const std::vector<const OpDef*>& ops) {
+  std::set<std::string> lines;
+  for (const OpDef* op : ops) {
+    if (!op->plugin) continue;
+    const PluginOrigin origin = plugin_origin(*op);
+    const std::string bytes = data::read_whole_file(origin.file);
+    lines.insert(fmt::format("'{}' of the plugin '{}' {}, a file with hash {:016x}\n", op->name,
+                             origin.plugin, origin.version, hash_bytes(bytes.data(), bytes.size())));
+  }
+  return fmt::format("{}", fmt::join(lines, ""));
 }
 
 std::string difference_from(const OpDef& op, const Json& fingerprint) {

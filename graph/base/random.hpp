@@ -15,6 +15,8 @@ constexpr float to_unit(uint32_t bits) { return static_cast<float>(bits >> 8) * 
 
 /// A stable 64-bit hash of bytes (FNV-1a), for streams and state hashes.
 uint64_t hash_bytes(const void* data, size_t size, uint64_t seed = 14695981039346656037ull);
+/// One of many bytes, several times as fast.
+uint64_t hash_words(const void* data, size_t size, uint64_t seed);
 inline uint64_t hash_name(std::string_view name) { return hash_bytes(name.data(), name.size()); }
 
 }  // namespace lariat

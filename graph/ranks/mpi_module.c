@@ -16,6 +16,12 @@ static int failed(const char* call, int code) {
   char text[MPI_MAX_ERROR_STRING] = "";
   int length = 0;
   if (code == MPI_SUCCESS) return 0;
+  int class = MPI_SUCCESS;
+  MPI_Error_class(code, &class);
+  if (class == MPI_ERR_TRUNCATE) {
+    snprintf(what_failed, sizeof what_failed, "a message is larger than was expected");
+    return 1;
+  }
   MPI_Error_string(code, text, &length);
   snprintf(what_failed, sizeof what_failed, "%s: %.*s", call, length, text);
   for (char* at = what_failed; *at; ++at)
@@ -29,6 +35,9 @@ static int start(void) {
   if (!initialised) {
     if (failed("MPI_Init_thread", MPI_Init_thread(NULL, NULL, MPI_THREAD_SERIALIZED, &level))) return -1;
     started_here = 1;
+    /* What belongs to no communicator, as a request does. */
+    MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
+    MPI_Comm_set_errhandler(MPI_COMM_SELF, MPI_ERRORS_RETURN);
   } else {
     MPI_Query_thread(&level);
   }

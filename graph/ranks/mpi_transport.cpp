@@ -3,11 +3,13 @@
 #include <dlfcn.h>
 #include <fmt/format.h>
 
+#include <atomic>
 #include <charconv>
 #include <cstdlib>
 #include <filesystem>
 #include <string_view>
 
+#include "graph/base/build_name.hpp"
 #include "graph/base/error.hpp"
 #include "graph/ranks/mpi_module.h"
 
@@ -45,6 +47,24 @@ bool started_by_program() {
   return initialized != nullptr && initialized(&flag) == 0 && flag != 0;
 }
 
+// What MPI_Comm_rank or MPI_Comm_size says of all processes: MPI_COMM_WORLD is the address of an object in
+// Open MPI, and a number in MPICH and what has its interface.
+int asked_of_world(const char* function, int otherwise) {
+  void* const called = dlsym(RTLD_DEFAULT, function);
+  int number = otherwise;
+  if (called == nullptr) return number;
+  if (void* const world = dlsym(RTLD_DEFAULT, "ompi_mpi_comm_world")) {
+    reinterpret_cast<int (*)(void*, int*)>(called)(world, &number);
+  } else {
+    constexpr int world_of_mpich = 0x44000000;
+    reinterpret_cast<int (*)(int, int*)>(called)(world_of_mpich, &number);
+  }
+  return number;
+}
+
+// Whether this process has joined the others.
+std::atomic<bool> joined = false;
+
 class MpiTransport final : public Transport {
  public:
   explicit MpiTransport(const lariat_mpi& mpi) : mpi_(mpi) {
@@ -66,7 +86,9 @@ class MpiTransport final : public Transport {
 
  private:
   [[noreturn]] void fail() const {
-    throw UserError(fmt::format("MPI has failed: {}; see that all hosts can reach each other", mpi_.fault()));
+    throw UserError(fmt::format(
+        "MPI has failed: {}; see that all hosts can reach each other, and give every rank the same",
+        mpi_.fault()));
   }
   Request checked(long result) const {
     if (result < 0) fail();
@@ -104,8 +126,9 @@ MpiStart mpi_start(const std::function<const char*(const char*)>& variable) {
   } else if (has("PMI_SIZE")) {
     set("mpich", "MPICH's launcher", "PMI_SIZE", "PMI_RANK", "MPI_LOCALNRANKS");
   } else if (has("PMIX_RANK")) {
+    const char* tasks = variable("SLURM_STEP_NUM_TASKS");
     start = {"openmpi", "a PMIx launcher (PMIX_RANK)", number_in(variable("PMIX_RANK"), 0),
-             number_in(variable("SLURM_NTASKS"), 2), 0};
+             number_in(tasks != nullptr ? tasks : variable("SLURM_NTASKS"), 0), 0};
   }
   const char* wanted = variable("LARIAT_MPI");
   const std::string chosen = wanted == nullptr ? "" : wanted;
@@ -123,8 +146,12 @@ MpiStart mpi_start(const std::function<const char*(const char*)>& variable) {
 }
 
 MpiStart mpi_start() {
-  if (started_by_program()) return {loaded_mpi(), "the program's own MPI_Init", 0, 2, 0};
-  return mpi_start([](const char* name) { return static_cast<const char*>(std::getenv(name)); });
+  const auto variable = [](const char* name) { return static_cast<const char*>(std::getenv(name)); };
+  const char* wanted = variable("LARIAT_MPI");
+  if (started_by_program() && (wanted == nullptr || std::string_view(wanted) != "none"))
+    return {loaded_mpi(), "the program's own MPI_Init", asked_of_world("MPI_Comm_rank", 0),
+            asked_of_world("MPI_Comm_size", 0), 0};
+  return mpi_start(variable);
 }
 
 std::unique_ptr<Transport> mpi_transport(const MpiStart& start) {
@@ -153,12 +180,33 @@ std::unique_ptr<Transport> mpi_transport(const MpiStart& start) {
   const auto module = reinterpret_cast<Module>(dlsym(library, "lariat_mpi_module"));
   if (module == nullptr || module()->version != LARIAT_MPI_VERSION)
     throw UserError(fmt::format("{} is of another version of lariat; build and install both together", file));
-  return std::make_unique<MpiTransport>(*module());
+  auto transport = std::make_unique<MpiTransport>(*module());
+  if (start.size > 0 && transport->size() != start.size)
+    throw UserError(fmt::format(
+        "started by {}, but {} sees {} process{}: the library is not of the launcher's MPI; start it by the "
+        "launcher of {}, and see that LARIAT_MPI names no other",
+        start.by, transport->name(), transport->size(), transport->size() == 1 ? "" : "es",
+        name_of_mpi(start.module)));
+  joined = true;
+  return transport;
 }
 
 std::shared_ptr<Ranks> mpi_ranks(const RanksOptions& options) {
   const MpiStart start = mpi_start();
-  return start.module.empty() ? nullptr : std::make_shared<Ranks>(mpi_transport(start), options);
+  if (start.module.empty()) return nullptr;
+  auto ranks = std::make_shared<Ranks>(mpi_transport(start), options);
+  ranks->agree({{"another build of lariat", build_name()}});
+  return ranks;
+}
+
+void refuse_alone(const std::string& what) {
+  if (joined) return;
+  const MpiStart start = mpi_start();
+  if (start.module.empty() || start.size == 1) return;
+  throw UserError(fmt::format(
+      "{} was given no ranks, but this process was started as one of {} by {}, each of which would "
+      "do all of it by itself; give it mpi_ranks(), or set LARIAT_MPI=none",
+      what, start.size == 0 ? "several" : fmt::format("{}", start.size), start.by));
 }
 
 void mpi_all_reduce(Transport& transport, float* data, int count) {

@@ -118,6 +118,8 @@ void Ranks::look_for_endings() {
   while (size_ > 1 && over(incoming_request_)) {
     if (incoming_.kind == said) {
       heard_said_ = true;
+    } else if (incoming_.kind == at_end) {
+      if (!first_at_end_) first_at_end_.emplace(incoming_.rank, Clock::now());
     } else {
       endings_[static_cast<size_t>(incoming_.rank)] = incoming_;
     }
@@ -144,6 +146,12 @@ void Ranks::throw_if_over(const std::string& what) {
       throw_over(fmt::format("rank {} has ended: {}", ending->rank, ending->why.data()));
     }
   if (silent_ && !ended_) throw_over(silence());
+  // What it has sent before is here soon; what comes not is nothing that it will send.
+  if (first_at_end_ && !finished_ && Clock::now() - first_at_end_->second > farewell)
+    throw_over(fmt::format(
+        "rank {} is done, while rank {}{} waits for {}: they do not do the same; give every rank the "
+        "same",
+        first_at_end_->first, rank_, place_.empty() ? "" : ", at " + place_ + ",", what));
   if (options_.stop == nullptr || !options_.stop->load()) return;
   if (!stopped_) stopped_ = Clock::now();
   if (Clock::now() - *stopped_ > grace)
@@ -172,9 +180,14 @@ void Ranks::wait(const std::function<bool()>& done, const std::string& what) {
 }
 
 std::vector<std::string> Ranks::gather(const std::string& own, const std::string& what) {
+  // What comes next from a rank, and for what.
+  struct Head {
+    uint64_t size = 0;
+    std::array<char, 56> what = {};
+  };
   struct Exchange {
     std::string own;
-    std::vector<uint64_t> sizes;
+    std::vector<Head> heads;
     std::vector<std::string> all;
     Requests open;
   };
@@ -184,22 +197,31 @@ std::vector<std::string> Ranks::gather(const std::string& own, const std::string
     if (open) keep_until_exit(std::move(owner));
   };
   const std::unique_ptr<Exchange, decltype(release)> exchange(new Exchange, release);
-  auto& [text, sizes, all, open] = *exchange;
+  auto& [text, heads, all, open] = *exchange;
   text = own;
-  sizes.assign(static_cast<size_t>(size_), own.size());
-  all.resize(sizes.size());
+  heads.resize(static_cast<size_t>(size_));
+  Head& own_head = heads[static_cast<size_t>(rank_)];
+  own_head.size = own.size();
+  std::copy_n(what.data(), std::min(what.size(), own_head.what.size() - 1), own_head.what.data());
+  all.resize(heads.size());
   const auto others = [this](const auto& of_each) {
     for (int other = 0; other < size_; ++other)
       if (other != rank_) of_each(other, static_cast<size_t>(other));
   };
   others([&](int other, size_t i) {
-    receive(other, size_tag, &exchange->sizes[i], sizeof(uint64_t), exchange->open);
-    send(other, size_tag, &exchange->sizes[static_cast<size_t>(rank_)], sizeof(uint64_t), exchange->open);
+    receive(other, size_tag, &exchange->heads[i], sizeof(Head), exchange->open);
+    send(other, size_tag, &exchange->heads[static_cast<size_t>(rank_)], sizeof(Head), exchange->open);
   });
   wait([&] { return over(exchange->open); }, what);
   others([&](int other, size_t i) {
-    exchange->all[i].resize(exchange->sizes[i]);
-    receive(other, text_tag, exchange->all[i].data(), exchange->sizes[i], exchange->open);
+    const Head& head = exchange->heads[i];
+    if (head.what != exchange->heads[static_cast<size_t>(rank_)].what)
+      throw UserError(fmt::format(
+          "rank {} waits for {}, but rank {} for {}: they do not do the same; give every rank the "
+          "same",
+          other, head.what.data(), rank_, what));
+    exchange->all[i].resize(head.size);
+    receive(other, text_tag, exchange->all[i].data(), head.size, exchange->open);
     send(other, text_tag, exchange->own.data(), exchange->own.size(), exchange->open);
   });
   wait([&] { return over(exchange->open); }, what);
@@ -281,8 +303,8 @@ bool Ranks::end_with(const std::string& why) {
                                          [](const auto& ending) { return ending.has_value(); }) == size_ - 1;
     };
     const auto begin = Clock::now();
-    // A launcher that tells a rank to end kills it soon.
-    const auto patience = told_to_stop() ? farewell / 10 : farewell;
+    // A launcher that tells a rank to end kills it soon; one that is silent will say nothing.
+    const auto patience = told_to_stop() ? farewell / 10 : silent_ ? farewell / 5 : farewell;
     for (int64_t tries = 0; !(all_ended_ = all()) && Clock::now() - begin < patience; ++tries)
       rest_between_looks(tries);
   } catch (const UserError&) {
@@ -336,9 +358,22 @@ void Ranks::tell_said(bool says) {
 
 void Ranks::finish() {
   if (finished_) return;
-  if (size_ > 1) gather("", "the others to be done");
-  stop_pulses();
   finished_ = true;
+  if (size_ > 1) {
+    const auto word = std::make_shared<Ending>(Ending{rank_, at_end, {}});
+    keep_until_exit(word);
+    Requests open;
+    for (int other = 0; other < size_; ++other)
+      if (other != rank_) send(other, ending_tag, word.get(), sizeof *word, open);
+    try {
+      gather("", "the others to be done");
+      wait([&] { return over(open); }, "the others to be done");
+    } catch (...) {
+      finished_ = false;
+      throw;
+    }
+  }
+  stop_pulses();
   transport_->end(true);
 }
 

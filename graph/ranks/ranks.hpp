@@ -68,7 +68,7 @@ class Ranks {
   /// Until `done` says so; "waited for WHAT".
   void wait(const std::function<bool()>& done, const std::string& what);
 
-  /// What every rank gives, by rank.
+  /// What every rank gives, by rank. Throws UserError where another rank gives something else than `what`.
   std::vector<std::string> gather(const std::string& own, const std::string& what);
   /// Throws UserError, the same on all ranks, that names the first rank for which one of the facts differs
   /// from rank 0's.
@@ -96,9 +96,9 @@ class Ranks {
 
  private:
   using Clock = std::chrono::steady_clock;
-  // A rank's last messages to all others: that it ends, of itself or because another does; and that it has
-  // said why.
-  enum Kind : int32_t { of_itself, of_another, said };
+  // A rank's last messages to all others: that it ends, of itself or because another does, and that it has
+  // said why; or that it has come to the end of its work.
+  enum Kind : int32_t { of_itself, of_another, said, at_end };
   struct Ending {
     int32_t rank = 0;
     Kind kind = of_itself;
@@ -124,6 +124,8 @@ class Ranks {
   std::vector<std::optional<Ending>> endings_;
   bool told_ = false, heard_said_ = false, ended_ = false, all_ended_ = false, finished_ = false;
   std::optional<Clock::time_point> stopped_;
+  // The first rank that had come to the end of its work, and since when this one knows it.
+  std::optional<std::pair<int, Clock::time_point>> first_at_end_;
   std::atomic<bool> stop_agreed_ = false;
   // Signs of life go to the next rank, and come from the one before.
   bool silent_ = false;

@@ -168,4 +168,65 @@ TEST_CASE("npy: what is refused") {
         "y: the label of row 0 is nan; it must be finite");
 }
 
+TEST_CASE("shared rows: each share is read alone, and is what it is of the whole") {
+  const TemporaryFolder folder;
+  std::string text = "\xef\xbb\xbf# head\n\n";
+  // Some megabytes, so that shares begin in other blocks, and one line that is longer than a block.
+  for (int i = 0; i < 9000; ++i) {
+    text += std::to_string(i % 2) + " ";
+    for (int j = 1; j <= (i == 4000 ? 150000 : 20); ++j)
+      text += std::to_string(j + i % 3) + ":" + std::to_string(i % 7) + ".25 ";
+    text += i % 5 == 0 ? "# one\r\n\n \t\n#\n" : "\n";
+  }
+  write_file(folder / "rows", text);
+  std::vector<double> numbers(3 * 700), labels(700);
+  for (size_t i = 0; i < numbers.size(); ++i) numbers[i] = static_cast<double>(i);
+  for (size_t i = 0; i < labels.size(); ++i) labels[i] = static_cast<double>(i % 2);
+  write_file(folder / "x.npy", npy(header("<f8", "(700, 3)"), bytes_of(numbers)));
+  write_file(folder / "t.npy", npy(header("<f8", "(700, 3)", "True"), bytes_of(numbers)));
+  write_file(folder / "y.npy", npy(header("<f8", "(700,)"), bytes_of(labels)));
+  const auto read = [&](const std::string& name, RowShare* share) {
+    return name == "rows" ? read_libsvm(folder / name, false, share)
+                          : read_npy(folder / name, folder / "y.npy", share);
+  };
+  for (const char* name : {"rows", "x.npy", "t.npy"}) {
+    CAPTURE(name);
+    const LabelledRows whole = read(name, nullptr);
+    uint64_t hash = 0;
+    for (const auto& [first, count] :
+         {std::pair<int64_t, int64_t>{0, whole.rows}, {0, 1}, {whole.rows - 1, 1}, {17, 400}, {611, 88}}) {
+      CAPTURE(first);
+      RowShare share{[&, first = first, count = count](int64_t rows) {
+        CHECK(rows == whole.rows);
+        return std::pair(first, count);
+      }};
+      const LabelledRows some = read(name, &share), expected = rows_between(whole, first, count);
+      CHECK(share.rows == whole.rows);
+      CHECK((hash == 0 || hash == share.hash));
+      hash = share.hash;
+      CHECK(some.rows == expected.rows);
+      CHECK(some.labels == expected.labels);
+      CHECK(some.places == expected.places);
+      CHECK(some.values == expected.values);
+      CHECK(some.entry_columns == expected.entry_columns);
+      CHECK(some.row_starts == expected.row_starts);
+      CHECK(some.place(0) == expected.place(0));
+    }
+    // One number anywhere tells files apart.
+    std::string bytes = read_file(folder / name);
+    bytes[bytes.size() - 30] ^= 1;
+    write_file(folder / "other", bytes);
+    CHECK(hash_of_file(folder / "other") != hash_of_file(folder / name));
+  }
+  // What is wrong is said by who reads it.
+  text += "1 1:x\n";
+  write_file(folder / "rows", text);
+  RowShare first{[](int64_t) { return std::pair(int64_t{0}, int64_t{10}); }};
+  CHECK(read_libsvm(folder / "rows", false, &first).rows == 10);
+  RowShare last{[](int64_t rows) { return std::pair(rows - 2, int64_t{2}); }};
+  CHECK(message_of<UserError>([&] {
+          read_libsvm(folder / "rows", false, &last);
+        }).ends_with("'1:x' has a value that is no number; write 'label index:value …'"));
+}
+
 }  // namespace lariat::labelled_rows_test

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 #include <zlib.h>
 
+#include <atomic>
 #include <cstdlib>
 #include <limits>
 
@@ -119,6 +120,43 @@ TEST_CASE("streaming: batches are those of the same values in memory, in any ord
   for (const size_t i : {5, 2, 2, 7, 0}) CHECK(batches[i].features.at(4) == same[i].features.at(4));
   CHECK(batches.part(3, 2, 5).indices == same.part(3, 2, 5).indices);
   CHECK(batches.part(3, 2, 5).features.at(0) == same.part(3, 2, 5).features.at(0));
+}
+
+TEST_CASE(
+    "streaming: of a batch that is used in parts, the same parts of the next ones are read, and no others") {
+  class Noted : public Source {
+   public:
+    void read(int64_t number, std::span<float> values) const override {
+      std::fill(values.begin(), values.end(), static_cast<float>(number));
+      ++read_of.at(static_cast<size_t>(number));
+    }
+    mutable std::vector<std::atomic<int>> read_of = std::vector<std::atomic<int>>(100);
+  };
+  const auto source = std::make_shared<Noted>();
+  Dataset dataset;
+  for (int i = 0; i < 100; ++i) {
+    Example example{fmt::format("file {}", i), 0, 1, 3, {}};
+    example.stored = source;
+    example.number = i;
+    dataset.examples.push_back(example);
+  }
+  {
+    const Batches batches(dataset, {.batch_size = 16, .shuffle = false, .bucket = false});
+    // As the second of two ranks with four micro-shards: 8 to 12 and 12 to 16, in the last batch 2 and 3
+    // of 4.
+    for (size_t batch = 0; batch < batches.size(); ++batch) {
+      const size_t quarter = batches.examples(batch) / 4;
+      for (const size_t shard : {2, 3}) {
+        const Batch part = batches.part(batch, shard * quarter, (shard + 1) * quarter);
+        CHECK(part.indices.front() == static_cast<int>(16 * batch + shard * quarter));
+        CHECK(part.features.at(0) == static_cast<double>(16 * batch + shard * quarter));
+      }
+    }
+  }
+  for (size_t i = 0; i < 100; ++i) {
+    CAPTURE(i);
+    CHECK(source->read_of[i] == ((i < 96 ? i % 16 >= 8 : i >= 98) ? 1 : 0));
+  }
 }
 
 TEST_CASE("streaming: a window keeps examples near where they lie") {

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
 #include "graph/base/error.hpp"
 #include "graph/ranks/mpi_transport.hpp"
@@ -80,6 +81,96 @@ TEST_CASE("ranks: the rows of a linear model are shared, to the same bits for an
   CHECK(both.status == 2);
   CHECK(both.err ==
         "lariat: lariat path: --row-parts is without effect with --folds, which ranks share whole\n");
+}
+
+TEST_CASE(
+    "ranks: each reads its own rows, of text and of matrices, with what all rows say of columns and labels") {
+  const std::vector<TestedMpi> mpis = tested_mpis();
+  if (mpis.empty()) return;
+  const testing::TemporaryFolder folder;
+  // Column 900000 is of the last row alone, and labels are in order: each rank has one class.
+  std::string text = "# rows\n\n";
+  for (int i = 0; i < 60; ++i)
+    text += fmt::format("{} {}:{:.3f} {}:{:.3f}{}\n", i < 30 ? 0 : 1, 1 + i % 3, std::sin(i),
+                        i == 59 ? 900000 : 5, 10 + std::cos(3 * i), i % 4 == 0 ? " # one\n" : "");
+  write_file(folder / "rows.libsvm", text);
+  const auto check = [&](const std::vector<std::string>& command) {
+    const auto with = [&](const std::vector<std::string>& more) {
+      std::vector<std::string> words = command;
+      words.insert(words.end(), {"--threads", "1", "--quiet"});
+      words.insert(words.end(), more.begin(), more.end());
+      return words;
+    };
+    const ProgramRun alone = run_lariat(with({"--row-parts", "8", "--out", folder / "alone"}));
+    INFO(alone.err);
+    REQUIRE(alone.status == 0);
+    for (const TestedMpi& mpi : mpis) {
+      CAPTURE(mpi.launcher);
+      const ProgramRun run = run_on_ranks(mpi, 3, with({"--out", folder / "ranks"}));
+      INFO(run.err);
+      CHECK(run.status == 0);
+      CHECK(read_file(folder / "ranks") == read_file(folder / "alone"));
+    }
+  };
+  const std::string rows = folder / "rows.libsvm";
+  check({"solve", "--data", rows, "--bias", "--penalty", "0.5*l1"});
+  check({"solve", "--data", rows, "--bias", "--standardize", "--penalty", "0.5*l1"});
+  write_file(folder / "bad.libsvm", text + "1 1:x\n");
+  const auto fails = [&](const std::vector<std::string>& arguments, const std::string& before = "",
+                         const std::string& more = "") {
+    const ProgramRun run = run_on_ranks(mpis.back(), 2, arguments, before, more);
+    CHECK(run.status == 2);
+    return run.err;
+  };
+  CHECK(contains(fails({"solve", "--data", folder / "bad.libsvm"}), "lariat: rank 1: "));
+  CHECK(contains(fails({"path", "--data", rows, "--quiet"}, "M=$((R+3))", "--lambdas $M"),
+                 "rank 1 has other settings than rank 0: 4 λ and 3 λ; give every rank the same"));
+  CHECK(contains(fails({"path", "--data", rows, "--quiet", "--loss", "huber", "--folds", "2"}, "M=$((R+3))",
+                       "--delta $M"),
+                 "rank 1 has other settings than rank 0: delta 4 and delta 3; give every rank the same"));
+  CHECK(contains(
+      fails({"solve", "--data", "-"}),
+      "lariat solve: /dev/stdin is no file, and one process alone can read it; give a file that all 2 ranks "
+      "see"));
+}
+
+TEST_CASE("ranks: another command, an unknown one and the library of another MPI are named once") {
+  const std::vector<TestedMpi> mpis = tested_mpis();
+  if (mpis.empty()) return;
+  const testing::TemporaryFolder folder;
+  write_file(folder / "rows", "1 1:1\n-1 2:1\n1 1:2\n-1 2:2\n");
+  const auto fails = [](const TestedMpi& mpi, const std::vector<std::string>& arguments,
+                        const std::string& before = "") {
+    const ProgramRun run = run_on_ranks(mpi, 2, arguments, before);
+    CHECK(run.status == 2);
+    std::istringstream stream(run.err);
+    std::vector<std::string> lines;
+    for (std::string line; std::getline(stream, line);)
+      if (line.starts_with("lariat: ")) lines.push_back(line.substr(8));
+    INFO(run.err);
+    REQUIRE(lines.size() == 1);
+    return lines[0];
+  };
+  for (const TestedMpi& mpi : mpis) {
+    CAPTURE(mpi.launcher);
+    CHECK(fails(mpi, {"solve", "--data", folder / "rows"},
+                "[ $R = 1 ] && set -- $1 path --data " + (folder / "rows")) ==
+          "rank 1 has another command than rank 0: lariat path and lariat solve; give every rank the same");
+    // The first speaks, also where it comes late.
+    CHECK(fails(mpi, {"frobnicate"}, "[ $R = 0 ] && sleep 0.3")
+              .starts_with("there is no command 'frobnicate'. Known: "));
+    CHECK(fails(mpi, {"evaluate", "model"}, "[ $R = 0 ] && sleep 0.3")
+              .starts_with("lariat evaluate runs as one process, but was started by "));
+  }
+  if (mpis.size() < 2) return;
+  CHECK(contains(
+      fails(mpis[0], {"solve", "--data", folder / "rows"}, "export LARIAT_MPI=mpich"),
+      " sees 1 process: the library is not of the launcher's MPI; start it by the launcher of MPICH, and see "
+      "that LARIAT_MPI names no other"));
+  CHECK(contains(fails(mpis[1], {"solve", "--data", folder / "rows"}, "export LARIAT_MPI=openmpi"),
+                 " sees 1 process: the library is not of the launcher's MPI; start it by the launcher of "
+                 "Open MPI, and see "
+                 "that LARIAT_MPI names no other"));
 }
 
 TEST_CASE("ranks: how a process was started is seen, and other commands refuse to run several times") {

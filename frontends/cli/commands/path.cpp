@@ -263,7 +263,7 @@ static void path(const Strings& words) {
     return std::chrono::duration<double>(Clock::now() - start).count();
   };
   const auto start = Clock::now();
-  const data::LabelledRows rows = options.folds ? model.read() : model.share(model.read());
+  const data::LabelledRows rows = model.read(!options.folds);
   const double read_seconds = since(start);
   SolveProgress silent(true);
   CountedProgress progress("λ", model.quiet);

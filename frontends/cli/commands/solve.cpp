@@ -60,7 +60,7 @@ static void solve(const Strings& words) {
   const ThreadLimit limit(model.threads);
 
   const auto start = Clock::now();
-  const data::LabelledRows rows = model.share(model.read());
+  const data::LabelledRows rows = model.read(true);
   const double read_seconds = seconds_since(start);
   const auto solve_start = Clock::now();
   SolveProgress progress(model.quiet);
