@@ -32,6 +32,8 @@ Json figures_of(const TrialScore& found) {
 }  // namespace
 
 struct Search::Implementation {
+  static constexpr const char* what = "search";
+
   Recipe recipe;
   SearchOptions options;
   SearchTable table;
