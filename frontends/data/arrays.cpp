@@ -29,11 +29,16 @@ constexpr double most_classes = 65536;
 // Names the classes up to the largest of `targets`, of which each row has `each`.
 void name_classes(Dataset& dataset, const Tensor& targets, int64_t each, const std::string& name) {
   double largest = 0;
+  bool signs = true;
+  for (int64_t i = 0; i < targets.count() && signs; ++i) signs = std::abs(targets.at(i)) == 1;
   for (int64_t i = 0; i < targets.count(); ++i) {
     const double label = targets.at(i);
+    if (signs && label == -1)
+      throw UserError(
+          fmt::format("{}: the labels are -1 and 1, but classes are counted from 0; write 0 for -1", name));
     if (!(label >= 0 && label < most_classes && label == std::floor(label)))
-      throw UserError(fmt::format("{}: the label of row {} is {}; classes are whole numbers from 0", name,
-                                  i / each, label));
+      throw UserError(fmt::format("{}: the label of row {} is {}; classes are whole numbers from 0 to {:.0f}",
+                                  name, i / each, label, most_classes - 1));
     largest = std::max(largest, label);
   }
   for (int label = 0; label <= static_cast<int>(largest); ++label)
