@@ -31,8 +31,6 @@ bool is_same(const std::source_location& a, const std::source_location& b) {
 }  // namespace
 
 struct Solver::Implementation {
-  static constexpr const char* what = "solver";
-
   SolveOptions options;
   RewriteReport report;
   std::vector<std::pair<std::string, TensorType>> types;  // of the parameters as written

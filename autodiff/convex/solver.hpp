@@ -62,7 +62,7 @@ class Solver {
 
  private:
   struct Implementation;
-  Owned<Implementation> self_;
+  Owned<Implementation, "solver"> self_;
 };
 
 Solution solve(Value loss, const SolveOptions& options = {});

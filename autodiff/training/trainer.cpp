@@ -39,8 +39,6 @@ void rebind(TrainerOptions& options, Graph& own) {
 }  // namespace
 
 struct Trainer::Implementation {
-  static constexpr const char* what = "trainer";
-
   // A scalar input of the loss that follows a schedule.
   struct Scheduled {
     std::string name;

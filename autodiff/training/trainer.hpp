@@ -162,7 +162,7 @@ class Trainer {
 
  private:
   struct Implementation;
-  Owned<Implementation> self_;
+  Owned<Implementation, "trainer"> self_;
 };
 
 /// How many elements of `tensor` are exactly zero.

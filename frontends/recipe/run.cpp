@@ -19,8 +19,6 @@ namespace lariat {
 using data::Split;
 
 struct TrainingRun::Implementation {
-  static constexpr const char* what = "run";
-
   Recipe recipe;
   RunOptions options;
   Corpus corpus;

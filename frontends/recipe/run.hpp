@@ -76,7 +76,7 @@ class TrainingRun {
 
  private:
   struct Implementation;
-  Owned<Implementation> self_;
+  Owned<Implementation, "run"> self_;
 };
 
 }  // namespace lariat

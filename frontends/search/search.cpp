@@ -32,8 +32,6 @@ Json figures_of(const TrialScore& found) {
 }  // namespace
 
 struct Search::Implementation {
-  static constexpr const char* what = "search";
-
   Recipe recipe;
   SearchOptions options;
   SearchTable table;

@@ -89,7 +89,7 @@ class Search {
 
  private:
   struct Implementation;
-  Owned<Implementation> self_;
+  Owned<Implementation, "search"> self_;
 };
 
 }  // namespace lariat::search

@@ -159,7 +159,7 @@ class Sequential {
   Tensor weight(const std::string& name) const;
   void set_weight(const std::string& name, const Tensor& value);
   struct Implementation;
-  Owned<Implementation> self_;
+  Owned<Implementation, "model"> self_;
 };
 
 using Model = Sequential;

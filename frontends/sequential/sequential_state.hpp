@@ -10,8 +10,6 @@ namespace lariat {
 
 /// What a model is at one time: its layers, and once it is built its graph, weights, trainer and programs.
 struct Sequential::Implementation {
-  static constexpr const char* what = "model";
-
   std::vector<LayerSpec> layers;
   std::optional<Optimizer> optimizer;
   std::vector<ModelOutput> outputs{1};
