@@ -377,6 +377,17 @@ Dataset read_arrays(const std::string& file, bool classes, const std::vector<std
   return dataset_of_named(NamedArrays(file, streamed), file, classes, class_targets, streamed, true);
 }
 
+bool has_shares(const std::string& file) {
+  const std::map<std::string, Tensor> read =
+      NamedArrays(file, true).read([](const std::string& name) { return name == "y"; });
+  const auto found = read.find("y");
+  if (found == read.end() || found->second.extents().empty() || are_whole(found->second)) return false;
+  const Tensor& y = found->second;
+  for (int64_t i = 0; i < y.count(); ++i)
+    if (!(y.at(i) >= 0 && y.at(i) <= 1)) return false;
+  return y.count() == y.extents()[0];
+}
+
 Dataset unlabelled_arrays(std::string bytes, const std::string& name) {
   if (bytes.starts_with("\x93NUMPY"))
     return dataset_of_arrays(parse_npy(bytes, name), std::nullopt, false, name);

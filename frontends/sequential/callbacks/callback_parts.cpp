@@ -200,7 +200,10 @@ bool Average::has_started(const FitView& view, int64_t steps) const {
 void Average::add(FitView& view, double share) {
   if (count_++ == 0) return keep_weights(view);
   for (const std::string& name : names_of_model(view)) {
-    const Tensor now = view.store.get(name), average = view.store.get(kept_name(view, name));
+    const Tensor now = view.store.get(name);
+    // A checkpoint may be older than what is kept.
+    if (view.store.find(kept_name(view, name)) == nullptr) view.store.set(kept_name(view, name), now.clone());
+    const Tensor average = view.store.get(kept_name(view, name));
     with_type(now.dtype(), [&](auto zero) {
       using T = decltype(zero);
       const T* w = now.data<T>();
