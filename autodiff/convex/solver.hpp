@@ -9,6 +9,7 @@
 #include "autodiff/convex/row_parts.hpp"
 #include "autodiff/convex/solution.hpp"
 #include "autodiff/penalty/rewrite_report.hpp"
+#include "graph/base/owned.hpp"
 #include "graph/io/store.hpp"
 #include "graph/ir/value.hpp"
 
@@ -61,7 +62,7 @@ class Solver {
 
  private:
   struct Implementation;
-  std::unique_ptr<Implementation> self_;
+  Owned<Implementation, "solver"> self_;
 };
 
 Solution solve(Value loss, const SolveOptions& options = {});

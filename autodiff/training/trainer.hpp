@@ -6,6 +6,7 @@
 #include "autodiff/penalty/rewrite_report.hpp"
 #include "autodiff/training/optimizers.hpp"
 #include "autodiff/training/schedule.hpp"
+#include "graph/base/owned.hpp"
 #include "graph/io/store.hpp"
 
 namespace lariat {
@@ -165,7 +166,7 @@ class Trainer {
 
  private:
   struct Implementation;
-  std::unique_ptr<Implementation> self_;
+  Owned<Implementation, "trainer"> self_;
 };
 
 /// How many elements of `tensor` are exactly zero.

@@ -110,7 +110,7 @@ std::vector<int64_t> flattened(const std::vector<std::vector<int64_t>>& confusio
 
 void list_skipped(const std::vector<std::string>& skipped) {
   if (skipped.empty()) return;
-  report(fmt::format("{} file{} skipped:", skipped.size(), skipped.size() == 1 ? " was" : "s were"));
+  report(fmt::format("{} example{} skipped:", skipped.size(), skipped.size() == 1 ? " was" : "s were"));
   for (const std::string& line : skipped) note("  " + one_line(line) + "\n");
 }
 

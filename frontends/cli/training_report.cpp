@@ -63,6 +63,36 @@ void add_metrics(ReportData& data, const std::string& split, const Evaluation& e
   for (auto& row : rows) row.resize(rows.front().size());
 }
 
+// What one output gave for the test examples.
+void add_output(ReportData& data, const std::string& output, const Evaluation& test, bool by_frame) {
+  if (const auto rows = class_rows(test); !rows.empty()) data.by_class.push_back({output, rows});
+  if (const std::vector<int64_t> counts = flattened(test.confusion); !counts.empty()) {
+    const int64_t counted = std::accumulate(counts.begin(), counts.end(), int64_t{0});
+    data.confusions.push_back(
+        {output, test.confusion_names, counts,
+         fmt::format("{}{} test examples: rows are what it is, columns what it was taken for. Mistakes are "
+                     "drawn in another colour than right answers.",
+                     counted > test.examples ? grouped(counted) + " frames of " : "",
+                     grouped(test.examples))});
+  }
+  for (const Comparison& comparison : test.comparisons) {
+    const std::string name = output.empty() || output == comparison.name
+                                 ? comparison.name
+                                 : fmt::format("{}/{}", output, comparison.name);
+    data.pictures.push_back({name + ": what was found against what it is",
+                             comparison_chart(name, comparison.truth, comparison.given),
+                             fmt::format("{} {} {} test examples; on the line the two are equal.",
+                                         grouped(static_cast<int64_t>(comparison.truth.size())),
+                                         by_frame ? "frames of" : "of", grouped(test.examples))});
+  }
+}
+
+void add_test(ReportData& data, const Evaluation& test, bool by_frame) {
+  if (test.outputs.empty()) return add_output(data, {}, test, by_frame);
+  for (size_t i = 0; i < test.outputs.size(); ++i)
+    add_output(data, test.output_names[i], test.outputs[i], by_frame);
+}
+
 // A recording as a player.
 std::string media_of(const std::string& file) {
   std::error_code none;
@@ -186,31 +216,11 @@ ReportData training_report(const RunResult& result, TrainingRun& run, const std:
                             (validated ? epoch.validation_accuracy : epoch.accuracy).value_or(missing),
                             epoch.penalised.fraction(), epoch.support_changes.value_or(missing),
                             epoch.prox_residual.value_or(missing)});
-  if (result.test) {
-    data.classes = result.test->confusion_names;
-    data.confusion = flattened(result.test->confusion);
-    const int64_t counted = std::accumulate(data.confusion.begin(), data.confusion.end(), int64_t{0});
-    data.confusion_caption = fmt::format(
-        "{}{} test examples: rows are what it is, columns what it was taken for. Mistakes are drawn in "
-        "another colour than right answers.",
-        counted > result.test->examples ? grouped(counted) + " frames of " : "",
-        grouped(result.test->examples));
-  }
-  if (result.test)
-    for (const Comparison& comparison : result.test->comparisons)
-      data.pictures.push_back({comparison.name + ": what was found against what it is",
-                               comparison_chart(comparison.name, comparison.truth, comparison.given),
-                               fmt::format("{} {} {} test examples; on the line the two are equal.",
-                                           grouped(static_cast<int64_t>(comparison.truth.size())),
-                                           run.model().shape().targets.by_frame ? "frames of" : "of",
-                                           grouped(result.test->examples))});
+  if (result.test) add_test(data, *result.test, run.model().shape().targets.by_frame);
   for (const TensorZeros& tensor : result.tensors)
     if (tensor.penalised)
       data.weights.push_back({tensor.name, weights.get(tensor.name), gates_of(tensor.name)});
-  if (result.test) {
-    data.by_class = class_rows(*result.test);
-    add_wrong(data, result, run);
-  }
+  if (result.test) add_wrong(data, result, run);
   for (const auto& [split, evaluation] :
        {std::pair{"validation", &result.validation}, {"test", &result.test}})
     if (*evaluation) add_metrics(data, split, **evaluation);

@@ -27,7 +27,7 @@ WatchedRun::WatchedRun(const Recipe& recipe, RunOptions options, bool quiet)
   training_.emplace(recipe, std::move(options));
   for (const std::string& notice : training_->notices()) report(notice);
   if (const size_t skipped = training_->skipped().size(); skipped > 0)
-    report(fmt::format("{} file{} cannot be used; the list follows at the end", skipped,
+    report(fmt::format("{} example{} cannot be used; the list follows at the end", skipped,
                        skipped == 1 ? "" : "s"));
 }
 

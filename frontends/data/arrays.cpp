@@ -29,11 +29,16 @@ constexpr double most_classes = 65536;
 // Names the classes up to the largest of `targets`, of which each row has `each`.
 void name_classes(Dataset& dataset, const Tensor& targets, int64_t each, const std::string& name) {
   double largest = 0;
+  bool signs = true;
+  for (int64_t i = 0; i < targets.count() && signs; ++i) signs = std::abs(targets.at(i)) == 1;
   for (int64_t i = 0; i < targets.count(); ++i) {
     const double label = targets.at(i);
+    if (signs && label == -1)
+      throw UserError(
+          fmt::format("{}: the labels are -1 and 1, but classes are counted from 0; write 0 for -1", name));
     if (!(label >= 0 && label < most_classes && label == std::floor(label)))
-      throw UserError(fmt::format("{}: the label of row {} is {}; classes are whole numbers from 0", name,
-                                  i / each, label));
+      throw UserError(fmt::format("{}: the label of row {} is {}; classes are whole numbers from 0 to {:.0f}",
+                                  name, i / each, label, most_classes - 1));
     largest = std::max(largest, label);
   }
   for (int label = 0; label <= static_cast<int>(largest); ++label)
@@ -370,6 +375,17 @@ Dataset dataset_of_named(const NamedArrays& named, const std::string& file, bool
 Dataset read_arrays(const std::string& file, bool classes, const std::vector<std::string>& class_targets,
                     bool streamed) {
   return dataset_of_named(NamedArrays(file, streamed), file, classes, class_targets, streamed, true);
+}
+
+bool has_shares(const std::string& file) {
+  const std::map<std::string, Tensor> read =
+      NamedArrays(file, true).read([](const std::string& name) { return name == "y"; });
+  const auto found = read.find("y");
+  if (found == read.end() || found->second.extents().empty() || are_whole(found->second)) return false;
+  const Tensor& y = found->second;
+  for (int64_t i = 0; i < y.count(); ++i)
+    if (!(y.at(i) >= 0 && y.at(i) <= 1)) return false;
+  return y.count() == y.extents()[0];
 }
 
 Dataset unlabelled_arrays(std::string bytes, const std::string& name) {

@@ -24,6 +24,9 @@ Dataset dataset_of_arrays(const Tensor& features, const std::optional<Tensor>& t
 Dataset read_arrays(const std::string& file, bool classes, const std::vector<std::string>& class_targets = {},
                     bool streamed = false);
 
+/// Whether y of such a file is a number for each row, from 0 to 1, and not always one of the two.
+bool has_shares(const std::string& file);
+
 /// Examples to predict from what numpy.save or numpy.savez wrote: an array, or such an archive, of which what
 /// is to be learned is not looked at.
 Dataset unlabelled_arrays(std::string bytes, const std::string& name);

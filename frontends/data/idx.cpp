@@ -24,12 +24,7 @@ constexpr size_t most_elements = size_t{1} << 40;
 // A file's bytes, unpacked where gzip packed them.
 class Unpacked {
  public:
-  explicit Unpacked(const std::string& file) : file_(file) {
-    try {
-      bytes_ = InputFile(file).rest();
-    } catch (const std::system_error& error) {
-      throw UserError(fmt::format("{}: {}", file, reason_of(error)));
-    }
+  Unpacked(const std::string& file, std::string bytes) : file_(file), bytes_(std::move(bytes)) {
     packed_ = bytes_.starts_with("\x1f\x8b");
     if (!packed_) return;
     require(inflateInit2(&stream_, 15 + 16) == Z_OK, "zlib can unpack");  // 16: gzip's format
@@ -139,8 +134,11 @@ IdxHeader read_idx_header(const std::string& file, Read&& read) {
 
 }  // namespace
 
-IdxArray read_idx(const std::string& file) {
-  Unpacked bytes(file);
+namespace {
+
+// The array that a file holds, of which these are the bytes.
+IdxArray idx_array_of(const std::string& file, std::string packed) {
+  Unpacked bytes(file, std::move(packed));
   const IdxHeader header = read_idx_header(file, [&](size_t limit) { return bytes.read(limit); });
   const size_t expected = header.elements;
   IdxArray array{header.extents, {}};
@@ -151,6 +149,16 @@ IdxArray read_idx(const std::string& file) {
                     array.bytes.size() > expected ? "more" : fmt::format("{}", array.bytes.size())));
   }
   return array;
+}
+
+}  // namespace
+
+IdxArray read_idx(const std::string& file) {
+  try {
+    return idx_array_of(file, InputFile(file).rest());
+  } catch (const std::system_error& error) {
+    throw UserError(fmt::format("{}: {}", file, reason_of(error)));
+  }
 }
 
 namespace {
@@ -209,6 +217,21 @@ class IdxImages : public Source {
   int64_t pixels_ = 0;
 };
 
+void check_images(const std::vector<int64_t>& extents, size_t bytes, const std::string& file) {
+  if (extents.size() < 2 || bytes == 0)
+    throw UserError(
+        fmt::format("{}: holds an array of {} dimensions and {} bytes; images are [count, rows, columns]",
+                    file, extents.size(), bytes));
+}
+
+// The pixels of one image as values.
+std::vector<float> shades_of(const IdxArray& images, int64_t image, int64_t pixels) {
+  std::vector<float> values(static_cast<size_t>(pixels));
+  IdxImages::write_shades(std::span(images.bytes).subspan(static_cast<size_t>(image * pixels), values.size()),
+                          values);
+  return values;
+}
+
 IdxArray read_labels(const std::string& file) {
   IdxArray labels = read_idx(file);
   if (labels.extents.size() != 1 || labels.bytes.empty()) {
@@ -236,11 +259,7 @@ Dataset load_idx(const std::string& folder, Split split, int64_t validation_coun
       streamed ? std::make_shared<const IdxImages>(image_file) : nullptr;
   const IdxArray images = streamed ? IdxArray{stored->extents(), {}} : read_idx(image_file);
   const size_t bytes = streamed ? stored->bytes() : images.bytes.size();
-  if (images.extents.size() < 2 || bytes == 0) {
-    throw UserError(
-        fmt::format("{}: holds an array of {} dimensions and {} bytes; images are [count, rows, columns]",
-                    image_file, images.extents.size(), bytes));
-  }
+  check_images(images.extents, bytes, image_file);
   const int64_t count = images.extents.front(), pixels = static_cast<int64_t>(bytes) / count;
   if (count != labels.extents.front()) {
     throw UserError(fmt::format("{}: holds {} images where {} holds {} labels", image_file, count, label_file,
@@ -272,13 +291,20 @@ Dataset load_idx(const std::string& folder, Split split, int64_t validation_coun
       example.stored = stored;
       example.number = i;
     } else {
-      example.values.resize(static_cast<size_t>(pixels));
-      IdxImages::write_shades(
-          std::span(images.bytes).subspan(static_cast<size_t>(i * pixels), static_cast<size_t>(pixels)),
-          example.values);
+      example.values = shades_of(images, i, pixels);
     }
     dataset.examples.push_back(std::move(example));
   }
+  return dataset;
+}
+
+Dataset unlabelled_idx(std::string bytes, const std::string& file) {
+  const IdxArray images = idx_array_of(file, std::move(bytes));
+  check_images(images.extents, images.bytes.size(), file);
+  const int64_t count = images.extents.front(), pixels = static_cast<int64_t>(images.bytes.size()) / count;
+  Dataset dataset{.sequences = false};
+  for (int64_t i = 0; i < count; ++i)
+    dataset.examples.push_back({fmt::format("{} {}", file, i), 0, 1, pixels, shades_of(images, i, pixels)});
   return dataset;
 }
 

@@ -25,4 +25,8 @@ IdxArray read_idx(const std::string& file);
 /// when they are needed; of packed images, from a temporary file.
 Dataset load_idx(const std::string& folder, Split split, int64_t validation_count = 0, bool streamed = false);
 
+/// The images of such a file, of which these are the bytes, as examples to predict. Throws UserError naming
+/// the file where it holds none.
+Dataset unlabelled_idx(std::string bytes, const std::string& file);
+
 }  // namespace lariat::data

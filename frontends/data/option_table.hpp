@@ -98,7 +98,9 @@ class OptionTable {
     add(
         {std::move(name), std::move(doc), "choice", range_of(choices), {}},
         [member, choices](const Options& options) {
-          return choices.at(static_cast<size_t>(options.*member));
+          // What has no name here is refused where it is read back.
+          const auto place = static_cast<size_t>(options.*member);
+          return place < choices.size() ? choices[place] : text_of(static_cast<int64_t>(place));
         },
         [member, choices](const OptionDescription& option, Options& options, std::string_view text) {
           options.*member = static_cast<Enum>(parse_choice(option, text, choices));

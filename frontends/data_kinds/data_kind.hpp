@@ -33,6 +33,8 @@ struct DataRequest {
   std::vector<std::string> targets = {}, class_targets = {};
   /// Whether folds are held out rather than what the kind sets apart for validation.
   bool folds = false;
+  /// Whether the classes are two, of which a number between 0 and 1 may say how probable the second is.
+  bool shares = false;
 };
 
 /// Data of one kind, opened: recordings, of which it gives lists, or what needs no features, which it loads.

@@ -1,6 +1,14 @@
 #include "frontends/data/idx.hpp"
 
+#include <fmt/format.h>
+
+#include <filesystem>
+
+#include "frontends/data/arrays.hpp"
+#include "frontends/data/labelled_rows.hpp"
+#include "frontends/data/npy.hpp"
 #include "frontends/data_kinds/data_kind_records.hpp"
+#include "graph/base/error.hpp"
 
 namespace lariat {
 
@@ -35,14 +43,26 @@ class IdxReader : public DataReader {
   bool streamed_;
 };
 
+data::Dataset read_idx_file(const Spec&, const std::string& file) {
+  if (std::filesystem::is_directory(file))
+    throw UserError(
+        fmt::format("'{}' is a folder; give one file of images, such as t10k-images-idx3-ubyte", file));
+  std::string bytes = data::read_whole_file(file);
+  if (data::is_numpy(bytes)) return data::unlabelled_arrays(std::move(bytes), file);
+  return data::unlabelled_idx(std::move(bytes), file);
+}
+
 }  // namespace
 
 DataKind data_kind_records::idx() {
-  return {idx_fields().kind("idx", "the four files of MNIST or a relative"), DataForm::images,
+  return {idx_fields().kind("idx", "the four files of MNIST or a relative"),
+          DataForm::images,
           [](const Spec& spec, const DataRequest& request) -> std::unique_ptr<DataReader> {
             return std::make_unique<IdxReader>(idx_fields().read(spec), request);
           },
-          28 * 28};
+          28 * 28,
+          false,
+          read_idx_file};
 }
 
 }  // namespace lariat

@@ -161,11 +161,28 @@ class ImagesReader : public DataReader {
   speech::LabelledFoldersOptions folders_;
 };
 
-data::Dataset read_image(const Spec& spec, const std::string& file) {
+// The images in a folder and in those within it, by their names.
+std::vector<std::string> images_in(const std::string& folder) {
+  std::vector<std::string> files;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder))
+    if (entry.is_regular_file() && data::is_image_file(entry.path().string()))
+      files.push_back(entry.path().string());
+  if (files.empty())
+    throw UserError(fmt::format("'{}' holds no images (PNG or JPEG); give a folder of them, or one", folder));
+  std::sort(files.begin(), files.end());
+  return files;
+}
+
+data::Dataset read_images(const Spec& spec, const std::string& path) {
   const data::Pixels wanted = size_asked(images_fields().read(spec));
+  const std::vector<std::string> files =
+      std::filesystem::is_directory(path) ? images_in(path) : std::vector<std::string>{path};
   data::Dataset dataset{.sequences = false};
-  dataset.examples.push_back(
-      {file, 0, 1, wanted.height * wanted.width * wanted.channels, values_of(file, wanted)});
+  dataset.examples.resize(files.size());
+  tbb::parallel_for(size_t{0}, files.size(), [&](size_t i) {
+    dataset.examples[i] = {files[i], 0, 1, wanted.height * wanted.width * wanted.channels,
+                           values_of(files[i], wanted)};
+  });
   return dataset;
 }
 
@@ -179,7 +196,7 @@ DataKind data_kind_records::images() {
           },
           0,
           false,
-          read_image};
+          read_images};
 }
 
 }  // namespace lariat

@@ -26,7 +26,9 @@ class NumpyReader : public RowFilesReader {
         streamed_(options.stream) {}
 
   data::Dataset load(data::Split split) override {
-    // What the classes are is said by the rows to train on.
+    // What the classes are, or that they are shares, is said by the rows to train on.
+    if (request_.shares && data::has_shares(file_of(data::Split::train))) request_.classes = false;
+    request_.shares = false;
     if (classes_.empty() && request_.classes && split != data::Split::train) load(data::Split::train);
     data::Dataset dataset =
         data::read_arrays(file_of(split), request_.classes, request_.class_targets, streamed_);

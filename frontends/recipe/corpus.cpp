@@ -31,6 +31,7 @@ DataRequest request_of(const Recipe& recipe, const DataOptions& options, bool fo
     request.classes = task == "classes" || task == "binary";
     if (request.classes && learned.size() == 1) request.class_targets.push_back(learned.front());
   }
+  request.shares = task == "binary" && outputs.size() == 1;
   if (!options.positive.empty() && !request.classes)
     throw UserError(
         fmt::format("[data] positive = {}: has no effect with [loss] kind = {}, which learns {}; take "

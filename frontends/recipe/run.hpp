@@ -2,6 +2,7 @@
 
 #include "frontends/recipe/corpus.hpp"
 #include "frontends/recipe/result.hpp"
+#include "graph/base/owned.hpp"
 
 namespace lariat {
 
@@ -75,7 +76,7 @@ class TrainingRun {
 
  private:
   struct Implementation;
-  std::unique_ptr<Implementation> self_;
+  Owned<Implementation, "run"> self_;
 };
 
 }  // namespace lariat

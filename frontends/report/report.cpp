@@ -24,12 +24,17 @@ std::vector<double> column(const std::vector<Epoch>& history, double Epoch::*mem
 }
 
 std::string section(const std::string& title, const std::string& body) {
-  return body.empty() ? "" : fmt::format("<section><h2>{}</h2>{}</section>\n", title, body);
+  return body.empty() ? "" : fmt::format("<section><h2>{}</h2>{}</section>\n", escaped(title), body);
 }
 
 std::string card(const std::string& body, const std::string& caption = {}) {
   return fmt::format("<div class=\"card\">{}{}</div>\n", body,
                      caption.empty() ? "" : fmt::format("<p class=\"caption\">{}</p>", caption));
+}
+
+// What stands over what is of one of several outputs.
+std::string of_output(const std::string& name) {
+  return name.empty() ? "" : fmt::format("<h3>{}</h3>", escaped(name));
 }
 
 std::string preformatted(const std::string& text) {
@@ -130,8 +135,12 @@ std::string training(const ReportData& data) {
 }
 
 std::string confusion(const ReportData& data) {
-  if (data.confusion.empty()) return {};
-  return card(confusion_chart(data.classes, data.confusion), escaped(data.confusion_caption));
+  std::string cards;
+  for (const ReportData::Confusion& each : data.confusions)
+    if (!each.counts.empty())
+      cards +=
+          of_output(each.output) + card(confusion_chart(each.classes, each.counts), escaped(each.caption));
+  return cards;
 }
 
 std::string weights(const ReportData& data) {
@@ -155,8 +164,11 @@ std::string pictures(const ReportData& data) {
 }
 
 std::string by_class(const ReportData& data) {
-  if (data.by_class.empty()) return {};
-  return card(html_table(data.by_class.front(), {data.by_class.begin() + 1, data.by_class.end()}));
+  std::string tables;
+  for (const ReportData::Table& table : data.by_class)
+    tables += of_output(table.title) +
+              card(html_table(table.rows.front(), {table.rows.begin() + 1, table.rows.end()}));
+  return tables;
 }
 
 std::string worth(const ReportData& data) {

@@ -44,16 +44,22 @@ struct ReportData {
     std::string source, truth, said, media;
   };
 
+  /// What was taken for what, of one output of a model: counts[truth * classes + answer].
+  struct Confusion {
+    std::string output;  ///< its name, where there are several
+    std::vector<std::string> classes;
+    std::vector<int64_t> counts;
+    std::string caption;
+  };
+
   std::string title, summary;
   std::vector<Figure> figures;
   std::vector<Picture> pictures;
   std::vector<Table> tables;
   std::vector<Epoch> history;
   std::string accuracy_caption;  ///< which data the accuracy by epoch is of
-  std::vector<std::string> classes;
-  std::vector<int64_t> confusion;  ///< counts[truth * classes + answer]
-  std::string confusion_caption;
-  std::vector<std::vector<std::string>> by_class;  ///< rows, the first of which names the columns
+  std::vector<Confusion> confusions;
+  std::vector<Table> by_class;  ///< a table for each output of classes
   std::vector<Example> examples;
   std::string examples_title = "What it gets wrong", said_as = "taken for", examples_caption;
   std::vector<Weight> weights;  ///< the penalised ones

@@ -20,6 +20,7 @@ body { margin: 0; background: var(--paper); color: var(--ink);
 main { max-width: 1080px; margin: 0 auto; padding: 32px 20px 64px; }
 h1 { overflow-wrap: anywhere; font-size: 1.7rem; line-height: 1.25; margin: 0 0 6px; letter-spacing: -0.01em; }
 h2 { font-size: 1.1rem; margin: 40px 0 4px; }
+h3 { font-size: 1rem; margin: 20px 0 4px; overflow-wrap: anywhere; }
 p { margin: 0 0 12px; overflow-wrap: anywhere; }
 .soft, figcaption, .caption { color: var(--soft); font-size: 0.9rem; }
 .figures { display: grid; grid-template-columns: repeat(var(--columns), minmax(0, 1fr)); gap: 12px; margin: 24px 0 8px; }

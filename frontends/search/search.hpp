@@ -2,6 +2,7 @@
 
 #include "frontends/search/range.hpp"
 #include "frontends/search/trial.hpp"
+#include "graph/base/owned.hpp"
 
 namespace lariat::search {
 
@@ -88,7 +89,7 @@ class Search {
 
  private:
   struct Implementation;
-  std::unique_ptr<Implementation> self_;
+  Owned<Implementation, "search"> self_;
 };
 
 }  // namespace lariat::search

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "frontends/data/foreign_names.hpp"
 #include "graph/base/error.hpp"
 
 namespace lariat::search {
@@ -85,12 +86,12 @@ bool larger_is_better(const std::string& score) { return score != "loss" && !sco
 Recipe measuring(Recipe recipe, const std::string& score) {
   // Several outputs name their metrics themselves.
   if (score == "loss" || score == "accuracy" || !recipe.list("outputs").empty()) return recipe;
-  std::vector<std::string> known{"loss", "accuracy"};
+  std::vector<std::string> known{"loss"};
   for (const MetricKind& kind : metric_kinds()) known.push_back(kind.spec.name);
   // "f1/seven" is the f1 of one class.
   const std::string kind = score.substr(0, score.find('/'));
   if (std::find(known.begin(), known.end(), kind) == known.end())
-    throw UserError(fmt::format("score = {}: is no metric.{}", score, did_you_mean(score, known)));
+    throw UserError(fmt::format("score = {}: is no metric.{}", score, data::what_was_meant(score, known)));
   std::vector<std::string> kinds = split_words(recipe.get("metrics.kinds"));
   if (std::none_of(kinds.begin(), kinds.end(),
                    [&](const std::string& text) { return text.substr(0, text.find(' ')) == kind; })) {

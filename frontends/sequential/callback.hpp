@@ -25,6 +25,8 @@ struct FitView {
   const std::vector<EpochReport>& epochs;
   /// The names of the model's weights, and of those that a penalty makes zero in places.
   std::vector<std::string> parameters = {}, penalised = {};
+  /// The names of what training computes beside the weights, and inference takes: running statistics.
+  std::vector<std::string> statistics = {};
   /// What an epoch's report has, as monitor() names it; names of metrics by class have "/class" behind.
   std::vector<std::string> figures = {};
   bool validates = false;

@@ -320,6 +320,10 @@ FitView fit_view(const FitOptions& options, const Network& network, Store& store
                  const std::vector<EpochReport>& epochs) {
   FitView view{{}, {}, store, epochs};
   view.penalised = network.penalised();
+  const Graph& graph = *network.graph;
+  for (const Output& output : graph.outputs())
+    if (output.is_update && graph.node(output.value.node).op->traits.inference_input >= 0)
+      view.statistics.push_back(output.name);
   view.validates = options.validation.has_value();
   view.out = options.out;
   view.warn = options.on_warning ? options.on_warning : print_warning;

@@ -39,6 +39,10 @@ struct Signal {
   /// The size of the last dimension.
   int64_t channels() const { return value.shape().back().size(); }
 };
+/// Whether it is images that are no sequences, [batch, height, width, channels].
+inline bool is_image(const Signal& signal) {
+  return !signal.is_sequence() && signal.value.shape().size() == 4;
+}
 
 /// How far a parameter's steps differ from those of the others.
 struct LayerSteps {

@@ -10,7 +10,8 @@
 namespace lariat {
 
 /// `same`: a window around every stride-th frame. `valid`: only windows that lie within the sequence.
-enum class Padding { same, valid };
+/// `causal`, of Conv1d: a window that ends at every stride-th frame.
+enum class Padding { same, valid, causal };
 
 struct DenseOptions {
   bool use_bias = true;
@@ -25,11 +26,16 @@ struct Dense : LayerSpec {
 struct Conv1dOptions {
   int64_t stride = 1;
   Padding padding = Padding::same;
+  /// From one frame that a window sees to the next.
+  int64_t dilation = 1;
+  /// Channels and filters are in so many groups, one behind the other, and a filter sees the channels of its
+  /// own; 0: each channel is a group (depthwise).
+  int64_t groups = 1;
   bool use_bias = true;
   WeightPenalty kernel_penalty = {}, bias_penalty = {};
 };
-/// Convolution over time of sequences: `kernel` neighbouring frames at a time; kernel [kernel, channels,
-/// filters].
+/// Convolution over time of sequences: `kernel` neighbouring frames at a time; kernel [kernel,
+/// channels / groups, filters].
 struct Conv1d : LayerSpec {
   Conv1d(int64_t filters, int64_t kernel, ActivationFunction activation = {},
          const Conv1dOptions& options = {});
@@ -38,11 +44,14 @@ struct Conv1d : LayerSpec {
 struct Conv2dOptions {
   int64_t stride_height = 1, stride_width = 1;
   Padding padding = Padding::same;
+  int64_t dilation_height = 1, dilation_width = 1;
+  /// As Conv1d has them; depthwise convolutions (Howard et al. 2017) have 0.
+  int64_t groups = 1;
   bool use_bias = true;
   WeightPenalty kernel_penalty = {}, bias_penalty = {};
 };
 /// Convolution over height and width of images, or over time and channels of sequences; kernel
-/// [kernel_height, kernel_width, channels, filters].
+/// [kernel_height, kernel_width, channels / groups, filters].
 struct Conv2d : LayerSpec {
   Conv2d(int64_t filters, int64_t kernel_height, int64_t kernel_width, ActivationFunction activation = {},
          const Conv2dOptions& options = {});
@@ -242,7 +251,8 @@ struct Embedding : LayerSpec {
 struct Select : LayerSpec {
   explicit Select(const std::vector<int64_t>& channels);
 };
-/// The mean over a sequence's frames, their largest values, or its last frame: [batch, channels].
+/// The mean over a sequence's frames, their largest values, or its last frame: [batch, channels]. The first
+/// two also of the pixels of images.
 struct GlobalAveragePool : LayerSpec {
   GlobalAveragePool();
 };

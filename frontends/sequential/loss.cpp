@@ -59,16 +59,28 @@ Value shares(Value targets, Value like) {
   return targets.dtype() == i32 ? one_hot(targets, like.shape().back().size(), like.dtype()) : targets;
 }
 
-Value weighted(Value loss, Value targets, int64_t classes, const std::vector<double>& weights) {
-  if (weights.empty()) return loss;
+namespace {
+
+// A number for each class, [classes].
+Value class_weights(Graph& graph, int64_t classes, const std::vector<double>& weights) {
   if (static_cast<int64_t>(weights.size()) != classes)
     throw UserError(fmt::format("class_weights are {} numbers, but there are {} classes; give one for each",
                                 weights.size(), classes));
   if (std::all_of(weights.begin(), weights.end(), [](double weight) { return weight == 0; }))
     throw UserError("class_weights are all 0, so that nothing is learned; give one above 0");
   const std::vector<float> numbers(weights.begin(), weights.end());
-  const Value table = loss.graph().constant(Tensor::of<float>({classes}, std::span<const float>(numbers)));
-  return loss * (targets.dtype() == i32 ? gather_rows(table, targets) : sum(targets * table, {-1}));
+  return graph.constant(Tensor::of<float>({classes}, std::span<const float>(numbers)));
+}
+
+}  // namespace
+
+Value weighted(Value loss, Value labels, int64_t classes, const std::vector<double>& weights) {
+  return weights.empty() ? loss : loss * gather_rows(class_weights(loss.graph(), classes, weights), labels);
+}
+
+Value weighted_shares(Value targets, Value like, const std::vector<double>& weights) {
+  const Value all = shares(targets, like);
+  return weights.empty() ? all : all * class_weights(like.graph(), like.shape().back().size(), weights);
 }
 
 }  // namespace loss_parts

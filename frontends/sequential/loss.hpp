@@ -131,8 +131,11 @@ std::string binary_or_labels(const DataShape& shape);
 std::string numbers(const DataShape& shape);
 /// Targets of classes as shares: one-hot where they are indices.
 Value shares(Value targets, Value like);
-/// `loss` times the weight of each target's class. Throws UserError where there are others than `weights`.
-Value weighted(Value loss, Value targets, int64_t classes, const std::vector<double>& weights);
+/// `loss` times the weight of each label's class. Throws UserError where there are others than `weights`.
+Value weighted(Value loss, Value labels, int64_t classes, const std::vector<double>& weights);
+/// Shares, each times the weight of its class: a loss that is linear in them is what examples of every class
+/// would have, as many as its share says.
+Value weighted_shares(Value targets, Value like, const std::vector<double>& weights);
 }  // namespace loss_parts
 
 }  // namespace lariat

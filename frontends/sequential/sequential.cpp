@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <optional>
 #include <utility>
 
 #include "autodiff/training/kept_weights.hpp"
@@ -23,6 +24,8 @@ Sequential::Sequential(std::initializer_list<LayerSpec> layers)
 Sequential::Sequential(std::vector<LayerSpec> layers, const std::vector<std::string>& outputs)
     : self_(std::make_unique<Implementation>()) {
   self_->layers = std::move(layers);
+  // Outputs that are not named yet may be any.
+  wiring_of(self_->layers, outputs.empty() ? names_of(self_->layers) : outputs);
   if (outputs.empty()) return;
   self_->outputs.clear();
   for (const std::string& name : outputs) self_->outputs.push_back({name});
@@ -265,13 +268,16 @@ Sequential Sequential::load(const std::string& file) { return from_store(Store::
 
 Sequential Sequential::from_store(const Store& store, const std::string& file) {
   ModelHeader header = read_header(store, file);
-  Sequential model(std::move(header.layers));
-  model.self_->shape = std::move(header.shape);
-  model.self_->outputs = std::move(header.outputs);
-  at_place(fmt::format("'{}': ", file), [&] { model.self_->make_network(); });
-  model.self_->loaded = parameters_of(*model.self_->network, store, file);
+  std::optional<Sequential> model;
+  at_place(fmt::format("'{}': ", file), [&] {
+    model.emplace(std::move(header.layers));
+    model->self_->shape = std::move(header.shape);
+    model->self_->outputs = std::move(header.outputs);
+    model->self_->make_network();
+  });
+  model->self_->loaded = parameters_of(*model->self_->network, store, file);
   check_finite(store, file);
-  return model;
+  return std::move(*model);
 }
 
 const DataShape& Sequential::shape() const { return self_->shape; }

@@ -6,6 +6,7 @@
 #include "frontends/sequential/layers.hpp"
 #include "frontends/sequential/model_value.hpp"
 #include "frontends/sequential/network.hpp"
+#include "graph/base/owned.hpp"
 #include "graph/io/short_numbers.hpp"
 
 namespace lariat {
@@ -158,7 +159,7 @@ class Sequential {
   Tensor weight(const std::string& name) const;
   void set_weight(const std::string& name, const Tensor& value);
   struct Implementation;
-  std::unique_ptr<Implementation> self_;
+  Owned<Implementation, "model"> self_;
 };
 
 using Model = Sequential;

@@ -1,6 +1,7 @@
 #include "autodiff/training/trainer.hpp"
 
 #include <cmath>
+#include <functional>
 #include <sstream>
 
 #include "autodiff/gradient.hpp"
@@ -273,6 +274,19 @@ TEST_CASE("the state after 100 steps has the same bits on 1, 2, 3, 4 and 8 threa
   };
   const uint64_t expected = hash(1);
   for (const int threads : {1, 2, 3, 4, 8, 2}) CHECK(hash(threads) == expected);
+}
+
+TEST_CASE("a trainer that was moved to another says so") {
+  Quadratic problem;
+  Trainer trainer(problem.loss, Sgd{.learning_rate = 0.1});
+  Trainer other = std::move(trainer);
+  other.step(Feeds{});
+  for (const auto& ask :
+       std::vector<std::function<void()>>{[&] { trainer.step(Feeds{}); }, [&] { trainer.value(problem.w); },
+                                          [&] { trainer.report(); }, [&] { trainer.store(); }})
+    CHECK(lariat::testing::message_of<UserError>(ask) ==
+          "this trainer was moved to another, and is empty; ask the trainer that it was moved to");
+  CHECK(other.steps() == 1);
 }
 
 }  // namespace lariat::trainer_test

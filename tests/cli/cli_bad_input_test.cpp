@@ -90,7 +90,7 @@ TEST_CASE("cli: recordings that cannot be used are named and skipped; others are
   const auto has = [&](const std::string& text) {
     CHECK_MESSAGE(run.err.find(text) != std::string::npos, (text + "\n" + run.err));
   };
-  has("lariat: 5 files were skipped:\n");
+  has("lariat: 5 examples were skipped:\n");
   has("  " + tones + "/1_ann_5.wav: cannot be read as audio (");
   has("  " + tones + "/2_ann_5.wav: the file is empty; record it again or leave it out\n");
   has("  " + tones + "/3_ann_5.wav: damaged: ");
@@ -103,7 +103,7 @@ TEST_CASE("cli: recordings that cannot be used are named and skipped; others are
   const ProgramRun resumed =
       run_lariat({"train", made.recipe, "--data", tones, "--quiet", "--resume", made.model + ".checkpoint"});
   CHECK(resumed.status == 2);
-  CHECK(resumed.err.find("lariat: 5 files were skipped:\n") != std::string::npos);
+  CHECK(resumed.err.find("lariat: 5 examples were skipped:\n") != std::string::npos);
   CHECK(last_line(resumed.err).find(".checkpoint' was trained on ") != std::string::npos);
 
   // The same files one at a time, where there is nothing else to go on with.

@@ -82,17 +82,27 @@ TEST_CASE("models: a recipe of branches and two outputs is trained, inspected, e
   CAPTURE(check.err);
   CHECK(check.status == 0);
   CHECK(contains(check.out, "csv of 5 layers, huber, softmax_cross_entropy"));
-  const ProgramRun trained = run_lariat({"train", folder / "r.toml", "--data", folder / "data.csv", "--out",
-                                         model, "--quiet", "--threads", "1", "--seed", "1"});
+  const ProgramRun trained =
+      run_lariat({"train", folder / "r.toml", "--data", folder / "data.csv", "--out", model, "--quiet",
+                  "--threads", "1", "--seed", "1", "--report", folder / "r.html"});
   CAPTURE(trained.err);
   REQUIRE(trained.status == 0);
+  // Every output has its pictures.
+  const std::string page = read_file(folder / "r.html");
+  CHECK(contains(page, "<h2>sum: what was found against what it is</h2>"));
+  CHECK(contains(page, "<h2>What was confused with what</h2></section>") == false);
+  CHECK(contains(page, "<h2>What was confused with what</h2><h3>size</h3>"));
+  CHECK(contains(page, "<h2>Class by class</h2><h3>size</h3>"));
   CHECK(contains(trained.out, "sum/r2"));
   CHECK(contains(trained.out, "size/accuracy"));
   const ProgramRun evaluated =
       run_lariat({"evaluate", model, "--data", folder / "data.csv", "--json", folder / "e.json"});
   CAPTURE(evaluated.err);
   REQUIRE(evaluated.status == 0);
-  const json metrics = json::parse(read_file(folder / "e.json"))["metrics"];
+  const json figures = json::parse(read_file(folder / "e.json")), metrics = figures["metrics"];
+  CHECK(figures["outputs"]["size"]["accuracy"] == metrics["size/accuracy"]);
+  CHECK(figures["outputs"]["size"]["confusion"].size() == 2);
+  CHECK(figures["outputs"]["sum"]["confusion"].empty());
   CHECK(metrics["sum/r2"].get<double>() > 0.9);
   CHECK(metrics["size/accuracy"].get<double>() > 0.9);
   CHECK(contains(evaluated.out, "large"));

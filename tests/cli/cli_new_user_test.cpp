@@ -2,6 +2,8 @@
 // be learned, and what the program says on the way.
 #include <fmt/format.h>
 
+#include <cmath>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "tests/support/files.hpp"
@@ -188,6 +190,40 @@ TEST_CASE("cli: of several outputs each learns the column of its layer's name") 
   CHECK(contains(refused({"train", recipe, "--data", table, "--set", "layers.1.name=total", "--set",
                           "outputs.0.layer=total"}),
                  "has no column 'total'. Known: a, b, sum, sign."));
+}
+
+TEST_CASE("cli: how probable one of two is is learned from numbers between 0 and 1") {
+  if (!have_lariat()) return;
+  const TemporaryFolder folder;
+  const auto npy = [](std::vector<float> values, const std::string& shape) {
+    std::string header = "{'descr': '<f4', 'fortran_order': False, 'shape': " + shape + ", }";
+    header += std::string(117 - header.size(), ' ') + "\n";
+    std::string bytes = std::string("\x93NUMPY\x01\0", 8) + static_cast<char>(header.size()) + '\0' + header;
+    return bytes.append(reinterpret_cast<const char*>(values.data()), values.size() * sizeof(float));
+  };
+  std::vector<float> x, y;
+  for (int i = 0; i < 200; ++i) {
+    x.push_back(static_cast<float>(i % 41) / 10 - 2);
+    y.push_back(1 / (1 + std::exp(-2 * x.back())));
+  }
+  const std::string data = folder / "d", recipe = folder / "r.toml", model = folder / "m";
+  std::filesystem::create_directories(data);
+  write_file(data + "/X.npy", npy(x, "(200, 1)"));
+  write_file(data + "/y.npy", npy(y, "(200,)"));
+  write_file(recipe,
+             std::string("[data]\nkind = \"numpy\"\n[loss]\nkind = \"sigmoid_cross_entropy\"\n") + layer);
+  const ProgramRun run =
+      run_lariat({"train", recipe, "--data", data, "--out", model, "--json", folder / "j"});
+  INFO(run.err);
+  REQUIRE(run.status == 0);
+  CHECK(json::parse(read_file(folder / "j"))["task"] == "binary");
+  CHECK(run_lariat({"predict", model, data + "/X.npy", "--json", folder / "p"}).status == 0);
+  const json predictions = json::parse(read_file(folder / "p"))["predictions"];
+  for (const size_t row : {0, 20, 40})
+    CHECK(std::abs(predictions[row]["values"][0].get<double>() - double(y[row])) < 0.1);
+  CHECK(run_lariat({"evaluate", model, "--data", data}).status == 0);
+  CHECK(contains(refused({"train", recipe, "--data", data, "--set", "loss.kind=softmax_cross_entropy"}),
+                 "the label of row 0 is 0.01798"));
 }
 
 }  // namespace lariat::cli_new_user_test

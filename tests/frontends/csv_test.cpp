@@ -249,9 +249,13 @@ TEST_CASE("arrays: rows, sequences, labels and numbers") {
   CHECK(refused(rows, Tensor(f64, {3}), true) ==
         "x: targets are [3], but there are 2 rows; there must be some for each");
   CHECK(refused(rows, Tensor::of<double>({2}, {0, 1.5}), true) ==
-        "x: the label of row 1 is 1.5; classes are whole numbers from 0");
+        "x: the label of row 1 is 1.5; classes are whole numbers from 0 to 65535");
   CHECK(refused(frames, Tensor::of<double>({2, 5, 1}, {0, 0, 0, 0, 0, 0, 0, 0, -1, 0}), true) ==
-        "x: the label of row 1 is -1; classes are whole numbers from 0");
+        "x: the label of row 1 is -1; classes are whole numbers from 0 to 65535");
+  CHECK(refused(rows, Tensor::of<double>({2}, {-1, 1}), true) ==
+        "x: the labels are -1 and 1, but classes are counted from 0; write 0 for -1");
+  CHECK(refused(rows, Tensor::of<double>({2}, {0, 1e7}), true) ==
+        "x: the label of row 1 is 10000000; classes are whole numbers from 0 to 65535");
   CHECK(refused(frames, Tensor(f64, {2, 4, 1}), false) == "x: targets are of 4 frames, but features of 5");
 }
 

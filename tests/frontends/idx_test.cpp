@@ -87,6 +87,23 @@ TEST_CASE("idx: the splits of MNIST, and a validation slice from the end of the 
   CHECK(load_idx(folder.text(), Split::test, 2).examples.size() == 2);
 }
 
+TEST_CASE("idx: the images of a file are examples to predict") {
+  const TemporaryFolder folder;
+  write_mnist(folder);
+  const Dataset test = load_idx(folder.text(), Split::test);
+  const std::string file = folder / "t10k-images-idx3-ubyte.gz";
+  const Dataset alone = unlabelled_idx(lariat::testing::read_file(file), file);
+  CHECK_FALSE(alone.sequences);
+  REQUIRE(alone.examples.size() == 2);
+  for (size_t i = 0; i < 2; ++i) {
+    CHECK(alone.examples[i].values == test.examples[i].values);
+    CHECK(alone.examples[i].source == test.examples[i].source);
+  }
+  CHECK(message_of<UserError>([&] {
+          unlabelled_idx(idx_bytes({5}, {0, 1, 2, 1, 0}), "labels");
+        }) == "labels: holds an array of 1 dimensions and 5 bytes; images are [count, rows, columns]");
+}
+
 TEST_CASE("idx: every kind of bad file has its message") {
   const TemporaryFolder folder;
   const std::string file = folder / "a";

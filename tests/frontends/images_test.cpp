@@ -9,6 +9,7 @@
 #include "frontends/recipe/saved_model.hpp"
 #include "frontends/report/png.hpp"
 #include "graph/base/error.hpp"
+#include "tests/support/program.hpp"
 #include "tests/support/testing.hpp"
 #include "tests/support/toy_runs.hpp"
 
@@ -155,6 +156,23 @@ TEST_CASE("images: folders are trained on, in memory or streamed, and files are 
   CHECK(saved.predict(saved.read_rows(folder / "new.png")).front().label == "bright");
   CHECK(message_of<UserError>([&] { saved.read_rows(folder / "none.png"); }) ==
         folder / "none.png" + ": there is no such file; check the path");
+  // A folder of them, in folders too, by their names.
+  fs::create_directories(folder.path() / "mixed" / "more");
+  write_file(folder / "mixed/a.png", png_of(10, 10, 10));
+  write_file(folder / "mixed/more/b.png", png_of(220, 220, 220));
+  write_file(folder / "mixed/c.txt", "no image");
+  const data::Dataset mixed = saved.read_rows(folder / "mixed");
+  REQUIRE(mixed.examples.size() == 2);
+  CHECK(mixed.examples[1].source == folder / "mixed/more/b.png");
+  CHECK(saved.predict(mixed)[0].label == "dark");
+  CHECK(saved.predict(mixed)[1].label == "bright");
+  if (lariat::testing::have_lariat()) {
+    const auto said = lariat::testing::run_lariat({"predict", out, folder / "mixed"});
+    CHECK(said.out.starts_with("row,file,prediction,bright,dark\n0," + folder / "mixed/a.png" + ",dark,"));
+  }
+  fs::create_directories(folder.path() / "none");
+  CHECK(message_of<UserError>([&] { saved.read_rows(folder / "none"); }) ==
+        "'" + folder / "none" + "' holds no images (PNG or JPEG); give a folder of them, or one");
 }
 
 TEST_CASE("images: a folder for each split, and a size that is asked for") {

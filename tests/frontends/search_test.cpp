@@ -259,6 +259,8 @@ TEST_CASE("search: what fails is noted, and what cannot be is refused before any
                  "choose = sparsest: needs folds"));
   CHECK(message(searched(lambdas, {{"search.score", "acuracy"}})) ==
         "score = acuracy: is no metric. Did you mean 'accuracy'?");
+  CHECK(message(searched(lambdas, {{"search.score", "roc_auc"}})) ==
+        "score = roc_auc: is no metric. It is called 'auc' here.");
   CHECK(contains(message(searched(lambdas), {.resume = true}), "there is nothing to go on from"));
   CHECK(contains(message_of<UserError>([&] {
                    Search(searched(lambdas, {{"search.folds", "0"}}), {.data = data}).run();

@@ -3,6 +3,7 @@
 #include <filesystem>
 
 #include "frontends/data/random.hpp"
+#include "frontends/sequential/callbacks/callbacks.hpp"
 #include "frontends/sequential/sequential.hpp"
 #include "graph/base/error.hpp"
 #include "ops/ops.hpp"
@@ -215,6 +216,35 @@ TEST_CASE("masking: a sequence ends behind its last frame that holds anything el
                                             store, *make_serial_executor())[0];
   const std::vector<int32_t> expected{1, 2, 1, 1};
   for (size_t i = 0; i < 4; ++i) CHECK(lengths.data<int32_t>()[i] == expected[i]);
+}
+
+TEST_CASE("batch_norm: best weights come back with their statistics, and averages have theirs") {
+  const data::Dataset train = points(60, 3, 2, 1), other = points(40, 3, 2, 2);
+  const auto fitted = [&](const std::vector<Callback>& callbacks, int epochs, FitResult* result = nullptr) {
+    Sequential model{Dense(8, relu), BatchNorm({.momentum = 0.5}), Dense(0)};
+    model.compile(Adam{.learning_rate = 0.1});
+    FitOptions options{.epochs = epochs, .batch_size = 8, .seed = 3};
+    options.validation = other;
+    options.callbacks = callbacks;
+    FitResult found = model.fit(train, options);
+    if (result != nullptr) *result = std::move(found);
+    return model;
+  };
+  FitResult result;
+  Sequential model = fitted({EarlyStopping{.patience = 4}}, 40, &result);
+  size_t best = 0;
+  for (size_t i = 0; i < result.epochs.size(); ++i)
+    if (*result.epochs[i].validation_loss < *result.epochs[best].validation_loss) best = i;
+  REQUIRE(best + 1 < result.epochs.size());
+  CHECK(model.evaluate(other).loss == *result.epochs[best].validation_loss);
+
+  const auto statistics = [](Sequential& of) {
+    return of.store().get("batch_norm_1/moving_variance").clone();
+  };
+  Sequential first = fitted({}, 1), second = fitted({}, 2), mean = fitted({Swa{.start = 0}}, 2);
+  for (int64_t i = 0; i < 8; ++i)
+    CHECK(statistics(mean).at(i) ==
+          doctest::Approx((statistics(first).at(i) + statistics(second).at(i)) / 2).epsilon(1e-6));
 }
 
 }  // namespace lariat::batch_norm_test

@@ -81,6 +81,11 @@ std::vector<std::pair<std::string, std::vector<LayerSpec>>> sequence_stacks() {
       {"valid convolutions",
        {Conv1d(6, 4, relu, {.padding = Padding::valid}),
         AveragePool1d(3, {.stride = 2, .padding = Padding::valid}), GlobalMaxPool(), Dense(3)}},
+      {"dilated, causal and grouped convolutions",
+       {Conv1d(8, 3, relu, {.dilation = 2, .groups = 2}),
+        Conv1d(8, 3, tanh, {.padding = Padding::causal, .groups = 0}),
+        Conv1d(4, 2, {}, {.stride = 2, .padding = Padding::valid, .dilation = 2}), GlobalMaxPool(),
+        Dense(3)}},
       {"average pooling",
        {Dense(4, sigmoid), LayerNorm(), AveragePool1d(4, {.stride = 3}), Dropout(0.5), GlobalAveragePool(),
         Dense(3)}},
@@ -113,7 +118,7 @@ TEST_CASE("layers: padding a batch further changes no logit") {
         ++checked;
       }
   }
-  CHECK(checked == 135);
+  CHECK(checked == 144);
 }
 
 TEST_CASE("layers: padding a batch further changes no gradient") {

@@ -90,6 +90,32 @@ TEST_CASE("losses: cross-entropy of labels, one-hot targets and shares") {
         }) == "softmax_cross_entropy: class_weights = -2: must be a number from 0 each");
 }
 
+TEST_CASE("losses: shares of weighted classes cost what as many examples of each would") {
+  // Of the outputs 1, -2, 0.5 with the shares 0.5, 0.25, 0.25, and of 0, 3, -1 with the second class alone.
+  const std::vector<double> weights{1, 2, 10}, z{1, -2, 0.5}, t{0.5, 0.25, 0.25};
+  const auto mixed = [&](const auto& of_class) {
+    double sum = 0;
+    for (size_t c = 0; c < 3; ++c) sum += t[c] * weights[c] * of_class(c);
+    return sum;
+  };
+  const auto cross_entropy = [&](size_t c) { return log_sum[0] - z[c]; };
+  check(SoftmaxCrossEntropy{.class_weights = weights}, shares, mixed(cross_entropy), 2 * (log_sum[1] - 3));
+  const double smooth = 2 * (log_sum[1] - (0.7 * 3 + 0.1 * 2));
+  const auto smoothed = [&](size_t c) { return log_sum[0] - (0.7 * z[c] + 0.1 * (1 - 2 + 0.5)); };
+  const SoftmaxCrossEntropy both{.label_smoothing = 0.3, .class_weights = weights};
+  check(both, shares, mixed(smoothed), smooth);
+  for (const Tensor& targets : {indices, one_hots}) check(both, targets, 10 * smoothed(2), smooth);
+  const double q = std::exp(3 - log_sum[1]);
+  const auto focal = [&](size_t c) {
+    const double p = std::exp(z[c] - log_sum[0]);
+    return -(1 - p) * (1 - p) * std::log(p);
+  };
+  check(Focal{.gamma = 2, .class_weights = weights}, shares, mixed(focal),
+        -2 * (1 - q) * (1 - q) * std::log(q));
+  check(KlDivergence{.class_weights = weights}, shares,
+        mixed([&](size_t c) { return std::log(t[c]) + cross_entropy(c); }), 2 * (log_sum[1] - 3));
+}
+
 TEST_CASE("losses: sigmoid, focal, divergence, hinge") {
   const auto softplus = [](double z) { return std::log1p(std::exp(z)); };
   check(SigmoidCrossEntropy{}, one_hots, (softplus(1) + softplus(-2) + softplus(-0.5)) / 3,

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 
 #include "frontends/sequential/model_file.hpp"
 #include "graph/base/error.hpp"
@@ -248,6 +249,27 @@ TEST_CASE("sequential: a fit that is stopped goes on to the same bits") {
       CHECK(after.epochs[i].penalised.zeros == expected.epochs[i].penalised.zeros);
     }
   }
+}
+
+TEST_CASE("sequential: a model that was moved to another says so, whatever it is asked") {
+  const data::Dataset data = points(20, 3, 2, 1);
+  Sequential model{Dense(4, relu), Dense(0)};
+  model.compile(Adam{});
+  model.fit(data, {.epochs = 1});
+  Sequential other = std::move(model);
+  const std::vector<std::function<void()>> asked{
+      [&] { model.fit(data); },         [&] { model.evaluate(data); },  [&] { model.predict(data); },
+      [&] { model.certify(data); },     [&] { model.compile(Adam{}); }, [&] { model.save("m"); },
+      [&] { model.layer("dense_1"); },  [&] { model.layers(); },        [&] { model.shape(); },
+      [&] { model.store(); },           [&] { model.report(); },        [&] { model.states(); },
+      [&] { model.parameter_count(); }, [&] { model(input()); }};
+  for (const auto& ask : asked)
+    CHECK(message_of<UserError>(ask) ==
+          "this model was moved to another, and is empty; ask the model that it was moved to");
+  CHECK(other.predict(data).size() == 20);
+  // It may take another's place.
+  model = std::move(other);
+  CHECK(model.predict(data).size() == 20);
 }
 
 }  // namespace lariat::sequential_test

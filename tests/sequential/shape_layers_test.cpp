@@ -109,6 +109,11 @@ TEST_CASE("layers: an embedding learns a vector for each symbol") {
     const std::string refused = message_of<UserError>([&] { model.predict(other); });
     CHECK(refused.find("embedding_1/symbols") != std::string::npos);
     CHECK(refused.find("index 3 ") != std::string::npos);
+    // What is not whole is no symbol, on neither side of 0.
+    for (const float value : {0.5F, -0.5F, NAN}) {
+      other.examples[2].values[0] = value;
+      CHECK(message_of<UserError>([&] { model.predict(other); }).find("index -1 ") != std::string::npos);
+    }
   }
   CHECK(message_of<UserError>([] { output_of({Embedding(3, 2)}, rows(2, true)); }) ==
         "layer embedding: takes sequences of one symbol a frame, [batch, time, 1]; got [batch, time, 2]");

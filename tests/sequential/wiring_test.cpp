@@ -170,4 +170,19 @@ input = ["a", "b"]
         "r.toml:11: [layers.0] block = encoded: there are no [[blocks.encoded]]. Did you mean 'encoder'?");
 }
 
+TEST_CASE("wiring: what is wrong is said where the model is made, whatever the data") {
+  const auto made = [](const std::vector<LayerSpec>& layers, const std::vector<std::string>& outputs = {}) {
+    return message_of<UserError>([&] { Sequential(layers, outputs); });
+  };
+  CHECK(made({Dense(2).named("a").with("input", "b"), Dense(2).named("b"), Dense(2)}) ==
+        "layer a: layers feed each other in a circle: b to a to b; one of them must take another input");
+  CHECK(made({Dense(2).named("a").with("shares", "b"), Dense(2)}) ==
+        "layer a: shares = b: there is no layer of that name. Known: a, dense_2.");
+  CHECK(made({Dense(2).named("a"), Dense(2)}, {"b"}) ==
+        "there is no layer 'b' to be an output. Known: a, dense_2.");
+  CHECK(made({}) == "the model has no layers; it needs at least a dense layer");
+  // Outputs may be named later, by compile().
+  CHECK_NOTHROW(Sequential({Dense(2).named("a"), Dense(2).named("b").with("input", "features")}));
+}
+
 }  // namespace lariat::wiring_test

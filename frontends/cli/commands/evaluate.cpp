@@ -106,24 +106,34 @@ static void evaluate(const Strings& words) {
   if (evaluation.outputs.empty()) print_confusion("", evaluation);
   for (size_t i = 0; i < evaluation.outputs.size(); ++i)
     print_confusion(evaluation.output_names[i] + "\n", evaluation.outputs[i]);
-  json.write({{"accuracy", finite_or_null(evaluation.accuracy)},
-              {"loss", evaluation.loss},
-              {"task", model.model().network().task->name},
-              {"metrics", parse_json(to_json(evaluation.metrics))},
-              {"examples", evaluation.examples},
-              {"split", data::name_of(split)},
-              {"zero_fraction", penalised.fraction()},
-              {"zero_fraction_all", all.fraction()},
-              {"parameters", all.count},
-              {"nonzeros", all.count - all.zeros},
-              {"seconds", seconds},
-              {"seed", recipe.training().seed},
-              {"threads", limit.threads()},
-              {"state_hash", hash},
-              {"classes", model.classes()},
-              {"confusion", evaluation.confusion},
-              {"skipped", dataset.skipped},
-              {"notices", dataset.notices}});
+  Json figures{{"accuracy", finite_or_null(evaluation.accuracy)},
+               {"loss", evaluation.loss},
+               {"task", model.model().network().task->name},
+               {"metrics", parse_json(to_json(evaluation.metrics))},
+               {"examples", evaluation.examples},
+               {"split", data::name_of(split)},
+               {"zero_fraction", penalised.fraction()},
+               {"zero_fraction_all", all.fraction()},
+               {"parameters", all.count},
+               {"nonzeros", all.count - all.zeros},
+               {"seconds", seconds},
+               {"seed", recipe.training().seed},
+               {"threads", limit.threads()},
+               {"state_hash", hash},
+               {"classes", model.classes()},
+               {"confusion", evaluation.confusion},
+               {"skipped", dataset.skipped},
+               {"notices", dataset.notices}};
+  // What stands above is the first output's where there are several.
+  for (size_t i = 0; i < evaluation.outputs.size(); ++i) {
+    const Evaluation& of = evaluation.outputs[i];
+    figures["outputs"][evaluation.output_names[i]] = {{"accuracy", finite_or_null(of.accuracy)},
+                                                      {"loss", of.loss},
+                                                      {"metrics", parse_json(to_json(of.metrics))},
+                                                      {"classes", of.confusion_names},
+                                                      {"confusion", of.confusion}};
+  }
+  json.write(figures);
 }
 
 Command command_records::evaluate() {

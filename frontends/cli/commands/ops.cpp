@@ -1,10 +1,16 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
+
 #include "frontends/cli/arguments.hpp"
 #include "frontends/cli/command_records.hpp"
+#include "frontends/cli/commands/compositions.hpp"
 #include "frontends/cli/console.hpp"
+#include "frontends/cli/outputs.hpp"
 #include "frontends/cli/table.hpp"
+#include "graph/base/error.hpp"
+#include "graph/base/json.hpp"
 #include "graph/ir/print.hpp"
 #include "graph/ir/registry.hpp"
 #include "ops/plugin/loader.hpp"
@@ -15,13 +21,95 @@ namespace {
 
 using Rows = std::vector<Strings>;
 
+constexpr const char* composed = "made of ops";
+
+// A line of the list.
+struct Listed {
+  std::string name, room, doc;
+  Json json;
+};
+
+std::vector<Listed> all_listed() {
+  std::vector<Listed> list;
+  for (const OpDef* op : registry().all()) {
+    const std::string room = room_of(op->name);
+    Json inputs = Json::array(), attributes = Json::array();
+    for (const InputSpec& input : op->inputs) inputs.push_back(input.name);
+    for (const AttributeSpec& attribute : op->attributes) attributes.push_back(attribute.name);
+    list.push_back({op->name,
+                    room,
+                    op->doc,
+                    {{"name", op->name},
+                     {"group", room},
+                     {"doc", op->doc},
+                     {"inputs", inputs},
+                     {"attributes", attributes},
+                     {"penalty", op->penalty.has_value()},
+                     {"composition", false}}});
+  }
+  for (const Composition& made : compositions())
+    list.push_back({made.name,
+                    composed,
+                    fmt::format("{} ({})", made.doc, made.arguments),
+                    {{"name", made.name},
+                     {"group", composed},
+                     {"doc", made.doc},
+                     {"arguments", made.arguments},
+                     {"composition", true}}});
+  return list;
+}
+
+std::string in_lower_case(std::string text) {
+  for (char& c : text)
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  return text;
+}
+
+// Whether every word is somewhere in the name, the group or the text.
+bool holds(const Listed& line, const Strings& words) {
+  const std::string text = in_lower_case(line.name + " " + line.room + " " + line.doc);
+  return std::all_of(words.begin(), words.end(),
+                     [&](const std::string& word) { return text.find(in_lower_case(word)) != text.npos; });
+}
+
 void list_ops(const Strings& words) {
-  Arguments arguments("lariat ops list", "Lists all ops with what each computes.", "lariat ops list");
+  Arguments arguments(
+      "lariat ops list",
+      "Lists all ops by groups, and the functions that are made of them, with what each computes.",
+      "lariat ops list --search softmax");
+  Strings wanted;
+  std::string json_name;
+  arguments.repeated("--search", "WORD", wanted, "only those with this word in their name, group or text");
   arguments.plugins();
+  arguments.json(json_name);
   if (!arguments.read(words)) return;
-  Rows rows;
-  for (const OpDef* op : registry().all()) rows.push_back({op->name, op->doc});
-  print(columns(rows, 0));
+  check_outputs({json_name});
+  std::vector<Listed> list = all_listed();
+  std::erase_if(list, [&](const Listed& line) { return !holds(line, wanted); });
+  if (list.empty())
+    throw UserError(fmt::format("no op or function has '{}' in its name or text; lariat ops list shows all",
+                                fmt::join(wanted, "' and '")));
+  size_t width = 0;
+  Strings rooms;
+  for (const Listed& line : list) {
+    width = std::max(width, line.name.size());
+    if (std::find(rooms.begin(), rooms.end(), line.room) == rooms.end()) rooms.push_back(line.room);
+  }
+  // What is made of ops comes last.
+  std::sort(rooms.begin(), rooms.end(), [](const std::string& a, const std::string& b) {
+    return std::pair(a == composed, a) < std::pair(b == composed, b);
+  });
+  Json all = Json::array();
+  for (const std::string& room : rooms) {
+    std::string text = fmt::format("[{}]\n", room);
+    for (const Listed& line : list) {
+      if (line.room != room) continue;
+      text += fmt::format("{:<{}}  {}\n", line.name, width, line.doc);
+      all.push_back(line.json);
+    }
+    print(text);
+  }
+  JsonFile(json_name).write({{"ops", all}});
 }
 
 std::string section(const std::string& title, const Rows& rows) {
@@ -180,6 +268,10 @@ void show_op(const Strings& words) {
   arguments.word("NAME", name, "the op, as lariat ops list names it");
   arguments.plugins();
   if (!arguments.read(words)) return;
+  for (const Composition& made : compositions())
+    if (made.name == name)
+      return print(fmt::format("{}({})\n{}\n\nA function that is made of ops (lariat/ops/ops.hpp).\n",
+                               made.name, made.arguments, made.doc));
   print(describe(registry().get(name)));
 }
 
@@ -187,7 +279,7 @@ void show_op(const Strings& words) {
 
 static void ops(const Strings& arguments) {
   static const std::vector<Command> commands{
-      {"list", "all ops, one line each", list_ops},
+      {"list", "all ops by groups, one line each", list_ops},
       {"show", "all that is known of one op", show_op},
   };
   dispatch("lariat ops", commands, arguments);

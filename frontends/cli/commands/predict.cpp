@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <filesystem>
 
 #include "frontends/cli/arguments.hpp"
 #include "frontends/cli/command_records.hpp"
@@ -35,10 +36,12 @@ const Prediction& of_head(const Prediction& prediction, size_t head) {
   return prediction.outputs.empty() ? prediction : prediction.outputs[head];
 }
 
-// A line for each row, or for each frame of one: what is said in words, then every number, output by output.
-std::string csv_of(const std::vector<Prediction>& predictions, const Network& network) {
+// A line for each row, or for each frame of one: the file where there are several, what is said in words,
+// then every number, output by output.
+std::string csv_of(const std::vector<Prediction>& predictions, const Network& network, const Strings& files) {
   const bool by_frame = network.heads.front().shape.targets.by_frame;
   Strings header{"row"};
+  if (!files.empty()) header.emplace_back("file");
   if (by_frame) header.emplace_back("frame");
   const auto is_worded = [&](const Head& head) { return head.task->name != "numbers" && !by_frame; };
   for (const Head& head : network.heads) {
@@ -51,6 +54,7 @@ std::string csv_of(const std::vector<Prediction>& predictions, const Network& ne
     const int64_t frames = by_frame ? predictions[row].frames : 1;
     for (int64_t frame = 0; frame < frames; ++frame) {
       Strings fields{fmt::format("{}", row)};
+      if (!files.empty()) fields.push_back(files[row]);
       if (by_frame) fields.push_back(fmt::format("{}", frame));
       for (size_t h = 0; h < network.heads.size(); ++h) {
         const Head& head = network.heads[h];
@@ -89,9 +93,9 @@ static void predict(const Strings& words) {
   arguments.input_word(
       "DATA", rows,
       "what the model was trained on, without what is learned: a table with its columns, LIBSVM text, whose "
-      "labels are not looked at, an array or archive of numpy, or an image; of a linear model LIBSVM text or "
-      "a "
-      "matrix");
+      "labels are not looked at, an array or archive of numpy, an image or a folder of them, or an IDX file "
+      "of "
+      "images; of a linear model LIBSVM text or a matrix");
   arguments.output("--out", "FILE.csv", out, "where the predictions go, instead of standard output");
   arguments.threads(threads);
   arguments.plugins();
@@ -119,10 +123,14 @@ static void predict(const Strings& words) {
   const std::vector<Prediction> predictions = model.predict(dataset);
   const LearningTask& task = *model.model().network().task;
   const Network& network = model.model().network();
-  write_csv(csv_of(predictions, network));
+  Strings files;
+  if (std::filesystem::is_directory(rows))
+    for (const data::Example& example : dataset.examples) files.push_back(example.source);
+  write_csv(csv_of(predictions, network, files));
   Json list = Json::array();
   for (const Prediction& prediction : predictions) {
     list.push_back(json_of_prediction(prediction));
+    if (!files.empty()) list.back()["file"] = files[list.size() - 1];
     for (size_t h = 0; h < prediction.outputs.size(); ++h)
       list.back()["outputs"][network.heads[h].name] = json_of_prediction(prediction.outputs[h]);
   }

@@ -50,10 +50,11 @@ void list_tables(const Strings& words) {
 }
 
 std::string keys_of(const SpecKind& kind) {
+  // The range comes last: it may be longer than a line.
   std::vector<Strings> rows;
   for (const SpecOption& option : kind.options)
     rows.push_back({option.name, option.default_value.empty() ? "" : "= " + option.default_value,
-                    option.range, option.doc});
+                    fmt::format("{}: {}", option.doc, option.range)});
   return rows.empty() ? "  no keys\n" : columns(rows);
 }
 

@@ -125,6 +125,13 @@ namespace {
 
 std::string kept_name(const FitView& view, const std::string& parameter) { return view.kept + parameter; }
 
+// What a model is at inference.
+std::vector<std::string> names_of_model(const FitView& view) {
+  std::vector<std::string> names = view.parameters;
+  names.insert(names.end(), view.statistics.begin(), view.statistics.end());
+  return names;
+}
+
 void copy_bits(const Tensor& from, const Tensor& to) {
   std::memcpy(to.view().data, from.view().data, from.bytes());
 }
@@ -132,7 +139,7 @@ void copy_bits(const Tensor& from, const Tensor& to) {
 }  // namespace
 
 void keep_weights(FitView& view) {
-  for (const std::string& name : view.parameters) {
+  for (const std::string& name : names_of_model(view)) {
     const Tensor now = view.store.get(name);
     const Tensor* kept = view.store.find(kept_name(view, name));
     if (kept != nullptr) {
@@ -144,7 +151,7 @@ void keep_weights(FitView& view) {
 }
 
 void bring_back_weights(FitView& view) {
-  for (const std::string& name : view.parameters)
+  for (const std::string& name : names_of_model(view))
     if (const Tensor* kept = view.store.find(kept_name(view, name))) copy_bits(*kept, view.store.get(name));
 }
 
@@ -192,8 +199,11 @@ bool Average::has_started(const FitView& view, int64_t steps) const {
 
 void Average::add(FitView& view, double share) {
   if (count_++ == 0) return keep_weights(view);
-  for (const std::string& name : view.parameters) {
-    const Tensor now = view.store.get(name), average = view.store.get(kept_name(view, name));
+  for (const std::string& name : names_of_model(view)) {
+    const Tensor now = view.store.get(name);
+    // A checkpoint may be older than what is kept.
+    if (view.store.find(kept_name(view, name)) == nullptr) view.store.set(kept_name(view, name), now.clone());
+    const Tensor average = view.store.get(kept_name(view, name));
     with_type(now.dtype(), [&](auto zero) {
       using T = decltype(zero);
       const T* w = now.data<T>();

@@ -31,7 +31,9 @@ Signal build_embedding(LayerContext& context, const Signal& input, const Embeddi
     context.fail(fmt::format("takes sequences of one symbol a frame, [batch, time, 1]; got {}", text(shape)));
   const Value table =
       context.parameter("table", {options.symbols, options.units}, init::glorot_uniform(), options.penalty);
-  const Value indices = cast(masked(input), i32);
+  // A number that is not whole is no symbol either: -1 is refused.
+  const Value given = masked(input), whole = cast(cast(given, i32), given.dtype());
+  const Value indices = cast(where(equal(given, whole), given, -1), i32);
   // A symbol that is none of them is told by this name.
   const auto vectors = [&](Value symbols) {
     return gather_rows(table, symbols).named(context.name + "/symbols");

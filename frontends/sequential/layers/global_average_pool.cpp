@@ -10,6 +10,7 @@ namespace {
 struct GlobalAveragePoolFields {};
 
 Signal build_global_average_pool(LayerContext& context, const Signal& input, const GlobalAveragePoolFields&) {
+  if (is_image(input)) return {mean(input.value, {1, 2})};
   context.need_sequence(input);
   return {masked_mean_time(input.value, input.lengths)};
 }
@@ -17,7 +18,7 @@ Signal build_global_average_pool(LayerContext& context, const Signal& input, con
 }  // namespace
 
 LayerKind layer_records::global_average_pool() {
-  return layer_kind("global_average_pool", "the mean over the frames of a sequence",
+  return layer_kind("global_average_pool", "the mean over the frames of a sequence, or the pixels of images",
                     Fields<GlobalAveragePoolFields>(), build_global_average_pool)
       .with(channelwise());
 }

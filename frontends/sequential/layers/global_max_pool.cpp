@@ -10,6 +10,7 @@ namespace {
 struct GlobalMaxPoolFields {};
 
 Signal build_global_max_pool(LayerContext& context, const Signal& input, const GlobalMaxPoolFields&) {
+  if (is_image(input)) return {reduce_max(input.value, {1, 2})};
   context.need_sequence(input);
   const Value largest = masked_max_time(input.value, input.lengths);
   // Of no frames it is 0, as the mean is, rather than infinite.
@@ -20,7 +21,8 @@ Signal build_global_max_pool(LayerContext& context, const Signal& input, const G
 }  // namespace
 
 LayerKind layer_records::global_max_pool() {
-  return layer_kind("global_max_pool", "the largest values among the frames of a sequence",
+  return layer_kind("global_max_pool",
+                    "the largest values among the frames of a sequence, or the pixels of images",
                     Fields<GlobalMaxPoolFields>(), build_global_max_pool)
       .with(channelwise());
 }

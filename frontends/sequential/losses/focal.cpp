@@ -20,8 +20,8 @@ const LossRecord<Focal>& focal_record() {
             // (1 - p)^γ·log p; 1 - p is kept from 0, where a power has no derivative.
             const Value log_p = log_softmax(outputs);
             const Value hard = power(maximum(-expm1(log_p), 1e-12), options.gamma);
-            const Value loss = -sum(loss_parts::shares(targets, outputs) * hard * log_p, {-1});
-            return loss_parts::weighted(loss, targets, outputs.shape().back().size(), options.class_weights);
+            return -sum(loss_parts::weighted_shares(targets, outputs, options.class_weights) * hard * log_p,
+                        {-1});
           },
       .task = loss_parts::classes,
       .takes_logits = true};

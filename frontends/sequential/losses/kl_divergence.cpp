@@ -17,9 +17,9 @@ const LossRecord<KlDivergence>& kl_divergence_record() {
       .per_example =
           [](const KlDivergence& options, Value outputs, Value targets) {
             // 0·log 0 is 0.
-            const Value t = loss_parts::shares(targets, outputs);
-            const Value loss = sum(t * (log(maximum(t, 1e-30)) - log_softmax(outputs)), {-1});
-            return loss_parts::weighted(loss, targets, outputs.shape().back().size(), options.class_weights);
+            const Value t = loss_parts::shares(targets, outputs),
+                        weighted = loss_parts::weighted_shares(targets, outputs, options.class_weights);
+            return sum(weighted * (log(maximum(t, 1e-30)) - log_softmax(outputs)), {-1});
           },
       .task = loss_parts::classes,
       .takes_logits = true};

@@ -14,10 +14,16 @@ Value of_labels(Value outputs, Value labels, double smoothing) {
   return reshape(softmax_cross_entropy(rows, reshape(labels, {-1}), smoothing), labels.shape());
 }
 
-// -Σ ((1 - s)·t + s/n)·log softmax(z)
-Value of_shares(Value outputs, Value targets, double smoothing) {
+// -Σ ((1 - s)·u + Σu·s/n)·log softmax(z), u the shares t times the weights of their classes: Σt is 1.
+Value of_shares(Value outputs, Value targets, const SoftmaxCrossEntropy& options) {
+  const double smoothing = options.label_smoothing;
   const auto classes = static_cast<double>(outputs.shape().back().size());
-  const Value smooth = smoothing > 0 ? (1 - smoothing) * targets + smoothing / classes : targets;
+  Value smooth = loss_parts::weighted_shares(targets, outputs, options.class_weights);
+  if (smoothing > 0) {
+    const Value spread = options.class_weights.empty() ? targets.graph().constant(smoothing / classes)
+                                                       : sum(smooth, {-1}, true) * (smoothing / classes);
+    smooth = (1 - smoothing) * smooth + spread;
+  }
   return -sum(smooth * log_softmax(outputs), {-1});
 }
 
@@ -32,10 +38,9 @@ const LossRecord<SoftmaxCrossEntropy>& softmax_cross_entropy_record() {
                              std::numeric_limits<double>::max(), "how much each class counts; empty: alike"),
       .per_example =
           [](const SoftmaxCrossEntropy& options, Value outputs, Value targets) {
-            const bool labels = targets.dtype() == i32;
-            const Value loss = labels ? of_labels(outputs, targets, options.label_smoothing)
-                                      : of_shares(outputs, targets, options.label_smoothing);
-            return loss_parts::weighted(loss, targets, outputs.shape().back().size(), options.class_weights);
+            if (targets.dtype() != i32) return of_shares(outputs, targets, options);
+            return loss_parts::weighted(of_labels(outputs, targets, options.label_smoothing), targets,
+                                        outputs.shape().back().size(), options.class_weights);
           },
       .task = loss_parts::classes,
       .takes_logits = true};
