@@ -394,6 +394,8 @@ std::vector<OpClaim> claims_of(const OpDef& op, const OpCases& cases) {
     claims.push_back({"linear", [&](OpFinding& finding) { linear(op, cases, finding); }});
   claim(traits.commutative, "commutative", check_commutative);
   claim(traits.elementwise && op.block, "element-wise", check_elementwise);
+  claim(traits.elementwise && op.block && traits.of_finite != Traits::OfFinite::or_nan, "finite",
+        check_finite);
   claim(traits.selection, "selection", check_selection);
   claim(traits.alias, "alias", check_alias);
   claim(traits.shape_only, "shape only", check_shape_only);

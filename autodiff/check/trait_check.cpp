@@ -47,6 +47,36 @@ double total_bytes(const std::vector<TensorView>& views) {
 
 }  // namespace
 
+std::string check_finite(const OpCase& c) {
+  const auto is_of_doubles = [](const Tensor& tensor) { return tensor.dtype() == f64; };
+  if (c.node->outputs[0].dtype != f64 || !std::all_of(c.inputs.begin(), c.inputs.end(), is_of_doubles))
+    return {};
+  // Every choice of these for up to three inputs, and as many by chance for more.
+  constexpr double numbers[] = {0, 1, -1, 0.5, -0.5, 2, -2, 1e-9, -1e-9, 3.7, -3.7, 20, -20};
+  constexpr int64_t each = std::size(numbers), count = each * each * each;
+  std::vector<Tensor> inputs;
+  int64_t stride = 1;
+  for (size_t k = 0; k < c.inputs.size(); ++k) {
+    inputs.emplace_back(f64, Extents{count});
+    for (int64_t i = 0; i < count; ++i) {
+      const int64_t place =
+          k < 3 ? i / stride % each
+                : static_cast<int64_t>(each * uniform_number(815, k, static_cast<uint64_t>(i)));
+      inputs.back().data<double>()[i] = numbers[place];
+    }
+    stride *= each;
+  }
+  const Tensor result = first_output(c, inputs);
+  const bool may_be_infinite = c.node->op->traits.of_finite == Traits::OfFinite::or_infinite;
+  for (int64_t i = 0; i < result.count(); ++i)
+    if (may_be_infinite ? std::isnan(result.at(i)) : !std::isfinite(result.at(i))) {
+      std::string of;
+      for (const Tensor& input : inputs) of += fmt::format("{}{:.10g}", of.empty() ? "" : ", ", input.at(i));
+      return fmt::format("of {} it is {}", of, std::isnan(result.at(i)) ? "NaN" : "infinite");
+    }
+  return {};
+}
+
 std::string check_product(const OpCase& c) {
   if (c.node->outputs[0].dtype != f64) return {};
   std::vector<size_t> factors;

@@ -7,6 +7,7 @@ namespace lariat {
 // Checks of single claims of a record on one case: the fault, or "". What each compares stands in
 // op_claims.hpp.
 
+std::string check_finite(const OpCase& c);
 std::string check_product(const OpCase& c);
 std::string check_stopped(const OpCase& c);
 std::string check_inference(const OpCase& c);

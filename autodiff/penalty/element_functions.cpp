@@ -4,7 +4,6 @@
 #include <cmath>
 #include <functional>
 #include <limits>
-#include <set>
 
 #include "autodiff/penalty/penalty_view.hpp"
 #include "graph/passes/merge_common.hpp"
@@ -192,15 +191,20 @@ bool ElementFunctions::holds_product(int32_t node) {
   return product_[node];
 }
 
+bool ElementFunctions::scales(const Node& node) {
+  for (size_t i = 0; i < node.inputs.size(); ++i)
+    if (!node.op->traits.is_linear(i) && !is_constant(node.inputs[i].node)) return false;
+  return true;
+}
+
 bool ElementFunctions::may_be_nan(int32_t node) {
-  static const std::set<std::string_view> partial{"log", "log1p", "sqrt", "power", "divide"};
   while (static_cast<int32_t>(nan_.size()) <= node) {
     const auto id = static_cast<int32_t>(nan_.size());
     const Node& next = graph_.node(id);
-    const bool of_constant = next.op->name == "divide" && is_constant(next.inputs[1].node);
-    nan_.push_back((partial.contains(next.op->name) && !of_constant && !is_constant(id)) ||
-                   std::any_of(next.inputs.begin(), next.inputs.end(),
-                               [&](const Edge& edge) { return nan_[edge.node]; }));
+    const Traits& traits = next.op->traits;
+    const bool itself = traits.elementwise && traits.of_finite == Traits::OfFinite::or_nan && !scales(next);
+    nan_.push_back(itself || std::any_of(next.inputs.begin(), next.inputs.end(),
+                                         [&](const Edge& edge) { return nan_[edge.node]; }));
   }
   return nan_[node];
 }

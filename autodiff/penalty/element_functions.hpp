@@ -60,6 +60,8 @@ class ElementFunctions {
   /// Whether a product that mixes elements stands behind it, as in a loss of rows: it shows no single
   /// elements of parameters, and is left as it is written.
   bool holds_product(int32_t node);
+  /// Whether what is not constant only goes in linearly, as into a quotient by a constant.
+  bool scales(const Node& node);
   /// Whether it may be NaN though parameters are not: a logarithm, root or quotient is behind it.
   bool may_be_nan(int32_t node);
 

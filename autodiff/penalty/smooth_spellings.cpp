@@ -19,12 +19,10 @@ bool has_kinks(const Node& node) {
   return !node.op->kinks.empty() || (node.op->penalty && node.op->penalty->nonsmooth);
 }
 
-// Ops with poles, whose places functions that are piecewise linear do not tell.
+// Poles, whose places functions that are piecewise linear do not tell.
 bool has_poles(Graph& graph, const Node& node, ElementFunctions& functions) {
-  static const std::set<std::string_view> with_poles{"reciprocal", "log", "log1p", "sqrt"};
-  if (with_poles.contains(node.op->name)) return true;
-  if (node.op->name == "divide") return !functions.is_constant(node.inputs[1].node);
-  if (node.op->name != "power") return false;
+  if (node.op->traits.of_finite == Traits::OfFinite::finite || functions.scales(node)) return false;
+  if (node.op->name != "power") return true;
   const std::optional<double> exponent = uniform_value(graph.value(node.inputs[1]));
   return !exponent || *exponent < 0 || std::floor(*exponent) != *exponent;
 }
@@ -101,6 +99,20 @@ Value function_of(Value value, Value of, const Extents& extents, Graph& to) {
   return {&to, copies.at(value.node()), value.output()};
 }
 
+// Where something may bend, and what distances there are compared with.
+struct Place {
+  double at, size;
+};
+
+// Other places that are nearer than a thousandth, beside 0, are told apart.
+Place place_among(double at, const std::vector<const PiecewiseLinear*>& functions) {
+  double size = std::max(std::abs(at), 1e-3);
+  for (const PiecewiseLinear* function : functions)
+    for (const double other : function->breaks)
+      if (other != at) size = std::min(size, std::abs(other - at));
+  return {at, std::max(size, std::abs(at))};
+}
+
 // Values of the function beside places, one for each element; where all elements have the same function, of
 // one.
 class Beside {
@@ -119,15 +131,14 @@ class Beside {
     program_ = std::make_unique<Program>(graph_);
   }
 
-  // At each place, moved by so much of its own size.
-  std::vector<double> at(std::span<const double> places, double by) {
+  // At each place, moved by so much of its size.
+  std::vector<double> at(std::span<const Place> places, double by) {
     Tensor z(f64, extents_);
-    for (int64_t i = 0; i < z.count(); ++i) z.data<double>()[i] = places[i] + by * size(places[i]);
+    for (int64_t i = 0; i < z.count(); ++i) z.data<double>()[i] = places[i].at + by * places[i].size;
     Store none;
     const Tensor values = program_->run({{"z", z}}, none, *executor_)[0];
     return {values.data<double>(), values.data<double>() + values.count()};
   }
-  static double size(double place) { return std::max(std::abs(place), 1e-3); }
   int64_t count() const { return element_count(extents_); }
   const Extents& extents() const { return extents_; }
 
@@ -142,13 +153,13 @@ class Beside {
 struct Limits {
   std::vector<double> value, slope;
 };
-Limits limits(Beside& beside, std::span<const double> places, double width) {
+Limits limits(Beside& beside, std::span<const Place> places, double width) {
   const std::vector<double> one = beside.at(places, width), two = beside.at(places, 2 * width),
                             three = beside.at(places, 3 * width);
   Limits result;
   for (size_t i = 0; i < places.size(); ++i) {
     result.value.push_back(3 * one[i] - 3 * two[i] + three[i]);
-    result.slope.push_back((-2.5 * one[i] + 4 * two[i] - 1.5 * three[i]) / (width * Beside::size(places[i])));
+    result.slope.push_back((-2.5 * one[i] + 4 * two[i] - 1.5 * three[i]) / (width * places[i].size));
   }
   return result;
 }
@@ -157,7 +168,7 @@ Limits limits(Beside& beside, std::span<const double> places, double width) {
 struct Jumps {
   std::vector<double> value, slope, slopes;
 };
-Jumps jumps(Beside& beside, std::span<const double> places, double width) {
+Jumps jumps(Beside& beside, std::span<const Place> places, double width) {
   const std::vector<double> here = beside.at(places, 0);
   const Limits below = limits(beside, places, -width), above = limits(beside, places, width);
   Jumps result;
@@ -165,13 +176,13 @@ Jumps jumps(Beside& beside, std::span<const double> places, double width) {
     result.value.push_back(std::max(std::abs(here[i] - below.value[i]), std::abs(here[i] - above.value[i])));
     result.slope.push_back(std::abs(above.slope[i] - below.slope[i]));
     result.slopes.push_back(std::abs(above.slope[i]) + std::abs(below.slope[i]) +
-                            1e-3 * std::abs(here[i]) / Beside::size(places[i]));
+                            1e-3 * std::abs(here[i]) / places[i].size);
   }
   return result;
 }
 
 // Whether no value or slope jumps, by as much however near it is looked at.
-bool joins_at(Beside& beside, std::span<const double> places) {
+bool joins_at(Beside& beside, std::span<const Place> places) {
   constexpr double wide = 0x1p-18, narrow = 0x1p-23;
   constexpr double tolerance = 1e-5;  // constants may be rounded to float
   const Jumps far = jumps(beside, places, wide), near = jumps(beside, places, narrow);
@@ -179,7 +190,7 @@ bool joins_at(Beside& beside, std::span<const double> places) {
     const auto jumps = [](double by, double from_far, double rounding) {
       return !(by <= rounding || by < 0.5 * from_far);
     };
-    if (jumps(near.value[i], far.value[i], tolerance * near.slopes[i] * Beside::size(places[i])) ||
+    if (jumps(near.value[i], far.value[i], tolerance * near.slopes[i] * places[i].size) ||
         jumps(near.slope[i], far.slope[i], tolerance * near.slopes[i]))
       return false;
   }
@@ -203,10 +214,15 @@ std::optional<Value> smooth_function_of(Value value, ElementFunctions& functions
     size_t most = 0;
     for (const PiecewiseLinear& f : bend->functions) most = std::max(most, f.breaks.size());
     for (size_t k = 0; k < most; ++k) {
-      std::vector<double> places(static_cast<size_t>(beside.count()));
+      std::vector<Place> places;
       for (int64_t i = 0; i < beside.count(); ++i) {
-        const PiecewiseLinear& f = same_for_all ? bend->functions[0] : bend->at(i, beside.extents());
-        places[i] = f.breaks.empty() ? 0 : f.breaks[std::min(k, f.breaks.size() - 1)];
+        const auto function = [&](const ElementFunction* of) {
+          return same_for_all ? &of->functions[0] : &of->at(i, beside.extents());
+        };
+        std::vector<const PiecewiseLinear*> all;
+        for (const ElementFunction* other : between->bends) all.push_back(function(other));
+        const std::vector<double>& breaks = function(bend)->breaks;
+        places.push_back(place_among(breaks.empty() ? 0 : breaks[std::min(k, breaks.size() - 1)], all));
       }
       if (!joins_at(beside, places)) return std::nullopt;
     }
@@ -220,14 +236,14 @@ bool is_piecewise_linear(Value value, ElementFunctions& functions) {
   return own.of && own.of.node() != value.node();
 }
 
-// Whether the value may be smooth though parts of it are not: Huber's loss, however it is written, ends in
-// one of these.
+// Whether the value may be smooth though parts of it are not: Huber's loss, however it is written, ends where
+// parts are added, multiplied or selected.
 bool may_end_smooth(Value value, ElementFunctions& functions) {
-  static const std::set<std::string_view> ends{"select", "multiply", "multiply_add", "add", "subtract"};
-  return ends.contains(value.graph().node(value.node()).op->name) && !is_piecewise_linear(value, functions);
+  const Node& node = value.graph().node(value.node());
+  int64_t parts = 0;
+  for (size_t i = 0; i < node.inputs.size(); ++i) parts += node.op->traits.is_linear(i);
+  return node.op->traits.elementwise && parts > 1 && !is_piecewise_linear(value, functions);
 }
-
-bool is_sum(const Node& node) { return node.op->name == "add" || node.op->name == "subtract"; }
 
 struct Spelling {
   std::string what;
@@ -327,7 +343,7 @@ std::vector<bool> sums_in_smooth_functions(Graph& graph, const std::vector<bool>
     for (const int32_t at : nodes_down_to({&graph, id}, *of)) {
       if (at == of->node()) continue;
       within[at] = true;
-      sums[at] = is_sum(graph.node(at));
+      sums[at] = graph.node(at).op->traits.additive;
     }
   }
   return sums;

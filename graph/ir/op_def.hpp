@@ -184,6 +184,9 @@ struct Traits {
   bool second_order = true;
   /// The kernel throws where a run must not go on: no update reaches the store before it has passed.
   bool guard = false;
+  /// What an element-wise op may give for finite numbers, but for overflow.
+  enum class OfFinite { finite, or_infinite, or_nan };
+  OfFinite of_finite = OfFinite::or_nan;
   /// The kernel of an element-wise op may throw for what an element is: passes show it only elements that the
   /// graph as written computes.
   bool refuses_elements = false;

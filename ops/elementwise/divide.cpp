@@ -10,6 +10,7 @@ OpDef records::divide() {
   OpDef def =
       elementwise_op("divide", "a / b, element by element, with broadcasting; IEEE infinities and NaN.",
                      {{"a", ""}, {"b", ""}}, float_blocks<2>([](auto a, auto b) { return a / b; }));
+  def.traits.of_finite = Traits::OfFinite::or_nan;
   def.traits.linear = {true, false};
   def.vjp = [](const GradContext& g) -> Adjoints {
     const Value numerator = g.adjoint(0) / g.in(1);

@@ -64,6 +64,7 @@ OpDef elementwise_op(std::string name, std::string doc, std::vector<InputSpec> i
   using namespace elementwise_detail;
   OpDef def{.name = std::move(name), .doc = std::move(doc), .inputs = std::move(inputs)};
   def.traits.elementwise = true;
+  def.traits.of_finite = Traits::OfFinite::finite;
   def.infer = block.int32 ? infer_elementwise : infer_elementwise_float;
   def.block = block;
   const auto run = [](bool exists) { return exists ? run_elementwise_program : nullptr; };

@@ -6,7 +6,8 @@
 namespace lariat {
 
 /// The common part of an element-wise record: inference by broadcasting, what it rejects, and the kernel that
-/// runs `block` over cache-sized pieces. The caller adds vjp, samples and whatever else is the op's own.
+/// runs `block` over cache-sized pieces. The caller adds vjp, samples and whatever else is the op's own, so
+/// that it may give infinities or NaN for finite numbers.
 OpDef elementwise_op(std::string name, std::string doc, std::vector<InputSpec> inputs,
                      PerDType<BlockKernel> block);
 

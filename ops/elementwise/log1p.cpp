@@ -12,6 +12,7 @@ OpDef records::log1p() {
   OpDef def = elementwise_op(
       "log1p", "ln(1 + x), without cancellation near 0; minus infinity at -1, NaN below.", {{"x", ""}},
       float_blocks<1>([](auto x) { return select(x == decltype(x)(0), x, log1p(x)); }));
+  def.traits.of_finite = Traits::OfFinite::or_nan;
   def.vjp = [](const GradContext& g) -> Adjoints { return {g.adjoint(0) / (1 + g.in(0))}; };
   def.reference = [](std::span<const long double> x) { return std::log1p(x[0]); };
   def.samples = {{"values",

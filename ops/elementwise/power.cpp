@@ -97,6 +97,7 @@ OpDef records::power() {
       elementwise_op("power", "x to the power p; NaN for negative x unless p is a whole number.",
                      {{"x", "the base; at least 0 unless p is a whole number"}, {"p", "the exponent"}},
                      float_blocks<2>(function));
+  def.traits.of_finite = Traits::OfFinite::or_nan;
   def.vjp = vjp;
   def.kinks =
       "At x = 0 the derivative by p is 0 where p >= 0, and the derivative by x is infinite where p < 1, "

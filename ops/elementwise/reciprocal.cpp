@@ -9,6 +9,7 @@ namespace lariat {
 OpDef records::reciprocal() {
   OpDef def = elementwise_op("reciprocal", "1 / x; infinite at 0.", {{"x", ""}},
                              float_blocks<1>([](auto x) { return decltype(x)(1) / x; }));
+  def.traits.of_finite = Traits::OfFinite::or_infinite;
   def.vjp = [](const GradContext& g) -> Adjoints { return {-g.adjoint(0) * g.out(0) * g.out(0)}; };
   def.reference = [](std::span<const long double> x) { return 1 / x[0]; };
   def.samples = {{"values", {{{3}, {3, -4, 10}}}, {}, {0.33333333333333333333, -0.25, 0.1}},

@@ -11,6 +11,7 @@ namespace lariat {
 OpDef records::sqrt() {
   OpDef def = elementwise_op("sqrt", "The square root; NaN for negative x.", {{"x", ""}},
                              float_blocks<1>([](auto x) { return sqrt(x); }));
+  def.traits.of_finite = Traits::OfFinite::or_nan;
   def.vjp = [](const GradContext& g) -> Adjoints { return {0.5 * g.adjoint(0) / g.out(0)}; };
   def.kinks = "At 0 the derivative is infinite.";
   def.reference = [](std::span<const long double> x) { return std::sqrt(x[0]); };

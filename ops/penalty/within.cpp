@@ -39,6 +39,7 @@ OpDef records::within() {
                              "0 where low <= x <= high, else infinity; NaN for NaN. A bound as a term of a "
                              "loss: any weight but 0 gives the same one.",
                              {{"x", ""}}, float_blocks_with<1>(function));
+  def.traits.of_finite = Traits::OfFinite::or_infinite;
   def.attributes = {
       {"low", AttributeKind::real, "the least x allowed", Attribute(-infinity), -infinity, infinity},
       {"high", AttributeKind::real, "the largest x allowed", Attribute(infinity), -infinity, infinity}};

@@ -269,6 +269,7 @@ std::vector<OpDef> records_of(const lariat_op& op, const std::shared_ptr<const P
     shared.rejects.clear();
     def = std::move(shared);
     def.traits.refuses_elements = true;
+    def.traits.of_finite = Traits::OfFinite::or_nan;  // nothing says otherwise
   } else {
     def.infer = infer;
     def.kernel = for_dtypes(op.dtypes, run_forward);

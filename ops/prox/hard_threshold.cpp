@@ -17,6 +17,7 @@ OpDef records::hard_threshold() {
         const T threshold = sqrt(weight + weight) * sqrt(step);
         return select(is_nan(threshold), threshold, select(abs(v) <= threshold, T(0), v));
       }));
+  def.traits.of_finite = Traits::OfFinite::or_nan;  // of a step or weight below 0
   def.samples = {
       {"values", {{{5}, {-3, -2, 0.5, 2, 2.5}}, {{}, {1}}, {{}, {2}}}, {}, {-3, 0, 0, 0, 2.5}},
       {"a step and a weight for each", {{{2, 3}, {}, -2, 2}, {{2, 3}, {}, 0.1, 1}, {{3}, {}, 0.1, 1}}}};

@@ -115,7 +115,9 @@ std::vector<LossRow> refused() {
       LOSS(data + 0.01 * sqrt(sum(square(w)) + 1e-8), "L107"),
       LOSS(data + 0.01 * sum(sqrt(sum(square(w), {1}) + 1e-8)), "L107"),
       LOSS(data + 0.01 * huber(w, g.constant(Tensor(dtype, {4, 3})), 0.1), "L107"),
-      LOSS(data + sum(w * abs(w)), "L107"),  // its slope is 2|w|
+      LOSS(data + sum(w * abs(w)), "L107"),                       // its slope is 2|w|
+      LOSS(data + 0.01 * sum(w * clip(1e9 * w, -1, 1)), "L112"),  // |w| but for a slope of 2 beside ±1e-9
+      LOSS(data + 0.01 * sum(where(less(abs(w), 1e-6), 5e5 * w * w, abs(w) - 5e-7)), "L107"),
       LOSS(data + 0.01 * sum(where(less(abs(w), 1), 0.5 * w * w, abs(w) - 0.5)), "L107"),
       LOSS(data + 0.01 * sum(where(less_equal(abs(w), 0.3), square(w) / 0.6, abs(w) - 0.15)), "L107"),
       LOSS(data + 0.01 * sum(where(greater(w, 1), 2 * w - 1, where(less(w, -1), -2 * w - 1, w * w))), "L107"),

@@ -241,6 +241,17 @@ TEST_CASE("mistakes are named") {
         }).ends_with("the name is kept for the state of random ops; choose another"));
 }
 
+TEST_CASE("a metric may be of whole numbers") {
+  Graph g;
+  const Value x = g.input("x", {dim::batch, 3}), labels = g.input("labels", {dim::batch}, i32);
+  const Value scores = matmul(x, g.parameter("w", {3, 4}, init::zeros()));
+  Trainer trainer(mean(softmax_cross_entropy(scores, labels)), Sgd{},
+                  {.threads = 1, .metrics = {{"off by", sum(abs(argmax(scores) - labels))}}});
+  const StepResult step =
+      trainer.step({{x, Tensor::filled(f32, {2, 3}, 1)}, {labels, Tensor::of<int32_t>({2}, {2, 3})}});
+  CHECK(step.metrics[0] == 5);
+}
+
 TEST_CASE("a loss that is not finite ends the job") {
   Graph g;
   const Value w = g.parameter("w", {1}, init::constant(-1));

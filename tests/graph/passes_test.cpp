@@ -205,6 +205,44 @@ TEST_CASE("what a run refuses as it is written it refuses behind the passes, and
   CHECK_FALSE(runs(2, constant));
 }
 
+TEST_CASE("sums of magnitudes and squares keep their values, in every dtype and times anything") {
+  const auto executor = make_serial_executor();
+  const auto run = [&](const Value& y, const Feeds& feeds) {
+    y.graph().output("y", y);
+    Store none;
+    return Program(y.graph()).run(feeds, none, *executor)[0].item();
+  };
+  for (const DType dtype : {f32, f64, i32}) {
+    const Tensor x = Tensor::of<double>({4}, {1, -2, 3, -4}).cast(dtype);
+    const std::pair<Value (*)(Value), double> sums[] = {
+        {[](Value v) { return sum(abs(v)); }, 10},
+        {[](Value v) { return sum(square(v)); }, 30},
+        {[](Value v) { return sum(2 * abs(v)); }, 20},
+        {[](Value v) { return sum(v * v * 3); }, 90},
+        {[](Value v) { return sum(abs(v), {0}, true) * 2; }, 20}};
+    for (const auto& [build, expected] : sums) {
+      Graph g;
+      CHECK(run(build(g.input("x", {4}, dtype)), {{"x", x}}) == expected);
+    }
+  }
+  const double infinity = std::numeric_limits<double>::infinity(), nan = std::nan("");
+  using Build = Value (*)(Value s, Value x);
+  for (const Build build : {Build([](Value s, Value x) { return sum(s * abs(x)); }),
+                            Build([](Value s, Value x) { return sum(abs(x) * s); }),
+                            Build([](Value s, Value x) { return sum(abs(x) / (1 / s)); }),
+                            Build([](Value s, Value x) { return sum(-s * -abs(x)); })}) {
+    const auto at = [&](double s, const Tensor& x) {
+      Graph g;
+      return run(build(g.input("s", {}), g.input("x", {dim::batch, 3})),
+                 {{"s", Tensor::scalar(s, f32)}, {"x", x}});
+    };
+    for (const double s : {1.0, infinity, nan}) CHECK(at(s, Tensor(f32, {0, 3})) == 0);
+    CHECK(at(1e-3, Tensor::filled(f32, {2, 3}, 1e38)) == doctest::Approx(6e35));
+    CHECK(std::isnan(at(infinity, Tensor(f32, {1, 3}))));
+    CHECK(at(infinity, Tensor::filled(f32, {1, 3}, 1)) == infinity);
+  }
+}
+
 TEST_CASE("simplify moves transposes into products") {
   CHECK(swept(simplify, R"(
 %0 = input() {dtype=f32, shape=shape[3, 4]} : f32[3, 4] "x"

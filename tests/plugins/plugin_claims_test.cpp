@@ -190,6 +190,14 @@ TEST_CASE("claims: a record that claims what only built-in ops can, and is not s
                     }),
             "recurrence"),
       "in the sequence");
+  for (const auto& [name, part] : {std::pair{"log", "of 0 it is infinite"},
+                                   {"sqrt", "of -1 it is NaN"},
+                                   {"divide", "of 0, 0 it is NaN"},
+                                   {"reciprocal", "of 0 it is infinite"}})
+    has(fault(changed(name, [](OpDef& op) { op.traits.of_finite = Traits::OfFinite::finite; }), "finite"),
+        part);
+  has(fault(changed("log", [](OpDef& op) { op.traits.of_finite = Traits::OfFinite::or_infinite; }), "finite"),
+      "of -1 it is NaN");
   has(fault(changed("add", [](OpDef& op) { op.traits.product = true; }), "product"), "of twice the one");
   has(fault(changed("sum", [](OpDef& op) { op.traits.product = true; }), "product"), "less than two inputs");
 }
