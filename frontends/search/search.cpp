@@ -92,6 +92,8 @@ Search::Implementation::Implementation(Recipe with, SearchOptions given)
                            }}});
   // What does not go together is said before any training.
   for (size_t trial = 0; trial < plan.trials.size(); ++trial) recipe_of(trial, 0);
+  if (options.ranks)
+    agree_on_data(*options.ranks, recipe_of(0, 0), {options.data, options.threads, nullptr, {}});
   open_journal();
 }
 

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "frontends/sequential/fit_ranks.hpp"
 #include "graph/base/error.hpp"
 #include "graph/base/json.hpp"
 
@@ -24,6 +25,18 @@ TrialScore score_of(const std::string& text) {
 }
 
 }  // namespace
+
+void agree_on_data(Ranks& ranks, const Recipe& recipe, const TrialContext& context) {
+  RunOptions options;
+  options.data = context.data;
+  options.threads = context.threads;
+  options.test = false;
+  const TrainingRun run(recipe, options);
+  std::string data = fingerprint_of(*run.examples(data::Split::train));
+  if (const data::Dataset* validation = run.examples(data::Split::validation))
+    data += ", to validate on " + fingerprint_of(*validation);
+  ranks.agree({{"other data", data}});
+}
 
 bool train_on_ranks(Ranks& ranks, const std::vector<OpenTraining>& trainings, const TrialContext& context,
                     const std::function<void(const OpenTraining&, const TrialScore&)>& done) {

@@ -13,6 +13,10 @@ struct OpenTraining {
   TrialTask task;
 };
 
+/// Throws UserError, the same on all ranks, where the data of the recipe are others on one: each trains for
+/// itself, and no sum over ranks would show it.
+void agree_on_data(Ranks& ranks, const Recipe& recipe, const TrialContext& context);
+
 /// Trains each on one of the ranks, with the bits that it has anywhere, and gives all ranks what came out of
 /// each that did not fail. False where one was stopped.
 bool train_on_ranks(Ranks& ranks, const std::vector<OpenTraining>& trainings, const TrialContext& context,

@@ -31,11 +31,11 @@ uint64_t hash_of(const data::Dataset& dataset) {
   return hash;
 }
 
-std::string text_of(const data::Dataset& dataset) {
+}  // namespace
+
+std::string fingerprint_of(const data::Dataset& dataset) {
   return fmt::format("{} examples (hash {:016x})", dataset.examples.size(), hash_of(dataset));
 }
-
-}  // namespace
 
 void check_shards(const Network& network, const FitOptions& options) {
   const int shards = options.micro_shards;
@@ -67,12 +67,13 @@ void agree_on_fit(Ranks& ranks, const Network& network, const Store& store, cons
       options.epochs, options.batch_size, options.accumulate, options.micro_shards, options.seed,
       options.clip_norm, options.clip_value, options.settle_from, options.penalty_ramp, options.from.epoch,
       options.from.step);
-  ranks.agree({{"other plugins", plugins_among(ops)},
-               {"other tensors", tensors},
-               {"other data", text_of(dataset)},
-               // By which callbacks may end a training.
-               {"other data to validate on", options.validation ? text_of(*options.validation) : "none"},
-               {"other settings", settings}});
+  ranks.agree(
+      {{"other plugins", plugins_among(ops)},
+       {"other tensors", tensors},
+       {"other data", fingerprint_of(dataset)},
+       // By which callbacks may end a training.
+       {"other data to validate on", options.validation ? fingerprint_of(*options.validation) : "none"},
+       {"other settings", settings}});
   agree_on_state(ranks, store);
 }
 

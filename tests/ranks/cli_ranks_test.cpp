@@ -311,6 +311,16 @@ TEST_CASE("ranks: a search and a path come to the same as by one process") {
   INFO(spread.err);
   CHECK(spread.status == 0);
   CHECK(trials("ranks.json") == trials("alone.json"));
+  std::filesystem::copy(job.data, job.folder / "images-1");
+  std::string bytes = read_file((job.folder / "images-1") + "/train-images-idx3-ubyte");
+  bytes.back() = static_cast<char>(bytes.back() + 1);
+  write_file((job.folder / "images-1") + "/train-images-idx3-ubyte", bytes);
+  std::vector<std::string> elsewhere = search;
+  elsewhere.erase(elsewhere.begin() + 2, elsewhere.begin() + 4);
+  const ProgramRun differs =
+      run_on_ranks(mpis.front(), 2, elsewhere, "[ $R = 1 ] && D=-1", "--data " + job.data + "$D");
+  CHECK(differs.status == 2);
+  CHECK(contains(differs.err, "rank 1 has other data than rank 0: "));
 
   std::string text;
   for (int i = 0; i < 60; ++i)
