@@ -176,10 +176,10 @@ TEST_CASE("wiring: what is wrong is said where the model is made, whatever the d
   };
   CHECK(made({Dense(2).named("a").with("input", "b"), Dense(2).named("b"), Dense(2)}) ==
         "layer a: layers feed each other in a circle: b to a to b; one of them must take another input");
-  CHECK(made({Dense(2).named("a").with("shares", "b"), Dense(2)}) ==
-        "layer a: shares = b: there is no layer of that name. Known: a, dense_2.");
-  CHECK(made({Dense(2).named("a"), Dense(2)}, {"b"}) ==
-        "there is no layer 'b' to be an output. Known: a, dense_2.");
+  CHECK(made({Dense(2).named("a").with("shares", "elsewhere"), Dense(2)}) ==
+        "layer a: shares = elsewhere: there is no layer of that name. Known: a, dense_2.");
+  CHECK(made({Dense(2).named("a"), Dense(2)}, {"elsewhere"}) ==
+        "there is no layer 'elsewhere' to be an output. Known: a, dense_2.");
   CHECK(made({}) == "the model has no layers; it needs at least a dense layer");
   // Outputs may be named later, by compile().
   CHECK_NOTHROW(Sequential({Dense(2).named("a"), Dense(2).named("b").with("input", "features")}));

@@ -17,6 +17,7 @@ const std::vector<Composition>& compositions() {
       {"masked_mean_time", "x, lengths", "The mean over each row's steps, whatever the padding holds."},
       {"mean_squared_error", "prediction, target", "The mean of (prediction - target)² over all elements."},
       {"nonnegative", "x", "0 where no x is below 0, else infinity: a bound as a term of a loss."},
+      {"norm1", "x", "Σ|x| over all elements."},
       {"ones_like", "x", "1 in x's shape and dtype."},
       {"steps_of", "sequence, wanted", "Some steps of a sequence [batch, time, …] as [batch, …]."},
       {"where", "condition, yes, no", "yes where the condition is not 0, else no: the op select."},
