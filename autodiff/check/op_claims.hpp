@@ -19,10 +19,11 @@ struct OpClaim {
 ///   commutative   two inputs change places, and nothing else changes
 ///   element-wise  an element's value follows from the elements at its place: alone, in another order, and
 ///                 where one element stands for all
-///   finite        an element-wise op gives finite numbers for finite ones, or none but infinite ones beside
-///   them selection     each element is one of the inputs' elements, or 0, and which one does not depend on
-///   them alias         output 0 has as many elements as input 0, of its dtype shape only    other elements
-///   change nothing additive      a number more in an input is that number more, or less, in the result
+///   finite        an element-wise op gives finite numbers for finite ones, or infinite ones but no NaN
+///   selection     each element is one of the inputs' elements, or 0, and which one does not depend on them
+///   alias         output 0 has as many elements as input 0, of its dtype
+///   shape only    other elements change nothing
+///   additive      a number more in an input is that number more, or less, in the result
 ///   product       twice the first linear input with half the last gives the same, and none of it gives 0
 ///   stops gradient  the result is the same beside a point, or input 0 itself, from which alone it keeps them
 ///   inference     over random states the mean of output 0 is the input that stands for it at inference
