@@ -231,12 +231,12 @@ bool is_rounding(double negative, const ScalarTerm& sum) {
 // The candidates whose coefficients on a parameter can be judged as a sum only: one is a negative constant,
 // or is read at each step, and another one is at the same place.
 void mark_sums(const OwnTerms& own) {
-  const auto needs_sum = [](const Candidate& c) {
-    return !constant_value(c.adjoint) || negative_element(c.adjoint);
-  };
+  std::vector<bool> needs_sum;
+  for (const auto& [candidate, term] : own)
+    needs_sum.push_back(!constant_value(candidate->adjoint) || negative_element(candidate->adjoint));
   for (size_t i = 0; i < own.size(); ++i)
     for (size_t j = 0; j < own.size(); ++j) {
-      if (i == j || !(needs_sum(*own[i].first) || needs_sum(*own[j].first))) continue;
+      if (i == j || !(needs_sum[i] || needs_sum[j])) continue;
       ScalarTerm both = *own[i].second->scalar;
       const size_t parts = both.kinks.size() + own[j].second->scalar->kinks.size();
       const bool squares = both.quadratic && own[j].second->scalar->quadratic;
