@@ -12,15 +12,16 @@ namespace lariat {
 
 namespace {
 
-// Of values that lie in files, how many examples are read to compare them: to read all would take an epoch.
-constexpr size_t most_stored = 64;
+// Of values that lie in files, how many examples are read at least to compare them: to read all of many would
+// take an epoch.
+constexpr size_t some_stored = 256;
 
 uint64_t hash_of(const data::Dataset& dataset) {
   uint64_t hash = hash_name("");
   const auto add = [&](const auto& numbers) {
     hash = hash_bytes(numbers.data(), numbers.size() * sizeof numbers[0], hash);
   };
-  const size_t every = std::max<size_t>(1, dataset.examples.size() / most_stored);
+  const size_t every = std::max<size_t>(1, dataset.examples.size() / some_stored);
   for (size_t i = 0; i < dataset.examples.size(); ++i) {
     const data::Example& example = dataset.examples[i];
     add(example.stored && i % every == 0 ? data::loaded(example).values : example.values);

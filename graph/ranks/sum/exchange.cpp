@@ -105,9 +105,13 @@ void TreeSum::combine(State& state) {
                              : reinterpret_cast<const T*>(state.received[static_cast<size_t>(rank)].data()) +
                                    count * piece);
       }
-    state.combined = true;
-    T* result = reinterpret_cast<T*>(room(state.result, static_cast<size_t>(state.travelling) * sizeof(T)));
-    tree_->sum(pieces, result + first, count);
+    // What this rank has sent is its own again: the sum takes its place, but not that of what belongs to
+    // others.
+    const bool in_place = state.depth > 0 && (state.leaves_out || state.direct == nullptr);
+    state.combined = !in_place ? room(state.result, static_cast<size_t>(state.travelling) * sizeof(T))
+                     : state.leaves_out ? state.sent[0].data()
+                                        : state.own[0].data();
+    tree_->sum(pieces, reinterpret_cast<T*>(state.combined) + first, count);
   };
   state.element == 8 ? run(0.0) : run(0.0F);
 }
@@ -132,7 +136,7 @@ bool TreeSum::progress(State& state) {
       const int other = (rank_ + step) % size_;
       const auto range = [&](int rank) {
         const auto begin = static_cast<size_t>(state.begin_of(rank, size_)) * state.element;
-        return std::pair(state.result.data() + begin,
+        return std::pair(state.combined + begin,
                          static_cast<size_t>(state.end_of(rank, size_)) * state.element - begin);
       };
       const auto [to, expected] = range(other);

@@ -16,8 +16,8 @@ void add_to(T* into, const T* first, const T* second, int64_t count) {
   for (int64_t i = 0; i < count; ++i) into[i] = first[i] + second[i];
 }
 
-// The sum that the program says of what lies at `pieces`. Of the stack, the lowest place is the result's, and
-// what is pushed stays where it lies until it is added to.
+// The sum that the program says of what lies at `pieces`, one of which may be where the result is to be: that
+// is written last. What is pushed stays where it lies until it is added to.
 template <class T>
 void run_postfix(const std::vector<int>& program, const std::vector<const T*>& pieces, T* result,
                  int64_t count) {
@@ -26,13 +26,14 @@ void run_postfix(const std::vector<int>& program, const std::vector<const T*>& p
   for (int64_t begin = 0; begin < count; begin += block_of_sums) {
     const int64_t length = std::min(block_of_sums, count - begin);
     size_t depth = 0;
-    for (const int piece : program) {
+    for (const int& piece : program) {
       if (piece >= 0) {
         stack[depth++] = pieces[static_cast<size_t>(piece)] + begin;
         continue;
       }
       --depth;
-      T* into = depth == 1 ? result + begin : places.data() + static_cast<int64_t>(depth - 2) * block_of_sums;
+      T* into = &piece == &program.back() ? result + begin
+                                          : places.data() + static_cast<int64_t>(depth - 1) * block_of_sums;
       add_to(into, stack[depth - 1], stack[depth], length);
       stack[depth - 1] = into;
     }

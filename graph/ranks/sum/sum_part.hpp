@@ -30,7 +30,9 @@ struct TreeSum::State {
   std::vector<std::byte> result;
   // Which elements travel, where some are left out.
   KeptElements kept;
-  bool leaves_out = false, combined = false;
+  bool leaves_out = false;
+  // Where the sum is, of the elements that travel, once it has been added up.
+  std::byte* combined = nullptr;
   int64_t travelling = 0;  // elements
   // Where this rank's sums are not 0, and those of the others.
   NonzeroBlocks nonzero;
@@ -50,7 +52,7 @@ struct TreeSum::State {
   const std::byte* own_sum(size_t piece) const { return direct != nullptr ? direct : own[piece].data(); }
   // Of the elements that travel.
   const std::byte* own_part(size_t piece) const { return leaves_out ? sent[piece].data() : own_sum(piece); }
-  const std::byte* whole() const { return combined ? result.data() : own_sum(0); }
+  const std::byte* whole() const { return combined != nullptr ? combined : own_sum(0); }
 };
 
 }  // namespace lariat

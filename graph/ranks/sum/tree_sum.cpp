@@ -129,7 +129,8 @@ void TreeSum::begin(const std::vector<bool>& present) {
   for (const auto& state : states_) {
     state->depth = 0;
     state->stage = State::Stage::adds;
-    state->leaves_out = state->combined = false;
+    state->leaves_out = false;
+    state->combined = nullptr;
     state->direct = nullptr;
   }
   shard_.reset();
