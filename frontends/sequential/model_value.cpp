@@ -36,6 +36,8 @@ std::vector<std::string> ModelParts::columns_of(const std::vector<ModelValue>& i
     if (input.part_->layer)
       throw UserError(
           "a model's inputs are columns of the data; begin with input(), not with a layer's value");
+    if (std::find(columns.begin(), columns.end(), input.part_->column) != columns.end())
+      throw UserError(fmt::format("'{}' is an input of the model twice; leave one out", input.part_->column));
     columns.push_back(input.part_->column);
   }
   return columns;
@@ -62,8 +64,13 @@ ModelParts ModelParts::of(const std::vector<ModelValue>& inputs, const std::vect
   }
   if (outputs.empty()) throw UserError("the model has no outputs; give it the value of a layer");
   const std::vector<std::string> columns = columns_of(inputs);
+  // Inputs of one name are one.
+  const auto leads_on = [&](const std::string& column) {
+    return std::any_of(order.begin(), order.end(),
+                       [&](const Part* part) { return !part->layer && part->column == column; });
+  };
   for (const ModelValue& input : inputs)
-    if (!known.contains(input.part_.get()))
+    if (!leads_on(input.part_->column))
       throw UserError(fmt::format("the model's input '{}' leads to none of its outputs; leave it out",
                                   input.part_->column));
 

@@ -124,19 +124,34 @@ DataShape shape_for(const ModelOutput& output, const std::string& name, size_t p
   return shape;
 }
 
+// What a loss or a metric gives of outputs: a value for each example, or each frame of one.
+Value by_example(Value values, Value outputs, const std::string& what) {
+  if (!values) throw UserError(fmt::format("{} gives an empty Value; give a value for each example", what));
+  if (values.rank() + 1 != outputs.rank())
+    throw UserError(fmt::format(
+        "{} gives {} of outputs {}, but must give one value for each example{}; take the mean "
+        "over the last axis",
+        what, text(values.shape()), text(outputs.shape()), outputs.rank() > 2 ? " and frame" : ""));
+  return values;
+}
+
 void build_loss(Head& head, Graph& graph, const Signal& signal) {
   const LearningTask& task = *head.task;
   head.outputs = signal.value;
   head.predictions = head.loss.plain_outputs ? signal.value : task.link(signal.value);
   const Value targets = task.targets(graph, head.shape);
   if (!head.loss.per_example) return;
-  head.example_loss = of_example(head.loss.per_example(head.outputs, targets), signal);
+  head.example_loss = of_example(by_example(head.loss.per_example(head.outputs, targets), head.outputs,
+                                            fmt::format("the loss '{}'", head.loss.name)),
+                                 signal);
   const bool indices = task.exclusive && targets.dtype() != i32;
   const Value compared = indices ? argmax(targets) : targets;
   for (const Metric& metric : head.metrics)
     if (metric.per_example)
-      head.example_metrics.emplace_back(metric.name,
-                                        of_example(metric.per_example(head.outputs, compared), signal));
+      head.example_metrics.emplace_back(
+          metric.name, of_example(by_example(metric.per_example(head.outputs, compared), head.outputs,
+                                             fmt::format("the metric '{}'", metric.name)),
+                                  signal));
 }
 
 }  // namespace

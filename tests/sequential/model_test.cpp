@@ -221,6 +221,11 @@ TEST_CASE("model: values that are no model") {
         "the model's input 'a' leads to none of its outputs; leave it out");
   CHECK(message_of<UserError>([&] { Model({a}, {Dense(1)(Concat()(a, b))}); }) ==
         "the model takes the column 'b', which is not among its inputs a");
+  CHECK(message_of<UserError>([&] {
+          Model({a, input("a")}, {Dense(1)(a)});
+        }) == "'a' is an input of the model twice; leave one out");
+  // An input is known by its name.
+  CHECK_NOTHROW(Model({input("a"), input("b")}, {Dense(1)(Concat()(input("b"), input("a")))}));
   CHECK(message_of<UserError>([&] { Model({a}, std::vector<ModelValue>{}); }) ==
         "the model has no outputs; give it the value of a layer");
   CHECK(message_of<UserError>([&] { Model(std::vector<ModelValue>{}, {Dense(1)(b)}); }) ==

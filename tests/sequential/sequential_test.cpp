@@ -251,6 +251,25 @@ TEST_CASE("sequential: a fit that is stopped goes on to the same bits") {
   }
 }
 
+TEST_CASE("sequential: losses and metrics of one's own give a value for each example") {
+  const data::Dataset data = points(20, 3, 2, 1);
+  const auto built = [&](const Loss& loss, const std::vector<Metric>& metrics = {}) {
+    Sequential model{Dense(0)};
+    model.compile(Adam{}, loss, metrics);
+    return message_of<UserError>([&] { model.build(shape_of(data)); });
+  };
+  CHECK(built({"mine", [](Value outputs, Value) { return outputs; }}) ==
+        "the loss 'mine' gives [batch, 3] of outputs [batch, 3], but must give one value for each example; "
+        "take "
+        "the mean over the last axis");
+  CHECK(built({"mine", [](Value outputs, Value) { return mean(outputs); }})
+            .starts_with("the loss 'mine' gives [] of outputs [batch, 3]"));
+  CHECK(built({"mine", [](Value, Value) { return Value(); }}) ==
+        "the loss 'mine' gives an empty Value; give a value for each example");
+  CHECK(built(SoftmaxCrossEntropy{}, {{"own", [](Value outputs, Value) { return outputs; }}})
+            .starts_with("the metric 'own' gives [batch, 3] of outputs [batch, 3]"));
+}
+
 TEST_CASE("sequential: a model that was moved to another says so, whatever it is asked") {
   const data::Dataset data = points(20, 3, 2, 1);
   Sequential model{Dense(4, relu), Dense(0)};
