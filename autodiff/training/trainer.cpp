@@ -328,15 +328,7 @@ StepResult Trainer::step(const Feeds& feeds) {
 
 StepResult Trainer::step(const FeedsList& given, std::span<const double> shares) {
   Implementation& self = *self_;
-  if (given.size() == 0 || given.size() != shares.size())
-    throw UserError(fmt::format("a step was given {} parts and {} shares; it needs one for each",
-                                given.size(), shares.size()));
-  if (const double all = std::accumulate(shares.begin(), shares.end(), 0.0);
-      !(std::abs(all - 1) <= 1e-6) ||
-      std::any_of(shares.begin(), shares.end(), [](double s) { return s < 0; }))
-    throw UserError(
-        fmt::format("the shares of a step's {} parts are {}; they must be 0 or more, and add up to 1",
-                    shares.size(), fmt::join(shares, ", ")));
+  check_shares(given.size(), shares);
   if (given.size() > 1 && !self.options.accumulates && !self.sharded)
     throw UserError("a step was given in parts; make the trainer with accumulates = true");
   if (!self.first_step) self.first_step = steps();
