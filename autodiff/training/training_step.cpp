@@ -1,10 +1,12 @@
 #include "autodiff/training/training_step.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <fnmatch.h>
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "autodiff/penalty/combination.hpp"
 #include "autodiff/penalty/loss_parts.hpp"
@@ -235,6 +237,18 @@ void refuse_reserved_names(const Graph& graph) {
                       "the name is one that a trainer keeps for itself, as are 'step', 'trainer/…', "
                       "'optimizer/…' and 'certificate/…'; choose another");
   }
+}
+
+void check_shares(size_t parts, std::span<const double> shares) {
+  if (parts == 0 || parts != shares.size())
+    throw UserError(
+        fmt::format("a step was given {} parts and {} shares; it needs one for each", parts, shares.size()));
+  const double all = std::accumulate(shares.begin(), shares.end(), 0.0);
+  const bool negative = std::any_of(shares.begin(), shares.end(), [](double share) { return share < 0; });
+  if (negative || !(std::abs(all - 1) <= 1e-6))
+    throw UserError(
+        fmt::format("the shares of a step's {} parts are {}; they must be 0 or more, and add up to 1", parts,
+                    fmt::join(shares, ", ")));
 }
 
 std::unique_ptr<Graph> joined_recurrences(Value loss, const TrainerOptions& options) {

@@ -28,6 +28,9 @@ std::string earlier_input(const std::string& parameter);
 /// theirs.
 void refuse_reserved_names(const Graph& graph);
 
+/// Throws UserError where the shares of a step's parts are not one for each, from 0 on, that add up to 1.
+void check_shares(size_t parts, std::span<const double> shares);
+
 /// The graph of loss, metrics and updates with its recurrences joined: the backward pass follows the form of
 /// the forward one.
 std::unique_ptr<Graph> joined_recurrences(Value loss, const TrainerOptions& options);
