@@ -1,11 +1,9 @@
 #include "autodiff/training/sharded_step.hpp"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 
 #include "graph/base/error.hpp"
 #include "graph/ranks/mpi_transport.hpp"
@@ -47,18 +45,6 @@ void check_ranks(const TrainerOptions& options, const Optimizer& optimizer) {
     throw UserError(
         fmt::format("{} ranks are to train together; set micro_shards, such as 8, for what each computes",
                     options.ranks->size()));
-}
-
-void check_shares(size_t parts, std::span<const double> shares) {
-  if (parts == 0 || parts != shares.size())
-    throw UserError(
-        fmt::format("a step was given {} parts and {} shares; it needs one for each", parts, shares.size()));
-  if (const double all = std::accumulate(shares.begin(), shares.end(), 0.0);
-      !(std::abs(all - 1) <= 1e-6) ||
-      std::any_of(shares.begin(), shares.end(), [](double s) { return s < 0; }))
-    throw UserError(
-        fmt::format("the shares of a step's {} parts are {}; they must be 0 or more, and add up to 1",
-                    shares.size(), fmt::join(shares, ", ")));
 }
 
 ShardedStep::ShardedStep(const TrainerOptions& options)

@@ -1,7 +1,5 @@
 #pragma once
 
-#include <span>
-
 #include "autodiff/training/training_step.hpp"
 #include "graph/program/program.hpp"
 #include "graph/ranks/sum/tree_sum.hpp"
@@ -11,9 +9,6 @@ namespace lariat {
 /// Throws UserError where ranks are to train together but there is nothing to share, or processes were
 /// started together that are no ranks.
 void check_ranks(const TrainerOptions& options, const Optimizer& optimizer);
-
-/// Throws UserError where a step's parts have not a share each, or these do not add up to 1.
-void check_shares(size_t parts, std::span<const double> shares);
 
 /// The steps of a trainer in micro-shards, of which this process computes its own.
 class ShardedStep {
