@@ -3,6 +3,7 @@
 
 #include "frontends/sequential/model_file.hpp"
 #include "graph/io/store.hpp"
+#include "tests/support/npy.hpp"
 #include "tests/support/testing.hpp"
 #include "tests/support/tones.hpp"
 #include "tests/support/toy_runs.hpp"
@@ -157,9 +158,7 @@ TEST_CASE("cli: compact refuses data of another shape, and writes nothing then")
   REQUIRE(run_lariat({"train", folder / "images.toml", "--data", images, "--quiet", "--set",
                       "training.epochs=1", "--out", model})
               .status == 0);
-  const std::string header = "{'descr': '<f4', 'fortran_order': False, 'shape': (1, 3), }\n";
-  write_file(folder / "x.npy", std::string("\x93NUMPY\x01\0", 8) + static_cast<char>(header.size()) + '\0' +
-                                   header + std::string(12, '\0'));
+  write_file(folder / "x.npy", npy_of<float>("<f4", "(1, 3)", {0, 0, 0}));
   const ProgramRun run = run_lariat({"compact", model, "--out", out, "--check", folder / "x.npy"});
   CHECK(run.status == 2);
   CHECK(run.err ==

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "tests/support/files.hpp"
+#include "tests/support/npy.hpp"
 #include "tests/support/program.hpp"
 #include "tests/support/testing.hpp"
 
@@ -195,12 +196,6 @@ TEST_CASE("cli: of several outputs each learns the column of its layer's name") 
 TEST_CASE("cli: how probable one of two is is learned from numbers between 0 and 1") {
   if (!have_lariat()) return;
   const TemporaryFolder folder;
-  const auto npy = [](std::vector<float> values, const std::string& shape) {
-    std::string header = "{'descr': '<f4', 'fortran_order': False, 'shape': " + shape + ", }";
-    header += std::string(117 - header.size(), ' ') + "\n";
-    std::string bytes = std::string("\x93NUMPY\x01\0", 8) + static_cast<char>(header.size()) + '\0' + header;
-    return bytes.append(reinterpret_cast<const char*>(values.data()), values.size() * sizeof(float));
-  };
   std::vector<float> x, y;
   for (int i = 0; i < 200; ++i) {
     x.push_back(static_cast<float>(i % 41) / 10 - 2);
@@ -208,8 +203,8 @@ TEST_CASE("cli: how probable one of two is is learned from numbers between 0 and
   }
   const std::string data = folder / "d", recipe = folder / "r.toml", model = folder / "m";
   std::filesystem::create_directories(data);
-  write_file(data + "/X.npy", npy(x, "(200, 1)"));
-  write_file(data + "/y.npy", npy(y, "(200,)"));
+  write_file(data + "/X.npy", npy_of("<f4", "(200, 1)", x));
+  write_file(data + "/y.npy", npy_of("<f4", "(200,)", y));
   write_file(recipe,
              std::string("[data]\nkind = \"numpy\"\n[loss]\nkind = \"sigmoid_cross_entropy\"\n") + layer);
   const ProgramRun run =

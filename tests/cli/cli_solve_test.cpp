@@ -4,6 +4,7 @@
 
 #include "graph/io/store.hpp"
 #include "tests/support/files.hpp"
+#include "tests/support/npy.hpp"
 #include "tests/support/program.hpp"
 #include "tests/support/testing.hpp"
 
@@ -91,15 +92,9 @@ TEST_CASE("cli: solve writes weights and figures") {
 TEST_CASE("cli: solve takes matrices of numpy") {
   if (!have_lariat()) return;
   const TemporaryFolder folder;
-  const auto npy = [](const std::string& shape, const std::vector<double>& values) {
-    const std::string header = "{'descr': '<f8', 'fortran_order': False, 'shape': " + shape + ", }\n";
-    return "\x93NUMPY\x01" + std::string(1, '\0') + std::string(1, static_cast<char>(header.size())) +
-           std::string(1, '\0') + header +
-           std::string(reinterpret_cast<const char*>(values.data()), 8 * values.size());
-  };
   // ½(w − 3)² + ½(2w − 1)² + ½|w|:  5w − 5 + ½ = 0.
-  write_file(folder / "x.npy", npy("(2, 1)", {1, 2}));
-  write_file(folder / "y.npy", npy("(2,)", {3, 1}));
+  write_file(folder / "x.npy", npy_of<double>("<f8", "(2, 1)", {1, 2}));
+  write_file(folder / "y.npy", npy_of<double>("<f8", "(2,)", {3, 1}));
   const Json json = solved({"--data", folder / "x.npy", "--labels", folder / "y.npy", "--loss", "squared",
                             "--penalty", "0.5*l1", "--out", folder / "w"});
   CHECK(lariat::Store::load(folder / "w").get("w").at(0) == doctest::Approx(0.9).epsilon(1e-12));

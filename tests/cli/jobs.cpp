@@ -8,6 +8,7 @@
 
 #include "frontends/recipe/checkpoint.hpp"
 #include "graph/io/store.hpp"
+#include "tests/support/npy.hpp"
 #include "tests/support/testing.hpp"
 #include "tests/support/toy_runs.hpp"
 
@@ -61,20 +62,6 @@ std::string told(const std::string& file) {
   }
 }
 
-std::string matrix_npy() {
-  const std::string header = "{'descr': '<f4', 'fortran_order': False, 'shape': (4, 2), }\n";
-  const float values[] = {1, 2, -1, 0.5f, 2, 1, -2, 3};
-  return std::string("\x93NUMPY\x01\0", 8) + static_cast<char>(header.size()) + '\0' + header +
-         std::string(reinterpret_cast<const char*>(values), sizeof values);
-}
-
-std::string labels_npy() {
-  const std::string header = "{'descr': '<i4', 'fortran_order': False, 'shape': (4,), }\n";
-  const int32_t values[] = {1, -1, 1, -1};
-  return std::string("\x93NUMPY\x01\0", 8) + static_cast<char>(header.size()) + '\0' + header +
-         std::string(reinterpret_cast<const char*>(values), sizeof values);
-}
-
 }  // namespace
 
 Jobs::Jobs() : said_(folder_ / "said") {
@@ -102,8 +89,8 @@ Jobs::Jobs() : said_(folder_ / "said") {
   write_file(in("digits.toml"), speech_recipe);
   write_file(in("images.toml"), image_recipe);
   write_file(in("rows"), "1 1:2 2:3\n-1 1:1 2:1\n1 2:3\n-1 1:2\n");
-  write_file(in("x.npy"), matrix_npy());
-  write_file(in("y.npy"), labels_npy());
+  write_file(in("x.npy"), npy_of<float>("<f4", "(4, 2)", {1, 2, -1, 0.5F, 2, 1, -2, 3}));
+  write_file(in("y.npy"), npy_of<int32_t>("<i4", "(4,)", {1, -1, 1, -1}));
 
   using Names = std::vector<std::string>;
   const auto add = [&](const std::string& name, const Names& arguments, const Names& outputs,

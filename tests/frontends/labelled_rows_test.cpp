@@ -7,6 +7,7 @@
 #include "frontends/data/npy.hpp"
 #include "graph/base/error.hpp"
 #include "tests/support/files.hpp"
+#include "tests/support/npy.hpp"
 #include "tests/support/testing.hpp"
 
 namespace lariat::labelled_rows_test {
@@ -29,23 +30,6 @@ std::string refusal(const std::string& text) {
   const std::string message = message_of<UserError>([&] { read_libsvm(folder / "rows"); });
   REQUIRE(message.starts_with((folder / "rows") + ": "));
   return message.substr((folder / "rows").size() + 2);
-}
-
-std::string npy(const std::string& header, const std::string& elements) {
-  std::string bytes = "\x93NUMPY\x01" + std::string(1, '\0');
-  bytes += static_cast<char>(header.size() & 255);
-  bytes += static_cast<char>(header.size() >> 8);
-  return bytes + header + elements;
-}
-
-template <class T>
-std::string bytes_of(std::vector<T> values) {
-  return {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(T)};
-}
-
-std::string header(const std::string& type, const std::string& shape,
-                   const std::string& by_columns = "False") {
-  return "{'descr': '" + type + "', 'fortran_order': " + by_columns + ", 'shape': " + shape + ", }\n";
 }
 
 }  // namespace
@@ -121,10 +105,10 @@ TEST_CASE("rows: a fingerprint tells apart what differs anywhere") {
 
 TEST_CASE("npy: matrices by rows and by columns, and labels of several types") {
   const TemporaryFolder folder;
-  write_file(folder / "x.npy", npy(header("<f8", "(2, 3)"), bytes_of<double>({1, 2, 3, 4, 5, 6})));
-  write_file(folder / "t.npy", npy(header("<f4", "(2, 3)", "True"), bytes_of<float>({1, 4, 2, 5, 3, 6})));
-  write_file(folder / "y.npy", npy(header("<i8", "(2,)"), bytes_of<int64_t>({-1, 1})));
-  write_file(folder / "b.npy", npy(header("|b1", "(2, 1)"), bytes_of<uint8_t>({0, 1})));
+  write_file(folder / "x.npy", npy_of<double>("<f8", "(2, 3)", {1, 2, 3, 4, 5, 6}));
+  write_file(folder / "t.npy", npy_of<float>("<f4", "(2, 3)", {1, 4, 2, 5, 3, 6}, "True"));
+  write_file(folder / "y.npy", npy_of<int64_t>("<i8", "(2,)", {-1, 1}));
+  write_file(folder / "b.npy", npy_of<uint8_t>("|b1", "(2, 1)", {0, 1}));
   for (const char* name : {"x.npy", "t.npy"}) {
     const LabelledRows rows = read_npy(folder / name, folder / "y.npy");
     CHECK(rows.rows == 2);
@@ -148,23 +132,23 @@ TEST_CASE("npy: what is refused") {
     REQUIRE(text.starts_with(folder.text()));
     return text.substr(folder.text().size() + 1);
   };
-  const std::string x = npy(header("<f8", "(2, 1)"), bytes_of<double>({1, 2}));
-  const std::string y = npy(header("<f8", "(2,)"), bytes_of<double>({1, 2}));
+  const std::string x = npy_of<double>("<f8", "(2, 1)", {1, 2});
+  const std::string y = npy_of<double>("<f8", "(2,)", {1, 2});
   const std::string again = "; save it again with numpy.save";
   CHECK(message("no array", y) == "x: is no .npy file" + again);
   CHECK(message(x.substr(0, 30), y) == "x: it ends within its header" + again);
   CHECK(message(x.substr(0, x.size() - 1), y) ==
         "x: its header promises 2 elements of 8 bytes, and 15 bytes follow" + again);
-  CHECK(message(npy("{}\n        ", ""), y) == "x: its header has no entry 'descr'" + again);
-  CHECK(message(npy(header("<c16", "(2, 1)"), ""), y) ==
+  CHECK(message(npy_with_header("{}\n        ", ""), y) == "x: its header has no entry 'descr'" + again);
+  CHECK(message(npy("<c16", "(2, 1)", ""), y) ==
         "x: it holds elements of type '<c16', which are no numbers that can be read; save its numbers as "
         "x.astype('f8')");
   CHECK(message(y, y) == "x: is [2]; it must be a matrix [rows, columns]");
-  CHECK(message(x, npy(header("<f8", "(3,)"), bytes_of<double>({1, 2, 3}))).starts_with("y: is [3], but "));
+  CHECK(message(x, npy_of<double>("<f8", "(3,)", {1, 2, 3})).starts_with("y: is [3], but "));
   const double nan = std::numeric_limits<double>::quiet_NaN();
-  CHECK(message(npy(header("<f8", "(2, 1)"), bytes_of<double>({1, nan})), y) ==
+  CHECK(message(npy_of<double>("<f8", "(2, 1)", {1, nan}), y) ==
         "x: row 1, column 0 is nan; every number must be finite");
-  CHECK(message(x, npy(header("<f8", "(2,)"), bytes_of<double>({nan, 1}))) ==
+  CHECK(message(x, npy_of<double>("<f8", "(2,)", {nan, 1})) ==
         "y: the label of row 0 is nan; it must be finite");
 }
 
@@ -182,9 +166,9 @@ TEST_CASE("shared rows: each share is read alone, and is what it is of the whole
   std::vector<double> numbers(3 * 700), labels(700);
   for (size_t i = 0; i < numbers.size(); ++i) numbers[i] = static_cast<double>(i);
   for (size_t i = 0; i < labels.size(); ++i) labels[i] = static_cast<double>(i % 2);
-  write_file(folder / "x.npy", npy(header("<f8", "(700, 3)"), bytes_of(numbers)));
-  write_file(folder / "t.npy", npy(header("<f8", "(700, 3)", "True"), bytes_of(numbers)));
-  write_file(folder / "y.npy", npy(header("<f8", "(700,)"), bytes_of(labels)));
+  write_file(folder / "x.npy", npy_of("<f8", "(700, 3)", numbers));
+  write_file(folder / "t.npy", npy_of("<f8", "(700, 3)", numbers, "True"));
+  write_file(folder / "y.npy", npy_of("<f8", "(700,)", labels));
   const auto read = [&](const std::string& name, RowShare* share) {
     return name == "rows" ? read_libsvm(folder / name, false, share)
                           : read_npy(folder / name, folder / "y.npy", share);

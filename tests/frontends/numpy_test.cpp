@@ -13,11 +13,14 @@
 #include "frontends/recipe/saved_model.hpp"
 #include "graph/base/error.hpp"
 #include "tests/support/files.hpp"
+#include "tests/support/npy.hpp"
 #include "tests/support/testing.hpp"
 
 namespace lariat::numpy_test {
 
 using lariat::testing::message_of;
+using lariat::testing::npy;
+using lariat::testing::npy_of;
 using lariat::testing::TemporaryFolder;
 using lariat::testing::write_file;
 
@@ -27,26 +30,6 @@ std::string little(uint64_t value, int bytes) {
   std::string text;
   for (int i = 0; i < bytes; ++i) text += static_cast<char>(value >> (8 * i));
   return text;
-}
-
-std::string npy(const std::string& type, const std::string& shape, const std::string& elements,
-                const std::string& by_columns = "False", char version = 1) {
-  const std::string header =
-      "{'descr': '" + type + "', 'fortran_order': " + by_columns + ", 'shape': " + shape + ", }\n";
-  return std::string("\x93NUMPY") + version + '\0' + little(header.size(), version == 1 ? 2 : 4) + header +
-         elements;
-}
-
-template <class T>
-std::string npy_of(const std::string& type, const std::string& shape, const std::vector<T>& values,
-                   const std::string& by_columns = "False") {
-  std::string elements;
-  for (const T value : values) {
-    std::string raw(reinterpret_cast<const char*>(&value), sizeof value);
-    if (type[0] == '>') std::reverse(raw.begin(), raw.end());
-    elements += raw;
-  }
-  return npy(type, shape, elements, by_columns);
 }
 
 std::vector<double> elements(const std::string& bytes) {

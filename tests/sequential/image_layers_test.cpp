@@ -5,34 +5,13 @@
 #include "frontends/sequential/sequential.hpp"
 #include "ops/ops.hpp"
 #include "tests/ops/kernel_runner.hpp"
+#include "tests/sequential/one_layer.hpp"
 
 namespace lariat::image_layers_test {
 
 using namespace lariat::testing;
 
 namespace {
-
-// One layer on images [batch, height, width, channels], or on sequences where there are lengths.
-struct Applied {
-  Tensor values;
-  Store store;
-};
-Applied apply(const LayerSpec& layer, const Tensor& features, const std::vector<int32_t>& lengths = {}) {
-  Graph graph;
-  Signal input{graph.input("features", to_shape(features.extents()))};
-  Feeds feeds{{"features", features}};
-  if (!lengths.empty()) {
-    input.lengths = graph.input("lengths", {features.extents()[0]}, i32);
-    feeds.emplace("lengths", integers(lengths));
-  }
-  Penalties penalties;
-  LayerContext context(graph, "layer", 2, penalties);
-  graph.output("values", layer_kind_of(layer).build(context, input, layer).value);
-  Applied result;
-  initialize_store(graph, result.store, 7);
-  result.values = Program(graph).run(feeds, result.store, *make_serial_executor())[0];
-  return result;
-}
 
 // Bars of three pixels on noise: one class lies, one stands, one leans.
 data::Dataset bars(int count, uint64_t seed) {
