@@ -209,8 +209,8 @@ void LinearArguments::agree_on_settings(Ranks& ranks) const {
        {"other plugins", plugins_among(penalties)}});
 }
 
-// The rows, or this rank's, whose columns are those of all. `hash` stands for the files.
-data::LabelledRows LinearArguments::read_rows(bool shares, bool dense, uint64_t& hash) {
+// The rows, or this rank's, whose columns are those of all.
+data::LabelledRows LinearArguments::read_rows(bool shares, bool dense) {
   constexpr int64_t parts_of_ranks = 8;
   const std::shared_ptr<Ranks> ranks = shares ? ranks_of_process() : nullptr;
   const bool several = ranks && ranks->size() > 1;
@@ -228,8 +228,8 @@ data::LabelledRows LinearArguments::read_rows(bool shares, bool dense, uint64_t&
       dense ? data::read_npy(data, labels, of_several) : data::read_libsvm(data, zero_based, of_several);
   if (!several) cut(rows.rows);
   all_rows = several ? share.rows : rows.rows;
-  hash = share.hash + (zero_based ? 1 : 0);
   if (several) {
+    const uint64_t hash = share.hash + (zero_based ? 1 : 0);
     for (const std::string& columns : ranks->gather(fmt::format("{}", rows.columns), "the others' columns"))
       rows.columns = std::max<int64_t>(rows.columns, std::atoll(columns.c_str()));
     ranks->agree(
@@ -288,8 +288,7 @@ data::LabelledRows LinearArguments::read(bool shares) {
       data.ends_with(".npy") || data.ends_with(".npz") || (is_written_in_place(data) && !labels.empty());
   check_files(dense);
   if (ranks_of_process()) agree_on_settings(*ranks_of_process());
-  uint64_t hash = 0;
-  data::LabelledRows rows = read_rows(shares, dense, hash);
+  data::LabelledRows rows = read_rows(shares, dense);
   // Those that have other rows than this process.
   Ranks* const others = shares ? ranks_of_process().get() : nullptr;
   all_entries = static_cast<int64_t>(options.row_parts.sum(rows.rows, [&](int64_t row) {

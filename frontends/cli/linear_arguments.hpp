@@ -54,7 +54,7 @@ struct LinearArguments {
 
  private:
   void check_files(bool dense) const;
-  data::LabelledRows read_rows(bool shares, bool dense, uint64_t& hash);
+  data::LabelledRows read_rows(bool shares, bool dense);
   void agree_on_settings(Ranks& ranks) const;
   void read_beside(data::LabelledRows& rows, Ranks* ranks);
   void drop_empty_columns(data::LabelledRows& rows, Ranks* ranks) const;
