@@ -132,10 +132,6 @@ IdxHeader read_idx_header(const std::string& file, Read&& read) {
   return array;
 }
 
-}  // namespace
-
-namespace {
-
 // The array that a file holds, of which these are the bytes.
 IdxArray idx_array_of(const std::string& file, std::string packed) {
   Unpacked bytes(file, std::move(packed));

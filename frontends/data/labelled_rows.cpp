@@ -8,7 +8,6 @@
 #include <system_error>
 #include <utility>
 
-#include "frontends/data/source.hpp"
 #include "graph/base/error.hpp"
 #include "graph/base/random.hpp"
 #include "graph/io/input_file.hpp"
@@ -162,25 +161,6 @@ std::string read_whole_file(const std::string& file) {
   } catch (const std::system_error& error) {
     throw UserError(fmt::format("{}: {}", file, reason_of(error)));
   }
-}
-
-void each_block(const std::string& file,
-                const std::function<void(uint64_t begin, std::string_view bytes)>& take) {
-  constexpr uint64_t block_bytes = uint64_t{1} << 20;
-  const RandomFile opened(file);
-  std::string block;
-  for (uint64_t at = 0; at < opened.size(); at += block.size()) {
-    block.resize(std::min(block_bytes, opened.size() - at));
-    opened.read(at, block.data(), block.size());
-    take(at, block);
-  }
-}
-
-uint64_t hash_of_file(const std::string& file) {
-  uint64_t hash = 0;
-  each_block(file,
-             [&](uint64_t, std::string_view bytes) { hash = hash_words(bytes.data(), bytes.size(), hash); });
-  return hash;
 }
 
 }  // namespace lariat::data

@@ -3,7 +3,6 @@
 #include <cstdint>
 #include <functional>
 #include <string>
-#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -77,13 +76,5 @@ struct RowShare {
 
 /// The bytes of a file. Throws UserError naming the file where it cannot be read.
 std::string read_whole_file(const std::string& file);
-
-/// Calls `take` with where a block begins, and its bytes, of all of a file that need not fit into memory.
-/// Throws UserError naming the file where it cannot be read, or is none.
-void each_block(const std::string& file,
-                const std::function<void(uint64_t begin, std::string_view bytes)>& take);
-
-/// A number that stands for all bytes of a file.
-uint64_t hash_of_file(const std::string& file);
 
 }  // namespace lariat::data

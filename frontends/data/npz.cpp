@@ -7,9 +7,11 @@
 #include <limits>
 #include <map>
 #include <optional>
+#include <span>
 
 #include "frontends/data/npy.hpp"
 #include "frontends/data/option_table.hpp"
+#include "frontends/data/source.hpp"
 #include "frontends/data/zip.hpp"
 #include "graph/base/error.hpp"
 
@@ -18,8 +20,7 @@ namespace lariat::data {
 namespace {
 
 [[noreturn]] void no_archive(const std::string& file) {
-  throw UserError(
-      fmt::format("{}: is no archive that numpy.savez wrote; save it again with numpy.save", file));
+  throw UserError(fmt::format("{}: is no archive that numpy.savez wrote; save it again with it", file));
 }
 
 // What an archive holds, by name and without ".npy".
@@ -68,11 +69,13 @@ Tensor array_of(const Members& members, const std::string& file, std::initialize
                   dimensions == 1 ? "" : "s", what, fmt::join(known, ", ")));
 }
 
-void check_finite(const Tensor& tensor, const std::string& file, int64_t columns) {
-  for (int64_t i = 0; i < tensor.count(); ++i)
-    if (!std::isfinite(tensor.at(i)))
+void check_finite(std::span<const double> values, const std::string& file, int64_t columns,
+                  int64_t first_row = 0) {
+  for (size_t i = 0; i < values.size(); ++i)
+    if (!std::isfinite(values[i]))
       throw UserError(fmt::format("{}: row {}, column {} is {}; every number must be finite", file,
-                                  i / columns, i % columns, tensor.at(i)));
+                                  first_row + static_cast<int64_t>(i) / columns,
+                                  static_cast<int64_t>(i) % columns, values[i]));
 }
 
 // What scipy.sparse.save_npz wrote.
@@ -98,7 +101,7 @@ void read_sparse(const Members& members, const std::string& file, LabelledRows& 
           starts.count() != static_cast<int64_t>(shape.at(0)) + 1 || starts.at(0) != 0 ||
           starts.at(starts.count() - 1) != static_cast<double>(values.count()) ||
           static_cast<double>(values.count()) > most);
-  check_finite(values, member_name(file, "data"), std::max<int64_t>(1, values.count()));
+  check_finite(values.values<double>(), member_name(file, "data"), std::max<int64_t>(1, values.count()));
   rows.rows = static_cast<int64_t>(shape.at(0));
   rows.columns = static_cast<int64_t>(shape.at(1));
   rows.row_starts.push_back(0);
@@ -232,11 +235,7 @@ void read_rows(const NpyRows& matrix, int64_t first, int64_t count, const std::s
   rows.values.resize(static_cast<size_t>(count * rows.columns));
   for (int64_t begin = 0, all = count * rows.columns; begin < all; begin += elements_at_once)
     matrix.read(first, rows.values.data() + begin, begin, std::min(elements_at_once, all - begin));
-  for (size_t i = 0; i < rows.values.size(); ++i)
-    if (!std::isfinite(rows.values[i]))
-      throw UserError(fmt::format("{}: row {}, column {} is {}; every number must be finite", file,
-                                  first + static_cast<int64_t>(i) / rows.columns,
-                                  static_cast<int64_t>(i) % rows.columns, rows.values[i]));
+  check_finite(rows.values, file, rows.columns, first);
 }
 
 LabelledRows read_all(const std::string& matrix, const std::string& labels) {
@@ -253,7 +252,7 @@ LabelledRows read_all(const std::string& matrix, const std::string& labels) {
       throw UserError(
           fmt::format("{}: is {}; it must be a matrix [rows, columns]", matrix, text(x.extents())));
     result.rows = x.extents()[0], result.columns = x.extents()[1];
-    check_finite(x, matrix, result.columns);
+    check_finite(x.values<double>(), matrix, result.columns);
     result.values.assign(x.data<double>(), x.data<double>() + x.count());
   }
   result.labels =

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -53,6 +55,14 @@ class MappedFile {
  private:
   std::string_view bytes_;
 };
+
+/// Calls `take` with where a block begins, and its bytes, of all of a file that need not fit into memory.
+/// Throws UserError naming the file where it cannot be read, or is none.
+void each_block(const std::string& file,
+                const std::function<void(uint64_t begin, std::string_view bytes)>& take);
+
+/// A number that stands for all bytes of a file.
+uint64_t hash_of_file(const std::string& file);
 
 /// Values of examples in a temporary file.
 class KeptValues : public Source, public std::enable_shared_from_this<KeptValues> {

@@ -7,10 +7,9 @@
 #include <cmath>
 #include <set>
 
-#include "frontends/data/labelled_rows.hpp"
+#include "frontends/data/source.hpp"
 #include "graph/base/error.hpp"
 #include "graph/base/json.hpp"
-#include "graph/base/random.hpp"
 #include "graph/exec/constants.hpp"
 #include "graph/ir/graph.hpp"
 #include "graph/ir/sample.hpp"
@@ -128,9 +127,8 @@ std::string plugins_among(const std::vector<const OpDef*>& ops) {
   for (const OpDef* op : ops) {
     if (!op->plugin) continue;
     const PluginOrigin origin = plugin_origin(*op);
-    const std::string bytes = data::read_whole_file(origin.file);
     lines.insert(fmt::format("'{}' of the plugin '{}' {}, a file with hash {:016x}\n", op->name,
-                             origin.plugin, origin.version, hash_bytes(bytes.data(), bytes.size())));
+                             origin.plugin, origin.version, data::hash_of_file(origin.file)));
   }
   return fmt::format("{}", fmt::join(lines, ""));
 }
