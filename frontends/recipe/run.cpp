@@ -7,7 +7,6 @@
 #include "frontends/recipe/checkpoint.hpp"
 #include "frontends/recipe/saved_model.hpp"
 #include "frontends/sequential/model_file.hpp"
-#include "graph/base/build_name.hpp"
 #include "graph/base/error.hpp"
 #include "graph/io/atomic_file.hpp"
 #include "graph/io/input_file.hpp"
@@ -248,8 +247,7 @@ TrainingRun::TrainingRun(Recipe recipe, RunOptions options) {
   self_ = std::make_unique<Implementation>(std::move(recipe), std::move(options));
   if (self_->options.ranks)
     self_->options.ranks->agree(
-        {{"another build of lariat", build_name()},
-         {"another recipe", self_->recipe.to_json(), [](const auto& here, const auto& there) {
+        {{"another recipe", self_->recipe.to_json(), [](const auto& here, const auto& there) {
             return Recipe::from_json(here).first_difference(Recipe::from_json(there));
           }}});
   with_threads(self_->options.threads, [&] { self_->load(); });
