@@ -74,7 +74,7 @@ std::string quoted(const Names& names) { return fmt::format("'{}'", fmt::join(na
 std::vector<PenalisedParameter> parameters_made_zero(const std::vector<Value>& parameters,
                                                      const std::vector<PenaltyTerm>& terms) {
   std::map<std::string, PenalisedParameter> found;
-  // Of structured terms what zeros they keep may be no elements, and they make all of them zero yet.
+  // Structured terms can make a whole parameter zero though none of its elements settles by itself.
   const auto makes_zero = [](const PenaltyTerm& term) {
     return settles(term) || (!term.scalar && !term.combines && term.penalty->nonsmooth);
   };

@@ -94,8 +94,7 @@ static void predict(const Strings& words) {
       "DATA", rows,
       "what the model was trained on, without what is learned: a table with its columns, LIBSVM text, whose "
       "labels are not looked at, an array or archive of numpy, an image or a folder of them, or an IDX file "
-      "of "
-      "images; of a linear model LIBSVM text or a matrix");
+      "of images; of a linear model LIBSVM text or a matrix");
   arguments.output("--out", "FILE.csv", out, "where the predictions go, instead of standard output");
   arguments.threads(threads);
   arguments.plugins();
