@@ -1,6 +1,5 @@
 // Convolutions whose windows are dilated or end at their frame, and whose channels are in groups, against
 // plain loops; what does not fit is one line.
-#include <algorithm>
 #include <cmath>
 
 #include "frontends/compact/compact.hpp"
@@ -118,16 +117,23 @@ TEST_CASE("convolution layers: a depthwise kernel has its penalty, and is learne
   Sequential again = Sequential::load(folder / "m");
   for (size_t i = 0; i < said.size(); ++i) CHECK(again.predict(data)[i].values == said[i].values);
 
-  // None of its channels can go, and the report says why.
-  Stack stack{model.layers(), {}, model.shape(), 3};
-  for (const auto& [name, tensor] : model.store())
-    if (name.starts_with("conv1d_") || name.starts_with("dense_")) stack.weights.set(name, tensor.clone());
-  for (float& weight : stack.weights.get("conv1d_1/kernel").values<float>()) weight = 0;
-  const CompactReport report = compact(stack);
-  CHECK(std::any_of(report.kept.begin(), report.kept.end(), [](const std::string& line) {
-    return line.find("its channels are in groups") != std::string::npos;
-  }));
-  CHECK(stack.weights.get("conv1d_1/kernel").extents() == Extents{3, 1, 8});
+  // None of its channels can go, nor any that a layer with groups reads; of these the report says why.
+  for (const bool depthwise : {true, false}) {
+    Sequential made{Conv1d(8, 3, {}, {.dilation = 2, .groups = depthwise ? 0 : 1}),
+                    Conv1d(6, 1, relu, {.groups = 2}), GlobalAveragePool(), Dense(2)};
+    made.compile(Adam{});
+    made.build({true, 8, {"a", "b"}});
+    Stack stack{made.layers(), {}, made.shape(), 2};
+    for (const auto& [name, tensor] : made.store())
+      if (name.starts_with("conv1d_") || name.starts_with("dense_")) stack.weights.set(name, tensor.clone());
+    for (float& weight : stack.weights.get("conv1d_1/kernel").values<float>()) weight = 0;
+    const CompactReport report = compact(stack);
+    CHECK(stack.weights.get("conv1d_1/kernel").extents().back() == 8);
+    if (!depthwise)
+      CHECK(testing::contains(
+          report.kept.at(0),
+          "8 useless channels of conv1d_1: conv1d_2 reads them: its channels are in groups"));
+  }
 }
 
 TEST_CASE("convolution layers: groups that do not divide, and windows that do not fit") {
