@@ -72,17 +72,24 @@ void Ranks::pulse() {
     // This process itself was stopped for a while: others may have been too.
     if (now - looked_ > 5 * pulse_period) heard_ = now;
     looked_ = now;
-    while (over(pulse_in_request_)) {
-      heard_ = now;
-      receive((rank_ + size_ - 1) % size_, pulse_tag, &pulse_in_, 1, pulse_in_request_);
-    }
-    if (options_.pulses && over(pulse_out_request_))
+    if (take_pulses()) heard_ = now;
+    if (options_.pulses && over(pulse_out_request_)) {
       send((rank_ + 1) % size_, pulse_tag, &pulse_out_, 1, pulse_out_request_);
+      ++pulses_sent_;
+    }
     silent_ = std::chrono::duration<double>(now - heard_).count() > options_.limit_seconds;
     look_for_endings();
   } catch (const UserError&) {
     // Who waits for a message meets the same.
   }
+}
+
+// Called with the lock. Whether there were any.
+bool Ranks::take_pulses() {
+  const int64_t before = pulses_heard_;
+  for (; over(pulse_in_request_); ++pulses_heard_)
+    receive((rank_ + size_ - 1) % size_, pulse_tag, &pulse_in_, 1, pulse_in_request_);
+  return pulses_heard_ > before;
 }
 
 void Ranks::send(int to, int tag, const void* data, size_t bytes, Requests& open) {
@@ -120,6 +127,7 @@ void Ranks::look_for_endings() {
       heard_said_ = true;
     } else if (incoming_.kind == at_end) {
       if (!first_at_end_) first_at_end_.emplace(incoming_.rank, Clock::now());
+      ++others_at_end_;
     } else {
       endings_[static_cast<size_t>(incoming_.rank)] = incoming_;
     }
@@ -365,9 +373,25 @@ void Ranks::finish() {
     Requests open;
     for (int other = 0; other < size_; ++other)
       if (other != rank_) send(other, ending_tag, word.get(), sizeof *word, open);
+    // MPI is ended where nothing is on its way: some libraries tell of what nobody received.
+    const auto all_at_end = [&] {
+      const std::lock_guard lock(mutex_);
+      look_for_endings();
+      return over(open) && others_at_end_ == size_ - 1;
+    };
     try {
-      gather("", "the others to be done");
-      wait([&] { return over(open); }, "the others to be done");
+      const std::string what = "the others to be done";
+      gather("", what);
+      wait(all_at_end, what);
+      stop_pulses();
+      const auto sent = gather(fmt::format("{}", pulses_sent_), what);
+      const int64_t before = std::stoll(sent[static_cast<size_t>((rank_ + size_ - 1) % size_)]);
+      const auto all_heard = [&] {
+        const std::lock_guard lock(mutex_);
+        take_pulses();
+        return pulses_heard_ == before;
+      };
+      if (before > 0) wait(all_heard, what);
     } catch (...) {
       finished_ = false;
       throw;

@@ -110,6 +110,7 @@ class Ranks {
   void throw_if_over(const std::string& what);
   [[noreturn]] void throw_over(std::string why);
   void pulse();
+  bool take_pulses();
   void stop_pulses();
   std::string silence() const;
 
@@ -126,11 +127,13 @@ class Ranks {
   std::optional<Clock::time_point> stopped_;
   // The first rank that had come to the end of its work, and since when this one knows it.
   std::optional<std::pair<int, Clock::time_point>> first_at_end_;
+  int others_at_end_ = 0;
   std::atomic<bool> stop_agreed_ = false;
   // Signs of life go to the next rank, and come from the one before.
   bool silent_ = false;
   Clock::time_point heard_, looked_;
   std::byte pulse_out_{}, pulse_in_{};
+  int64_t pulses_sent_ = 0, pulses_heard_ = 0;
   Requests pulse_out_request_, pulse_in_request_;
   std::condition_variable_any wake_;
   bool quit_ = false;

@@ -65,7 +65,13 @@ class ThreadTransport final : public Transport {
     return false;
   }
 
-  void end(bool) override { open_.clear(); }
+  void end(bool in_order) override {
+    open_.clear();
+    if (!in_order) return;
+    const std::lock_guard lock(mailboxes_->mutex);
+    for (const auto& [way, waiting] : mailboxes_->messages)
+      require(std::get<0>(way) != rank_ || waiting.empty(), "all that was sent to a rank was received");
+  }
 
  private:
   struct Receive {
