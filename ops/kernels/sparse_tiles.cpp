@@ -24,12 +24,10 @@ constexpr int64_t line = std::max<int64_t>(width, 16);
 // The fewer the weights, the more rows of b share the load and store of a column's sums; measured.
 int64_t depth_for(double density) {
   if (width == 16) return density > 0.15 ? 128 : inner_block;
-  return density > 0.07 ? 128 : density > 0.03 ? 256 : inner_block;
+  return density > 0.15 ? 128 : density > 0.07 ? 256 : inner_block;
 }
 // Long stretches of few rows come from a near cache sooner than those of many.
-int64_t rows_for(const SparseTiles& b) {
-  return width == 16 && b.depth == inner_block ? most_rows / 2 : most_rows;
-}
+int64_t rows_for(const SparseTiles& b) { return b.depth > 128 ? most_rows / 2 : most_rows; }
 
 // to[k, i] = a[i, k] for `rows` rows and those of `depth` columns that are read; rows up to the next whole
 // vector become 0.
@@ -110,18 +108,23 @@ void put_sums(SparseProduct p, int64_t block, const float* sums, int64_t togethe
   for (int64_t first = begin; first < end; first += line)
     for (int64_t i = 0; i < rows; i += width)
       for (int64_t j = first; j < std::min(first + line, end); j += width) {
-        const int64_t count = std::min(width, end - j);
-        alignas(64) float square[width * width];
-        transpose_square(sums + (j - begin) * together + i, together, square, width);
-        for (int64_t h = 0; h < std::min(width, rows - i); ++h) {
-          float* const to = p.c + (row + i + h) * p.ldc + j;
-          const float* const start = p.start(block, row + i + h, j);
-          if (count == width) {
-            const Batch sum = Batch::load_aligned(square + h * width);
-            (start ? sum + Batch::load_unaligned(start) : sum).store_unaligned(to);
-          } else {
-            for (int64_t c = 0; c < count; ++c) to[c] = square[h * width + c] + (start ? start[c] : 0.0f);
-          }
+        const float* const square = sums + (j - begin) * together + i;
+        const float* const start = p.start(block, row + i, j);
+        const int64_t start_row = block > 0 ? p.ldc : p.addend.row;
+        float* const to = p.c + (row + i) * p.ldc + j;
+        if (rows - i < width || end - j < width) {
+          for (int64_t h = 0; h < std::min(width, rows - i); ++h)
+            for (int64_t c = 0; c < std::min(width, end - j); ++c)
+              to[h * p.ldc + c] = square[c * together + h] + (start ? start[h * start_row + c] : 0.0f);
+        } else if (start) {
+          transpose_square(square, together, [&](int64_t h, int64_t c, auto part) {
+            decltype(part) from;
+            std::memcpy(&from, start + h * start_row + c, sizeof from);
+            part += from;
+            std::memcpy(to + h * p.ldc + c, &part, sizeof part);
+          });
+        } else {
+          transpose_square(square, together, to, p.ldc);
         }
       }
 }

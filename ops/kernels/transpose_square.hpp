@@ -33,16 +33,13 @@ template <size_t width, size_t run, bool second, class Vector, size_t... i>
                                   i % run + (i % width / run % 2 == 1 ? n : 0))...);
 }
 
-// A square of vectors of 16 or 32 bytes. Rows that lie apart by a power of two share few places of a cache:
-// each is read once.
-template <class T, size_t n>
-[[gnu::always_inline]] inline void transpose_vectors(const T* from, int64_t from_row, T* to, int64_t to_row) {
+// A square of vectors of 16 or 32 bytes: put(j, column j). Rows that lie apart by a power of two share few
+// places of a cache: each is read once.
+template <class T, size_t n, class Put>
+[[gnu::always_inline]] inline void transpose_vectors(const T* from, int64_t from_row, const Put& put) {
   constexpr size_t width = lane<T>;
   using Vector = VectorOf<T, n>;
   constexpr auto all = std::make_index_sequence<n>();
-  const auto put = [&](size_t row, Vector vector) {
-    std::memcpy(to + static_cast<int64_t>(row) * to_row, &vector, sizeof vector);
-  };
   Vector rows[n];
 #pragma GCC unroll 8
   for (size_t i = 0; i < n; ++i)
@@ -74,10 +71,10 @@ template <class T, size_t n>
 
 }  // namespace transpose_square_detail
 
-// to[j, i] = from[i, j] for a square of a vector's width. Shuffles across the halves of a vector of 64 bytes
-// are no faster than twice as many of half of it.
-template <class T>
-void transpose_square(const T* from, int64_t from_row, T* to, int64_t to_row) {
+// Columns j of a square of a vector's width, in parts of whole vectors: put(j, i, from[i…, j]). Shuffles
+// across the halves of a vector of 64 bytes are no faster than twice as many of half of it.
+template <class T, class Put>
+[[gnu::always_inline]] inline void transpose_square(const T* from, int64_t from_row, const Put& put) {
   using namespace transpose_square_detail;
   constexpr size_t n = xsimd::batch<T>::size, side = std::min(n, 32 / sizeof(T));
 #pragma GCC unroll 2
@@ -85,7 +82,17 @@ void transpose_square(const T* from, int64_t from_row, T* to, int64_t to_row) {
 #pragma GCC unroll 2
     for (size_t j = 0; j < n; j += side)
       transpose_vectors<T, side>(from + static_cast<int64_t>(i) * from_row + j, from_row,
-                                 to + static_cast<int64_t>(j) * to_row + i, to_row);
+                                 [&](size_t column, const auto& vector) {
+                                   put(static_cast<int64_t>(j + column), static_cast<int64_t>(i), vector);
+                                 });
+}
+
+// to[j, i] = from[i, j].
+template <class T>
+void transpose_square(const T* from, int64_t from_row, T* to, int64_t to_row) {
+  transpose_square(from, from_row, [&](int64_t j, int64_t i, const auto& vector) {
+    std::memcpy(to + j * to_row + i, &vector, sizeof vector);
+  });
 }
 
 }  // namespace lariat
