@@ -25,6 +25,8 @@ class RecordingsReader : public DataReader {
 struct DigitsData : DataOptions {
   int64_t validation = 0;
   std::vector<std::string> held_out;
+  /// A folder of voices that are trained on too.
+  std::string synthetic;
 };
 Fields<DigitsData> digits_fields();
 std::unique_ptr<DataReader> open_digits(const DigitsData& options, const DataRequest& request);

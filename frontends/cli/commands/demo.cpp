@@ -19,10 +19,10 @@ namespace lariat::cli {
 
 namespace {
 
-speech::DemoCorpus make_corpus(const std::string& folder) {
+speech::DemoCorpus make_corpus(const std::string& folder, const speech::DemoCorpusOptions& options = {}) {
   CountedProgress progress("generating clips", false);
-  const speech::DemoCorpus corpus =
-      speech::generate_demo_corpus(folder, {}, [&](size_t done, size_t total) { progress(done, total); });
+  const speech::DemoCorpus corpus = speech::generate_demo_corpus(
+      folder, options, [&](size_t done, size_t total) { progress(done, total); });
   progress.finish();
   print(fmt::format("{}: {} clips of spoken digits, {} voices to train on, {} others to test on{}\n\n",
                     folder, grouped(static_cast<int64_t>(corpus.clips)), corpus.train_speakers.size(),
@@ -74,12 +74,16 @@ static void demo(const Strings& words) {
   Arguments arguments(
       "lariat demo",
       "Generates spoken digits, trains a sparse LSTM recogniser on them, recognises a file with it, and\n"
-      "writes a report. Needs espeak-ng.",
+      "writes a report. With --voices it only generates voices, to train on beside recordings. Needs "
+      "espeak-ng.",
       "lariat demo --out build/demo");
   std::string folder = "lariat-demo", json_name;
-  std::optional<int64_t> seed, threads;
+  std::optional<int64_t> seed, threads, voices;
   arguments.option("--out", "DIR", folder,
                    "the folder for corpus, model and report; lariat-demo where it is not given");
+  arguments.integer("--voices", voices, 1, 252,
+                    "only generate a clip of each digit by so many voices, into the folder, for [data] "
+                    "synthetic; 252 at most");
   arguments.seed(seed);
   arguments.threads(threads);
   arguments.json(json_name);
@@ -91,6 +95,15 @@ static void demo(const Strings& words) {
   if (failure)
     throw UserError(
         fmt::format("cannot create '{}': {}; choose another place with --out", folder, failure.message()));
+  if (voices) {
+    if (threads || !json_name.empty())
+      throw UserError("--voices: nothing is trained; leave --threads and --json out");
+    make_corpus(folder, {.train_voices = static_cast<int>(*voices),
+                         .test_voices = 1,
+                         .variations = 1,
+                         .seed = static_cast<uint64_t>(seed.value_or(0))});
+    return;
+  }
   const std::string model_file = (path / "digits.safetensors").string(),
                     page = (path / "report.html").string();
   check_outputs({model_file, checkpoint_of(model_file), page, json_name});
