@@ -45,7 +45,7 @@ units = 0
 [optimizer]
 learning_rate = 0.01
 [training]
-epochs = 15
+epochs = 50
 batch_size = 16
 clip_norm = 5
 seed = 5
@@ -139,7 +139,7 @@ TEST_CASE("symbol recipes: joined digits are learned, streamed or not, and the r
   CHECK(result.classes.size() == 10);
   REQUIRE(result.test);
   CHECK(result.test->metrics[0].first == "symbol_error_rate");
-  CHECK(result.test->metrics[0].second < 0.25);
+  CHECK(result.test->metrics[0].second < 0.2);
   CHECK(result.test->symbol_errors.symbols == 199);
   CHECK(result.test->confusion_names.size() == 11);
   CHECK(result.penalised.zeros > 0);
@@ -225,7 +225,7 @@ TEST_CASE("symbol recipes: folds hold recordings out before they are joined, and
 TEST_CASE("symbol recipes: what is said in recordings is words, or characters") {
   const TemporaryFolder folder;
   const std::string digits = write_digits(folder, 1);
-  write_pairs(digits, 5);
+  write_pairs(digits, 9);
   Recipe recipe = with_data("kind = \"list\"\nspeaker = \"who\"\n");
   const RunOptions options{.data = digits, .out = folder / "m.safetensors", .certify = false};
   TrainingRun run(recipe, options);
@@ -233,7 +233,7 @@ TEST_CASE("symbol recipes: what is said in recordings is words, or characters") 
   Strings sorted = words;
   std::sort(sorted.begin(), sorted.end());
   CHECK(result.classes == sorted);
-  CHECK(result.test->metrics[0].second < 0.3);
+  CHECK(result.test->metrics[0].second < 0.4);
   SavedModel model = SavedModel::load(result.model);
   const Prediction said = model.recognize({digits + "/p_2_5_0.wav"}).front();
   CHECK(said.label == fmt::format("{}", fmt::join(said.symbols, " ")));

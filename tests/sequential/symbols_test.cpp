@@ -356,7 +356,7 @@ TEST_CASE("symbols: what cannot be learned or has no effect is said in one line"
   Sequential two({input("features")}, {Dense(0).named("a")(heard), Dense(0).named("b")(heard)});
   two.compile(Adam{}, {{"a", Ctc{}}, {"b", Ctc{}}});
   CHECK(
-      contains(message_of<UserError>([&] { two.fit(good); }), "output 'b' must say which targets it learns"));
+      contains(message_of<UserError>([&] { two.fit(good); }), "output 'a' must say which targets it learns"));
   two.compile(Adam{}, {{"a", Ctc{}, {}, 1, {"0"}}, {"b", Ctc{}, {}, 1, {"0"}}});
   CHECK(
       contains(message_of<UserError>([&] { two.fit(good); }),
