@@ -47,7 +47,9 @@ std::vector<std::vector<std::string>> class_rows(const Evaluation& evaluation) {
 }
 
 void add_metrics(ReportData& data, const std::string& split, const Evaluation& evaluation) {
-  if (data.tables.empty()) data.tables.push_back({"Figures", {{"figure"}}});
+  constexpr const char* title = "Figures";
+  if (data.tables.empty() || data.tables.front().title != title)
+    data.tables.insert(data.tables.begin(), {title, {{"figure"}}});
   std::vector<std::vector<std::string>>& rows = data.tables.front().rows;
   rows.front().push_back(split);
   const auto put = [&](const std::string& name, const std::string& value) {
