@@ -58,8 +58,9 @@ TEST_CASE("cli symbols: a recipe of the program's own learns what is said, and e
   CHECK(run["classes"].size() == 10);
   const std::string page = read_file(report);
   for (const char* part :
-       {"Wrong symbols and right sequences by epoch", "symbol_error_rate", "Class by class",
-        "What was confused with what", "In the last row are symbols that were inserted"})
+       {"<h2>Figures</h2>", "<h2>Wrong symbols: ", "Wrong symbols and right sequences by epoch",
+        "symbol_error_rate", "Class by class", "What was confused with what",
+        "In the last row are symbols that were inserted"})
     CHECK(contains(page, part));
 
   const ProgramRun measured =
