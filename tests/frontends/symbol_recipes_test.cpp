@@ -302,11 +302,12 @@ units = 0
 [optimizer]
 learning_rate = 0.02
 [training]
-epochs = 40
+epochs = 150
 batch_size = 16
 [[callbacks]]
 kind = "early_stopping"
 monitor = "validation_symbol_error_rate"
+patience = 100
 )";
   Recipe recipe = Recipe::parse(text, "recipe.toml");
   const RunOptions options{.data = folder.text(), .out = folder / "m.safetensors", .certify = false};
