@@ -231,6 +231,12 @@ Value sigmoid_cross_entropy(Operand logits, Operand targets);
 /// s in [0, 1) the target is (1 - s)·one_hot + s/classes (Szegedy et al. 2016). A label outside [0, classes)
 /// is refused when the graph is run. Output 1 of the node holds the probabilities.
 Value softmax_cross_entropy(Operand logits, Operand labels, double label_smoothing = 0);
+/// logits [batch, frames, classes], labels i32 [batch, most labels] from 1, padded with 0 at the end, lengths
+/// i32 [batch] -> [batch]: -log of the probability of the labels, over all ways to spread them over an
+/// example's frames with blanks, class 0, between them (Graves et al. 2006). A label outside [1, classes),
+/// one behind padding, and more labels than frames are refused when the graph is run. Output 1 of the node
+/// holds the gradient.
+Value ctc_loss(Operand logits, Operand labels, Operand lengths);
 /// The mean of (prediction - target)² over all elements.
 Value mean_squared_error(Operand prediction, Operand target);
 /// The mean over all elements e = prediction - target of e²/2 where |e| <= delta, else delta·(|e| - delta/2)

@@ -15,10 +15,14 @@ namespace lariat::cli {
 
 namespace {
 
-// "97.3%, loss 0.08, on 300 test examples", and further metrics before the loss.
-std::string measured(const Evaluation& evaluation, const char* split) {
+// "97.3%, loss 0.08, on 300 test examples", and further metrics before the loss. The first one's name stands
+// before the line where it is no accuracy and `named` says so.
+std::string measured(const Evaluation& evaluation, const char* split, bool named = false) {
   std::string text;
-  for (const auto& row : measures(evaluation)) text += (text.empty() ? "" : ", " + row[0] + " ") + row[1];
+  for (const auto& row : measures(evaluation)) {
+    const bool plain = text.empty() && !(named && row[0] != "accuracy");
+    text += (text.empty() ? "" : ", ") + (plain ? "" : row[0] + " ") + row[1];
+  }
   return fmt::format("{}{}loss {:.4g}, on {} {} examples", text, text.empty() ? "" : ", ", evaluation.loss,
                      grouped(evaluation.examples), split);
 }
@@ -48,7 +52,7 @@ double file_bytes(const std::string& file) {
 std::string summary(const RunResult& result, const std::string& report_file) {
   std::vector<std::vector<std::string>> rows;
   if (result.test) rows.push_back({first_measure(*result.test), measured(*result.test, "test")});
-  if (result.validation) rows.push_back({"validation", measured(*result.validation, "validation")});
+  if (result.validation) rows.push_back({"validation", measured(*result.validation, "validation", true)});
   if (result.penalised.count > 0)
     rows.push_back({"exact zeros",
                     fmt::format("{} of {} penalised weights, {} of all", percent(result.penalised.fraction()),

@@ -47,7 +47,9 @@ std::vector<std::vector<std::string>> class_rows(const Evaluation& evaluation) {
 }
 
 void add_metrics(ReportData& data, const std::string& split, const Evaluation& evaluation) {
-  if (data.tables.empty()) data.tables.push_back({"Figures", {{"figure"}}});
+  constexpr const char* title = "Figures";
+  if (data.tables.empty() || data.tables.front().title != title)
+    data.tables.insert(data.tables.begin(), {title, {{"figure"}}});
   std::vector<std::vector<std::string>>& rows = data.tables.front().rows;
   rows.front().push_back(split);
   const auto put = [&](const std::string& name, const std::string& value) {
@@ -67,13 +69,35 @@ void add_metrics(ReportData& data, const std::string& split, const Evaluation& e
 void add_output(ReportData& data, const std::string& output, const Evaluation& test, bool by_frame) {
   if (const auto rows = class_rows(test); !rows.empty()) data.by_class.push_back({output, rows});
   if (const std::vector<int64_t> counts = flattened(test.confusion); !counts.empty()) {
+    const bool symbols = test.symbol_errors.symbols > 0;
     const int64_t counted = std::accumulate(counts.begin(), counts.end(), int64_t{0});
     data.confusions.push_back(
         {output, test.confusion_names, counts,
          fmt::format("{}{} test examples: rows are what it is, columns what it was taken for. Mistakes are "
-                     "drawn in another colour than right answers.",
-                     counted > test.examples ? grouped(counted) + " frames of " : "",
-                     grouped(test.examples))});
+                     "drawn in another colour than right answers.{}",
+                     symbols                   ? grouped(counted) + " symbols of "
+                     : counted > test.examples ? grouped(counted) + " frames of "
+                                               : "",
+                     grouped(test.examples),
+                     symbols
+                         ? " In the last row are symbols that were inserted, in the last column deleted ones."
+                         : "")});
+  }
+  if (!test.mistakes.empty()) {
+    constexpr size_t most = 12;
+    const SymbolErrors& errors = test.symbol_errors;
+    ReportData::Table table{
+        fmt::format("Wrong symbols: {} of {}, {} substituted, {} inserted, {} deleted",
+                    grouped(errors.errors()), grouped(errors.symbols), grouped(errors.substitutions),
+                    grouped(errors.insertions), grouped(errors.deletions)),
+        {{"is", "said", "times"}}};
+    for (size_t i = 0; i < std::min(most, test.mistakes.size()); ++i) {
+      const SymbolMistake& mistake = test.mistakes[i];
+      table.rows.push_back({mistake.truth.empty() ? "nothing (inserted)" : mistake.truth,
+                            mistake.said.empty() ? "nothing (deleted)" : mistake.said,
+                            grouped(mistake.count)});
+    }
+    data.tables.push_back(std::move(table));
   }
   for (const Comparison& comparison : test.comparisons) {
     const std::string name = output.empty() || output == comparison.name
@@ -133,8 +157,8 @@ void add_wrong(ReportData& data, const RunResult& result, TrainingRun& run) {
   if (test == nullptr) return;
   const auto time_multiple = static_cast<int>(run.recipe().training().time_multiple);
   const bool images = data_kind_of(run.recipe().table("data")).form == DataForm::images;
-  for (const WorstExample& example :
-       worst_examples(run.model(), *test, most_wrong, {.time_multiple = time_multiple})) {
+  for (const WorstExample& example : worst_examples(
+           run.model(), *test, most_wrong, {.time_multiple = time_multiple, .beam = run.recipe().beam()})) {
     std::string media = media_of(example.source);
     if (media.empty() && images) media = picture_of(data::loaded(test->examples[example.index]));
     data.examples.push_back({example.source, example.truth, example.said, media});
@@ -143,9 +167,34 @@ void add_wrong(ReportData& data, const RunResult& result, TrainingRun& run) {
     data.examples_title = "Where it is furthest from the truth";
     data.said_as = "found";
   }
+  if (result.task == "symbols") {
+    data.said_as = "heard as";
+    data.examples_caption = "The test examples with the most wrong symbols, at most 12.";
+    return;
+  }
   data.examples_caption = result.task == "numbers"
                               ? "The test examples of which the numbers are furthest from the truth."
                               : "The test examples that are wrong and surest of it, at most 12.";
+}
+
+// Of symbols, what the validation data say after each epoch.
+void add_error_curves(ReportData& data, const RunResult& result) {
+  const double missing = std::numeric_limits<double>::quiet_NaN();
+  LineChart chart{"Wrong symbols and right sequences by epoch", "%", {}, false, 0, 100};
+  int color = 2;
+  for (const char* name : {"symbol_error_rate", "sequence_accuracy"}) {
+    std::vector<double> values;
+    for (const EpochReport& epoch : result.history) {
+      values.push_back(missing);
+      for (const auto& [metric, value] : epoch.validation_metrics)
+        if (metric == name) values.back() = 100 * std::min(1.0, value);
+    }
+    const bool any =
+        std::any_of(values.begin(), values.end(), [](double value) { return !std::isnan(value); });
+    if (any) chart.series.push_back({name, values, color++});
+  }
+  if (!chart.series.empty())
+    data.pictures.push_back({"Symbols", line_chart(chart), "On the validation examples, by the best path."});
 }
 
 // What an operator does to a weight, in words.
@@ -216,6 +265,7 @@ ReportData training_report(const RunResult& result, TrainingRun& run, const std:
                             (validated ? epoch.validation_accuracy : epoch.accuracy).value_or(missing),
                             epoch.penalised.fraction(), epoch.support_changes.value_or(missing),
                             epoch.prox_residual.value_or(missing)});
+  if (result.task == "symbols") add_error_curves(data, result);
   if (result.test) add_test(data, *result.test, run.model().shape().targets.by_frame);
   for (const TensorZeros& tensor : result.tensors)
     if (tensor.penalised)

@@ -120,7 +120,7 @@ std::string profile_training(const Recipe& recipe, const std::string& folder, in
     list.entries = std::move(chosen);
     const speech::ClipSet clips = speech::load_clips(list, recipe.features().sample_frequency);
     dataset = FrontEnd{speech::FeatureExtractor(recipe.features(), clips.sample_rate)}.examples(clips);
-    skip_short(dataset, frames_needed(recipe.layers()));
+    skip_short(dataset, recipe.layers(), recipe.outputs().front().layer);
     if (recipe.features().cmvn == speech::Cmvn::global)
       data::apply_cmvn(data::compute_cmvn(dataset), dataset);
   } else {

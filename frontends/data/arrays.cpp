@@ -304,7 +304,8 @@ class NamedArrays {
 
 // Without `labelled` nothing need be said of what is learned.
 Dataset dataset_of_named(const NamedArrays& named, const std::string& file, bool classes,
-                         const std::vector<std::string>& class_targets, bool streamed, bool labelled) {
+                         const std::vector<std::string>& class_targets, bool streamed, bool labelled,
+                         bool symbols = false) {
   const std::vector<std::string> names = named.names();
   const auto is_target = [](const std::string& name) {
     return name == "y" || name == "weights" || name.starts_with("y_");
@@ -355,7 +356,12 @@ Dataset dataset_of_named(const NamedArrays& named, const std::string& file, bool
   }
   const std::map<std::string, Tensor> targets =
       named.read([&](const std::string& name) { return name == "lengths" || (labelled && is_target(name)); });
-  if (labelled && !named_targets) add_targets(dataset, targets.at("y"), classes, file);
+  if (symbols && named_targets)
+    throw UserError(
+        fmt::format("{}: holds y_NAME, but sequences of symbols are y alone; save them as y", file));
+  if (labelled && !named_targets)
+    symbols ? add_symbols(dataset, targets.at("y"), file)
+            : add_targets(dataset, targets.at("y"), classes, file);
   dataset.columns = std::move(columns);
   if (labelled && named_targets) add_named_targets(dataset, targets, class_targets, file);
   if (const auto lengths = targets.find("lengths"); lengths != targets.end())
@@ -375,6 +381,18 @@ Dataset dataset_of_named(const NamedArrays& named, const std::string& file, bool
 Dataset read_arrays(const std::string& file, bool classes, const std::vector<std::string>& class_targets,
                     bool streamed) {
   return dataset_of_named(NamedArrays(file, streamed), file, classes, class_targets, streamed, true);
+}
+
+Dataset read_sequences(const std::string& file, bool streamed) {
+  return dataset_of_named(NamedArrays(file, streamed), file, false, {}, streamed, true, true);
+}
+
+Dataset dataset_of_sequences(const Tensor& features, const std::optional<Tensor>& lengths,
+                             const Tensor& symbols, const std::string& name) {
+  Dataset dataset = dataset_of_arrays(features, std::nullopt, false, name);
+  add_symbols(dataset, symbols, name);
+  if (lengths) apply_lengths(dataset, *lengths, name);
+  return dataset;
 }
 
 bool has_shares(const std::string& file) {

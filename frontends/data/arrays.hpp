@@ -24,6 +24,16 @@ Dataset dataset_of_arrays(const Tensor& features, const std::optional<Tensor>& t
 Dataset read_arrays(const std::string& file, bool classes, const std::vector<std::string>& class_targets = {},
                     bool streamed = false);
 
+/// The same where y [rows, most] holds sequences of symbols, whole numbers from 1, padded with 0 at the end;
+/// the dataset's classes are "1", "2", … to the largest.
+Dataset read_sequences(const std::string& file, bool streamed = false);
+/// And of arrays [rows, time, dimensions], of which each row has `lengths` [rows] frames; without these all.
+Dataset dataset_of_sequences(const Tensor& features, const std::optional<Tensor>& lengths,
+                             const Tensor& symbols, const std::string& name = "the arrays");
+
+/// Gives each example of a dataset of sequences its row of such `symbols`, and the dataset its classes.
+void add_symbols(Dataset& dataset, const Tensor& symbols, const std::string& name);
+
 /// Whether y of such a file is a number for each row, from 0 to 1, and not always one of the two.
 bool has_shares(const std::string& file);
 

@@ -23,8 +23,14 @@ void check_positive(const char* name, int value) {
 // How many batches behind the one that is used are read.
 constexpr size_t batches_ahead = 2;
 
+Extents extents_of(const Targets& targets, int64_t size, int64_t time, int64_t most_symbols) {
+  if (targets.symbols) return {size, most_symbols};
+  return targets.by_frame ? Extents{size, time, targets.width} : Extents{size, targets.width};
+}
+
 // The examples of these numbers as tensors.
-Batch batch_of(const Dataset& dataset, const std::vector<int>& indices, int time_multiple) {
+Batch batch_of(const Dataset& dataset, const std::vector<int>& indices, int time_multiple,
+               int64_t most_symbols) {
   const auto example_at = [&](int64_t i) -> const Example& {
     return dataset.examples[static_cast<size_t>(indices[static_cast<size_t>(i)])];
   };
@@ -37,14 +43,12 @@ Batch batch_of(const Dataset& dataset, const std::vector<int>& indices, int time
     streamed = streamed || example_at(i).stored;
   }
   if (dataset.sequences) time = (time + time_multiple - 1) / time_multiple * time_multiple;
-  const Targets& targets = dataset.targets;
-  Batch batch{
-      Tensor(f32, dataset.sequences ? Extents{size, time, dimensions} : Extents{size, dimensions}),
-      Tensor(i32, {size}),
-      Tensor(i32, {size}),
-      Tensor(f32, targets.by_frame ? Extents{size, time, targets.width} : Extents{size, targets.width}),
-      Tensor(f32, {size}),
-      indices};
+  Batch batch{Tensor(f32, dataset.sequences ? Extents{size, time, dimensions} : Extents{size, dimensions}),
+              Tensor(i32, {size}),
+              Tensor(i32, {size}),
+              Tensor(f32, extents_of(dataset.targets, size, time, most_symbols)),
+              Tensor(f32, {size}),
+              indices};
   float* const features = batch.features.data<float>();
   const auto write_values = [&](int64_t i) {
     const Example& example = example_at(i);
@@ -74,8 +78,8 @@ Batch batch_of(const Dataset& dataset, const std::vector<int>& indices, int time
 // A batch that is read beside other work.
 class Batches::Reading {
  public:
-  Reading(const Dataset& dataset, const std::vector<int>& indices, int time_multiple) {
-    work_.run([=, this, &dataset] { batch_ = batch_of(dataset, indices, time_multiple); });
+  Reading(const Dataset& dataset, const std::vector<int>& indices, int time_multiple, int64_t most_symbols) {
+    work_.run([=, this, &dataset] { batch_ = batch_of(dataset, indices, time_multiple, most_symbols); });
   }
   Reading(const Reading&) = delete;
   Reading& operator=(const Reading&) = delete;
@@ -114,7 +118,12 @@ Batches::Batches(const Dataset& dataset, const BatchOptions& options, uint32_t e
                     "drop_last",
                     batch_size, count));
   }
-  for (const Example& example : dataset.examples) check_size(example, dataset);
+  for (const Example& example : dataset.examples) {
+    check_size(example, dataset);
+    // Of one width in all batches, so that few shapes occur.
+    if (dataset.targets.symbols)
+      most_symbols_ = std::max(most_symbols_, static_cast<int64_t>(example.targets.size()));
+  }
   std::vector<int> order(count);
   std::iota(order.begin(), order.end(), 0);
   RandomStream random(options.seed, RandomPurpose::shuffle, epoch);
@@ -170,7 +179,8 @@ Batch Batches::read_ahead(const Part& part) const {
     const size_t examples = batches_[next.index].size();
     if (is_whole) next.end = examples;
     if ((is_whole || examples == count) && !readings_.contains(next))
-      readings_.emplace(next, std::make_unique<Reading>(dataset_, indices_of(next), time_multiple_));
+      readings_.emplace(next,
+                        std::make_unique<Reading>(dataset_, indices_of(next), time_multiple_, most_symbols_));
   }
   const std::unique_ptr<Reading> reading = std::move(readings_.at(part));
   readings_.erase(part);
@@ -186,7 +196,7 @@ Batch Batches::operator[](size_t index) const {
 Batch Batches::part(size_t index, size_t begin, size_t end) const {
   require(index < batches_.size() && begin < end && end <= batches_[index].size(), "the part exists");
   const Part part{index, begin, end};
-  return streamed_ ? read_ahead(part) : batch_of(dataset_, indices_of(part), time_multiple_);
+  return streamed_ ? read_ahead(part) : batch_of(dataset_, indices_of(part), time_multiple_, most_symbols_);
 }
 
 }  // namespace lariat::data

@@ -19,7 +19,8 @@ struct Batch {
                     ///< [batch, dimensions]
   Tensor lengths;   ///< i32 [batch], frames
   Tensor labels;    ///< i32 [batch]
-  Tensor targets;   ///< f32 [batch, width], or [batch, time, width] by frame, zero behind each example's end
+  Tensor targets;   ///< f32 [batch, width], or [batch, time, width] by frame, zero behind each example's end;
+                    ///< symbols are [batch, most that any example of the dataset has], 1 or more
   Tensor weights;   ///< f32 [batch]
   std::vector<int> indices;  ///< which examples of the dataset these are
 };
@@ -65,6 +66,7 @@ class Batches {
 
   const Dataset& dataset_;
   int time_multiple_;
+  int64_t most_symbols_ = 1;
   std::vector<std::vector<int>> batches_;
   bool streamed_;
   mutable std::map<Part, std::unique_ptr<Reading>> readings_;

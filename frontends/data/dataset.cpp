@@ -36,8 +36,8 @@ void check_size(const Example& example, const Dataset& dataset) {
                        example.values.size(), example.frames, example.dimensions, size));
   const Targets& targets = dataset.targets;
   int64_t count = targets.width;
-  if (__builtin_mul_overflow(count, targets.by_frame ? example.frames : 1, &count) ||
-      static_cast<uint64_t>(count) != example.targets.size())
+  if (!targets.symbols && (__builtin_mul_overflow(count, targets.by_frame ? example.frames : 1, &count) ||
+                           static_cast<uint64_t>(count) != example.targets.size()))
     refuse(fmt::format("has {} targets, but the data have {} for each {}; it must have {}",
                        example.targets.size(), targets.width, targets.by_frame ? "frame" : "example", count));
   if (!(example.weight >= 0 && std::isfinite(example.weight)))

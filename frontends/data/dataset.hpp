@@ -45,7 +45,8 @@ void read_stored(const Example& example, std::span<float> values);
 /// The example with its values in memory.
 Example loaded(const Example& example);
 
-/// What is learned where it is not a label: numbers, shares of classes, several labels at once.
+/// What is learned where it is not a label: numbers, shares of classes, several labels at once, a sequence of
+/// symbols.
 struct Targets {
   int64_t width = 0;      ///< how many numbers an example has, or each of its frames; 0: labels are learned
   bool by_frame = false;  ///< row-major [frames, width] for each example
@@ -54,6 +55,11 @@ struct Targets {
   std::vector<std::vector<std::string>> classes = {};
   /// Which of an example's numbers are meant, where these are not all.
   std::vector<int64_t> columns = {};
+  /// An example has any number of targets, also none: a sequence of the dataset's classes, the first of which
+  /// is 1. The width is 1.
+  bool symbols = false;
+  /// What stands between symbols where a sequence is written.
+  std::string between = " ";
 
   friend bool operator==(const Targets&, const Targets&) = default;
 };

@@ -88,7 +88,9 @@ Strata strata_of(const Dataset& dataset) {
   const auto is_class = [&](const Example& example) {
     return targets.width == 1 ? example.targets[0] == 0 || example.targets[0] == 1 : is_one_hot(example);
   };
-  if (targets.by_frame || !std::all_of(dataset.examples.begin(), dataset.examples.end(), is_class)) return {};
+  if (targets.by_frame || targets.symbols ||
+      !std::all_of(dataset.examples.begin(), dataset.examples.end(), is_class))
+    return {};
   strata.names = targets.width == 1 ? std::vector<std::string>{"0", "1"} : targets.names;
   for (const Example& example : dataset.examples)
     strata.of_example.push_back(targets.width == 1

@@ -23,7 +23,8 @@ enum class RandomPurpose : uint32_t {
   search,
   pitch,
   tempo,
-  vocal_tract
+  vocal_tract,
+  joining
 };
 
 /// Random numbers that depend on nothing but (seed, purpose, first, second), by counter-based Philox. A

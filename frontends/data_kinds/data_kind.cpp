@@ -48,6 +48,7 @@ DataOptions data_options(const Spec& spec) {
     if (name == "positive") options.positive = text;
     if (name == "stream") options.stream = text == "true";
     if (name == "window") options.window = data::parse_integer({name, {}, {}, {}, {}}, text, 0, 1000000000);
+    if (name == "join") options.join = data::parse_integer({name, {}, {}, {}, {}}, text, 1, most_joined);
     if (name == "labels") options.labels = split_words(text);
     if (name == "target") options.target = split_words(text);
     if (name == "features") options.features = split_words(text);

@@ -23,6 +23,8 @@ struct DataOptions {
   std::vector<std::string> labels;
   /// Of rows of a table.
   std::vector<std::string> target, features;
+  /// Of recordings that are learned as sequences of symbols: an example is 1 to so many of them.
+  int64_t join = 1;
 };
 
 /// What is asked of data: where they are, and what is to be learned of them.
@@ -35,6 +37,8 @@ struct DataRequest {
   bool folds = false;
   /// Whether the classes are two, of which a number between 0 and 1 may say how probable the second is.
   bool shares = false;
+  /// Whether sequences of symbols are learned.
+  bool symbols = false;
 };
 
 /// Data of one kind, opened: recordings, of which it gives lists, or what needs no features, which it loads.
@@ -75,6 +79,8 @@ struct DataKind {
   bool names_columns = false;
   /// Reads a file as examples to predict, which have no labels; nullptr: as tables and arrays are read.
   data::Dataset (*read_file)(const Spec& spec, const std::string& file) = nullptr;
+  /// Whether an example may have a sequence of symbols; recordings always may.
+  bool has_symbols = false;
 };
 
 const std::vector<DataKind>& data_kinds();
@@ -82,6 +88,8 @@ const std::vector<DataKind>& data_kinds();
 const DataKind& data_kind_of(const Spec& spec);
 /// What a [data] table says that kinds have in common; what its kind lacks keeps its default.
 DataOptions data_options(const Spec& spec);
+
+inline constexpr int64_t most_joined = 1000;
 
 /// The keys that every kind has, to which it adds its own: Options is derived from DataOptions.
 template <class Options>

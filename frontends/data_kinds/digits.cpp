@@ -9,9 +9,9 @@
 namespace lariat {
 
 Fields<DigitsData> digits_fields() {
-  return data_fields<DigitsData>().integer(
+  return joining(data_fields<DigitsData>().integer(
       "validation", &DigitsData::validation, 0, 1000000,
-      "clips of each speaker and digit to validate on, and not to train on");
+      "clips of each speaker and digit to validate on, and not to train on"));
 }
 
 std::unique_ptr<DataReader> open_digits(const DigitsData& options, const DataRequest& request) {

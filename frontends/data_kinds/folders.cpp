@@ -15,12 +15,12 @@ struct FoldersData : DataOptions {
 const Fields<FoldersData>& folders_fields() {
   using F = FoldersData;
   static const std::string listed = ", where the folder holds no lists";
-  static const Fields<F> fields =
+  static const Fields<F> fields = joining(
       data_fields<F>("folder that holds a folder of recordings for each label, or train and test with these")
           .number("validation", &F::validation, 0, 90,
                   "percent of the clips to validate on, and not to train on" + listed)
           .number("testing", &F::testing, 1, 90, "percent of the clips to test on" + listed)
-          .list("labels", &F::labels, "only these folders; empty: all");
+          .list("labels", &F::labels, "only these folders; empty: all"));
   return fields;
 }
 

@@ -1,15 +1,26 @@
+#include <fmt/format.h>
+
 #include "frontends/data/arrays.hpp"
 #include "frontends/data_kinds/data_kind_records.hpp"
 #include "frontends/data_kinds/row_files.hpp"
+#include "graph/base/error.hpp"
 
 namespace lariat {
 
 namespace {
 
-const Fields<RowsData>& numpy_fields() {
-  static const Fields<RowsData> fields = rows_fields<RowsData>(
-      "a file, a folder that holds X.npy and y.npy, or one that holds train.npz, test.npz and "
-      "perhaps validation.npz");
+struct NumpyData : RowsData {
+  std::vector<std::string> symbols;
+};
+
+const Fields<NumpyData>& numpy_fields() {
+  static const Fields<NumpyData> fields =
+      rows_fields<NumpyData>(
+          "a file, a folder that holds X.npy and y.npy, or one that holds train.npz, test.npz and "
+          "perhaps validation.npz")
+          .list("symbols", &NumpyData::symbols,
+                "with the loss ctc: the names of the symbols 1, 2, … that y holds, padded with 0; empty: "
+                "they are numbers");
   return fields;
 }
 
@@ -20,20 +31,30 @@ bool holds_arrays(const std::filesystem::path& folder) {
 
 class NumpyReader : public RowFilesReader {
  public:
-  NumpyReader(const RowsData& options, const DataRequest& request)
+  NumpyReader(const NumpyData& options, const DataRequest& request)
       : RowFilesReader(options, request, {".npz", ".npy"}, holds_arrays(request.path)),
         request_(request),
-        streamed_(options.stream) {}
+        streamed_(options.stream),
+        classes_(options.symbols) {}
 
   data::Dataset load(data::Split split) override {
     // What the classes are, or that they are shares, is said by the rows to train on.
     if (request_.shares && data::has_shares(file_of(data::Split::train))) request_.classes = false;
     request_.shares = false;
-    if (classes_.empty() && request_.classes && split != data::Split::train) load(data::Split::train);
+    const bool by_training = request_.classes || request_.symbols;
+    if (classes_.empty() && by_training && split != data::Split::train) load(data::Split::train);
+    const std::string file = file_of(split);
     data::Dataset dataset =
-        data::read_arrays(file_of(split), request_.classes, request_.class_targets, streamed_);
+        request_.symbols ? data::read_sequences(file, streamed_)
+                         : data::read_arrays(file, request_.classes, request_.class_targets, streamed_);
     if (classes_.empty()) classes_ = dataset.classes;
-    if (dataset.classes.size() < classes_.size() && !dataset.classes.empty()) dataset.classes = classes_;
+    if (request_.symbols && dataset.classes.size() > classes_.size())
+      throw UserError(
+          fmt::format("{}: y holds the symbol {}, but there are {}; name all in [data] symbols, or "
+                      "train on rows that have it",
+                      file, dataset.classes.size(), classes_.size()));
+    const bool named = request_.symbols || dataset.classes.size() < classes_.size();
+    if (named && !dataset.classes.empty()) dataset.classes = classes_;
     size_t row = 0;
     std::erase_if(dataset.examples, [&](const data::Example&) { return !is_of(row++, split); });
     return dataset;
@@ -42,7 +63,7 @@ class NumpyReader : public RowFilesReader {
  private:
   DataRequest request_;
   bool streamed_;
-  /// Of the arrays to train on.
+  /// Of the arrays to train on, or as the recipe names them.
   std::vector<std::string> classes_;
 };
 
@@ -56,7 +77,10 @@ DataKind data_kind_records::numpy() {
           [](const Spec& spec, const DataRequest& request) -> std::unique_ptr<DataReader> {
             return std::make_unique<NumpyReader>(numpy_fields().read(spec), request);
           },
-          0, true};
+          0,
+          true,
+          nullptr,
+          true};
 }
 
 }  // namespace lariat

@@ -4,6 +4,14 @@
 
 namespace lariat {
 
+/// The key that kinds of recordings have beside those of every kind.
+template <class Options>
+Fields<Options> joining(Fields<Options> fields) {
+  return fields.integer("join", &Options::join, 1, most_joined,
+                        "with the loss ctc: an example is 1 to so many recordings of a speaker, one behind "
+                        "the other; each is the first of one");
+}
+
 /// Recordings in files, of which `listed` gives a split.
 class RecordingsReader : public DataReader {
  public:

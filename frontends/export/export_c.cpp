@@ -140,6 +140,11 @@ CSetting setting_of(SavedModel& model, const ExportOptions& options) {
         fmt::format("the model has the outputs {}, but a program in C gives one; train a model of one",
                     fmt::join(names, ", ")));
   }
+  if (network.network().task->decode != nullptr)
+    throw UserError(
+        "the model finds sequences of symbols, for which C has no form; export one of classes, for each "
+        "frame "
+        "say");
   CSetting setting;
   setting.name = options.name;
   setting.width = shape.dimensions;

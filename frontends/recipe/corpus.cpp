@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <filesystem>
 
+#include "frontends/sequential/wiring.hpp"
 #include "graph/base/error.hpp"
 #include "graph/exec/executor.hpp"
 
@@ -31,6 +32,7 @@ DataRequest request_of(const Recipe& recipe, const DataOptions& options, bool fo
     request.classes = task == "classes" || task == "binary";
     if (request.classes && learned.size() == 1) request.class_targets.push_back(learned.front());
   }
+  request.symbols = task_named(task).decode != nullptr;
   request.shares = task == "binary" && outputs.size() == 1;
   if (!options.positive.empty() && !request.classes)
     throw UserError(
@@ -48,12 +50,21 @@ void label_positive(const std::string& positive, std::vector<std::string>& class
   for (auto& entry : entries) entry.label = entry.label == place;
 }
 
+// Recordings of one class each as sequences of it.
+void make_sequences(speech::ClipList& list) {
+  if (list.targets.symbols) return;
+  list.targets.width = 1;
+  list.targets.symbols = true;
+  for (auto& entry : list.entries) entry.symbols = {entry.label + 1};
+}
+
 }  // namespace
 
 Corpus::Corpus(const Recipe& recipe, const std::string& folder, const std::optional<data::FoldChoice>& fold)
     : kind_(data_kind_of(recipe.table("data"))), options_(recipe.data()), fold_(fold) {
   if (!folder.empty()) options_.path = folder;
   const DataRequest request = request_of(recipe, options_, fold.has_value());
+  symbols_ = request.symbols;
   if (options_.path.empty())
     throw UserError("there are no data; give their folder, or set path in the recipe's [data]");
   reader_ = kind_.open(recipe.table("data"), request);
@@ -70,13 +81,24 @@ bool Corpus::holds(const std::string& file) const {
 }
 
 speech::ClipList Corpus::list(Split split) const {
+  speech::ClipList list = single(split);
+  if (!symbols_) return list;
+  make_sequences(list);
+  // Of those of one split, so that no recording is in two.
+  return speech::joined(list, options_.join);
+}
+
+speech::ClipList Corpus::single(Split split) const {
   speech::ClipList list = reader_->list(fold_ && split == Split::validation ? Split::train : split);
   label_positive(options_.positive, list.classes, list.entries);
   if (!fold_ || split == Split::test) return list;
   std::vector<int64_t> labels;
   for (const auto& entry : list.entries) labels.push_back(entry.label);
-  const data::FoldParts parts =
-      data::parts_of(data::fold_numbers(labels, list.classes, fold_->count, fold_->seed), fold_->index);
+  const auto count = static_cast<int64_t>(labels.size());
+  const data::FoldParts parts = data::parts_of(
+      list.targets.symbols ? data::fold_numbers(count, fold_->count, fold_->seed)
+                           : data::fold_numbers(labels, list.classes, fold_->count, fold_->seed),
+      fold_->index);
   std::vector<speech::ClipList::Entry> entries;
   for (const int64_t number : split == Split::train ? parts.fitted : parts.held_out)
     entries.push_back(list.entries[static_cast<size_t>(number)]);
@@ -138,17 +160,18 @@ void check_warps(const FrontEnd& front_end, const speech::AugmentOptions& augmen
     check("[prediction] vtln_warps warp the filters of [features]: ", view);
 }
 
-void skip_short(data::Dataset& dataset, int64_t frames) {
+void skip_short(data::Dataset& dataset, const std::vector<LayerSpec>& layers, const std::string& output) {
+  NeededFrames needed(layers, output);
   std::vector<char> left_out;
   for (size_t i = 0; i < dataset.examples.size(); ++i) {
     const data::Example& example = dataset.examples[i];
     int64_t fewest = example.frames;
     for (const data::Dataset& view : dataset.views)
       if (i < view.examples.size()) fewest = std::min(fewest, view.examples[i].frames);
-    left_out.push_back(dataset.sequences && fewest < frames);
+    left_out.push_back(dataset.sequences && fewest < needed.of(example, dataset.targets));
     if (left_out.back())
-      dataset.skipped.push_back(
-          fmt::format("{}: is of {} frames, but the model needs {}", example.source, fewest, frames));
+      dataset.skipped.push_back(fmt::format("{}: is of {} frames, but {}", example.source, fewest,
+                                            needed.text_of(example, dataset.targets)));
   }
   const auto leave_out = [&](std::vector<data::Example>& examples) {
     std::vector<data::Example> kept;

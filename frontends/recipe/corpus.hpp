@@ -33,8 +33,12 @@ class Corpus {
   DataReader& reader() { return *reader_; }
 
  private:
+  // Those of a split, each by itself.
+  speech::ClipList single(data::Split split) const;
+
   const DataKind& kind_;
   DataOptions options_;
+  bool symbols_ = false;
   std::optional<data::FoldChoice> fold_;
   std::unique_ptr<DataReader> reader_;
 };
@@ -58,9 +62,9 @@ struct FrontEnd {
 /// Throws UserError where filters cannot be warped as far as [augment] or a view asks.
 void check_warps(const FrontEnd& front_end, const speech::AugmentOptions& augment);
 
-/// Moves examples of fewer than `frames` frames, be it in a view, to the dataset's skipped ones. Throws
-/// UserError where none is left.
-void skip_short(data::Dataset& dataset, int64_t frames);
+/// Moves examples of fewer frames than the layers need, be it in a view, to the dataset's skipped ones.
+/// `output` is the layer whose outputs are learned; empty: the last one. Throws UserError where none is left.
+void skip_short(data::Dataset& dataset, const std::vector<LayerSpec>& layers, const std::string& output = {});
 
 /// Runs `action` so that parallel loops in it use `threads` threads; 0: what the machine allows.
 void with_threads(int threads, const std::function<void()>& action);

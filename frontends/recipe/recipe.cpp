@@ -428,6 +428,7 @@ void Recipe::check(std::string_view place, const LayerPlaces& places) const {
   check_wiring(place, places);
   at_place(fmt::format("{}[augment] ", place), [&] { speech::check(augment()); });
   check_outputs(place);
+  check_symbols(place);
   if (const ProximalOptions options = proximal(); options.after_settling != 1 && options.settle_from == 1)
     throw UserError(fmt::format(
         "{}[proximal] after_settling = {}: has no effect with settle_from = 1; set settle_from too, such as "
@@ -436,7 +437,7 @@ void Recipe::check(std::string_view place, const LayerPlaces& places) const {
   at_place(std::string(place), [&] { check_effects(proximal(), training(), penalties_of(layers())); });
   if (data_kind_of(table("data")).form == DataForm::recordings) return;
   for (const char* name : {"features", "augment", "prediction"})
-    if (const std::string key = first_changed(table(name), only_kind(name)); !key.empty())
+    if (const std::string key = first_changed(table(name), only_kind(name)); !key.empty() && key != "beam")
       throw UserError(fmt::format("{}[{}] {} = {}: has no effect with [data] kind = {}; leave it out", place,
                                   name, key, table(name).at(key), table("data").kind));
 }

@@ -62,6 +62,8 @@ class Recipe {
   speech::AugmentOptions augment() const;
   /// How recordings are heard besides, as [prediction] says: each without anything random.
   std::vector<speech::AugmentOptions> views() const;
+  /// As in EvaluateOptions.
+  int64_t beam() const { return prediction_fields().read(table("prediction")).beam; }
   /// Whether any key of [augment] is other than its default.
   bool augments() const;
   Loss loss() const { return make_loss(table("loss")); }
@@ -85,6 +87,7 @@ class Recipe {
   /// Throws UserError where keys do not go together. `places` stands before messages about a layer.
   void check(std::string_view place, const LayerPlaces& places = {}) const;
   void check_outputs(std::string_view place) const;
+  void check_symbols(std::string_view place) const;
   void check_wiring(std::string_view place, const LayerPlaces& places) const;
   /// The layer that a key means by number or name.
   size_t layer_at(const std::string& layer) const;

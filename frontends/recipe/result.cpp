@@ -6,6 +6,18 @@ namespace lariat {
 
 namespace {
 
+Json json_of(const SymbolErrors& errors, const std::vector<SymbolMistake>& mistakes) {
+  Json object{{"symbols", errors.symbols},
+              {"substitutions", errors.substitutions},
+              {"insertions", errors.insertions},
+              {"deletions", errors.deletions}};
+  object["mistakes"] = Json::array();
+  for (const SymbolMistake& mistake : mistakes)
+    object["mistakes"].push_back(
+        {{"truth", mistake.truth}, {"said", mistake.said}, {"count", mistake.count}});
+  return object;
+}
+
 Json json_of(const Evaluation& evaluation) {
   Json object{{"examples", evaluation.examples},
               {"accuracy", finite_or_null(evaluation.accuracy)},
@@ -20,6 +32,8 @@ Json json_of(const Evaluation& evaluation) {
                                   {"f1", scores.f1},
                                   {"weight", scores.weight}});
   object["confusion"] = evaluation.confusion;
+  if (const SymbolErrors& errors = evaluation.symbol_errors; errors.symbols + errors.insertions > 0)
+    object["symbol_errors"] = json_of(errors, evaluation.mistakes);
   return object;
 }
 
@@ -32,6 +46,7 @@ std::string RunResult::measured_json() const {
       object[name] = json_of(**evaluation);
       object[name].erase("confusion");
       object[name].erase("by_class");
+      object[name].erase("symbol_errors");
     }
   return object.dump();
 }

@@ -39,7 +39,8 @@ struct TrainingRun::Implementation {
 
   uint64_t seed() const { return static_cast<uint64_t>(recipe.training().seed); }
   void load();
-  void load_audio(int64_t frames);
+  void load_audio();
+  void leave_short_out(data::Dataset& dataset) const;
   void note(data::Dataset& dataset);
   data::Dataset augmented(uint32_t epoch) const;
   FitOptions fit_options();
@@ -89,7 +90,11 @@ void TrainingRun::Implementation::note(data::Dataset& dataset) {
   notices.insert(notices.end(), dataset.notices.begin(), dataset.notices.end());
 }
 
-void TrainingRun::Implementation::load_audio(int64_t frames) {
+void TrainingRun::Implementation::leave_short_out(data::Dataset& dataset) const {
+  skip_short(dataset, recipe.layers(), recipe.outputs().front().layer);
+}
+
+void TrainingRun::Implementation::load_audio() {
   const speech::FeatureOptions features = recipe.features();
   const speech::ClipList list = corpus.list(Split::train);
   const bool streamed = corpus.options().stream;
@@ -107,7 +112,7 @@ void TrainingRun::Implementation::load_audio(int64_t frames) {
   }
   front_end->views = recipe.views();
   check_warps(*front_end, recipe.augment());
-  skip_short(train, frames);
+  leave_short_out(train);
   const speech::FeatureOptions& resolved = front_end->extractor.options();
   if (resolved.cmvn == speech::Cmvn::global) {
     front_end->statistics = data::compute_cmvn(train, resolved.norm_means, resolved.norm_vars);
@@ -115,7 +120,7 @@ void TrainingRun::Implementation::load_audio(int64_t frames) {
   }
   const auto other = [&](Split split) {
     data::Dataset dataset = front_end->examples(corpus.list(split), streamed);
-    skip_short(dataset, frames);
+    leave_short_out(dataset);
     return dataset;
   };
   if (corpus.validates()) validation = other(Split::validation);
@@ -124,7 +129,7 @@ void TrainingRun::Implementation::load_audio(int64_t frames) {
 
 void TrainingRun::Implementation::load() {
   if (corpus.is_audio()) {
-    load_audio(frames_needed(recipe.layers()));
+    load_audio();
   } else {
     train = corpus.load(Split::train);
     if (corpus.validates()) validation = corpus.load(Split::validation);
@@ -170,7 +175,7 @@ data::Dataset TrainingRun::Implementation::augmented(uint32_t epoch) const {
             ? speech::stream_dataset(stored_clips, front_end->extractor,
                                      front_end->statistics ? &*front_end->statistics : nullptr, augmentation)
             : front_end->examples(train_clips, &augmentation);
-    skip_short(dataset, frames_needed(recipe.layers()));
+    leave_short_out(dataset);
   });
   return dataset;
 }
@@ -346,7 +351,8 @@ Evaluation TrainingRun::evaluate(Split split) {
   if (dataset == nullptr)
     throw UserError("the run has not loaded that split; set data.validation, or do not leave the test out");
   return self_->model.evaluate(*dataset,
-                               {.time_multiple = static_cast<int>(self_->recipe.training().time_multiple)});
+                               {.time_multiple = static_cast<int>(self_->recipe.training().time_multiple),
+                                .beam = self_->recipe.beam()});
 }
 
 const Recipe& TrainingRun::recipe() const { return self_->recipe; }

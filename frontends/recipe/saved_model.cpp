@@ -105,7 +105,8 @@ const speech::FeatureOptions& SavedModel::features() const { return front_end().
 
 EvaluateOptions SavedModel::evaluate_options(int threads) const {
   return {.time_multiple = recipe_ ? static_cast<int>(recipe_->training().time_multiple) : 1,
-          .threads = threads};
+          .threads = threads,
+          .beam = recipe_ ? recipe_->beam() : 0};
 }
 
 namespace {
@@ -179,7 +180,11 @@ data::Dataset with_classes(data::Dataset dataset, const std::vector<std::string>
   if (places.empty() || dataset.classes == classes || dataset.targets.width > 1) return dataset;
   for (data::Example& example : dataset.examples) {
     if (dataset.targets.width == 0) example.label = places.at(static_cast<size_t>(example.label));
-    for (float& target : example.targets) target = static_cast<float>(places.at(static_cast<size_t>(target)));
+    // Symbols are counted from 1.
+    const int first = dataset.targets.symbols ? 1 : 0;
+    for (float& target : example.targets)
+      target =
+          static_cast<float>(places.at(static_cast<size_t>(target) - static_cast<size_t>(first)) + first);
   }
   dataset.classes = classes;
   return dataset;
@@ -203,8 +208,10 @@ data::Dataset SavedModel::load_data(const std::string& folder, data::Split split
         file_));
   if (!corpus.is_audio()) return with_classes(corpus.load(split), model_.shape().classes);
   data::Dataset dataset = front_end().examples(corpus.list(split), corpus.options().stream);
-  skip_short(dataset, frames_needed(model_.layers()));
-  return dataset;
+  skip_short(dataset, model_.layers(), model_.network().heads.front().layer);
+  if (!dataset.targets.symbols) return dataset;
+  for (data::Dataset& view : dataset.views) view = with_classes(std::move(view), model_.shape().classes);
+  return with_classes(std::move(dataset), model_.shape().classes);
 }
 
 data::Dataset SavedModel::load_file(const std::string& file) const {

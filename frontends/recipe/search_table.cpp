@@ -14,7 +14,8 @@ const Fields<SearchTable>& search_fields() {
           .integer("folds", &S::folds, 0, 1000,
                    "folds of the training examples to score on, by classes; 0: the validation split")
           .integer("factor", &S::factor, 2, 100, "halving keeps one of so many, and trains it so much longer")
-          .text("score", &S::score, "a metric or loss; empty: accuracy where there is one, else loss")
+          .text("score", &S::score,
+                "a metric or loss; empty: accuracy, of symbols symbol_error_rate, of numbers loss")
           .choice("choose", &S::choose, {"best", "sparsest"},
                   "the best score, or the most zeros within a standard error of it")
           .boolean("warm_start", &S::warm_start,

@@ -157,7 +157,10 @@ const Fields<PredictionOptions>& prediction_fields() {
               "outputs are averaged over each recording as it is and, besides, with its formants seen at so "
               "many times their frequency, as by vtln_min")
           .numbers("speeds", &P::speeds, 0.25, 4,
-                   "and so many times as fast; with vtln_warps, in every combination of both");
+                   "and so many times as fast; with vtln_warps, in every combination of both")
+          .integer("beam", &P::beam, 0, 10000,
+                   "with the loss ctc: how many beginnings a prefix beam search keeps at each frame; 0: the "
+                   "best path, by which epochs are validated in any case");
   return fields;
 }
 
@@ -250,8 +253,8 @@ const std::vector<RecipeTable>& recipe_tables() {
   static const SpecKind penalty =
       penalty_fields().kind("", "penalties of all weights that have none of their own");
   static const SpecKind proximal = proximal_fields().kind("", "the rewrite of penalties");
-  static const SpecKind prediction =
-      prediction_fields().kind("", "how recordings are heard where a trained model answers");
+  static const SpecKind prediction = prediction_fields().kind(
+      "", "how recordings are heard, and symbols found, where a trained model answers");
   static const SpecKind search = search_fields().kind("", "what lariat search tries");
   static const std::vector<RecipeTable> tables = [] {
     SpecKinds data;

@@ -74,9 +74,10 @@ const Fields<ProximalOptions>& proximal_fields();
 void check_effects(const ProximalOptions& proximal, const TrainingOptions& training,
                    const PenaltiesThere& penalties);
 
-/// [prediction]: how else recordings are heard.
+/// [prediction]: how else recordings are heard, and how symbols are found.
 struct PredictionOptions {
   std::vector<double> vtln_warps, speeds;
+  int64_t beam = 0;
 };
 const Fields<PredictionOptions>& prediction_fields();
 

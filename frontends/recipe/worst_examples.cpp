@@ -29,6 +29,23 @@ std::string truth_text(const LearningTask& task, const DataShape& shape,
 
 namespace {
 
+// Of a model of symbols, which has one output.
+void compare_symbols(const Head& head, const data::Example& example, const Prediction& prediction,
+                     WorstExample& found, bool& wrong) {
+  const std::vector<float>& targets = example.targets;
+  const std::vector<std::string>& names = head.shape.classes;
+  std::vector<int32_t> said;
+  for (const std::string& symbol : prediction.symbols)
+    said.push_back(static_cast<int32_t>(std::find(names.begin(), names.end(), symbol) - names.begin()) + 1);
+  const std::vector<int32_t> truth(targets.begin(), targets.end());
+  found.distance = static_cast<double>(errors_in(aligned(truth, said)).errors());
+  found.truth = symbols_text(truth, names, head.shape.targets);
+  found.said = prediction.label;
+  for (std::string* text : {&found.truth, &found.said})
+    if (text->empty()) *text = "nothing";
+  wrong = truth != said;
+}
+
 // Of one output, that calls it by its name where there are several: what is said, what is so, and how far
 // that is.
 void compare(const Head& head, const data::Example& example, const Prediction& prediction,
@@ -68,9 +85,12 @@ std::vector<WorstExample> worst_examples(Sequential& model, const data::Dataset&
   for (size_t i = 0; i < predictions.size(); ++i) {
     WorstExample example{i, dataset.examples[i].source, {}, {}, 0};
     bool wrong = false;
-    for (size_t h = 0; h < heads.size(); ++h)
-      compare(heads[h], dataset.examples[i], heads.size() > 1 ? predictions[i].outputs[h] : predictions[i],
-              example, wrong);
+    if (heads.front().task->decode != nullptr)
+      compare_symbols(heads.front(), dataset.examples[i], predictions[i], example, wrong);
+    else
+      for (size_t h = 0; h < heads.size(); ++h)
+        compare(heads[h], dataset.examples[i], heads.size() > 1 ? predictions[i].outputs[h] : predictions[i],
+                example, wrong);
     if (wrong && std::isfinite(example.distance)) worst.push_back(std::move(example));
   }
   std::stable_sort(worst.begin(), worst.end(),

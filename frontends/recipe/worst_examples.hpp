@@ -8,7 +8,8 @@ namespace lariat {
 struct WorstExample {
   size_t index = 0;  ///< in the dataset
   std::string source, truth, said;
-  /// How far what is said is from what is true: Σ|probability − truth|, or Σ|number − truth|.
+  /// How far what is said is from what is true: Σ|probability − truth|, or Σ|number − truth|; of symbols how
+  /// many are wrong.
   double distance = 0;
 };
 

@@ -78,10 +78,15 @@ std::string usual_score(const Recipe& recipe) {
   if (!recipe.list("outputs").empty()) return "loss";
   DataShape shape;
   shape.targets.width = static_cast<int64_t>(recipe.data().target.size());
-  return recipe.loss().task(shape) == "numbers" ? "loss" : "accuracy";
+  const LearningTask& task = task_named(recipe.loss().task(shape));
+  // Of symbols no answer is right or wrong as a whole.
+  if (task.decode != nullptr) return task.metrics.front();
+  return task.name == "numbers" ? "loss" : "accuracy";
 }
 
-bool larger_is_better(const std::string& score) { return score != "loss" && !score.ends_with("error"); }
+bool larger_is_better(const std::string& score) {
+  return score != "loss" && score.find("error") == std::string::npos;
+}
 
 Recipe measuring(Recipe recipe, const std::string& score) {
   // Several outputs name their metrics themselves.

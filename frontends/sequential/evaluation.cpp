@@ -2,16 +2,22 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <tbb/parallel_for.h>
 
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <utility>
 
 #include "frontends/sequential/wiring.hpp"
 #include "frontends/spec/activation.hpp"
 #include "graph/base/error.hpp"
 
 namespace lariat {
+
+ExampleRows::ExampleRows(const std::vector<int64_t>& counts) : first_{0} {
+  for (const int64_t count : counts) first_.push_back(first_.back() + count);
+}
 
 ExampleRows::ExampleRows(const data::Dataset& dataset, bool by_frame) : first_{0} {
   for (const data::Example& example : dataset.examples)
@@ -29,14 +35,68 @@ void ExampleRows::put(const data::Batch& batch, const Tensor& values, std::vecto
   }
 }
 
+namespace {
+
+// The outputs [rows, width] of an example.
+std::span<const float> rows_of(const std::vector<float>& outputs, const ExampleRows& rows, size_t example,
+                               int64_t width) {
+  return {outputs.data() + rows.first(example) * width, static_cast<size_t>(rows.count_of(example) * width)};
+}
+
+}  // namespace
+
+void SequenceOutputs::put(const data::Batch& batch, const Tensor& values, const Tensor& lengths) {
+  width_ = values.extents().back();
+  const int64_t stride = values.extents()[1] * width_;
+  for (size_t i = 0; i < batch.indices.size(); ++i) {
+    const float* first = values.data<float>() + static_cast<int64_t>(i) * stride;
+    outputs_[static_cast<size_t>(batch.indices[i])].assign(first,
+                                                           first + lengths.data<int32_t>()[i] * width_);
+  }
+}
+
+std::pair<std::vector<float>, std::vector<int64_t>> SequenceOutputs::joined() && {
+  std::pair<std::vector<float>, std::vector<int64_t>> all;
+  for (std::vector<float>& outputs : outputs_) {
+    all.first.insert(all.first.end(), outputs.begin(), outputs.end());
+    all.second.push_back(static_cast<int64_t>(outputs.size()) / width_);
+    outputs = {};
+  }
+  return all;
+}
+
+namespace {
+
+// A sequence for each example, which has a row each.
+void add_sequences(const LearningTask& task, const data::Dataset& dataset, const HeadValues& values,
+                   int64_t beam, Outcome& outcome) {
+  const ExampleRows rows(values.frames);
+  outcome.sequences.resize(dataset.examples.size());
+  tbb::parallel_for(size_t{0}, dataset.examples.size(), [&](size_t i) {
+    SymbolSequences& of = outcome.sequences[i];
+    const std::vector<float>& targets = dataset.examples[i].targets;
+    of.truth.assign(targets.begin(), targets.end());
+    of.said = task.decode(rows_of(values.outputs, rows, i, outcome.width), outcome.width, beam);
+  });
+  outcome.rows = static_cast<int64_t>(dataset.examples.size());
+  for (const data::Example& example : dataset.examples)
+    outcome.weights.push_back(static_cast<double>(example.weight));
+}
+
+}  // namespace
+
 Outcome outcome_of(const LearningTask& task, const DataShape& shape, const data::Dataset& dataset,
-                   std::vector<float> outputs) {
+                   HeadValues values, int64_t beam) {
   Outcome outcome;
   outcome.width = task.outputs(shape);
-  outcome.outputs = std::move(outputs);
+  outcome.names = task.names(shape);
+  if (task.decode != nullptr) {
+    add_sequences(task, dataset, values, beam, outcome);
+    return outcome;
+  }
+  outcome.outputs = std::move(values.outputs);
   outcome.rows = static_cast<int64_t>(outcome.outputs.size()) / outcome.width;
   outcome.truth.resize(outcome.outputs.size());
-  outcome.names = task.names(shape);
   if (task.answers != nullptr) outcome.answers = task.answers(shape);
   outcome.exclusive = task.exclusive;
   const ExampleRows rows(dataset, shape.targets.by_frame);
@@ -70,13 +130,15 @@ std::vector<ClassScores> scores_by_class(const Outcome& outcome) {
   return scores;
 }
 
-Evaluation evaluation_of_head(const Head& head, const data::Dataset& dataset, HeadValues values) {
-  const Outcome outcome = outcome_of(*head.task, head.shape, dataset, std::move(values.outputs));
+Evaluation evaluation_of_head(const Head& head, const data::Dataset& dataset, HeadValues values,
+                              int64_t beam) {
   Evaluation evaluation;
   evaluation.examples = static_cast<int64_t>(dataset.examples.size());
   evaluation.weighted = data::is_weighted(dataset);
   // As training makes it small: a mean over examples, each times its weight. Metrics are means over weights.
   evaluation.loss = weighted_sum(values.losses, dataset) / static_cast<double>(evaluation.examples);
+  const std::vector<std::vector<float>> by_example = std::move(values.metrics);
+  const Outcome outcome = outcome_of(*head.task, head.shape, dataset, std::move(values), beam);
   size_t next = 0;
   for (const Metric& metric : head.metrics) {
     if (metric.over_data) {
@@ -84,12 +146,13 @@ Evaluation evaluation_of_head(const Head& head, const data::Dataset& dataset, He
       evaluation.metrics.insert(evaluation.metrics.end(), found.begin(), found.end());
     } else if (metric.per_example) {
       const std::vector<float> ones(dataset.examples.size(), 1);
-      evaluation.metrics.emplace_back(
-          metric.name, weighted_sum(values.metrics[next], dataset) / weighted_sum(ones, dataset));
+      evaluation.metrics.emplace_back(metric.name,
+                                      weighted_sum(by_example[next], dataset) / weighted_sum(ones, dataset));
     }
     if (metric.per_example) ++next;
   }
-  if (head.task->name != "numbers") evaluation.by_class = scores_by_class(outcome);
+  if (head.task->name != "numbers" && head.task->decode == nullptr)
+    evaluation.by_class = scores_by_class(outcome);
   head.task->show(outcome, evaluation);
   return evaluation;
 }
@@ -102,17 +165,37 @@ data::Dataset seen_by(const Head& head, const data::Dataset& dataset) {
   return seen;
 }
 
-std::vector<Prediction> predictions_of_head(const Head& head, const ExampleRows& rows,
-                                            const std::vector<float>& values) {
+void describe_symbols(const Head& head, int64_t beam, Prediction& prediction) {
   const DataShape& shape = head.shape;
+  const int64_t width = head.task->outputs(shape);
+  std::vector<float> logarithms(prediction.values.size());
+  std::transform(prediction.values.begin(), prediction.values.end(), logarithms.begin(),
+                 [](float share) { return std::log(share); });
+  const std::vector<int32_t> symbols = head.task->decode(logarithms, width, beam);
+  const std::vector<std::string> names = head.task->names(shape);
+  for (const int32_t symbol : symbols) prediction.symbols.push_back(names[static_cast<size_t>(symbol)]);
+  prediction.label = symbols_text(symbols, shape.classes, shape.targets);
+  prediction.index = -1;
+  prediction.probability = std::exp(log_probability(symbols, logarithms, width));
+}
+
+std::vector<Prediction> predictions_of_head(const Head& head, const data::Dataset& dataset,
+                                            const HeadValues& given, int64_t beam) {
+  const DataShape& shape = head.shape;
+  const bool sequences = head.task->decode != nullptr;
+  const ExampleRows rows =
+      sequences ? ExampleRows(given.frames) : ExampleRows(dataset, shape.targets.by_frame);
+  const std::vector<float>& values = given.outputs;
   const int64_t width = head.task->outputs(shape);
   std::vector<Prediction> predictions;
   for (size_t i = 0; i < rows.examples(); ++i) {
     Prediction prediction;
     const auto begin = values.begin() + rows.first(i) * width;
     prediction.values.assign(begin, begin + rows.count_of(i) * width);
-    if (shape.targets.by_frame) prediction.frames = rows.count_of(i);
-    if (head.loss.plain_outputs || shape.targets.by_frame) {
+    if (shape.targets.by_frame || sequences) prediction.frames = rows.count_of(i);
+    if (sequences) {
+      describe_symbols(head, beam, prediction);
+    } else if (head.loss.plain_outputs || shape.targets.by_frame) {
       prediction.index = -1;
       prediction.probability = std::numeric_limits<double>::quiet_NaN();
     } else {
@@ -125,14 +208,14 @@ std::vector<Prediction> predictions_of_head(const Head& head, const ExampleRows&
 
 }  // namespace
 
-Evaluation evaluation_of(const Network& network, const data::Dataset& dataset,
-                         std::vector<HeadValues> values) {
+Evaluation evaluation_of(const Network& network, const data::Dataset& dataset, std::vector<HeadValues> values,
+                         int64_t beam) {
   if (network.heads.size() == 1 && network.heads.front().shape.targets.columns.empty())
-    return evaluation_of_head(network.heads.front(), dataset, std::move(values.front()));
+    return evaluation_of_head(network.heads.front(), dataset, std::move(values.front()), beam);
   std::vector<Evaluation> each;
   for (size_t h = 0; h < values.size(); ++h)
     each.push_back(
-        evaluation_of_head(network.heads[h], seen_by(network.heads[h], dataset), std::move(values[h])));
+        evaluation_of_head(network.heads[h], seen_by(network.heads[h], dataset), std::move(values[h]), beam));
   Evaluation all = each.front();
   if (each.size() == 1) return all;
   all.loss = 0;
@@ -147,12 +230,13 @@ Evaluation evaluation_of(const Network& network, const data::Dataset& dataset,
   return all;
 }
 
-std::vector<Prediction> predictions_of(const Network& network, const ExampleRows& rows,
-                                       const std::vector<std::vector<float>>& values) {
-  std::vector<Prediction> predictions = predictions_of_head(network.heads.front(), rows, values.front());
+std::vector<Prediction> predictions_of(const Network& network, const data::Dataset& dataset,
+                                       const std::vector<HeadValues>& values, int64_t beam) {
+  std::vector<Prediction> predictions =
+      predictions_of_head(network.heads.front(), dataset, values.front(), beam);
   if (values.size() == 1) return predictions;
   for (size_t h = 0; h < values.size(); ++h) {
-    const std::vector<Prediction> more = predictions_of_head(network.heads[h], rows, values[h]);
+    const std::vector<Prediction> more = predictions_of_head(network.heads[h], dataset, values[h], beam);
     for (size_t i = 0; i < more.size(); ++i) predictions[i].outputs.push_back(more[i]);
   }
   return predictions;
@@ -162,6 +246,7 @@ namespace {
 
 std::string text_of(const data::Targets& targets) {
   if (targets.width == 0) return "labels";
+  if (targets.symbols) return targets.between.empty() ? "sequences of characters" : "sequences of symbols";
   return fmt::format("{} target{}{} for each {}", targets.width, targets.width == 1 ? "" : "s",
                      targets.names.empty() ? "" : fmt::format(" ({})", fmt::join(targets.names, ", ")),
                      targets.by_frame ? "frame" : "example");
@@ -224,12 +309,13 @@ void check_data(const data::Dataset& dataset, const Network& network, const std:
     throw UserError("every example has the weight 0, so that none counts; give one a weight above 0");
   for (const data::Example& example : dataset.examples) data::check_finite(example);
   if (!shape.sequences) return;
-  const int64_t needed = frames_needed(layers);
+  NeededFrames needed(layers, network.heads.front().layer);
+  const data::Targets targets = labelled ? shape.targets : data::Targets{};
   for (const data::Example& example : dataset.examples)
-    if (example.frames < needed)
-      throw UserError(
-          fmt::format("{}: is of {} frames, but the model needs {}; leave it out, or use padding = same",
-                      example.source, example.frames, needed));
+    if (example.frames < needed.of(example, targets))
+      throw UserError(fmt::format("{}: is of {} frames, but {}; leave it out, or use {}", example.source,
+                                  example.frames, needed.text_of(example, targets),
+                                  targets.symbols ? "smaller strides" : "padding = same"));
 }
 
 void check_reach(const data::Dataset& dataset, const Network& network) {

@@ -9,6 +9,8 @@ namespace lariat {
 class ExampleRows {
  public:
   ExampleRows(const data::Dataset& dataset, bool by_frame);
+  /// Of as many rows as `counts` say.
+  explicit ExampleRows(const std::vector<int64_t>& counts);
 
   size_t examples() const { return first_.size() - 1; }
   int64_t count() const { return first_.back(); }
@@ -31,21 +33,39 @@ void check_data(const data::Dataset& dataset, const Network& network, const std:
 /// Throws UserError where a number to learn is one that the model's last activation cannot give.
 void check_reach(const data::Dataset& dataset, const Network& network);
 
-/// What is true of a dataset, with the outputs that a model gave for it.
-Outcome outcome_of(const LearningTask& task, const DataShape& shape, const data::Dataset& dataset,
-                   std::vector<float> outputs);
+/// Outputs of sequences that layers may have made shorter, as they come batch by batch: those of each example
+/// alone, in the order of the dataset.
+class SequenceOutputs {
+ public:
+  explicit SequenceOutputs(size_t examples) : outputs_(examples) {}
+  /// Values [batch, frames, width] and lengths i32 [batch].
+  void put(const data::Batch& batch, const Tensor& values, const Tensor& lengths);
+  /// All outputs one behind the other, and how many frames of them are each example's.
+  std::pair<std::vector<float>, std::vector<int64_t>> joined() &&;
+
+ private:
+  std::vector<std::vector<float>> outputs_;
+  int64_t width_ = 1;
+};
 
 /// What an output of a model gave for all examples: its values, the losses, and its example_metrics.
 struct HeadValues {
-  std::vector<float> outputs, losses;
-  std::vector<std::vector<float>> metrics;
+  std::vector<float> outputs = {}, losses = {};
+  std::vector<std::vector<float>> metrics = {};
+  /// Of a task of sequences, how many frames of outputs each example has.
+  std::vector<int64_t> frames = {};
 };
+
+/// What is true of a dataset, with the outputs that a model gave for it; `beam` as in EvaluateOptions.
+Outcome outcome_of(const LearningTask& task, const DataShape& shape, const data::Dataset& dataset,
+                   HeadValues values, int64_t beam);
+
 /// What that says together, of all outputs.
-Evaluation evaluation_of(const Network& network, const data::Dataset& dataset,
-                         std::vector<HeadValues> values);
+Evaluation evaluation_of(const Network& network, const data::Dataset& dataset, std::vector<HeadValues> values,
+                         int64_t beam = 0);
 
 /// Linked outputs, of each of the model's, as predictions.
-std::vector<Prediction> predictions_of(const Network& network, const ExampleRows& rows,
-                                       const std::vector<std::vector<float>>& values);
+std::vector<Prediction> predictions_of(const Network& network, const data::Dataset& dataset,
+                                       const std::vector<HeadValues>& values, int64_t beam = 0);
 
 }  // namespace lariat

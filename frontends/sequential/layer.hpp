@@ -328,8 +328,9 @@ PenaltiesThere penalties_of(const std::vector<LayerSpec>& layers);
 std::string to_json(const std::vector<LayerSpec>& layers);
 std::vector<LayerSpec> layers_from_json(std::string_view json);
 
-/// The fewest frames that leave every layer at least one.
-int64_t frames_needed(const std::vector<LayerSpec>& layers);
+/// The fewest frames that leave every layer at least one, and one of them so many: the one of that name, or
+/// the last.
+int64_t frames_needed(const std::vector<LayerSpec>& layers, int64_t left = 1, const std::string& layer = {});
 
 /// 1 for the frames within each sequence, 0 behind its end: [batch, time, 1], or [batch, time, 1, 1].
 Value frame_mask(const Signal& signal);

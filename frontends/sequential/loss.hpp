@@ -23,6 +23,9 @@ struct Loss {
   bool plain_outputs = false;
   /// How recipes and model files name it; without a kind where it is none of loss_kinds().
   Spec spec = {};
+  /// Of a task of sequences, in place of per_example: outputs [batch, frames, width], of which an example has
+  /// lengths i32 [batch]; targets i32 [batch, most symbols], padded with 0. The result is [batch].
+  std::function<Value(Value outputs, Value targets, Value lengths)> per_sequence = {};
 };
 
 /// The task of a loss on such data. Throws UserError where they are none of it.
@@ -98,6 +101,13 @@ struct Cosine {
   operator Loss() const;
 };
 
+/// -log of the probability of a sequence of symbols, over all ways to spread it over the frames
+/// (connectionist temporal classification, Graves et al. 2006). Outputs are those of the blank, then of the
+/// symbols.
+struct Ctc {
+  operator Loss() const;
+};
+
 /// What a loss's file says of it.
 template <class Options>
 struct LossRecord {
@@ -106,16 +116,19 @@ struct LossRecord {
   Value (*per_example)(const Options&, Value outputs, Value targets);
   std::string (*task)(const DataShape&);
   bool takes_logits = false, plain_outputs = false;
+  Value (*per_sequence)(const Options&, Value outputs, Value targets, Value lengths) = nullptr;
 
   Loss loss(const Options& options) const {
-    return {name,
-            [options, function = per_example](Value outputs, Value targets) {
-              return function(options, outputs, targets);
-            },
-            task,
-            takes_logits,
-            plain_outputs,
-            fields.write(name, options)};
+    Loss loss{name, {}, task, takes_logits, plain_outputs, fields.write(name, options)};
+    if (per_example != nullptr)
+      loss.per_example = [options, function = per_example](Value outputs, Value targets) {
+        return function(options, outputs, targets);
+      };
+    if (per_sequence != nullptr)
+      loss.per_sequence = [options, function = per_sequence](Value outputs, Value targets, Value lengths) {
+        return function(options, outputs, targets, lengths);
+      };
+    return loss;
   }
   LossKind kind() const {
     return {fields.kind(name, doc),

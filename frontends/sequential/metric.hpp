@@ -80,6 +80,15 @@ struct AveragePrecision {
 struct R2 {
   operator Metric() const;
 };
+/// Of sequences, the substitutions, insertions and deletions of all examples (Levenshtein) over the number of
+/// their symbols: the word error rate where symbols are words. It may be above 1.
+struct SymbolErrorRate {
+  operator Metric() const;
+};
+/// The share of sequences that are right from end to end.
+struct SequenceAccuracy {
+  operator Metric() const;
+};
 
 /// What a metric's file says of it.
 template <class Options>

@@ -222,6 +222,7 @@ std::vector<Metric> metrics_from(const Json& note) {
 Json targets_json(const data::Targets& targets) {
   Json note{{"width", targets.width}, {"by_frame", targets.by_frame}, {"names", targets.names}};
   if (!targets.classes.empty()) note["classes"] = targets.classes;
+  if (targets.symbols) note["between_symbols"] = targets.between;
   return note;
 }
 
@@ -276,6 +277,8 @@ data::Targets targets_of(const Store& store, const std::string& file) {
   targets.names = note.at("names").get<std::vector<std::string>>();
   if (note.contains("classes"))
     targets.classes = note.at("classes").get<std::vector<std::vector<std::string>>>();
+  targets.symbols = note.contains("between_symbols");
+  if (targets.symbols) targets.between = note.at("between_symbols").get<std::string>();
   return targets;
 }
 
@@ -302,7 +305,8 @@ void read_outputs(const Store& store, const std::string& file, ModelHeader& head
 bool are_possible(const data::Targets& targets) {
   return targets.width >= 0 && targets.width <= most_targets &&
          (targets.names.empty() || targets.names.size() == static_cast<size_t>(targets.width)) &&
-         targets.classes.size() <= static_cast<size_t>(targets.width);
+         targets.classes.size() <= static_cast<size_t>(targets.width) &&
+         (!targets.symbols || (targets.width == 1 && !targets.by_frame));
 }
 // Whether columns are all dimensions.
 bool are_possible(const DataShape& shape) {

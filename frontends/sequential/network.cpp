@@ -49,7 +49,13 @@ void check_outputs(const Signal& output, const LayerSpec& last, const DataShape&
                    const LearningTask& task) {
   const Shape& found = output.value.shape();
   const bool by_frame = shape.targets.by_frame;
-  if (output.is_sequence() && !by_frame)
+  // As many frames as layers leave, be it another number than the data have.
+  if (task.decode != nullptr && (!output.is_sequence() || found.size() != 3))
+    throw UserError(fmt::format(
+        "the model ends in '{}' with {}, but symbols are found in the outputs of all frames; leave out "
+        "layers that take frames together, and give lstm return_sequences = true",
+        last.kind, text(found)));
+  if (output.is_sequence() && !by_frame && task.decode == nullptr)
     throw UserError(
         fmt::format("the model ends in '{}' with {}, a value for every frame; end it with last_step, "
                     "global_average_pool or global_max_pool before the last dense layer",
@@ -60,7 +66,7 @@ void check_outputs(const Signal& output, const LayerSpec& last, const DataShape&
         "frame; leave out layers that take frames together, and give lstm return_sequences = true",
         last.kind, text(found)));
   const int64_t width = task.outputs(shape);
-  if (found.size() != (by_frame ? 3 : 2) || !(found.back() == Dim(width)))
+  if (found.size() != (by_frame || task.decode != nullptr ? 3 : 2) || !(found.back() == Dim(width)))
     throw UserError(
         fmt::format("the model ends in '{}' with {}, but {}; end it with a dense layer of {} unit{}",
                     last.kind, text(found), task.reason(shape), width, width == 1 ? "" : "s"));
@@ -135,15 +141,29 @@ Value by_example(Value values, Value outputs, const std::string& what) {
   return values;
 }
 
+Value of_sequence(Value values, const std::string& what) {
+  if (!values || values.rank() != 1)
+    throw UserError(fmt::format("{} gives {}, but must give one value for each example", what,
+                                values ? text(values.shape()) : "an empty Value"));
+  return values;
+}
+
 void build_loss(Head& head, Graph& graph, const Signal& signal) {
   const LearningTask& task = *head.task;
   head.outputs = signal.value;
   head.predictions = head.loss.plain_outputs ? signal.value : task.link(signal.value);
   const Value targets = task.targets(graph, head.shape);
-  if (!head.loss.per_example) return;
-  head.example_loss = of_example(by_example(head.loss.per_example(head.outputs, targets), head.outputs,
-                                            fmt::format("the loss '{}'", head.loss.name)),
-                                 signal);
+  const bool sequences = task.decode != nullptr;
+  if (sequences) head.lengths = signal.lengths;
+  if (!head.loss.per_example && !head.loss.per_sequence) return;
+  if (sequences != bool(head.loss.per_sequence))
+    throw UserError(fmt::format("the loss '{}' is of the task {}, whose losses are given as {}; give that",
+                                head.loss.name, task.name, sequences ? "per_sequence" : "per_example"));
+  const std::string what = fmt::format("the loss '{}'", head.loss.name);
+  head.example_loss =
+      sequences
+          ? of_sequence(head.loss.per_sequence(head.outputs, targets, signal.lengths), what)
+          : of_example(by_example(head.loss.per_example(head.outputs, targets), head.outputs, what), signal);
   const bool indices = task.exclusive && targets.dtype() != i32;
   const Value compared = indices ? argmax(targets) : targets;
   for (const Metric& metric : head.metrics)
@@ -220,20 +240,19 @@ Network build_network(const std::vector<LayerSpec>& layers, const DataShape& sha
   for (size_t i = 0; i < outputs.size(); ++i) {
     const ModelOutput& output = outputs[i];
     const std::string& name = wiring.names[wiring.outputs[i]];
-    Head head{outputs.size() > 1 ? name : "",
-              output.loss,
-              {},
-              output.weight,
-              shape_for(output, name, i, outputs.size(), shape),
-              nullptr,
-              {},
-              {},
-              {},
-              {},
-              {},
-              {}};
+    Head head;
+    head.name = outputs.size() > 1 ? name : "";
+    head.layer = name;
+    head.loss = output.loss;
+    head.weight = output.weight;
+    head.shape = shape_for(output, name, i, outputs.size(), shape);
     const auto make = [&] {
       head.task = &task_of(head.loss, head.shape);
+      if (head.task->decode != nullptr && outputs.size() > 1)
+        throw UserError(fmt::format(
+            "{} learns the one sequence of symbols that an example has, but the model has {} outputs; "
+            "give it that one alone",
+            head.loss.name, outputs.size()));
       head.metrics = metrics_for(*head.task, output.metrics, head.task->outputs(head.shape));
     };
     at_place(head.name.empty() ? "" : fmt::format("output {}: ", name), make);

@@ -29,6 +29,8 @@ struct ModelOutput {
 struct Head {
   /// The layer's name; "" where there is no other output.
   std::string name;
+  /// The layer's name, too.
+  std::string layer;
   Loss loss;
   std::vector<Metric> metrics;
   double weight = 1;
@@ -37,6 +39,8 @@ struct Head {
   const LearningTask* task = nullptr;
   /// As in Network, without the weight.
   Value outputs, predictions, example_loss;
+  /// Of a task of sequences: how many frames of the outputs are each example's, i32 [batch].
+  Value lengths = {};
   /// The kind of its layer, and the function or op that this ends in.
   std::string last_layer = {}, activation = {};
   std::vector<std::pair<std::string, Value>> example_metrics = {};
@@ -54,7 +58,8 @@ struct Network {
   std::vector<Head> heads;
   /// Of the first output.
   const LearningTask* task = nullptr;
-  /// [batch, width], or [batch, time, width] where targets are by frame: what the first output's layer gives,
+  /// [batch, width], or [batch, time, width] where targets are by frame or symbols: what the first output's
+  /// layer gives,
   /// and what the task makes of it, such as probabilities.
   Value outputs, predictions;
   /// [batch], the sum over all outputs, without penalties and examples' weights; a loss without a function

@@ -10,6 +10,11 @@ namespace lariat {
 /// Numbers by name, in an order.
 using MetricValues = std::vector<std::pair<std::string, double>>;
 
+/// The symbols of an example, as indices from 1: what they are, and what a model says.
+struct SymbolSequences {
+  std::vector<int32_t> truth, said;
+};
+
 /// What a model gave for a whole data set and what is true: a row for each example, or for each frame where
 /// targets are by frame. Metrics are exact since they look at all rows at once.
 struct Outcome {
@@ -22,6 +27,9 @@ struct Outcome {
   std::vector<std::string> answers = {};
   /// Whether exactly one column is true in each row: classes.
   bool exclusive = false;
+  /// Of a task of sequences, for each row; there are no outputs and no truth then, and the first of the names
+  /// is the blank's.
+  std::vector<SymbolSequences> sequences = {};
 
   float output(int64_t row, int64_t column) const {
     return outputs[static_cast<size_t>(row * width + column)];

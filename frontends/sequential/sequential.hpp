@@ -20,6 +20,8 @@ struct EvaluateOptions {
   /// on from where they are, and stay where the data end. Such a model takes examples in their order, in
   /// batches of as many as it has rows.
   bool reset_states = true;
+  /// Of a model of symbols: how many beginnings a prefix beam search keeps at each frame; 0: the best path.
+  int64_t beam = 0;
 };
 
 /// Zeros of one parameter.

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <tuple>
 
 #include "frontends/sequential/sequential_state.hpp"
 #include "graph/base/error.hpp"
@@ -48,6 +49,7 @@ void check_view(const data::Dataset& view, const data::Dataset& dataset, bool by
 }
 
 void add_to(std::vector<float>& sum, const std::vector<float>& values) {
+  require(sum.size() == values.size(), "a view has the outputs of the examples themselves");
   for (size_t i = 0; i < sum.size(); ++i) sum[i] += values[i];
 }
 
@@ -61,21 +63,28 @@ std::vector<HeadValues> Sequential::Implementation::measured(const data::Dataset
                                                              const EvaluateOptions& options) {
   const ExampleRows rows(dataset, shape.targets.by_frame), examples(dataset, false);
   std::vector<HeadValues> found(network->heads.size());
+  SequenceOutputs sequence(dataset.examples.size());
   infer(*evaluation, dataset, options, [&](const data::Batch& batch, const std::vector<Tensor>& values) {
     size_t metric = 2 * found.size();
     for (size_t h = 0; h < found.size(); ++h) {
-      rows.put(batch, values[2 * h], found[h].outputs);
+      if (network->heads[h].lengths)
+        sequence.put(batch, values[2 * h], values.back());
+      else
+        rows.put(batch, values[2 * h], found[h].outputs);
       examples.put(batch, values[2 * h + 1], found[h].losses);
       found[h].metrics.resize(network->heads[h].example_metrics.size());
       for (auto& place : found[h].metrics) examples.put(batch, values[metric++], place);
     }
   });
+  if (network->heads.front().lengths)
+    std::tie(found.front().outputs, found.front().frames) = std::move(sequence).joined();
   return found;
 }
 
 Evaluation Sequential::evaluate(const data::Dataset& dataset, const EvaluateOptions& options) {
   Implementation& self = *self_;
   self.need_network();
+  self.check_beam(options);
   self.check(dataset, true);
   const Network& network = *self.network;
   if (!network.example_loss)
@@ -86,11 +95,13 @@ Evaluation Sequential::evaluate(const data::Dataset& dataset, const EvaluateOpti
     std::vector<Value> values;
     for (const Head& head : network.heads) values.insert(values.end(), {head.outputs, head.example_loss});
     for (const auto& [name, value] : network.example_metrics) values.push_back(value);
+    // Whoever learns sequences is the only output.
+    if (network.heads.front().lengths) values.push_back(network.heads.front().lengths);
     self.evaluation = self.inference(values);
   }
   std::vector<HeadValues> found = self.measured(dataset, options);
   for (const data::Dataset& view : dataset.views) {
-    check_view(view, dataset, self.shape.targets.by_frame);
+    check_view(view, dataset, self.is_by_frame());
     self.check(view, true);
     const std::vector<HeadValues> seen = self.measured(view, options);
     for (size_t h = 0; h < found.size(); ++h) {
@@ -105,46 +116,57 @@ Evaluation Sequential::evaluate(const data::Dataset& dataset, const EvaluateOpti
     divide(head.losses, 1 + dataset.views.size());
     for (auto& metric : head.metrics) divide(metric, 1 + dataset.views.size());
   }
-  return evaluation_of(network, dataset, std::move(found));
+  return evaluation_of(network, dataset, std::move(found), options.beam);
 }
 
-std::vector<std::vector<float>> Sequential::Implementation::outputs_for(const data::Dataset& dataset,
-                                                                        const EvaluateOptions& options) {
+std::vector<HeadValues> Sequential::Implementation::outputs_for(const data::Dataset& dataset,
+                                                                const EvaluateOptions& options) {
   const bool linked = dataset.views.empty();
   std::unique_ptr<Inference>& program = linked ? prediction : outputs_alone;
   if (!program) {
     std::vector<Value> values;
     for (const Head& head : network->heads) values.push_back(linked ? head.predictions : head.outputs);
+    if (network->heads.front().lengths) values.push_back(network->heads.front().lengths);
     program = inference(values);
   }
-  std::vector<std::vector<float>> given(network->heads.size());
+  std::vector<HeadValues> given(network->heads.size());
   const auto add = [&](const data::Dataset& view, bool first) {
     const ExampleRows rows(view, shape.targets.by_frame);
-    std::vector<std::vector<float>> seen(given.size());
+    std::vector<HeadValues> seen(given.size());
+    SequenceOutputs sequence(view.examples.size());
     infer(*program, view, options, [&](const data::Batch& batch, const std::vector<Tensor>& values) {
-      for (size_t h = 0; h < seen.size(); ++h) rows.put(batch, values[h], seen[h]);
+      for (size_t h = 0; h < seen.size(); ++h) {
+        if (network->heads[h].lengths)
+          sequence.put(batch, values[h], values.back());
+        else
+          rows.put(batch, values[h], seen[h].outputs);
+      }
     });
-    for (size_t h = 0; h < given.size(); ++h) first ? given[h].swap(seen[h]) : add_to(given[h], seen[h]);
+    if (network->heads.front().lengths)
+      std::tie(seen.front().outputs, seen.front().frames) = std::move(sequence).joined();
+    if (first) return given.swap(seen);
+    for (size_t h = 0; h < given.size(); ++h) add_to(given[h].outputs, seen[h].outputs);
   };
   add(dataset, true);
   if (linked) return given;
   for (const data::Dataset& view : dataset.views) {
-    check_view(view, dataset, shape.targets.by_frame);
+    check_view(view, dataset, is_by_frame());
     check(view, false);
     add(view, false);
   }
   for (size_t h = 0; h < given.size(); ++h) {
     const Head& head = network->heads[h];
-    divide(given[h], 1 + dataset.views.size());
+    std::vector<float>& sums = given[h].outputs;
+    divide(sums, 1 + dataset.views.size());
     if (head.loss.plain_outputs) continue;
     const int64_t width = head.task->outputs(head.shape);
-    const Extents extents{static_cast<int64_t>(given[h].size()) / width, width};
+    const Extents extents{static_cast<int64_t>(sums.size()) / width, width};
     Graph graph;
     const Value outputs = graph.input("outputs", Shape(extents.begin(), extents.end()));
     const Tensor said = lariat::evaluate(
-        head.task->link(outputs), {{outputs, Tensor::of<float>(extents, std::span<const float>(given[h]))}});
+        head.task->link(outputs), {{outputs, Tensor::of<float>(extents, std::span<const float>(sums))}});
     const auto values = said.values<float>();
-    given[h].assign(values.begin(), values.end());
+    sums.assign(values.begin(), values.end());
   }
   return given;
 }
@@ -152,9 +174,9 @@ std::vector<std::vector<float>> Sequential::Implementation::outputs_for(const da
 std::vector<Prediction> Sequential::predict(const data::Dataset& dataset, const EvaluateOptions& options) {
   Implementation& self = *self_;
   self.need_network();
+  self.check_beam(options);
   self.check(dataset, false);
-  return predictions_of(*self.network, ExampleRows(dataset, self.shape.targets.by_frame),
-                        self.outputs_for(dataset, options));
+  return predictions_of(*self.network, dataset, self.outputs_for(dataset, options), options.beam);
 }
 
 Certificate Sequential::certify(const data::Dataset& dataset, const EvaluateOptions& options) {

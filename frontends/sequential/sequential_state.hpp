@@ -1,5 +1,7 @@
 #pragma once
 
+#include <fmt/format.h>
+
 #include "frontends/sequential/evaluation.hpp"
 #include "frontends/sequential/fit_loop.hpp"
 #include "frontends/sequential/sequential.hpp"
@@ -52,9 +54,21 @@ struct Sequential::Implementation {
 
   /// What each output gives for a dataset, its views not looked at.
   std::vector<HeadValues> measured(const data::Dataset& dataset, const EvaluateOptions& options);
-  std::vector<std::vector<float>> outputs_for(const data::Dataset& dataset, const EvaluateOptions& options);
+  std::vector<HeadValues> outputs_for(const data::Dataset& dataset, const EvaluateOptions& options);
   void infer(Inference& program, const data::Dataset& dataset, const EvaluateOptions& options,
              const std::function<void(const data::Batch&, const std::vector<Tensor>&)>& take);
+
+  /// Whether every frame has outputs of its own.
+  bool is_by_frame() const { return shape.targets.by_frame || shape.targets.symbols; }
+
+  void check_beam(const EvaluateOptions& options) const {
+    if (options.beam < 0) throw UserError(fmt::format("beam = {}: must be an integer from 0", options.beam));
+    if (options.beam > 0 && network->task->decode == nullptr)
+      throw UserError(
+          fmt::format("beam = {}: has no effect, for the model learns {}, and no symbols; leave "
+                      "it out",
+                      options.beam, network->task->name));
+  }
 
   void need_network() const {
     if (!network) throw UserError("the model has no weights yet; call fit, or load a saved model");

@@ -29,6 +29,13 @@ DataShape shape_of(const data::Dataset& dataset) {
       (!targets.names.empty() && targets.names.size() != static_cast<size_t>(targets.width)))
     throw UserError(fmt::format("the dataset names {} targets, but they are {} wide; name each, or none",
                                 targets.names.size(), targets.width));
+  if (targets.symbols && (targets.width != 1 || targets.by_frame || !dataset.sequences))
+    throw UserError(
+        dataset.sequences
+            ? fmt::format("the dataset's targets are symbols of width {}{}; set width = 1{}", targets.width,
+                          targets.by_frame ? ", by frame" : "", targets.by_frame ? ", by_frame = false" : "")
+            : "the dataset's targets are sequences of symbols, but its examples have no time axis; set "
+              "sequences = true");
   if (targets.by_frame && (!dataset.sequences || targets.width == 0))
     throw UserError(dataset.sequences
                         ? "the dataset's targets are by frame, but of width 0; say how many a frame has"

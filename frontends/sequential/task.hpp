@@ -2,6 +2,7 @@
 
 #include "frontends/data/dataset.hpp"
 #include "frontends/sequential/outcome.hpp"
+#include "frontends/sequential/symbols.hpp"
 #include "graph/ir/graph.hpp"
 
 namespace lariat {
@@ -34,6 +35,12 @@ struct ClassScores {
   double weight = 0;  ///< of the examples, or frames, that are of it
 };
 
+/// One symbol that is said in place of another, missing, or said without being so.
+struct SymbolMistake {
+  std::string truth, said;
+  int64_t count = 0;
+};
+
 /// A model on labelled data, at inference.
 struct Evaluation {
   int64_t examples = 0;
@@ -50,6 +57,10 @@ struct Evaluation {
   std::vector<std::string> confusion_names;
   /// Of each number, where numbers are learned.
   std::vector<Comparison> comparisons;
+  /// Where sequences of symbols are learned: what is wrong with all of them together, and what is taken for
+  /// what how often, the most frequent first; "" is no symbol. The confusion counts it as its last name.
+  SymbolErrors symbol_errors = {};
+  std::vector<SymbolMistake> mistakes = {};
   /// Of a model of several outputs: what each is called, and its own. All but `examples`, `loss` and
   /// `metrics` above are the first one's then; the loss is the weighted sum.
   std::vector<std::string> output_names = {};
@@ -68,12 +79,14 @@ struct Prediction {
   double probability = 0;
   /// Of every class, in their order, or of every label.
   std::vector<float> probabilities;
-  /// What the last layer's outputs mean, [width], or [frames, width] where targets are by frame:
-  /// probabilities, or numbers.
+  /// What the last layer's outputs mean, [width], or [frames, width] where targets are by frame, or symbols:
+  /// probabilities, or numbers. Frames are those that the layers leave.
   std::vector<float> values = {};
   int64_t frames = 0;
   /// Of a model of several outputs, one for each; the members above are the first one's.
   std::vector<Prediction> outputs = {};
+  /// Of a sequence: `label` is these in words, and `probability` theirs, over all their alignments.
+  std::vector<std::string> symbols = {};
 };
 
 /// What targets mean and are checked by, how wide a model's last layer must be, and what its outputs say.
@@ -104,6 +117,12 @@ struct LearningTask {
   std::vector<std::string> (*answers)(const DataShape& shape) = nullptr;
   /// Says in words what the linked outputs of an example are, where they are probabilities.
   void (*describe)(const DataShape& shape, Prediction& prediction);
+  /// Of a task whose targets are a sequence of symbols: the symbols that are said by the outputs [frames,
+  /// width] of all frames, by a search of so many beginnings; 0: by the best path. nullptr of other tasks,
+  /// and this one needs neither `truth` nor `describe`.
+  std::vector<int32_t> (*decode)(std::span<const float> outputs, int64_t width, int64_t beam) = nullptr;
+  /// What `lariat recipe new` begins a recipe of this task with, where no kind of data says it.
+  std::string recipe = {};
 };
 
 /// Every task.

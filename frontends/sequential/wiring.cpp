@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "frontends/sequential/symbols.hpp"
 #include "graph/base/error.hpp"
 
 namespace lariat {
@@ -224,10 +225,13 @@ std::vector<Signal> build_layers(Graph& graph, const std::vector<LayerSpec>& lay
   return signals;
 }
 
-int64_t frames_needed(const std::vector<LayerSpec>& layers) {
+int64_t frames_needed(const std::vector<LayerSpec>& layers, int64_t frames_left, const std::string& name) {
   // Whoever takes a layer's frames says how many that must leave.
-  const Wiring wiring = wiring_of(layers, names_of(layers));
+  const std::vector<std::string> names = names_of(layers);
+  const Wiring wiring = wiring_of(layers, names);
   std::vector<int64_t> left(layers.size(), 1);
+  const auto named = std::find(names.begin(), names.end(), name);
+  left[named == names.end() ? layers.size() - 1 : static_cast<size_t>(named - names.begin())] = frames_left;
   int64_t needed = 1;
   for (auto layer = wiring.order.rbegin(); layer != wiring.order.rend(); ++layer) {
     const LayerSpec& spec = layers[wiring.owners[*layer]];
@@ -238,6 +242,23 @@ int64_t frames_needed(const std::vector<LayerSpec>& layers) {
     }
   }
   return needed;
+}
+
+int64_t NeededFrames::of(const data::Example& example, const data::Targets& targets) {
+  const int64_t left = targets.symbols ? frames_for(example.targets) : 1;
+  const auto [place, is_new] = known_.try_emplace(left, 0);
+  if (is_new) place->second = frames_needed(layers_, left, output_);
+  return place->second;
+}
+
+std::string NeededFrames::text_of(const data::Example& example, const data::Targets& targets) {
+  const std::string text = fmt::format("the model needs {}", of(example, targets));
+  if (!targets.symbols || example.targets.empty()) return text;
+  const auto symbols = static_cast<int64_t>(example.targets.size());
+  const int64_t blanks = frames_for(example.targets) - symbols;
+  return fmt::format(
+      "{} for its {} symbol{}{}", text, symbols, symbols == 1 ? "" : "s",
+      blanks == 0 ? "" : fmt::format(" and {} blank{} between equal ones", blanks, blanks == 1 ? "" : "s"));
 }
 
 }  // namespace lariat

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "frontends/data/dataset.hpp"
 #include "frontends/sequential/layer.hpp"
 
 namespace lariat {
@@ -45,5 +46,23 @@ Wiring wiring_of(const std::vector<LayerSpec>& layers, const std::vector<std::st
 std::vector<Signal> build_layers(Graph& graph, const std::vector<LayerSpec>& layers, const Wiring& wiring,
                                  const std::map<std::string, Signal>& columns,
                                  const std::function<int64_t(size_t)>& outputs, Penalties& penalties);
+
+/// How many frames examples need: enough to leave every layer one, and the layer whose outputs are a sequence
+/// of symbols as many as these take.
+class NeededFrames {
+ public:
+  /// `output` is that layer's name; empty: the last one.
+  explicit NeededFrames(std::vector<LayerSpec> layers, std::string output = {})
+      : layers_(std::move(layers)), output_(std::move(output)) {}
+  /// Of an example of data with such targets.
+  int64_t of(const data::Example& example, const data::Targets& targets);
+  /// "the model needs 12", and for what: the end of a message about a shorter one.
+  std::string text_of(const data::Example& example, const data::Targets& targets);
+
+ private:
+  const std::vector<LayerSpec> layers_;
+  const std::string output_;
+  std::map<int64_t, int64_t> known_;
+};
 
 }  // namespace lariat

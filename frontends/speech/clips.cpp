@@ -6,7 +6,9 @@
 #include <algorithm>
 #include <array>
 #include <filesystem>
+#include <map>
 
+#include "frontends/data/random.hpp"
 #include "graph/base/error.hpp"
 
 namespace lariat::speech {
@@ -57,13 +59,42 @@ int first_sample_rate(const ClipList& list) {
   return 0;
 }
 
+ClipList joined(const ClipList& list, int64_t most) {
+  if (most < 1) throw UserError(fmt::format("join = {}: must be an integer from 1", most));
+  std::map<std::string, std::vector<size_t>> of_speaker;
+  for (size_t i = 0; i < list.entries.size(); ++i) of_speaker[list.entries[i].speaker].push_back(i);
+  ClipList result = list;
+  for (size_t i = 0; i < list.entries.size(); ++i) {
+    ClipList::Entry& entry = result.entries[i];
+    const std::vector<size_t>& known = of_speaker[entry.speaker];
+    data::RandomStream random(0, data::RandomPurpose::joining, static_cast<uint32_t>(i));
+    for (int64_t more = static_cast<int64_t>(i) % most; more > 0; --more) {
+      const ClipList::Entry& next = list.entries[known[random.below(static_cast<uint32_t>(known.size()))]];
+      entry.followed.push_back(next.file);
+      entry.symbols.insert(entry.symbols.end(), next.symbols.begin(), next.symbols.end());
+    }
+  }
+  return result;
+}
+
 namespace {
+
+Audio read_joined(const ClipList::Entry& entry, int sample_rate, std::vector<std::string>* notices) {
+  Audio audio = read_audio(entry.file, sample_rate, notices);
+  for (const std::string& file : entry.followed) {
+    const Audio next = read_audio(file, sample_rate, notices);
+    audio.samples.insert(audio.samples.end(), next.samples.begin(), next.samples.end());
+    audio.source += " + " + std::filesystem::path(file).filename().string();
+  }
+  return audio;
+}
 
 // All clips that can be read, be it none; notices are one for each file.
 ClipSet read_clips(const ClipList& list, int sample_rate) {
   ClipSet set;
   set.classes = list.classes;
   set.skipped = list.skipped;
+  set.targets = list.targets;
   set.sample_rate = sample_rate != 0 ? sample_rate : first_sample_rate(list);
   struct Result {
     Audio audio;
@@ -73,7 +104,7 @@ ClipSet read_clips(const ClipList& list, int sample_rate) {
   std::vector<Result> results(list.entries.size());
   tbb::parallel_for(size_t{0}, results.size(), [&](size_t i) {
     try {
-      results[i].audio = read_audio(list.entries[i].file, set.sample_rate, &results[i].notices);
+      results[i].audio = read_joined(list.entries[i], set.sample_rate, &results[i].notices);
     } catch (const UserError& error) {
       results[i].failure = error.what();
     }
@@ -81,7 +112,7 @@ ClipSet read_clips(const ClipList& list, int sample_rate) {
   for (size_t i = 0; i < results.size(); ++i) {
     set.notices.insert(set.notices.end(), results[i].notices.begin(), results[i].notices.end());
     if (results[i].failure.empty()) {
-      set.clips.push_back({std::move(results[i].audio), list.entries[i].label});
+      set.clips.push_back({std::move(results[i].audio), list.entries[i].label, list.entries[i].symbols});
     } else {
       set.skipped.push_back(std::move(results[i].failure));
     }
@@ -139,11 +170,13 @@ data::Dataset features_of_all(const ClipSet& clips, const FeatureExtractor& extr
   dataset.classes = clips.classes;
   dataset.skipped = clips.skipped;
   dataset.notices = clips.notices;
+  dataset.targets = clips.targets;
   for (size_t i = 0; i < results.size(); ++i) {
     FeatureMatrix& features = results[i].features;
     if (results[i].failure.empty()) {
       dataset.examples.push_back({clips.clips[i].audio.source, clips.clips[i].label, features.frames,
                                   features.dimensions, std::move(features.values)});
+      dataset.examples.back().targets.assign(clips.clips[i].symbols.begin(), clips.clips[i].symbols.end());
     } else {
       dataset.skipped.push_back(std::move(results[i].failure));
     }
@@ -176,18 +209,20 @@ data::Dataset make_dataset(const ClipSet& clips, const FeatureExtractor& extract
 void StoredClips::add(const ClipSet& clips) {
   if (!file_) file_ = data::RandomFile::temporary();
   classes_ = clips.classes;
+  targets_ = clips.targets;
   sample_rate_ = clips.sample_rate;
   for (const ClipSet::Clip& clip : clips.clips)
-    clips_.push_back({clip.audio.source, clip.label,
+    clips_.push_back({clip.audio.source, clip.label, clip.symbols,
                       file_->append(clip.audio.samples.data(), clip.audio.samples.size() * sizeof(float)),
                       clip.audio.samples.size()});
 }
 
 ClipSet StoredClips::part(size_t begin, size_t end) const {
-  ClipSet set{classes_, {}, sample_rate_, {}, {}};
+  ClipSet set{classes_, {}, sample_rate_, {}, {}, targets_};
   for (size_t i = begin; i < std::min(end, clips_.size()); ++i) {
     const Clip& clip = clips_[i];
-    set.clips.push_back({{std::vector<float>(clip.samples), sample_rate_, clip.source}, clip.label});
+    set.clips.push_back(
+        {{std::vector<float>(clip.samples), sample_rate_, clip.source}, clip.label, clip.symbols});
     file_->read(clip.at, set.clips.back().audio.samples.data(), clip.samples * sizeof(float));
   }
   return set;
@@ -199,13 +234,15 @@ data::Dataset stream_dataset(const ClipList& list, const FeatureExtractor& extra
   const auto values = std::make_shared<data::KeptValues>();
   data::Dataset dataset;
   dataset.classes = list.classes;
+  dataset.targets = list.targets;
   // As if all recordings had been read before the first features are computed.
   std::vector<std::string> unread = list.skipped;
   for (size_t begin = 0; begin < list.entries.size(); begin += clips_at_once) {
     const auto first = list.entries.begin() + static_cast<std::ptrdiff_t>(begin);
     const size_t count = std::min(clips_at_once, list.entries.size() - begin);
-    ClipSet clips = read_clips({list.classes, {first, first + static_cast<std::ptrdiff_t>(count)}, {}},
-                               extractor.options().sample_frequency);
+    ClipSet clips =
+        read_clips({list.classes, {first, first + static_cast<std::ptrdiff_t>(count)}, {}, list.targets},
+                   extractor.options().sample_frequency);
     unread.insert(unread.end(), clips.skipped.begin(), clips.skipped.end());
     clips.skipped.clear();
     keep_all(features_of_all(clips, extractor, statistics, augmentation), dataset, *values);
@@ -226,6 +263,7 @@ data::Dataset stream_dataset(const StoredClips& clips, const FeatureExtractor& e
     part.first = static_cast<uint32_t>(begin);
     const ClipSet some = clips.part(begin, begin + clips_at_once);
     dataset.classes = some.classes;
+    dataset.targets = some.targets;
     keep_all(features_of_all(some, extractor, statistics, &part), dataset, *values);
   }
   if (dataset.examples.empty()) throw_none_left(clips.size(), dataset.skipped, 0);

@@ -17,22 +17,34 @@ struct ClipList {
   struct Entry {
     std::string file;
     int label = 0;  ///< index into classes
+    /// What is said in it, where targets are symbols: indices into classes + 1.
+    std::vector<int32_t> symbols = {};
+    std::string speaker = {};                ///< "" where nobody knows
+    std::vector<std::string> followed = {};  ///< recordings that come behind it at once
   };
   std::vector<std::string> classes;
   std::vector<Entry> entries;
   std::vector<std::string> skipped;  ///< "file: reason", for files whose name says no label
+  data::Targets targets = {};        ///< symbols, or none
 };
+
+/// Recordings with symbols as sequences: each becomes the first of 1 to `most` recordings of its speaker that
+/// follow each other, as many as its place in the list says; the others are drawn, the same ones each time.
+/// Throws UserError for a `most` below 1.
+ClipList joined(const ClipList& list, int64_t most);
 
 /// Recordings in memory, all at one rate.
 struct ClipSet {
   struct Clip {
     Audio audio;
     int label = 0;
+    std::vector<int32_t> symbols = {};
   };
   std::vector<std::string> classes;
   std::vector<Clip> clips;
   int sample_rate = 0;
   std::vector<std::string> skipped, notices;  ///< as in data::Dataset
+  data::Targets targets = {};
 };
 
 /// What makes each epoch's examples differ; `seed` and `epoch` fix them.
@@ -75,10 +87,12 @@ class StoredClips {
   struct Clip {
     std::string source;
     int label = 0;
+    std::vector<int32_t> symbols = {};
     uint64_t at = 0;
     size_t samples = 0;
   };
   std::vector<std::string> classes_;
+  data::Targets targets_;
   int sample_rate_ = 0;
   std::vector<Clip> clips_;
   std::shared_ptr<data::RandomFile> file_;

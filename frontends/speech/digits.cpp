@@ -101,7 +101,7 @@ ClipList list_digits(const std::string& folder, data::Split split, const DigitsO
                clip.index - first_training_index < options.validation_indices) {
       belongs = data::Split::validation;
     }
-    if (belongs == split) list.entries.push_back({clip.file, clip.digit});
+    if (belongs == split) list.entries.push_back({clip.file, clip.digit, {}, clip.speaker});
   }
   if (list.entries.empty()) {
     throw UserError(fmt::format(

@@ -64,6 +64,12 @@ std::optional<std::set<std::string, std::less<>>> read_list(const fs::path& file
   return names;
 }
 
+// As Speech Commands names files: "SPEAKER_nohash_0.wav"; "" of others.
+std::string speaker_in(const std::string& name) {
+  const size_t mark = name.find("_nohash_");
+  return mark == name.npos ? "" : name.substr(0, mark);
+}
+
 // In [0, 100), the same for all files of a speaker.
 double percentile_of(const std::string& name) {
   const uint64_t hash = hash_name(std::string_view(name).substr(0, name.find("_nohash_")));
@@ -137,8 +143,10 @@ ClipList list_labelled_folders(const std::string& folder, Split split,
     for (const std::string& name : names) {
       first = std::min(first, percentile_of(name));
       if (split_of(list.classes[label], name) != split) continue;
-      list.entries.push_back(
-          {(fs::path(folder) / list.classes[label] / name).string(), static_cast<int>(label)});
+      list.entries.push_back({(fs::path(folder) / list.classes[label] / name).string(),
+                              static_cast<int>(label),
+                              {},
+                              speaker_in(name)});
     }
   }
   if (clips == 0) {

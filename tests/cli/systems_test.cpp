@@ -211,6 +211,21 @@ TEST_CASE("systems: L2 on all variables, lambda by validation") {
   CHECK(figures["classes"].size() == 10);
 }
 
+TEST_CASE("systems: strings of digits, without a label for each frame") {
+  const TemporaryFolder folder;
+  const std::string digits = write_digits(folder, 7), seven = digits + "/7_ann_1.wav";
+  if (!have_example("connected_digits") || !have_lariat()) return;
+  const ProgramRun run = run_example("connected_digits", "'" + digits + "' '" + seven + "'", folder);
+  CAPTURE(run.err);
+  CHECK(run.status == 0);
+  for (const char* part : {"symbol_error_rate ", "sequence_accuracy ", "exact zeros ", "7_ann_1.wav  "})
+    CHECK(contains(run.out, part));
+  CHECK(fs::exists(folder / "connected_digits.safetensors"));
+  const json figures = trained("connected_digits.toml", digits, {"training.epochs=2"}, folder);
+  CHECK(figures["task"] == "symbols");
+  CHECK(figures["classes"].size() == 10);
+}
+
 TEST_CASE("systems: gradient descent from first principles, and as a recipe") {
   const TemporaryFolder folder;
   if (!have_example("system_4_descent") || !have_lariat()) return;

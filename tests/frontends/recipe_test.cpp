@@ -139,7 +139,7 @@ TEST_CASE("recipe: all kinds can be chosen and made") {
       if (!kind->name.empty()) recipe.set(table.name + ".kind", kind->name);
       CHECK(recipe.table(table.name).kind == kind->name);
       CHECK(recipe.optimizer().propose);
-      CHECK(recipe.loss().per_example);
+      CHECK((recipe.loss().per_example || recipe.loss().per_sequence));
       const double factor = recipe.schedule(1000)(500);
       CHECK(factor > 0);
       CHECK(factor <= 1);

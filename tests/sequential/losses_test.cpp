@@ -157,7 +157,14 @@ TEST_CASE("losses: gradients are finite where an output is right, wrong or far a
       Graph graph;
       const Value z = graph.parameter("z", {2, 3});
       const Value targets = graph.constant(one_hots);
-      const Value total = mean(loss.per_example(z, targets));
+      const auto integers = [&](Extents extents, std::vector<int32_t> values) {
+        return graph.constant(Tensor::of<int32_t>(std::move(extents), std::span<const int32_t>(values)));
+      };
+      // Of sequences, one of two frames that are the symbol 2, or the blank and it.
+      const Value total =
+          mean(loss.per_sequence
+                   ? loss.per_sequence(reshape(z, {1, 2, 3}), integers({1, 1}, {2}), integers({1}, {2}))
+                   : loss.per_example(z, targets));
       Trainer trainer(total, Sgd{.learning_rate = 1e-3});
       trainer.store().set("z", Tensor::of<float>({2, 3}, {size, -size, 0, -size, size, size}));
       trainer.step({});

@@ -39,6 +39,26 @@ std::string confusion_table(const Strings& classes, const std::vector<std::vecto
   return columns(rows, 0);
 }
 
+// Of symbols: how many are wrong in which way, and which are wrong most often.
+void print_symbol_errors(const Evaluation& evaluation) {
+  constexpr size_t most = 10;
+  const SymbolErrors& errors = evaluation.symbol_errors;
+  print(fmt::format("\n{} of {} symbols: {} substituted, {} inserted, {} deleted\n", grouped(errors.errors()),
+                    grouped(errors.symbols), grouped(errors.substitutions), grouped(errors.insertions),
+                    grouped(errors.deletions)));
+  std::vector<Strings> rows;
+  for (const SymbolMistake& mistake : evaluation.mistakes) {
+    if (rows.size() == most) break;
+    rows.push_back({mistake.truth.empty()  ? "inserted"
+                    : mistake.said.empty() ? "deleted"
+                                           : "substituted",
+                    mistake.truth, mistake.said, grouped(mistake.count)});
+  }
+  if (rows.empty()) return;
+  rows.insert(rows.begin(), {"most frequent", "is", "said", "times"});
+  print(columns(rows, 0));
+}
+
 }  // namespace
 
 static void evaluate(const Strings& words) {
@@ -103,6 +123,8 @@ static void evaluate(const Strings& words) {
     if (!of.confusion.empty() && of.confusion.size() <= 20)
       print("\n" + title + confusion_table(of.confusion_names, of.confusion));
   };
+  const bool symbols = model.model().network().task->decode != nullptr;
+  if (symbols) print_symbol_errors(evaluation);
   if (evaluation.outputs.empty()) print_confusion("", evaluation);
   for (size_t i = 0; i < evaluation.outputs.size(); ++i)
     print_confusion(evaluation.output_names[i] + "\n", evaluation.outputs[i]);
@@ -124,6 +146,14 @@ static void evaluate(const Strings& words) {
                {"confusion", evaluation.confusion},
                {"skipped", dataset.skipped},
                {"notices", dataset.notices}};
+  if (symbols) {
+    const SymbolErrors& errors = evaluation.symbol_errors;
+    figures["confusion_names"] = evaluation.confusion_names;
+    figures["symbol_errors"] = {{"symbols", errors.symbols},
+                                {"substitutions", errors.substitutions},
+                                {"insertions", errors.insertions},
+                                {"deletions", errors.deletions}};
+  }
   // What stands above is the first output's where there are several.
   for (size_t i = 0; i < evaluation.outputs.size(); ++i) {
     const Evaluation& of = evaluation.outputs[i];

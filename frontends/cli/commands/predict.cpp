@@ -36,12 +36,27 @@ const Prediction& of_head(const Prediction& prediction, size_t head) {
   return prediction.outputs.empty() ? prediction : prediction.outputs[head];
 }
 
+// What is said by each row in words, and how probable that is.
+std::string csv_of_symbols(const std::vector<Prediction>& predictions, Strings header, const Strings& files) {
+  header.insert(header.end(), {"prediction", "probability"});
+  std::string text = csv_line(header);
+  for (size_t row = 0; row < predictions.size(); ++row) {
+    Strings fields{fmt::format("{}", row)};
+    if (!files.empty()) fields.push_back(files[row]);
+    fields.push_back(predictions[row].label);
+    fields.push_back(fmt::format("{:.6g}", predictions[row].probability));
+    text += csv_line(fields);
+  }
+  return text;
+}
+
 // A line for each row, or for each frame of one: the file where there are several, what is said in words,
 // then every number, output by output.
 std::string csv_of(const std::vector<Prediction>& predictions, const Network& network, const Strings& files) {
   const bool by_frame = network.heads.front().shape.targets.by_frame;
   Strings header{"row"};
   if (!files.empty()) header.emplace_back("file");
+  if (network.task->decode != nullptr) return csv_of_symbols(predictions, std::move(header), files);
   if (by_frame) header.emplace_back("frame");
   const auto is_worded = [&](const Head& head) { return head.task->name != "numbers" && !by_frame; };
   for (const Head& head : network.heads) {
@@ -70,11 +85,16 @@ std::string csv_of(const std::vector<Prediction>& predictions, const Network& ne
   return text;
 }
 
-Json json_of_prediction(const Prediction& prediction) {
+Json json_of_prediction(const Prediction& prediction, bool symbols = false) {
   Json object = Json::object();
   if (!prediction.label.empty() || !prediction.probabilities.empty()) object["label"] = prediction.label;
   if (std::isfinite(prediction.probability)) object["probability"] = prediction.probability;
   if (prediction.frames > 0) object["frames"] = prediction.frames;
+  if (symbols) {
+    object["label"] = prediction.label;
+    object["symbols"] = prediction.symbols;
+    return object;
+  }
   object["values"] = Json::array();
   for (const float value : prediction.values) object["values"].push_back(finite_or_null(double(value)));
   return object;
@@ -128,7 +148,7 @@ static void predict(const Strings& words) {
   write_csv(csv_of(predictions, network, files));
   Json list = Json::array();
   for (const Prediction& prediction : predictions) {
-    list.push_back(json_of_prediction(prediction));
+    list.push_back(json_of_prediction(prediction, task.decode != nullptr));
     if (!files.empty()) list.back()["file"] = files[list.size() - 1];
     for (size_t h = 0; h < prediction.outputs.size(); ++h)
       list.back()["outputs"][network.heads[h].name] = json_of_prediction(prediction.outputs[h]);

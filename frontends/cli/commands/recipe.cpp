@@ -201,11 +201,18 @@ void print_reference(const Strings& words) {
 }
 
 void new_recipe(const Strings& words) {
-  Arguments arguments("lariat recipe new", "Prints a recipe to begin with, for a kind of data.",
-                      "lariat recipe new csv > houses.toml");
+  Arguments arguments("lariat recipe new", "Prints a recipe to begin with, for a kind of data or a task.",
+                      "lariat recipe new csv > houses.toml\nlariat recipe new symbols > words.toml");
   std::string name;
-  arguments.word("KIND", name, "of data, as lariat recipe list names them: csv, numpy, idx, folders, …");
+  Strings of_tasks;
+  for (const LearningTask& task : tasks())
+    if (!task.recipe.empty()) of_tasks.push_back(task.name);
+  arguments.word("KIND", name,
+                 fmt::format("of data, as lariat recipe list names them: csv, numpy, idx, folders, …; or {}",
+                             join_words(of_tasks)));
   if (!arguments.read(words)) return;
+  for (const LearningTask& task : tasks())
+    if (task.name == name && !task.recipe.empty()) return print(task.recipe);
   for (const RecipeTable& table : recipe_tables())
     if (table.name == "data") print(recipe_text(find_kind(table.kinds, name, "[data]")));
 }

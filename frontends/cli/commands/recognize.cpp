@@ -49,6 +49,8 @@ static void recognize(const Strings& words) {
                          {"probability", prediction.probability},
                          {"probabilities", prediction.probabilities},
                          {"notices", notices}});
+      if (model.model().network().task->decode != nullptr)
+        results.back()["symbols"] = prediction.symbols, results.back()["frames"] = prediction.frames;
       ++recognised;
     } catch (const UserError& error) {
       failure = error.what();

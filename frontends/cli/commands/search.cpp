@@ -54,7 +54,8 @@ bool read_options(const Strings& words, SearchCommand& options) {
   setting("--folds", "N", "search.folds",
           "folds to score on, by classes: 5 where it is not given; 0: the recipe's validation data");
   setting("--factor", "N", "search.factor", "halving keeps one of so many, 3 where it is not given");
-  setting("--score", "NAME", "search.score", "a metric or loss; accuracy where there is one, else loss");
+  setting("--score", "NAME", "search.score",
+          "a metric or loss; accuracy, of symbols symbol_error_rate, of numbers loss where it is not given");
   setting("--choose", "RULE", "search.choose",
           "best (the default), or sparsest within a standard error of it");
   arguments.flag("--warm-start", options.warm_start,
