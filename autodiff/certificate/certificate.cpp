@@ -21,24 +21,25 @@ namespace lariat {
 
 namespace {
 
-// Outputs the loss, its rewritten penalties, and the gradient of the rest by each parameter.
-std::unique_ptr<Program> gradient_program(Graph& written, const std::vector<std::string>& names, Sums sums) {
-  Graph graph;
-  const LossParts parts(written.find_output("loss"), graph, names, sums);
+using Outputs = std::vector<std::pair<std::string, Value>>;
+
+// The loss, its penalties, and the gradient of the rest by each parameter.
+Outputs gradient_outputs(const LossParts& parts) {
   const auto [gradients, penalty] = parts.gradients();
-  graph.output("loss", parts.loss);
-  graph.output("penalty", penalty ? penalty : graph.constant(0.0, parts.loss.dtype()));
-  for (size_t i = 0; i < names.size(); ++i) graph.output(names[i], gradients[i]);
-  return std::make_unique<Program>(graph);
+  Graph& graph = parts.loss.graph();
+  Outputs outputs{{"loss", parts.loss},
+                  {"penalty", penalty ? penalty : graph.constant(0.0, parts.loss.dtype())}};
+  for (size_t i = 0; i < parts.parameters.size(); ++i)
+    outputs.emplace_back(parts.parameters[i].name(), gradients[i]);
+  return outputs;
 }
 
 constexpr const char* gradient_prefix = "certificate/";
 constexpr const char* zeros_kept_input = "certificate/zeros_kept";
 
 // From the gradients as inputs: the prox residual and the gradient's size of each parameter.
-std::unique_ptr<Program> prox_program(Graph& written, const std::vector<std::string>& names) {
-  Graph graph;
-  const LossParts parts(written.find_output("loss"), graph, names);
+Outputs prox_outputs(const LossParts& parts) {
+  Graph& graph = parts.loss.graph();
   ProxPoints points;
   std::map<std::string, Value> gradients;
   for (Value parameter : parts.parameters) {
@@ -50,15 +51,16 @@ std::unique_ptr<Program> prox_program(Graph& written, const std::vector<std::str
   const auto zeros = kept_zeros(parts.parameters, parts.split.terms);
   const auto moved = proximal_updates(points, parts.split.terms);
   const Value kept = graph.input(zeros_kept_input, {}, f64);
+  Outputs outputs;
   for (Value parameter : parts.parameters) {
     const std::string& name = parameter.name();
     Value change = parameter - moved.at(name);
     if (const auto own = zeros.find(name); own != zeros.end())
       change = where(cast(kept, change.dtype()) * own->second, 0, change);
-    graph.output(name + "/residual", norm_inf(change));
-    graph.output(name + "/gradient", norm_inf(gradients.at(name)));
+    outputs.emplace_back(name + "/residual", norm_inf(change));
+    outputs.emplace_back(name + "/gradient", norm_inf(gradients.at(name)));
   }
-  return std::make_unique<Program>(graph);
+  return outputs;
 }
 
 // How many examples a batch holds: what its inputs say of the symbol `batch`.
@@ -154,11 +156,14 @@ Certifier::Certifier(Value loss, const std::vector<Value>& parameters)
   copied.output("loss", copy(loss));
   to_inference(copied, self_->written);
   for (Value parameter : parameters) self_->names.push_back(parameter.name());
-  self_->gradients = gradient_program(self_->written, self_->names, Sums::exact);
-  self_->prox = prox_program(self_->written, self_->names);
   self_->search.emplace(self_->written, self_->names);
+  Graph graph;
+  std::optional<LossParts> of_all;
+  const LossParts parts(self_->written.find_output("loss"), graph, self_->names, of_all);
+  self_->gradients = program_of(graph, gradient_outputs(parts));
   if (self_->search->has_more_terms())
-    self_->gradients_without_all = gradient_program(self_->written, self_->names, Sums::all);
+    self_->gradients_without_all = program_of(graph, gradient_outputs(*of_all));
+  self_->prox = program_of(graph, prox_outputs(parts));
 }
 
 Certifier::~Certifier() = default;

@@ -99,11 +99,13 @@ Value residual_of(const PenaltyTerm& term, Value argument, Value gradient, doubl
 SubgradientSweep subgradient_sweep(const SweepInputs& inputs, const std::vector<PenaltyTerm>& terms) {
   SubgradientSweep sweep;
   sweep.sums = inputs.sums;
-  for (auto& [name, sum] : sweep.sums) {
-    std::vector<const ScalarTerm*> own;
-    for (const PenaltyTerm& term : terms)
-      if (term.scalar && term.scalar->bends() && term.is_of(name)) own.push_back(&*term.scalar);
-    if (own.empty()) continue;
+  std::map<std::string, std::vector<const ScalarTerm*>> scalars;  // by parameter
+  for (const PenaltyTerm& term : terms)
+    if (term.scalar && term.scalar->bends()) scalars[term.parameters.front()].push_back(&*term.scalar);
+  for (const auto& [name, own] : scalars) {
+    const auto summed = sweep.sums.find(name);
+    if (summed == sweep.sums.end()) continue;
+    Value& sum = summed->second;
     const Value before = inputs.input(sum.type()), rest = sum - before;
     const Nearest nearest = nearest_to_zero(sum.graph().find_source(name), rest, own, inputs.tolerance);
     sum = nearest.sum;

@@ -101,8 +101,10 @@ SubgradientSearch::SubgradientSearch(Graph& written, std::vector<std::string> pa
   Graph wide;
   convex::copy_in_double(written, wide);
   const Value loss = wide.find_output("loss");
-  Graph graph, alone;
-  const LossParts exact(loss, alone, names_), parts(loss, graph, names_, Sums::all);
+  Graph graph;
+  std::optional<LossParts> of_all;
+  const LossParts exact(loss, graph, names_, of_all);
+  const LossParts& parts = *of_all;
   has_more_terms_ = parts.split.terms.size() > exact.split.terms.size();
   for (const Refusal& refusal : parts.split.refusals) other_kinks_ += refusal.code != "L107";
   std::vector<int32_t> parameters_at;
@@ -133,11 +135,11 @@ SubgradientSearch::SubgradientSearch(Graph& written, std::vector<std::string> pa
     if (squares.contains(name)) sum = sum + first * squares.at(name);
   }
   // Zeros that settle are those of the terms that are rewritten.
+  std::set<int32_t> with_prox;
+  for (const PenaltyTerm& term : exact.split.terms) with_prox.insert(term.node.node());
   std::vector<PenaltyTerm> rewritten;
   for (const PenaltyTerm& term : known)
-    if (std::any_of(exact.split.terms.begin(), exact.split.terms.end(),
-                    [&](const PenaltyTerm& other) { return other.node.node() == term.node.node(); }))
-      rewritten.push_back(term);
+    if (with_prox.contains(term.node.node())) rewritten.push_back(term);
   for (const auto& [name, zeros] : kept_zeros(parts.parameters, rewritten))
     inputs.held[name] = cast(kept, zeros.dtype()) * zeros;
   int made = 0;
@@ -145,23 +147,22 @@ SubgradientSearch::SubgradientSearch(Graph& written, std::vector<std::string> pa
     return graph.input(fmt::format("certificate/{}", made++), type.shape, type.dtype);
   };
   const SubgradientSweep sweep = subgradient_sweep(inputs, known);
-  std::vector<Value> as_computed;
+  std::vector<std::pair<std::string, Value>> swept, as_computed;
   for (const SubgradientBlock& block : sweep.blocks) {
     subgradients_.push_back({block.subgradient.name(), block.subgradient.shape()});
-    graph.output(block.subgradient.name(), block.next);
+    swept.emplace_back(block.subgradient.name(), block.next);
     if (!block.argument) continue;
     arguments_.push_back(block.argument.name());
-    as_computed.insert(as_computed.end(), {block.as_computed, block.magnitude});
+    as_computed.emplace_back(arguments_.back() + "/as computed", block.as_computed);
+    as_computed.emplace_back(arguments_.back() + "/magnitude", block.magnitude);
   }
-  for (const auto& [name, sum] : sweep.sums) graph.output(sum_input(name), sum);
-  for (const auto& [name, outside] : sweep.outside) graph.output(outside_prefix + name, outside);
-  if (!as_computed.empty()) as_computed_ = inference_program(graph, as_computed);
-  sweep_ = std::make_unique<Program>(graph);
-
-  Graph values;
-  const Value penalty = LossParts(loss, values, names_, Sums::all).gradients().penalty;
-  values.output("penalty", penalty ? penalty : values.constant(0.0, f64));
-  penalty_ = std::make_unique<Program>(values);
+  for (const auto& [name, sum] : sweep.sums) swept.emplace_back(sum_input(name), sum);
+  for (const auto& [name, outside] : sweep.outside) swept.emplace_back(outside_prefix + name, outside);
+  if (!as_computed.empty()) as_computed_ = program_of(graph, as_computed);
+  sweep_ = program_of(graph, swept);
+  const Value penalty = parts.penalty();
+  penalty_ = program_of(graph, std::vector<std::pair<std::string, Value>>{
+                                   {"penalty", penalty ? penalty : graph.constant(0.0, f64)}});
 }
 
 SubgradientSearch::Result SubgradientSearch::least(const std::vector<Tensor>& gradients, const Feeds& feeds,

@@ -170,7 +170,7 @@ std::optional<std::vector<LinearRow>> rows_without_shared(Value argument, const 
 }  // namespace
 
 std::optional<std::vector<std::vector<ShownElement>>> combined_elements(Value argument) {
-  const ParameterElements elements(argument.graph());
+  const ParameterElements elements(argument);
   const auto rows = rows_without_shared(argument, elements);
   if (!rows) return std::nullopt;
   std::vector<std::vector<ShownElement>> result;
@@ -185,7 +185,7 @@ std::optional<std::vector<std::vector<ShownElement>>> combined_elements(Value ar
 }
 
 std::vector<int32_t> combined_parameters(Value argument) {
-  const ParameterElements elements(argument.graph());
+  const ParameterElements elements(argument);
   std::set<int32_t> found;
   for (const LinearRow& row : rows_without_shared(argument, elements).value_or(std::vector<LinearRow>()))
     for (const auto& [element, factor] : row.entries) found.insert(elements.find(element).first.node());
@@ -202,7 +202,7 @@ std::vector<Value> CombinedView::pivots() const {
   std::map<int32_t, Tensor> pivots;
   for (Value parameter : view.parameters)
     pivots[parameter.node()] = Tensor::filled(f64, evaluate(parameter.shape(), {}), 0);
-  const ParameterElements elements(argument.graph());
+  const ParameterElements elements(argument);
   const auto rows = rows_without_shared(argument, elements);
   for (const LinearRow& row : *rows) {
     if (row.entries.empty()) continue;

@@ -87,20 +87,7 @@ std::vector<Rule> other_spellings() {
 // max(x, y) = y + relu(x − y) where nothing is trained in y: a kink at y.
 Value to_kink_at_fixed(const Match& match, Spellings& spellings, bool is_maximum) {
   Value moving = match.variables[0], fixed = match.variables[1];
-  const Graph& graph = match.root.graph();
-  const auto is_fixed = [&](Value value) {
-    std::vector<int32_t> pending{value.node()};
-    std::set<int32_t> seen;
-    while (!pending.empty()) {
-      const Node& node = graph.node(pending.back());
-      const bool fresh = seen.insert(pending.back()).second;
-      pending.pop_back();
-      if (node.op->traits.source == SourceKind::parameter) return false;
-      if (!fresh || node.op->traits.stops_gradient) continue;
-      for (const Edge& edge : node.inputs) pending.push_back(edge.node);
-    }
-    return true;
-  };
+  const auto is_fixed = [&](Value value) { return spellings.functions.is_fixed(value.node()); };
   if (!of_floats(match)) return {};
   if (is_fixed(moving)) std::swap(moving, fixed);
   if (is_fixed(moving) || !is_fixed(fixed) || spellings.functions.is_constant(fixed.node())) return {};
@@ -144,9 +131,18 @@ Value respelled(Value loss, Graph& to, std::vector<Rule> (*rules)(Spellings&)) {
     if (node.op->name == "select" && !is_comparison(from.node(node.inputs[0].node).op->name))
       compared[node.inputs[0].node] = true;
   }
+  // What stands behind plain nodes is plain as well.
   Graph alike;  // which grows
-  copy_graph(from, alike);
-  const std::vector<bool> together = sums_in_smooth_functions(alike, plain);
+  GraphCopy copy(from, alike);
+  std::vector<int32_t> copied;
+  for (int32_t id = 0; id < from.size(); ++id) {
+    if (!plain[id]) continue;
+    copy.copy(id);
+    copied.push_back(id);
+  }
+  std::vector<bool> together(from.size());
+  const std::vector<bool> sums = sums_in_smooth_functions(alike, std::vector<bool>(copied.size(), true));
+  for (size_t i = 0; i < copied.size(); ++i) together[copied[i]] = sums[i];
   Spellings spellings(to);
   return rewrite(from, to, rules(spellings), [&](int32_t id) {
     spellings.in_plain_term = plain[id];

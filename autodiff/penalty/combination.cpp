@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <functional>
 #include <limits>
 #include <map>
@@ -94,6 +95,40 @@ std::vector<size_t> terms_sharing(const Positions& by_parameter, const PenaltyTe
 void add_positions(Positions& by_parameter, const PenaltyTerm& term, size_t position) {
   for (const std::string& name : term.parameters) by_parameter[name].push_back(position);
 }
+
+// Positions of structured terms by the elements that they are of.
+class ElementHolders {
+ public:
+  explicit ElementHolders(const std::vector<PenaltyTerm>& terms) {
+    for (const PenaltyTerm& term : terms)
+      if (!term.scalar)
+        for (const std::string& name : term.parameters) ++terms_on_[name];
+  }
+
+  void add(const PenaltyTerm& term, size_t position, KnownGroups& groups) {
+    if (!may_share(term)) return;
+    for (const auto& [element, group] : groups(term).group_of) holders_[element].push_back(position);
+  }
+  // Those that share an element with the term, in order.
+  std::vector<size_t> sharing(const PenaltyTerm& term, KnownGroups& groups) const {
+    std::set<size_t> found;
+    if (may_share(term))
+      for (const auto& [element, group] : groups(term).group_of)
+        if (const auto own = holders_.find(element); own != holders_.end())
+          found.insert(own->second.begin(), own->second.end());
+    return {found.begin(), found.end()};
+  }
+
+ private:
+  // Elements are looked at only where another term is on the same parameter.
+  bool may_share(const PenaltyTerm& term) const {
+    return std::any_of(term.parameters.begin(), term.parameters.end(),
+                       [&](const std::string& name) { return terms_on_.at(name) > 1; });
+  }
+
+  std::map<std::string, int> terms_on_;
+  std::map<ShownElement, std::vector<size_t>> holders_;
+};
 
 enum class Relation { disjoint, nested, crossing };
 
@@ -259,8 +294,9 @@ std::string conflict_with_squares(const std::vector<const PenaltyTerm*>& scalars
 void refuse_inexact_sums(PenaltySplit& split) {
   std::vector<PenaltyTerm> kept;
   std::vector<const PenaltyTerm*> scalars;
-  Positions scalars_of, kept_of;  // by parameter
+  Positions scalars_of;  // by parameter
   KnownGroups groups;
+  ElementHolders holders(split.terms);
   for (const PenaltyTerm& term : split.terms) {
     if (!term.scalar) continue;
     add_positions(scalars_of, term, scalars.size());
@@ -277,11 +313,12 @@ void refuse_inexact_sums(PenaltySplit& split) {
     if (why.empty() && term.penalty->scalar_metric) why = conflict_with_squares(own);
     if (why.empty())
       why = term.combines ? conflict_of_combined(own, term) : conflict_with_kinks(own, view, term);
-    for (size_t i : terms_sharing(kept_of, term)) {
-      if (!why.empty()) break;
-      why = conflict(term, view, kept[i], groups);
-      if (why.empty() && are_nested(term, kept[i], groups)) why = conflict_with_squares(own);
-    }
+    if (why.empty())
+      for (size_t i : holders.sharing(term, groups)) {
+        if (!why.empty()) break;
+        why = conflict(term, view, kept[i], groups);
+        if (why.empty() && are_nested(term, kept[i], groups)) why = conflict_with_squares(own);
+      }
     return why;
   };
   for (PenaltyTerm& term : split.terms) {
@@ -297,38 +334,76 @@ void refuse_inexact_sums(PenaltySplit& split) {
       split.refusals.push_back(refusal);
       continue;
     }
-    add_positions(kept_of, term, kept.size());
+    holders.add(term, kept.size(), groups);
     kept.push_back(term);
   }
   std::erase_if(split.terms, [](const PenaltyTerm& term) { return !term.scalar; });
   split.terms.insert(split.terms.end(), kept.begin(), kept.end());
 }
 
+namespace {
+
+// The largest of the lower limits (sign 1) or the smallest of the upper ones (sign -1) that are constants,
+// for each element of a parameter, and whose they are.
+class Limit {
+ public:
+  void add(const PenaltyTerm* term, Value limit, double sign) {
+    const std::optional<Tensor> constant = limit ? constant_value(limit) : std::nullopt;
+    if (!constant) return;
+    const auto count = static_cast<size_t>(constant->count());
+    if (elements_.empty() || (elements_.size() == 1 && count > 1))
+      elements_.resize(count, elements_.empty() ? Element{} : elements_[0]);
+    for (size_t i = 0; i < elements_.size(); ++i) {
+      const double at = constant->at(count == 1 ? 0 : static_cast<int64_t>(i));
+      if (!elements_[i].term || std::isnan(elements_[i].at) || sign * at > sign * elements_[i].at)
+        elements_[i] = {term, at};
+    }
+  }
+  // The terms of a lower limit that is above an upper one.
+  std::optional<std::pair<const PenaltyTerm*, const PenaltyTerm*>> first_beyond(const Limit& high) const {
+    const size_t count = std::max(elements_.size(), high.elements_.size());
+    for (size_t i = 0; i < count && !elements_.empty() && !high.elements_.empty(); ++i) {
+      const Element &one = elements_[elements_.size() == 1 ? 0 : i],
+                    &other = high.elements_[high.elements_.size() == 1 ? 0 : i];
+      if (one.at > other.at) return std::pair(one.term, other.term);
+    }
+    return std::nullopt;
+  }
+
+ private:
+  struct Element {
+    const PenaltyTerm* term = nullptr;
+    double at = 0;
+  };
+  std::vector<Element> elements_;
+};
+
+}  // namespace
+
 void check_bounds(const std::vector<PenaltyTerm>& terms) {
   std::map<std::string, std::vector<const PenaltyTerm*>, std::less<>> bounded;
   for (const PenaltyTerm& term : terms)
     if (term.scalar && (term.scalar->low || term.scalar->high))
       bounded[term.parameters.front()].push_back(&term);
-  for (const auto& [name, own] : bounded)
-    for (const PenaltyTerm* one : own)
-      for (const PenaltyTerm* other : own) {
-        if (!one->scalar->low || !other->scalar->high) continue;
-        const auto excluded = constant_value(greater(one->scalar->low, other->scalar->high));
-        for (int64_t i = 0; excluded && i < excluded->count(); ++i)
-          if (excluded->at(i) != 0)
-            throw UserError(
-                fmt::format("the bounds on '{}' exclude each other, so that the loss is infinite: {}{}; "
-                            "take one of them away",
-                            name, one->text, one == other ? "" : " and " + other->text));
-      }
+  for (const auto& [name, own] : bounded) {
+    Limit low, high;
+    for (const PenaltyTerm* term : own)
+      low.add(term, term->scalar->low, 1), high.add(term, term->scalar->high, -1);
+    if (const auto excluded = low.first_beyond(high)) {
+      const auto [one, other] = *excluded;
+      throw UserError(fmt::format(
+          "the bounds on '{}' exclude each other, so that the loss is infinite: {}{}; take one of them away",
+          name, one->text, one == other ? "" : " and " + other->text));
+    }
+  }
 }
 
 std::set<std::string, std::less<>> parameters_of_one_step(const std::vector<PenaltyTerm>& terms) {
   std::set<std::string, std::less<>> result;
-  Positions by_parameter;
   KnownGroups groups;
+  ElementHolders holders(terms);
   for (size_t i = 0; i < terms.size(); ++i)
-    if (!terms[i].scalar) add_positions(by_parameter, terms[i], i);
+    if (!terms[i].scalar) holders.add(terms[i], i, groups);
   for (size_t i = 0; i < terms.size(); ++i) {
     const PenaltyTerm& term = terms[i];
     if (term.scalar) continue;
@@ -336,7 +411,7 @@ std::set<std::string, std::less<>> parameters_of_one_step(const std::vector<Pena
     const bool ordered =
         term.penalty->combination == Combination::first && term.meets_kinks && !term.takes_kinks;
     const auto is_nested = [&] {
-      const std::vector<size_t> others = terms_sharing(by_parameter, term);
+      const std::vector<size_t> others = holders.sharing(term, groups);
       return std::any_of(others.begin(), others.end(),
                          [&](size_t other) { return other != i && are_nested(term, terms[other], groups); });
     };

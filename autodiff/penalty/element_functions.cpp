@@ -181,6 +181,17 @@ bool ElementFunctions::is_constant(int32_t node) {
   return constant_[node];
 }
 
+bool ElementFunctions::is_fixed(int32_t node) {
+  while (static_cast<int32_t>(fixed_.size()) <= node) {
+    const Node& next = graph_.node(static_cast<int32_t>(fixed_.size()));
+    fixed_.push_back(
+        next.op->traits.source != SourceKind::parameter &&
+        (next.op->traits.stops_gradient || std::all_of(next.inputs.begin(), next.inputs.end(),
+                                                       [&](const Edge& edge) { return fixed_[edge.node]; })));
+  }
+  return fixed_[node];
+}
+
 bool ElementFunctions::holds_product(int32_t node) {
   while (static_cast<int32_t>(product_.size()) <= node) {
     const Node& next = graph_.node(static_cast<int32_t>(product_.size()));

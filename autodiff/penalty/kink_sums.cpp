@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "autodiff/penalty/penalty_view.hpp"
+#include "graph/base/random.hpp"
 #include "ops/ops.hpp"
 
 namespace lariat {
@@ -191,7 +192,7 @@ bool takes_up_other_kinks(Value root, ElementFunctions& functions, double tolera
 Value as_kinks(Value root, ElementFunctions& functions, Signs& signs, bool comparisons) {
   if (!is_float(root.dtype())) return {};
   const std::string& op = root.graph().node(root.node()).op->name;
-  if (!ElementFunctions::looks_into(op)) return {};
+  if (!ElementFunctions::looks_into(op) || functions.is_constant(root.node())) return {};
   ElementFunction function = functions(root);
   if (!function.of || is_same(function.of, root) || functions.holds_product(function.of.node())) return {};
   bool straightened = false;
@@ -234,6 +235,53 @@ Value as_kinks(Value root, ElementFunctions& functions, Signs& signs, bool compa
   if (!builder.shows_x() && of.op->traits.source == SourceKind::none && !of.op->traits.selection) return {};
   builder.add_constant(parts.shift);
   return builder.result(falls);
+}
+
+size_t KinkPlaces::operator()(Value at) {
+  if (at && uniform_value(at) == 0.0) at = {};
+  const Place place{at, at ? constant_value(at) : std::nullopt};
+  const uint64_t key =
+      place.constant ? hash_bytes(place.constant->view().data, place.constant->bytes())
+                     : (at ? static_cast<uint64_t>(at.node()) * 8 + static_cast<uint64_t>(at.output()) : 0);
+  const auto is_same_place = [&](const Place& other) {
+    if (!at || !other.at) return !at && !other.at;
+    return is_same(at, other.at) ||
+           (place.constant && other.constant && same_bits(*place.constant, *other.constant));
+  };
+  for (auto [known, last] = by_hash_.equal_range(key); known != last; ++known)
+    if (is_same_place(places_[known->second])) return known->second;
+  by_hash_.emplace(key, places_.size());
+  places_.push_back(place);
+  return places_.size() - 1;
+}
+
+void add_to(ScalarTerm::Kink& kink, const ScalarTerm::Kink& more) {
+  if (kink.below || more.below)
+    kink.below = (kink.below ? kink.below : -kink.above) + (more.below ? more.below : -more.above);
+  kink.above = kink.above + more.above;
+}
+
+void ScalarSum::add(const ScalarTerm& more) {
+  if (more.quadratic) sum_.quadratic = sum_.quadratic ? sum_.quadratic + more.quadratic : more.quadratic;
+  for (const ScalarTerm::Kink& kink : more.kinks) {
+    const size_t place = places_(kink.at);
+    if (place == sum_.kinks.size()) {
+      sum_.kinks.push_back(kink);
+    } else {
+      add_to(sum_.kinks[place], kink);
+    }
+  }
+  if (more.low) sum_.low = sum_.low ? maximum(sum_.low, more.low) : more.low;
+  if (more.high) sum_.high = sum_.high ? minimum(sum_.high, more.high) : more.high;
+}
+
+ScalarTerm settled_term(ScalarTerm term) {
+  const auto settle = [](Value& value) {
+    if (value) value = settled(value);
+  };
+  settle(term.quadratic), settle(term.low), settle(term.high);
+  for (ScalarTerm::Kink& kink : term.kinks) settle(kink.at), settle(kink.below), settle(kink.above);
+  return term;
 }
 
 }  // namespace lariat

@@ -82,40 +82,58 @@ bool LeftTerms::is_distance(int32_t term) const {
                                                 [&](const Edge& edge) { return !moves_[edge.node]; });
 }
 
+bool LeftTerms::is_constant_to_gradient(const Node& node) const {
+  return node.op->traits.stops_gradient && node.op->traits.is_linear(0);
+}
+
 std::vector<int32_t> LeftTerms::within(int32_t term) const {
   std::set<int32_t, std::greater<>> found{term};
   for (auto next = found.begin(); next != found.end(); ++next) {
-    const Traits& traits = graph_.node(*next).op->traits;
-    if (traits.stops_gradient && traits.is_linear(0)) continue;  // a constant to the gradient
-    for (const Edge& edge : graph_.node(*next).inputs)
+    const Node& node = graph_.node(*next);
+    if (is_constant_to_gradient(node)) continue;
+    for (const Edge& edge : node.inputs)
       if (moves_[edge.node]) found.insert(edge.node);
   }
   return {found.begin(), found.end()};
 }
 
-std::optional<int32_t> LeftTerms::nameless_kink(const std::vector<int32_t>& nodes) {
-  // What stands behind a name, or is a function of what has one, is told of with it.
-  std::set<int32_t> over_name, beside{nodes.front()};
-  for (auto id = nodes.rbegin(); id != nodes.rend(); ++id) {
-    const std::vector<Edge>& inputs = graph_.node(*id).inputs;
-    if (graph_.node(*id).op->traits.stops_gradient) continue;  // a leap of its own
-    if (named_[*id] || std::any_of(inputs.begin(), inputs.end(),
-                                   [&](const Edge& edge) { return over_name.contains(edge.node); }))
-      over_name.insert(*id);
-  }
-  for (int32_t id : nodes) {
-    if (!beside.contains(id) || named_[id]) continue;
+void LeftTerms::look_within() {
+  holds_name_.assign(plain_.size(), false);
+  holds_smooth_.assign(plain_.size(), false);
+  nameless_kink_.assign(plain_.size(), -1);
+  std::vector<bool> over_name(plain_.size());
+  for (int32_t id = 0; id < static_cast<int32_t>(plain_.size()); ++id) {
+    if (depends_.on_data[id]) continue;
     const Node& node = graph_.node(id);
     const Traits& traits = node.op->traits;
-    const bool over = over_name.contains(id),
-               adds = traits.additive || traits.selection || node.op->name == "select";
-    if (!over && !smooth_[id] && bends(id)) return id;
+    std::vector<Edge> inputs;
+    if (!is_constant_to_gradient(node))
+      for (const Edge& edge : node.inputs)
+        if (moves_[edge.node]) inputs.push_back(edge);
+    holds_name_[id] = named_[id];
+    holds_smooth_[id] = smooth_[id];
+    // What stands behind a name, or is a function of what has one, is told of with it.
+    bool over = named_[id];
+    for (const Edge& edge : inputs) {
+      if (holds_name_[edge.node]) holds_name_[id] = true;
+      if (holds_smooth_[edge.node]) holds_smooth_[id] = true;
+      over = over || over_name[edge.node];
+    }
+    over_name[id] = over && !traits.stops_gradient;  // a leap of its own
+    if (named_[id]) continue;
+    if (!over_name[id] && !smooth_[id] && bends(id)) {
+      nameless_kink_[id] = id;
+      continue;
+    }
     // Factors and conditions of what has a name are told of with it.
-    for (size_t i = 0; i < node.inputs.size(); ++i)
-      if (!over || (traits.is_linear(i) && (adds || over_name.contains(node.inputs[i].node))))
-        beside.insert(node.inputs[i].node);
+    const bool adds = traits.additive || traits.selection || node.op->name == "select";
+    for (size_t i = 0; i < node.inputs.size() && !is_constant_to_gradient(node); ++i) {
+      const int32_t input = node.inputs[i].node;
+      if (!moves_[input]) continue;
+      if (!over_name[id] || (traits.is_linear(i) && (adds || over_name[input])))
+        nameless_kink_[id] = std::max(nameless_kink_[id], nameless_kink_[input]);
+    }
   }
-  return std::nullopt;
 }
 
 void LeftTerms::refuse_kink(int32_t node, const ParameterTerm& of, std::vector<Refusal>& refusals) const {
@@ -137,19 +155,18 @@ void LeftTerms::refuse_kink(int32_t node, const ParameterTerm& of, std::vector<R
 }
 
 void LeftTerms::report(PenaltySplit& split) {
+  look_within();
   for (const ParameterTerm& of : plain_terms(loss_, depends_.on_data, depends_.on_parameters)) {
     const int32_t term = of.node;
     if (!moves_[term]) continue;
-    const std::vector<int32_t> nodes = within(term);
-    if (const std::optional<int32_t> kink = nameless_kink(nodes)) {
-      refuse_kink(*kink, of, split.refusals);
+    if (nameless_kink_[term] >= 0) {
+      refuse_kink(nameless_kink_[term], of, split.refusals);
       continue;
     }
     if (of.beside_data) continue;  // part of a model
     const Node& node = graph_.node(term);
-    const bool is_named =
-        std::any_of(nodes.begin(), nodes.end(), [&](int32_t id) { return named_[id] || smooth_[id]; });
-    if (is_named || !paths_.reached[term] || is_distance(term)) continue;
+    if (holds_name_[term] || holds_smooth_[term] || !paths_.reached[term] || is_distance(term)) continue;
+    const std::vector<int32_t> nodes = within(term);
     std::vector<std::string> names;
     for (auto id = nodes.rbegin(); id != nodes.rend(); ++id)
       if (graph_.node(*id).op->traits.source == SourceKind::parameter) names.push_back(graph_.node(*id).name);
@@ -158,12 +175,25 @@ void LeftTerms::report(PenaltySplit& split) {
 }
 
 void LeftTerms::refuse_kinks(std::vector<Refusal>& refusals) {
-  for (const ParameterTerm& term : plain_terms(loss_, depends_.on_data, depends_.on_parameters)) {
-    const std::vector<int32_t> nodes = within(term.node);
-    if (moves_[term.node] && !smooth_[term.node] && bends(term.node) &&
-        std::none_of(nodes.begin(), nodes.end(), [&](int32_t id) { return named_[id]; }))
+  look_within();
+  for (const ParameterTerm& term : plain_terms(loss_, depends_.on_data, depends_.on_parameters))
+    if (moves_[term.node] && !smooth_[term.node] && !holds_name_[term.node] && bends(term.node))
       refuse_kink(term.node, term, refusals);
-  }
+}
+
+void leave_smooth_terms(PenaltySplit& split) {
+  std::set<std::string> kinked;
+  for (const PenaltyTerm& term : split.terms)
+    if (term.penalty->nonsmooth) kinked.insert(term.parameters.begin(), term.parameters.end());
+  std::set<int32_t> keep_gradient;
+  for (const PenaltyTerm& term : split.terms)
+    if (!std::all_of(term.parameters.begin(), term.parameters.end(),
+                     [&](const std::string& parameter) { return kinked.contains(parameter); })) {
+      keep_gradient.insert(term.node.node());
+      if (!term.text.empty()) split.smooth.push_back({term.parameters.front(), term.text, term.where});
+    }
+  std::erase_if(split.terms,
+                [&](const PenaltyTerm& term) { return keep_gradient.contains(term.node.node()); });
 }
 
 }  // namespace lariat

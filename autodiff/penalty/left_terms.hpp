@@ -10,6 +10,10 @@
 
 namespace lariat {
 
+/// Leaves to the gradient the smooth terms that stand beside no kink. A node cut for one parameter is cut for
+/// all it shows, so smooth terms stay only where every parameter they show has a kink from another term.
+void leave_smooth_terms(PenaltySplit& split);
+
 /// Sees to it that every term of parameters alone is named in the report.
 class LeftTerms {
  public:
@@ -30,8 +34,10 @@ class LeftTerms {
   bool bends(int32_t node);
   /// Whether a smooth penalty is of distances to constants: a data loss whose data are constants.
   bool is_distance(int32_t term) const;
-  /// The outermost node of a term that has a kink which no name covers.
-  std::optional<int32_t> nameless_kink(const std::vector<int32_t>& nodes);
+  /// Finds, of each node as a term, what is in it.
+  void look_within();
+  /// Nothing behind it counts.
+  bool is_constant_to_gradient(const Node& node) const;
   void refuse_kink(int32_t node, const ParameterTerm& of, std::vector<Refusal>& refusals) const;
   /// The nodes of a term that change with what is trained, the last first.
   std::vector<int32_t> within(int32_t term) const;
@@ -42,6 +48,10 @@ class LeftTerms {
   const Paths& paths_;
   const std::vector<bool>& plain_;
   std::vector<bool> named_, smooth_, moves_;
+  // Whether a term holds a name, or is smooth by construction in part, and its outermost node that has a kink
+  // which no name covers (-1: none).
+  std::vector<bool> holds_name_, holds_smooth_;
+  std::vector<int32_t> nameless_kink_;
   Signs signs_;
 };
 

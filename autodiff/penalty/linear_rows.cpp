@@ -237,13 +237,19 @@ class Reader {
 
 }  // namespace
 
-ParameterElements::ParameterElements(Graph& graph) : starts_{0} {
-  for (int32_t id = 0; id < graph.size(); ++id) {
-    if (graph.node(id).op->traits.source != SourceKind::parameter) continue;
-    parameters_.push_back({&graph, id});
-    start_of_[id] = starts_.back();
-    starts_.push_back(starts_.back() + element_count(graph.node(id).outputs[0].shape).size());
-  }
+ParameterElements::ParameterElements(Graph& graph) {
+  for (int32_t id = 0; id < graph.size(); ++id)
+    if (graph.node(id).op->traits.source == SourceKind::parameter) add({&graph, id});
+}
+
+ParameterElements::ParameterElements(Value value) {
+  for (Value parameter : parameters_behind(value)) add(parameter);
+}
+
+void ParameterElements::add(Value parameter) {
+  parameters_.push_back(parameter);
+  start_of_[parameter.node()] = starts_.back();
+  starts_.push_back(starts_.back() + element_count(parameter.shape()).size());
 }
 
 std::optional<std::vector<LinearRow>> ParameterElements::rows_of(Value value) const {
@@ -284,7 +290,7 @@ Value ParameterElements::gathered(const std::vector<int64_t>& elements, DType dt
 }
 
 bool are_shared_differences(Value value) {
-  const auto rows = ParameterElements(value.graph()).rows_of(value);
+  const auto rows = ParameterElements(value).rows_of(value);
   if (!rows) return false;
   std::set<int64_t> seen;
   bool shared = false;

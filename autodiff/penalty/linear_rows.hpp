@@ -15,10 +15,12 @@ struct LinearRow {
   double shift = 0;
 };
 
-/// Numbers the elements of a graph's parameters, one parameter behind the other.
+/// Numbers the elements of parameters, one parameter behind the other in the order of their graph: of all of
+/// a graph, or of those that stand behind a value, in time by its size alone.
 class ParameterElements {
  public:
   explicit ParameterElements(Graph& graph);
+  explicit ParameterElements(Value value);
 
   /// The value's elements as sums of elements and a constant; nothing where it is none, or too large a one.
   std::optional<std::vector<LinearRow>> rows_of(Value value) const;
@@ -28,8 +30,10 @@ class ParameterElements {
   std::pair<Value, int64_t> find(int64_t element) const;
 
  private:
+  void add(Value parameter);
+
   std::vector<Value> parameters_;
-  std::vector<int64_t> starts_;
+  std::vector<int64_t> starts_{0};
   std::map<int32_t, int64_t> start_of_;  // by parameter
 };
 

@@ -1,5 +1,8 @@
 #pragma once
 
+#include <optional>
+#include <span>
+
 #include "autodiff/penalty/penalty.hpp"
 
 namespace lariat {
@@ -16,6 +19,9 @@ struct LossParts {
   LossParts(Value loss, std::vector<Value> parameters) : loss(loss), parameters(std::move(parameters)) {}
   /// The loss once more in `to`, by parameters of these names.
   LossParts(Value written, Graph& to, const std::vector<std::string>& parameters, Sums sums = Sums::exact);
+  /// The same, and in `of_all` the one with Sums::all, in the same graph.
+  LossParts(Value written, Graph& to, const std::vector<std::string>& parameters,
+            std::optional<LossParts>& of_all);
 
   struct Gradients {
     /// Of f, by each parameter.
@@ -25,6 +31,12 @@ struct LossParts {
   };
   /// `gradient_of` as gradient() has it. All of it times `share`, a scalar, where there is one.
   Gradients gradients(std::vector<int32_t>* gradient_of = nullptr, Value share = {}) const;
+  /// What the penalties come to, as gradients() has it.
+  Value penalty() const;
+
+ private:
+  void cut_terms();
+  Value penalty_by(std::span<const Value> adjoints) const;
 };
 
 }  // namespace lariat

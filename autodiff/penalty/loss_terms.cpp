@@ -17,32 +17,46 @@ std::vector<bool> on_parameters(const Graph& graph) {
 
 bool adds_up(const Traits& traits) { return traits.additive || traits.selection; }
 
-// Whether an input meets the parameters outside of penalties in sums only, and no penalty's argument.
-bool is_coefficient(const Graph& graph, int32_t input, const std::vector<bool>& live,
-                    const std::vector<bool>& with_parameters) {
-  const std::vector<bool> carries = dependents(graph, {&input, 1});
+// Of each node, whether what carries it on meets the parameters outside of penalties in sums only, and no
+// penalty's argument.
+std::vector<bool> only_weigh(const Graph& graph, const std::vector<bool>& live,
+                             const std::vector<bool>& with_parameters) {
   std::vector<bool> bare(graph.size());  // depends on parameters by a path around penalties
+  const auto is_penalty = [&](int32_t id) {
+    return graph.node(id).op->penalty.has_value() && with_parameters[id];
+  };
   for (int32_t id = 0; id < graph.size(); ++id) {
-    if (!live[id]) continue;
     const Node& node = graph.node(id);
-    const auto any = [&](const std::vector<bool>& flags) {
-      return std::any_of(node.inputs.begin(), node.inputs.end(),
-                         [&](const Edge& e) { return flags[e.node]; });
-    };
-    const bool is_penalty = node.op->penalty.has_value() && with_parameters[id];
-    bare[id] = node.op->traits.source == SourceKind::parameter || (any(bare) && !is_penalty);
-    if (is_penalty && carries[id]) return false;
-    if (!carries[id] || !bare[id]) continue;
-    // What carries the input must reach the result as it is, beside all others.
+    const bool any = std::any_of(node.inputs.begin(), node.inputs.end(),
+                                 [&](const Edge& edge) { return bare[edge.node]; });
+    bare[id] = live[id] && (node.op->traits.source == SourceKind::parameter || (any && !is_penalty(id)));
+  }
+  // Readers come first.
+  std::vector<bool> result(graph.size(), true);
+  for (int32_t id = graph.size() - 1; id >= 0; --id) {
+    const Node& node = graph.node(id);
+    if (!live[id] || node.op->traits.shape_only) continue;
+    // What carries must reach the result as it is, beside all others.
+    bool linear = true;
+    int32_t first_bare = -1;
+    bool alone = true;
     for (size_t i = 0; i < node.inputs.size(); ++i) {
-      if (!carries[node.inputs[i].node] && !bare[node.inputs[i].node]) continue;
-      const bool alone = std::none_of(node.inputs.begin(), node.inputs.end(), [&](const Edge& edge) {
-        return edge.node != node.inputs[i].node && (carries[edge.node] || bare[edge.node]);
-      });
-      if (!node.op->traits.is_linear(i) || (!alone && !adds_up(node.op->traits))) return false;
+      const int32_t input = node.inputs[i].node;
+      if (!bare[input]) continue;
+      linear = linear && node.op->traits.is_linear(i);
+      alone = alone && (first_bare < 0 || first_bare == input);
+      first_bare = input;
+    }
+    for (size_t i = 0; i < node.inputs.size(); ++i) {
+      const int32_t input = node.inputs[i].node;
+      bool passes = result[id] && !is_penalty(id);
+      if (bare[id])
+        passes = passes && linear && node.op->traits.is_linear(i) &&
+                 (adds_up(node.op->traits) || (bare[input] && alone));
+      if (!passes) result[input] = false;
     }
   }
-  return true;
+  return result;
 }
 
 }  // namespace
@@ -115,12 +129,12 @@ std::vector<int32_t> data_inputs(Value loss) {
   const Graph& graph = loss.graph();
   const Edge root{loss.node(), loss.output()};
   const std::vector<bool> live = ancestors(graph, {&root, 1});
-  const std::vector<bool> with_parameters = on_parameters(graph);
+  const std::vector<bool> weighs = only_weigh(graph, live, on_parameters(graph));
   std::vector<int32_t> result;
   for (int32_t id = 0; id < graph.size(); ++id) {
     const Node& node = graph.node(id);
     if (node.op->traits.source != SourceKind::input || node.outputs[0].shape.empty()) continue;
-    if (is_known(node.outputs[0].shape) && is_coefficient(graph, id, live, with_parameters)) continue;
+    if (is_known(node.outputs[0].shape) && weighs[id]) continue;
     result.push_back(id);
   }
   return result;

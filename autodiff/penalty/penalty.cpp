@@ -11,6 +11,7 @@
 #include "autodiff/gradient.hpp"
 #include "autodiff/penalty/affine_view.hpp"
 #include "autodiff/penalty/combination.hpp"
+#include "autodiff/penalty/kink_sums.hpp"
 #include "autodiff/penalty/left_terms.hpp"
 #include "autodiff/penalty/linear_rows.hpp"
 #include "autodiff/penalty/loss_terms.hpp"
@@ -94,15 +95,6 @@ ScalarTerm term_of(const ScalarPenalty& scalar, Value weight) {
   }
   if (std::isfinite(scalar.low)) term.low = number(scalar.low);
   if (std::isfinite(scalar.high)) term.high = number(scalar.high);
-  return term;
-}
-
-ScalarTerm settled_term(ScalarTerm term) {
-  const auto settle = [](Value& value) {
-    if (value) value = settled(value);
-  };
-  settle(term.quadratic), settle(term.low), settle(term.high);
-  for (ScalarTerm::Kink& kink : term.kinks) settle(kink.at), settle(kink.below), settle(kink.above);
   return term;
 }
 
@@ -231,18 +223,26 @@ bool is_rounding(double negative, const ScalarTerm& sum) {
 // The candidates whose coefficients on a parameter can be judged as a sum only: one is a negative constant,
 // or is read at each step, and another one is at the same place.
 void mark_sums(const OwnTerms& own) {
-  std::vector<bool> needs_sum;
-  for (const auto& [candidate, term] : own)
-    needs_sum.push_back(!constant_value(candidate->adjoint) || negative_element(candidate->adjoint));
-  for (size_t i = 0; i < own.size(); ++i)
-    for (size_t j = 0; j < own.size(); ++j) {
-      if (i == j || !(needs_sum[i] || needs_sum[j])) continue;
-      ScalarTerm both = *own[i].second->scalar;
-      const size_t parts = both.kinks.size() + own[j].second->scalar->kinks.size();
-      const bool squares = both.quadratic && own[j].second->scalar->quadratic;
-      add_to(both, *own[j].second->scalar);
-      if (both.kinks.size() < parts || squares) own[i].first->alone = own[j].first->alone = false;
-    }
+  struct Place {
+    std::vector<Candidate*> candidates;
+    bool needs_sum = false;
+  };
+  KinkPlaces number_of;
+  std::vector<Place> places(1);  // squares, and then those of kinks
+  for (const auto& [candidate, term] : own) {
+    const bool needs_sum = !constant_value(candidate->adjoint) || negative_element(candidate->adjoint);
+    const auto stands_at = [&, candidate = candidate](size_t place) {
+      if (places.size() <= place) places.resize(place + 1);
+      std::vector<Candidate*>& there = places[place].candidates;
+      if (there.empty() || there.back() != candidate) there.push_back(candidate);
+      places[place].needs_sum |= needs_sum;
+    };
+    if (term->scalar->quadratic) stands_at(0);
+    for (const ScalarTerm::Kink& kink : term->scalar->kinks) stands_at(1 + number_of(kink.at));
+  }
+  for (const Place& place : places)
+    if (place.needs_sum && place.candidates.size() > 1)
+      for (Candidate* candidate : place.candidates) candidate->alone = false;
 }
 
 // Gives the first of the parameter's terms that count as a sum all of it. Returns false, and what is
@@ -252,9 +252,9 @@ std::optional<double> take_sum(const OwnTerms& own) {
   for (const auto& [candidate, term] : own)
     if (!candidate->alone) members.push_back(term);
   if (members.empty()) return std::nullopt;
-  ScalarTerm sum;
-  for (const PenaltyTerm* member : members) add_to(sum, *member->scalar);
-  sum = settled_term(sum);
+  ScalarSum added;
+  for (const PenaltyTerm* member : members) added.add(*member->scalar);
+  const ScalarTerm sum = settled_term(added.sum());
   ScalarTerm bent = sum;
   bool constant = true;
   const std::vector<Value*> all = bends(bent);
@@ -336,9 +336,9 @@ std::vector<int32_t> combined_by(Value node, Value adjoint, const Dependence& de
 }  // namespace
 
 PenaltySplit split_penalties(Value loss, const std::vector<Value>& parameters, SmoothTerms smooth_terms,
-                             Sums sums) {
+                             Sums sums, PenaltySplit* of_all) {
   Graph& graph = loss.graph();
-  const Dependence depends = dependence(loss, parameters);
+  Dependence depends = dependence(loss, parameters);
   const Paths paths = paths_to(loss);
   const std::vector<bool> plain = in_plain_terms(loss, depends.on_data);
   const std::vector<bool> holds_penalty = over_penalties(graph, depends);
@@ -368,21 +368,21 @@ PenaltySplit split_penalties(Value loss, const std::vector<Value>& parameters, S
   }
 
   const std::vector<Value> adjoints = gradient(loss, nodes, nodes);
-  const Dependence after = dependence(loss, parameters);  // the adjoints' nodes are there as well
+  extend(depends, graph);  // the adjoints' nodes
   std::vector<Candidate> candidates;
   for (size_t i = 0; i < nodes.size(); ++i) {
     const int32_t id = nodes[i].node(), adjoint = adjoints[i].node();
     const Penalty& penalty = *graph.node(id).op->penalty;
-    if (after.on_random[adjoint]) {
+    if (depends.on_random[adjoint]) {
       refuse(id, "L111", "it is masked at random, so that the prox would be biased",
              "penalise every element at every step");
-    } else if (after.on_trained[adjoint]) {
+    } else if (depends.on_trained[adjoint]) {
       refuse(id, "L103", "its coefficient is itself trained, and would shrink to zero",
              "make the coefficient a constant or a fed scalar, or wrap it in stop_gradient");
-    } else if (after.on_data[adjoint]) {
+    } else if (depends.on_data[adjoint]) {
       refuse(id, "L101", "its coefficient depends on the data",
              "make the coefficient a constant or a fed scalar");
-    } else if (after.varying[adjoint]) {
+    } else if (depends.varying[adjoint]) {
       refuse(id, "L105", "a comparison with parameters switches it on and off",
              "add the penalty to the loss itself, or wrap the condition in stop_gradient");
     } else if (penalty.everyday && !penalty.scalar && negative_element(adjoints[i])) {
@@ -390,12 +390,12 @@ PenaltySplit split_penalties(Value loss, const std::vector<Value>& parameters, S
     } else {
       try {
         candidates.push_back({nodes[i], adjoints[i], {}});
-        candidates.back().terms = terms_of(nodes[i], adjoints[i], after, !penalty.scalar);
+        candidates.back().terms = terms_of(nodes[i], adjoints[i], depends, !penalty.scalar);
       } catch (const NotAView& why) {
         const auto combined =
-            why.code == "L102" ? combined_by(nodes[i], adjoints[i], after) : std::vector<int32_t>();
+            why.code == "L102" ? combined_by(nodes[i], adjoints[i], depends) : std::vector<int32_t>();
         if (!combined.empty()) {
-          candidates.back().terms = terms_of(nodes[i], adjoints[i], after, true, combined);
+          candidates.back().terms = terms_of(nodes[i], adjoints[i], depends, true, combined);
           continue;
         }
         candidates.pop_back();
@@ -411,35 +411,25 @@ PenaltySplit split_penalties(Value loss, const std::vector<Value>& parameters, S
     }
   }
   // An op that is common in models and concave by itself is no penalty.
-  check_coefficients(candidates, after, parameters, [&](const Candidate& candidate) {
+  check_coefficients(candidates, depends, parameters, [&](const Candidate& candidate) {
     refuse(candidate.node.node(), "L112", concave_reason, concave_advice);
   });
   for (const Candidate& candidate : candidates) {
     left.name(candidate.node.node());
     split.terms.insert(split.terms.end(), candidate.terms.begin(), candidate.terms.end());
   }
-  if (sums == Sums::exact) refuse_inexact_sums(split);
-
-  if (smooth_terms == SmoothTerms::all) {
-    left.refuse_kinks(split.refusals);
-    return split;
-  }
-  // A node cut for one parameter is cut for all it shows, so smooth terms stay only where every parameter
-  // they show has a kink from another term.
-  std::set<std::string> kinked;
-  for (const PenaltyTerm& term : split.terms)
-    if (term.penalty->nonsmooth) kinked.insert(term.parameters.begin(), term.parameters.end());
-  std::set<int32_t> keep_gradient;
-  for (const PenaltyTerm& term : split.terms)
-    if (!std::all_of(term.parameters.begin(), term.parameters.end(),
-                     [&](const std::string& parameter) { return kinked.contains(parameter); })) {
-      keep_gradient.insert(term.node.node());
-      if (!term.text.empty()) split.smooth.push_back({term.parameters.front(), term.text, term.where});
+  const auto finished = [&](PenaltySplit result, Sums kept) {
+    if (kept == Sums::exact) refuse_inexact_sums(result);
+    if (smooth_terms == SmoothTerms::all) {
+      left.refuse_kinks(result.refusals);
+    } else {
+      leave_smooth_terms(result);
+      left.report(result);
     }
-  std::erase_if(split.terms,
-                [&](const PenaltyTerm& term) { return keep_gradient.contains(term.node.node()); });
-  left.report(split);
-  return split;
+    return result;
+  };
+  if (of_all != nullptr) *of_all = finished(split, Sums::all);
+  return finished(std::move(split), sums);
 }
 
 }  // namespace lariat

@@ -72,9 +72,11 @@ enum class Sums { exact, all };
 /// Finds the penalty terms of `loss`: nodes whose record is a penalty, on which the loss depends linearly,
 /// and whose argument is a scaled and shifted view of `parameters`. Every other term of parameters alone is
 /// named: as refused where it has a kink, else as smooth (only in a search for terms beside kinks). Adds
-/// nodes for the weights. Throws UserError (L104) where constant weights add up to less than 0.
+/// nodes for the weights. `of_all` takes the split with Sums::all as well. Throws UserError (L104) where
+/// constant weights add up to less than 0.
 PenaltySplit split_penalties(Value loss, const std::vector<Value>& parameters,
-                             SmoothTerms smooth = SmoothTerms::beside_kinks, Sums sums = Sums::exact);
+                             SmoothTerms smooth = SmoothTerms::beside_kinks, Sums sums = Sums::exact,
+                             PenaltySplit* of_all = nullptr);
 
 /// A spelling that looks like a penalty with a kink and has none.
 struct SmoothSpelling {

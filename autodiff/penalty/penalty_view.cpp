@@ -8,6 +8,7 @@
 #include <unordered_set>
 
 #include "autodiff/gradient.hpp"
+#include "autodiff/penalty/kink_sums.hpp"
 #include "autodiff/penalty/loss_terms.hpp"
 #include "graph/base/error.hpp"
 #include "graph/exec/constants.hpp"
@@ -17,20 +18,6 @@
 namespace lariat {
 
 namespace {
-
-// What `sources` reach without passing a node that `stops`.
-std::vector<bool> reached_past(const Graph& graph, const std::vector<int32_t>& sources,
-                               bool (*stops)(const Traits&)) {
-  std::vector<bool> reached(graph.size());
-  for (int32_t id : sources) reached[id] = true;
-  for (int32_t id = 0; id < graph.size(); ++id) {
-    const Node& node = graph.node(id);
-    if (stops(node.op->traits) || node.op->traits.shape_only) continue;
-    for (const Edge& edge : node.inputs)
-      if (reached[edge.node]) reached[id] = true;
-  }
-  return reached;
-}
 
 const NotAView detached{"L106", "its argument is under stop_gradient, so its gradient is zero by design",
                         "penalise the parameter itself"};
@@ -104,12 +91,14 @@ Value rebuilt(Graph& graph, const Node& node, const std::vector<Value>& inputs, 
 bool is_uniform(Value value) { return !value || value.rank() == 0; }
 
 // Weights add up where a selection shows an element twice; its places must then be the same.
-ScalarTerm through_selection(const ScalarTerm& term, const std::function<Value(Value)>& back,
-                             Value argument) {
+// `ones` are of the argument's shape, and `full` has weights that were broadcast to it.
+using Broadcasts = std::map<std::pair<int32_t, int32_t>, Value>;
+ScalarTerm through_selection(const ScalarTerm& term, const std::function<Value(Value)>& back, Value argument,
+                             Value ones, Broadcasts& full) {
   std::optional<Tensor> times;
   const auto shown = [&]() -> const Tensor& {
     if (!times) {
-      const std::optional<Tensor> counted = constant_value(back(ones_like(argument)));
+      const std::optional<Tensor> counted = constant_value(back(ones));
       if (!counted && !is_known(argument.shape()))
         throw NotAView{
             "L102",
@@ -133,8 +122,10 @@ ScalarTerm through_selection(const ScalarTerm& term, const std::function<Value(V
     return back(at);
   };
   const auto weight = [&](Value value) {
-    return value ? back(value.shape() == argument.shape() ? value : broadcast_to(value, argument.shape()))
-                 : value;
+    if (!value || value.shape() == argument.shape()) return value ? back(value) : value;
+    Value& broadcast = full[{value.node(), value.output()}];
+    if (!broadcast) broadcast = broadcast_to(value, argument.shape());
+    return back(broadcast);
   };
   ScalarTerm result{weight(term.quadratic), {}, {}, {}};
   for (const ScalarTerm::Kink& kink : term.kinks)
@@ -206,58 +197,52 @@ ScalarTerm through_scale(const ScalarTerm& term, Value factor, Value shift) {
   return result;
 }
 
-// Whether kinks stand at the same place.
-bool is_same_place(Value a, Value b) {
-  const auto is_zero = [](Value value) { return !value || uniform_value(value) == 0.0; };
-  if (is_zero(a) || is_zero(b)) return is_zero(a) && is_zero(b);
-  if (is_same(a, b)) return true;
-  const std::optional<Tensor> one = constant_value(a), other = constant_value(b);
-  return one && other && same_bits(*one, *other);
-}
-
 }  // namespace
 
-void add_to(ScalarTerm& sum, const ScalarTerm& more) {
-  if (more.quadratic) sum.quadratic = sum.quadratic ? sum.quadratic + more.quadratic : more.quadratic;
-  for (const ScalarTerm::Kink& kink : more.kinks) {
-    const auto known = std::find_if(sum.kinks.begin(), sum.kinks.end(), [&](const ScalarTerm::Kink& other) {
-      return is_same_place(other.at, kink.at);
-    });
-    if (known == sum.kinks.end()) {
-      sum.kinks.push_back(kink);
-      continue;
+void extend(Dependence& depends, const Graph& graph) {
+  const auto from = static_cast<int32_t>(depends.is_trained.size());
+  for (std::vector<bool>* flags :
+       {&depends.on_data, &depends.on_random, &depends.on_parameters, &depends.attached, &depends.on_trained,
+        &depends.varying, &depends.is_trained})
+    flags->resize(graph.size());
+  for (int32_t id = from; id < graph.size(); ++id) {
+    const Node& node = graph.node(id);
+    const Traits& traits = node.op->traits;
+    if (traits.shape_only) continue;
+    const bool stops = traits.stops_gradient, detaches = stops && traits.is_linear(0);
+    const auto pass_on = [&](std::vector<bool>& flags, const Edge& edge) {
+      if (flags[edge.node]) flags[id] = true;
+    };
+    for (const Edge& edge : node.inputs) {
+      pass_on(depends.on_data, edge);
+      pass_on(depends.on_random, edge);
+      pass_on(depends.on_parameters, edge);
+      if (!stops) pass_on(depends.attached, edge);
+      if (!stops) pass_on(depends.on_trained, edge);
+      if (!detaches) pass_on(depends.varying, edge);
     }
-    if (known->below || kink.below)
-      known->below = (known->below ? known->below : -known->above) + (kink.below ? kink.below : -kink.above);
-    known->above = known->above + kink.above;
   }
-  if (more.low) sum.low = sum.low ? maximum(sum.low, more.low) : more.low;
-  if (more.high) sum.high = sum.high ? minimum(sum.high, more.high) : more.high;
 }
 
 Dependence dependence(Value loss, const std::vector<Value>& parameters) {
   const Graph& graph = loss.graph();
-  const std::vector<int32_t> data = data_inputs(loss);
-  std::vector<int32_t> random, all, trained;
+  const auto size = static_cast<size_t>(graph.size());
+  Dependence depends;
+  depends.on_data = depends.on_random = depends.on_parameters = depends.attached = depends.on_trained =
+      depends.varying = std::vector<bool>(size);
+  for (int32_t id : data_inputs(loss)) depends.on_data[id] = true;
   for (int32_t id = 0; id < graph.size(); ++id) {
     const Node& node = graph.node(id);
-    if (node.op->traits.source == SourceKind::state && node.name == random_state_name) random.push_back(id);
-    if (node.op->traits.source == SourceKind::parameter) all.push_back(id);
+    if (node.op->traits.source == SourceKind::state && node.name == random_state_name)
+      depends.on_random[id] = true;
+    if (node.op->traits.source == SourceKind::parameter)
+      depends.on_parameters[id] = depends.attached[id] = true;
   }
-  std::vector<bool> is_trained(graph.size());
-  for (Value parameter : parameters) {
-    trained.push_back(parameter.node());
-    is_trained[parameter.node()] = true;
-  }
-  const auto stops = [](const Traits& traits) { return traits.stops_gradient; };
-  const auto detaches = [](const Traits& traits) { return traits.stops_gradient && traits.is_linear(0); };
-  return {dependents(graph, data),
-          dependents(graph, random),
-          dependents(graph, all),
-          reached_past(graph, all, stops),
-          reached_past(graph, trained, stops),
-          reached_past(graph, trained, detaches),
-          std::move(is_trained)};
+  for (Value parameter : parameters)
+    depends.on_trained[parameter.node()] = depends.varying[parameter.node()] = true;
+  extend(depends, graph);
+  for (Value parameter : parameters) depends.is_trained[parameter.node()] = true;
+  return depends;
 }
 
 std::optional<Tensor> constant_value(Value value) {
@@ -306,23 +291,23 @@ std::optional<double> infinite_element(Value value) {
 }
 
 Value settled(Value value) {
+  if (const std::optional<double> number = uniform_value(value))
+    return value.graph().constant(Tensor::scalar(*number, value.dtype()));
   const std::optional<Tensor> constant = constant_value(value);
-  if (!constant) return value;
-  const std::optional<double> number = uniform_value(value);
-  return value.graph().constant(number ? Tensor::scalar(*number, constant->dtype()) : *constant);
+  return constant ? value.graph().constant(*constant) : value;
 }
 
 std::map<int32_t, ScalarTerm> carry_to_parameters(Value argument, const ScalarTerm& term,
                                                   const Dependence& depends) {
   Graph& graph = argument.graph();
-  std::map<int32_t, ScalarTerm> found;
+  std::map<int32_t, ScalarSum> found;
   std::vector<std::pair<Value, ScalarTerm>> pending{{argument, term}};
   while (!pending.empty()) {
     const auto [value, carried] = pending.back();
     pending.pop_back();
     const Node node = graph.node(value.node());
     if (ends_at(node, value.node(), depends)) {
-      add_to(found[value.node()], carried);
+      found[value.node()].add(carried);
       continue;
     }
     const Link link = link_of(graph, value.node(), depends);
@@ -332,11 +317,20 @@ std::map<int32_t, ScalarTerm> carry_to_parameters(Value argument, const ScalarTe
       return node.op->vjp(GradContext(graph, value.node(), adjoints, link.shows));
     };
     if (link.is_selection) {
+      // One for all inputs, of which there may be many.
+      std::map<std::pair<int32_t, int32_t>, Adjoints> known;
+      const Value ones = ones_like(value);
+      const auto back_to = [&](size_t input, Value adjoint) {
+        const auto [found, fresh] = known.try_emplace({adjoint.node(), adjoint.output()});
+        if (fresh) found->second = vjp(adjoint);
+        return found->second[input];
+      };
+      Broadcasts full;
       for (size_t i = 0; i < link.shows.size(); ++i) {
-        if (!link.shows[i] || !vjp(ones_like(value))[i]) continue;
-        pending.push_back(
-            {graph.value(node.inputs[i]), through_selection(
-                                              carried, [&](Value v) { return vjp(v)[i]; }, value)});
+        if (!link.shows[i] || !back_to(i, ones)) continue;
+        pending.push_back({graph.value(node.inputs[i]),
+                           through_selection(
+                               carried, [&](Value v) { return back_to(i, v); }, value, ones, full)});
       }
       continue;
     }
@@ -353,12 +347,17 @@ std::map<int32_t, ScalarTerm> carry_to_parameters(Value argument, const ScalarTe
       if (uniform_value(shift) == 0.0) shift = {};
     }
     ScalarTerm scaled = through_scale(carried, settled(factor), shift);
-    if (input.type() != value.type())
+    if (input.type() != value.type()) {
+      Broadcasts full;
       scaled = through_selection(
-          scaled, [&](Value v) { return sum_to(v, input.shape()); }, value);
-    pending.push_back({input, scaled});
+          scaled, [&](Value v) { return sum_to(v, input.shape()); }, value, ones_like(value), full);
+    }
+    // Constants stay constants, however long the way is.
+    pending.push_back({input, settled_term(std::move(scaled))});
   }
-  return found;
+  std::map<int32_t, ScalarTerm> result;
+  for (const auto& [parameter, sum] : found) result.emplace(parameter, sum.sum());
+  return result;
 }
 
 std::vector<int32_t> shown_parameters(Value argument, const Dependence& depends) {

@@ -25,9 +25,8 @@ struct Dependence {
   std::vector<bool> is_trained;
 };
 Dependence dependence(Value loss, const std::vector<Value>& trained);
-
-/// sum + more: kinks at the same place become one.
-void add_to(ScalarTerm& sum, const ScalarTerm& more);
+/// Takes in nodes that were added to the graph since; there are no sources but constants among them.
+void extend(Dependence& depends, const Graph& graph);
 
 /// Carries a term on the elements of `argument` back to the parameters it shows: selections by their vjp, so
 /// that what overlaps adds up, and factors and shifts into slopes and kinks. By parameter's node. Throws

@@ -93,10 +93,10 @@ Value absolute_rows(const std::vector<LinearRow>& rows, const ParameterElements&
 }
 
 // Structured penalties of the same argument are one node, so that their coefficients add up.
-Value with_equal_penalties_merged(Value loss) {
+Value with_equal_penalties_merged(Value loss, const std::vector<Value>& penalties) {
   EqualNodes equal(loss.graph());
   std::map<int32_t, Value> replaced;
-  for (Value penalty : plain_penalties(loss)) {
+  for (Value penalty : penalties) {
     const int32_t first = equal.first(penalty.node());
     if (first != penalty.node() && !node_of(penalty).op->penalty->scalar)
       replaced[penalty.node()] = {&loss.graph(), first};
@@ -115,21 +115,19 @@ std::map<int32_t, std::set<int32_t>> kinked_parameters(const std::vector<Value>&
   return result;
 }
 
-Value with_arguments_as_views(Value loss) {
+Value with_arguments_as_views(Value loss, const Dependence& depends, const std::vector<Value>& penalties) {
   Graph& graph = loss.graph();
-  const Dependence depends = dependence(loss, parameters_of(graph));
   const ParameterElements elements(graph);
   std::map<int32_t, Value> replaced;
-  const std::vector<Value> penalties = plain_penalties(loss);
   const auto kinked = kinked_parameters(penalties);
+  std::map<int32_t, int> kinks_on;  // by parameter
+  for (const auto& [penalty, parameters] : kinked)
+    for (int32_t id : parameters) ++kinks_on[id];
   // Differences of two parameters are a function of these alone, w - v, unless another kink is to be taken
   // in.
   const auto meets_others = [&](Value penalty) {
     const std::set<int32_t>& own = kinked.at(penalty.node());
-    return std::any_of(kinked.begin(), kinked.end(), [&](const auto& other) {
-      return other.first != penalty.node() && std::any_of(other.second.begin(), other.second.end(),
-                                                          [&](int32_t id) { return own.contains(id); });
-    });
+    return std::any_of(own.begin(), own.end(), [&](int32_t id) { return kinks_on.at(id) > 1; });
   };
   // A factor of what moves, as in |x|·x², is no penalty by itself, and the product may be smooth.
   const auto readers = users(graph);
@@ -171,7 +169,21 @@ Value with_arguments_as_views(Value loss) {
 }  // namespace
 
 Value with_plain_arguments(Value loss) {
-  return with_variations_merged(with_equal_penalties_merged(with_arguments_as_views(loss)));
+  std::vector<Value> penalties;
+  const auto look = [&](Value at) {
+    const Dependence depends = dependence(at, parameters_of(at.graph()));
+    penalties = plain_penalties(at, depends);
+    return depends;
+  };
+  // What is found of a loss is found once.
+  const auto then = [&](Value next) {
+    if (!is_same(next, loss)) look(loss = next);
+  };
+  const Dependence depends = look(loss);
+  if (penalties.empty()) return loss;
+  then(with_arguments_as_views(loss, depends, penalties));
+  then(with_equal_penalties_merged(loss, penalties));
+  return with_variations_merged(loss, penalties);
 }
 
 }  // namespace lariat

@@ -3,10 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 
 #include "autodiff/penalty/affine_view.hpp"
 #include "autodiff/penalty/combination.hpp"
+#include "autodiff/penalty/kink_sums.hpp"
 #include "autodiff/penalty/penalty_view.hpp"
 #include "ops/ops.hpp"
 
@@ -24,21 +26,21 @@ ProxPoint shrink(ProxPoint at, Value quadratic) {
 // Kinks at one place are one kink.
 std::vector<ScalarTerm::Kink> merged(const std::vector<ScalarTerm::Kink>& kinks) {
   std::vector<ScalarTerm::Kink> result;
-  const auto same = [](Value a, Value b) {
-    return (!a && !b) ||
-           (a && b && (is_same(a, b) || (uniform_value(a) && uniform_value(a) == uniform_value(b))));
-  };
+  // Positions in the result, by number or by value.
+  std::map<double, size_t> at_number;
+  std::map<std::pair<int32_t, int32_t>, size_t> at_value;
   for (ScalarTerm::Kink kink : kinks) {
-    if (kink.at && uniform_value(kink.at) == 0.0) kink.at = {};
-    const auto known = std::find_if(result.begin(), result.end(),
-                                    [&](const ScalarTerm::Kink& other) { return same(other.at, kink.at); });
-    if (known == result.end()) {
+    const std::optional<double> number = kink.at ? uniform_value(kink.at) : 0.0;
+    if (number == 0.0) kink.at = {};
+    const size_t known =
+        number && !std::isnan(*number)
+            ? at_number.try_emplace(*number, result.size()).first->second
+            : at_value.try_emplace({kink.at.node(), kink.at.output()}, result.size()).first->second;
+    if (known == result.size()) {
       result.push_back(kink);
-      continue;
+    } else {
+      add_to(result[known], kink);
     }
-    if (known->below || kink.below)
-      known->below = (known->below ? known->below : -known->above) + (kink.below ? kink.below : -kink.above);
-    known->above = known->above + kink.above;
   }
   return result;
 }

@@ -239,6 +239,7 @@ bool is_piecewise_linear(Value value, ElementFunctions& functions) {
 // Whether the value may be smooth though parts of it are not: Huber's loss, however it is written, ends where
 // parts are added, multiplied or selected.
 bool may_end_smooth(Value value, ElementFunctions& functions) {
+  if (functions.is_constant(value.node())) return false;
   const Node& node = value.graph().node(value.node());
   int64_t parts = 0;
   for (size_t i = 0; i < node.inputs.size(); ++i) parts += node.op->traits.is_linear(i);

@@ -18,9 +18,8 @@ std::vector<Value> parameters_of(Graph& graph) {
   return result;
 }
 
-std::vector<Value> plain_penalties(Value loss) {
+std::vector<Value> plain_penalties(Value loss, const Dependence& depends) {
   Graph& graph = loss.graph();
-  const Dependence depends = dependence(loss, parameters_of(graph));
   const Paths paths = paths_to(loss);
   std::vector<Value> result;
   for (int32_t id = 0; id <= loss.node(); ++id) {
@@ -323,13 +322,15 @@ Value merged(const std::vector<const Differences*>& members, const ParameterElem
 
 }  // namespace
 
-Value with_variations_merged(Value loss) {
+Value with_variations_merged(Value loss, const std::vector<Value>& penalties) {
   Graph& graph = loss.graph();
+  const auto varies = [](Value penalty) { return is_op(penalty, "absolute_differences"); };
+  if (std::none_of(penalties.begin(), penalties.end(), varies)) return loss;
   const ParameterElements elements(graph);
   std::vector<Differences> all;
   std::vector<Value> nodes;
-  for (Value penalty : plain_penalties(loss)) {
-    if (!is_op(penalty, "absolute_differences")) continue;
+  for (Value penalty : penalties) {
+    if (!varies(penalty)) continue;
     if (auto found = differences_of(penalty, elements)) {
       all.push_back(std::move(*found));
       nodes.push_back(penalty);

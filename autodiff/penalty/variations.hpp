@@ -8,12 +8,13 @@
 #include <vector>
 
 #include "autodiff/penalty/linear_rows.hpp"
+#include "autodiff/penalty/penalty_view.hpp"
 
 namespace lariat {
 
 std::vector<Value> parameters_of(Graph& graph);
 /// The kinked penalties of parameters alone that the loss adds up.
-std::vector<Value> plain_penalties(Value loss);
+std::vector<Value> plain_penalties(Value loss, const Dependence& depends);
 /// These numbers as a constant.
 Value indices(Graph& graph, const std::vector<int64_t>& numbers);
 
@@ -33,6 +34,7 @@ std::optional<Variation> variation_of(const std::set<Pair>& pairs, const Paramet
                                       DType dtype, std::source_location where);
 
 /// The loss with the total variations of a parameter as one, as far as their differences form paths.
-Value with_variations_merged(Value loss);
+/// `penalties` are its plain ones.
+Value with_variations_merged(Value loss, const std::vector<Value>& penalties);
 
 }  // namespace lariat

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <set>
 
 #include "autodiff/penalty/settling.hpp"
 #include "graph/base/error.hpp"
@@ -211,8 +212,9 @@ CollapseWatch::Implementation::Present CollapseWatch::Implementation::present(co
 // "0.005 in place of 0.01", for all of one coefficient together.
 std::string CollapseWatch::Implementation::coefficients(const Names& names, double factor) const {
   std::map<std::string, Names> by_text;
+  const std::set<std::string_view> named(names.begin(), names.end());
   for (const Watched& one : watched) {
-    if (std::find(names.begin(), names.end(), one.parameter.name) == names.end()) continue;
+    if (!named.contains(one.parameter.name)) continue;
     std::string text;
     for (const std::optional<double>& coefficient : one.parameter.coefficients) {
       text += text.empty() ? "" : " and ";
@@ -330,10 +332,9 @@ void CollapseWatch::Implementation::tell(const Store& store, bool at_end) {
     if (gone.empty()) return;
     line = fmt::format("L201: all of {} {} zero: the penalty outweighs what the data say", quoted(gone),
                        gone.size() == 1 ? "is" : "are");
+    const std::set<std::string_view> zero(all_gone.begin(), all_gone.end());
     for (const auto& [name, size] : now.gradients)
-      if (size == 0 && store.get(name).count() > 0 &&
-          std::find(all_gone.begin(), all_gone.end(), name) == all_gone.end())
-        hungry.push_back(name);
+      if (size == 0 && store.get(name).count() > 0 && !zero.contains(name)) hungry.push_back(name);
     if (!hungry.empty()) line += fmt::format("; no gradient reaches {} any more", quoted(hungry));
     line += "; " + advice(all_gone, now.loss);
   } catch (const std::exception& error) {

@@ -90,11 +90,13 @@ JointStep::JointStep(Value written, const Optimizer& optimizer, const TrainerOpt
   if (penalty) graph_.output("penalty", penalty);
   for (const Output& output : written.graph().outputs())
     if (output.name != "loss") graph_.output(output.name, copy(output.value));
+  std::map<std::string, std::vector<const PenaltyTerm*>> terms;  // by parameter
+  for (const PenaltyTerm& term : split.split.terms)
+    for (const std::string& name : term.parameters) terms[name].push_back(&term);
   for (size_t i = 0; i < parameters.size(); ++i) {
     Value gradient = gradients[i], l1;
-    for (const PenaltyTerm& term : split.split.terms) {
-      if (!term.is_of(parameters_[i])) continue;
-      const PlainTerm plain = plain_term(optimizer, term);
+    for (const PenaltyTerm* term : terms[parameters_[i]]) {
+      const PlainTerm plain = plain_term(optimizer, *term);
       if (plain.curvature) gradient = gradient + plain.curvature * parameters[i];
       if (plain.l1) l1 = l1 ? l1 + plain.l1 : plain.l1;
     }

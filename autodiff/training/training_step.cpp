@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <set>
 
 #include "autodiff/penalty/combination.hpp"
 #include "autodiff/penalty/loss_parts.hpp"
@@ -172,9 +173,9 @@ std::map<std::string, Value> staying_zeros(const std::vector<Value>& parameters,
   if (options.settle_from)
     for (const auto& [name, elements] : kept_zeros(parameters, terms))
       result[name] = cast(settle_switch(elements.graph()), elements.dtype()) * elements;
+  const std::set<std::string> frozen(options.frozen_zeros.begin(), options.frozen_zeros.end());
   for (const Value w : parameters) {
-    const auto& frozen = options.frozen_zeros;
-    if (std::find(frozen.begin(), frozen.end(), w.name()) == frozen.end()) continue;
+    if (!frozen.contains(w.name())) continue;
     Value& elements = result[w.name()];
     elements = elements ? where(equal(w, 0), 1, elements) : equal(w, 0);
   }
@@ -252,10 +253,10 @@ void check_shares(size_t parts, std::span<const double> shares) {
 }
 
 std::unique_ptr<Graph> joined_recurrences(Value loss, const TrainerOptions& options) {
-  Graph copied;
-  GraphCopy copy(loss.graph(), copied);
+  auto copied = std::make_unique<Graph>();
+  GraphCopy copy(loss.graph(), *copied);
   for (int32_t id = 0; id < loss.graph().size(); ++id) copy.copy(id);
-  copied.output("loss", copy(loss));
+  copied->output("loss", copy(loss));
   for (const auto& [name, value] : options.metrics) {
     if (!value)
       throw UserError(fmt::format("the metric '{}' is an empty Value; build the value first", name));
@@ -264,12 +265,13 @@ std::unique_ptr<Graph> joined_recurrences(Value loss, const TrainerOptions& opti
     if (value.rank() != 0)
       throw UserError(fmt::format("the metric '{}' is {}; a metric is a scalar, such as a mean", name,
                                   text(value.type())));
-    copied.output("metric/" + name, copy(value));
+    copied->output("metric/" + name, copy(value));
   }
   for (const Output& output : loss.graph().outputs())
-    if (output.is_update) copied.update(output.name, copy(output.value));
+    if (output.is_update) copied->update(output.name, copy(output.value));
+  if (without_recurrences(*copied)) return copied;
   auto joined = std::make_unique<Graph>();
-  fuse_recurrent(copied, *joined);
+  fuse_recurrent(*copied, *joined);
   return joined;
 }
 

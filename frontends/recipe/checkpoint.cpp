@@ -11,7 +11,7 @@
 
 namespace lariat {
 
-void Checkpoint::save(const std::string& file) const {
+void Checkpoint::save(const std::string& file, const std::string& model) const {
   Store out = store;
   Json epochs = Json::array();
   for (const EpochReport& epoch : history) epochs.push_back(parse_json(to_json(epoch)));
@@ -21,7 +21,7 @@ void Checkpoint::save(const std::string& file) const {
   notes["history"] = epochs.dump();
   notes["train_examples"] = fmt::format("{}", train_examples);
   seal(out, checkpoint_format);
-  out.save(file);
+  out.save(file, Packing::plain, model);
 }
 
 namespace {

@@ -15,7 +15,8 @@ struct Checkpoint {
   std::vector<EpochReport> history;
   size_t train_examples = 0;
 
-  void save(const std::string& file) const;
+  /// Of a model that is at `model`, or comes there, whose permissions the file has where it is new.
+  void save(const std::string& file, const std::string& model = {}) const;
   /// Throws UserError naming the file where it is no checkpoint.
   static Checkpoint load(const std::string& file);
 };

@@ -65,7 +65,7 @@ void keep_earlier(const std::string& file, int64_t keep) {
   fs::create_hard_link(fs::canonical(file, none), earlier(1), none);
   if (!none) return;
   // Some file systems have no such links.
-  AtomicFile copy(earlier(1));
+  AtomicFile copy(earlier(1), file);
   copy.write(InputFile(file).rest());
   copy.commit();
 }
@@ -231,7 +231,7 @@ void TrainingRun::Implementation::save_checkpoint(const FitState& state,
   const std::string file = checkpoint_of(options.out);
   if (file.empty() || (options.ranks && options.ranks->rank() != 0)) return;
   keep_earlier(file, recipe.training().checkpoint_keep);
-  Checkpoint{model.store(), recipe, state, epochs, train.examples.size()}.save(file);
+  Checkpoint{model.store(), recipe, state, epochs, train.examples.size()}.save(file, options.out);
 }
 
 void TrainingRun::Implementation::save_model(const std::string& file, const RunResult* result) {

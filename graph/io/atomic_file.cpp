@@ -109,7 +109,8 @@ bool is_written_in_place(const std::string& path) {
 
 void AtomicFile::discard_all() { discards = true; }
 
-AtomicFile::AtomicFile(std::string path) : path_(discards ? "/dev/null" : std::move(path)), target_(path_) {
+AtomicFile::AtomicFile(std::string path, const std::string& like)
+    : path_(discards ? "/dev/null" : std::move(path)), target_(path_) {
   in_place_ = is_written_in_place(path_);
   if (in_place_) {
     const int named = named_descriptor(path_);
@@ -130,7 +131,11 @@ AtomicFile::AtomicFile(std::string path) : path_(discards ? "/dev/null" : std::m
   const bool exists = stat(target_.c_str(), &status) == 0;
   if (exists && S_ISDIR(status.st_mode)) fail(EISDIR);
   open_temporary();
-  if (exists) take_after(target_, status, descriptor_);
+  if (exists) {
+    take_after(target_, status, descriptor_);
+  } else if (!like.empty() && stat(like.c_str(), &status) == 0 && S_ISREG(status.st_mode)) {
+    take_after(like, status, descriptor_);
+  }
 }
 
 void AtomicFile::open_temporary() {

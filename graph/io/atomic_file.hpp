@@ -8,13 +8,13 @@ namespace lariat {
 
 /// A file that appears complete or not at all: what is written goes to a temporary file in the same folder,
 /// without a name where the file system can do that, and commit() puts it in the place of `path`. It has
-/// permissions and owner of what it replaces, as far as the process may give them. A symbolic link is
-/// followed. A device, a pipe or what this process has open (/dev/stdout, /dev/fd/63) is written in place.
-/// Every failure throws UserError naming the file, the reason and the way out; only a reader of standard
-/// output that goes away is none.
+/// permissions and owner of what it replaces, as far as the process may give them; of `like`, where it
+/// replaces nothing and there is such a file. A symbolic link is followed. A device, a pipe or what this
+/// process has open (/dev/stdout, /dev/fd/63) is written in place. Every failure throws UserError naming the
+/// file, the reason and the way out; only a reader of standard output that goes away is none.
 class AtomicFile {
  public:
-  explicit AtomicFile(std::string path);
+  explicit AtomicFile(std::string path, const std::string& like = {});
   AtomicFile(const AtomicFile&) = delete;
   AtomicFile& operator=(const AtomicFile&) = delete;
   /// Without commit() the temporary file is removed and an earlier file at `path` stays as it was.

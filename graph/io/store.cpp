@@ -72,7 +72,7 @@ uint64_t Store::hash() const {
   return hash;
 }
 
-void Store::save(const std::string& file, Packing packing) const {
+void Store::save(const std::string& file, Packing packing, const std::string& like) const {
   const auto quoted = [&](const std::string& name) {
     try {
       return Json(name).dump();
@@ -115,7 +115,7 @@ void Store::save(const std::string& file, Packing packing) const {
         fmt::format("cannot save '{}': its names and notes take {} bytes, the format allows {}; shorten them",
                     file, header.size(), max_header_bytes));
   const uint64_t length = header.size();
-  AtomicFile out(file);
+  AtomicFile out(file, like);
   out.write(&length, length_bytes);
   out.write(header);
   for (const auto& [name, tensor] : tensors_) {

@@ -56,8 +56,9 @@ class Store {
   uint64_t hash() const;
 
   /// Writes a safetensors file (https://github.com/huggingface/safetensors), which appears complete or not at
-  /// all. Every bit is kept in either packing. Throws UserError naming file and reason.
-  void save(const std::string& file, Packing packing = Packing::plain) const;
+  /// all. Every bit is kept in either packing. A file that is new has the permissions of `like`, where there
+  /// is one. Throws UserError naming file and reason.
+  void save(const std::string& file, Packing packing = Packing::plain, const std::string& like = {}) const;
   /// Reads what save() wrote, or any safetensors file of F32, F64 and I32 tensors, and says in `stored` how
   /// the file holds each. Throws UserError naming the file and what is wrong with it.
   static Store load(const std::string& file, StoredTensors* stored = nullptr);

@@ -123,6 +123,8 @@ std::string text(const Value& value) {
 
 std::ostream& operator<<(std::ostream& out, const Value& value) { return out << text(value); }
 
+const std::vector<TensorType> TensorTypes::none;
+
 Graph::Graph() = default;
 Graph::~Graph() = default;
 
@@ -316,14 +318,32 @@ std::vector<bool> dependents(const Graph& graph, std::span<const int32_t> source
   return reached;
 }
 
+void GraphCopy::find_inputs(int32_t id, std::vector<Value>& inputs) const {
+  inputs.clear();
+  for (const Edge& edge : from_.node(id).inputs) {
+    inputs.push_back((*this)(edge));
+    require(bool(inputs.back()), "a node is copied before its input");
+  }
+}
+
 std::vector<Value> GraphCopy::inputs(int32_t id) const {
   std::vector<Value> result;
-  result.reserve(from_.node(id).inputs.size());
-  for (const Edge& edge : from_.node(id).inputs) {
-    result.push_back((*this)(edge));
-    require(bool(result.back()), "a node is copied before its input");
-  }
+  find_inputs(id, result);
   return result;
+}
+
+std::vector<Value> GraphCopy::values(int32_t id) const {
+  std::vector<Value> result;
+  if (copies_[id].first || !copies_[id].others.empty()) result.push_back(copies_[id].first);
+  result.insert(result.end(), copies_[id].others.begin(), copies_[id].others.end());
+  return result;
+}
+
+void GraphCopy::replace(int32_t id, std::vector<Value> values) {
+  copies_[id] = {};
+  if (values.empty()) return;
+  copies_[id].first = values[0];
+  copies_[id].others.assign(values.begin() + 1, values.end());
 }
 
 void GraphCopy::copy(int32_t id) {
@@ -333,7 +353,7 @@ void GraphCopy::copy(int32_t id) {
       kind == SourceKind::none || kind == SourceKind::constant ? Value() : to_.find_source(node.name);
   if (first) {
     require(first.type() == node.outputs[0], "two graphs disagree on the type of a source");
-    copies_[id] = {first};
+    replace(id, first);
     return;
   }
   switch (kind) {
@@ -351,12 +371,12 @@ void GraphCopy::copy(int32_t id) {
       break;
     }
     default:
-      first = to_.add_again(from_, id, inputs(id));
+      find_inputs(id, inputs_);
+      first = to_.add_again(from_, id, inputs_);
   }
-  copies_[id].clear();
-  copies_[id].reserve(node.outputs.size());
-  for (size_t i = 0; i < node.outputs.size(); ++i)
-    copies_[id].push_back(Value(&to_, first.node(), static_cast<int32_t>(i)));
+  replace(id, Value(&to_, first.node()));
+  for (size_t i = 1; i < node.outputs.size(); ++i)
+    copies_[id].others.push_back(Value(&to_, first.node(), static_cast<int32_t>(i)));
 }
 
 void GraphCopy::copy_outputs() const {

@@ -25,11 +25,36 @@ struct Edge {
   friend bool operator==(const Edge&, const Edge&) = default;
 };
 
+/// The types of a node's outputs. Copies share them.
+class TensorTypes {
+ public:
+  TensorTypes() = default;
+  TensorTypes(std::vector<TensorType> types)
+      : types_(std::make_shared<const std::vector<TensorType>>(std::move(types))) {}
+  operator const std::vector<TensorType>&() const { return all(); }
+
+  size_t size() const { return all().size(); }
+  bool empty() const { return all().empty(); }
+  const TensorType& operator[](size_t index) const { return all()[index]; }
+  const TensorType* data() const { return all().data(); }
+  auto begin() const { return all().begin(); }
+  auto end() const { return all().end(); }
+  friend bool operator==(const TensorTypes& a, const TensorTypes& b) {
+    return a.types_ == b.types_ || a.all() == b.all();
+  }
+
+ private:
+  const std::vector<TensorType>& all() const { return types_ ? *types_ : none; }
+
+  static const std::vector<TensorType> none;
+  std::shared_ptr<const std::vector<TensorType>> types_;
+};
+
 struct Node {
   const OpDef* op = nullptr;
   std::vector<Edge> inputs;
   Attributes attributes;
-  std::vector<TensorType> outputs;
+  TensorTypes outputs;
   std::string name;
   std::source_location where;
 };
@@ -140,20 +165,31 @@ class GraphCopy {
   /// target has under the same name is taken as it is there.
   void copy(int32_t id);
   /// Lets `value` of the target graph stand for output 0.. of node `id`.
-  void replace(int32_t id, std::vector<Value> values) { copies_[id] = std::move(values); }
+  void replace(int32_t id, std::vector<Value> values);
+  void replace(int32_t id, Value value) { copies_[id] = {value, {}}; }
   Value operator()(Edge edge) const {
-    return copies_[edge.node].empty() ? Value() : copies_[edge.node][edge.output];
+    const Copied& copied = copies_[edge.node];
+    if (edge.output == 0) return copied.first;
+    return copied.others.empty() ? Value() : copied.others[edge.output - 1];
   }
   Value operator()(Value value) const { return (*this)(Edge{value.node(), value.output()}); }
   std::vector<Value> inputs(int32_t id) const;
-  const std::vector<Value>& values(int32_t id) const { return copies_[id]; }
+  std::vector<Value> values(int32_t id) const;
   /// Copies the outputs, whose nodes must have been copied.
   void copy_outputs() const;
 
  private:
+  // Of a node's outputs; most have one.
+  struct Copied {
+    Value first;
+    std::vector<Value> others;
+  };
+  void find_inputs(int32_t id, std::vector<Value>& inputs) const;
+
   const Graph& from_;
   Graph& to_;
-  std::vector<std::vector<Value>> copies_;
+  std::vector<Copied> copies_;
+  std::vector<Value> inputs_;  // of the node that is copied
 };
 
 /// Copies all nodes and outputs of `from` into the empty `to`; node ids stay the same.

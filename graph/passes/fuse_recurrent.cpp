@@ -34,14 +34,26 @@ bool follows(const Graph& graph, int32_t before, int32_t node) {
   });
 }
 
-// Nodes that cannot be computed before node `first`.
-std::vector<bool> reachable_from(const Graph& graph, int32_t first) {
-  std::vector<bool> reached(graph.size());
-  reached[first] = true;
-  for (int32_t id = first + 1; id < graph.size(); ++id)
-    for (const Edge& edge : graph.node(id).inputs) reached[id] = reached[id] || reached[edge.node];
-  return reached;
-}
+// Nodes that cannot be computed before node `first`, as far as they have been asked for.
+class Reachable {
+ public:
+  Reachable(const Graph& graph, int32_t first) : graph_(graph), first_(first), reached_{true} {}
+  bool operator()(int32_t node) {
+    if (node < first_) return false;
+    while (first_ + static_cast<int32_t>(reached_.size()) <= node) {
+      const std::vector<Edge>& inputs = graph_.node(first_ + static_cast<int32_t>(reached_.size())).inputs;
+      reached_.push_back(std::any_of(inputs.begin(), inputs.end(), [&](const Edge& edge) {
+        return edge.node >= first_ && reached_[static_cast<size_t>(edge.node - first_)];
+      }));
+    }
+    return reached_[static_cast<size_t>(node - first_)];
+  }
+
+ private:
+  const Graph& graph_;
+  int32_t first_;
+  std::vector<bool> reached_;
+};
 
 // Whether someone reads what only the single step computes, such as its gates.
 std::vector<bool> read_beyond_states(const Graph& graph) {
@@ -118,15 +130,16 @@ Chains any_chain(const Graph& graph) {
     if (steps.next[id] < 0 || seen[id]) continue;
     const size_t step_input = graph.node(id).op->recurrence->step_input;
     Chain chain{id};
-    const std::vector<bool> later = reachable_from(graph, id);
+    Reachable later(graph, id);
     // A step whose input depends on the chain itself cannot join it.
-    for (int32_t next = steps.next[id]; next >= 0 && !later[graph.node(next).inputs[step_input].node];
+    for (int32_t next = steps.next[id]; next >= 0 && !later(graph.node(next).inputs[step_input].node);
          next = steps.next[next]) {
       chain.push_back(next);
       seen[next] = true;
     }
     if (chain.size() == 1) continue;
-    Chains found{{chain}, std::vector<int>(later.begin(), later.end())};
+    Chains found{{chain}, std::vector<int>(graph.size())};
+    for (int32_t node = id; node < graph.size(); ++node) found.level[node] = later(node);
     for (int32_t step : chain) found.level[step] = 0;
     return found;
   }
@@ -196,6 +209,12 @@ void fuse(const Graph& from, Graph& to, const Chains& found) {
 }
 
 }  // namespace
+
+bool without_recurrences(const Graph& graph) {
+  for (int32_t id = 0; id < graph.size(); ++id)
+    if (graph.node(id).op->recurrence) return false;
+  return true;
+}
 
 // Chains are looked for in the graph that those before have left, so that chains that feed each other cannot
 // close a circle.

@@ -10,11 +10,19 @@ namespace lariat {
 
 std::string node_key(const Node& node, std::span<const Edge> inputs) {
   std::string key = node.op->name;
-  for (const Edge& edge : inputs) key += " " + std::to_string(edge.node) + "." + std::to_string(edge.output);
+  const auto add_bytes = [&](const void* data, size_t size) {
+    key.append(static_cast<const char*>(data), size);
+  };
+  const size_t count = inputs.size();
+  add_bytes(&count, sizeof count);
+  add_bytes(inputs.data(), inputs.size_bytes());
   for (const auto& [name, value] : node.attributes) {
     key += " " + name + "=";
     const Tensor* tensor = std::get_if<Tensor>(&value);
-    if (tensor && tensor->count() > 64) {
+    if (tensor && tensor->count() <= 64) {
+      key += text(tensor->type()) + "=";
+      add_bytes(tensor->view().data, tensor->bytes());
+    } else if (tensor) {
       key += text(tensor->type()) + "#" + std::to_string(hash_bytes(tensor->view().data, tensor->bytes())) +
              "#" + std::to_string(hash_bytes(tensor->view().data, tensor->bytes(), 0x9e3779b97f4a7c15ull));
     } else {

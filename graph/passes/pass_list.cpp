@@ -20,13 +20,14 @@ namespace lariat {
 
 const std::vector<Pass>& passes() {
   static const std::vector<Pass> list{
-      {"remove_dead", "drops nodes that no output depends on", remove_dead},
-      {"fuse_recurrent", "joins the steps of a recurrence that share weights into one node", fuse_recurrent},
+      {"remove_dead", "drops nodes that no output depends on", remove_dead, all_live},
+      {"fuse_recurrent", "joins the steps of a recurrence that share weights into one node", fuse_recurrent,
+       without_recurrences},
       {"simplify", "rewrites by algebra: x * 1 → x, transposes into products, broadcasts into their readers",
        simplify},
       {"fold_constants", "computes nodes whose inputs are constants", fold_constants},
       {"merge_common", "merges nodes that compute the same", merge_common},
-      {"sweep", "drops what the passes before left behind", remove_dead},
+      {"sweep", "drops what the passes before left behind", remove_dead, all_live},
       {"fuse_addends", "adds a bias or another part of a gradient while a product is written", fuse_addends},
       {"fuse_elementwise", "joins element-wise nodes into one loop over memory", fuse_elementwise},
   };
@@ -68,7 +69,8 @@ std::unique_ptr<Graph> optimize(const Graph& graph, const PassOptions& options) 
   std::unique_ptr<Graph> current;
   for (const Pass& pass : passes()) {
     if (options.last == "none") break;
-    if (std::find(without.begin(), without.end(), pass.name) == without.end()) {
+    const bool is_left_out = std::find(without.begin(), without.end(), pass.name) != without.end();
+    if (!is_left_out && !(pass.is_idle && pass.is_idle(current ? *current : graph))) {
       auto next = std::make_unique<Graph>();
       pass.run(current ? *current : graph, *next);
       verify(*next);

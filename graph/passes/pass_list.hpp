@@ -11,6 +11,8 @@ struct Pass {
   std::string name;
   std::string doc;
   void (*run)(const Graph& from, Graph& to);
+  /// Whether it would only copy the graph, as far as that is quickly told.
+  bool (*is_idle)(const Graph& graph) = nullptr;
 };
 
 /// All passes in the order in which they run.

@@ -218,6 +218,13 @@ void Program::locate_sources(Store& store, Feeds& copies) {
     separate(store);
     separate_data_ = source_data_;
   }
+  std::vector<Memory> updated;  // none overlaps another one
+  for (const StoreSource& source : sources_)
+    if (source.updated && !inputs_.empty())
+      updated.push_back(memory_of(store.find(graph_->node(source.id).name)->view(), source.id));
+  std::erase_if(updated, [](const Memory& memory) { return memory.begin == memory.end; });
+  std::sort(updated.begin(), updated.end(),
+            [](const Memory& a, const Memory& b) { return a.begin < b.begin; });
   for (size_t i = 0; i < inputs_.size(); ++i) {
     const Node& node = graph_->node(inputs_[i]);
     const Tensor& fed = *fed_[i];
@@ -226,11 +233,9 @@ void Program::locate_sources(Store& store, Feeds& copies) {
       bind_feed(node, fed, bindings);
     }
     const Memory memory = memory_of(fed.view(), inputs_[i]);
-    const bool shared =
-        updates_ && std::any_of(sources_.begin(), sources_.end(), [&](const StoreSource& source) {
-          if (!source.updated) return false;
-          return overlap(memory, memory_of(store.find(graph_->node(source.id).name)->view(), source.id));
-        });
+    const auto next = std::partition_point(updated.begin(), updated.end(),
+                                           [&](const Memory& other) { return other.end <= memory.begin; });
+    const bool shared = next != updated.end() && overlap(memory, *next);
     source_data_[inputs_[i]] =
         shared ? copies.emplace(node.name, fed.clone()).first->second.view().data : fed.view().data;
   }
@@ -315,6 +320,19 @@ BoundProgram::BoundProgram(std::unique_ptr<Plan> plan, Executor& executor,
 void BoundProgram::run() {
   executor_.run_plan(*plan_);
   for (const auto& [result, source] : copies_) std::memcpy(result, source.data, source.bytes());
+}
+
+std::unique_ptr<Program> program_of(const Graph& graph,
+                                    std::span<const std::pair<std::string, Value>> outputs) {
+  std::vector<Edge> roots;
+  for (const auto& [name, value] : outputs) roots.push_back({value.node(), value.output()});
+  const std::vector<bool> live = ancestors(graph, roots);
+  Graph part;
+  GraphCopy copy(graph, part);
+  for (int32_t id = 0; id < graph.size(); ++id)
+    if (live[id] || graph.node(id).op->traits.source == SourceKind::input) copy.copy(id);
+  for (const auto& [name, value] : outputs) part.output(name, copy(value));
+  return std::make_unique<Program>(part);
 }
 
 std::unique_ptr<Program> inference_program(const Graph& graph, std::span<const Value> values,

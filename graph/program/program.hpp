@@ -94,6 +94,11 @@ class BoundProgram {
   std::vector<std::pair<void*, TensorView>> copies_;  // of results that are sources
 };
 
+/// A program that computes values of `graph` under these names, and takes all of its inputs. What they do not
+/// need is not looked at: several such programs may be parts of one graph.
+std::unique_ptr<Program> program_of(const Graph& graph,
+                                    std::span<const std::pair<std::string, Value>> outputs);
+
 /// A program that computes `values` of `graph` as they are at inference (dropout off), in their order. With
 /// `frozen`, parameters and states become constants that share its tensors' memory, so that work on them
 /// alone is done once: nothing may write to them as long as the program is used. `with_updates` it also does

@@ -38,6 +38,18 @@ TEST_CASE("run: a saved model is evaluated with the loss of its recipe") {
             "' was trained without validation data (data.validation = 0); take the split train or test");
 }
 
+TEST_CASE("run: a new checkpoint has the permissions of the model beside it") {
+  const TemporaryFolder folder;
+  const std::string data = write_images(folder), out = folder / "m.safetensors", file = checkpoint_of(out);
+  Recipe recipe = recipe_of(image_recipe);
+  recipe.set("training.epochs", "1");
+  TrainingRun(recipe, {.data = data, .out = out}).run();
+  fs::permissions(out, fs::perms(0640));
+  fs::remove(file);
+  TrainingRun(recipe, {.data = data, .out = out}).run();
+  for (const std::string& written : {out, file}) CHECK(fs::status(written).permissions() == fs::perms(0640));
+}
+
 TEST_CASE("run: checkpoints of something else are refused") {
   const TemporaryFolder folder;
   const std::string data = write_images(folder), out = folder / "m.safetensors", file = checkpoint_of(out);

@@ -94,6 +94,31 @@ TEST_CASE("atomic file: a file has the permissions of any new file, and keeps th
   CHECK((status.st_mode & 0777) == 0600);
 }
 
+TEST_CASE("atomic file: a new file has the permissions of the one that it is like, if there is one") {
+  const TemporaryFolder folder;
+  const auto mode_of = [&](const std::string& file) {
+    struct stat status = {};
+    REQUIRE(stat(file.c_str(), &status) == 0);
+    return status.st_mode & 0777;
+  };
+  const auto write_like = [&](const char* like) {
+    AtomicFile file(folder / "new.txt", folder / like);
+    file.write("text");
+    file.commit();
+  };
+  const mode_t before = umask(022);
+  write_like("none.txt");
+  CHECK(mode_of(folder / "new.txt") == 0644);
+  write_whole(folder / "a.txt", "text");
+  fs::permissions(folder / "a.txt", fs::perms(0640));
+  write_like("a.txt");
+  CHECK(mode_of(folder / "new.txt") == 0644);  // it keeps its own
+  fs::remove(folder / "new.txt");
+  write_like("a.txt");
+  CHECK(mode_of(folder / "new.txt") == 0640);
+  umask(before);
+}
+
 TEST_CASE("atomic file: a file keeps its owner and its access list when it is replaced") {
   const TemporaryFolder folder;
   write_whole(folder / "a.txt", "text");

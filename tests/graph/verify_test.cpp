@@ -48,6 +48,12 @@ update W = %4)",
     graph.add(holder_op(), {}, {}, "", std::source_location());
   }
   Node& node(int32_t id) { return const_cast<Node&>(graph.node(id)); }
+  void set_shape(int32_t id, Shape shape) {
+    node(id).outputs = std::vector{TensorType{graph.type({id, 0}).dtype, shape}};
+  }
+  void set_dtype(int32_t id, DType dtype) {
+    node(id).outputs = std::vector{TensorType{dtype, graph.type({id, 0}).shape}};
+  }
   Output& output(size_t index) { return const_cast<Output&>(graph.outputs()[index]); }
 };
 
@@ -108,17 +114,18 @@ TEST_CASE("verify: attributes") {
 }
 
 TEST_CASE("verify: types") {
-  CHECK(fault([](Model& m) { m.node(3).outputs[0].shape = {5}; }) ==
+  CHECK(fault([](Model& m) { m.set_shape(3, {5}); }) ==
         "internal fault: %3 [relu]: output 0 is f32[5], the op infers f32[batch, 3]");
-  CHECK(fault([](Model& m) { m.node(3).outputs[0].dtype = f64; }) ==
+  CHECK(fault([](Model& m) { m.set_dtype(3, f64); }) ==
         "internal fault: %3 [relu]: output 0 is f64[batch, 3], the op infers f32[batch, 3]");
-  CHECK(fault([](Model& m) { m.node(3).outputs.push_back({}); }) ==
-        "internal fault: %3 [relu]: has 2 outputs, the op makes 1");
+  CHECK(fault([](Model& m) {
+          m.node(3).outputs = std::vector<TensorType>(2, m.graph.type({3, 0}));
+        }) == "internal fault: %3 [relu]: has 2 outputs, the op makes 1");
   CHECK(fault([](Model& m) {
           m.node(2).inputs[0].node = 1;
         }).starts_with("internal fault: %2 [matmul] 'fc1': the op refuses its inputs: "));
   // A source's type is its attributes'.
-  CHECK(fault([](Model& m) { m.node(0).outputs[0].shape = {7}; }) ==
+  CHECK(fault([](Model& m) { m.set_shape(0, {7}); }) ==
         "internal fault: %0 [input] 'x': output 0 is f32[7], the op infers f32[batch, 4]");
 }
 
@@ -136,7 +143,7 @@ TEST_CASE("verify: sources") {
         }) == "internal fault: %6 [input] 'z': the graph does not find it by its name");
   CHECK(fault([](Model& m) {
           m.node(1).attributes.set("shape", Shape{dim::batch});
-          m.node(1).outputs[0].shape = {dim::batch};
+          m.set_shape(1, {dim::batch});
         }) == "internal fault: %1 [parameter] 'W': the shape [batch] of stored data is not known");
 }
 
