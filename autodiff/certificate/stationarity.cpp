@@ -14,10 +14,14 @@ namespace {
 constexpr double infinity = std::numeric_limits<double>::infinity();
 
 // Where w is above or below a place by more than rounding. A prox puts weights at 0 exactly; elsewhere it may
-// round as the largest of them do.
+// round as the largest of them do. An empty place is 0.
 struct Side {
   Value above, below;
   Side(Value w, Value place, double tolerance) {
+    if (!place) {
+      above = greater(w, 0), below = less(w, 0);
+      return;
+    }
     const Value rounding = tolerance * where(equal(place, 0), 0, maximum(abs(place), norm_inf(w)));
     above = greater(w - place, rounding);
     below = greater(place - w, rounding);
@@ -37,7 +41,7 @@ Nearest nearest_to_zero(Value w, Value gradient, const std::vector<const ScalarT
   Value low = gradient, high = gradient, outside;
   for (const ScalarTerm* term : terms) {
     for (const ScalarTerm::Kink& kink : term->kinks) {
-      const Side side(w, kink.at ? kink.at : zeros_like(w), tolerance);
+      const Side side(w, kink.at, tolerance);
       const Value below = kink.below ? kink.below : -kink.above;
       low = low + where(side.above, kink.above, below);
       high = high + where(side.below, below, kink.above);

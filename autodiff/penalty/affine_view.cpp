@@ -266,6 +266,7 @@ bool is_power_of_two(Value factors) {
 void round_bounds_inward(Value argument, Value parameter, const ScalarPenalty& allowed, ScalarTerm& term) {
   constexpr int most_steps = 16;
   constexpr double infinity = std::numeric_limits<double>::infinity();
+  if (!term.low && !term.high) return;
   if (is_same(argument, parameter) || !is_known(argument.shape())) return;
   Graph& graph = argument.graph();
   const AffineView view(argument, parameters_behind(argument));

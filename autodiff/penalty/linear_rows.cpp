@@ -4,6 +4,7 @@
 #include <map>
 #include <numeric>
 #include <set>
+#include <string_view>
 #include <unordered_set>
 
 #include "autodiff/penalty/penalty_view.hpp"
@@ -287,6 +288,24 @@ Value ParameterElements::gathered(const std::vector<int64_t>& elements, DType dt
   const Tensor indices =
       Tensor::of<int32_t>({static_cast<int64_t>(places.size())}, std::span<const int32_t>(places));
   return gather_rows(Operand(side_by_side, where), Operand(side_by_side.graph().constant(indices), where));
+}
+
+bool may_be_rows(Value value, const std::vector<bool>& on_parameters) {
+  static const std::set<std::string_view> ops{"cast",   "add", "subtract", "negate", "multiply",
+                                              "divide", "sum", "mean",     "matmul"};
+  const Graph& graph = value.graph();
+  std::vector<int32_t> pending{value.node()};
+  std::unordered_set<int32_t> seen;
+  while (!pending.empty()) {
+    const int32_t id = pending.back();
+    pending.pop_back();
+    const Node& node = graph.node(id);
+    if (!on_parameters[id] || node.op->traits.source == SourceKind::parameter || !seen.insert(id).second)
+      continue;
+    if (!node.op->traits.selection && !ops.contains(node.op->name)) return false;
+    for (const Edge& edge : node.inputs) pending.push_back(edge.node);
+  }
+  return true;
 }
 
 bool are_shared_differences(Value value) {

@@ -37,6 +37,10 @@ class ParameterElements {
   std::map<int32_t, int64_t> start_of_;  // by parameter
 };
 
+/// Whether a value is made by ops alone through which its elements may be sums of elements, so far as it is
+/// `on_parameters`. Looks no further than to the first that is none.
+bool may_be_rows(Value value, const std::vector<bool>& on_parameters);
+
 /// Whether the elements are differences, some of the same element: the steps between the rows of a matrix,
 /// say.
 bool are_shared_differences(Value value);

@@ -323,7 +323,8 @@ std::vector<int32_t> combined_by(Value node, Value adjoint, const Dependence& de
   const Node& written = graph.node(node.node());
   const Penalty& penalty = *written.op->penalty;
   const Value argument = graph.value(written.inputs[0]);
-  if (!penalty.nonsmooth || penalty.scalar_metric || !is_known(argument.shape()) || negative_element(adjoint))
+  if (!penalty.nonsmooth || penalty.scalar_metric || !is_known(argument.shape()) ||
+      !may_be_rows(argument, depends.on_parameters) || negative_element(adjoint))
     return {};
   const ScalarPenalty scalar = penalty.scalar ? penalty.scalar(written.attributes) : ScalarPenalty{};
   if (scalar.quadratic != 0 || std::isfinite(scalar.low) || std::isfinite(scalar.high)) return {};
@@ -399,8 +400,9 @@ PenaltySplit split_penalties(Value loss, const std::vector<Value>& parameters, S
           continue;
         }
         candidates.pop_back();
-        if (why.code == "L102" && !penalty.scalar &&
-            are_shared_differences(graph.value(graph.node(id).inputs[0]))) {
+        const Value argument = graph.value(graph.node(id).inputs[0]);
+        if (why.code == "L102" && !penalty.scalar && may_be_rows(argument, depends.on_parameters) &&
+            are_shared_differences(argument)) {
           refuse(id, "L108",
                  "it is of differences that share elements, and the prox of their norms is not known",
                  "penalise them one by one, as sum(absolute_differences(w, axis)) does");

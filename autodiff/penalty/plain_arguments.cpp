@@ -104,30 +104,20 @@ Value with_equal_penalties_merged(Value loss, const std::vector<Value>& penaltie
   return replaced.empty() ? loss : substitute(loss, replaced);
 }
 
-// The parameters that each penalty with a kink is of.
-std::map<int32_t, std::set<int32_t>> kinked_parameters(const std::vector<Value>& penalties) {
-  std::map<int32_t, std::set<int32_t>> result;
-  for (Value penalty : penalties) {
-    if (!node_of(penalty).op->penalty->nonsmooth) continue;
-    for (Value parameter : parameters_behind(input_of(penalty, 0)))
-      result[penalty.node()].insert(parameter.node());
-  }
-  return result;
-}
-
 Value with_arguments_as_views(Value loss, const Dependence& depends, const std::vector<Value>& penalties) {
   Graph& graph = loss.graph();
   const ParameterElements elements(graph);
   std::map<int32_t, Value> replaced;
-  const auto kinked = kinked_parameters(penalties);
-  std::map<int32_t, int> kinks_on;  // by parameter
-  for (const auto& [penalty, parameters] : kinked)
-    for (int32_t id : parameters) ++kinks_on[id];
+  std::map<int32_t, int> kinks_on;  // by parameter, once they are asked for
   // Differences of two parameters are a function of these alone, w - v, unless another kink is to be taken
   // in.
   const auto meets_others = [&](Value penalty) {
-    const std::set<int32_t>& own = kinked.at(penalty.node());
-    return std::any_of(own.begin(), own.end(), [&](int32_t id) { return kinks_on.at(id) > 1; });
+    if (kinks_on.empty())
+      for (Value other : penalties)
+        for (Value parameter : parameters_behind(input_of(other, 0))) ++kinks_on[parameter.node()];
+    const std::vector<Value> own = parameters_behind(input_of(penalty, 0));
+    return std::any_of(own.begin(), own.end(),
+                       [&](Value parameter) { return kinks_on.at(parameter.node()) > 1; });
   };
   // A factor of what moves, as in |x|·x², is no penalty by itself, and the product may be smooth.
   const auto readers = users(graph);
@@ -148,6 +138,7 @@ Value with_arguments_as_views(Value loss, const Dependence& depends, const std::
     } catch (const NotAView& why) {
       if (why.code != "L102") continue;
     }
+    if (!may_be_rows(argument, depends.on_parameters)) continue;
     const auto rows = elements.rows_of(argument);
     if (!rows) continue;
     const bool shows =
