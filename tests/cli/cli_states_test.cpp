@@ -21,8 +21,6 @@ kind = "numpy"
 testing = 20
 [loss]
 kind = "mean_squared_error"
-[[metrics]]
-kind = "r2"
 [[layers]]
 name = "start"
 kind = "last_step"
