@@ -39,8 +39,7 @@ const Fields<LayerPlace>& place_fields() {
           .list("initial_state", &LayerPlace::initial_state,
                 "of recurrent layers: what each state begins with, such as [\"encoder.hidden\", "
                 "\"encoder.cell\"], the states that a layer ends with, a layer, or a column of the data; "
-                "empty: "
-                "zeros")
+                "empty: zeros")
           .text("shares", &LayerPlace::shares, "the layer whose weights and options it has as well")
           .boolean("trainable", &LayerPlace::trainable, "whether training moves its weights")
           .number("learning_rate_factor", &LayerPlace::learning_rate_factor, 0, 1e6,
