@@ -4,11 +4,14 @@
 
 #include <filesystem>
 
+#include "frontends/cli/arguments.hpp"
 #include "frontends/cli/console.hpp"
 #include "frontends/recipe/corpus.hpp"
+#include "frontends/report/report.hpp"
 #include "graph/base/error.hpp"
 #include "graph/base/json.hpp"
 #include "graph/io/atomic_file.hpp"
+#include "graph/ranks/ranks.hpp"
 
 namespace lariat::cli {
 
@@ -41,6 +44,27 @@ void check_outputs(const std::vector<std::string>& outputs, const Recipe& recipe
     if (!output.empty() && data.holds(output))
       throw UserError(
           fmt::format("'{}' is one of the data, and would be overwritten; choose another name", output));
+}
+
+void ReportFile::declare(Arguments& arguments, const std::string& doc) {
+  arguments.output("--report", "FILE.html", file_, doc + "; MODEL.report.html where it is not given");
+  arguments.flag("--no-report", left_out_, "write no such page");
+}
+
+void ReportFile::choose(const std::string& command, const std::string& model) {
+  asked_for_ = !file_.empty();
+  if (asked_for_ && left_out_)
+    throw UsageError(fmt::format("{}: --report {} and --no-report: leave one of them out", command, file_));
+  const bool is_first = !ranks_of_process() || ranks_of_process()->rank() == 0;
+  if (asked_for_ || left_out_ || !is_first || model.empty() || is_written_in_place(model)) return;
+  const std::string beside = model + ".report.html";
+  std::error_code none;
+  if (std::filesystem::exists(std::filesystem::symlink_status(beside, none)) && !reports::is_report(beside))
+    return report(
+        fmt::format("'{}' is there and is no report that lariat wrote, so it stays and none is written; "
+                    "give --report another name",
+                    beside));
+  file_ = beside;
 }
 
 void JsonFile::write(const Json& figures) const {

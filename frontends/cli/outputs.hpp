@@ -33,4 +33,24 @@ class JsonFile {
   std::string file_;
 };
 
+class Arguments;
+
+/// Where a run's report goes: what --report names, or MODEL.report.html beside the model; nowhere with
+/// --no-report, or where the model is no file that others may lie beside.
+class ReportFile {
+ public:
+  /// `doc` says what the page has.
+  void declare(Arguments& arguments, const std::string& doc);
+  /// Once the arguments are read. Says so where a file of that name is there that is none of lariat's
+  /// reports, which then stays as it is. Throws UsageError where --report and --no-report are both given.
+  void choose(const std::string& command, const std::string& model);
+  /// "": nowhere.
+  const std::string& name() const { return file_; }
+  bool is_asked_for() const { return asked_for_; }
+
+ private:
+  std::string file_;
+  bool left_out_ = false, asked_for_ = false;
+};
+
 }  // namespace lariat::cli

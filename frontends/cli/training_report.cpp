@@ -29,10 +29,14 @@ constexpr uintmax_t largest_file = 400000;
 constexpr int64_t smallest_picture = 64, largest_picture = 16384;
 
 // What lies side by side in the last axis of a recurrent layer's weights, as ops/ops.hpp has it.
-std::vector<std::string> gates_of(const std::string& parameter) {
-  const std::string layer = parameter.substr(0, parameter.find('/'));
-  if (layer.find("lstm") != layer.npos) return {"input gate", "forget gate", "candidate", "output gate"};
-  if (layer.find("gru") != layer.npos) return {"update gate", "reset gate", "candidate"};
+std::vector<std::string> gates_of(const std::vector<LayerSpec>& layers, const std::string& parameter) {
+  const std::vector<std::string> names = names_of(layers);
+  for (size_t i = 0; i < layers.size(); ++i) {
+    if (!parameter.starts_with(names[i] + "/")) continue;
+    const std::string& kind = layers[i].kind;
+    if (kind.ends_with("lstm")) return {"input gate", "forget gate", "candidate", "output gate"};
+    if (kind.ends_with("gru")) return {"update gate", "reset gate", "candidate"};
+  }
   return {};
 }
 
@@ -240,7 +244,8 @@ std::vector<std::string> plain_words(const RunResult& result) {
   return sentences;
 }
 
-ReportData training_report(const RunResult& result, TrainingRun& run, const std::string& recipe_text) {
+ReportData training_report(const RunResult& result, TrainingRun& run, const std::string& recipe_text,
+                           bool is_asked_for) {
   ReportData data;
   const Store& weights = run.model().store();
   const double missing = std::numeric_limits<double>::quiet_NaN();
@@ -269,13 +274,14 @@ ReportData training_report(const RunResult& result, TrainingRun& run, const std:
   if (result.test) add_test(data, *result.test, run.model().shape().targets.by_frame);
   for (const TensorZeros& tensor : result.tensors)
     if (tensor.penalised)
-      data.weights.push_back({tensor.name, weights.get(tensor.name), gates_of(tensor.name)});
+      data.weights.push_back(
+          {tensor.name, weights.get(tensor.name), gates_of(run.model().layers(), tensor.name)});
   if (result.test) add_wrong(data, result, run);
   for (const auto& [split, evaluation] :
        {std::pair{"validation", &result.validation}, {"test", &result.test}})
     if (*evaluation) add_metrics(data, split, **evaluation);
   if (!result.model.empty() && !is_written_in_place(result.model)) {
-    ZerosWorth worth = zeros_worth(result.model, run.examples(data::Split::test));
+    ZerosWorth worth = zeros_worth(result.model, run.examples(data::Split::test), is_asked_for ? 0.05 : 0.01);
     data.worth = std::move(worth.tables);
     data.worth_caption = std::move(worth.plainly);
   }

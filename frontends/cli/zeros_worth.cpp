@@ -34,7 +34,7 @@ std::optional<Stack> stack_in(const std::string& file) {
   try {
     return stack_of(Store::load(file), file);
   } catch (const UserError&) {
-    // A model of several outputs or with shared weights has figures of its file alone, which stand elsewhere.
+    // What cannot be taken apart has figures of its file alone, which stand elsewhere.
     return std::nullopt;
   }
 }
@@ -68,12 +68,14 @@ std::string count_text(double count) { return grouped(static_cast<int64_t>(count
 
 }  // namespace
 
-ZerosWorth zeros_worth(const std::string& file, const data::Dataset* examples) {
+ZerosWorth zeros_worth(const std::string& file, const data::Dataset* examples, double seconds) {
   const std::optional<Stack> stack = stack_in(file);
-  if (!stack) return {};
+  const auto has_zeros = [](const auto& entry) { return sparsity(entry.second).zeros > 0; };
+  if (!stack || std::none_of(stack->weights.begin(), stack->weights.end(), has_zeros)) return {};
   const Stack dense = without_zeros(*stack);
   const auto executor = make_tbb_executor(1);
-  const std::vector<StackCost> costs = costs_of({&dense, &*stack}, example_of(*stack, examples), *executor);
+  const std::vector<StackCost> costs =
+      costs_of({&dense, &*stack}, example_of(*stack, examples), *executor, seconds);
   reports::ReportData::Table bytes{"", {{"layer", "weights", "zero", "bytes", "coded"}}};
   reports::ReportData::Table work{"", {{"layer", "multiply-adds", "not by zero", "µs dense", "µs"}}};
   Worth all;

@@ -11,26 +11,39 @@
 
 namespace lariat {
 
+int64_t Stack::width_of(const Wiring& wiring, size_t layer) const {
+  if (widths.empty()) return outputs;
+  for (size_t i = 0; i < wiring.outputs.size(); ++i)
+    if (wiring.outputs[i] == Wiring::Source{static_cast<int64_t>(layer)}) return widths[i];
+  return 0;
+}
+
 StackGraph graph_of(const Stack& stack) {
-  StackGraph result{std::make_unique<Graph>(), {}, {}, {}};
-  std::vector<std::string> columns, outputs;
+  StackGraph result{std::make_unique<Graph>(), {}, {}, {}, {}, {}};
+  std::vector<std::string> columns;
   for (const data::Column& column : stack.shape.columns) columns.push_back(column.name);
-  if (!stack.output.empty()) outputs.push_back(stack.output);
-  result.wiring = wiring_of(stack.layers, outputs, &columns);
+  result.wiring = wiring_of(stack.layers, stack.output_names, &columns);
   const std::map<std::string, Signal> fed = column_signals(*result.graph, stack.shape);
   Penalties penalties;
-  const auto width = [&](size_t) { return stack.outputs; };
+  const auto width = [&](size_t layer) { return stack.width_of(result.wiring, layer); };
   // For what they compute alone, without penalties.
   std::vector<LayerSpec> frozen;
   for (const LayerSpec& layer : stack.layers) frozen.push_back(layer.frozen());
   result.signals = build_layers(*result.graph, frozen, result.wiring, fed, width, penalties);
   result.signals.insert(result.signals.begin(), fed.at(all_columns));
-  for (const std::vector<Wiring::Source>& sources : result.wiring.inputs) {
+  const auto signal_of = [&](const Wiring::Source& source) {
+    const auto from = static_cast<size_t>(source.layer);
+    return source.layer < 0 ? fed.at(source.column)
+                            : taken_of(result.signals[from + 1], source, stack.layers[from]);
+  };
+  for (size_t i = 0; i < stack.layers.size(); ++i) {
     std::vector<Signal>& inputs = result.inputs.emplace_back();
-    for (const Wiring::Source& source : sources)
-      inputs.push_back(source.layer < 0 ? fed.at(source.column)
-                                        : result.signals[static_cast<size_t>(source.layer) + 1]);
+    for (const Wiring::Source& source : result.wiring.inputs[i]) inputs.push_back(signal_of(source));
+    auto& initial = result.initial.emplace_back();
+    for (const Wiring::Source& source : result.wiring.initial[i])
+      initial.emplace_back(result.wiring.name_of(source), signal_of(source));
   }
+  for (const Wiring::Source& output : result.wiring.outputs) result.outputs.push_back(signal_of(output));
   return result;
 }
 
@@ -47,6 +60,19 @@ class Analysis {
       std::vector<Shape>& shapes = input_shapes_.emplace_back();
       for (const Signal& input : inputs) shapes.push_back(input.value.shape());
     }
+    std::vector<size_t> places(layers());
+    for (const size_t owner : wiring_.owners) ++places[owner];
+    for (const size_t owner : wiring_.owners) is_shared_.push_back(places[owner] > 1);
+    gives_states_.resize(layers());
+    const auto note = [&](const std::vector<Wiring::Source>& sources) {
+      for (const Wiring::Source& source : sources)
+        if (!source.state.empty()) gives_states_[static_cast<size_t>(source.layer)] = true;
+    };
+    note(wiring_.outputs);
+    for (size_t i = 0; i < layers(); ++i) {
+      note(wiring_.inputs[i]);
+      note(wiring_.initial[i]);
+    }
     find_constants();
     find_read();
   }
@@ -60,8 +86,8 @@ class Analysis {
   bool is_chain() const {
     for (size_t i = 0; i < layers(); ++i) {
       const std::vector<Wiring::Source>& taken = wiring_.inputs[i];
-      if (taken.size() != 1 || taken[0].layer != static_cast<int64_t>(i) - 1 ||
-          (i == 0 && taken[0].column != all_columns))
+      if (taken.size() != 1 || !taken[0].state.empty() || !wiring_.initial[i].empty() ||
+          taken[0].layer != static_cast<int64_t>(i) - 1 || (i == 0 && taken[0].column != all_columns))
         return false;
     }
     return true;
@@ -70,7 +96,7 @@ class Analysis {
   // Takes useless units out of one layer; false where there is none, and `kept` then has the reasons.
   bool take_out(CompactReport& report, std::map<std::string, int64_t>& kept) {
     for (const size_t i : wiring_.order)
-      if (i != output() && sources_of(i).empty() && take_out_of(i, report, kept)) return true;
+      if (!is_output(i) && sources_of(i).empty() && take_out_of(i, report, kept)) return true;
     return false;
   }
 
@@ -85,10 +111,19 @@ class Analysis {
   using UnitsOf = std::vector<int64_t>;
 
   LayerInModel layer(size_t i) const {
-    return {stack_.layers[i], wiring_.names[i], input_shapes_[i].front(), shapes_[i + 1], stack_.weights};
+    const size_t owner = wiring_.owners[i];
+    return {stack_.layers[owner], wiring_.names[owner], input_shapes_[i].front(), shapes_[i + 1],
+            stack_.weights};
   }
+  // Whose weights, used elsewhere as well, stay as they are. Where channels go through them, nothing is known
+  // of these: what a layer keeps of each place is not its weights.
+  bool is_kept(size_t i) const { return is_shared_[i] && bool(units_of(i).keep_outputs); }
+  bool is_kept_between(size_t i) const { return is_kept(i) && bool(units_of(i).sources); }
   const LayerUnits& units_of(size_t i) const { return layer_kind_of(stack_.layers[i]).units; }
-  size_t output() const { return wiring_.outputs.front(); }
+  bool is_output(size_t i) const {
+    return std::find(wiring_.outputs.begin(), wiring_.outputs.end(),
+                     Wiring::Source{static_cast<int64_t>(i)}) != wiring_.outputs.end();
+  }
   size_t input_count(size_t i) const { return wiring_.inputs[i].size(); }
   size_t input_channels(size_t i, size_t input) const {
     return static_cast<size_t>(input_shapes_[i][input].back().size());
@@ -97,6 +132,7 @@ class Analysis {
   std::vector<Source> sources_of(size_t i) const {
     const LayerUnits& units = units_of(i);
     std::vector<Source> sources;
+    if (is_kept(i)) return sources;
     if (units.side_by_side) {
       for (size_t input = 0; input < input_count(i); ++input)
         for (size_t channel = 0; channel < input_channels(i, input); ++channel)
@@ -109,8 +145,8 @@ class Analysis {
 
   ChannelConstants input_constants(size_t i, size_t input) const {
     const Wiring::Source& source = wiring_.inputs[i][input];
-    return source.layer < 0 ? ChannelConstants(input_channels(i, input))
-                            : constants_[static_cast<size_t>(source.layer) + 1];
+    return source.layer < 0 || !source.state.empty() ? ChannelConstants(input_channels(i, input))
+                                                     : constants_[static_cast<size_t>(source.layer) + 1];
   }
 
   void find_constants() {
@@ -124,7 +160,8 @@ class Analysis {
           const ChannelConstants of_input = input_constants(i, input);
           constants.insert(constants.end(), of_input.begin(), of_input.end());
         }
-      } else if (units.constants && input_count(i) == 1) {
+      } else if (units.constants && input_count(i) == 1 && !is_kept_between(i) &&
+                 wiring_.initial[i].empty()) {
         constants = units.constants(layer(i), input_constants(i, 0));
       } else {
         constants.resize(channels(i + 1));
@@ -135,14 +172,20 @@ class Analysis {
   // Marks of the channels that a layer takes, where they come from.
   void mark_read(size_t i, size_t input, const ChannelMarks& marks) {
     const Wiring::Source& source = wiring_.inputs[i][input];
-    const bool is_column = source.layer < 0 && source.column != all_columns;
+    const bool all = source.layer < 0 ? source.column != all_columns : !source.state.empty();
     ChannelMarks& read = read_[static_cast<size_t>(source.layer + 1)];
     for (size_t channel = 0; channel < read.size(); ++channel)
-      read[channel] = read[channel] || is_column || marks[channel];
+      read[channel] = read[channel] || all || marks[channel];
+  }
+  // All that a state begins with, or a state itself is made of.
+  void mark_read(const Wiring::Source& source) {
+    ChannelMarks& read = read_[static_cast<size_t>(source.layer + 1)];
+    read.assign(read.size(), true);
   }
 
   void find_read() {
-    for (size_t at = 0; at <= layers(); ++at) read_.emplace_back(channels(at), at == output() + 1);
+    for (size_t at = 0; at <= layers(); ++at) read_.emplace_back(channels(at), false);
+    for (const Wiring::Source& output : wiring_.outputs) mark_read(output);
     needed_.resize(layers());
     read_by_.resize(layers());
     for (auto order = wiring_.order.rbegin(); order != wiring_.order.rend(); ++order) {
@@ -157,10 +200,11 @@ class Analysis {
         for (size_t channel = 0; channel < sources.size(); ++channel)
           if (needed_[i][channel])
             marks[sources[channel].input][static_cast<size_t>(sources[channel].channel)] = true;
-      } else if (units.reads && marks.size() == 1) {
+      } else if (units.reads && marks.size() == 1 && !is_kept_between(i)) {
         marks.front() = units.reads(layer(i), needed_[i]);
       }
       for (size_t input = 0; input < marks.size(); ++input) mark_read(i, input, marks[input]);
+      for (const Wiring::Source& source : wiring_.initial[i]) mark_read(source);
       read_by_[i] = std::move(marks.front());
     }
   }
@@ -184,9 +228,11 @@ class Analysis {
     return behind;
   }
   const UnitsOf& taken_by(size_t i, size_t input, const std::vector<UnitsOf>& behind) const {
+    return taken_from(wiring_.inputs[i][input], behind);
+  }
+  const UnitsOf& taken_from(const Wiring::Source& source, const std::vector<UnitsOf>& behind) const {
     static const UnitsOf none;
-    const int64_t source = wiring_.inputs[i][input].layer;
-    return source < 0 ? none : behind[static_cast<size_t>(source) + 1];
+    return source.layer < 0 || !source.state.empty() ? none : behind[static_cast<size_t>(source.layer) + 1];
   }
   // Calls body(layer, units of its input) for every layer that takes some in and lets none through.
   template <class Body>
@@ -202,11 +248,24 @@ class Analysis {
     const LayerUnits& units = units_of(reader);
     const std::string& name = wiring_.names[reader];
     if (!units.keep_inputs) return fmt::format("{} reads them: {}", name, units.reason);
+    if (is_kept(reader)) return fmt::format("{} reads them: {}", name, why_kept);
+    if (const std::string why = units.why_fixed ? units.why_fixed(layer(reader), false) : ""; !why.empty())
+      return fmt::format("{} reads them: {}", name, why);
     if (!read_by_[reader][channel]) return "";
     const std::optional<float> constant = input_constants(reader, 0)[channel];
     if (!constant) return fmt::format("what {} reads of them is not always the same", name);
     const std::string why = units.why_reads ? units.why_reads(layer(reader), *constant) : "";
     return why.empty() ? "" : fmt::format("{} reads them: {}", name, why);
+  }
+
+  // Why none of a layer's own units can go, or "".
+  std::string why_all_stay(size_t i) const {
+    const LayerUnits& units = units_of(i);
+    if (!units.keep_outputs) return units.reason;
+    if (is_shared_[i]) return why_kept;
+    if (!wiring_.initial[i].empty()) return "its states begin with what others give";
+    if (gives_states_[i]) return "the states that it ends with are taken";
+    return units.why_fixed ? units.why_fixed(layer(i), true) : "";
   }
 
   bool take_out_of(size_t i, CompactReport& report, std::map<std::string, int64_t>& kept) {
@@ -219,8 +278,9 @@ class Analysis {
       useless[unit] = false;
       ++kept[fmt::format("of {}: {}", wiring_.names[i], why)];
     };
-    if (!units.keep_outputs) {
-      for (size_t unit = 0; unit < useless.size(); ++unit) stays(unit, units.reason);
+    const std::string why = why_all_stay(i);
+    if (!why.empty()) {
+      for (size_t unit = 0; unit < useless.size(); ++unit) stays(unit, why);
       return false;
     }
     const std::vector<UnitsOf> behind = flow_from(i);
@@ -230,7 +290,13 @@ class Analysis {
           if (const std::string why = why_of(channel); !why.empty())
             stays(static_cast<size_t>(unit_of[channel]), why);
     };
-    check(behind[output() + 1], [](size_t) { return std::string("the model's outputs are made of them"); });
+    for (const Wiring::Source& output : wiring_.outputs)
+      check(taken_from(output, behind),
+            [](size_t) { return std::string("the model's outputs are made of them"); });
+    for (size_t l = 0; l < layers(); ++l)
+      for (const Wiring::Source& source : wiring_.initial[l])
+        check(taken_from(source, behind),
+              [&](size_t) { return fmt::format("{} begins with them", wiring_.names[l]); });
     for_readers(behind, [&](size_t reader, const UnitsOf& unit_of) {
       check(unit_of, [&](size_t channel) { return why_stays(reader, channel); });
     });
@@ -283,8 +349,11 @@ class Analysis {
     units_of(i).keep_outputs(layer(i), kept_of(behind[i + 1]));
   }
 
+  static constexpr const char* why_kept = "its weights are used in several places";
+
   Stack& stack_;
   Wiring wiring_;
+  std::vector<bool> is_shared_, gives_states_;    // of each layer
   std::vector<Shape> shapes_;                     // behind each layer, the data first
   std::vector<std::vector<Shape>> input_shapes_;  // of what each layer takes
   std::vector<ChannelConstants> constants_;       // behind each layer, the data first

@@ -7,15 +7,20 @@
 namespace lariat {
 
 /// Layers with their weights: what a model file holds, less what only training needs. They may take each
-/// other's outputs as they like, but have one output and share no weights.
+/// other's outputs, and share weights, as they like.
 struct Stack {
   std::vector<LayerSpec> layers;
   Store weights;
   DataShape shape;
-  /// How many outputs the output layer has.
+  /// How many outputs the output layer has where it does not say so itself.
   int64_t outputs = 0;
-  /// That layer's name; "": the last one.
-  std::string output = {};
+  /// The names of the layers, or of their states, that are outputs; none: the last layer.
+  std::vector<std::string> output_names = {};
+  /// `outputs` of each of several.
+  std::vector<int64_t> widths = {};
+
+  /// `outputs` as a layer that is built is to have it.
+  int64_t width_of(const Wiring& wiring, size_t layer) const;
 };
 
 /// The graph of a stack, and what flows behind each of its layers; the first is what goes in.
@@ -23,11 +28,13 @@ struct StackGraph {
   std::unique_ptr<Graph> graph;
   std::vector<Signal> signals;
   Wiring wiring;
-  /// What each layer takes.
+  /// What each layer takes, and what its states begin with, by name.
   std::vector<std::vector<Signal>> inputs;
-
+  std::vector<std::vector<std::pair<std::string, Signal>>> initial;
   /// What the model gives.
-  const Signal& output() const { return signals[wiring.outputs.front() + 1]; }
+  std::vector<Signal> outputs;
+
+  const Signal& output() const { return outputs.front(); }
 };
 StackGraph graph_of(const Stack& stack);
 
@@ -48,8 +55,9 @@ struct CompactReport {
 /// and units that are always the same number, whose share goes into the biases of what reads them. Units are
 /// those of dense layers, filters of convolutions, states of recurrent layers with all their gates, and
 /// entries of embeddings, as far as the layers between them and all that read them let them go; the model's
-/// outputs stay. Of a stack in which each layer takes what the one before it gives: where an eighth of the
-/// data's channels or more are unread, a layer `select` in front picks out the others.
+/// outputs stay, and so do units of layers whose weights are used twice, or whose states begin with what
+/// others give or are taken by others. Of a stack in which each layer takes what the one before it gives:
+/// where an eighth of the data's channels or more are unread, a layer `select` in front picks out the others.
 ///
 /// What is left out of sums are terms of 0, so that the results are those of before but for the order in
 /// which a product of another size is added up. A constant other than 0 is added at another place: each sum

@@ -14,29 +14,25 @@ namespace lariat {
 
 namespace {
 
-// The layers, and the name of the one whose values are the model's. Those that take each other's outputs one
-// after the other do not say so, for others may come between them. Throws UserError for what a stack is not.
-Stack layers_of(const ModelHeader& header, const std::string& file) {
-  const auto refuse = [&](const std::string& why) { throw UserError(fmt::format("'{}': {}", file, why)); };
-  if (header.outputs.size() > 1)
-    refuse(fmt::format("it has {} outputs; lariat compact takes models of one", header.outputs.size()));
+// The layers, and the names of those whose values are the model's. Those that take each other's outputs one
+// after the other do not say so, for others may come between them.
+Stack layers_of(const ModelHeader& header) {
   std::vector<std::string> columns;
   for (const data::Column& column : header.shape.columns) columns.push_back(column.name);
   std::vector<std::string> outputs;
-  if (!header.outputs.front().layer.empty()) outputs.push_back(header.outputs.front().layer);
+  for (const ModelOutput& output : header.outputs)
+    if (!output.layer.empty()) outputs.push_back(output.layer);
   const Wiring wiring = wiring_of(header.layers, outputs, &columns);
-  bool follows = wiring.outputs.front() + 1 == header.layers.size();
+  bool follows = wiring.outputs.size() == 1 &&
+                 wiring.outputs.front() == Wiring::Source{static_cast<int64_t>(header.layers.size()) - 1};
   for (size_t i = 0; i < header.layers.size(); ++i) {
     const std::vector<Wiring::Source>& taken = wiring.inputs[i];
-    follows = follows && taken.size() == 1 &&
+    follows = follows && taken.size() == 1 && taken[0].state.empty() && wiring.initial[i].empty() &&
               (i == 0 ? taken[0].column == all_columns : taken[0].layer == static_cast<int64_t>(i) - 1);
-    if (wiring.owners[i] != i)
-      refuse(fmt::format(
-          "layer {} shares the weights of {}; lariat compact takes layers with weights of their own",
-          wiring.names[i], wiring.names[wiring.owners[i]]));
   }
   Stack stack{header.layers, {}, header.shape};
-  if (!follows) stack.output = wiring.names[wiring.outputs.front()];
+  for (const Wiring::Source& output : wiring.outputs)
+    if (!follows) stack.output_names.push_back(wiring.name_of(output));
   for (LayerSpec& layer : stack.layers)
     if (follows) layer = layer.with("input", "");
   return stack;
@@ -47,10 +43,12 @@ Stack layers_of(const ModelHeader& header, const std::string& file) {
 Stack stack_of(const Store& model, const std::string& file) {
   const ModelHeader header = read_header(model, file);
   check_finite(model, file);
-  Stack stack = layers_of(header, file);
-  stack.outputs = task_of(header.outputs.front().loss, header.shape).outputs(header.shape);
+  Stack stack = layers_of(header);
   at_place(fmt::format("'{}': ", file), [&] {
     const Network network = build_network(header.layers, header.shape, header.outputs);
+    for (const Head& head : network.heads) stack.widths.push_back(head.task->outputs(head.shape));
+    stack.outputs = stack.widths.front();
+    if (stack.widths.size() == 1) stack.widths.clear();
     stack.weights = parameters_of(network, model, file);
   });
   return stack;
@@ -81,17 +79,26 @@ data::Dataset data_for(const SavedModel& model, const std::string& path) {
   return model.reads_rows() || path.ends_with(".npy") ? model.read_rows(path) : model.load_data(path);
 }
 
+namespace {
+
+void compare(const Prediction& expected, const Prediction& found, ModelDifference& difference) {
+  difference.other_labels += expected.label != found.label ? 1 : 0;
+  for (size_t j = 0; j < expected.values.size(); ++j)
+    difference.largest = std::max(difference.largest, std::fabs(static_cast<double>(expected.values[j]) -
+                                                                static_cast<double>(found.values[j])));
+}
+
+}  // namespace
+
 ModelDifference difference_of(SavedModel& before, SavedModel& after, const data::Dataset& dataset,
                               const std::string& name) {
   ModelDifference difference{dataset.examples.size()};
   at_place(name, [&] {
     const std::vector<Prediction> expected = before.predict(dataset), found = after.predict(dataset);
     for (size_t i = 0; i < expected.size(); ++i) {
-      difference.other_labels += expected[i].label != found[i].label ? 1 : 0;
-      for (size_t j = 0; j < expected[i].values.size(); ++j)
-        difference.largest = std::max(
-            difference.largest,
-            std::fabs(static_cast<double>(expected[i].values[j]) - static_cast<double>(found[i].values[j])));
+      if (expected[i].outputs.empty()) compare(expected[i], found[i], difference);
+      for (size_t o = 0; o < expected[i].outputs.size(); ++o)
+        compare(expected[i].outputs[o], found[i].outputs[o], difference);
     }
   });
   return difference;

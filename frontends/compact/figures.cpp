@@ -12,7 +12,6 @@ namespace lariat {
 
 namespace {
 
-constexpr double seconds_to_measure = 0.05;
 constexpr size_t fewest_runs = 7, most_runs = 400;
 
 // Something that is run again and again.
@@ -51,7 +50,7 @@ struct Place {
 };
 
 // One layer by itself, from what goes into it.
-Timed alone(const Stack& stack, size_t i, const std::string& name, const std::vector<Place>& places,
+Timed alone(const Stack& stack, size_t i, const StackGraph& whole, const std::vector<Place>& places,
             const std::vector<Tensor>& found) {
   Graph graph;
   std::vector<Signal> inputs;
@@ -72,10 +71,20 @@ Timed alone(const Stack& stack, size_t i, const std::string& name, const std::ve
     inputs.push_back(signal);
   }
   Penalties penalties;
-  LayerContext context(graph, name, stack.outputs, penalties, untrained());
-  const LayerKind& kind = layer_kind_of(stack.layers[i]);
-  const Value output = (inputs.size() > 1 ? kind.merge(context, inputs, stack.layers[i])
-                                          : kind.build(context, inputs.front(), stack.layers[i]))
+  const size_t owner = whole.wiring.owners[i];
+  LayerContext context(graph, whole.wiring.names[i], stack.width_of(whole.wiring, i), penalties, untrained(),
+                       whole.wiring.names[owner]);
+  // What its states begin with comes behind what it takes.
+  const auto taken = static_cast<int64_t>(inputs.size() - whole.initial[i].size());
+  for (size_t state = 0; state < whole.initial[i].size(); ++state) {
+    const auto& [name, signal] = whole.initial[i][state];
+    inputs[static_cast<size_t>(taken) + state].columns = signal.columns;
+    context.given_states.initial.emplace_back(name, inputs[static_cast<size_t>(taken) + state]);
+  }
+  inputs.erase(inputs.begin() + taken, inputs.end());
+  const LayerKind& kind = layer_kind_of(stack.layers[owner]);
+  const Value output = (inputs.size() > 1 ? kind.merge(context, inputs, stack.layers[owner])
+                                          : kind.build(context, inputs.front(), stack.layers[owner]))
                            .value;
   timed.program = inference_program(graph, {&output, 1}, &stack.weights);
   return timed;
@@ -100,19 +109,21 @@ StackCost cost_of(const Stack& stack, const Tensor& features, Executor& executor
   for (size_t i = 0; i < stack.layers.size(); ++i) {
     std::vector<Place>& places = inputs.emplace_back();
     for (const Signal& signal : whole.inputs[i]) places.push_back(place_of_signal(signal));
+    for (const auto& [name, signal] : whole.initial[i]) places.push_back(place_of_signal(signal));
     outputs.push_back(place_of_signal(whole.signals[i + 1]));
   }
   const Feeds feeds = feeds_of_example(stack, features);
   Store none;
   const std::vector<Tensor> found =
       inference_program(*whole.graph, values, &stack.weights)->run(feeds, none, executor);
-  const Value output = whole.output().value;
-  timed.push_back({inference_program(*whole.graph, {&output, 1}, &stack.weights), feeds});
+  std::vector<Value> given;
+  for (const Signal& output : whole.outputs) given.push_back(output.value);
+  timed.push_back({inference_program(*whole.graph, given, &stack.weights), feeds});
   const std::vector<std::string>& names = whole.wiring.names;
   // What layers say of their units may change them, which here nothing does.
   Stack copy = stack;
   for (size_t i = 0; i < stack.layers.size(); ++i) {
-    timed.push_back(alone(stack, i, names[i], inputs[i], found));
+    timed.push_back(alone(stack, i, whole, inputs[i], found));
     LayerCost layer{names[i], text(whole.signals[i + 1].value.shape())};
     for (const auto& [name, tensor] : stack.weights) {
       if (!name.starts_with(names[i] + "/")) continue;
@@ -122,10 +133,11 @@ StackCost cost_of(const Stack& stack, const Tensor& features, Executor& executor
       const std::optional<std::string> code = coded(tensor);
       layer.bytes += code ? code->size() : tensor.bytes();
     }
-    if (const LayerUnits& units = layer_kind_of(stack.layers[i]).units; units.multiply_adds)
-      layer.multiply_adds =
-          units.multiply_adds({copy.layers[i], names[i], to_shape(found[inputs[i].front().value].extents()),
-                               to_shape(found[outputs[i].value].extents()), copy.weights});
+    const size_t owner = whole.wiring.owners[i];
+    if (const LayerUnits& units = layer_kind_of(stack.layers[owner]).units; units.multiply_adds)
+      layer.multiply_adds = units.multiply_adds({copy.layers[owner], names[owner],
+                                                 to_shape(found[inputs[i].front().value].extents()),
+                                                 to_shape(found[outputs[i].value].extents()), copy.weights});
     cost.layers.push_back(std::move(layer));
   }
   return cost;
@@ -134,7 +146,7 @@ StackCost cost_of(const Stack& stack, const Tensor& features, Executor& executor
 }  // namespace
 
 std::vector<StackCost> costs_of(const std::vector<const Stack*>& stacks, const Tensor& features,
-                                Executor& executor) {
+                                Executor& executor, double seconds) {
   std::vector<StackCost> costs;
   std::vector<std::vector<Timed>> timed(stacks.size());
   for (size_t s = 0; s < stacks.size(); ++s)
@@ -148,8 +160,7 @@ std::vector<StackCost> costs_of(const std::vector<const Stack*>& stacks, const T
     for (const size_t s : with_part) timed[s][part].run(executor);
     for (const size_t s : with_part) timed[s][part].runs.clear();
     double spent = 0;
-    for (size_t run = 0; measured > 0 && run < most_runs && (run < fewest_runs || spent < seconds_to_measure);
-         ++run)
+    for (size_t run = 0; measured > 0 && run < most_runs && (run < fewest_runs || spent < seconds); ++run)
       for (const size_t s : with_part) spent += timed[s][part].run(executor);
     for (const size_t s : with_part)
       (part == 0 ? costs[s].seconds : costs[s].layers[part - 1].seconds) = timed[s][part].median();

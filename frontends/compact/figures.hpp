@@ -24,9 +24,10 @@ struct StackCost {
 };
 
 /// The costs of some stacks for the same example, `features` [time, dimensions] of sequences or [dimensions].
-/// Their runs take turns, so that what else the machine does weighs on all alike.
+/// Their runs take turns, so that what else the machine does weighs on all alike; `seconds` of them for each
+/// layer.
 std::vector<StackCost> costs_of(const std::vector<const Stack*>& stacks, const Tensor& features,
-                                Executor& executor);
+                                Executor& executor, double seconds = 0.05);
 
 /// Zeros as such an example; `frames` of a sequence, or as many as the layers need.
 Tensor example_for(const Stack& stack, int64_t frames = 100);

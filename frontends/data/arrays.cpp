@@ -126,19 +126,21 @@ namespace {
 // Throws where arrays cannot lie side by side; gives the columns that they are, and their extents together.
 Extents joined_extents(const std::vector<std::pair<std::string, Extents>>& arrays,
                        std::vector<Column>& columns, const std::string& name) {
-  const Extents& first = arrays.front().second;
-  const bool sequences = first.size() == 3;
-  const size_t shared = sequences ? 2 : 1;
-  int64_t rows = 1, width = 0;
-  for (size_t axis = 0; axis < std::min(shared, first.size()); ++axis) rows *= first[axis];
+  const auto sequence =
+      std::find_if(arrays.begin(), arrays.end(), [](const auto& array) { return array.second.size() == 3; });
+  const bool sequences = sequence != arrays.end();
+  const auto& [first_name, first] = sequences ? *sequence : arrays.front();
+  int64_t width = 0;
   for (const auto& [array, shape] : arrays) {
-    if (shape.empty() || element_count(shape) == 0 || (shape.size() == 3) != sequences ||
-        !std::equal(shape.begin(), shape.begin() + static_cast<std::ptrdiff_t>(shared), first.begin()))
+    // Beside sequences, what is [rows, width] holds for all frames.
+    const bool by_frame = shape.size() == 3;
+    if (shape.empty() || element_count(shape) == 0 || shape[0] != first[0] ||
+        (by_frame ? shape[1] != first[1] : sequences && shape.size() != 2))
       throw UserError(
           fmt::format("{}: '{}' is {}, but '{}' is {}; all must have as many rows, and be sequences of "
                       "as many frames or none",
-                      name, array, text(shape), arrays.front().first, text(first)));
-    columns.push_back({array, element_count(shape) / rows});
+                      name, array, text(shape), first_name, text(first)));
+    columns.push_back({array, element_count(shape) / (by_frame ? first[0] * first[1] : first[0])});
     width += columns.back().width;
   }
   return sequences ? Extents{first[0], first[1], width} : Extents{first[0], width};
@@ -147,21 +149,21 @@ Extents joined_extents(const std::vector<std::pair<std::string, Extents>>& array
 // Rows of arrays that lie side by side.
 class StoredRows : public Source {
  public:
-  StoredRows(std::vector<NpyRows> arrays, int64_t frames) : arrays_(std::move(arrays)), frames_(frames) {}
+  explicit StoredRows(std::vector<NpyRows> arrays) : arrays_(std::move(arrays)) {}
   void read(int64_t number, std::span<float> values) const override {
     float* to = values.data();
     // Of a sequence that ends early, fewer than the arrays have.
     for (int64_t frame = 0; to != values.data() + values.size(); ++frame)
       for (const NpyRows& array : arrays_) {
-        const int64_t width = array.width() / frames_;
-        array.read(number, to, frame * width, width);
+        const bool by_frame = array.extents().size() == 3;
+        const int64_t width = by_frame ? array.extents()[2] : array.width();
+        array.read(number, to, by_frame ? frame * width : 0, width);
         to += width;
       }
   }
 
  private:
   std::vector<NpyRows> arrays_;
-  int64_t frames_;
 };
 
 }  // namespace
@@ -174,10 +176,12 @@ Tensor joined_columns(const std::vector<std::pair<std::string, Tensor>>& arrays,
   const int64_t rows = joined.count() / joined.extents().back(), width = joined.extents().back();
   int64_t begin = 0;
   for (size_t i = 0; i < arrays.size(); ++i) {
+    // So many rows are one of this array.
+    const int64_t repeated = rows * columns[i].width / arrays[i].second.count();
     for (int64_t row = 0; row < rows; ++row)
       for (int64_t at = 0; at < columns[i].width; ++at)
         joined.data<float>()[row * width + begin + at] =
-            static_cast<float>(arrays[i].second.at(row * columns[i].width + at));
+            static_cast<float>(arrays[i].second.at(row / repeated * columns[i].width + at));
     begin += columns[i].width;
   }
   return joined;
@@ -340,8 +344,7 @@ Dataset dataset_of_named(const NamedArrays& named, const std::string& file, bool
       arrays.push_back(stored.at(name));
     }
     dataset = empty_rows(whole ? shapes.front().second : joined_extents(shapes, columns, file), file);
-    const auto source =
-        std::make_shared<const StoredRows>(std::move(arrays), dataset.examples.front().frames);
+    const auto source = std::make_shared<const StoredRows>(std::move(arrays));
     for (size_t row = 0; row < dataset.examples.size(); ++row) {
       dataset.examples[row].stored = source;
       dataset.examples[row].number = static_cast<int64_t>(row);

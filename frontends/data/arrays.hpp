@@ -17,10 +17,11 @@ Dataset dataset_of_arrays(const Tensor& features, const std::optional<Tensor>& t
 
 /// The same of a file of numpy.savez, or a folder of X.npy and y.npy, that holds X and y, and perhaps
 /// `weights` [rows], and where X are sequences `lengths` [rows], of how many frames each is. In place of X
-/// there may be arrays of other names, which become the dataset's columns: all [rows, …], or all sequences of
-/// as many frames. In place of y there may be y_NAME, the target NAME, or NAME_0, NAME_1, … where it is
-/// several numbers; those among `class_targets` are classes, counted from 0. Where they are streamed, what is
-/// not y or weights is read when it is needed, and must not be compressed.
+/// there may be arrays of other names, which become the dataset's columns: all [rows, …], or sequences of as
+/// many frames, and beside them [rows, width], which holds for all frames of its row. In place of y there may
+/// be y_NAME, the target NAME, or NAME_0, NAME_1, … where it is several numbers; those among `class_targets`
+/// are classes, counted from 0. Where they are streamed, what is not y or weights is read when it is needed,
+/// and must not be compressed.
 Dataset read_arrays(const std::string& file, bool classes, const std::vector<std::string>& class_targets = {},
                     bool streamed = false);
 

@@ -10,7 +10,8 @@
 namespace lariat::data {
 
 Dataset chosen(const Dataset& dataset, const std::vector<int64_t>& numbers) {
-  Dataset result{dataset.classes, {}, dataset.sequences, dataset.skipped, dataset.notices, dataset.targets};
+  Dataset result{dataset.classes, {}, dataset.sequences, dataset.skipped, dataset.notices, dataset.targets,
+                 dataset.columns};
   result.examples.reserve(numbers.size());
   for (const int64_t number : numbers) {
     if (number < 0 || number >= static_cast<int64_t>(dataset.examples.size()))

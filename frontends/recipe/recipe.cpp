@@ -388,7 +388,7 @@ void Recipe::check_wiring(std::string_view place, const LayerPlaces& places) con
     return places ? places(layer) : fmt::format("{}[layers.{}] ", place, layer);
   };
   std::vector<std::string> outputs;
-  const std::vector<std::string> names = names_of(layers_);
+  const std::vector<std::string> names = value_names(layers_);
   for (const Spec& output : list("outputs")) {
     const std::string& layer = output.at("layer");
     if (std::find(names.begin(), names.end(), layer) == names.end())

@@ -224,15 +224,22 @@ class TomlReader {
     const std::string input = join_words(use.input.empty() ? first : use.input);
     for (size_t i = 0; i < names.size(); ++i) {
       const LayerSpec& layer = found->second.layers[i];
-      std::vector<std::string> taken;
-      for (const std::string& word : place_of(layer).input) {
-        const bool own = std::find(names.begin(), names.end(), word) != names.end();
-        taken.push_back(own ? name + "/" + word : word == all_columns ? input : word);
-      }
+      // One of the block's own layers, a state of one, or something else.
+      const auto meant = [&](const std::string& word) {
+        const auto is_own = [&](const std::string& of) {
+          return std::find(names.begin(), names.end(), of) != names.end();
+        };
+        const bool own = is_own(word) || is_own(word.substr(0, word.rfind('.')));
+        return own ? name + "/" + word : word == all_columns ? input : word;
+      };
+      std::vector<std::string> taken, initial;
+      for (const std::string& word : place_of(layer).input) taken.push_back(meant(word));
+      for (const std::string& word : place_of(layer).initial_state) initial.push_back(meant(word));
       if (taken.empty()) taken.push_back(i == 0 ? input : name + "/" + names[i - 1]);
       const std::string& shares = layer.at("shares");
       recipe.layers_.push_back(layer.with("name", name + "/" + names[i])
                                    .with("input", join_words(taken))
+                                   .with("initial_state", join_words(initial))
                                    .with("shares", !use.shares.empty() ? use.shares + "/" + names[i]
                                                    : !shares.empty()   ? name + "/" + shares
                                                                        : ""));
@@ -246,14 +253,17 @@ class TomlReader {
   // What a block is called means the last of its layers.
   void name_blocks(Recipe& recipe) const {
     const auto meant = [&](const std::string& word) {
-      const auto found = block_outputs_.find(word);
-      return found == block_outputs_.end() ? word : found->second;
+      // A state of that layer, too.
+      const size_t end = block_outputs_.contains(word) ? word.size() : std::min(word.rfind('.'), word.size());
+      const auto found = block_outputs_.find(word.substr(0, end));
+      return found == block_outputs_.end() ? word : found->second + word.substr(end);
     };
-    for (LayerSpec& layer : recipe.layers_) {
-      std::vector<std::string> taken = place_of(layer).input;
-      std::transform(taken.begin(), taken.end(), taken.begin(), meant);
-      layer = layer.with("input", join_words(taken));
-    }
+    for (LayerSpec& layer : recipe.layers_)
+      for (const char* option : {"input", "initial_state"}) {
+        std::vector<std::string> taken = split_words(layer.at(option));
+        std::transform(taken.begin(), taken.end(), taken.begin(), meant);
+        layer = layer.with(option, join_words(taken));
+      }
     for (Spec& output : recipe.lists_["outputs"])
       for (auto& [option, value] : output.options)
         if (option == "layer") value = meant(value);

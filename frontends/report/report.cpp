@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
+#include <fstream>
 
 #include "frontends/report/chart.hpp"
 #include "frontends/report/figures.hpp"
@@ -14,6 +16,9 @@
 namespace lariat::reports {
 
 namespace {
+
+// What is_report() looks for.
+constexpr std::string_view generator = "<meta name=\"generator\" content=\"lariat\">";
 
 using Epoch = ReportData::Epoch;
 
@@ -208,11 +213,11 @@ std::string notices(const ReportData& data) {
 
 std::string report_html(const ReportData& data) {
   std::string html = fmt::format(
-      "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
+      "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n{}\n"
       "<meta name=\"viewport\" content=\"width=device-width, "
       "initial-scale=1\">\n<title>{}</title>\n<style>{}</style>\n"
       "</head>\n<body>\n<main>\n<h1>{}</h1>\n<p class=\"soft\">{}</p>\n",
-      escaped(data.title), report_style, escaped(data.title), escaped(data.summary));
+      generator, escaped(data.title), report_style, escaped(data.title), escaped(data.summary));
   html += figures(data);
   html += pictures(data);
   for (const ReportData::Table& table : data.tables)
@@ -230,6 +235,15 @@ std::string report_html(const ReportData& data) {
   html += section("Notices", notices(data));
   return html + fmt::format("<footer>Written by lariat {}{}.</footer>\n</main>\n</body>\n</html>\n", version,
                             data.versions.empty() ? "" : ", " + escaped(data.versions));
+}
+
+bool is_report(const std::string& file) {
+  std::error_code none;
+  if (!std::filesystem::is_regular_file(file, none)) return false;
+  std::ifstream in(file, std::ios::binary);
+  std::string begin(400, '\0');
+  in.read(begin.data(), static_cast<std::streamsize>(begin.size()));
+  return begin.find(generator) != begin.npos;
 }
 
 void write_report(const std::string& file, const ReportData& data) {

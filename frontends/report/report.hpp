@@ -75,6 +75,9 @@ struct ReportData {
 /// A page in one piece: no script, no external resource, light and dark.
 std::string report_html(const ReportData& data);
 
+/// Whether a file is such a page, of any kind.
+bool is_report(const std::string& file);
+
 /// Writes the page, complete or not at all.
 void write_report(const std::string& file, const ReportData& data);
 

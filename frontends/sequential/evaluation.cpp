@@ -263,7 +263,9 @@ std::string text_of(const std::vector<data::Column>& columns) {
 bool takes_columns(const std::vector<LayerSpec>& layers, const DataShape& shape) {
   return std::any_of(shape.columns.begin(), shape.columns.end(), [&](const data::Column& column) {
     return std::any_of(layers.begin(), layers.end(), [&](const LayerSpec& layer) {
-      const std::vector<std::string> taken = place_of(layer).input;
+      const LayerPlace place = place_of(layer);
+      std::vector<std::string> taken = place.input;
+      taken.insert(taken.end(), place.initial_state.begin(), place.initial_state.end());
       return std::find(taken.begin(), taken.end(), column.name) != taken.end();
     });
   });

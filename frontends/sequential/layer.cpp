@@ -36,6 +36,10 @@ const Fields<LayerPlace>& place_fields() {
           .text("name", &LayerPlace::name, "what other layers call it; empty: its kind and number")
           .list("input", &LayerPlace::input,
                 "the layers, or columns of the data, that it takes; empty: the layer before")
+          .list("initial_state", &LayerPlace::initial_state,
+                "of recurrent layers: what each state begins with, such as [\"encoder.hidden\", "
+                "\"encoder.cell\"], the states that a layer ends with, a layer, or a column of the data; "
+                "empty: zeros")
           .text("shares", &LayerPlace::shares, "the layer whose weights and options it has as well")
           .boolean("trainable", &LayerPlace::trainable, "whether training moves its weights")
           .number("learning_rate_factor", &LayerPlace::learning_rate_factor, 0, 1e6,
@@ -211,6 +215,33 @@ void LayerContext::fail(const std::string& message) const {
 
 Value LayerContext::state(const std::string& what, Extents extents, const Initializer& initializer) {
   return graph.state(name + "/" + what, std::move(extents), initializer);
+}
+
+std::vector<Value> LayerContext::initial_states(const std::vector<std::string>& names, int64_t units) const {
+  std::vector<Value> states;
+  for (size_t i = 0; i < given_states.initial.size(); ++i) {
+    const auto& [from, signal] = given_states.initial[i];
+    const Shape& shape = signal.value.shape();
+    // Of a column that has a value for each frame.
+    const bool first = signal.is_sequence() && signal.columns && shape.size() == 3;
+    if (!first && (signal.is_sequence() || shape.size() != 2))
+      fail(
+          fmt::format("initial_state = {}: is {}, but its state {} is one vector for each example; put "
+                      "last_step or global_average_pool behind it, or take the state that a layer ends with",
+                      from, text(shape), names[i]));
+    if (!(shape.back() == Dim(units)))
+      fail(
+          fmt::format("initial_state = {}: has {} value{}, but its state {} has {}; give both layers as many "
+                      "units, or put a dense layer of {} units between them",
+                      from, signal.channels(), signal.channels() == 1 ? "" : "s", names[i], units, units));
+    if (!first) {
+      states.push_back(signal.value);
+      continue;
+    }
+    const Value step = broadcast_to(graph.constant(0, i32), {shape[0], 1, shape[2]});
+    states.push_back(reshape(gather_steps(signal.value, step), {shape[0], shape[2]}));
+  }
+  return states;
 }
 
 void LayerContext::update(Value state, Value next) { carry(state, by_phase(next, state)); }

@@ -34,6 +34,9 @@ struct Signal {
   Value lengths = {};
   /// Where each channel is one of the data, or made of that one alone.
   std::shared_ptr<const ChannelNames> columns = {};
+  /// What its layer ends with, [batch, units] each, in the order of LayerKind::states; none where nothing
+  /// takes them.
+  std::vector<Value> states = {};
 
   bool is_sequence() const { return bool(lengths); }
   /// The size of the last dimension.
@@ -78,6 +81,9 @@ struct LayerPlace : LayerSteps {
   std::string name = {};
   /// The layers, or columns of the data, whose outputs it takes; empty: the layer before.
   std::vector<std::string> input = {};
+  /// What a layer with states begins with: states of layers such as "encoder.hidden", layers or columns;
+  /// empty: zeros.
+  std::vector<std::string> initial_state = {};
   /// The layer whose weights and options it has as well; empty: it has its own.
   std::string shares = {};
   bool trainable = true;
@@ -114,12 +120,21 @@ struct LayerSpec : Spec {
   /// What the layer makes of these, in a Model. Applied again, it has the same weights.
   template <class... Others>
   ModelValue operator()(const ModelValue& input, const Others&... others) const;
+  /// The same of a layer that begins with these states, as many as its kind has: `decoder(x, {hidden,
+  /// cell})`.
+  ModelValue operator()(const ModelValue& input, const std::vector<ModelValue>& initial_state) const;
 
   /// Copies of a layer are the same layer.
   std::shared_ptr<const int> identity;
 
  private:
   ModelValue apply(const std::vector<ModelValue>& inputs) const;
+};
+
+/// What a layer with states begins with, each with its name, and whether anything takes what it ends with.
+struct GivenStates {
+  std::vector<std::pair<std::string, Signal>> initial = {};
+  bool taken = false;
 };
 
 /// What a layer may ask for while it is built.
@@ -159,6 +174,10 @@ class LayerContext {
   /// What it is after each batch, in training and at inference. It is 0 when an epoch begins, or an
   /// evaluation; its first dimension is the number of a batch's rows, which each have their own.
   void carry(Value state, Value next);
+  /// What the layer's states `names` of `units` each begin with, [batch, units]; empty where it begins with
+  /// zeros. Throws UserError naming the one that does not fit.
+  std::vector<Value> initial_states(const std::vector<std::string>& names, int64_t units) const;
+  GivenStates given_states = {};
   /// Whether training moves the layer.
   bool is_trainable() const { return place_.trainable; }
   /// Of a layer within this one: its parameters are "name/inner/what".
@@ -231,6 +250,8 @@ struct LayerUnits {
   /// Leaves out all outgoing channels but `kept`. A layer that lets channels through has it for weights of
   /// its own.
   std::function<void(const LayerInModel&, const std::vector<int64_t>& kept)> keep_outputs = {};
+  /// Why none of its outgoing channels, or none of its ingoing ones, can be left out; "" where they can.
+  std::function<std::string(const LayerInModel&, bool outgoing)> why_fixed = {};
   /// Of the outgoing channels that could go, those that may go together.
   std::function<ChannelMarks(const LayerInModel&, const ChannelMarks& gone)> together = {};
   /// Multiplications of weights, where all sizes of what goes in and comes out are known.
@@ -246,7 +267,13 @@ struct LayerKind {
   /// How many frames must go in so that `frames` come out.
   std::function<int64_t(const LayerSpec&, int64_t frames)> frames_needed;
   LayerUnits units = {};
+  /// What the states are called that it begins and ends with, where it has any.
+  std::vector<std::string> states = {};
 
+  LayerKind having(std::vector<std::string> of_states) && {
+    states = std::move(of_states);
+    return std::move(*this);
+  }
   LayerKind with(LayerUnits of_units) && {
     units = std::move(of_units);
     return std::move(*this);
@@ -273,6 +300,7 @@ LayerKind layer_kind(std::string name, std::string doc, const Fields<Options>& f
           [fields, frames_needed](const LayerSpec& spec, int64_t frames) {
             return frames_needed == nullptr ? frames : frames_needed(fields.read(spec), frames);
           },
+          {},
           {}};
 }
 
@@ -289,6 +317,7 @@ LayerKind merge_kind(std::string name, std::string doc, const Fields<Options>& f
             return of_several(context, {input}, spec);
           },
           [](const LayerSpec&, int64_t frames) { return frames; },
+          {},
           {},
           of_several};
 }

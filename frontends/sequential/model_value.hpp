@@ -15,7 +15,15 @@ class ModelValue {
   explicit ModelValue(std::string column);
   /// What a layer makes of these; of another layer of the same identity it has the weights.
   ModelValue(LayerSpec layer, const std::vector<ModelValue>& inputs,
-             std::shared_ptr<const std::map<std::string, Tensor>> weights = nullptr);
+             std::shared_ptr<const std::map<std::string, Tensor>> weights = nullptr,
+             const std::vector<ModelValue>& initial_state = {});
+
+  /// A state that its layer ends with, [batch, units], behind each sequence's own last frame: "hidden", or
+  /// "cell" of an Lstm; "forward_hidden", … of a Bidirectional layer. Throws UserError with the nearest name,
+  /// or where it is of no such layer.
+  ModelValue state(const std::string& name) const;
+  /// All of them, in the order in which such a layer takes them: `decoder(x, encoded.states())`.
+  std::vector<ModelValue> states() const;
 
  private:
   friend struct ModelParts;

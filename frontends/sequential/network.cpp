@@ -239,7 +239,7 @@ Network build_network(const std::vector<LayerSpec>& layers, const DataShape& sha
   std::map<size_t, int64_t> widths;
   for (size_t i = 0; i < outputs.size(); ++i) {
     const ModelOutput& output = outputs[i];
-    const std::string& name = wiring.names[wiring.outputs[i]];
+    const std::string name = wiring.name_of(wiring.outputs[i]);
     Head head;
     head.name = outputs.size() > 1 ? name : "";
     head.layer = name;
@@ -256,7 +256,8 @@ Network build_network(const std::vector<LayerSpec>& layers, const DataShape& sha
       head.metrics = metrics_for(*head.task, output.metrics, head.task->outputs(head.shape));
     };
     at_place(head.name.empty() ? "" : fmt::format("output {}: ", name), make);
-    widths[wiring.outputs[i]] = head.task->outputs(head.shape);
+    // What a layer's states are says nothing of its own outputs.
+    if (wiring.outputs[i].state.empty()) widths[wiring.output_layer(i)] = head.task->outputs(head.shape);
     network.heads.push_back(std::move(head));
   }
   const std::map<std::string, Signal> fed = column_signals(graph, shape);
@@ -268,7 +269,9 @@ Network build_network(const std::vector<LayerSpec>& layers, const DataShape& sha
   // A layer that is no output does not know whose outputs it should have, unless there is but one.
   const auto width_of = [&](size_t layer) {
     const auto found = widths.find(layer);
-    return found != widths.end() ? found->second : widths.size() == 1 ? widths.begin()->second : 0;
+    return found != widths.end()                    ? found->second
+           : outputs.size() == 1 && !widths.empty() ? widths.begin()->second
+                                                    : 0;
   };
   network.layers = build_layers(graph, layers, wiring, fed, width_of, network.penalties);
   find_carried(network);
@@ -276,14 +279,15 @@ Network build_network(const std::vector<LayerSpec>& layers, const DataShape& sha
   const std::vector<Signal>& signals = network.layers;
   for (size_t i = 0; i < network.heads.size(); ++i) {
     Head& head = network.heads[i];
-    const size_t layer = wiring.outputs[i];
+    const size_t layer = wiring.output_layer(i);
+    const Signal signal = taken_of(signals[layer], wiring.outputs[i], layers[layer]);
     at_place(head.name.empty() ? "" : fmt::format("output {}: ", head.name), [&] {
       const LayerSpec& last = layers[layer];
-      check_outputs(signals[layer], last, head.shape, *head.task);
-      check_activation(signals[layer], last, head.loss, *head.task);
-      head.activation = activation_of(last, node_of(signals[layer].value).op->name);
+      check_outputs(signal, last, head.shape, *head.task);
+      check_activation(signal, last, head.loss, *head.task);
+      head.activation = activation_of(last, node_of(signal.value).op->name);
       head.last_layer = last.kind;
-      build_loss(head, graph, signals[layer]);
+      build_loss(head, graph, signal);
     });
     for (const auto& [name, value] : head.example_metrics)
       network.example_metrics.emplace_back(head.name.empty() ? name : head.name + "/" + name, value);

@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <optional>
 
 #include "frontends/sequential/symbols.hpp"
 #include "graph/base/error.hpp"
@@ -25,7 +26,10 @@ class WiringBuilder {
   Wiring build(const std::vector<std::string>& outputs) {
     check_names();
     check_biases();
-    for (size_t i = 0; i < layers_.size(); ++i) add_inputs(i);
+    for (size_t i = 0; i < layers_.size(); ++i) {
+      add_inputs(i);
+      add_initial(i);
+    }
     for (size_t i = 0; i < layers_.size(); ++i) add_owner(i);
     add_outputs(outputs);
     add_order();
@@ -72,19 +76,93 @@ class WiringBuilder {
           fail(i, fmt::format("bias_penalty = {}: has no effect with use_bias = false; leave it out", value));
   }
 
+  std::string listed(const std::vector<std::string>& states) const {
+    return fmt::format("{}", fmt::join(states, states.size() == 2 ? " and " : ", "));
+  }
+
+  // "encoder.hidden", where there is a layer "encoder"; nothing where there is none.
+  std::optional<Wiring::Source> state_of(const std::string& name,
+                                         const std::function<void(const std::string&)>& refuse) const {
+    const size_t dot = name.rfind('.');
+    const int64_t found = dot == name.npos ? -1 : find(name.substr(0, dot));
+    if (found < 0) return std::nullopt;
+    const LayerSpec& layer = layers_[static_cast<size_t>(found)];
+    const std::vector<std::string>& states = layer_kind_of(layer).states;
+    const std::string of = name.substr(0, dot), state = name.substr(dot + 1);
+    if (std::find(states.begin(), states.end(), state) != states.end())
+      return Wiring::Source{found, "", state};
+    if (columns_ == nullptr && states.empty()) return std::nullopt;  // a column may be called so
+    refuse(states.empty()
+               ? fmt::format("'{}' is a layer of the kind {}, which has no states; recurrent layers have", of,
+                             layer.kind)
+               : fmt::format("'{}' has no state '{}'.{}", of, data::shortened(state),
+                             did_you_mean(state, states)));
+    return std::nullopt;
+  }
+
+  Wiring::Source source_of(size_t layer, const std::string& option, const std::string& name) const {
+    if (const int64_t found = find(name); found >= 0) return {found};
+    const auto refuse = [&](const std::string& why) {
+      fail(layer, fmt::format("{} = {}: {}", option, data::shortened(name), why));
+    };
+    if (columns_ != nullptr && is_column(name)) return {-1, name};
+    if (const auto state = state_of(name, refuse)) return *state;
+    if (is_column(name)) return {-1, name};
+    std::vector<std::string> known = value_names(layers_);
+    known.emplace_back(all_columns);
+    known.insert(known.end(), columns_->begin(), columns_->end());
+    refuse("there is no layer and no column of that name." + did_you_mean(name, known));
+    return {};
+  }
+
+  // "hidden" of forward_hidden.
+  static std::string role_of(const std::string& state) {
+    const size_t last = state.rfind('_');
+    return last == state.npos ? state : state.substr(last + 1);
+  }
+
+  void add_initial(size_t layer) {
+    std::vector<Wiring::Source>& sources = wiring_.initial.emplace_back();
+    const std::vector<std::string>& given = layer_places_[layer].initial_state;
+    if (given.empty()) return;
+    const std::string all = fmt::format("initial_state = {}: ", join_words(given));
+    const LayerSpec& spec = layers_[layer];
+    const std::vector<std::string>& states = layer_kind_of(spec).states;
+    if (states.empty())
+      fail(layer,
+           all + fmt::format("{} has no state that begins with anything; recurrent layers have, so leave "
+                             "it out",
+                             spec.kind));
+    if (given.size() != states.size())
+      fail(layer, all + fmt::format("{} value{} for the {} state{} of {}; give one for each, {}",
+                                    given.size(), given.size() == 1 ? "" : "s", states.size(),
+                                    states.size() == 1 ? "" : "s", spec.kind, listed(states)));
+    for (size_t i = 0; i < given.size(); ++i) {
+      sources.push_back(source_of(layer, "initial_state", given[i]));
+      const Wiring::Source& source = sources.back();
+      if (source.state.empty() || role_of(source.state) == role_of(states[i])) continue;
+      const std::string& from = wiring_.names[static_cast<size_t>(source.layer)];
+      std::string instead;
+      for (const std::string& other : layer_kind_of(layers_[static_cast<size_t>(source.layer)]).states)
+        if (instead.empty() && role_of(other) == role_of(states[i])) instead = other;
+      fail(layer, all + fmt::format("its state {} would begin with the {} of '{}'; {}", states[i],
+                                    source.state, from,
+                                    instead.empty() ? "a layer of the same kind has one"
+                                                    : fmt::format("give it {}.{}", from, instead)));
+    }
+  }
+
+  // What a layer waits for.
+  std::vector<Wiring::Source> taken_by(size_t layer) const {
+    std::vector<Wiring::Source> taken = wiring_.inputs[layer];
+    taken.insert(taken.end(), wiring_.initial[layer].begin(), wiring_.initial[layer].end());
+    return taken;
+  }
+
   void add_inputs(size_t layer) {
     std::vector<Wiring::Source> sources;
-    for (const std::string& name : layer_places_[layer].input) {
-      const int64_t found = find(name);
-      if (found < 0 && !is_column(name)) {
-        std::vector<std::string> known = wiring_.names;
-        known.emplace_back(all_columns);
-        known.insert(known.end(), columns_->begin(), columns_->end());
-        fail(layer, fmt::format("input = {}: there is no layer and no column of that name.{}",
-                                data::shortened(name), did_you_mean(name, known)));
-      }
-      sources.push_back({found, found < 0 ? name : ""});
-    }
+    for (const std::string& name : layer_places_[layer].input)
+      sources.push_back(source_of(layer, "input", name));
     if (sources.empty())
       sources.push_back(layer == 0 ? Wiring::Source{-1, all_columns}
                                    : Wiring::Source{static_cast<int64_t>(layer) - 1});
@@ -114,7 +192,8 @@ class WiringBuilder {
                                 layer_places_[layer].shares, layers_[owner].kind, layers_[layer].kind));
       const SpecKind& kind = layer_kind_of(layers_[layer]).spec;
       for (const SpecOption& option : kind.options) {
-        const bool own = option.name == "name" || option.name == "input" || option.name == "shares";
+        const bool own = option.name == "name" || option.name == "input" || option.name == "shares" ||
+                         option.name == "initial_state";
         const std::string& value = layers_[layer].at(option.name);
         if (!own && value != option.default_value && value != layers_[owner].at(option.name))
           fail(layer,
@@ -127,16 +206,21 @@ class WiringBuilder {
   }
 
   void add_outputs(const std::vector<std::string>& outputs) {
-    if (outputs.empty()) wiring_.outputs.push_back(layers_.size() - 1);
+    if (outputs.empty()) wiring_.outputs.push_back({static_cast<int64_t>(layers_.size()) - 1});
     for (const std::string& name : outputs) {
-      const int64_t found = find(name);
-      if (found < 0)
-        throw UserError(fmt::format("there is no layer '{}' to be an output.{}", data::shortened(name),
-                                    did_you_mean(name, wiring_.names)));
-      if (std::find(wiring_.outputs.begin(), wiring_.outputs.end(), static_cast<size_t>(found)) !=
-          wiring_.outputs.end())
+      Wiring::Source source{find(name)};
+      if (source.layer < 0) {
+        const auto state = state_of(name, [&](const std::string& why) {
+          throw UserError(fmt::format("the output {}: {}", data::shortened(name), why));
+        });
+        if (!state)
+          throw UserError(fmt::format("there is no layer '{}' to be an output.{}", data::shortened(name),
+                                      did_you_mean(name, value_names(layers_))));
+        source = *state;
+      }
+      if (std::find(wiring_.outputs.begin(), wiring_.outputs.end(), source) != wiring_.outputs.end())
         throw UserError(fmt::format("'{}' is an output twice; leave one out", name));
-      wiring_.outputs.push_back(static_cast<size_t>(found));
+      wiring_.outputs.push_back(std::move(source));
     }
   }
 
@@ -149,11 +233,11 @@ class WiringBuilder {
       while (!path.empty()) {
         const size_t layer = path.back();
         state[layer] = 1;
-        const auto waiting = std::find_if(
-            wiring_.inputs[layer].begin(), wiring_.inputs[layer].end(), [&](const Wiring::Source& source) {
-              return source.layer >= 0 && state[static_cast<size_t>(source.layer)] != 2;
-            });
-        if (waiting == wiring_.inputs[layer].end()) {
+        const std::vector<Wiring::Source> taken = taken_by(layer);
+        const auto waiting = std::find_if(taken.begin(), taken.end(), [&](const Wiring::Source& source) {
+          return source.layer >= 0 && state[static_cast<size_t>(source.layer)] != 2;
+        });
+        if (waiting == taken.end()) {
           state[layer] = 2;
           wiring_.order.push_back(layer);
           path.pop_back();
@@ -177,10 +261,10 @@ class WiringBuilder {
 
   void check_used() const {
     std::vector<bool> used(layers_.size());
-    for (const size_t output : wiring_.outputs) used[output] = true;
+    for (const Wiring::Source& output : wiring_.outputs) used[static_cast<size_t>(output.layer)] = true;
     for (auto layer = wiring_.order.rbegin(); layer != wiring_.order.rend(); ++layer)
       if (used[*layer])
-        for (const Wiring::Source& source : wiring_.inputs[*layer])
+        for (const Wiring::Source& source : taken_by(*layer))
           if (source.layer >= 0) used[static_cast<size_t>(source.layer)] = true;
     for (size_t i = 0; i < layers_.size(); ++i)
       if (!used[i])
@@ -199,6 +283,29 @@ class WiringBuilder {
 
 }  // namespace
 
+std::string Wiring::name_of(const Source& source) const {
+  if (source.layer < 0) return source.column;
+  const std::string& name = names[static_cast<size_t>(source.layer)];
+  return source.state.empty() ? name : name + "." + source.state;
+}
+
+std::vector<std::string> value_names(const std::vector<LayerSpec>& layers) {
+  const std::vector<std::string> names = names_of(layers);
+  std::vector<std::string> result = names;
+  for (size_t i = 0; i < layers.size(); ++i)
+    for (const std::string& state : layer_kind_of(layers[i]).states) result.push_back(names[i] + "." + state);
+  return result;
+}
+
+Signal taken_of(const Signal& signal, const Wiring::Source& source, const LayerSpec& layer) {
+  if (source.state.empty()) return signal;
+  const std::vector<std::string>& states = layer_kind_of(layer).states;
+  const auto place =
+      static_cast<size_t>(std::find(states.begin(), states.end(), source.state) - states.begin());
+  require(place < signal.states.size(), "a layer gives the states that are taken of it");
+  return {signal.states[place]};
+}
+
 Wiring wiring_of(const std::vector<LayerSpec>& layers, const std::vector<std::string>& outputs,
                  const std::vector<std::string>* columns, const LayerPlaces& places) {
   if (layers.empty()) throw UserError("the model has no layers; it needs at least a dense layer");
@@ -209,14 +316,29 @@ std::vector<Signal> build_layers(Graph& graph, const std::vector<LayerSpec>& lay
                                  const std::map<std::string, Signal>& columns,
                                  const std::function<int64_t(size_t)>& outputs, Penalties& penalties) {
   std::vector<Signal> signals(layers.size());
+  const auto signal_of = [&](const Wiring::Source& source) {
+    const auto from = static_cast<size_t>(source.layer);
+    return source.layer < 0 ? columns.at(source.column) : taken_of(signals[from], source, layers[from]);
+  };
+  std::vector<bool> gives_states(layers.size());
+  const auto note_states = [&](const std::vector<Wiring::Source>& sources) {
+    for (const Wiring::Source& source : sources)
+      if (!source.state.empty()) gives_states[static_cast<size_t>(source.layer)] = true;
+  };
+  note_states(wiring.outputs);
+  for (size_t layer = 0; layer < layers.size(); ++layer) {
+    note_states(wiring.inputs[layer]);
+    note_states(wiring.initial[layer]);
+  }
   for (const size_t layer : wiring.order) {
     std::vector<Signal> inputs;
-    for (const Wiring::Source& source : wiring.inputs[layer])
-      inputs.push_back(source.layer < 0 ? columns.at(source.column)
-                                        : signals[static_cast<size_t>(source.layer)]);
+    for (const Wiring::Source& source : wiring.inputs[layer]) inputs.push_back(signal_of(source));
     const size_t owner = wiring.owners[layer];
     LayerContext context(graph, wiring.names[layer], outputs(layer), penalties, place_of(layers[owner]),
                          wiring.names[owner], inputs.size() > 1 ? nullptr : inputs.front().columns);
+    context.given_states.taken = gives_states[layer];
+    for (const Wiring::Source& source : wiring.initial[layer])
+      context.given_states.initial.emplace_back(wiring.name_of(source), signal_of(source));
     const LayerKind& kind = layer_kind_of(layers[owner]);
     signals[layer] = inputs.size() > 1 ? kind.merge(context, inputs, layers[owner])
                                        : kind.build(context, inputs.front(), layers[owner]);

@@ -12,20 +12,33 @@ namespace lariat {
 /// How the layers of a model feed each other. A stack, in which each takes what the one before it gives, is
 /// one way of it.
 struct Wiring {
-  /// A layer by its place in the list, or a column of the data.
+  /// What a layer, by its place in the list, gives, or a state that it ends with; or a column of the data.
   struct Source {
     int64_t layer = -1;
     std::string column = {};
+    std::string state = {};
+    friend bool operator==(const Source&, const Source&) = default;
   };
   std::vector<std::string> names;
   std::vector<std::vector<Source>> inputs;
+  /// What each layer's states begin with; none: zeros.
+  std::vector<std::vector<Source>> initial;
   /// Whose weights and options a layer has: its own place, or another's.
   std::vector<size_t> owners;
   /// The layers' places, each after those that it takes.
   std::vector<size_t> order;
-  /// The layers whose values are the model's.
-  std::vector<size_t> outputs;
+  /// What the model gives: of layers, and states that they end with.
+  std::vector<Source> outputs;
+
+  /// "encoder", "encoder.hidden", or the column.
+  std::string name_of(const Source& source) const;
+  size_t output_layer(size_t output = 0) const { return static_cast<size_t>(outputs[output].layer); }
 };
+
+/// What layers may be named as inputs or outputs: "encoder", "encoder.hidden", …
+std::vector<std::string> value_names(const std::vector<LayerSpec>& layers);
+/// What is taken of a layer; its states have places by its kind.
+Signal taken_of(const Signal& signal, const Wiring::Source& source, const LayerSpec& layer);
 
 /// The name of all that an example has, as one input.
 inline constexpr const char* all_columns = "features";
@@ -33,10 +46,10 @@ inline constexpr const char* all_columns = "features";
 /// What a layer's messages begin with, by its place in the list.
 using LayerPlaces = std::function<std::string(size_t)>;
 
-/// `outputs` are the names of layers; without one, the last layer is the output. `columns` are those of the
-/// data beside all_columns; where they are nullptr, any name may be one. Throws UserError where a name is
-/// there twice or not at all, layers feed each other in a circle, nothing takes what a layer gives, or a
-/// layer shares what it cannot. `places` stands before the messages; without it "layer NAME: ".
+/// `outputs` are the names of layers or of their states; without one, the last layer is the output. `columns`
+/// are those of the data beside all_columns; where they are nullptr, any name may be one. Throws UserError
+/// where a name is there twice or not at all, layers feed each other in a circle, nothing takes what a layer
+/// gives, or a layer shares what it cannot. `places` stands before the messages; without it "layer NAME: ".
 Wiring wiring_of(const std::vector<LayerSpec>& layers, const std::vector<std::string>& outputs = {},
                  const std::vector<std::string>* columns = nullptr, const LayerPlaces& places = {});
 

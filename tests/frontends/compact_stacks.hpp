@@ -50,7 +50,8 @@ inline void zero_row(Stack& stack, const std::string& name, int64_t row) {
 // What a stack makes of three random examples, of 9, 5 and 9 frames.
 inline Tensor outputs_of(const Stack& stack) {
   const StackGraph graph = graph_of(stack);
-  const Value output = graph.output().value;
+  std::vector<Value> values;
+  for (const Signal& output : graph.outputs) values.push_back(output.value);
   const int64_t frames = 9, dimensions = stack.shape.dimensions;
   Tensor features(f32, stack.shape.sequences ? Extents{3, frames, dimensions} : Extents{3, dimensions});
   uint64_t at = 0;
@@ -59,7 +60,15 @@ inline Tensor outputs_of(const Stack& stack) {
   if (stack.shape.sequences) feeds.emplace("lengths", Tensor::of<int32_t>({3}, {9, 5, 9}));
   const auto executor = make_serial_executor();
   Store none;
-  return inference_program(*graph.graph, {&output, 1}, &stack.weights)->run(feeds, none, *executor).front();
+  const std::vector<Tensor> found =
+      inference_program(*graph.graph, values, &stack.weights)->run(feeds, none, *executor);
+  std::vector<float> all;
+  for (const Tensor& tensor : found) {
+    const auto own = tensor.values<float>();
+    all.insert(all.end(), own.begin(), own.end());
+  }
+  return found.size() == 1 ? found.front()
+                           : Tensor::of<float>({std::ssize(all)}, std::span<const float>(all));
 }
 
 inline double difference(const Tensor& a, const Tensor& b) {

@@ -34,6 +34,8 @@ const std::map<std::string, std::string>& contexts() {
        "const Value row_starts = g.input(\"s\", {3}, i32), y = g.input(\"y\", {2});\n"
        "const Value w = g.parameter(\"w\", {2}), b = g.parameter(\"b\", {});\n"},
       {"const std::shared_ptr<Ranks> ranks = mpi_ranks();  // nullptr: this process is alone", ""},
+      {"const ModelValue heard = input(\"heard\"), asked = input(\"asked\");", ""},
+      {"const ModelValue x = input();", ""},
       {"Recipe recipe = Recipe::load(\"digits.toml\");", ""},
       {"const auto program = inference_program(graph, {&y, 1}, &store);",
        "Graph graph;\n"

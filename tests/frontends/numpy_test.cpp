@@ -343,6 +343,20 @@ TEST_CASE("numpy: arrays of other names are columns, and targets of their own") 
             ": 'right' is [1, 1], but 'left' is [2, 2]; all must have as many rows, and be sequences of as "
             "many "
             "frames or none");
+  // Beside sequences, what is a vector for each row holds for all its frames.
+  const auto heard = npy_of<float>("<f4", "(2, 3, 1)", {1, 2, 3, 4, 5, 6});
+  write_file(file, zip({{"first.npy", left}, {"heard.npy", heard}, {"y_digit.npy", digit}}, false));
+  for (const bool streamed : {false, true}) {
+    const data::Dataset both = data::read_arrays(file, false, {}, streamed);
+    CHECK(both.columns == std::vector<data::Column>{{"first", 2}, {"heard", 1}});
+    CHECK(data::loaded(both.examples[1]).values == std::vector<float>{3, 4, 4, 3, 4, 5, 3, 4, 6});
+  }
+  write_file(
+      file,
+      zip({{"first.npy", npy_of<float>("<f4", "(2,)", {2, 0})}, {"heard.npy", heard}, {"y_digit.npy", digit}},
+          false));
+  CHECK(testing::contains(message_of<UserError>([&] { data::read_arrays(file, false); }),
+                          "'first' is [2], but 'heard' is [2, 3, 1]; all must have as many rows"));
   write_file(file, zip({{"left.npy", left}, {"y_place.npy", place}}, false));
   CHECK(message_of<UserError>([&] { data::read_arrays(file, false, {"place"}); }) ==
         file + ": y_place is [2, 2], but classes are one number a row");

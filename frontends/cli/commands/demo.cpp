@@ -54,7 +54,7 @@ class NewFolders {
 
 ReportData demo_report(const RunResult& result, TrainingRun& run, const speech::DemoCorpus& corpus,
                        const std::string& example) {
-  ReportData data = training_report(result, run, std::string(demo_recipe));
+  ReportData data = training_report(result, run, std::string(demo_recipe), true);
   data.title = "Spoken digits by a sparse LSTM";
   data.summary = fmt::format(
       "Trained on {} synthetic voices, tested on {} that it has not heard. The loss is written as in the "

@@ -27,7 +27,8 @@ namespace {
 struct SearchCommand {
   RecipeArguments recipe;
   Strings over;
-  std::string out, json, report, journal;
+  std::string out, json, journal;
+  ReportFile report;
   std::vector<std::pair<std::string, std::string>> settings;  // of [search]
   std::optional<int64_t> seed, threads;
   bool resume = false, warm_start = false, no_test = false, quiet = false;
@@ -64,7 +65,7 @@ bool read_options(const Strings& words, SearchCommand& options) {
   arguments.option("--journal", "FILE", options.journal,
                    "where trials are kept, as Optuna's journal storage reads them; MODEL.journal");
   arguments.flag("--resume", options.resume, "go on with the trials that the journal has");
-  arguments.output("--report", "FILE.html", options.report, "write a page with scores and zeros");
+  options.report.declare(arguments, "the page with scores and zeros to write");
   arguments.flag("--no-test", options.no_test, "do not measure the winner on the test data either");
   arguments.seed(options.seed);
   arguments.threads(options.threads);
@@ -147,7 +148,8 @@ static void search(const Strings& words) {
     if (!options.journal.empty()) options.journal = options.out + ".journal";
   }
   const std::string checkpoint = checkpoint_of(options.out);
-  const Strings outputs{options.out, checkpoint, options.json, options.report, options.journal};
+  options.report.choose("lariat search", options.out);
+  const Strings outputs{options.out, checkpoint, options.json, options.report.name(), options.journal};
   check_outputs(outputs, {options.recipe.file});
   check_outputs(outputs, recipe, options.recipe.data);
   const JsonFile json(options.json);
@@ -207,13 +209,13 @@ static void search(const Strings& words) {
     say_stopped(result, options, words);
   }
   json.write(search_figures(result, winner, options, limit.threads()));
-  if (!options.report.empty()) {
+  if (!options.report.name().empty()) {
     ReportData data = search_report(result, *winner, recipe_text);
     data.title = "Search of " + options.recipe.file;
     data.summary = fmt::format("lariat search {}", fmt::join(words, " "));
-    write_report(options.report, data);
+    write_report(options.report.name(), data);
   }
-  print("\n" + summary(*winner, options.report));
+  print("\n" + summary(*winner, options.report.name()));
 }
 
 Command command_records::search() {

@@ -24,7 +24,8 @@ namespace {
 
 struct TrainOptions {
   RecipeArguments recipe;
-  std::string out, json, resume, start, profile, report;
+  std::string out, json, resume, start, profile;
+  ReportFile report;
   Strings held_out;
   std::optional<int64_t> seed, threads, checkpoint_steps, keep_checkpoints;
   std::string checkpoint_minutes;
@@ -57,7 +58,7 @@ bool read_options(const Strings& words, TrainOptions& options) {
   arguments.integer("--keep-checkpoints", options.keep_checkpoints, 1, 1000,
                     "keep the last so many: MODEL.checkpoint, MODEL.checkpoint-1, …");
   arguments.output("--profile", "FILE", options.profile, "first write a Perfetto trace of a few steps");
-  arguments.output("--report", "FILE.html", options.report, "write a page with curves, confusions and zeros");
+  options.report.declare(arguments, "the page with curves, confusions and zeros to write");
   arguments.flag("--no-test", options.no_test, "leave the test data alone, as a search for settings should");
   arguments.flag("--certificate", options.certificate,
                  "after each epoch, and not only at the end, say how close the weights are to stationary");
@@ -101,10 +102,11 @@ static void train(const Strings& words) {
   set_checkpoints(recipe, options);
   if (options.freeze_zeros) recipe.set("proximal.freeze_zeros", "true");
   const std::string checkpoint = checkpoint_of(options.out);
+  options.report.choose("lariat train", options.out);
   Strings inputs{options.recipe.file, options.start};
   // What a run goes on from may be what it goes on writing.
   if (!same_file(options.resume, checkpoint)) inputs.push_back(options.resume);
-  Strings outputs{options.out, checkpoint, options.json, options.profile, options.report};
+  Strings outputs{options.out, checkpoint, options.json, options.profile, options.report.name()};
   for (const Spec& callback : recipe.list("callbacks"))
     for (const auto& [name, file] : callback.options)
       if (name == "file") outputs.push_back(file);
@@ -139,13 +141,13 @@ static void train(const Strings& words) {
                   "stopped after {} whole epochs; to go on: {}", epochs,
                   command_again("lariat train", words, "--resume", "--resume " + quoted(result.checkpoint))));
   }
-  if (!options.report.empty()) {
-    ReportData data = training_report(result, run.training(), recipe_text);
+  if (!options.report.name().empty()) {
+    ReportData data = training_report(result, run.training(), recipe_text, options.report.is_asked_for());
     data.title = "Training of " + options.recipe.file;
     data.summary = fmt::format("lariat train {}", fmt::join(words, " "));
-    write_report(options.report, data);
+    write_report(options.report.name(), data);
   }
-  print("\n" + summary(result, options.report) + ranks_summary());
+  print("\n" + summary(result, options.report.name()) + ranks_summary());
 }
 
 Command command_records::train() {

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "frontends/sequential/layers/units.hpp"
 #include "graph/base/error.hpp"
 #include "ops/ops.hpp"
 
@@ -27,6 +28,18 @@ ChannelGroups::ChannelGroups(const LayerContext& context, int64_t given, int64_t
                     "groups = {} it has none; give it group_rows",
                     given));
   channels = all_channels / groups;
+}
+
+ChannelMarks inputs_read_in_groups(const Tensor& kernel, const ChannelMarks& filters, int64_t inputs) {
+  const ChannelKernel weights(kernel);
+  const int64_t groups = inputs / weights.inputs, of_group = weights.outputs / groups;
+  ChannelMarks read(static_cast<size_t>(inputs), false);
+  for (int64_t tap = 0; tap < weights.taps; ++tap)
+    for (int64_t channel = 0; channel < weights.inputs; ++channel)
+      for (int64_t filter = 0; filter < weights.outputs; ++filter)
+        if (filters[static_cast<size_t>(filter)] && weights.at(tap, channel, filter) != 0)
+          read[static_cast<size_t>(filter / of_group * weights.inputs + channel)] = true;
+  return read;
 }
 
 // One product over all channels: at inference its zeros cost nothing, in training as much as without groups.

@@ -29,6 +29,9 @@ inline constexpr const char* groups_doc =
     "channels and filters are in so many groups, and a filter sees the channels of its own; 0: each channel "
     "is a group (depthwise)";
 
+/// Which ingoing channels a filter that is marked has a weight to, of a kernel [taps…, channels, filters].
+ChannelMarks inputs_read_in_groups(const Tensor& kernel, const ChannelMarks& filters, int64_t inputs);
+
 /// `units` where there is one group. Of several no channel can be left out: the others would be in groups of
 /// other sizes.
 template <class Options>
@@ -36,18 +39,17 @@ LayerUnits ungrouped_units(const Fields<Options>& fields, LayerUnits units) {
   const auto is_one = [fields](const LayerInModel& layer) { return fields.read(layer.spec).groups == 1; };
   LayerUnits result = units;
   result.constants = [=](const LayerInModel& layer, const ChannelConstants& inputs) {
-    return is_one(layer) ? units.constants(layer, inputs)
-                         : ChannelConstants(static_cast<size_t>(layer.output.back().size()));
+    if (is_one(layer)) return units.constants(layer, inputs);
+    // Filters without weights, whatever comes in.
+    const Extents extents = layer.weight("kernel").extents();
+    return units.constants(layer, ChannelConstants(static_cast<size_t>(extents[extents.size() - 2])));
   };
   result.reads = [=](const LayerInModel& layer, const ChannelMarks& outputs) {
     return is_one(layer) ? units.reads(layer, outputs)
-                         : ChannelMarks(static_cast<size_t>(layer.input.back().size()), true);
+                         : inputs_read_in_groups(layer.weight("kernel"), outputs, layer.input.back().size());
   };
-  result.needs = [=](const LayerInModel& layer, const ChannelMarks& read) {
-    return is_one(layer) ? read : ChannelMarks(read.size(), true);
-  };
-  result.why_reads = [=](const LayerInModel& layer, float value) {
-    return is_one(layer) ? units.why_reads(layer, value) : std::string("its channels are in groups");
+  result.why_fixed = [=](const LayerInModel& layer, bool) {
+    return std::string(is_one(layer) ? "" : "its channels are in groups, which are of one size");
   };
   return result;
 }

@@ -38,7 +38,7 @@ std::vector<LayerSpec> layers_of_text(std::string_view name, std::string_view te
   std::vector<LayerSpec> layers;
   for (const std::string& line : split_lines(text)) {
     layers.emplace_back(spec_from_text(layer_spec_kinds(), line, name));
-    for (const char* option : {"input", "shares"})
+    for (const char* option : {"input", "initial_state", "shares"})
       if (!layers.back().at(option).empty())
         throw UserError(fmt::format("{}: {} {} = {}: layers here take one another; leave it out", name,
                                     layers.back().kind, option, layers.back().at(option)));

@@ -8,6 +8,7 @@ LayerKind layer_records::bidirectional_lstm() {
                                 [](LayerContext& context, const Signal& input, const LstmFields& options) {
                                   return build_bidirectional(context, input, options, lstm_layer());
                                 })
+      .having(states_of_both(lstm_layer().states))
       .with(recurrent_units<LstmFields>({.gates = 4, .candidate = 2, .prefixes = {"forward/", "backward/"}},
                                         lstm_fields()));
 }
@@ -18,6 +19,7 @@ LayerKind layer_records::bidirectional_gru() {
                                [](LayerContext& context, const Signal& input, const GruFields& options) {
                                  return build_bidirectional(context, input, options, gru_layer());
                                })
+      .having(states_of_both(gru_layer().states))
       .with(recurrent_units<GruFields>({.gates = 3,
                                         .candidate = 2,
                                         .candidate_bias = "candidate_bias",
@@ -32,6 +34,7 @@ LayerKind layer_records::bidirectional_simple_rnn() {
              [](LayerContext& context, const Signal& input, const SimpleRnnFields& options) {
                return build_bidirectional(context, input, options, simple_rnn_layer());
              })
+      .having(states_of_both(simple_rnn_layer().states))
       .with(recurrent_units<SimpleRnnFields>({.prefixes = {"forward/", "backward/"}}, simple_rnn_fields()));
 }
 

@@ -35,6 +35,7 @@ LayerKind layer_records::gru() {
                                [](LayerContext& context, const Signal& input, const GruFields& options) {
                                  return build_recurrent(context, input, options, gru_layer());
                                })
+      .having(gru_layer().states)
       .with(recurrent_units<GruFields>({.gates = 3, .candidate = 2, .candidate_bias = "candidate_bias"},
                                        gru_fields()));
 }

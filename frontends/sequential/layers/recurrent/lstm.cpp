@@ -31,6 +31,7 @@ LayerKind layer_records::lstm() {
                                 [](LayerContext& context, const Signal& input, const LstmFields& options) {
                                   return build_recurrent(context, input, options, lstm_layer());
                                 })
+      .having(lstm_layer().states)
       .with(recurrent_units<LstmFields>({.gates = 4, .candidate = 2}, lstm_fields()));
 }
 

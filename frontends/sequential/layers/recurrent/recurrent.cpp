@@ -26,6 +26,29 @@ void penalise_units(LayerContext& context, const std::vector<Value>& weights, in
                    weights);
 }
 
+void check_stateful(const LayerContext& context, int64_t stateful) {
+  if (stateful > 0 && !context.given_states.initial.empty())
+    context.fail(
+        fmt::format("stateful = {} begins where the batch before ended, and initial_state = {} anew; leave "
+                    "one of them out",
+                    stateful, context.given_states.initial.front().first));
+}
+
+std::vector<std::string> states_of_both(const std::vector<std::string>& states) {
+  std::vector<std::string> both;
+  for (const char* direction : {"forward_", "backward_"})
+    for (const std::string& state : states) both.push_back(direction + state);
+  return both;
+}
+
+std::vector<Value> final_states(const LayerContext& context, const std::vector<Value>& sequences,
+                                Value lengths) {
+  std::vector<Value> states;
+  for (const Value sequence : sequences)
+    if (context.given_states.taken) states.push_back(last_step(sequence, lengths));
+  return states;
+}
+
 void check_bidirectional(const LayerContext& context, int64_t stateful, bool go_backwards) {
   if (stateful > 0)
     context.fail(

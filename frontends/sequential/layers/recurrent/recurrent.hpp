@@ -80,6 +80,8 @@ Value dropped_inputs(Value x, double rate);
 /// Frames that begin with zeros, with a share of the state's channels dropped.
 Frames frames_of(LayerContext& context, Value x, Value lengths, int64_t units, double recurrent_dropout,
                  size_t states);
+/// Throws UserError where the states would begin in two ways.
+void check_stateful(const LayerContext& context, int64_t stateful);
 /// Throws UserError where both are asked for.
 void check_bidirectional(const LayerContext& context, int64_t stateful, bool go_backwards);
 /// The state of the same row in the batch before, [batch, units].
@@ -87,13 +89,22 @@ Value carried_state(Value state, Value x);
 /// From where the sequences of this batch end.
 void carry_state(LayerContext& context, Value state, Value sequence, Value lengths);
 
+/// What the states of both directions of a layer are called: forward_hidden, …
+std::vector<std::string> states_of_both(const std::vector<std::string>& states);
+/// The states behind each sequence's last frame, where anything takes them.
+std::vector<Value> final_states(const LayerContext& context, const std::vector<Value>& sequences,
+                                Value lengths);
+
 template <class Options>
 Signal build_recurrent(LayerContext& context, const Signal& input, const Options& options,
                        const RecurrentLayer<Options>& layer) {
   context.need_sequence(input);
+  const std::vector<Value> initial = context.initial_states(layer.states, options.units);
+  check_stateful(context, options.stateful);
   const Value x = dropped_inputs(input.value, options.dropout);
   Frames frames = frames_of(context, options.go_backwards ? reverse_sequence(x, input.lengths) : x,
                             input.lengths, options.units, options.recurrent_dropout, layer.states.size());
+  std::copy(initial.begin(), initial.end(), frames.initial.begin());
   std::vector<Value> states;
   for (size_t i = 0; i < layer.states.size() && options.stateful > 0; ++i) {
     states.push_back(context.state(layer.states[i], {options.stateful, options.units}));
@@ -101,8 +112,9 @@ Signal build_recurrent(LayerContext& context, const Signal& input, const Options
   }
   const std::vector<Value> sequences = layer.run(context, "", frames, options);
   for (size_t i = 0; i < states.size(); ++i) carry_state(context, states[i], sequences[i], input.lengths);
-  if (options.return_sequences) return {sequences[0], input.lengths};
-  return {context.last_state(sequences[0], input.lengths)};
+  const std::vector<Value> last = final_states(context, sequences, input.lengths);
+  if (options.return_sequences) return {sequences[0], input.lengths, {}, last};
+  return {context.last_state(sequences[0], input.lengths), {}, {}, last};
 }
 
 /// One forwards and one backwards over each sequence, side by side.
@@ -111,19 +123,26 @@ Signal build_bidirectional(LayerContext& context, const Signal& input, const Opt
                            const RecurrentLayer<Options>& layer) {
   context.need_sequence(input);
   check_bidirectional(context, options.stateful, options.go_backwards);
+  const std::vector<Value> initial = context.initial_states(states_of_both(layer.states), options.units);
   const Value x = dropped_inputs(input.value, options.dropout), lengths = input.lengths;
-  const auto run = [&](const std::string& prefix, Value in_order) {
-    const Frames frames =
+  std::vector<Value> last;
+  const auto run = [&](const std::string& prefix, Value in_order, size_t first) {
+    Frames frames =
         frames_of(context, in_order, lengths, options.units, options.recurrent_dropout, layer.states.size());
-    return layer.run(context, prefix, frames, options)[0];
+    for (size_t i = 0; i < layer.states.size() && !initial.empty(); ++i)
+      frames.initial[i] = initial[first + i];
+    const std::vector<Value> sequences = layer.run(context, prefix, frames, options);
+    const std::vector<Value> states = final_states(context, sequences, lengths);
+    last.insert(last.end(), states.begin(), states.end());
+    return sequences[0];
   };
-  const Value forward = run("forward/", x);
+  const Value forward = run("forward/", x, 0);
   // Each sequence is turned round within its own length, so its last frame comes first and padding stays
   // behind.
-  const Value backward = run("backward/", reverse_sequence(x, lengths));
+  const Value backward = run("backward/", reverse_sequence(x, lengths), layer.states.size());
   if (!options.return_sequences)
-    return {concat({last_step(forward, lengths), context.last_state(backward, lengths)}, 1)};
-  return {concat({forward, reverse_sequence(backward, lengths)}, 2), lengths};
+    return {concat({last_step(forward, lengths), context.last_state(backward, lengths)}, 1), {}, {}, last};
+  return {concat({forward, reverse_sequence(backward, lengths)}, 2), lengths, {}, last};
 }
 
 /// The options and the layer of each cell.

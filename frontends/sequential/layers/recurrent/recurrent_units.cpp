@@ -134,11 +134,12 @@ LayerUnits recurrent_units(const RecurrentLayout& layout,
       layer.keep(prefix + "kernel", 0, kept);
     }
   };
+  units.why_fixed = [](const LayerInModel& layer, bool outgoing) {
+    const bool stateful = outgoing && layer.spec.at("stateful") != "0";
+    return std::string(stateful ? "its states go on from batch to batch, each in its place" : "");
+  };
   // As many of each direction.
-  units.together = [layout](const LayerInModel& layer, const ChannelMarks& gone) {
-    // States that go on from batch to batch keep their places.
-    for (const auto& [key, text] : layer.spec.options)
-      if (key == "stateful" && text != "0") return ChannelMarks(gone.size(), false);
+  units.together = [layout](const LayerInModel&, const ChannelMarks& gone) {
     const auto directions = static_cast<int64_t>(layout.prefixes.size());
     const auto count = static_cast<int64_t>(gone.size()) / directions;
     int64_t fewest = count;

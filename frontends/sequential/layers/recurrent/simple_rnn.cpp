@@ -33,6 +33,7 @@ LayerKind layer_records::simple_rnn() {
              [](LayerContext& context, const Signal& input, const SimpleRnnFields& options) {
                return build_recurrent(context, input, options, simple_rnn_layer());
              })
+      .having(simple_rnn_layer().states)
       .with(recurrent_units<SimpleRnnFields>({}, simple_rnn_fields()));
 }
 
