@@ -36,12 +36,12 @@ mutate 'a square leaves the step as it was' autodiff/penalty/proximal.cpp 'at.st
 mutate 'a shift moves the kink to the wrong side' autodiff/penalty/penalty_view.cpp 'moved = moved - shift;' 'moved = moved + shift;' '*fixed_point*'
 mutate 'a negative factor leaves the sides of a kink' autodiff/penalty/penalty_view.cpp 'positive ? one : negative ? other : minimum(one, other)' 'one' '*fixed_point*'
 mutate 'a factor inside is forgotten' autodiff/penalty/penalty_view.cpp 'next.above = kink.above * abs(factor);' 'next.above = kink.above;' '*loss_spellings*'
-mutate 'what overlaps does not add up' autodiff/penalty/penalty_view.cpp 'known->above = known->above + kink.above;' '' '*loss_spellings*'
+mutate 'what overlaps does not add up' autodiff/penalty/kink_sums.cpp 'kink.above = kink.above + more.above;' '' '*loss_spellings*'
 mutate 'one kink of two' autodiff/penalty/proximal.cpp 'for (const ScalarTerm::Kink& kink : all) {' 'for (const ScalarTerm::Kink& kink : {all.front()}) {' '*fixed_point*'
 mutate 'soft threshold: the wrong sign below' ops/kernels/simd.hpp 't | Batch(-0.0)' 't' '*fixed_point*'
 mutate 'kinks: slopes are not added up' ops/prox/element_kinks.hpp 'slope += kink->above - kink->below;' 'slope = kink->above;' '*fixed_point*'
-mutate 'a data-dependent coefficient is taken' autodiff/penalty/penalty.cpp 'after.on_data[adjoint]' 'false' '*loss_spellings*'
-mutate 'a trained coefficient is taken' autodiff/penalty/penalty.cpp 'after.on_trained[adjoint]' 'false' '*loss_spellings*'
+mutate 'a data-dependent coefficient is taken' autodiff/penalty/penalty.cpp 'depends.on_data[adjoint]' 'false' '*loss_spellings*'
+mutate 'a trained coefficient is taken' autodiff/penalty/penalty.cpp 'depends.on_trained[adjoint]' 'false' '*loss_spellings*'
 mutate 'a term under another function is taken' autodiff/penalty/penalty.cpp 'if (!paths.linear[id]) {
     if (!depends' 'if (false) {
     if (!depends' '*loss_spellings*'

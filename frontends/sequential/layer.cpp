@@ -9,7 +9,6 @@
 #include "frontends/sequential/layer_records.hpp"
 #include "frontends/spec/initializers.hpp"
 #include "graph/base/error.hpp"
-#include "graph/base/json.hpp"
 #include "graph/ir/op_def.hpp"
 #include "ops/ops.hpp"
 
@@ -406,24 +405,6 @@ PenaltiesThere penalties_of(const std::vector<LayerSpec>& layers) {
     }
   }
   return there;
-}
-
-std::string to_json(const std::vector<LayerSpec>& layers) {
-  std::string result;
-  for (const LayerSpec& layer : layers)
-    result += (result.empty() ? "" : ",") + layer_kind_of(layer).spec.to_json(layer);
-  return "[" + result + "]";
-}
-
-std::vector<LayerSpec> layers_from_json(std::string_view json) {
-  const auto array = parse_json(json);
-  if (!array.is_array())
-    throw UserError("the layers are not a JSON array such as [{\"kind\": \"dense\", \"units\": 10}]");
-  std::vector<LayerSpec> layers;
-  for (const auto& object : array)
-    layers.push_back(
-        spec_from_json(layer_spec_kinds(), object.dump(), fmt::format("layers.{}", layers.size())));
-  return layers;
 }
 
 Value frame_mask(const Signal& signal) {

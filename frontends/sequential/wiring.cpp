@@ -8,10 +8,16 @@
 
 #include "frontends/sequential/symbols.hpp"
 #include "graph/base/error.hpp"
+#include "graph/base/json.hpp"
 
 namespace lariat {
 
 namespace {
+
+// Whether a layer that shares another's weights and options has an option of its own.
+bool is_own_option(std::string_view name) {
+  return name == "name" || name == "input" || name == "shares" || name == "initial_state";
+}
 
 /// Makes a wiring, step by step.
 class WiringBuilder {
@@ -192,10 +198,9 @@ class WiringBuilder {
                                 layer_places_[layer].shares, layers_[owner].kind, layers_[layer].kind));
       const SpecKind& kind = layer_kind_of(layers_[layer]).spec;
       for (const SpecOption& option : kind.options) {
-        const bool own = option.name == "name" || option.name == "input" || option.name == "shares" ||
-                         option.name == "initial_state";
         const std::string& value = layers_[layer].at(option.name);
-        if (!own && value != option.default_value && value != layers_[owner].at(option.name))
+        if (!is_own_option(option.name) && value != option.default_value &&
+            value != layers_[owner].at(option.name))
           fail(layer,
                fmt::format("{} = {}: has no effect, for '{}' has {}; a layer that shares has the options "
                            "of that layer, so leave it out",
@@ -381,6 +386,45 @@ std::string NeededFrames::text_of(const data::Example& example, const data::Targ
   return fmt::format(
       "{} for its {} symbol{}{}", text, symbols, symbols == 1 ? "" : "s",
       blanks == 0 ? "" : fmt::format(" and {} blank{} between equal ones", blanks, blanks == 1 ? "" : "s"));
+}
+
+namespace {
+
+// With the options of the layer that it shares, of which it need not say any.
+LayerSpec with_shared_options(const LayerSpec& layer, const std::vector<LayerSpec>& layers,
+                              const std::vector<std::string>& names) {
+  const LayerSpec* owner = &layer;
+  for (size_t steps = 0; steps < layers.size() && !owner->at("shares").empty(); ++steps) {
+    const auto found = std::find(names.begin(), names.end(), owner->at("shares"));
+    if (found == names.end()) return layer;
+    owner = &layers[static_cast<size_t>(found - names.begin())];
+  }
+  LayerSpec whole = *owner;
+  for (auto& [name, value] : whole.options)
+    if (is_own_option(name)) value = layer.at(name);
+  return whole;
+}
+
+}  // namespace
+
+std::string to_json(const std::vector<LayerSpec>& layers) {
+  const std::vector<std::string> names = names_of(layers);
+  std::string result;
+  for (const LayerSpec& layer : layers)
+    result += (result.empty() ? "" : ",") +
+              layer_kind_of(layer).spec.to_json(with_shared_options(layer, layers, names));
+  return "[" + result + "]";
+}
+
+std::vector<LayerSpec> layers_from_json(std::string_view json) {
+  const auto array = parse_json(json);
+  if (!array.is_array())
+    throw UserError("the layers are not a JSON array such as [{\"kind\": \"dense\", \"units\": 10}]");
+  std::vector<LayerSpec> layers;
+  for (const auto& object : array)
+    layers.push_back(
+        spec_from_json(layer_spec_kinds(), object.dump(), fmt::format("layers.{}", layers.size())));
+  return layers;
 }
 
 }  // namespace lariat

@@ -36,6 +36,10 @@ const std::map<std::string, std::string>& contexts() {
       {"const std::shared_ptr<Ranks> ranks = mpi_ranks();  // nullptr: this process is alone", ""},
       {"const ModelValue heard = input(\"heard\"), asked = input(\"asked\");", ""},
       {"const ModelValue x = input();", ""},
+      {"data::Dataset train = data::dataset_of_sequences(x, lengths, y);   // [n, frames, features], [n], "
+       "[n, most], "
+       "0 behind the end",
+       "const Tensor x, lengths, y;\ndata::Dataset test;\n"},
       {"Recipe recipe = Recipe::load(\"digits.toml\");", ""},
       {"const auto program = inference_program(graph, {&y, 1}, &store);",
        "Graph graph;\n"

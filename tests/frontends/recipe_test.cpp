@@ -253,9 +253,10 @@ TEST_CASE("recipe: unknown names") {
         "recipe.toml:11: [optimizer] has no key 'momentum'. Known: learning_rate.");
   CHECK(refused_more("[[layers]]\nkind = 'dense'\nunit = 3") ==
         "recipe.toml:11: [layers.2] has no key 'unit'. Did you mean 'units'?");
-  CHECK(refused_more("[[layers]]\nkind = 'flatten'\nunits = 3") ==
-        "recipe.toml:11: [layers.2] has no key 'units'. Known: name, input, shares, trainable, "
-        "learning_rate_factor, weight_decay, kernel_initializer, input_groups.");
+  CHECK(
+      refused_more("[[layers]]\nkind = 'flatten'\nunits = 3") ==
+      "recipe.toml:11: [layers.2] has no key 'units'. Known: name, input, initial_state, shares, trainable, "
+      "learning_rate_factor, weight_decay, kernel_initializer, input_groups.");
   CHECK(refused_more("[features]\nnum_mel_bin = 3") ==
         "recipe.toml:10: [features] has no key 'num_mel_bin'. Did you mean 'num_mel_bins'?");
   CHECK(refused_more("[proximal]\nrewrit = true") ==

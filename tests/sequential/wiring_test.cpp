@@ -170,6 +170,20 @@ input = ["a", "b"]
         "r.toml:11: [layers.0] block = encoded: there are no [[blocks.encoded]]. Did you mean 'encoder'?");
 }
 
+TEST_CASE("wiring: a layer that shares is saved with the options of its owner, and read again") {
+  const std::vector<LayerSpec> layers{make_layer("lstm units=3 return_sequences=true name=first"),
+                                      make_layer("lstm shares=first name=second"),
+                                      make_layer("lstm shares=second input=first name=third")};
+  const std::vector<LayerSpec> read = layers_from_json(to_json(layers));
+  REQUIRE(read.size() == 3);
+  for (const size_t i : {1, 2}) {
+    CHECK(read[i].at("units") == "3");
+    CHECK(read[i].at("return_sequences") == "true");
+    for (const char* const own : {"name", "input", "shares"}) CHECK(read[i].at(own) == layers[i].at(own));
+  }
+  CHECK(to_json(read) == to_json(layers));
+}
+
 TEST_CASE("wiring: what is wrong is said where the model is made, whatever the data") {
   const auto made = [](const std::vector<LayerSpec>& layers, const std::vector<std::string>& outputs = {}) {
     return message_of<UserError>([&] { Sequential(layers, outputs); });
