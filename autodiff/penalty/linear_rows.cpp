@@ -58,6 +58,13 @@ std::vector<int64_t> broadcast_places(const Extents& from, const Extents& to) {
   return places;
 }
 
+// Whether the elements of a result may be sums of its inputs' elements.
+bool may_add_elements(const OpDef& op) {
+  static const std::set<std::string_view> others{"cast",   "add", "subtract", "negate", "multiply",
+                                                 "divide", "sum", "mean",     "matmul"};
+  return op.traits.selection || others.contains(op.name);
+}
+
 class Reader {
  public:
   Reader(Graph& graph, const std::map<int32_t, int64_t>& starts) : graph_(graph), starts_(starts) {}
@@ -103,6 +110,7 @@ class Reader {
       for (size_t i = 0; i < own.size(); ++i) own[i].entries = {{start->second + static_cast<int64_t>(i), 1}};
       return keep({id, 0}, std::move(own));
     }
+    if (!may_add_elements(*node.op)) return false;
     if (op == "cast") {
       const auto same = rows(node.inputs[0]);
       return is_float(node.outputs[0].dtype) && same && keep({id, 0}, *same);
@@ -121,7 +129,7 @@ class Reader {
     }
     if (op == "multiply" || op == "divide") return add_scaled(id);
     if (op == "sum" || op == "mean") return add_reduced(id);
-    return op == "matmul" && add_product(id);
+    return add_product(id);
   }
 
   bool keep(const Edge& edge, Rows rows) {
@@ -291,8 +299,6 @@ Value ParameterElements::gathered(const std::vector<int64_t>& elements, DType dt
 }
 
 bool may_be_rows(Value value, const std::vector<bool>& on_parameters) {
-  static const std::set<std::string_view> ops{"cast",   "add", "subtract", "negate", "multiply",
-                                              "divide", "sum", "mean",     "matmul"};
   const Graph& graph = value.graph();
   std::vector<int32_t> pending{value.node()};
   std::unordered_set<int32_t> seen;
@@ -302,7 +308,7 @@ bool may_be_rows(Value value, const std::vector<bool>& on_parameters) {
     const Node& node = graph.node(id);
     if (!on_parameters[id] || node.op->traits.source == SourceKind::parameter || !seen.insert(id).second)
       continue;
-    if (!node.op->traits.selection && !ops.contains(node.op->name)) return false;
+    if (!may_add_elements(*node.op)) return false;
     for (const Edge& edge : node.inputs) pending.push_back(edge.node);
   }
   return true;

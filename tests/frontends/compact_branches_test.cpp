@@ -24,6 +24,13 @@ Stack saved(Model model, const std::string& file) {
   return stack_with(stack_of(Store::load(file), file));
 }
 
+// What is written in place of the file is the same model.
+void check_written(const Stack& stack, const std::string& file) {
+  Store small = with_stack(Store::load(file), stack, file);
+  seal(small, model_format);
+  CHECK(difference(outputs_of(stack), outputs_of(stack_of(small, file))) == 0);
+}
+
 }  // namespace
 
 TEST_CASE("compact: units go through concat, and where all that take them let them go") {
@@ -45,11 +52,7 @@ TEST_CASE("compact: units go through concat, and where all that take them let th
   CHECK(stack.weights.get("a/kernel").extents() == Extents{4, 3});
   CHECK(stack.weights.get("b/kernel").extents() == Extents{4, 1});
   CHECK(stack.weights.get("y/kernel").extents() == Extents{4, 2});
-
-  // What is written is the same model.
-  Store small = with_stack(Store::load(file), stack, file);
-  seal(small, model_format);
-  CHECK(difference(outputs_of(stack), outputs_of(stack_of(small, file))) == 0);
+  check_written(stack, file);
   const auto executor = make_serial_executor();
   const std::vector<StackCost> costs = costs_of({&stack}, Tensor(f32, {3}), *executor);
   REQUIRE(costs[0].layers.size() == stack.layers.size());
@@ -89,9 +92,7 @@ TEST_CASE("compact: every one of several outputs stays, and keeps what it reads"
   CHECK(stack.weights.get("hidden/kernel").extents() == Extents{3, 4});
   CHECK(stack.weights.get("a/kernel").extents() == Extents{4, 2});
   CHECK(stack.weights.get("b/kernel").extents() == Extents{3, 2});
-  Store small = with_stack(Store::load(file), stack, file);
-  seal(small, model_format);
-  CHECK(difference(outputs_of(stack), outputs_of(stack_of(small, file))) == 0);
+  check_written(stack, file);
 }
 
 TEST_CASE("compact: weights that are used in several places stay, and the rest goes") {
@@ -114,9 +115,7 @@ TEST_CASE("compact: weights that are used in several places stay, and the rest g
   CHECK(std::count(report.kept.begin(), report.kept.end(),
                    "1 useless channel of hidden: twice reads them: " + why) == 1);
   CHECK(std::count(report.kept.begin(), report.kept.end(), "1 useless channel of twice: " + why) == 1);
-  Store small = with_stack(Store::load(file), stack, file);
-  seal(small, model_format);
-  CHECK(difference(outputs_of(stack), outputs_of(stack_of(small, file))) == 0);
+  check_written(stack, file);
 }
 
 TEST_CASE("compact: units of layers whose states go on stay, and the rest goes") {

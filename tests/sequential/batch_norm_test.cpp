@@ -1,4 +1,3 @@
-#include <atomic>
 #include <cmath>
 #include <filesystem>
 
@@ -7,6 +6,7 @@
 #include "frontends/sequential/sequential.hpp"
 #include "graph/base/error.hpp"
 #include "ops/ops.hpp"
+#include "tests/sequential/resumed.hpp"
 #include "tests/support/files.hpp"
 #include "tests/support/testing.hpp"
 #include "tests/support/toy_data.hpp"
@@ -173,17 +173,7 @@ TEST_CASE("batch_norm: training that is resumed within an epoch has the same bit
   FitOptions options{.epochs = 2, .batch_size = 16, .seed = 3};
   Sequential whole = make();
   whole.fit(train, options);
-  std::atomic<bool> stop = false;
-  Sequential first = make();
-  FitOptions until = options;
-  until.stop = &stop;
-  until.on_step = [&](const StepReport& report) { stop = report.step == 2; };
-  const FitResult half = first.fit(train, until);
-  REQUIRE(half.stopped);
-  options.from = half.state;
-  options.earlier = half.epochs;
-  first.fit(train, options);
-  CHECK(first.parameter_hash() == whole.parameter_hash());
+  CHECK(testing::hash_when_resumed(make, train, options, 1, 2) == whole.parameter_hash());
 }
 
 TEST_CASE("gaussian_noise: noise of the deviation that is asked for, in training only") {

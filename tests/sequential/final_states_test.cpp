@@ -8,6 +8,7 @@
 #include "frontends/sequential/wiring.hpp"
 #include "graph/base/error.hpp"
 #include "graph/base/random.hpp"
+#include "tests/sequential/resumed.hpp"
 #include "tests/support/files.hpp"
 #include "tests/support/testing.hpp"
 
@@ -244,17 +245,7 @@ TEST_CASE("final states: what one layer heard is told by another, which only the
   Model other = make();
   other.fit(data, options);
   CHECK(other.parameter_hash() == model.parameter_hash());
-  std::atomic<bool> stop = false;
-  FitOptions until = options;
-  until.stop = &stop;
-  until.on_step = [&](const StepReport& report) { stop = report.epoch == 3 && report.step == 2; };
-  Model resumed = make();
-  const FitResult half = resumed.fit(data, until);
-  REQUIRE(half.stopped);
-  options.from = half.state;
-  options.earlier = half.epochs;
-  resumed.fit(data, options);
-  CHECK(resumed.parameter_hash() == model.parameter_hash());
+  CHECK(testing::hash_when_resumed(make, data, options, 3, 2) == model.parameter_hash());
 
   const TemporaryFolder folder;
   model.save(folder / "m");

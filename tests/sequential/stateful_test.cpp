@@ -1,11 +1,11 @@
 // Recurrent layers, and states that go on from batch to batch.
-#include <atomic>
 #include <cmath>
 #include <filesystem>
 
 #include "frontends/sequential/sequential.hpp"
 #include "graph/base/error.hpp"
 #include "ops/ops.hpp"
+#include "tests/sequential/resumed.hpp"
 #include "tests/support/testing.hpp"
 #include "tests/support/toy_data.hpp"
 
@@ -125,17 +125,7 @@ TEST_CASE("stateful layers: training goes on from batch to batch, and each epoch
     CHECK(other.parameter_hash() == model.parameter_hash());
 
     // Stopped within an epoch, it goes on with the same bits.
-    std::atomic<bool> stop = false;
-    FitOptions until = options;
-    until.stop = &stop;
-    until.on_step = [&](const StepReport& report) { stop = report.epoch == 2 && report.step == 2; };
-    Sequential resumed = make();
-    const FitResult half = resumed.fit(data, until);
-    REQUIRE(half.stopped);
-    options.from = half.state;
-    options.earlier = half.epochs;
-    resumed.fit(data, options);
-    CHECK(resumed.parameter_hash() == model.parameter_hash());
+    CHECK(testing::hash_when_resumed(make, data, options, 2, 2) == model.parameter_hash());
   }
 }
 
