@@ -7,6 +7,7 @@
 
 #include "autodiff/training/trainer.hpp"
 #include "graph/base/error.hpp"
+#include "graph/base/random.hpp"
 #include "graph/exec/executor.hpp"
 #include "graph/ranks/sum/shard_tree.hpp"
 #include "graph/ranks/sum/tree_sum.hpp"
@@ -253,6 +254,61 @@ TEST_CASE("micro-shards: the gradient is that of the whole batch but for roundin
   }
   const Tensor a = whole.value(w), c = shards.value(w);
   for (int64_t i = 0; i < a.count(); ++i) CHECK(c.at(i) == doctest::Approx(a.at(i)).epsilon(1e-4).scale(0.1));
+}
+
+TEST_CASE("tree sum: large and small tensors, taken in place or elsewhere, have the bits of one process") {
+  // Below, each rank adds up everything; then a range; then a range of each part.
+  for (const int64_t count : {int64_t{7}, int64_t{30'001}, int64_t{1'700'003}}) {
+    CAPTURE(count);
+    const auto run = [&](const std::shared_ptr<Ranks>& ranks, bool in_place, bool leaves_out) {
+      TreeSum sum(ranks, 4);
+      sum.set_buckets({{f32, {"values"}, {count}}});
+      Tensor left_out(f32, {count});
+      for (int64_t i = 0; i < count; ++i) left_out.data<float>()[i] = i % 50 == 3 ? 0.0F : 1.0F;
+      const TensorView zeros = left_out.view();
+      uint64_t hash = 0;
+      for (int step = 0; step < 3; ++step) {
+        std::vector<bool> present(4, true);
+        present[static_cast<size_t>(step)] = false;
+        sum.begin(present);
+        Tensor values(f32, {count}), elsewhere(f32, {count});
+        const auto give = [&] {
+          const TensorView view = values.view();
+          sum.give(0, {&view, 1}, {&zeros, leaves_out ? size_t{1} : size_t{0}});
+        };
+        for (const int64_t shard : sum.own_shards()) {
+          sum.at_shard(shard);
+          values = numbers({count}, static_cast<double>(3 * shard + step));
+          give();
+        }
+        if (sum.own_shards().empty()) {
+          sum.at_shard(std::nullopt);
+          give();
+        }
+        const Tensor& into = in_place ? values : elsewhere;
+        sum.take(0, 0, into.view());
+        sum.end();
+        hash = hash_words(into.data<float>(), static_cast<size_t>(count) * sizeof(float), hash);
+      }
+      return hash;
+    };
+    for (const bool leaves_out : {false, true}) {
+      CAPTURE(leaves_out);
+      const uint64_t alone = run(nullptr, false, leaves_out);
+      CHECK(run(nullptr, true, leaves_out) == alone);
+      for (const int size : {2, 3, 4})
+        for (const bool in_place : {false, true}) {
+          CAPTURE(size);
+          CAPTURE(in_place);
+          std::vector<uint64_t> hashes(static_cast<size_t>(size));
+          const auto failures = on_ranks(size, [&](const std::shared_ptr<Ranks>& ranks) {
+            hashes[static_cast<size_t>(ranks->rank())] = run(ranks, in_place, leaves_out);
+          });
+          CHECK(failures == std::vector<std::string>(static_cast<size_t>(size)));
+          CHECK(hashes == std::vector<uint64_t>(static_cast<size_t>(size), alone));
+        }
+    }
+  }
 }
 
 TEST_CASE("micro-shards: zeros that stay cost no traffic") {

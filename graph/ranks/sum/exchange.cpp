@@ -108,7 +108,8 @@ void TreeSum::combine(State& state) {
     // What this rank has sent is its own again: the sum takes its place, but not that of what belongs to
     // others.
     const bool in_place = state.depth > 0 && (state.leaves_out || state.direct == nullptr);
-    state.combined = !in_place ? room(state.result, static_cast<size_t>(state.travelling) * sizeof(T))
+    state.combined = state.wanted != nullptr && !state.leaves_out ? state.wanted
+                     : !in_place ? room(state.result, static_cast<size_t>(state.travelling) * sizeof(T))
                      : state.leaves_out ? state.sent[0].data()
                                         : state.own[0].data();
     tree_->sum(pieces, reinterpret_cast<T*>(state.combined) + first, count);
@@ -131,24 +132,26 @@ bool TreeSum::progress(State& state) {
     state.stage = Stage::done;
     if (!state.scattered(size_)) return true;
     const int tag = first_tag + tags * state.index + 1;
+    const std::span<std::byte> own = state.range_of(rank_, size_);
     int64_t sent = 0;
     for (int step = 1; step < size_; ++step) {
       const int other = (rank_ + step) % size_;
-      const auto range = [&](int rank) {
-        const auto begin = static_cast<size_t>(state.begin_of(rank, size_)) * state.element;
-        return std::pair(state.combined + begin,
-                         static_cast<size_t>(state.end_of(rank, size_)) * state.element - begin);
-      };
-      const auto [to, expected] = range(other);
-      if (expected > 0) ranks_->receive(other, tag, to, expected, state.open);
-      const auto [from, bytes] = range(rank_);
-      if (bytes > 0) ranks_->send(other, tag, from, bytes, state.open);
-      sent += static_cast<int64_t>(bytes);
+      const std::span<std::byte> range = state.range_of(other, size_);
+      std::byte* to = state.gathers_apart() ? room(state.received[static_cast<size_t>(other)], range.size())
+                                            : range.data();
+      if (!range.empty()) ranks_->receive(other, tag, to, range.size(), state.open);
+      if (!own.empty()) ranks_->send(other, tag, own.data(), own.size(), state.open);
+      sent += static_cast<int64_t>(own.size());
     }
     ranks_->count_sums(sent,
                        state.bucket.count() * static_cast<int64_t>(state.element) * (size_ - 1) / size_);
     state.stage = Stage::gathers;
     return false;
+  }
+  for (int other = 0; other < size_ && state.gathers_apart(); ++other) {
+    const std::span<std::byte> range = state.range_of(other, size_);
+    if (other != rank_)
+      std::copy_n(state.received[static_cast<size_t>(other)].data(), range.size(), range.data());
   }
   state.stage = Stage::done;
   return true;

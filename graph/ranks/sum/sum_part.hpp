@@ -31,6 +31,8 @@ struct TreeSum::State {
   // Which elements travel, where some are left out.
   KeptElements kept;
   bool leaves_out = false;
+  // Where the sum is to be, once it is taken, if in one piece.
+  std::byte* wanted = nullptr;
   // Where the sum is, of the elements that travel, once it has been added up.
   std::byte* combined = nullptr;
   int64_t travelling = 0;  // elements
@@ -49,6 +51,12 @@ struct TreeSum::State {
   int64_t end_of(int rank, int size) const {
     return scattered(size) ? travelling * (rank + 1) / size : travelling;
   }
+  std::span<std::byte> range_of(int rank, int size) const {
+    const auto begin = static_cast<size_t>(begin_of(rank, size)) * element;
+    return {combined + begin, static_cast<size_t>(end_of(rank, size)) * element - begin};
+  }
+  // Where the sum is memory of others, which may be gone before a message arrives that is late.
+  bool gathers_apart() const { return combined == wanted; }
   const std::byte* own_sum(size_t piece) const { return direct != nullptr ? direct : own[piece].data(); }
   // Of the elements that travel.
   const std::byte* own_part(size_t piece) const { return leaves_out ? sent[piece].data() : own_sum(piece); }

@@ -18,7 +18,7 @@ namespace {
 constexpr int64_t many_bytes = int64_t{1} << 18;
 // Of a large tensor, what each rank adds up at a time: it stays in cache from its arrival to where it is
 // taken.
-constexpr int64_t bytes_of_part = int64_t{1} << 19;
+constexpr int64_t bytes_of_part = int64_t{1} << 20;
 
 struct KnownSums {
   std::mutex mutex;
@@ -212,12 +212,20 @@ void TreeSum::give_part(State& state, std::span<const TensorView> tensors,
 
 void TreeSum::take(int64_t bucket, int64_t tensor, const TensorView& into) {
   const std::vector<State*>& parts = buckets_.at(static_cast<size_t>(bucket)).parts;
-  if (parts.size() == 1) return take_part(*parts[0], static_cast<size_t>(tensor), into);
-  int64_t begin = 0;
-  for (State* part : parts) {
-    take_part(*part, 0, elements_of(into, begin, part->bucket.count()));
-    begin += part->bucket.count();
+  const auto each = [&](const auto& of_part) {
+    int64_t begin = 0;
+    for (State* part : parts) {
+      of_part(*part, parts.size() == 1 ? into : elements_of(into, begin, part->bucket.count()));
+      begin += part->bucket.count();
+    }
+  };
+  {
+    const std::lock_guard lock(mutex_);
+    each([](State& part, const TensorView& view) {
+      if (part.bucket.counts.size() == 1) part.wanted = view.as<std::byte>();
+    });
   }
+  each([&](State& part, const TensorView& view) { take_part(part, static_cast<size_t>(tensor), view); });
 }
 
 void TreeSum::take_part(State& state, size_t place, const TensorView& into) {
@@ -239,7 +247,7 @@ void TreeSum::take_part(State& state, size_t place, const TensorView& into) {
     const int64_t count = state.bucket.counts[place], offset = state.offsets[place];
     const T* sum = reinterpret_cast<const T*>(state.whole());
     if (!state.leaves_out) {
-      std::copy_n(sum + offset, count, out);
+      if (sum + offset != out) std::copy_n(sum + offset, count, out);
       return;
     }
     // Of one rank the sum has all elements, and may be where it is to be.
@@ -251,6 +259,7 @@ void TreeSum::take_part(State& state, size_t place, const TensorView& into) {
   } else {
     copy(0.0F);
   }
+  state.wanted = nullptr;
 }
 
 std::vector<double> TreeSum::sum(const std::vector<std::vector<double>>& of_shards, size_t width) {
