@@ -268,6 +268,13 @@ void Ranks::agree(const std::vector<SharedFact>& facts) {
   }
 }
 
+void Ranks::refuse(const std::string& why) {
+  const auto begin = Clock::now();
+  // One that catches the error and goes on tells nobody.
+  if (rank_ > 0) wait([&] { return Clock::now() - begin > farewell; }, "what rank 0 says");
+  throw UserError(why);
+}
+
 void Ranks::at(std::string place) {
   const std::lock_guard lock(mutex_);
   place_ = std::move(place);

@@ -73,6 +73,9 @@ class Ranks {
   /// Throws UserError, the same on all ranks, that names the first rank for which one of the facts differs
   /// from rank 0's.
   void agree(const std::vector<SharedFact>& facts);
+  /// Throws UserError for what is wrong on every rank alike: rank 0 at once, which says it, the others when
+  /// they have heard so.
+  [[noreturn]] void refuse(const std::string& why);
   /// Why a wait ended before its time, "" where none has.
   std::string why_over() const;
   /// What this rank is at, for messages: "step 12".

@@ -37,6 +37,11 @@ int64_t enter_sum(TreeSum* sum) {
   return known_sums().latest;
 }
 
+void forget_sum(int64_t id) {
+  const std::lock_guard lock(known_sums().mutex);
+  known_sums().by_id.erase(id);
+}
+
 template <class T>
 void add_elements(T* into, const T* other, int64_t count) {
   for (int64_t i = 0; i < count; ++i) into[i] += other[i];
@@ -66,10 +71,10 @@ TreeSum::TreeSum(std::shared_ptr<Ranks> ranks, int64_t shards)
       id_(enter_sum(this)),
       rank_(ranks_ ? ranks_->rank() : 0),
       size_(ranks_ ? ranks_->size() : 1) {
+  require(shards_ > 0, "there is a micro-shard");
   if (shards_ < size_) {
-    const std::lock_guard lock(known_sums().mutex);
-    known_sums().by_id.erase(id_);
-    throw UserError(
+    forget_sum(id_);
+    ranks_->refuse(
         fmt::format("micro_shards = {}: fewer than the {} ranks; start at most {} ranks, or cut batches into "
                     "more micro-shards",
                     shards_, size_, shards_));
@@ -80,8 +85,7 @@ TreeSum::~TreeSum() {
   for (auto& state : states_)
     if (!state->open.empty()) keep_until_exit(std::move(state));
   if (scalars_ && !scalars_->open.empty()) keep_until_exit(std::move(scalars_));
-  const std::lock_guard lock(known_sums().mutex);
-  known_sums().by_id.erase(id_);
+  forget_sum(id_);
 }
 
 TreeSum* TreeSum::find(int64_t id) {
