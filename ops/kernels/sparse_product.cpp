@@ -139,8 +139,7 @@ std::shared_ptr<const SparseMatrix> pack_sparse(bool transpose_b, int64_t n, int
 
 double numbers_of_run(const SparseMatrix& b, int64_t m) {
   using namespace sparse_product_detail;
-  const size_t numbers =
-      by_windows(b, m) ? b.windows.values.size() * static_cast<size_t>(width) : b.tiles.values.size();
+  const size_t numbers = by_windows(b, m) ? b.windows.places.size() : b.tiles.values.size();
   return static_cast<double>(numbers) / static_cast<double>(std::max<size_t>(1, b.runs.values.size()));
 }
 

@@ -15,7 +15,7 @@ namespace lariat {
 /// For few rows. A vector of columns is summed side by side: a step takes the next value of each column whose
 /// row lies within a window that two vectors of a row of a hold, and 0 for the other columns.
 struct SparseWindows {
-  /// As long as the widest vector of floats.
+  /// Of memory, which holds one step's values or those of some steps.
   struct alignas(64) Line {
     float values[16];
   };

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <cstring>
 #include <limits>
 
 #include "ops/kernels/simd.hpp"
@@ -10,6 +11,7 @@ namespace sparse_windows_detail {
 
 using Batch = xsimd::batch<float>;
 constexpr int64_t width = Batch::size, window = 2 * width;
+constexpr int64_t numbers_of_line = sizeof(SparseWindows::Line) / sizeof(float);
 
 // The elements of a window that `places` names.
 Batch looked_up(const float* from, const uint8_t* places) {
@@ -37,13 +39,13 @@ void sum_steps(const SparseWindows& b, int32_t from, int32_t to, const float* a,
   for (int r = 0; r < rows; ++r) sums[r] = Batch(0.0f);
   const uint16_t* const windows = b.windows.data();
   const uint8_t* const places = b.places.data();
-  const SparseWindows::Line* const lines = b.values.data();
+  const float* const values = b.values.data()->values;
   for (int32_t step = from; step < to; ++step) {
-    const Batch values = Batch::load_aligned(lines[step].values);
+    const Batch weights = Batch::load_aligned(values + step * width);
     const float* const at = a + windows[step];
 #pragma GCC unroll 4
     for (int r = 0; r < rows; ++r)
-      sums[r] = multiply_add(looked_up(at + r * lda, places + step * width), values, sums[r]);
+      sums[r] = multiply_add(looked_up(at + r * lda, places + step * width), weights, sums[r]);
   }
 #pragma GCC unroll 4
   for (int r = 0; r < rows; ++r) result[r] = sums[r];
@@ -74,6 +76,7 @@ SparseWindows windows_of(const SparseLists& columns, int64_t inner) {
   SparseWindows result;
   const auto count = static_cast<int64_t>(columns.size());
   std::vector<size_t> next(columns.size());
+  std::vector<float> values;
   for (int64_t first = 0; first < inner; first += inner_block) {
     const auto end = static_cast<int32_t>(std::min(inner, first + inner_block));
     for (int64_t unit = 0; unit < count; unit += width) {
@@ -87,25 +90,27 @@ SparseWindows windows_of(const SparseLists& columns, int64_t inner) {
         if (begin == end) break;
         begin = std::min(begin, static_cast<int32_t>(inner - window));
         result.windows.push_back(static_cast<uint16_t>(begin));
-        SparseWindows::Line line = {};
         for (int64_t lane = 0; lane < width; ++lane) {
           const auto j = static_cast<size_t>(unit + lane);
           uint8_t place = 0;
+          float value = 0;
           if (j < last && next[j] < columns[j].size()) {
-            const auto [row, value] = columns[j][next[j]];
+            const auto& [row, weight] = columns[j][next[j]];
             if (row < std::min(end, begin + static_cast<int32_t>(window))) {
               place = static_cast<uint8_t>(row - begin);
-              line.values[lane] = value;
+              value = weight;
               ++next[j];
             }
           }
           result.places.push_back(place);
+          values.push_back(value);
         }
-        result.values.push_back(line);
       }
     }
   }
   result.starts.push_back(static_cast<int32_t>(result.windows.size()));
+  result.values.resize((values.size() + numbers_of_line - 1) / numbers_of_line);
+  if (!values.empty()) std::memcpy(result.values.data(), values.data(), values.size() * sizeof(float));
   return result;
 }
 
