@@ -10,6 +10,7 @@
 #include "autodiff/check/gradcheck.hpp"
 #include "graph/base/error.hpp"
 #include "graph/exec/executor.hpp"
+#include "graph/exec/plan.hpp"
 #include "graph/ir/graph.hpp"
 #include "graph/ir/registry.hpp"
 #include "ops/plugin/loader.hpp"

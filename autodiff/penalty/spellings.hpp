@@ -2,6 +2,7 @@
 
 #include "autodiff/penalty/element_functions.hpp"
 #include "autodiff/penalty/signs.hpp"
+#include "graph/ir/op_def.hpp"
 #include "graph/passes/rewrite.hpp"
 
 namespace lariat {

@@ -10,6 +10,7 @@
 
 #include "autodiff/penalty/settling.hpp"
 #include "graph/base/error.hpp"
+#include "graph/exec/plan.hpp"
 #include "ops/ops.hpp"
 
 namespace lariat {

@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "graph/base/error.hpp"
+#include "graph/exec/plan.hpp"
 #include "graph/ir/op_def.hpp"
 #include "graph/program/program.hpp"
 

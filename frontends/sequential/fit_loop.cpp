@@ -10,6 +10,7 @@
 #include "graph/base/clock.hpp"
 #include "graph/base/error.hpp"
 #include "graph/base/json.hpp"
+#include "graph/ir/op_def.hpp"
 #include "graph/ranks/ranks.hpp"
 
 namespace lariat {

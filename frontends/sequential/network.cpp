@@ -10,6 +10,7 @@
 #include "frontends/sequential/wiring.hpp"
 #include "frontends/spec/activation.hpp"
 #include "graph/base/error.hpp"
+#include "graph/ir/op_def.hpp"
 #include "ops/ops.hpp"
 
 namespace lariat {

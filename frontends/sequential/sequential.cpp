@@ -16,6 +16,7 @@
 #include "frontends/sequential/model_file.hpp"
 #include "frontends/sequential/trainer_setup.hpp"
 #include "graph/base/error.hpp"
+#include "graph/ir/op_def.hpp"
 
 namespace lariat {
 

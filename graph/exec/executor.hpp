@@ -2,10 +2,12 @@
 
 #include <memory>
 
-#include "graph/exec/plan.hpp"
+#include "graph/ir/parallel_for.hpp"
 
 namespace lariat {
 
+class Plan;
+struct Task;
 class Trace;
 
 /// Runs the tasks of a bound plan. Results do not depend on the implementation or its number of threads.

@@ -15,6 +15,7 @@
 
 #include "graph/base/error.hpp"
 #include "graph/exec/executor.hpp"
+#include "graph/exec/plan.hpp"
 
 namespace lariat {
 

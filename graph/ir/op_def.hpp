@@ -6,6 +6,7 @@
 #include <span>
 
 #include "graph/ir/attributes.hpp"
+#include "graph/ir/parallel_for.hpp"
 #include "graph/ir/value.hpp"
 
 namespace lariat {
@@ -32,19 +33,6 @@ class InferContext {
  private:
   std::span<const TensorType> inputs_;
   const Attributes& attributes_;
-};
-
-/// Runs `body(begin, end)` over [0, count) in chunks of `grain`, perhaps on several threads. Chunk limits
-/// depend on the arguments only.
-class ParallelFor {
- public:
-  virtual ~ParallelFor() = default;
-  virtual void run(int64_t count, int64_t grain, const std::function<void(int64_t, int64_t)>& body) const = 0;
-  /// How many threads may take part. A kernel may cut its work by it only where no bit of the result depends
-  /// on the cut.
-  virtual int threads() const { return 1; }
-  /// The number of the calling thread, below threads(): no two that are at work have the same.
-  virtual int thread() const { return 0; }
 };
 
 /// Bytes of scratch that a kernel asks for: for all threads together, and for each that takes part.

@@ -4,9 +4,13 @@
 
 #include <algorithm>
 #include <cstring>
+#include <list>
+#include <map>
+#include <mutex>
 
 #include "graph/base/error.hpp"
 #include "graph/exec/constants.hpp"
+#include "graph/exec/plan.hpp"
 #include "graph/passes/freeze.hpp"
 #include "graph/passes/to_inference.hpp"
 
@@ -45,7 +49,53 @@ void check_feed(const Node& input, const Tensor& fed, const Bindings& bindings) 
 
 }  // namespace
 
-Program::Program(const Graph& graph, const PassOptions& passes) : graph_(optimize(graph, passes)) {
+struct Program::Implementation {
+  Implementation(const Graph& graph, const PassOptions& passes);
+
+  std::vector<Tensor> run(const Feeds& feeds, Store& store, Executor& executor);
+  std::unique_ptr<BoundProgram> bind(const Feeds& feeds, const Store& store, Executor& executor);
+  const Plan& plan(const Feeds& feeds);
+
+  struct Cached {
+    std::vector<Extents> extents;
+    std::unique_ptr<Plan> plan;
+  };
+  struct StoreSource {
+    int32_t id;
+    Extents extents;
+    bool updated;
+  };
+  void look_up(const Feeds& feeds);
+  std::unique_ptr<Plan> make_plan();
+  Plan& find_plan(const Feeds& feeds);
+  std::shared_ptr<const void> pack_constants(const Node& node, const Step& step);
+  const Tensor& stored(const StoreSource& source, const Store& store) const;
+  void locate_sources(Store& store, Feeds& copies);
+  void separate(Store& store);
+
+  std::mutex mutex_;
+  std::unique_ptr<Graph> graph_;
+  std::vector<std::string> input_names_;              // of the graph as it was given
+  std::vector<int32_t> inputs_;                       // live input nodes
+  std::map<std::string, Shape, std::less<>> unread_;  // the other inputs, which may size symbols all the same
+  std::unique_ptr<ExecutionOrder> order_;
+  std::vector<int32_t> constants_;
+  std::vector<StoreSource> sources_;  // parameters and states
+  bool updates_ = false;
+  // Of the run at hand: the tensors fed to inputs_ and then to unread_, nullptr for none, and the memory of
+  // every source by node.
+  std::vector<const Tensor*> fed_;
+  std::vector<void*> source_data_;
+  std::vector<void*> separate_data_;                       // memory that is known to be separate
+  std::map<int32_t, Tensor> own_constants_;                // copies of those that the store shared
+  std::list<Cached> plans_;                                // latest first
+  std::map<int32_t, std::shared_ptr<const void>> packed_;  // by node
+  std::shared_ptr<std::byte> arena_;
+  size_t arena_bytes_ = 0;
+};
+
+Program::Implementation::Implementation(const Graph& graph, const PassOptions& passes)
+    : graph_(optimize(graph, passes)) {
   for (int32_t id = 0; id < graph.size(); ++id)
     if (graph.node(id).op->traits.source == SourceKind::input) input_names_.push_back(graph.node(id).name);
   std::vector<bool> updated(graph_->size());
@@ -72,7 +122,7 @@ Program::Program(const Graph& graph, const PassOptions& passes) : graph_(optimiz
   for (int32_t id : constants_) source_data_[id] = constant_data(*graph_, id);
 }
 
-void Program::look_up(const Feeds& feeds) {
+void Program::Implementation::look_up(const Feeds& feeds) {
   size_t known = 0;
   fed_.clear();
   const auto add = [&](const std::string& name) {
@@ -92,7 +142,7 @@ void Program::look_up(const Feeds& feeds) {
 }
 
 // For what was looked up.
-std::unique_ptr<Plan> Program::make_plan() {
+std::unique_ptr<Plan> Program::Implementation::make_plan() {
   Bindings bindings;
   for (size_t i = 0; i < inputs_.size(); ++i) bind_feed(graph_->node(inputs_[i]), *fed_[i], bindings);
   for (size_t i = 0; i < inputs_.size(); ++i) check_feed(graph_->node(inputs_[i]), *fed_[i], bindings);
@@ -108,7 +158,7 @@ std::unique_ptr<Plan> Program::make_plan() {
   return std::make_unique<Plan>(*order_, bindings, pack);
 }
 
-Plan& Program::find_plan(const Feeds& feeds) {
+Plan& Program::Implementation::find_plan(const Feeds& feeds) {
   look_up(feeds);
   static const Extents none;
   const auto known = std::find_if(plans_.begin(), plans_.end(), [&](const Cached& cached) {
@@ -127,7 +177,7 @@ Plan& Program::find_plan(const Feeds& feeds) {
   return *plans_.front().plan;
 }
 
-std::shared_ptr<const void> Program::pack_constants(const Node& node, const Step& step) {
+std::shared_ptr<const void> Program::Implementation::pack_constants(const Node& node, const Step& step) {
   std::shared_ptr<const void>& packed = packed_[step.node];
   if (packed) return packed;
   const std::unique_ptr<Executor> serial = make_serial_executor();
@@ -139,7 +189,7 @@ std::shared_ptr<const void> Program::pack_constants(const Node& node, const Step
   return packed;
 }
 
-const Plan& Program::plan(const Feeds& feeds) {
+const Plan& Program::Implementation::plan(const Feeds& feeds) {
   const std::lock_guard lock(mutex_);
   return find_plan(feeds);
 }
@@ -162,7 +212,7 @@ bool overlap(const Memory& a, const Memory& b) { return a.begin < b.end && b.beg
 }  // namespace
 
 // Updates may be written over the old values while other nodes still read what shares their memory.
-void Program::separate(Store& store) {
+void Program::Implementation::separate(Store& store) {
   std::vector<bool> in_store(graph_->size()), updated(graph_->size());
   for (const StoreSource& source : sources_) {
     in_store[source.id] = true;
@@ -198,7 +248,7 @@ void Program::separate(Store& store) {
   }
 }
 
-const Tensor& Program::stored(const StoreSource& source, const Store& store) const {
+const Tensor& Program::Implementation::stored(const StoreSource& source, const Store& store) const {
   const Node& node = graph_->node(source.id);
   const Tensor* tensor = store.find(node.name);
   if (!tensor) store.get(node.name);  // throws, with the nearest name
@@ -210,7 +260,7 @@ const Tensor& Program::stored(const StoreSource& source, const Store& store) con
 }
 
 // `copies` keeps what is not read where it was fed.
-void Program::locate_sources(Store& store, Feeds& copies) {
+void Program::Implementation::locate_sources(Store& store, Feeds& copies) {
   for (int32_t id : inputs_) source_data_[id] = nullptr;
   for (const StoreSource& source : sources_) source_data_[source.id] = stored(source, store).view().data;
   // Tensors that stay keep their memory, so that this is done once.
@@ -241,7 +291,7 @@ void Program::locate_sources(Store& store, Feeds& copies) {
   }
 }
 
-std::vector<Tensor> Program::run(const Feeds& feeds, Store& store, Executor& executor) {
+std::vector<Tensor> Program::Implementation::run(const Feeds& feeds, Store& store, Executor& executor) {
   const std::lock_guard lock(mutex_);
   Plan& plan = find_plan(feeds);
   Feeds copies;
@@ -279,7 +329,8 @@ std::vector<Tensor> Program::run(const Feeds& feeds, Store& store, Executor& exe
   return results;
 }
 
-std::unique_ptr<BoundProgram> Program::bind(const Feeds& feeds, const Store& store, Executor& executor) {
+std::unique_ptr<BoundProgram> Program::Implementation::bind(const Feeds& feeds, const Store& store,
+                                                            Executor& executor) {
   const std::lock_guard lock(mutex_);
   for (const Output& output : graph_->outputs())
     if (output.is_update)
@@ -299,6 +350,19 @@ std::unique_ptr<BoundProgram> Program::bind(const Feeds& feeds, const Store& sto
   return std::unique_ptr<BoundProgram>(new BoundProgram(std::move(plan), executor, data, std::move(sources)));
 }
 
+Program::Program(const Graph& graph, const PassOptions& passes)
+    : self_(std::make_unique<Implementation>(graph, passes)) {}
+Program::~Program() = default;
+
+std::vector<Tensor> Program::run(const Feeds& feeds, Store& store, Executor& executor) {
+  return self_->run(feeds, store, executor);
+}
+std::unique_ptr<BoundProgram> Program::bind(const Feeds& feeds, const Store& store, Executor& executor) {
+  return self_->bind(feeds, store, executor);
+}
+const Plan& Program::plan(const Feeds& feeds) { return self_->plan(feeds); }
+const Graph& Program::graph() const { return *self_->graph_; }
+
 BoundProgram::BoundProgram(std::unique_ptr<Plan> plan, Executor& executor,
                            const std::vector<void*>& source_data, std::vector<Tensor> sources)
     : plan_(std::move(plan)),
@@ -316,6 +380,8 @@ BoundProgram::BoundProgram(std::unique_ptr<Plan> plan, Executor& executor,
     }
   }
 }
+
+BoundProgram::~BoundProgram() = default;
 
 void BoundProgram::run() {
   executor_.run_plan(*plan_);

@@ -1,8 +1,9 @@
 #pragma once
 
-#include <list>
-#include <map>
-#include <mutex>
+#include <memory>
+#include <span>
+#include <utility>
+#include <vector>
 
 #include "graph/exec/executor.hpp"
 #include "graph/io/store.hpp"
@@ -11,6 +12,7 @@
 namespace lariat {
 
 class BoundProgram;
+class Plan;
 
 /// A graph ready to run: optimised, with a plan for each set of extents it has been fed (the latest 64 are
 /// kept). Several threads may use it: they run one after the other.
@@ -18,6 +20,7 @@ class Program {
  public:
   /// Optimises `graph` by the pass list; the original is not needed afterwards.
   explicit Program(const Graph& graph, const PassOptions& passes = {});
+  ~Program();
 
   /// Runs once: returns the outputs in their order and writes the updates to the store. Throws UserError for
   /// a missing, unknown or ill-shaped feed, and for a tensor of the store that is missing or of another type
@@ -32,50 +35,17 @@ class Program {
   std::unique_ptr<BoundProgram> bind(const Feeds& feeds, const Store& store, Executor& executor);
   /// The plan for these feeds.
   const Plan& plan(const Feeds& feeds);
-  const Graph& graph() const { return *graph_; }
+  const Graph& graph() const;
 
  private:
-  struct Cached {
-    std::vector<Extents> extents;
-    std::unique_ptr<Plan> plan;
-  };
-  struct StoreSource {
-    int32_t id;
-    Extents extents;
-    bool updated;
-  };
-  void look_up(const Feeds& feeds);
-  std::unique_ptr<Plan> make_plan();
-  Plan& find_plan(const Feeds& feeds);
-  std::shared_ptr<const void> pack_constants(const Node& node, const Step& step);
-  const Tensor& stored(const StoreSource& source, const Store& store) const;
-  void locate_sources(Store& store, Feeds& copies);
-  void separate(Store& store);
-
-  std::mutex mutex_;
-  std::unique_ptr<Graph> graph_;
-  std::vector<std::string> input_names_;              // of the graph as it was given
-  std::vector<int32_t> inputs_;                       // live input nodes
-  std::map<std::string, Shape, std::less<>> unread_;  // the other inputs, which may size symbols all the same
-  std::unique_ptr<ExecutionOrder> order_;
-  std::vector<int32_t> constants_;
-  std::vector<StoreSource> sources_;  // parameters and states
-  bool updates_ = false;
-  // Of the run at hand: the tensors fed to inputs_ and then to unread_, nullptr for none, and the memory of
-  // every source by node.
-  std::vector<const Tensor*> fed_;
-  std::vector<void*> source_data_;
-  std::vector<void*> separate_data_;                       // memory that is known to be separate
-  std::map<int32_t, Tensor> own_constants_;                // copies of those that the store shared
-  std::list<Cached> plans_;                                // latest first
-  std::map<int32_t, std::shared_ptr<const void>> packed_;  // by node
-  std::shared_ptr<std::byte> arena_;
-  size_t arena_bytes_ = 0;
+  struct Implementation;
+  std::unique_ptr<Implementation> self_;
 };
 
 /// A program on memory that stays, as Program::bind() makes it. For one thread at a time.
 class BoundProgram {
  public:
+  ~BoundProgram();
   /// Computes the results from what the memory of the feeds holds at the time.
   void run();
   /// The outputs in their order, in memory that every run writes over; clone() keeps one.

@@ -7,6 +7,7 @@
 #include "autodiff/gradient.hpp"
 #include "graph/base/error.hpp"
 #include "graph/exec/executor.hpp"
+#include "graph/ir/op_def.hpp"
 #include "ops/ops.hpp"
 #include "tests/support/testing.hpp"
 

@@ -8,6 +8,7 @@
 #include <type_traits>
 
 #include "frontends/lariat.hpp"
+#include "graph/ir/op_def.hpp"
 #include "graph/passes/pass_list.hpp"
 #include "graph/program/program.hpp"
 #include "tests/support/files.hpp"

@@ -5,6 +5,7 @@
 
 #include "graph/base/error.hpp"
 #include "graph/base/random.hpp"
+#include "graph/exec/plan.hpp"
 #include "graph/program/program.hpp"
 #include "ops/ops.hpp"
 #include "tests/ops/kernel_runner.hpp"

@@ -3,6 +3,7 @@
 
 #include "autodiff/training/trainer.hpp"
 #include "graph/base/random.hpp"
+#include "graph/exec/plan.hpp"
 #include "graph/ir/print.hpp"
 #include "graph/passes/loop_groups.hpp"
 #include "graph/passes/pass_list.hpp"

@@ -7,6 +7,7 @@
 
 #include "autodiff/gradient.hpp"
 #include "autodiff/training/trainer.hpp"
+#include "graph/exec/plan.hpp"
 #include "graph/program/program.hpp"
 #include "ops/ops.hpp"
 #include "tests/support/testing.hpp"

@@ -9,6 +9,7 @@
 #include "autodiff/penalty/proximal.hpp"
 #include "autodiff/training/trainer.hpp"
 #include "graph/exec/arena.hpp"
+#include "graph/exec/plan.hpp"
 #include "graph/ir/registry.hpp"
 #include "graph/ir/verify.hpp"
 #include "graph/passes/pass_list.hpp"

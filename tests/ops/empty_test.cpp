@@ -6,6 +6,7 @@
 #include "autodiff/gradient.hpp"
 #include "autodiff/training/trainer.hpp"
 #include "graph/base/error.hpp"
+#include "graph/exec/plan.hpp"
 #include "graph/ir/registry.hpp"
 #include "graph/program/program.hpp"
 #include "ops/ops.hpp"

@@ -5,6 +5,7 @@
 #include "autodiff/gradient.hpp"
 #include "graph/base/error.hpp"
 #include "graph/base/random.hpp"
+#include "graph/exec/plan.hpp"
 #include "graph/ir/op_def.hpp"
 #include "graph/passes/fuse_recurrent.hpp"
 #include "graph/program/program.hpp"

@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "graph/exec/plan.hpp"
 #include "graph/program/program.hpp"
 
 namespace lariat::testing {
