@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <system_error>
 
+#include "frontends/data/foreign_names.hpp"
 #include "frontends/recipe/recipe.hpp"
 #include "graph/base/error.hpp"
 #include "graph/io/input_file.hpp"
@@ -145,8 +146,8 @@ class TomlReader {
       names.push_back(table.name);
     }
     if (known == nullptr)
-      throw UserError(
-          fmt::format("{}: a recipe has no table '{}'.{}", at(node), name, did_you_mean(name, names)));
+      throw UserError(fmt::format("{}: a recipe has no table '{}'.{}", at(node), name,
+                                  data::what_was_meant(name, names)));
     if (!node.is_table())
       throw UserError(
           fmt::format("{}: {} = {}: must be a table; write [{}]", at(node), name, written(node), name));
@@ -278,6 +279,9 @@ class TomlReader {
       if (!node->is_string())
         throw UserError(fmt::format("{} kind = {}: must be a string", here, written(*node)));
       kind = &find_kind(kinds, node->as_string()->get(), here);
+    } else if (const toml::node* owner = table.get("shares"); chosen && must_have_kind && owner != nullptr) {
+      throw UserError(fmt::format("{}: {} has no kind; write that of {}, which it shares", at(table), place,
+                                  written(*owner)));
     } else if (chosen && must_have_kind) {
       throw UserError(fmt::format("{}: {} has no kind; write kind = \"{}\" or another", at(table), place,
                                   kinds.front()->name));

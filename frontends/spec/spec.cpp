@@ -35,8 +35,9 @@ const SpecOption& SpecKind::at(std::string_view option, std::string_view place) 
   if (const SpecOption* found = find(option)) return *found;
   std::vector<std::string> known;
   for (const SpecOption& other : options) known.push_back(other.name);
-  throw UserError(fmt::format("{} has no key '{}'{}", place, data::shortened(option),
-                              known.empty() ? "; it has none" : "." + data::what_was_meant(option, known)));
+  throw UserError(
+      fmt::format("{} has no key '{}'{}", place, data::shortened(option),
+                  known.empty() ? "; it has none" : "." + data::which_key_was_meant(option, known)));
 }
 
 void SpecKind::set(Spec& spec, const SpecOption& option, std::string_view text) const {
