@@ -84,7 +84,7 @@ size_t parse_choice(const OptionDescription& option, std::string_view text,
   const auto found = std::find(choices.begin(), choices.end(), text);
   if (found != choices.end()) return static_cast<size_t>(found - choices.begin());
   const std::string nearest = nearest_name(text, choices);
-  const bool softmax = option.name == "activation" && text == "softmax";
+  const bool softmax = (option.name == "activation" || option.name == "function") && text == "softmax";
   const std::string hint = softmax ? ". Losses of classes have their own softmax: leave it linear"
                            : !known_as(text, choices).empty() ? "." + what_was_meant(text, choices)
                            : nearest.empty()                  ? ""

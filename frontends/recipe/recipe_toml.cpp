@@ -137,6 +137,18 @@ class TomlReader {
     return fmt::format("{}:{}", file_, node.source().begin.line);
   }
 
+  // A key that stands in no table, where one has it.
+  void refuse_key(const std::string& name, const toml::node& node) const {
+    for (const RecipeTable& table : recipe_tables())
+      for (const SpecKind* kind : table.kinds) {
+        std::vector<std::string> keys;
+        for (const SpecOption& option : kind->options) keys.push_back(option.name);
+        if (const std::vector<std::string> meant = data::known_as(name, keys); !meant.empty())
+          throw UserError(fmt::format("{}: {} = {}: stands in no table; write {} below [{}]", at(node), name,
+                                      written(node), meant.front(), table.name));
+      }
+  }
+
   void read_table(Recipe& recipe, const std::string& name, const toml::node& node) const {
     const RecipeTable* known = nullptr;
     std::vector<std::string> names{"layers", "blocks"};
@@ -145,9 +157,11 @@ class TomlReader {
       if (table.name == name) known = &table;
       names.push_back(table.name);
     }
-    if (known == nullptr)
+    if (known == nullptr) {
+      if (!node.is_table() && !node.is_array()) refuse_key(name, node);
       throw UserError(fmt::format("{}: a recipe has no table '{}'.{}", at(node), name,
                                   data::what_was_meant(name, names)));
+    }
     if (!node.is_table())
       throw UserError(
           fmt::format("{}: {} = {}: must be a table; write [{}]", at(node), name, written(node), name));

@@ -77,8 +77,10 @@ const SpecKind& find_kind(const SpecKinds& kinds, std::string_view name, std::st
     known.push_back(kind->name);
   }
   const std::string nearest = nearest_name(name, known);
+  const bool softmax = name == "softmax" || name == "Softmax";
   const std::string hint = !data::known_as(name, known).empty() ? "." + data::what_was_meant(name, known)
-                           : nearest.empty()                    ? ""
+                           : softmax         ? ". Losses of classes have their own softmax: leave it out"
+                           : nearest.empty() ? ""
                                              : fmt::format(". Did you mean '{}'?", nearest);
   throw UserError(fmt::format("{} kind = {}: must be one of {}{}", place,
                               name.empty() ? "''" : data::shortened(name), fmt::join(known, ", "), hint));

@@ -287,6 +287,11 @@ TEST_CASE("cli: names from elsewhere lead to a recipe's own, wherever they stand
   CHECK(contains(refused("[training]", "[train]"), "has no table 'train'. It is called 'training' here."));
   CHECK(contains(refused("[[layers]]\nkind = \"dense\"\nunits = 0\n", "[[layers]]\nshares = \"a\"\n"),
                  "[layers.1] has no kind; write that of \"a\", which it shares"));
+  CHECK(contains(refused("[data]\n", "lr = 0.1\n[data]\n"),
+                 ":1: lr = 0.1: stands in no table; write learning_rate below [optimizer]"));
+  CHECK(contains(refused("[data]\n", "zzz = 1\n[data]\n"), "a recipe has no table 'zzz'. Known: "));
+  CHECK(contains(refused("\"dense\"", "\"softmax\""),
+                 "Losses of classes have their own softmax: leave it out"));
   CHECK(contains(run_lariat({"fit", file}).err, "there is no command 'fit'. It is called 'train' here."));
 }
 
