@@ -42,8 +42,10 @@ std::vector<std::string> gates_of(const std::vector<LayerSpec>& layers, const st
 
 std::vector<std::vector<std::string>> class_rows(const Evaluation& evaluation) {
   if (evaluation.by_class.empty()) return {};
-  std::vector<std::vector<std::string>> rows{
-      {"class", "precision", "recall", "F1", evaluation.weighted ? "weight" : "examples"}};
+  std::vector<std::vector<std::string>> rows{{"class", "precision", "recall", "F1",
+                                              evaluation.weighted                    ? "weight"
+                                              : evaluation.symbol_errors.symbols > 0 ? "times"
+                                                                                     : "examples"}};
   for (const ClassScores& scores : evaluation.by_class)
     rows.push_back({scores.name, percent(scores.precision), percent(scores.recall), percent(scores.f1),
                     fmt::format("{:g}", scores.weight)});
