@@ -11,6 +11,7 @@
 #include "frontends/cli/console.hpp"
 #include "frontends/cli/little_memory.hpp"
 #include "frontends/cli/rank.hpp"
+#include "frontends/data/foreign_names.hpp"
 #include "frontends/data/option_table.hpp"
 #include "graph/base/error.hpp"
 #include "graph/base/instruction_set.hpp"
@@ -114,7 +115,7 @@ void dispatch(const std::string& program, const std::vector<Command>& list, cons
   for (const Command& command : list)
     if (command.name == arguments[0]) return command.run(Strings(arguments.begin() + 1, arguments.end()));
   throw UsageError(fmt::format("{}: there is no command '{}'.{}", program, data::shortened(arguments[0]),
-                               did_you_mean(arguments[0], names)));
+                               data::what_was_meant(arguments[0], names)));
 }
 
 }  // namespace lariat::cli

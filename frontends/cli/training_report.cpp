@@ -42,8 +42,10 @@ std::vector<std::string> gates_of(const std::vector<LayerSpec>& layers, const st
 
 std::vector<std::vector<std::string>> class_rows(const Evaluation& evaluation) {
   if (evaluation.by_class.empty()) return {};
-  std::vector<std::vector<std::string>> rows{
-      {"class", "precision", "recall", "F1", evaluation.weighted ? "weight" : "examples"}};
+  std::vector<std::vector<std::string>> rows{{"class", "precision", "recall", "F1",
+                                              evaluation.weighted                    ? "weight"
+                                              : evaluation.symbol_errors.symbols > 0 ? "times"
+                                                                                     : "examples"}};
   for (const ClassScores& scores : evaluation.by_class)
     rows.push_back({scores.name, percent(scores.precision), percent(scores.recall), percent(scores.f1),
                     fmt::format("{:g}", scores.weight)});
@@ -121,8 +123,8 @@ void add_test(ReportData& data, const Evaluation& test, bool by_frame) {
     add_output(data, test.output_names[i], test.outputs[i], by_frame);
 }
 
-// A recording as a player.
-std::string media_of(const std::string& file) {
+// A recording as a player, an image as a picture; "" where there is none, or a large one.
+std::string media_of_file(const std::string& file) {
   std::error_code none;
   const auto size = std::filesystem::file_size(file, none);
   const std::string ending = std::filesystem::path(file).extension().string();
@@ -137,6 +139,25 @@ std::string media_of(const std::string& file) {
     if (ending == known)
       return fmt::format("<img alt=\"\" src=\"{}\">", data_uri(data::read_whole_file(file), type));
   return {};
+}
+
+// The recordings of an example that is several, one behind the other, are players in that order.
+std::string media_of(const std::string& source) {
+  constexpr std::string_view joint = " + ";
+  std::string media;
+  const std::filesystem::path folder =
+      std::filesystem::path(source.substr(0, source.find(joint))).parent_path();
+  for (size_t at = 0; at < source.size();) {
+    const size_t end = std::min(source.find(joint, at), source.size());
+    const std::filesystem::path file = source.substr(at, end - at);
+    const std::string one =
+        media_of_file((at == 0 || file.has_parent_path() ? file : folder / file).string());
+    if (one.empty()) return at == 0 ? media_of_file(source) : "";
+    media += one;
+    if (media.size() > 2 * largest_file) return {};
+    at = end + joint.size();
+  }
+  return media;
 }
 
 // Values of a square as a picture, dark where they are large.
@@ -185,8 +206,8 @@ void add_wrong(ReportData& data, const RunResult& result, TrainingRun& run) {
 void add_error_curves(ReportData& data, const RunResult& result) {
   const double missing = std::numeric_limits<double>::quiet_NaN();
   LineChart chart{"Wrong symbols and right sequences by epoch", "%", {}, false, 0, 100};
-  int color = 2;
-  for (const char* name : {"symbol_error_rate", "sequence_accuracy"}) {
+  // In the colours of mistakes and of right answers.
+  for (const auto& [name, color] : {std::pair{"symbol_error_rate", 6}, {"sequence_accuracy", 3}}) {
     std::vector<double> values;
     for (const EpochReport& epoch : result.history) {
       values.push_back(missing);
@@ -195,7 +216,7 @@ void add_error_curves(ReportData& data, const RunResult& result) {
     }
     const bool any =
         std::any_of(values.begin(), values.end(), [](double value) { return !std::isnan(value); });
-    if (any) chart.series.push_back({name, values, color++});
+    if (any) chart.series.push_back({name, values, color});
   }
   if (!chart.series.empty())
     data.pictures.push_back({"Symbols", line_chart(chart), "On the validation examples, by the best path."});

@@ -61,6 +61,10 @@ class ColumnScan {
     const std::optional<double> number = number_in(field, table.decimal_commas);
     is_number_ = is_number_ && number;
     if (number) sum_ += *number, ++count_;
+    if (number) outside_ += *number < 0 || *number > 1, between_ += *number > 0 && *number < 1;
+    if (!number && others_++ == 0)
+      first_other_ = fmt::format("{}: column '{}' is '{}', which is no number", table.place(row),
+                                 table.names[column_], shortened(field));
     // Of numbers that are many, no list of values will be asked for.
     if ((!is_number_ || values_.size() <= most_categories) && values_.insert(field).second &&
         !is_utf8(field) && not_utf8_.empty())
@@ -92,6 +96,13 @@ class ColumnScan {
     });
   }
   const std::string& first_value() const { return *values_.begin(); }
+  // Whether all are numbers from 0 to 1, and some are between; two numbers alone are two classes.
+  bool holds_shares() const { return others_ == 0 && outside_ == 0 && between_ > 0 && values_.size() > 2; }
+  // Of a column that holds texts among numbers that are at least as many, where the first one is; else "".
+  std::string text_among_numbers() const {
+    if (count_ == 0 || others_ == 0 || others_ > count_) return {};
+    return fmt::format("{}, as {:.0f} of {:.0f} are", first_other_, count_, count_ + others_);
+  }
 
   Columns::Feature category(const std::string& file, const std::string& name, size_t rows) const {
     if (!not_utf8_.empty()) throw UserError(not_utf8_);
@@ -120,9 +131,9 @@ class ColumnScan {
 
   size_t column_;
   bool is_number_;
-  double sum_ = 0, squares_ = 0, count_ = 0;
+  double sum_ = 0, squares_ = 0, count_ = 0, others_ = 0, outside_ = 0, between_ = 0;
   std::set<std::string> values_;
-  std::string not_utf8_;
+  std::string not_utf8_, first_other_;
 };
 
 // All columns that are asked for, over rows that are looked at one by one.
@@ -199,6 +210,10 @@ class TableScan {
     const auto values = [&](const std::string& name) {
       return scans_.at(name).category(file_, name, rows_).values;
     };
+    // Of one target that says how probable something is, numbers are learned.
+    const bool shares = options_.shares && options_.targets.size() == 1 && is_class(options_.targets[0]) &&
+                        scans_.at(options_.targets[0]).holds_shares();
+    if (shares) return std::move(columns_);
     if (options_.classes && options_.targets.size() == 1) columns_.classes = values(options_.targets[0]);
     if (!options_.class_targets.empty())
       for (const std::string& name : options_.targets)
@@ -231,7 +246,7 @@ class TableScan {
   }
   // Identifiers, dates and other texts say nothing of rows that are not there. All such columns are named at
   // once.
-  void check_categories() const {
+  void check_categories() {
     std::vector<std::string> unfit;
     for (const std::string& name : features_) {
       const ColumnScan& scan = scans_.at(name);
@@ -241,6 +256,17 @@ class TableScan {
             fmt::format("{}: column '{}' holds numbers such as '{}'; write them as 1430.5, or have them "
                         "for categories, by [data] categories = {}",
                         file_, name, shortened(scan.first_value()), quoted({name})));
+      const std::string stray = scan.text_among_numbers();
+      if (scan.tells_nothing(rows_) && !stray.empty())
+        throw UserError(
+            fmt::format("{}; correct it, leave it empty where it is missing, or leave the column out, by "
+                        "[data] ignore = {}",
+                        stray, quoted({name})));
+      if (!stray.empty())
+        columns_.notices.push_back(
+            fmt::format("{}: the column is taken for categories; [data] categories = {} says so, an empty "
+                        "field that a number is missing",
+                        stray, quoted({name})));
       if (scan.tells_nothing(rows_)) unfit.push_back(name);
     }
     if (unfit.empty()) return;

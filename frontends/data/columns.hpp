@@ -27,6 +27,8 @@ struct Columns {
   std::string weight = {};
   /// Of several targets, the classes of each, none where it is of numbers; empty: all are.
   std::vector<std::vector<std::string>> target_classes = {};
+  /// What a table says that may not be meant; no part of a model.
+  std::vector<std::string> notices = {};
 
   int64_t dimensions() const;
 };
@@ -46,6 +48,9 @@ struct ColumnOptions {
   /// Whether numbers are brought to mean 0 and standard deviation 1.
   bool standardize = true;
   std::vector<std::string> ignored = {};
+  /// Whether the one target may say how probable something is, by numbers from 0 to 1, rather than be a
+  /// class.
+  bool shares = false;
 };
 
 /// Throws UserError naming the file, and the column with the nearest name, where one is not there, and for a

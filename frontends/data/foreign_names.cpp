@@ -63,8 +63,8 @@ constexpr Foreign names[] = {
     {"rate", "dropout"},
     {"probability", "rate"},
     {"eps", "epsilon"},
-    {"beta1", "beta1"},
-    {"beta2", "beta2"},
+    {"betas", "beta1"},
+    {"betas", "beta2"},
     {"rho", "decay"},
     {"numepochs", "epochs"},
     {"maxepochs", "epochs"},
@@ -89,7 +89,7 @@ constexpr Foreign names[] = {
     {"gradientclipping", "clip_norm"},
     {"clipnorm", "clip_norm"},
     {"maxgradnorm", "clip_norm"},
-    {"clipvalue", "clip_value"},
+    {"gradientclipval", "clip_norm"},
     {"validationsplit", "validation"},
     {"testsize", "testing"},
     {"file", "path"},
@@ -111,6 +111,15 @@ constexpr Foreign names[] = {
     // Kinds.
     {"linear", "dense"},
     {"fullyconnected", "dense"},
+    {"fc", "dense"},
+    {"relu", "activation"},
+    {"leakyrelu", "activation"},
+    {"elu", "activation"},
+    {"gelu", "activation"},
+    {"silu", "activation"},
+    {"sigmoid", "activation"},
+    {"tanh", "activation"},
+    {"softplus", "activation"},
     {"conv", "conv1d"},
     {"depthwiseconv1d", "conv1d"},
     {"depthwiseconv2d", "conv2d"},
@@ -131,6 +140,12 @@ constexpr Foreign names[] = {
     {"maxpooling2d", "max_pool2d"},
     {"averagepooling1d", "average_pool1d"},
     {"averagepooling2d", "average_pool2d"},
+    {"avgpool1d", "average_pool1d"},
+    {"avgpool2d", "average_pool2d"},
+    {"adaptiveavgpool1d", "global_average_pool"},
+    {"adaptiveavgpool2d", "global_average_pool"},
+    {"adaptivemaxpool1d", "global_max_pool"},
+    {"adaptivemaxpool2d", "global_max_pool"},
     {"globalaveragepooling1d", "global_average_pool"},
     {"globalmaxpooling1d", "global_max_pool"},
     {"globalaveragepooling2d", "global_average_pool"},
@@ -138,6 +153,7 @@ constexpr Foreign names[] = {
     {"categoricalcrossentropy", "softmax_cross_entropy"},
     {"sparsecategoricalcrossentropy", "softmax_cross_entropy"},
     {"crossentropy", "softmax_cross_entropy"},
+    {"softmax", "softmax_cross_entropy"},
     {"crossentropyloss", "softmax_cross_entropy"},
     {"nllloss", "softmax_cross_entropy"},
     {"logloss", "sigmoid_cross_entropy"},
@@ -190,6 +206,47 @@ constexpr Foreign names[] = {
     {"exponentialmovingaverage", "ema"},
     {"stochasticweightaveraging", "swa"},
     {"owlqn", "lbfgs"},
+    {"swish", "silu"},
+    {"none", "constant"},
+    {"identity", "linear"},
+    {"lasso", "l1"},
+    {"ridge", "l2"},
+    {"elasticnet", "l1"},
+    {"elasticnet", "l2"},
+    {"l1l2", "l1"},
+    {"l1l2", "l2"},
+    {"grouplasso", "group_rows"},
+    {"grouplasso", "group_columns"},
+    {"grouplasso", "group_inputs"},
+    // Tables of a recipe.
+    {"model", "layers"},
+    {"network", "layers"},
+    {"train", "training"},
+    {"dataset", "data"},
+    {"optim", "optimizer"},
+    {"scheduler", "schedule"},
+    {"lrscheduler", "schedule"},
+    {"regularization", "penalty"},
+    {"regularizer", "penalty"},
+    {"earlystopping", "callbacks"},
+    {"augmentation", "augment"},
+    {"preprocessing", "features"},
+    // Commands.
+    {"fit", "train"},
+    {"test", "evaluate"},
+    {"eval", "evaluate"},
+    {"validate", "evaluate"},
+    {"infer", "predict"},
+    {"classify", "predict"},
+    {"transcribe", "recognize"},
+    {"tune", "search"},
+    {"prune", "compact"},
+    {"quantize", "convert"},
+    {"info", "inspect"},
+    {"new", "recipe"},
+    {"check", "recipe"},
+    {"list", "recipe"},
+    {"show", "recipe"},
     // Options of these.
     {"mindelta", "least_change"},
     {"restorebestweights", "restore"},
@@ -198,6 +255,43 @@ constexpr Foreign names[] = {
     {"gradientaccumulationsteps", "accumulate"},
     {"accumulationsteps", "accumulate"},
     {"gamma", "factor"}};
+
+// Keys that others have in one place and a recipe has in another, or does not need.
+constexpr Foreign keys_elsewhere[] = {
+    {"weightdecay", "the optimizers adamw, lamb and lion have it, as layers and [[groups]] do"},
+    {"momentum", "write [optimizer] kind = \"momentum\", which has it"},
+    {"nesterov", "write [optimizer] kind = \"nesterov\""},
+    {"amsgrad", "write [optimizer] kind = \"amsgrad\""},
+    {"decay", "write [schedule] kind = \"exponential\" or another"},
+    {"clipnorm", "write [training] clip_norm"},
+    {"gradientclipval", "write [training] clip_norm"},
+    {"maxgradnorm", "write [training] clip_norm"},
+    {"clipvalue", "write [training] clip_value"},
+    {"lr", "write [optimizer] learning_rate"},
+    {"learningrate", "write [optimizer] learning_rate"},
+    {"epochs", "write [training] epochs"},
+    {"batchsize", "write [training] batch_size"},
+    {"validationsplit", "write [data] validation"},
+    {"testsize", "write [data] testing"},
+    {"shuffle", "training examples are shuffled; leave it out"},
+    {"earlystopping", "write [[callbacks]] kind = \"early_stopping\""},
+    {"patience", "write [[callbacks]] kind = \"early_stopping\", which has it"},
+    {"callbacks", "write [[callbacks]] with a kind"},
+    {"metrics", "write [metrics] kinds"},
+    {"loss", "write [loss] kind"},
+    {"optimizer", "write [optimizer] kind"},
+    {"classweight", "write [loss] class_weights"},
+    {"dropout", "write [[layers]] kind = \"dropout\" behind it"},
+    {"inputshape", "it follows from what comes in; leave it out"},
+    {"inputdim", "it follows from what comes in; leave it out"},
+    {"inputsize", "it follows from what comes in; leave it out"},
+    {"infeatures", "it follows from what comes in; leave it out"},
+    {"inchannels", "it follows from what comes in; leave it out"},
+    {"batchfirst", "the batch is always first; leave it out"},
+    {"workers", "lariat train --threads says so"},
+    {"numworkers", "lariat train --threads says so"},
+    {"njobs", "lariat train --threads says so"},
+    {"device", "everything runs on processors; leave it out"}};
 
 std::string plain(std::string_view name) {
   std::string result;
@@ -210,7 +304,10 @@ std::string plain(std::string_view name) {
 
 std::vector<std::string> known_as(std::string_view name, const std::vector<std::string>& known) {
   std::vector<std::string> meant;
-  const std::string theirs = plain(name);
+  // Without the module, as in torch.nn.Linear; keys of a whole recipe have dots of their own.
+  const bool dotted = std::any_of(known.begin(), known.end(),
+                                  [](const std::string& ours) { return ours.find('.') != ours.npos; });
+  const std::string theirs = plain(dotted ? name : name.substr(name.rfind('.') + 1));
   for (const std::string& ours : known) {
     const auto is_ours = [&](const Foreign& foreign) {
       return foreign.theirs == theirs && foreign.ours == ours;
@@ -225,6 +322,13 @@ std::string what_was_meant(std::string_view name, const std::vector<std::string>
   const std::vector<std::string> meant = known_as(name, known);
   return meant.empty() ? did_you_mean(name, known)
                        : fmt::format(" It is called '{}' here.", fmt::join(meant, "' or '"));
+}
+
+std::string which_key_was_meant(std::string_view name, const std::vector<std::string>& known) {
+  if (known_as(name, known).empty())
+    for (const Foreign& elsewhere : keys_elsewhere)
+      if (elsewhere.theirs == plain(name)) return fmt::format(" Elsewhere: {}.", elsewhere.ours);
+  return what_was_meant(name, known);
 }
 
 }  // namespace lariat::data

@@ -12,5 +12,7 @@ std::vector<std::string> known_as(std::string_view name, const std::vector<std::
 
 /// As did_you_mean(), of names from elsewhere too.
 std::string what_was_meant(std::string_view name, const std::vector<std::string>& known);
+/// The same of a key of a table of a recipe, which may be one of another table's.
+std::string which_key_was_meant(std::string_view name, const std::vector<std::string>& known);
 
 }  // namespace lariat::data

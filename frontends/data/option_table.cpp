@@ -8,6 +8,7 @@
 #include <cmath>
 #include <limits>
 
+#include "frontends/data/foreign_names.hpp"
 #include "graph/base/error.hpp"
 #include "graph/base/json.hpp"
 
@@ -83,10 +84,11 @@ size_t parse_choice(const OptionDescription& option, std::string_view text,
   const auto found = std::find(choices.begin(), choices.end(), text);
   if (found != choices.end()) return static_cast<size_t>(found - choices.begin());
   const std::string nearest = nearest_name(text, choices);
-  const bool softmax = option.name == "activation" && text == "softmax";
-  const std::string hint = softmax           ? ". Losses of classes have their own softmax: leave it linear"
-                           : nearest.empty() ? ""
-                                             : fmt::format(". Did you mean '{}'?", nearest);
+  const bool softmax = (option.name == "activation" || option.name == "function") && text == "softmax";
+  const std::string hint = softmax ? ". Losses of classes have their own softmax: leave it linear"
+                           : !known_as(text, choices).empty() ? "." + what_was_meant(text, choices)
+                           : nearest.empty()                  ? ""
+                                                              : fmt::format(". Did you mean '{}'?", nearest);
   throw UserError(fmt::format("{} = {}: must be {}{}", option.name, text.empty() ? "''" : shortened(text),
                               option.range, hint));
 }

@@ -49,8 +49,9 @@ class CsvReader : public RowFilesReader {
  public:
   CsvReader(const CsvData& options, const DataRequest& request)
       : RowFilesReader(options, request, {".csv", ".tsv"}), streamed_(options.stream) {
-    columns_of_ = {request.targets, options.features,      options.categories,  options.weight,
-                   request.classes, request.class_targets, options.standardize, options.ignore};
+    columns_of_ = {request.targets,     options.features, options.categories,
+                   options.weight,      request.classes,  request.class_targets,
+                   options.standardize, options.ignore,   request.shares};
   }
 
   const std::optional<data::Columns>& columns() const override { return columns_; }
@@ -65,7 +66,7 @@ class CsvReader : public RowFilesReader {
     const data::TextTable rows = rows_of(split);
     if (!columns_) columns_ = data::columns_of(rows, columns_of_);
     data::Dataset dataset = data::dataset_of(rows, *columns_);
-    if (split == Split::train) note_large_targets(dataset);
+    if (split == Split::train) note(dataset);
     return dataset;
   }
 
@@ -138,8 +139,13 @@ class CsvReader : public RowFilesReader {
       }
       dataset.skipped.insert(dataset.skipped.end(), skipped.begin(), skipped.end());
     });
-    if (split == Split::train) note_large_targets(dataset);
+    if (split == Split::train) note(dataset);
     return dataset;
+  }
+
+  void note(data::Dataset& dataset) const {
+    dataset.notices.insert(dataset.notices.end(), columns_->notices.begin(), columns_->notices.end());
+    note_large_targets(dataset);
   }
 
   // A network begins near 0, and steps of a usual size take it long to get far from there.

@@ -33,7 +33,7 @@ DataRequest request_of(const Recipe& recipe, const DataOptions& options, bool fo
     if (request.classes && learned.size() == 1) request.class_targets.push_back(learned.front());
   }
   request.symbols = task_named(task).decode != nullptr;
-  request.shares = task == "binary" && outputs.size() == 1;
+  request.shares = task == "binary" && outputs.size() == 1 && options.positive.empty();
   if (!options.positive.empty() && !request.classes)
     throw UserError(
         fmt::format("[data] positive = {}: has no effect with [loss] kind = {}, which learns {}; take "

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <system_error>
 
+#include "frontends/data/foreign_names.hpp"
 #include "frontends/recipe/recipe.hpp"
 #include "graph/base/error.hpp"
 #include "graph/io/input_file.hpp"
@@ -136,6 +137,18 @@ class TomlReader {
     return fmt::format("{}:{}", file_, node.source().begin.line);
   }
 
+  // A key that stands in no table, where one has it.
+  void refuse_key(const std::string& name, const toml::node& node) const {
+    for (const RecipeTable& table : recipe_tables())
+      for (const SpecKind* kind : table.kinds) {
+        std::vector<std::string> keys;
+        for (const SpecOption& option : kind->options) keys.push_back(option.name);
+        if (const std::vector<std::string> meant = data::known_as(name, keys); !meant.empty())
+          throw UserError(fmt::format("{}: {} = {}: stands in no table; write {} below [{}]", at(node), name,
+                                      written(node), meant.front(), table.name));
+      }
+  }
+
   void read_table(Recipe& recipe, const std::string& name, const toml::node& node) const {
     const RecipeTable* known = nullptr;
     std::vector<std::string> names{"layers", "blocks"};
@@ -144,9 +157,11 @@ class TomlReader {
       if (table.name == name) known = &table;
       names.push_back(table.name);
     }
-    if (known == nullptr)
-      throw UserError(
-          fmt::format("{}: a recipe has no table '{}'.{}", at(node), name, did_you_mean(name, names)));
+    if (known == nullptr) {
+      if (!node.is_table() && !node.is_array()) refuse_key(name, node);
+      throw UserError(fmt::format("{}: a recipe has no table '{}'.{}", at(node), name,
+                                  data::what_was_meant(name, names)));
+    }
     if (!node.is_table())
       throw UserError(
           fmt::format("{}: {} = {}: must be a table; write [{}]", at(node), name, written(node), name));
@@ -278,6 +293,9 @@ class TomlReader {
       if (!node->is_string())
         throw UserError(fmt::format("{} kind = {}: must be a string", here, written(*node)));
       kind = &find_kind(kinds, node->as_string()->get(), here);
+    } else if (const toml::node* owner = table.get("shares"); chosen && must_have_kind && owner != nullptr) {
+      throw UserError(fmt::format("{}: {} has no kind; write that of {}, which it shares", at(table), place,
+                                  written(*owner)));
     } else if (chosen && must_have_kind) {
       throw UserError(fmt::format("{}: {} has no kind; write kind = \"{}\" or another", at(table), place,
                                   kinds.front()->name));

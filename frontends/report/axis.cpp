@@ -31,9 +31,12 @@ Axis logarithmic_axis(double low, double high) {
   const double margin = std::max(0.02, 0.04 * (axis.high - axis.low));
   axis.low -= margin;
   axis.high += margin;
+  constexpr int most_ticks = 7;
   const bool wide = axis.high - axis.low > 2.5;
+  const int every = 1 + static_cast<int>(axis.high - axis.low) / most_ticks;
   for (int decade = static_cast<int>(std::floor(axis.low)); decade <= axis.high; ++decade)
     for (const double factor : {1.0, 2.0, 5.0}) {
+      if (decade % every != 0) continue;
       const double tick = factor * std::pow(10.0, decade), at = std::log10(tick);
       if (at >= axis.low && at <= axis.high && (factor == 1 || !wide)) axis.ticks.push_back(tick);
     }
@@ -58,5 +61,24 @@ Axis epoch_axis(size_t epochs) {
 }
 
 std::string tick_text(double value) { return fmt::format("{:.4g}", std::abs(value) < 1e-12 ? 0 : value); }
+
+namespace {
+
+constexpr double tick_letter = 8.7;
+
+}  // namespace
+
+double room_beside(const Axis& axis) {
+  constexpr double title = 22, gap = 7, least = 58;
+  size_t longest = 0;
+  for (const double tick : axis.ticks) longest = std::max(longest, tick_text(tick).size());
+  return std::max(least, title + gap + tick_letter * static_cast<double>(longest));
+}
+
+double room_behind(const Axis& axis) {
+  constexpr double least = 14;
+  const size_t last = axis.ticks.empty() ? 0 : tick_text(axis.ticks.back()).size();
+  return std::max(least, tick_letter * static_cast<double>(last) / 2);
+}
 
 }  // namespace lariat::reports

@@ -25,4 +25,10 @@ Axis epoch_axis(size_t epochs);
 /// A value beside an axis.
 std::string tick_text(double value);
 
+/// What the values beside a vertical axis take to its left, in a picture's units, with what the axis shows,
+/// turned, before them.
+double room_beside(const Axis& axis);
+/// What the last value below a horizontal axis takes behind its end.
+double room_behind(const Axis& axis);
+
 }  // namespace lariat::reports

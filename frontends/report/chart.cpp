@@ -8,6 +8,7 @@
 #include <numeric>
 
 #include "frontends/report/axis.hpp"
+#include "frontends/report/figures.hpp"
 #include "frontends/report/plot.hpp"
 #include "frontends/report/style.hpp"
 
@@ -66,7 +67,7 @@ std::string svg_file(const std::string& picture) {
 
 std::string comparison_chart(const std::string& name, const std::vector<float>& truth,
                              const std::vector<float>& given) {
-  constexpr double width = 480, height = 280, left = 58, top = 14, bottom = 40;
+  constexpr double width = 480, height = 280, top = 14, bottom = 40;
   double low = std::numeric_limits<double>::infinity(), high = -low;
   for (const std::vector<float>* values : {&truth, &given})
     for (const float value : *values)
@@ -75,7 +76,7 @@ std::string comparison_chart(const std::string& name, const std::vector<float>& 
         high = std::max(high, static_cast<double>(value));
       }
   const Axis axis = linear_axis(low <= high ? low : 0, high, 5);
-  const double right_end = width - 14;
+  const double left = room_beside(axis), right_end = width - room_behind(axis);
   const auto x = [&](double value) { return left + axis.place(value) * (right_end - left); };
   const auto y = [&](double value) { return height - bottom - axis.place(value) * (height - top - bottom); };
   std::string svg = fmt::format(
@@ -94,7 +95,7 @@ std::string comparison_chart(const std::string& name, const std::vector<float>& 
                      (left + right_end) / 2, height - 6);
   svg += fmt::format(
       "<text class=\"unit\" transform=\"translate(12 {}) rotate(-90)\" text-anchor=\"middle\">what was "
-      "found</text><g class=\"series-1\">",
+      "found</text><g>",
       (top + height - bottom) / 2);
   for (size_t i = 0; i < truth.size(); ++i)
     if (std::isfinite(truth[i]) && std::isfinite(given[i]))
@@ -104,40 +105,41 @@ std::string comparison_chart(const std::string& name, const std::vector<float>& 
 }
 
 std::string confusion_chart(const std::vector<std::string>& classes, const std::vector<int64_t>& counts) {
+  constexpr size_t longest_name = 18;
   const size_t n = classes.size();
+  std::vector<std::string> names;
   size_t longest = 1;
-  for (const std::string& name : classes) longest = std::max(longest, name.size());
+  for (const std::string& name : classes) {
+    names.push_back(shortened(name, longest_name));
+    longest = std::max(longest, columns_of(names.back()));
+  }
   const bool turned = longest > 2;
-  const double margin = 30 + std::min(90.0, 7.5 * static_cast<double>(longest));
-  const double cell = std::clamp(420.0 / static_cast<double>(n), 9.0, 40.0),
-               size = margin + cell * double(n) + 4;
-  const double font = std::min(13.0, 0.42 * cell + 2);
+  const double cell = std::clamp(420.0 / static_cast<double>(n), 14.0, 40.0),
+               font = std::min(13.0, 0.25 * cell + 6), letter = 0.62 * font;
+  const double margin = 30 + letter * static_cast<double>(longest), size = margin + cell * double(n) + 4;
 
+  // Where a narrow page would make names too small to be read, the picture is wider than the page.
   std::string svg = fmt::format(
-      "<svg class=\"confusion\" viewBox=\"0 0 {:.0f} {:.0f}\" style=\"max-width:{:.0f}px\" role=\"img\" "
-      "aria-label=\"Confusion matrix of {} classes\">",
-      size, size, 1.25 * size, n);
+      "<div class=\"scroll\"><svg class=\"confusion\" viewBox=\"0 0 {0:.0f} {0:.0f}\" "
+      "style=\"max-width:{1:.0f}px;min-width:{2:.0f}px\" role=\"img\" "
+      "aria-label=\"Confusion matrix of {3} classes\">",
+      size, 1.25 * size, size * std::min(1.0, 9 / font), n);
   svg += fmt::format("<text class=\"unit\" x=\"{:.1f}\" y=\"13\" text-anchor=\"middle\">taken for</text>",
                      (margin + size) / 2);
   svg += fmt::format(
       "<text class=\"unit\" transform=\"translate(12 {:.1f}) rotate(-90)\" "
       "text-anchor=\"middle\">is</text>",
       (margin + size) / 2);
+  const auto label = [&](size_t i, const std::string& place) {
+    return fmt::format("<text class=\"tick\" style=\"font-size:{:.1f}px\" {}><title>{}</title>{}</text>",
+                       font, place, escaped(classes[i]), escaped(names[i]));
+  };
   for (size_t i = 0; i < n; ++i) {
     const double at = margin + (double(i) + 0.5) * cell;
-    svg += fmt::format(
-        "<text class=\"tick\" style=\"font-size:{:.1f}px\" x=\"{:.1f}\" y=\"{:.1f}\" "
-        "text-anchor=\"end\">{}</text>",
-        font, margin - 6, at + font / 3, escaped(classes[i]));
-    svg += turned
-               ? fmt::format(
-                     "<text class=\"tick\" style=\"font-size:{:.1f}px\" transform=\"translate({:.1f} {:.1f}) "
-                     "rotate(-90)\">{}</text>",
-                     font, at + font / 3, margin - 6, escaped(classes[i]))
-               : fmt::format(
-                     "<text class=\"tick\" style=\"font-size:{:.1f}px\" x=\"{:.1f}\" y=\"{:.1f}\" "
-                     "text-anchor=\"middle\">{}</text>",
-                     font, at, margin - 7, escaped(classes[i]));
+    svg += label(i, fmt::format("x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"end\"", margin - 6, at + font / 3));
+    svg += label(i, turned ? fmt::format("transform=\"translate({:.1f} {:.1f}) rotate(-90)\"", at + font / 3,
+                                         margin - 6)
+                           : fmt::format("x=\"{:.1f}\" y=\"{:.1f}\" text-anchor=\"middle\"", at, margin - 7));
   }
   for (size_t truth = 0; truth < n; ++truth) {
     const auto row = counts.begin() + static_cast<int64_t>(truth * n);
@@ -160,7 +162,7 @@ std::string confusion_chart(const std::vector<std::string>& classes, const std::
             share > 0.5 ? "count inverse" : "count", font, px + cell / 2, py + cell / 2 + font / 3, count);
     }
   }
-  return svg + "</svg>";
+  return svg + "</svg></div>";
 }
 
 }  // namespace lariat::reports

@@ -2,18 +2,38 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 
 namespace lariat::reports {
 
+namespace {
+
+bool begins_character(char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }
+
+// Where character `column` begins; the end of a shorter text.
+size_t place_of(std::string_view text, size_t column) {
+  for (size_t i = 0; i < text.size(); ++i)
+    if (begins_character(text[i]) && column-- == 0) return i;
+  return text.size();
+}
+
+}  // namespace
+
+size_t columns_of(std::string_view text) {
+  return static_cast<size_t>(std::count_if(text.begin(), text.end(), begins_character));
+}
+
 std::string fitted(std::string_view text, size_t width) {
-  size_t columns = 0, cut = 0;
-  for (size_t i = 0; i < text.size(); ++i) {
-    if ((static_cast<unsigned char>(text[i]) & 0xC0) == 0x80) continue;
-    if (columns + 1 == width) cut = i;
-    if (++columns > width) return std::string(text.substr(0, cut)) + (width > 0 ? "…" : "");
-  }
-  return std::string(text);
+  if (columns_of(text) <= width) return std::string(text);
+  return width == 0 ? "" : std::string(text.substr(0, place_of(text, width - 1))) + "…";
+}
+
+std::string shortened(std::string_view text, size_t width) {
+  const size_t columns = columns_of(text);
+  if (columns <= width || width < 3) return fitted(text, width);
+  const size_t behind = (width - 1) / 2;
+  return fitted(text, width - behind) + std::string(text.substr(place_of(text, columns - behind)));
 }
 
 std::string grouped(int64_t number) {

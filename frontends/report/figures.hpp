@@ -10,6 +10,10 @@ namespace lariat::reports {
 
 /// The text cut to `width` columns, "…" at the end of what was cut. UTF-8 sequences count as one column.
 std::string fitted(std::string_view text, size_t width);
+/// The same with "…" in the middle, for names that may differ at their ends alone.
+std::string shortened(std::string_view text, size_t width);
+/// How many columns a text takes: one for each character of UTF-8.
+size_t columns_of(std::string_view text);
 
 /// "1,234,567".
 std::string grouped(int64_t number);

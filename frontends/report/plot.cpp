@@ -15,7 +15,7 @@ namespace lariat::reports {
 namespace {
 
 // The picture's own units. A phone shows them at three quarters, a desktop at about their size.
-constexpr double width = 480, left = 58, top = 14, bottom = 40, drawn_height = 226;
+constexpr double width = 480, top = 14, bottom = 40, drawn_height = 226;
 constexpr double label_distance = 15, letter = 7.3, row_height = 18;
 constexpr size_t longest_beside = 18, most_beside = 12, longest_below = 58;
 
@@ -26,11 +26,6 @@ struct Bounds {
     high = std::max(high, value);
   }
 };
-
-size_t columns_of(const std::string& text) {
-  return static_cast<size_t>(std::count_if(
-      text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0) != 0x80; }));
-}
 
 bool is_drawn(const Plot& plot, const Curve& curve, size_t i) {
   return std::isfinite(curve.x[i]) && std::isfinite(curve.y[i]) &&
@@ -91,12 +86,14 @@ std::string plot_chart(const Plot& plot) {
       longest = std::max(longest, columns_of(curve.name));
       ++named;
     }
+  const Axis vertical = vertical_axis(plot), horizontal = horizontal_axis(plot);
+  const double left = room_beside(vertical);
   const bool below = longest > longest_beside || named > most_beside;
-  const double right = below || named == 0 ? 14 : 26 + letter * static_cast<double>(longest);
+  const double right =
+      below || named == 0 ? room_behind(horizontal) : 26 + letter * static_cast<double>(longest);
   const double height =
       top + drawn_height + bottom + (below ? row_height * static_cast<double>(named) + 4 : 0);
   const double right_end = width - right, floor = top + drawn_height;
-  const Axis vertical = vertical_axis(plot), horizontal = horizontal_axis(plot);
   const auto x = [&](double value) {
     const double share = horizontal.place(value);
     return left + (plot.falling ? 1 - share : share) * (right_end - left);

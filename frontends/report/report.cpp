@@ -6,6 +6,7 @@
 #include <cmath>
 #include <filesystem>
 #include <fstream>
+#include <numeric>
 
 #include "frontends/report/chart.hpp"
 #include "frontends/report/figures.hpp"
@@ -139,12 +140,46 @@ std::string training(const ReportData& data) {
          history_table(data.history);
 }
 
+// Of many classes those with the most mistakes, and the others as one: a page holds no million cells.
+ReportData::Confusion most_confused(const ReportData::Confusion& all) {
+  constexpr size_t most_whole = 60, most = 40;
+  const size_t n = all.classes.size();
+  if (n <= most_whole) return all;
+  std::vector<int64_t> mistakes(n);
+  for (size_t i = 0; i < n; ++i)
+    for (size_t j = 0; j < n; ++j)
+      if (i != j)
+        for (const size_t one : {i, j}) mistakes[one] += all.counts[i * n + j];
+  std::vector<size_t> order(n), place(n, most);
+  std::iota(order.begin(), order.end(), size_t{0});
+  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return mistakes[a] > mistakes[b]; });
+  order.resize(most);
+  std::sort(order.begin(), order.end());
+  ReportData::Confusion drawn = all;
+  drawn.classes.clear();
+  for (size_t i = 0; i < most; ++i) {
+    place[order[i]] = i;
+    drawn.classes.push_back(all.classes[order[i]]);
+  }
+  drawn.classes.emplace_back("(others)");
+  drawn.counts.assign((most + 1) * (most + 1), 0);
+  for (size_t i = 0; i < n; ++i)
+    for (size_t j = 0; j < n; ++j) drawn.counts[place[i] * (most + 1) + place[j]] += all.counts[i * n + j];
+  drawn.caption += fmt::format(
+      " Of {} classes the {} with the most mistakes are drawn; all others are one, and "
+      "their mistakes among themselves are in the last cell.",
+      n, most);
+  return drawn;
+}
+
 std::string confusion(const ReportData& data) {
   std::string cards;
-  for (const ReportData::Confusion& each : data.confusions)
-    if (!each.counts.empty())
-      cards +=
-          of_output(each.output) + card(confusion_chart(each.classes, each.counts), escaped(each.caption));
+  for (const ReportData::Confusion& each : data.confusions) {
+    if (each.counts.empty()) continue;
+    const ReportData::Confusion drawn = most_confused(each);
+    cards +=
+        of_output(each.output) + card(confusion_chart(drawn.classes, drawn.counts), escaped(drawn.caption));
+  }
   return cards;
 }
 

@@ -261,12 +261,26 @@ std::string layer_of_last_state(Value value) {
   return layer;
 }
 
+bool is_of_layer(Value value, const std::string& layer) {
+  const std::vector<int32_t> behind = nodes_behind(value);
+  return std::any_of(behind.begin(), behind.end(),
+                     [&](int32_t id) { return value.graph().node(id).name.starts_with(layer + "/"); });
+}
+
 }  // namespace
 
 void LayerContext::need_sequence(const Signal& input) const {
   const Shape& shape = input.value.shape();
   if (input.is_sequence() && shape.size() == 3) return;
   const std::string before = input.is_sequence() ? "" : layer_of_last_state(input.value);
+  for (const std::string& given : place_.input) {
+    const std::string of = given.substr(0, given.rfind('.'));
+    if (!input.is_sequence() && of != given && is_of_layer(input.value, of))
+      fail(fmt::format(
+          "takes sequences [batch, time, channels]; got {}, for {} is one vector for each example; "
+          "take {} with return_sequences = true",
+          text(shape), given, of));
+  }
   fail(fmt::format("takes sequences [batch, time, channels]; got {}{}", text(shape),
                    input.is_sequence() ? "; put flatten before it"
                    : before.empty()    ? ""

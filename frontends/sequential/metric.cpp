@@ -42,6 +42,20 @@ Metric make_metric(std::string_view text) {
   return make_metric(spec_from_text(metric_spec_kinds(), text, "metrics"));
 }
 
+namespace {
+
+// The names of those that a task has.
+std::vector<std::string> metrics_of(const std::string& task) {
+  std::vector<std::string> names;
+  for (const MetricKind& kind : metric_kinds()) {
+    const std::vector<std::string> fit = kind.make(kind.spec.defaults()).tasks;
+    if (std::find(fit.begin(), fit.end(), task) != fit.end()) names.push_back(kind.spec.name);
+  }
+  return names;
+}
+
+}  // namespace
+
 std::vector<Metric> metrics_for(const LearningTask& task, const std::vector<Metric>& given, int64_t outputs) {
   std::vector<Metric> metrics = given;
   if (metrics.empty())
@@ -54,7 +68,7 @@ std::vector<Metric> metrics_for(const LearningTask& task, const std::vector<Metr
       continue;
     }
     throw UserError(fmt::format("the metric '{}' is one of {}, but the model learns {}; take {}", metric.name,
-                                fmt::join(fit, ", "), task.name, fmt::join(task.metrics, ", ")));
+                                fmt::join(fit, ", "), task.name, fmt::join(metrics_of(task.name), ", ")));
   }
   return metrics;
 }

@@ -2,22 +2,18 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <map>
 
 #include "frontends/sequential/outcome.hpp"
 #include "graph/base/error.hpp"
+#include "ops/kernels/alignments.hpp"
 
 namespace lariat {
 
 namespace {
 
-constexpr double impossible = -std::numeric_limits<double>::infinity();
-
-double add_logarithms(double a, double b) {
-  const double largest = std::max(a, b);
-  return largest > impossible ? largest + std::log1p(std::exp(std::min(a, b) - largest)) : impossible;
-}
+using alignments::add_logarithms;
+using alignments::impossible;
 
 // Frame by frame log softmax of the outputs; a frame with NaN says nothing, so that all is impossible.
 std::vector<double> log_shares(std::span<const float> row) {
@@ -127,28 +123,18 @@ std::vector<int32_t> prefix_beam_search(std::span<const float> outputs, int64_t 
   return prefixes.symbols(kept.front().first);
 }
 
-// As the op ctc_loss has it, one frame at a time.
 double log_probability(std::span<const int32_t> symbols, std::span<const float> outputs, int64_t width) {
-  const size_t states = 2 * symbols.size() + 1, columns = static_cast<size_t>(width);
-  const auto class_of = [&](size_t state) {
-    return state % 2 == 0 ? size_t{0} : static_cast<size_t>(symbols[state / 2]);
-  };
-  std::vector<double> now(states, impossible), before(states);
-  // Before the first frame, in front of the first blank and the first symbol.
-  bool first = true;
-  for (size_t at = 0; at < outputs.size(); at += columns) {
-    const std::vector<double> shares = log_shares(outputs.subspan(at, columns));
+  const alignments::States states(symbols.data(), static_cast<int64_t>(symbols.size()));
+  const auto columns = static_cast<size_t>(width), frames = outputs.size() / columns;
+  if (frames == 0) return symbols.empty() ? 0 : impossible;
+  std::vector<double> now(static_cast<size_t>(states.count())), before(now);
+  for (size_t t = 0; t < frames; ++t) {
+    const std::vector<double> shares = log_shares(outputs.subspan(t * columns, columns));
     before.swap(now);
-    for (size_t s = 0; s < states; ++s) {
-      double sum = first && s < 2 ? 0 : before[s];
-      if (s > 0) sum = add_logarithms(sum, before[s - 1]);
-      if (s > 1 && s % 2 == 1 && class_of(s) != class_of(s - 2)) sum = add_logarithms(sum, before[s - 2]);
-      now[s] = sum + shares[class_of(s)];
-    }
-    first = false;
+    states.forward(static_cast<int64_t>(t), static_cast<int64_t>(frames), before.data(), now.data(),
+                   [&](int64_t s) { return shares[static_cast<size_t>(states.class_of(s))]; });
   }
-  if (first) return symbols.empty() ? 0 : impossible;
-  return states == 1 ? now[0] : add_logarithms(now[states - 1], now[states - 2]);
+  return states.log_probability(now.data());
 }
 
 int64_t frames_for(std::span<const float> symbols) {

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "frontends/data/foreign_names.hpp"
 #include "graph/base/error.hpp"
 #include "ops/ops.hpp"
 
@@ -52,7 +53,7 @@ ActivationFunction::ActivationFunction(std::string_view name) {
   const auto found = std::find(names.begin(), names.end(), name);
   if (found == names.end())
     throw UserError(fmt::format(
-        "there is no activation '{}'.{}{}", name, did_you_mean(name, names),
+        "there is no activation '{}'.{}{}", name, data::what_was_meant(name, names),
         name.find("softmax") == name.npos ? "" : " Losses of classes have their own softmax: leave it out"));
   index_ = static_cast<size_t>(found - names.begin());
 }

@@ -35,8 +35,9 @@ const SpecOption& SpecKind::at(std::string_view option, std::string_view place) 
   if (const SpecOption* found = find(option)) return *found;
   std::vector<std::string> known;
   for (const SpecOption& other : options) known.push_back(other.name);
-  throw UserError(fmt::format("{} has no key '{}'{}", place, data::shortened(option),
-                              known.empty() ? "; it has none" : "." + data::what_was_meant(option, known)));
+  throw UserError(
+      fmt::format("{} has no key '{}'{}", place, data::shortened(option),
+                  known.empty() ? "; it has none" : "." + data::which_key_was_meant(option, known)));
 }
 
 void SpecKind::set(Spec& spec, const SpecOption& option, std::string_view text) const {
@@ -76,8 +77,10 @@ const SpecKind& find_kind(const SpecKinds& kinds, std::string_view name, std::st
     known.push_back(kind->name);
   }
   const std::string nearest = nearest_name(name, known);
+  const bool softmax = name == "softmax" || name == "Softmax";
   const std::string hint = !data::known_as(name, known).empty() ? "." + data::what_was_meant(name, known)
-                           : nearest.empty()                    ? ""
+                           : softmax         ? ". Losses of classes have their own softmax: leave it out"
+                           : nearest.empty() ? ""
                                              : fmt::format(". Did you mean '{}'?", nearest);
   throw UserError(fmt::format("{} kind = {}: must be one of {}{}", place,
                               name.empty() ? "''" : data::shortened(name), fmt::join(known, ", "), hint));

@@ -8,6 +8,7 @@
 #include <mutex>
 #include <set>
 
+#include "frontends/data/foreign_names.hpp"
 #include "frontends/spec/op_attributes.hpp"
 #include "frontends/spec/spec.hpp"
 #include "graph/base/error.hpp"
@@ -214,7 +215,9 @@ std::vector<std::string> penalty_ops() {
 std::vector<std::string> penalty_names() {
   std::vector<std::string> names;
   for (const Term& term : terms()) names.push_back(term.name);
-  for (const std::string& op : penalty_ops()) names.push_back(op);
+  // Some of the terms are ops.
+  for (const std::string& op : penalty_ops())
+    if (std::find(names.begin(), names.end(), op) == names.end()) names.push_back(op);
   return names;
 }
 
@@ -347,7 +350,8 @@ WeightPenalty parse_weight_penalty(std::string_view name, std::string_view text)
     const OpDef* op = penalty_op(which);
     const bool is_op = term == terms().end() && (op != nullptr || is_expected(which));
     if (term == terms().end() && !is_op)
-      refuse(fmt::format("there is no penalty '{}'.{}", data::shortened(which), did_you_mean(which, known)));
+      refuse(fmt::format("there is no penalty '{}'.{}", data::shortened(which),
+                         data::what_was_meant(which, known)));
     if (std::find(seen.begin(), seen.end(), which) != seen.end())
       refuse(fmt::format("{} is there twice; add the two up", which));
     seen.push_back(which);

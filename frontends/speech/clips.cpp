@@ -84,7 +84,10 @@ Audio read_joined(const ClipList::Entry& entry, int sample_rate, std::vector<std
   for (const std::string& file : entry.followed) {
     const Audio next = read_audio(file, sample_rate, notices);
     audio.samples.insert(audio.samples.end(), next.samples.begin(), next.samples.end());
-    audio.source += " + " + std::filesystem::path(file).filename().string();
+    // Of the same folder by its name alone.
+    const std::filesystem::path path = file;
+    const bool beside = path.parent_path() == std::filesystem::path(entry.file).parent_path();
+    audio.source += " + " + (beside ? path.filename() : path).string();
   }
   return audio;
 }

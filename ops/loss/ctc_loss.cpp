@@ -2,21 +2,20 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 
 #include "graph/base/error.hpp"
+#include "ops/kernels/alignments.hpp"
 #include "ops/kernels/rows.hpp"
 #include "ops/ops.hpp"
 #include "ops/records.hpp"
 
 namespace lariat {
 
-// Connectionist temporal classification: A. Graves, S. Fernández, F. Gomez and J. Schmidhuber, "Connectionist
-// temporal classification: labelling unsegmented sequence data with recurrent neural networks", ICML 2006,
-// whose numbers the equations below have.
+// Connectionist temporal classification; the equations' numbers are those of ops/kernels/alignments.hpp.
 namespace ctc_loss_detail {
 
-constexpr double impossible = -std::numeric_limits<double>::infinity();
+using alignments::add_logarithms;
+using alignments::impossible;
 
 std::vector<TensorType> infer(const InferContext& c) {
   check_float(c, 0, "logits");
@@ -68,14 +67,6 @@ int64_t checked_count(const int32_t* labels, int64_t most, int64_t frames, int64
   return count;
 }
 
-// log(e^a + e^b + e^c)
-double log_sum(double a, double b, double c = impossible) {
-  const double largest = std::max(std::max(a, b), c);
-  // The sum hands NaN on.
-  if (!(largest > impossible)) return a + b + c;
-  return largest + std::log(std::exp(a - largest) + std::exp(b - largest) + std::exp(c - largest));
-}
-
 // One example: its logits and labels, and the scratch of the thread.
 template <class T>
 class Example {
@@ -83,9 +74,8 @@ class Example {
   Example(const T* logits, const int32_t* labels, int64_t frames, int64_t count, const Sizes& sizes,
           double* scratch)
       : logits_(logits),
-        labels_(labels),
         frames_(frames),
-        states_(2 * count + 1),
+        states_(labels, count),
         classes_(sizes.classes),
         alpha_(scratch),
         denominators_(alpha_ + sizes.frames * sizes.states()),
@@ -98,9 +88,7 @@ class Example {
     for (int64_t t = 0; t < frames_; ++t) normalise(t, gradient);
     if (frames_ == 0) return 0;
     for (int64_t t = 0; t < frames_; ++t) forward(t);
-    // p(l|x) = α_T(|l'|) + α_T(|l'| - 1)  (8)
-    const double* last = alpha_ + (frames_ - 1) * states_;
-    log_probability_ = states_ == 1 ? last[0] : log_sum(last[states_ - 1], last[states_ - 2]);
+    log_probability_ = states_.log_probability(alpha_of(frames_ - 1));
     return -log_probability_;
   }
 
@@ -109,30 +97,27 @@ class Example {
     std::fill_n(occupied_, classes_, 0.0);
     for (int64_t t = frames_ - 1; t >= 0; --t) {
       backward(t);
-      const double* alpha = alpha_ + t * states_;
-      for (int64_t s = 0; s < states_; ++s)
-        occupied_[class_of(s)] += std::exp(alpha[s] + beta_[s] - log_probability_);
+      const double* alpha = alpha_of(t);
+      for (int64_t s = 0; s < states_.count(); ++s)
+        occupied_[states_.class_of(s)] += std::exp(alpha[s] + beta_[s] - log_probability_);
       T* row = gradient + t * classes_;
-      for (int64_t s = 0; s < states_; ++s) {
-        double& occupied = occupied_[class_of(s)];
+      for (int64_t s = 0; s < states_.count(); ++s) {
+        const int64_t of = states_.class_of(s);
+        double& occupied = occupied_[of];
         // Several states may be of one class.
         if (occupied == 0) continue;
-        row[class_of(s)] = static_cast<T>(static_cast<double>(row[class_of(s)]) - occupied);
+        row[of] = static_cast<T>(static_cast<double>(row[of]) - occupied);
         occupied = 0;
       }
     }
   }
 
  private:
-  int64_t class_of(int64_t state) const { return state % 2 == 0 ? 0 : labels_[state / 2]; }
   // log y_t of a state's class.
   double log_output(int64_t t, int64_t state) const {
-    return static_cast<double>(logits_[t * classes_ + class_of(state)]) - denominators_[t];
+    return static_cast<double>(logits_[t * classes_ + states_.class_of(state)]) - denominators_[t];
   }
-  // Whether a path may go from the state two before this one to it: past a blank, to another label.
-  bool skips(int64_t state) const {
-    return state % 2 == 1 && state > 1 && labels_[state / 2] != labels_[state / 2 - 1];
-  }
+  double* alpha_of(int64_t t) { return alpha_ + t * states_.count(); }
 
   void normalise(int64_t t, T* gradient) {
     const T* row = logits_ + t * classes_;
@@ -145,37 +130,30 @@ class Example {
     for (int64_t j = 0; j < classes_; ++j) out[j] *= scale;
   }
 
-  // α_t(s) = (α_{t-1}(s) + α_{t-1}(s - 1) + α_{t-1}(s - 2))·y_t(l'_s), the last one where s skips  (5 to 7),
-  // and 0 where too few frames are left to end from s.
   void forward(int64_t t) {
-    double* now = alpha_ + t * states_;
-    const double* before = now - states_;
-    std::fill_n(now, states_, impossible);
-    const int64_t first = std::max<int64_t>(0, states_ - 2 * (frames_ - t)),
-                  end = std::min(states_, 2 * (t + 1));
-    for (int64_t s = first; s < end; ++s)
-      now[s] = log_output(t, s) + (t == 0 ? 0
-                                          : log_sum(before[s], s > 0 ? before[s - 1] : impossible,
-                                                    skips(s) ? before[s - 2] : impossible));
+    double* now = alpha_of(t);
+    states_.forward(t, frames_, now - states_.count(), now, [&](int64_t s) { return log_output(t, s); });
   }
 
   // β_t(s) = Σ β_{t+1}(s')·y_{t+1}(l'_s') over the states s' that follow s: (9 to 11), without y_t, which α_t
   // has.
   void backward(int64_t t) {
+    const int64_t count = states_.count();
     if (t == frames_ - 1) {
-      for (int64_t s = 0; s < states_; ++s) beta_[s] = s + 2 >= states_ ? 0 : impossible;
+      for (int64_t s = 0; s < count; ++s) beta_[s] = s + 2 >= count ? 0 : impossible;
       return;
     }
     std::swap(beta_, next_beta_);
-    for (int64_t s = 0; s < states_; ++s) next_beta_[s] += log_output(t + 1, s);
-    for (int64_t s = 0; s < states_; ++s)
-      beta_[s] = log_sum(next_beta_[s], s + 1 < states_ ? next_beta_[s + 1] : impossible,
-                         s + 2 < states_ && skips(s + 2) ? next_beta_[s + 2] : impossible);
+    for (int64_t s = 0; s < count; ++s) next_beta_[s] += log_output(t + 1, s);
+    for (int64_t s = 0; s < count; ++s)
+      beta_[s] = add_logarithms(next_beta_[s], s + 1 < count ? next_beta_[s + 1] : impossible,
+                                s + 2 < count && states_.skips(s + 2) ? next_beta_[s + 2] : impossible);
   }
 
   const T* logits_;
-  const int32_t* labels_;
-  const int64_t frames_, states_, classes_;
+  const int64_t frames_;
+  const alignments::States states_;
+  const int64_t classes_;
   double *alpha_, *denominators_, *beta_, *next_beta_, *occupied_;
   double log_probability_ = 0;
 };

@@ -63,6 +63,21 @@ TEST_CASE("cli symbols: a recipe of the program's own learns what is said, and e
         "In the last row are symbols that were inserted"})
     CHECK(contains(page, part));
 
+  // Recordings that were joined can be heard in their order.
+  size_t examples = 0;
+  for (size_t at = page.find("<div class=\"example\">"); at != page.npos; ++examples) {
+    const size_t next = page.find("<div class=\"example\">", at + 1);
+    const std::string example = page.substr(at, next == page.npos ? next : next - at);
+    const auto times = [&](const std::string& part) {
+      size_t count = 0;
+      for (size_t place = example.find(part); place != example.npos; place = example.find(part, place + 1))
+        ++count;
+      return count;
+    };
+    CHECK(times("<audio ") == 1 + times(".wav + "));
+    at = next;
+  }
+  CHECK(examples > 0);
   const ProgramRun measured =
       succeeded({"evaluate", model, "--data", digits + "/list.csv", "--json", folder / "e.json"});
   CHECK(contains(measured.out, " substituted, "));

@@ -256,4 +256,82 @@ TEST_CASE("cli: folders of tables, and rows that a model cannot read") {
   CHECK(contains(graph.err, "[data] kind = csv: what the rows are is known by them alone; give --data"));
 }
 
+TEST_CASE("cli: names from elsewhere lead to a recipe's own, wherever they stand") {
+  if (!have_lariat()) return;
+  const TemporaryFolder folder;
+  const std::string file = folder / "r.toml";
+  const std::string text =
+      "[data]\nkind = \"csv\"\n[training]\nepochs = 1\n[[layers]]\nname = \"a\"\nkind = \"dense\"\nunits = "
+      "4\n"
+      "activation = \"relu\"\nkernel_penalty = \"l1=1e-3\"\n[[layers]]\nkind = \"dense\"\nunits = 0\n";
+  const auto refused = [&](const std::string& before, const std::string& after) {
+    std::string changed = text;
+    changed.replace(changed.find(before), before.size(), after);
+    write_file(file, changed);
+    const ProgramRun run = run_lariat({"recipe", "check", file});
+    CHECK(run.status == 2);
+    return run.err;
+  };
+  CHECK(contains(refused("\"dense\"", "\"torch.nn.Linear\""), ". It is called 'dense' here."));
+  CHECK(contains(refused("\"dense\"", "\"ReLU\""), ". It is called 'activation' here."));
+  CHECK(contains(refused("\"relu\"", "\"ReLU\""), "softplus, tanh. It is called 'relu' here."));
+  CHECK(contains(refused("\"relu\"", "\"swish\""), "It is called 'silu' here."));
+  CHECK(contains(refused("\"relu\"", "\"softmax\""), "Losses of classes have their own softmax"));
+  CHECK(contains(refused("l1=1e-3", "lasso=1e-3"), "there is no penalty 'lasso'. It is called 'l1' here."));
+  const std::string unknown = refused("l1=1e-3", "zzz=1e-3");
+  CHECK(unknown.find("log_sum") == unknown.rfind("log_sum"));
+  CHECK(contains(refused("epochs = 1", "validation_split = 0.1"),
+                 ":4: [training] has no key 'validation_split'. Elsewhere: write [data] validation."));
+  CHECK(contains(refused("units = 4", "input_shape = 4"),
+                 "has no key 'input_shape'. Elsewhere: it follows from what comes in; leave it out."));
+  CHECK(contains(refused("[training]", "[train]"), "has no table 'train'. It is called 'training' here."));
+  CHECK(contains(refused("[[layers]]\nkind = \"dense\"\nunits = 0\n", "[[layers]]\nshares = \"a\"\n"),
+                 "[layers.1] has no kind; write that of \"a\", which it shares"));
+  CHECK(contains(refused("[data]\n", "lr = 0.1\n[data]\n"),
+                 ":1: lr = 0.1: stands in no table; write learning_rate below [optimizer]"));
+  CHECK(contains(refused("[data]\n", "zzz = 1\n[data]\n"), "a recipe has no table 'zzz'. Known: "));
+  CHECK(contains(refused("\"dense\"", "\"softmax\""),
+                 "Losses of classes have their own softmax: leave it out"));
+  CHECK(contains(run_lariat({"fit", file}).err, "there is no command 'fit'. It is called 'train' here."));
+}
+
+TEST_CASE("cli: a column from 0 to 1 is learned as how probable something is") {
+  if (!have_lariat()) return;
+  const TemporaryFolder folder;
+  const std::string recipe = folder / "r.toml", table = folder / "t.csv", model = folder / "m.safetensors";
+  write_file(recipe, run_lariat({"recipe", "new", "csv"}).out);
+  std::string rows = "x,noise,rain\n", fresh = "x,noise\n0,1\n1,1\n";
+  for (int i = 0; i < 200; ++i)
+    rows += fmt::format("{},{},{}\n", i % 20 / 20.0, i * 7 % 11, 0.1 + 0.8 * (i % 20) / 20.0);
+  write_file(table, rows);
+  write_file(folder / "fresh.csv", fresh);
+  std::vector<std::string> train{"train", recipe, "--data", table,
+                                 "--out", model,  "--set",  "data.target=rain"};
+  for (const char* set : {"loss.kind=sigmoid_cross_entropy", "optimizer.learning_rate=0.02"})
+    train.insert(train.end(), {"--set", set});
+  const ProgramRun run = run_lariat(train);
+  CAPTURE(run.err);
+  REQUIRE(run.status == 0);
+  const ProgramRun said = run_lariat({"predict", model, folder / "fresh.csv", "--json", folder / "p.json"});
+  CAPTURE(said.err);
+  CHECK(said.status == 0);
+  const auto predictions = read_json(folder / "p.json")["predictions"];
+  CHECK(predictions[0]["label"] == "not rain");
+  CHECK(predictions[1]["label"] == "rain");
+  CHECK(double(predictions[1]["values"][0]) == doctest::Approx(0.9).epsilon(0.1));
+  // A number that is told from others is a class.
+  std::vector<std::string> told = train;
+  told.insert(told.end(), {"--set", "data.positive=0.55"});
+  const ProgramRun refused = run_lariat(told);
+  CHECK(refused.status == 2);
+  CHECK(contains(refused.err, "positive = 0.55: must be one of 0.1, 0.14, "));
+  // In a stream the same bits.
+  const ProgramRun measured = run_lariat({"evaluate", model, "--data", table});
+  CHECK(measured.status == 0);
+  train.insert(train.end(), {"--set", "data.stream=true"});
+  const ProgramRun streamed = run_lariat(train);
+  const auto hash = [](const std::string& out) { return out.substr(out.find("state hash")); };
+  CHECK(hash(streamed.out) == hash(run.out));
+}
+
 }  // namespace lariat::cli_tables_test

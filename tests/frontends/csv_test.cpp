@@ -259,6 +259,48 @@ TEST_CASE("arrays: rows, sequences, labels and numbers") {
   CHECK(refused(frames, Tensor(f64, {2, 4, 1}), false) == "x: targets are of 4 frames, but features of 5");
 }
 
+TEST_CASE("csv: a text among numbers is named, or the column is taken for categories and that is said") {
+  std::string many = "x,y\n", few = "x,y\n";
+  for (int i = 0; i < 60; ++i) many += i == 7 ? "n/d,1\n" : fmt::format("{}.5,1\n", i);
+  for (int i = 0; i < 60; ++i) few += i == 7 ? "3+,1\n" : fmt::format("{},1\n", i % 3);
+  CHECK(refused_columns(many, {.targets = {"y"}}) ==
+        "a.csv: line 9: column 'x' is 'n/d', which is no number, as 59 of 60 are; correct it, leave it empty "
+        "where it is missing, or leave the column out, by [data] ignore = [\"x\"]");
+  const Columns columns = columns_of(table_of(few), {.targets = {"y"}});
+  CHECK(columns.features[0].values == std::vector<std::string>{"0", "1", "2", "3+"});
+  REQUIRE(columns.notices.size() == 1);
+  CHECK(columns.notices[0] ==
+        "a.csv: line 9: column 'x' is '3+', which is no number, as 59 of 60 are: the column is taken for "
+        "categories; [data] categories = [\"x\"] says so, an empty field that a number is missing");
+  CHECK(columns_of(table_of(few), {.targets = {"y"}, .categories = {"x"}}).notices.empty());
+  // Texts of which some look like numbers are texts.
+  CHECK(columns_of(table_of("x,y\na,1\nb,1\n3,2\n"), {.targets = {"y"}}).notices.empty());
+}
+
+TEST_CASE("csv: a target of numbers from 0 to 1 says how probable something is, where it may") {
+  std::string shares = "x,y\n", zeros = "x,y\n", far = "x,y\n";
+  for (int i = 0; i < 40; ++i) {
+    shares += fmt::format("{},{}\n", i, i / 40.0);
+    zeros += fmt::format("{},{}\n", i, i % 2);
+    far += fmt::format("{},{}\n", i, i / 20.0);
+  }
+  const ColumnOptions may{.targets = {"y"}, .classes = true, .shares = true};
+  const Columns soft = columns_of(table_of(shares), may);
+  CHECK(soft.classes.empty());
+  const Dataset dataset = dataset_of(table_of(shares), soft);
+  CHECK(dataset.targets.width == 1);
+  CHECK(dataset.examples[10].targets == std::vector<float>{0.25F});
+  CHECK(columns_of(table_of(zeros), may).classes == std::vector<std::string>{"0", "1"});
+  CHECK(columns_of(table_of("x,y\n1,no\n2,yes\n"), may).classes.size() == 2);
+  // Two numbers are two classes, as they always were.
+  CHECK(columns_of(table_of("x,y\n1,0.5\n2,1\n"), may).classes.size() == 2);
+  for (const std::string& text : {far, shares}) {
+    ColumnOptions classes = may;
+    classes.shares = text != shares;
+    CHECK(lariat::testing::contains(refused_columns(text, classes), "which are no classes"));
+  }
+}
+
 TEST_CASE("names from elsewhere lead to ours") {
   CHECK(what_was_meant("lr", {"learning_rate", "epsilon"}) == " It is called 'learning_rate' here.");
   CHECK(what_was_meant("kernel_regularizer", {"units", "kernel_penalty"}) ==
@@ -266,6 +308,22 @@ TEST_CASE("names from elsewhere lead to ours") {
   CHECK(what_was_meant("units", {"filters", "kernel"}) == " It is called 'filters' here.");
   CHECK(what_was_meant("MSE", {"huber", "mean_squared_error"}) == " It is called 'mean_squared_error' here.");
   CHECK(what_was_meant("unit", {"units", "kernel"}) == " Did you mean 'units'?");
+  // As their programs write them, with the module.
+  CHECK(what_was_meant("torch.nn.Linear", {"conv1d", "dense"}) == " It is called 'dense' here.");
+  CHECK(what_was_meant("keras.layers.LSTM", {"gru", "lstm"}) == " It is called 'lstm' here.");
+  CHECK(what_was_meant("nn.AdaptiveAvgPool2d", {"dense", "global_average_pool"}) ==
+        " It is called 'global_average_pool' here.");
+  CHECK(what_was_meant("betas", {"beta1", "beta2"}) == " It is called 'beta1' or 'beta2' here.");
+  CHECK(what_was_meant("fit", {"evaluate", "train"}) == " It is called 'train' here.");
+  // Keys of a whole recipe have dots of their own.
+  CHECK(known_as("optimizer.rate", {"layers.0.rate"}).empty());
+  // Keys that belong elsewhere, unless they belong here too.
+  CHECK(which_key_was_meant("lr", {"learning_rate"}) == " It is called 'learning_rate' here.");
+  CHECK(which_key_was_meant("validation_split", {"epochs"}) == " Elsewhere: write [data] validation.");
+  CHECK(which_key_was_meant("validation_split", {"validation"}) == " It is called 'validation' here.");
+  CHECK(which_key_was_meant("weightDecay", {"learning_rate"}) ==
+        " Elsewhere: the optimizers adamw, lamb and lion have it, as layers and [[groups]] do.");
+  CHECK(which_key_was_meant("epoch", {"epochs"}) == " Did you mean 'epochs'?");
 }
 
 }  // namespace lariat::csv_test

@@ -250,7 +250,8 @@ TEST_CASE("recipe: unknown names") {
         "recipe.toml:10: [optimizer] kind = adm: must be one of adam, adagrad, adamw, amsgrad, lamb, "
         "lbfgs, lion, momentum, nadam, nesterov, rmsprop, sgd. Did you mean 'adam'?");
   CHECK(refused_more("[optimizer]\nkind = 'sgd'\nmomentum = 0.9") ==
-        "recipe.toml:11: [optimizer] has no key 'momentum'. Known: learning_rate.");
+        "recipe.toml:11: [optimizer] has no key 'momentum'. Elsewhere: write [optimizer] kind = "
+        "\"momentum\", which has it.");
   CHECK(refused_more("[[layers]]\nkind = 'dense'\nunit = 3") ==
         "recipe.toml:11: [layers.2] has no key 'unit'. Did you mean 'units'?");
   CHECK(

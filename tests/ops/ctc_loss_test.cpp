@@ -202,6 +202,42 @@ TEST_CASE("ctc: long sequences stay finite, and extreme logits too") {
   }
 }
 
+TEST_CASE("ctc: logits of any size and classes that cannot be, against all alignments") {
+  constexpr int64_t frames = 5, classes = 4;
+  const double infinity = std::numeric_limits<double>::infinity();
+  for (const Symbols& labels : {Symbols{1, 2, 0}, Symbols{3, 3, 0}, Symbols{2, 0, 0}, Symbols{0, 0, 0}})
+    for (const bool masked : {false, true}) {
+      CAPTURE(masked);
+      Tensor logits = random_tensor<double>({1, frames, classes}, 11, -100, 100);
+      double* values = logits.data<double>();
+      // In every other frame one class cannot be, and no sequence needs it there.
+      if (masked)
+        for (int64_t t = 0; t < frames; t += 2) values[t * classes + 1 + t / 2 % 3] = -infinity;
+      if (masked && labels[0] == 1) values[1] = 3;
+      const Symbols said(labels.begin(), std::find(labels.begin(), labels.end(), 0));
+      const BruteForce exact(values, frames, classes, said);
+      REQUIRE(exact.probability > 0);
+      const std::vector<Tensor> found =
+          run_op("ctc_loss", {logits, integers({1, 3}, labels), integers({1}, {frames})});
+      CHECK(found[0].at(0) == doctest::Approx(-std::log(exact.probability)).epsilon(1e-12));
+      for (int64_t t = 0; t < frames; ++t) {
+        const std::vector<double> shares = softmax_of(values + t * classes, classes);
+        for (int64_t k = 0; k < classes; ++k) {
+          const auto at = static_cast<size_t>(t * classes + k);
+          CHECK(std::abs(found[1].at(t * classes + k) - shares[static_cast<size_t>(k)] +
+                         exact.occupied[at] / exact.probability) < 1e-9);
+        }
+      }
+      // In float32 what is finite stays so.
+      Tensor single(f32, {1, frames, classes});
+      for (int64_t i = 0; i < single.count(); ++i) single.data<float>()[i] = static_cast<float>(values[i]);
+      const std::vector<Tensor> near =
+          run_op("ctc_loss", {single, integers({1, 3}, labels), integers({1}, {frames})});
+      CHECK(near[0].at(0) == doctest::Approx(found[0].at(0)).epsilon(1e-5));
+      for (int64_t i = 0; i < near[1].count(); ++i) CHECK(std::isfinite(near[1].at(i)));
+    }
+}
+
 TEST_CASE("ctc: the same bits on any number of threads") {
   constexpr int64_t batch = 13, frames = 40, classes = 7, most = 6;
   Symbols labels(batch * most), lengths(batch);

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <functional>
 
+#include "frontends/data/arrays.hpp"
 #include "frontends/recipe/recipe.hpp"
 #include "frontends/sequential/sequential.hpp"
 #include "frontends/sequential/wiring.hpp"
@@ -400,6 +401,19 @@ units = 2
                  "initial_state = decoder.hidden: dense has no state that begins with anything"));
   CHECK(contains(error_with("initial_state = [\"read.hidden\"]", "return_state = true"),
                  "It is called 'initial_state' here."));
+}
+
+TEST_CASE("final states: a layer of sequences behind a state says what gives one") {
+  data::Dataset rows =
+      data::dataset_of_arrays(Tensor(f32, {4, 3, 2}), Tensor::of<double>({4}, {0, 1, 0, 1}), true, "x");
+  const ModelValue heard = input("features");
+  const ModelValue encoded = Lstm(3).named("encoder")(heard);
+  Model model({heard}, {Dense(0)(Gru(2)(encoded.state("hidden")))});
+  model.compile(Adam{}, SoftmaxCrossEntropy{});
+  CHECK(contains(
+      message_of<UserError>([&] { model.fit(rows, {.epochs = 1}); }),
+      "takes sequences [batch, time, channels]; got [batch, 3], for encoder.hidden is one vector for "
+      "each example; take encoder with return_sequences = true"));
 }
 
 }  // namespace lariat::final_states_test

@@ -300,7 +300,7 @@ TEST_CASE("symbols: what cannot be learned or has no effect is said in one line"
 
   CHECK(refused(good, {Dense(0)}, {Accuracy{}}) ==
         "the metric 'accuracy' is one of classes, binary, labels, but the model learns symbols; take "
-        "symbol_error_rate, sequence_accuracy");
+        "sequence_accuracy, symbol_error_rate");
   CHECK(refused(sequences(10, 2, 3, 4, 9, 1)) ==
         "ctc learns a sequence of symbols, but the data have a label each; give each example its symbols, "
         "counted "

@@ -293,7 +293,7 @@ TEST_CASE("tasks: a saved model keeps its task") {
   CHECK(damaged("loss", R"({"kind":"hubris"})").starts_with("loss kind = hubris: must be one of "));
   CHECK(damaged("metrics", R"([{"kind":"accuracy"}])") ==
         "the metric 'accuracy' is one of classes, binary, labels, but the model learns numbers; take "
-        "mean_squared_error, mean_absolute_error, r2");
+        "mean_absolute_error, mean_squared_error, r2");
 }
 
 TEST_CASE("tasks: a loss and a metric of one's own") {
@@ -434,10 +434,10 @@ TEST_CASE("tasks: layers and metrics that do not fit them are refused") {
             .starts_with("the model ends in 'op' with the activation softmax, but "));
   CHECK(refused(points(12, 2, 6, 1), SigmoidCrossEntropy{}, {Dense(2)}) ==
         "the model ends in 'dense' with [batch, 2], but one output tells two classes apart; end it with a "
-        "dense "
-        "layer of 1 unit");
+        "dense layer of 1 unit");
   CHECK(refused(labels, SoftmaxCrossEntropy{}, {Dense(3)}, {R2{}}) ==
-        "the metric 'r2' is one of numbers, but the model learns classes; take accuracy");
+        "the metric 'r2' is one of numbers, but the model learns classes; take accuracy, auc, "
+        "average_precision, f1, precision, recall, top_k");
   const std::string every_frame =
       ", but targets are by frame: it must give outputs for each frame; leave out layers that take frames "
       "together, "

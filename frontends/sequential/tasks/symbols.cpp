@@ -157,9 +157,10 @@ epochs = 40
 batch_size = 16
 clip_norm = 5
 
+# All errors are there until the first symbol is said, which may take many epochs: the loss says before that it gets better.
 [[callbacks]]
 kind = "early_stopping"
-monitor = "validation_symbol_error_rate"
+monitor = "validation_loss"
 patience = 10
 
 # Answers by prefix beam search; 0: the best path.
