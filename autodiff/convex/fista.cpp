@@ -186,6 +186,8 @@ Result proximal_gradient(const SmoothFunction& f, ProxFunction& penalty, std::ve
   }
   result.weights = std::move(w);
   result.slopes = std::sqrt(dot(scale, scale));
+  const double largest = count == 0 ? 0 : *std::max_element(scale.begin(), scale.end());
+  for (size_t j = 0; j < count; ++j) result.scales.push_back(std::max(scale[j], least_scale * largest));
   return result;
 }
 

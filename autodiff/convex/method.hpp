@@ -46,6 +46,8 @@ struct Result {
   Progress reached;
   /// The norm of the largest |∂f/∂w_j| that were seen, by gradient methods.
   double slopes = 0;
+  /// What each coordinate's stationarity was measured by, by gradient methods.
+  std::vector<double> scales = {};
   /// Judged on the problem as written; none where there is no dual point to judge by.
   Bound bound = {};
   bool converged = false;

@@ -30,7 +30,7 @@ std::string Solution::certificate() const {
   return fmt::format("stationary to {:.1e}, not globally certified: {}", stationarity, not_certified);
 }
 
-std::string Solution::why_short(double tolerance, bool rounded, size_t far) const {
+std::string Solution::why_short(double tolerance, bool rounded, size_t far, bool as_written) const {
   const std::string reached = std::isfinite(relative_gap)
                                   ? fmt::format("a relative gap of {:.1e}", relative_gap)
                                   : fmt::format("a stationarity of {:.1e}", stationarity);
@@ -63,15 +63,12 @@ std::string Solution::why_short(double tolerance, bool rounded, size_t far) cons
           "{}: in double no step lowers the objective any further after {} iterations, so more will not "
           "help; take a larger tolerance, a larger penalty, or leave out columns that nearly repeat others",
           missed, iterations);
-    default: {
-      // Where there is no dual point to judge by, coordinates are as written.
-      const bool as_written = !not_certified.empty() && not_certified != no_dual_point;
+    default:
       return fmt::format("{}: the {} iterations allowed were used up; allow more, or a larger tolerance{}",
                          missed, iterations,
                          as_written ? ", or bring columns to means near 0 and like scales, without which "
                                       "gradient steps are many"
                                     : "");
-    }
   }
 }
 

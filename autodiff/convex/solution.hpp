@@ -48,8 +48,8 @@ struct Solution {
   std::string not_certified;
 
   /// Why `tolerance` is not met, and what may help. `rounded`: parameters of f32 were; `far` columns have
-  /// means that nothing takes up.
-  std::string why_short(double tolerance, bool rounded, size_t far) const;
+  /// means that nothing takes up; `as_written`: coordinates were neither centred nor scaled.
+  std::string why_short(double tolerance, bool rounded, size_t far, bool as_written) const;
   static constexpr const char* no_dual_point = "no dual point was found";
 };
 

@@ -8,8 +8,10 @@
 #include <optional>
 
 #include "autodiff/certificate/certificate.hpp"
+#include "autodiff/convex/centred_products.hpp"
 #include "autodiff/convex/fista.hpp"
 #include "autodiff/convex/graph_penalty.hpp"
+#include "autodiff/convex/largest_factor.hpp"
 #include "autodiff/convex/newton.hpp"
 #include "autodiff/convex/row_kinks.hpp"
 #include "autodiff/double_graph.hpp"
@@ -49,7 +51,9 @@ struct Solver::Implementation {
   std::optional<convex::ConditionedModel> conditioned;
   std::unique_ptr<convex::SeparablePenalty> conditioned_penalty;
   std::unique_ptr<convex::Newton> newton;
-  std::unique_ptr<convex::GraphFunction> function;
+  // Of a loss that is no linear model: as written, and in the coordinates that are computed in, if others.
+  std::unique_ptr<convex::GraphFunction> function, centred_function;
+  std::unique_ptr<convex::CentredProducts> centred;
   std::unique_ptr<Certifier> certifier;  // of the loss with its penalties times a fed factor
   std::vector<double> weights;
   SolveMethod method = SolveMethod::newton;
@@ -62,16 +66,16 @@ struct Solver::Implementation {
   double penalty_at(std::span<const double> w) const {
     return penalty ? penalty->total(w) : graph_penalty->total(w);
   }
-  double factor_of_graph_penalty();
-  double factor_of_penalty();
   void check_parts() const;
   void choose_method();
   convex::Result run(const convex::StoppingRule& rule);
+  convex::Result run_by_gradients(bool accelerated, const convex::StoppingRule& rule);
   std::optional<convex::Bound> judged(std::span<const double> w) const;
   void measure(Solution& solution, std::span<const double> w);
   void judge_structured(Solution& solution, std::span<const double> w, double slopes);
   void make_certifier();
   Certificate certify(std::span<const double> w);
+  std::string short_of_tolerance(const Solution& solution, bool rounded) const;
   Solution finished(const convex::Result& result);
 };
 
@@ -194,6 +198,11 @@ void Solver::Implementation::choose_method() {
     conditioned_penalty = penalty->in_units(conditioned->units());
   } else {
     function = std::make_unique<convex::GraphFunction>(loss, coordinates, cut, *executor);
+    centred = std::make_unique<convex::CentredProducts>(loss, coordinates, terms, cut, penalty != nullptr);
+    if (penalty) conditioned_penalty = penalty->in_units(centred->units());
+    if (centred->any())
+      centred_function = std::make_unique<convex::GraphFunction>(centred->loss(), coordinates,
+                                                                 std::span<const Value>(), *executor);
     if (!penalty)
       graph_penalty = std::make_unique<convex::GraphPenalty>(loss, terms, cut, coordinates, *executor);
   }
@@ -201,15 +210,34 @@ void Solver::Implementation::choose_method() {
     newton = std::make_unique<convex::Newton>(*conditioned, *row_loss, *conditioned_penalty, *executor);
 }
 
+// In coordinates that are centred and scaled where the loss allows it. What is given is judged once more
+// there.
+convex::Result Solver::Implementation::run_by_gradients(bool accelerated, const convex::StoppingRule& rule) {
+  std::optional<convex::SeparableProx> separable;
+  if (penalty) separable.emplace(*conditioned_penalty);
+  convex::ProxFunction& prox = separable ? static_cast<convex::ProxFunction&>(*separable) : *graph_penalty;
+  if (!centred_function)
+    return convex::proximal_gradient(std::ref(*function), prox, weights, accelerated, rule, {});
+  convex::Result result = convex::proximal_gradient(std::ref(*centred_function), prox,
+                                                    centred->centred(weights), accelerated, rule, {});
+  result.weights = centred->as_written(result.weights);
+  const std::vector<double> slopes = centred->slopes_as_written(result.scales);
+  result.slopes = std::sqrt(std::inner_product(slopes.begin(), slopes.end(), slopes.begin(), 0.0));
+  if (!result.converged || !separable) return result;
+  std::vector<double> gradient(weights.size()), distance(weights.size());
+  const std::vector<double> given = centred->centred(result.weights);
+  (*centred_function)(given, gradient);
+  prox.distances(given, gradient, 1, distance);
+  for (size_t j = 0; j < distance.size(); ++j)
+    if (!(distance[j] <= 2 * rule.tolerance * result.scales[j])) result.converged = false;
+  if (!result.converged) result.ending = convex::Ending::stagnation;
+  return result;
+}
+
 convex::Result Solver::Implementation::run(const convex::StoppingRule& rule) {
   if (newton) return newton->run(rule);
   const bool accelerated = method == SolveMethod::fista;
-  if (graph_penalty)
-    return convex::proximal_gradient(std::ref(*function), *graph_penalty, weights, accelerated, rule, {});
-  if (function) {
-    convex::SeparableProx prox(*penalty);
-    return convex::proximal_gradient(std::ref(*function), prox, weights, accelerated, rule, {});
-  }
+  if (function) return run_by_gradients(accelerated, rule);
   const convex::DualityGap gap(*conditioned, *row_loss, *executor);
   convex::RowFunction rows(conditioned->model(), *row_loss, *executor);
   const convex::Judge judge = [&](std::span<const double> v, std::span<const double> gradient,
@@ -285,60 +313,6 @@ Certificate Solver::Implementation::certify(std::span<const double> w) {
   return certifier->certify(feeds, store, *executor, once);
 }
 
-// The smallest factor for which penalised weights stay at zero: a prox step with it from there leads nowhere.
-// NaN where even a large one does not make them zero.
-double Solver::Implementation::factor_of_graph_penalty() {
-  constexpr double large = 1e30;
-  graph_penalty->factor = large;
-  const convex::Result zero = convex::proximal_gradient(
-      std::ref(*function), *graph_penalty, std::vector<double>(weights.size()), true, {1e-8, 100000, {}}, {});
-  std::vector<double> gradient(weights.size()), ahead(weights.size()), next(weights.size());
-  (*function)(zero.weights, gradient);
-  std::vector<size_t> penalised;
-  for (size_t i = 0; i < coordinates.parameters.size(); ++i)
-    for (const PenaltyTerm& term : terms)
-      if (term.is_of(coordinates.parameters[i].name()))
-        for (int64_t j = coordinates.starts[i]; j < coordinates.starts[i + 1]; ++j)
-          penalised.push_back(static_cast<size_t>(j));
-  const auto stays = [&](double factor) {
-    graph_penalty->factor = factor;
-    for (size_t j = 0; j < ahead.size(); ++j) ahead[j] = zero.weights[j] - gradient[j];
-    graph_penalty->prox(ahead, 1, next);
-    return std::all_of(penalised.begin(), penalised.end(), [&](size_t j) { return next[j] == 0; });
-  };
-  if (!std::all_of(penalised.begin(), penalised.end(), [&](size_t j) { return zero.weights[j] == 0; }) ||
-      !stays(large))
-    return std::numeric_limits<double>::quiet_NaN();
-  double low = 1 / large, high = large;
-  if (stays(low)) return 0;
-  while (high / low > 1 + 1e-12) {
-    const double middle = std::sqrt(low) * std::sqrt(high);
-    if (middle <= low || middle >= high) break;
-    (stays(middle) ? high : low) = middle;
-  }
-  return high;
-}
-
-// The same of a penalty of single weights, whose kinks say how steep the loss may be where they are zero.
-double Solver::Implementation::factor_of_penalty() {
-  penalty->factor = 1e30;
-  convex::SeparableProx prox(*penalty);
-  const convex::Result zero = convex::proximal_gradient(
-      std::ref(*function), prox, std::vector<double>(weights.size()), true, {1e-8, 100000, {}}, {});
-  std::vector<double> gradient(weights.size());
-  (*function)(zero.weights, gradient);
-  penalty->factor = 1;
-  double largest = std::numeric_limits<double>::quiet_NaN();
-  for (size_t j = 0; j < gradient.size(); ++j) {
-    if (!penalty->selects(static_cast<int64_t>(j))) continue;
-    const convex::Interval slopes = penalty->kink(static_cast<int64_t>(j));
-    const double slope = -gradient[j],
-                 needed = slope == 0 ? 0 : slope / (slope > 0 ? slopes.high : slopes.low);
-    largest = std::isnan(largest) ? needed : std::max(largest, needed);
-  }
-  return largest;
-}
-
 // Of penalties that are not of single weights: the method's own measure rests on their prox.
 void Solver::Implementation::judge_structured(Solution& solution, std::span<const double> w, double slopes) {
   const Certificate found = certify(w);
@@ -358,6 +332,19 @@ void Solver::Implementation::judge_structured(Solution& solution, std::span<cons
       "there, and its subdifferential says that it is no minimum; take a larger tolerance, or see what "
       "'lariat plugin check' says of the prox",
       solution.stationarity, options.tolerance, no_form);
+}
+
+std::string Solver::Implementation::short_of_tolerance(const Solution& solution, bool rounded) const {
+  const size_t far = centred_function ? centred->far_from_centred() : 0;
+  if (far > 0 && solution.ending == convex::Ending::stagnation)
+    return fmt::format(
+        "a stationarity of {:.1e} was reached where {:.1e} was asked for: the means of {} columns are over "
+        "100000 times their standard deviations, so that a bias in double takes them up no better; subtract "
+        "them",
+        solution.stationarity, options.tolerance, far);
+  return solution.why_short(options.tolerance, rounded,
+                            conditioned ? conditioned->far_from_centred().size() : 0,
+                            !judges() && !(centred_function && penalty));
 }
 
 Solution Solver::Implementation::finished(const convex::Result& result) {
@@ -403,8 +390,7 @@ Solution Solver::Implementation::finished(const convex::Result& result) {
   if (!judges()) solution.not_certified = reason;
   if (judges() && !std::isfinite(bound.gap)) solution.not_certified = Solution::no_dual_point;
   if (!solution.converged && solution.shortfall.empty())
-    solution.shortfall = solution.why_short(options.tolerance, rounded,
-                                            conditioned ? conditioned->far_from_centred().size() : 0);
+    solution.shortfall = short_of_tolerance(solution, rounded);
   return solution;
 }
 
@@ -435,8 +421,9 @@ Solution Solver::solve(double factor) {
 
 double Solver::largest_factor() {
   Implementation& self = *self_;
-  if (self.graph_penalty) return self.factor_of_graph_penalty();
-  if (!self.judges()) return self.factor_of_penalty();
+  if (self.graph_penalty)
+    return convex::largest_factor(*self.function, *self.graph_penalty, self.coordinates, self.terms);
+  if (!self.judges()) return convex::largest_factor(*self.function, *self.penalty, self.coordinates.count());
   self.conditioned_penalty->factor = 1;
   if (self.newton) return self.newton->largest_factor();
   return convex::Newton(*self.conditioned, *self.row_loss, *self.conditioned_penalty, *self.executor)

@@ -62,7 +62,8 @@ class Watch final : public Executor {
   struct Origin {
     Flaw flaw;
     std::vector<double> operands;  // of the element, where the op is element-wise
-    bool of_nothing = false;       // an input has no elements
+    int of_nothing = -1;           // the input that has no elements, and its extents
+    Extents extents = {};
   };
 
   void run_plan(const Plan& plan) override {
@@ -88,8 +89,12 @@ class Watch final : public Executor {
         const Edge edge{step.node, static_cast<int32_t>(o)};
         note(edge, step.outputs[o]);
         if (!clean || !flaw(edge)) continue;
-        Origin origin{*flaw(edge), {}, false};
-        for (const Tensor& input : inputs) origin.of_nothing |= input.count() == 0;
+        Origin origin{*flaw(edge), {}, -1, {}};
+        for (size_t k = 0; k < inputs.size(); ++k)
+          if (inputs[k].count() == 0) {
+            origin.of_nothing = static_cast<int>(k);
+            origin.extents = inputs[k].extents();
+          }
         if (node.op->traits.elementwise)
           for (const Tensor& input : inputs)
             origin.operands.push_back(operand_at(input, step.outputs[o].extents, origin.flaw.element));
@@ -139,6 +144,15 @@ std::string culprit(const Graph& graph, const StepParts& parts, int32_t id) {
   return fmt::format("[{}]", graph.node(id).op->name);
 }
 
+// Of what is fed, or of what no data fill.
+std::string advice_for_nothing(const Shape& shape, const Extents& extents) {
+  for (size_t i = 0; i < shape.size(); ++i)
+    if (!shape[i].known() && extents[i] == 0)
+      return shape[i] == dim::batch ? "feed at least one row"
+                                    : fmt::format("feed data for which '{}' is at least 1", shape[i].text());
+  return "give it elements, or leave the term out";
+}
+
 std::string advice(bool in_update, const Watch::Origin& origin) {
   // Larger numbers overflow by themselves, in exp and in products; smaller ones are near a pole.
   constexpr double large = 80;
@@ -148,7 +162,6 @@ std::string advice(bool in_update, const Watch::Origin& origin) {
   const bool has_zero = any([](double x) { return x == 0; });
   const bool overflows = origin.operands.empty() || (!std::isnan(origin.flaw.value) && !has_zero &&
                                                      any([](double x) { return std::abs(x) > large; }));
-  if (origin.of_nothing) return "feed at least one row";
   if (in_update)
     return overflows ? "lower the learning rate or clip the gradient" : "raise the optimizer's epsilon";
   if (overflows) return "lower the learning rate, clip the gradient or scale the data";
@@ -158,23 +171,20 @@ std::string advice(bool in_update, const Watch::Origin& origin) {
 
 }  // namespace
 
-std::string explain_divergence(const Graph& step, const StepParts& parts, const Feeds& feeds,
-                               const Store& store) {
-  // As it was written: every node has its own name and line.
-  Program program(step, {.last = "none"});
-  Watch watch;
-  Store copy = store;
-  try {
-    program.run(feeds, copy, watch);
-    return "";
-  } catch (const JobError&) {
-  }
+namespace {
+
+// What a step is found wanting by: a value, and what it is.
+struct Finding {
+  Edge at;
+  std::string what;
+};
+
+std::optional<Finding> found_by_check(const Watch& watch, const StepParts& parts) {
   const Graph& graph = *watch.graph;
   const Node& check = graph.node(watch.failed);
   const bool is_guard = check.op->traits.guard;
   const int input = watch.flawed_input(watch.failed, is_guard ? 1 : 0);
-  if (input < 0) return "";
-  Edge at = memory_of(graph, check.inputs[input]);
+  if (input < 0) return std::nullopt;
   std::string what = fmt::format("the next value of '{}'", check.name);
   if (is_guard) {
     const size_t part = static_cast<size_t>(input) - 1;
@@ -182,6 +192,36 @@ std::string explain_divergence(const Graph& step, const StepParts& parts, const 
                ? "the loss"
                : fmt::format("the gradient of '{}'", parts.guarded_gradients.at(part - parts.loss_parts));
   }
+  return Finding{memory_of(graph, check.inputs[input]), what};
+}
+
+std::optional<Finding> found_in_loss(const Watch& watch) {
+  for (const Output& output : watch.graph->outputs())
+    if (const Edge at = memory_of(*watch.graph, output.value);
+        !output.is_update && output.name == "loss" && watch.flaw(at))
+      return Finding{at, "the loss"};
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::string explain_divergence(const Graph& step, const StepParts& parts, const Feeds& feeds,
+                               const Store& store, bool whole_loss) {
+  // As it was written: every node has its own name and line.
+  Program program(step, {.last = "none"});
+  Watch watch;
+  Store copy;
+  for (const auto& [name, tensor] : store) copy.set(name, tensor.clone());
+  try {
+    program.run(feeds, copy, watch);
+  } catch (const JobError&) {
+  }
+  const auto found = watch.failed >= 0 ? found_by_check(watch, parts)
+                     : whole_loss      ? found_in_loss(watch)
+                                       : std::nullopt;
+  if (!found) return "";
+  const Graph& graph = *watch.graph;
+  auto [at, what] = *found;
   what += fmt::format(" is {}: ", watch.flaw(at)->value);
   for (int next = watch.flawed_input(at.node); next >= 0; next = watch.flawed_input(at.node))
     at = memory_of(graph, graph.node(at.node).inputs[next]);
@@ -196,12 +236,23 @@ std::string explain_divergence(const Graph& step, const StepParts& parts, const 
                               without_colon(place_of(node)), flaw.value, flaw.element);
   const Watch::Origin& origin = watch.origins.at(at.node);
   std::string of = "finite values";
-  if (origin.of_nothing) of = "no elements";
+  if (origin.of_nothing >= 0)
+    return what +
+           fmt::format("{} makes {} of no elements; {}", culprit(graph, parts, at.node), flaw.value,
+                       advice_for_nothing(graph.type(node.inputs[origin.of_nothing]).shape, origin.extents));
   for (size_t i = 0; i < origin.operands.size(); ++i)
     of =
         i == 0 ? fmt::format("{:g}", origin.operands[i]) : fmt::format("{} and {:g}", of, origin.operands[i]);
   return what + fmt::format("{} makes {} of {} at element {}; {}", culprit(graph, parts, at.node), flaw.value,
                             of, flaw.element, advice(at.node >= parts.backward_end, origin));
+}
+
+std::string undefined_through(double loss, const RewriteReport& report) {
+  if (std::isnan(loss))
+    return "the loss is nan, through its terms of parameters alone; keep their logarithms, roots and "
+           "quotients "
+           "where they are defined";
+  return fmt::format("the loss is {}, through {}", loss, infinite_through(report));
 }
 
 std::string infinite_through(const RewriteReport& report) {

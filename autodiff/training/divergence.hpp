@@ -22,9 +22,13 @@ struct StepParts {
 
 /// Runs a step that was ended by its checks once more, node by node on a copy of the store: what is not
 /// finite, which op made it, of what, and what to do: "the loss is nan: [log] 'z' built at train.cpp:31
-/// makes nan of -1 at element 0; …". "" where all is finite this time.
+/// makes nan of -1 at element 0; …". "" where all is finite this time. `whole_loss` looks at all of the loss,
+/// where the checks look at what data enter.
 std::string explain_divergence(const Graph& step, const StepParts& parts, const Feeds& feeds,
-                               const Store& store);
+                               const Store& store, bool whole_loss = false);
+
+/// The same of a loss that only its terms of parameters make so, where that has not shown again.
+std::string undefined_through(double loss, const RewriteReport& report);
 
 /// What makes a loss infinite at finite weights, where no data do, in words.
 std::string infinite_through(const RewriteReport& report);

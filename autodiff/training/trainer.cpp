@@ -210,8 +210,8 @@ struct Trainer::Implementation {
     return copy;
   }
 
-  std::string explained(const Feeds& feeds) {
-    if (!joint) return explain_divergence(*graph, analysis.parts, feeds, store);
+  std::string explained(const Feeds& feeds, bool whole_loss = false) {
+    if (!joint) return explain_divergence(*graph, analysis.parts, feeds, store, whole_loss);
     // A line search looks at no operation: a step as others take it does.
     LossAnalysis again;
     const std::unique_ptr<Graph> step =
@@ -220,7 +220,7 @@ struct Trainer::Implementation {
     initialize_store(*step, full, options.seed);
     Feeds all = feeds;
     all.emplace(learning_rate_input, Tensor::scalar(0, f64));
-    return explain_divergence(*step, again.parts, all, full);
+    return explain_divergence(*step, again.parts, all, full, whole_loss);
   }
 
   // What the checks within a step have found, in words.
@@ -362,9 +362,11 @@ StepResult Trainer::step(const FeedsList& given, std::span<const double> shares)
   result.smooth = result.loss - result.penalty;
   // Bounds that the first weights are outside of make both infinite; this step has moved them inside.
   const bool outside_bounds = result.loss == INFINITY && result.penalty == INFINITY;
-  if (!std::isfinite(result.loss) && !outside_bounds)
-    throw JobError(fmt::format("diverged at step {}: the loss is {}, through {}", steps(), result.loss,
-                               infinite_through(self.analysis.report)));
+  if (!std::isfinite(result.loss) && !outside_bounds) {
+    std::string what = std::isnan(result.loss) ? self.explained(parts.back(), true) : "";
+    if (what.empty()) what = undefined_through(result.loss, self.analysis.report);
+    throw JobError(fmt::format("diverged at step {}: {}", steps(), what));
+  }
   const int64_t done = steps() - 1;
   if (!self.sharded || self.sharded->speaks())
     self.watch->step_done(batches.back(), self.store,

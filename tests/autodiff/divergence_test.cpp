@@ -115,6 +115,62 @@ TEST_CASE("a loss that is not finite leaves everything as it was, and names op, 
   }
 }
 
+TEST_CASE("terms of parameters alone that are no numbers: the op is named, and what is true of it") {
+  struct Row {
+    const char* what;
+    Value (*term)(Graph&);
+    std::vector<const char*> says;
+  };
+  const char* const leave_out = "makes nan of no elements; give it elements, or leave the term out";
+  for (const Row& row :
+       std::vector<Row>{{"a mean of no elements",
+                         [](Graph& g) { return mean(square(g.parameter("w", {0}))).named("m"); },
+                         {"the loss is nan: [mean] 'm' built at", leave_out}},
+                        {"a penalty that is one",
+                         [](Graph& g) {
+                           return 0.1 * mean(abs(g.parameter("w", {0, 3})));
+                         },
+                         {"[mean] built at", leave_out}},
+                        {"a mean of the elements of an empty axis",
+                         [](Graph& g) {
+                           return sum(mean(square(g.parameter("w", {0, 3})), {0}));
+                         },
+                         {"[mean] built at", leave_out}},
+                        {"a mean of no norms",
+                         [](Graph& g) {
+                           return mean(sqrt(sum(square(g.parameter("w", {0, 3})), {1})));
+                         },
+                         {"[mean] built at", leave_out}},
+                        {"an empty slice",
+                         [](Graph& g) { return mean(square(slice(g.parameter("w", {4}), 0, 2, 2))); },
+                         {"[mean] built at", leave_out}},
+                        {"a logarithm",
+                         [](Graph& g) { return log(sum(g.parameter("w", {1}, init::constant(-1)))); },
+                         {"[log] built at", "makes nan of -", "keep its argument where it is defined"}}}) {
+    CAPTURE(row.what);
+    for (const bool careful : {false, true}) {
+      Graph g;
+      const Value v = g.parameter("v", {2});
+      Trainer trainer(sum(square(v)) + row.term(g), Sgd{.learning_rate = 0.1},
+                      {.threads = 1, .check_finite = careful});
+      const std::string message = failure_of(trainer, {}).message;
+      CAPTURE(message);
+      CHECK(message.starts_with("diverged at step 1: "));
+      CHECK(!contains(message, "learning rate"));
+      for (const char* part : row.says) CHECK(contains(message, part));
+    }
+  }
+}
+
+TEST_CASE("no elements of what is fed: the symbol is named that has none") {
+  Graph g;
+  const Value x = g.input("x", {dim::batch, dim::time}), v = g.parameter("v", {});
+  Trainer trainer(sum(mean(square(x * v), {1})), Sgd{.learning_rate = 0.1}, {.threads = 1});
+  const std::string message = failure_of(trainer, {{"x", Tensor(f32, {2, 0})}}).message;
+  CAPTURE(message);
+  CHECK(contains(message, "makes nan of no elements; feed data for which 'time' is at least 1"));
+}
+
 TEST_CASE("a finite loss with a gradient that is not: weights stay finite, and the op is named") {
   for (const bool careful : {false, true}) {
     CAPTURE(careful);

@@ -85,6 +85,47 @@ TEST_CASE("linear: multinomial is stationary, and says that it is not certified"
              1e-4);
 }
 
+TEST_CASE("linear: multinomial converges wherever its columns are and however large, beside a bias") {
+  const std::vector<double> classes{0, 1, 2, 0, 0, 2, 1, 1};
+  constexpr double scales[] = {1e3, 1, 1e-3}, means[] = {1e7, -1e4, 10};
+  for (const char* penalty : {"0.5*l1", "0.01*l1", "0.001*l1"})
+    for (const bool sparse : {false, true}) {
+      CAPTURE(penalty);
+      CAPTURE(sparse);
+      LinearProblem problem{
+          .loss = "multinomial", .penalty = parse_penalty(penalty), .bias = true, .classes = {0, 1, 2}};
+      data::LabelledRows rows = eight_rows(classes);
+      Graph plain, moved;
+      const Solution expected = solve(problem.build(plain, rows));
+      REQUIRE(expected.converged);
+      for (size_t i = 0; i < rows.values.size(); ++i)
+        rows.values[i] = means[i % 3] + scales[i % 3] * rows.values[i];
+      if (sparse) {
+        for (int64_t row = 0; row <= 8; ++row) rows.row_starts.push_back(static_cast<int32_t>(3 * row));
+        for (int32_t entry = 0; entry < 24; ++entry) rows.entry_columns.push_back(entry % 3);
+      }
+      problem.factors = {scales[0], scales[1], scales[2]};
+      const Solution found = solve(problem.build(moved, rows));
+      CAPTURE(found.shortfall);
+      CHECK(found.converged);
+      CHECK(found.objective == doctest::Approx(expected.objective).epsilon(1e-7));
+      for (int64_t i = 0; i < 9; ++i)
+        CHECK(found.store.get("w").at(i) * scales[i / 3] ==
+              doctest::Approx(expected.store.get("w").at(i)).epsilon(1e-3));
+    }
+}
+
+TEST_CASE("linear: multinomial says where a bias cannot take the means up") {
+  const LinearProblem problem{
+      .loss = "multinomial", .penalty = parse_penalty("0.01*l1"), .bias = true, .classes = {0, 1, 2}};
+  data::LabelledRows rows = eight_rows({0, 1, 2, 0, 0, 2, 1, 1});
+  for (size_t i = 0; i < rows.values.size(); i += 3) rows.values[i] += 1e13;
+  Graph graph;
+  const Solution found = solve(problem.build(graph, rows));
+  CHECK(!found.converged);
+  CHECK(contains(found.shortfall, "the means of 1 columns are over 100000 times their standard deviations"));
+}
+
 TEST_CASE("linear: weights, offsets and factors of columns") {
   data::LabelledRows rows = eight_rows(numbers);
   rows.weights = {1, 2, 1, 0.5, 1, 3, 1, 2};
