@@ -7,6 +7,8 @@
 #include <cmath>
 #include <set>
 
+#include "autodiff/penalty/element_functions.hpp"
+
 namespace lariat {
 
 LeftTerms::LeftTerms(Value loss, const Dependence& depends, const Paths& paths,
@@ -97,6 +99,26 @@ std::vector<int32_t> LeftTerms::within(int32_t term) const {
   return {found.begin(), found.end()};
 }
 
+void LeftTerms::look_behind_stops() {
+  const size_t size = plain_.size();
+  std::vector<bool> trained = depends_.is_trained, bent(size);  // by any path; and with a kink or leap within
+  holds_stopped_kink_.assign(size, false);
+  for (int32_t id = 0; id < static_cast<int32_t>(size); ++id) {
+    if (depends_.on_data[id]) continue;
+    const Node& node = graph_.node(id);
+    if (node.op->traits.shape_only) continue;
+    for (const Edge& edge : node.inputs) {
+      trained[id] = trained[id] || trained[edge.node];
+      bent[id] = bent[id] || bent[edge.node];
+      holds_stopped_kink_[id] = holds_stopped_kink_[id] || holds_stopped_kink_[edge.node];
+    }
+    if (!trained[id]) continue;
+    const bool leaps = is_comparison(node.op->name);
+    bent[id] = bent[id] || leaps || bends(id);
+    if ((is_constant_to_gradient(node) && bent[id]) || (leaps && !moves_[id])) holds_stopped_kink_[id] = true;
+  }
+}
+
 void LeftTerms::look_within() {
   holds_name_.assign(plain_.size(), false);
   holds_smooth_.assign(plain_.size(), false);
@@ -156,6 +178,7 @@ void LeftTerms::refuse_kink(int32_t node, const ParameterTerm& of, std::vector<R
 
 void LeftTerms::report(PenaltySplit& split) {
   look_within();
+  look_behind_stops();
   for (const ParameterTerm& of : plain_terms(loss_, depends_.on_data, depends_.on_parameters)) {
     const int32_t term = of.node;
     if (!moves_[term]) continue;
@@ -166,6 +189,13 @@ void LeftTerms::report(PenaltySplit& split) {
     if (of.beside_data) continue;  // part of a model
     const Node& node = graph_.node(term);
     if (holds_name_[term] || holds_smooth_[term] || !paths_.reached[term] || is_distance(term)) continue;
+    if (holds_stopped_kink_[term]) {
+      split.refusals.push_back({"L106", node.op->name,
+                                "a part of it that has a kink or a leap is under stop_gradient, so that its "
+                                "gradient is not that of its values",
+                                "take stop_gradient away, or write the penalty, as sum(abs(w))", node.where});
+      continue;
+    }
     const std::vector<int32_t> nodes = within(term);
     std::vector<std::string> names;
     for (auto id = nodes.rbegin(); id != nodes.rend(); ++id)

@@ -36,6 +36,8 @@ class LeftTerms {
   bool is_distance(int32_t term) const;
   /// Finds, of each node as a term, what is in it.
   void look_within();
+  /// Finds what stop_gradient hides of kinks and leaps.
+  void look_behind_stops();
   /// Nothing behind it counts.
   bool is_constant_to_gradient(const Node& node) const;
   void refuse_kink(int32_t node, const ParameterTerm& of, std::vector<Refusal>& refusals) const;
@@ -51,6 +53,8 @@ class LeftTerms {
   // Whether a term holds a name, or is smooth by construction in part, and its outermost node that has a kink
   // which no name covers (-1: none).
   std::vector<bool> holds_name_, holds_smooth_;
+  // Whether what stop_gradient holds still in it bends or leaps with what is trained.
+  std::vector<bool> holds_stopped_kink_;
   std::vector<int32_t> nameless_kink_;
   Signs signs_;
 };

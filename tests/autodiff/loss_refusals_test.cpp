@@ -106,6 +106,8 @@ std::vector<LossRow> refused() {
       // L106: no gradient by design.
       LOSS(data + 0.01 * sum(abs(stop_gradient(w))) + 0 * sum(w), "L106"),
       LOSS(data + 0.01 * stop_gradient(sum(abs(w))), "L106"),
+      LOSS(data + 0.01 * sum(w * stop_gradient(sign(w))), "L106"),
+      LOSS(data + 0.01 * sum(where(greater(stop_gradient(w), 0), w, -w)), "L106"),
       LOSS(data + stop_gradient(0.01 * sum(abs(w))), "L106"),
       LOSS(data + 0.01 * sum(stop_gradient(abs(w))), "L106"),
       // L107: smooth by construction.
