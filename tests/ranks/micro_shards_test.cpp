@@ -383,6 +383,14 @@ TEST_CASE("micro-shards: what goes wrong on one rank ends all of them with one l
   CHECK(one_says(on_ranks(3, [](const std::shared_ptr<Ranks>& ranks) { train(2, rows, ranks, 1); })) ==
         "micro_shards = 2: fewer than the 3 ranks; start at most 2 ranks, or cut batches into more "
         "micro-shards");
+  // Rank 0 says so, who finds it last.
+  const std::vector<std::string> refused = on_ranks(3, [](const std::shared_ptr<Ranks>& ranks) {
+    if (ranks->rank() == 0) std::this_thread::sleep_for(std::chrono::milliseconds(200));
+    TreeSum(ranks, 2);
+  });
+  CHECK(refused[0].starts_with("says: micro_shards = 2: fewer than the 3 ranks; "));
+  CHECK_FALSE(refused[1].starts_with("says: "));
+  CHECK_FALSE(refused[2].starts_with("says: "));
   const std::string nan = one_says(on_ranks(3, [](const std::shared_ptr<Ranks>& ranks) {
     Model model;
     Trainer trainer(model.loss, Sgd{.learning_rate = 0.1}, options(3, ranks, 1));

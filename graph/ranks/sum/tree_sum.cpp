@@ -136,6 +136,7 @@ void TreeSum::begin(const std::vector<bool>& present) {
     state->leaves_out = false;
     state->combined = nullptr;
     state->direct = nullptr;
+    state->wanted = nullptr;
   }
   shard_.reset();
 }
@@ -263,7 +264,6 @@ void TreeSum::take_part(State& state, size_t place, const TensorView& into) {
   } else {
     copy(0.0F);
   }
-  state.wanted = nullptr;
 }
 
 std::vector<double> TreeSum::sum(const std::vector<std::vector<double>>& of_shards, size_t width) {
