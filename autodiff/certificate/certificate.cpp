@@ -150,11 +150,7 @@ struct Certifier::Implementation {
 
 Certifier::Certifier(Value loss, const std::vector<Value>& parameters)
     : self_(std::make_unique<Implementation>()) {
-  Graph copied;
-  GraphCopy copy(loss.graph(), copied);
-  for (int32_t id = 0; id <= loss.node(); ++id) copy.copy(id);
-  copied.output("loss", copy(loss));
-  to_inference(copied, self_->written);
+  self_->written.output("loss", to_inference(loss, self_->written));
   for (Value parameter : parameters) self_->names.push_back(parameter.name());
   self_->search.emplace(self_->written, self_->names);
   Graph graph;

@@ -155,7 +155,9 @@ Value respelled(Value loss, Graph& to, std::vector<Rule> (*rules)(Spellings&)) {
 
 Value canonicalize_penalties(Value loss, Graph& to) {
   Graph prepared;
-  const Value first = respelled(loss, prepared, first_rules);
+  Spellings spellings(prepared);
+  const bool needs_first = may_apply(first_rules(spellings), loss.graph());
+  const Value first = needs_first ? respelled(loss, prepared, first_rules) : loss;
   return with_plain_arguments(respelled(first, to, main_rules));
 }
 

@@ -16,7 +16,6 @@
 #include "autodiff/penalty/linear_rows.hpp"
 #include "autodiff/penalty/loss_terms.hpp"
 #include "autodiff/penalty/penalty_view.hpp"
-#include "autodiff/penalty/term_text.hpp"
 #include "graph/base/error.hpp"
 #include "ops/ops.hpp"
 

@@ -96,4 +96,11 @@ std::vector<bool> sums_in_smooth_functions(Graph& graph, const std::vector<bool>
 /// Returns the loss in `to`, which has the same values and, away from kinks, gradients.
 Value canonicalize_penalties(Value loss, Graph& to);
 
+/// The formula with `name` for the x that stands alone, and numbers for attributes.
+std::string with_names(const Penalty& penalty, const std::string& name, const Attributes& attributes);
+
+/// Gives the term its text and, where it is one number, its coefficient: "0.01 * |w - 1|", all factors and
+/// shifts included.
+void describe(PenaltyTerm& term);
+
 }  // namespace lariat

@@ -19,48 +19,6 @@ namespace lariat {
 
 namespace {
 
-const NotAView detached{"L106", "its argument is under stop_gradient, so its gradient is zero by design",
-                        "penalise the parameter itself"};
-
-// How a node shows parameters: by a selection of its inputs' elements, or by one input, scaled and shifted.
-struct Link {
-  bool is_selection;
-  std::vector<bool> shows;  // which inputs
-  size_t input = 0;         // the one that is scaled
-};
-
-Link link_of(const Graph& graph, int32_t id, const Dependence& depends) {
-  const Node& node = graph.node(id);
-  Link link{node.op->traits.selection, {}};
-  for (const Edge& edge : node.inputs) link.shows.push_back(depends.attached[edge.node]);
-  if (std::none_of(link.shows.begin(), link.shows.end(), [](bool shows) { return shows; })) throw detached;
-  for (size_t i = 0; i < link.shows.size(); ++i)
-    if (!link.shows[i] && depends.varying[node.inputs[i].node])
-      throw NotAView{"L105", "a comparison with parameters switches its elements on and off",
-                     "penalise every element, or wrap the condition in stop_gradient"};
-  if (link.is_selection) return link;
-  link.input = std::find(link.shows.begin(), link.shows.end(), true) - link.shows.begin();
-  const Traits& traits = node.op->traits;
-  const bool scales = traits.elementwise && std::count(link.shows.begin(), link.shows.end(), true) == 1 &&
-                      traits.is_linear(link.input) && node.op->vjp;
-  if (!scales)
-    throw NotAView{"L102", fmt::format("its argument mixes elements of parameters ('{}')", node.op->name),
-                   "penalise each parameter element by element"};
-  return link;
-}
-
-// The parameters are where a view ends. Throws where it may not.
-bool ends_at(const Node& node, int32_t id, const Dependence& depends) {
-  if (node.op->traits.source == SourceKind::parameter) {
-    if (!depends.is_trained[id])
-      throw NotAView{"L109", fmt::format("'{}' is not trained by this optimizer", node.name),
-                     "drop the term, or train the parameter"};
-    return true;
-  }
-  if (node.op->traits.stops_gradient) throw detached;
-  return false;
-}
-
 // The nodes that a constant is made of; none where the value is no constant, as soon as that is seen.
 std::optional<std::vector<int32_t>> constants_behind(Value value) {
   const Graph& graph = value.graph();
@@ -80,12 +38,6 @@ std::optional<std::vector<int32_t>> constants_behind(Value value) {
   }
   std::sort(nodes.begin(), nodes.end());
   return nodes;
-}
-
-// A node once more, with other inputs.
-Value rebuilt(Graph& graph, const Node& node, const std::vector<Value>& inputs, int32_t output) {
-  const Value again = graph.add(*node.op, inputs, node.attributes, node.name, node.where);
-  return {&graph, again.node(), output};
 }
 
 bool is_uniform(Value value) { return !value || value.rank() == 0; }
@@ -334,19 +286,9 @@ std::map<int32_t, ScalarTerm> carry_to_parameters(Value argument, const ScalarTe
       }
       continue;
     }
-    const Value input = graph.value(node.inputs[link.input]);
-    const Value factor = vjp(ones_like(value))[link.input];
-    Value shift;
-    // a·w + b is linear in all of its inputs, but not without them.
-    const bool shifts = node.op->traits.additive || (node.inputs.size() > 2 && node.op->traits.is_linear(0));
-    if (shifts && node.inputs.size() > 1) {
-      std::vector<Value> others;
-      for (const Edge& edge : node.inputs) others.push_back(graph.value(edge));
-      others[link.input] = zeros_like(input);
-      shift = settled(rebuilt(graph, node, others, value.output()));
-      if (uniform_value(shift) == 0.0) shift = {};
-    }
-    ScalarTerm scaled = through_scale(carried, settled(factor), shift);
+    const ScaledRun run = scaled_behind(value, link, depends);
+    const Value input = run.base;
+    ScalarTerm scaled = through_scale(carried, run.factor, run.shift);
     if (input.type() != value.type()) {
       Broadcasts full;
       scaled = through_selection(
@@ -373,6 +315,10 @@ std::vector<int32_t> shown_parameters(Value argument, const Dependence& depends)
       continue;
     }
     const Link link = link_of(graph, id, depends);
+    if (!link.is_selection) {
+      pending.push_back(end_of_run({&argument.graph(), id}, link, depends).node());
+      continue;
+    }
     for (size_t i = 0; i < link.shows.size(); ++i)
       if (link.shows[i]) pending.push_back(graph.node(id).inputs[i].node);
   }

@@ -2,6 +2,7 @@
 
 #include <map>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "autodiff/penalty/penalty.hpp"
@@ -11,6 +12,13 @@ namespace lariat {
 /// Why a penalty's argument does not show parameters element by element.
 struct NotAView {
   std::string code, reason, advice;
+};
+
+/// value = factor·base + shift, element by element, over a run of links that each scale and shift one value;
+/// no shift where it is 0.
+struct ScaledRun {
+  Value base, factor, shift;
+  int64_t links = 0;
 };
 
 /// What the graph's nodes depend on, as far as penalties care.
@@ -23,10 +31,34 @@ struct Dependence {
   std::vector<bool> varying;
   /// The trained parameters themselves.
   std::vector<bool> is_trained;
+  /// Runs that were looked at, by the node that they lead to: those of a chain are each a link longer.
+  /// Without factors where only their ends were asked for.
+  mutable std::unordered_map<int32_t, ScaledRun> runs;
 };
 Dependence dependence(Value loss, const std::vector<Value>& trained);
 /// Takes in nodes that were added to the graph since; there are no sources but constants among them.
 void extend(Dependence& depends, const Graph& graph);
+
+/// How a node shows parameters: by a selection of its inputs' elements, or by one input, scaled and shifted.
+struct Link {
+  bool is_selection;
+  std::vector<bool> shows;  // which inputs
+  size_t input = 0;         // the one that is scaled
+};
+/// Throws NotAView.
+Link link_of(const Graph& graph, int32_t id, const Dependence& depends);
+
+/// Whether a view ends at the node: at parameters. Throws NotAView where it may not.
+bool ends_at(const Node& node, int32_t id, const Dependence& depends);
+
+/// What a link that scales makes of its input, or the whole run of links that ends in it of the run's base,
+/// where the run is long. Throws NotAView.
+ScaledRun scaled_behind(Value value, const Link& link, const Dependence& depends);
+/// The base of the run that ends in such a link. Throws NotAView.
+Value end_of_run(Value value, const Link& link, const Dependence& depends);
+
+/// A node once more, with other inputs.
+Value rebuilt(Graph& graph, const Node& node, const std::vector<Value>& inputs, int32_t output);
 
 /// Carries a term on the elements of `argument` back to the parameters it shows: selections by their vjp, so
 /// that what overlaps adds up, and factors and shifts into slopes and kinks. By parameter's node. Throws

@@ -1,4 +1,4 @@
-#include "autodiff/penalty/term_text.hpp"
+#include "autodiff/penalty/penalty.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>

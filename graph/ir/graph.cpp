@@ -172,15 +172,29 @@ Value Graph::add_again(const Graph& from, int32_t id, std::span<const Value> inp
   return {this, size() - 1, 0};
 }
 
+Value Graph::add_source_again(const Graph& from, int32_t id) {
+  const Node& known = from.node(id);
+  require(known.op->traits.source != SourceKind::none && known.op->traits.source != SourceKind::constant,
+          "a node that is no source is added as one");
+  refuse_taken(known.op->name, known.name, known.where);
+  nodes_.push_back(known);
+  sources_.emplace(known.name, size() - 1);
+  return {this, size() - 1, 0};
+}
+
+void Graph::refuse_taken(std::string_view op, const std::string& name, std::source_location where) const {
+  if (sources_.contains(name))
+    throw UserError(fmt::format("{}the name is taken by another input, parameter or state; choose another",
+                                place_of(op, name, where)));
+}
+
 Value Graph::source(std::string_view op, std::string name, TensorType type, Attributes attributes,
                     std::source_location where) {
   const auto place = [&] { return place_of(op, name, where); };
   if (name.empty()) throw UserError(fmt::format("{}needs a name", place()));
   if (name == random_state_name && !(op == "state" && type == random_state_type))
     throw UserError(fmt::format("{}the name is kept for the state of random ops; choose another", place()));
-  if (sources_.contains(name))
-    throw UserError(
-        fmt::format("{}the name is taken by another input, parameter or state; choose another", place()));
+  refuse_taken(op, name, where);
   try {
     element_count(type.shape);
   } catch (const UserError& error) {
@@ -356,23 +370,11 @@ void GraphCopy::copy(int32_t id) {
     replace(id, first);
     return;
   }
-  switch (kind) {
-    case SourceKind::input:
-      first = to_.input(node.name, node.outputs[0].shape, node.outputs[0].dtype, node.where);
-      break;
-    case SourceKind::parameter:
-    case SourceKind::state: {
-      const Initializer initializer{node.attributes.get<std::string>("initializer"),
-                                    node.attributes.get<double>("scale")};
-      const Extents extents = evaluate(node.outputs[0].shape, {});
-      first = kind == SourceKind::parameter
-                  ? to_.parameter(node.name, extents, initializer, node.outputs[0].dtype, node.where)
-                  : to_.state(node.name, extents, initializer, node.outputs[0].dtype, node.where);
-      break;
-    }
-    default:
-      find_inputs(id, inputs_);
-      first = to_.add_again(from_, id, inputs_);
+  if (kind == SourceKind::none || kind == SourceKind::constant) {
+    find_inputs(id, inputs_);
+    first = to_.add_again(from_, id, inputs_);
+  } else {
+    first = to_.add_source_again(from_, id);
   }
   replace(id, Value(&to_, first.node()));
   for (size_t i = 1; i < node.outputs.size(); ++i)

@@ -102,6 +102,8 @@ class Graph {
   /// Adds a node of another graph once more. What was found of it there is not found again where `inputs`
   /// have the types that its inputs have there.
   Value add_again(const Graph& from, int32_t id, std::span<const Value> inputs);
+  /// The same for an input, parameter or state. Throws UserError for a name already taken.
+  Value add_source_again(const Graph& from, int32_t id);
 
   void output(std::string name, Value value);
   void update(std::string parameter, Value next);
@@ -129,6 +131,7 @@ class Graph {
   std::weak_ptr<const void> lifetime() const { return alive_; }
 
  private:
+  void refuse_taken(std::string_view op, const std::string& name, std::source_location where) const;
   Value source(std::string_view op, std::string name, TensorType type, Attributes attributes,
                std::source_location where);
 

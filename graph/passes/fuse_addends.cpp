@@ -18,6 +18,12 @@ bool takes(const TensorType& result, const TensorType& addend) {
 
 }  // namespace
 
+bool without_addends(const Graph& graph) {
+  for (int32_t id = 0; id < graph.size(); ++id)
+    if (!graph.node(id).op->with_addend.empty()) return false;
+  return true;
+}
+
 void fuse_addends(const Graph& from, Graph& to) {
   const auto readers = users(from);
   std::vector<bool> is_output(from.size());

@@ -28,7 +28,8 @@ const std::vector<Pass>& passes() {
       {"fold_constants", "computes nodes whose inputs are constants", fold_constants},
       {"merge_common", "merges nodes that compute the same", merge_common},
       {"sweep", "drops what the passes before left behind", remove_dead, all_live},
-      {"fuse_addends", "adds a bias or another part of a gradient while a product is written", fuse_addends},
+      {"fuse_addends", "adds a bias or another part of a gradient while a product is written", fuse_addends,
+       without_addends},
       {"fuse_elementwise", "joins element-wise nodes into one loop over memory", fuse_elementwise},
   };
   return list;

@@ -1,6 +1,7 @@
 #include "graph/passes/rewrite.hpp"
 
 #include <cmath>
+#include <unordered_map>
 
 #include "graph/base/error.hpp"
 #include "graph/ir/registry.hpp"
@@ -123,9 +124,40 @@ Rule::Rule(std::string name, Pattern from, Pattern to, std::function<bool(const 
         return condition && !condition(match) ? Value() : build_pattern(to, match);
       }) {}
 
+namespace {
+
+// The rules whose left side may be a node of an op, in their order.
+class RulesOf {
+ public:
+  explicit RulesOf(const std::vector<Rule>& rules) : rules_(rules) {}
+  const std::vector<const Rule*>& operator()(const OpDef& op) {
+    const auto [known, fresh] = of_.try_emplace(&op);
+    if (fresh)
+      for (const Rule& rule : rules_)
+        if (const Pattern::Node& root = rule.from.node();
+            root.kind != Pattern::Node::Kind::op || root.op == op.name)
+          known->second.push_back(&rule);
+    return known->second;
+  }
+
+ private:
+  const std::vector<Rule>& rules_;
+  std::unordered_map<const OpDef*, std::vector<const Rule*>> of_;
+};
+
+}  // namespace
+
+bool may_apply(const std::vector<Rule>& rules, const Graph& graph) {
+  RulesOf rules_of(rules);
+  for (int32_t id = 0; id < graph.size(); ++id)
+    if (!rules_of(*graph.node(id).op).empty()) return true;
+  return false;
+}
+
 GraphCopy rewrite(const Graph& from, Graph& to, const std::vector<Rule>& rules,
                   const std::function<bool(int32_t)>& eligible) {
   GraphCopy copy(from, to);
+  RulesOf rules_of(rules);
   int64_t steps_left = 1000 + 20 * static_cast<int64_t>(from.size());
   for (int32_t id = 0; id < from.size(); ++id) {
     copy.copy(id);
@@ -135,13 +167,13 @@ GraphCopy rewrite(const Graph& from, Graph& to, const std::vector<Rule>& rules,
     Value current = copy.values(id)[0];
     for (bool changed = true; changed;) {
       changed = false;
-      for (const Rule& rule : rules) {
-        const std::optional<Match> found = match(rule.from, current);
+      for (const Rule* rule : rules_of(*node_of(current).op)) {
+        const std::optional<Match> found = match(rule->from, current);
         if (!found) continue;
-        const Value next = rule.to(*found);
+        const Value next = rule->to(*found);
         if (!next || is_same(next, current) || next.type() != current.type()) continue;
         if (--steps_left < 0)
-          throw InternalError("internal fault: the rewrite rule '" + rule.name + "' runs in circles");
+          throw InternalError("internal fault: the rewrite rule '" + rule->name + "' runs in circles");
         current = next;
         changed = true;
         break;

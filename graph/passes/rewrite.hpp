@@ -55,6 +55,9 @@ struct Rule {
       : name(std::move(name)), from(std::move(from)), to(std::move(to)) {}
 };
 
+/// Whether the graph has a node of an op that stands at the root of a rule's left side.
+bool may_apply(const std::vector<Rule>& rules, const Graph& graph);
+
 /// Copies all nodes of `from` into `to`, at each applying the first rule that fits until none does.
 /// `eligible` may protect nodes of `from`. Outputs are not copied. Throws InternalError naming the rule where
 /// rules run in circles.

@@ -50,7 +50,8 @@ void check_feed(const Node& input, const Tensor& fed, const Bindings& bindings) 
 }  // namespace
 
 struct Program::Implementation {
-  Implementation(const Graph& graph, const PassOptions& passes);
+  /// Of the part of `graph` that is run: the inputs are those of all of it.
+  Implementation(const Graph& part, const Graph& graph, const PassOptions& passes);
 
   std::vector<Tensor> run(const Feeds& feeds, Store& store, Executor& executor);
   std::unique_ptr<BoundProgram> bind(const Feeds& feeds, const Store& store, Executor& executor);
@@ -94,8 +95,8 @@ struct Program::Implementation {
   size_t arena_bytes_ = 0;
 };
 
-Program::Implementation::Implementation(const Graph& graph, const PassOptions& passes)
-    : graph_(optimize(graph, passes)) {
+Program::Implementation::Implementation(const Graph& part, const Graph& graph, const PassOptions& passes)
+    : graph_(optimize(part, passes)) {
   for (int32_t id = 0; id < graph.size(); ++id)
     if (graph.node(id).op->traits.source == SourceKind::input) input_names_.push_back(graph.node(id).name);
   std::vector<bool> updated(graph_->size());
@@ -350,8 +351,10 @@ std::unique_ptr<BoundProgram> Program::Implementation::bind(const Feeds& feeds, 
   return std::unique_ptr<BoundProgram>(new BoundProgram(std::move(plan), executor, data, std::move(sources)));
 }
 
-Program::Program(const Graph& graph, const PassOptions& passes)
-    : self_(std::make_unique<Implementation>(graph, passes)) {}
+Program::Program(const Graph& graph, const PassOptions& passes) : Program(graph, graph, passes) {}
+
+Program::Program(const Graph& part, const Graph& graph, const PassOptions& passes)
+    : self_(std::make_unique<Implementation>(part, graph, passes)) {}
 Program::~Program() = default;
 
 std::vector<Tensor> Program::run(const Feeds& feeds, Store& store, Executor& executor) {
@@ -363,31 +366,6 @@ std::unique_ptr<BoundProgram> Program::bind(const Feeds& feeds, const Store& sto
 const Plan& Program::plan(const Feeds& feeds) { return self_->plan(feeds); }
 const Graph& Program::graph() const { return *self_->graph_; }
 
-BoundProgram::BoundProgram(std::unique_ptr<Plan> plan, Executor& executor,
-                           const std::vector<void*>& source_data, std::vector<Tensor> sources)
-    : plan_(std::move(plan)),
-      executor_(executor),
-      sources_(std::move(sources)),
-      arena_(allocate_bytes(plan_->arena_bytes(executor.threads()))) {
-  plan_->bind(arena_.get(), source_data);
-  for (size_t i = 0; i < plan_->graph().outputs().size(); ++i) {
-    const TensorView& view = plan_->result(i);
-    if (plan_->result_location(i).kind == Location::Kind::arena) {
-      results_.push_back(Tensor::on(view.dtype, view.extents, view.data, arena_));
-    } else {
-      results_.push_back(copy_of(view));
-      copies_.emplace_back(results_.back().view().data, view);
-    }
-  }
-}
-
-BoundProgram::~BoundProgram() = default;
-
-void BoundProgram::run() {
-  executor_.run_plan(*plan_);
-  for (const auto& [result, source] : copies_) std::memcpy(result, source.data, source.bytes());
-}
-
 std::unique_ptr<Program> program_of(const Graph& graph,
                                     std::span<const std::pair<std::string, Value>> outputs) {
   std::vector<Edge> roots;
@@ -396,9 +374,9 @@ std::unique_ptr<Program> program_of(const Graph& graph,
   Graph part;
   GraphCopy copy(graph, part);
   for (int32_t id = 0; id < graph.size(); ++id)
-    if (live[id] || graph.node(id).op->traits.source == SourceKind::input) copy.copy(id);
+    if (live[id]) copy.copy(id);
   for (const auto& [name, value] : outputs) part.output(name, copy(value));
-  return std::make_unique<Program>(part);
+  return std::unique_ptr<Program>(new Program(part, graph, {}));
 }
 
 std::unique_ptr<Program> inference_program(const Graph& graph, std::span<const Value> values,

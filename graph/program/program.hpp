@@ -38,6 +38,11 @@ class Program {
   const Graph& graph() const;
 
  private:
+  friend std::unique_ptr<Program> program_of(const Graph& graph,
+                                             std::span<const std::pair<std::string, Value>> outputs);
+  /// Of the part of `graph` that is run: the inputs are those of all of it.
+  Program(const Graph& part, const Graph& graph, const PassOptions& passes);
+
   struct Implementation;
   std::unique_ptr<Implementation> self_;
 };

@@ -85,6 +85,20 @@ Loss of_links(const std::function<Value(Graph&)>& from, const std::function<Valu
   };
 }
 
+// A chain from a parameter, and a term of each of its links.
+Loss of_each_link(const std::function<Value(Value, int)>& link) {
+  return [=](Graph& g, int size) {
+    const Value x = g.input("x", {dim::batch, width});
+    const Value w = g.parameter("w", {width});
+    Value loss = mean(square(x * w - 1)), end = w;
+    for (int i = 0; i < size; ++i) {
+      end = link(end, i);
+      loss = loss + 1e-5 * sum(abs(end));
+    }
+    return loss;
+  };
+}
+
 Value weight(Graph& g) { return g.find_source("w"); }
 Value fed(Value like, int i, ::lariat::Shape shape = {}) {
   return like.graph().input(fmt::format("f{}", i), std::move(shape));
@@ -177,6 +191,11 @@ const std::vector<Shape>& shapes_of_chains() {
        of_links(
            weight, [](Value x, int i) { return i % 2 ? x + 1e-5 : x * 1.0001; }, l1_of),
        100},
+      {"a term on each affine link",
+       of_each_link([](Value x, int i) { return x * (1 + 1e-4 * (i % 7)) + 1e-3 * (i % 5); })},
+      {"a term on each link with fed factors",
+       of_each_link([](Value x, int i) { return x * fed(x, i) - 1e-3; })},
+      {"a term on each smooth link", of_each_link([](Value x, int) { return tanh(x); })},
       {"steps that read the step before",
        [](Graph& g, int size) {
          const Value x = g.input("x", {dim::batch, width});

@@ -304,7 +304,7 @@ update kept = %3
 update carried = %3
 output y = %3
 )");
-  CHECK(swept(to_inference, both) == R"(
+  CHECK(swept(static_cast<void (*)(const Graph&, Graph&)>(to_inference), both) == R"(
 %0 = input() {dtype=f32, shape=shape[2]} : f32[2] "x"
 %1 = state() {dtype=f32, shape=shape[2]} : f32[2] "kept"
 %2 = state() {dtype=f32, shape=shape[2]} : f32[2] "carried"
