@@ -108,6 +108,15 @@ class Training:
         run([*launcher, *self.command(figures)], **more)
         return json.loads(figures.read_text())
 
+    def seconds_at_once(self, count):
+        """Of so many processes side by side that know nothing of each other."""
+        files = [self.folder / f"alone{i}.json" for i in range(count)]
+        processes = [subprocess.Popen(self.command(file), env=environment({"LARIAT_MPI": "none"}), stdout=subprocess.DEVNULL)
+                     for file in files]
+        if any(process.wait(timeout=580) != 0 for process in processes):
+            sys.exit("a training beside another failed")
+        return statistics.mean(json.loads(file.read_text())["seconds"] for file in files)
+
 
 def compare_steps(training, mpis, rounds):
     print(f"\n{training.name}: seconds of training, one thread a rank, medians of {rounds} in turns")
@@ -115,8 +124,9 @@ def compare_steps(training, mpis, rounds):
     for name in mpis:
         for ranks in (1, 2):
             ways[f"{name}, {ranks} rank{'s' if ranks > 1 else ''}"] = [*MPIS[name], "-n", str(ranks)]
-    times, states = {way: [] for way in ways}, {}
+    times, states, at_once = {way: [] for way in ways}, {}, []
     for _ in range(rounds):
+        at_once.append(training.seconds_at_once(2))
         for way, launcher in ways.items():
             figures = training.run(launcher)
             times[way].append(figures["seconds"])
@@ -129,7 +139,9 @@ def compare_steps(training, mpis, rounds):
         print(f"  {way:<18} {seconds:8.3f} s  {first / seconds:5.2f}x  state {state}{traffic}")
     if len({state for state, _ in states.values()}) != 1:
         sys.exit("the states differ")
-    return {"seconds": times, "state": states["without MPI"][0]}
+    print(f"  what two processors give here: {2 * first / statistics.median(at_once):.2f}x, by two trainings at once that share "
+          "nothing")
+    return {"seconds": times, "two_at_once": at_once, "state": states["without MPI"][0]}
 
 
 class Hosts:

@@ -8,6 +8,7 @@
 
 #include "autodiff/certificate/stationarity.hpp"
 #include "autodiff/double_graph.hpp"
+#include "autodiff/gradient.hpp"
 #include "autodiff/penalty/loss_parts.hpp"
 #include "autodiff/penalty/settling.hpp"
 #include "graph/ir/op_def.hpp"
@@ -87,6 +88,30 @@ std::vector<Value> coefficients_of(const PenaltyTerm& term) {
   return all;
 }
 
+// Σ_v ⟨|v|, |∂h/∂v|⟩ over the values v that h is computed from: times the unit of rounding, what the rounding
+// of each comes to in h, to first order (Linnainmaa, Taylor expansion of the accumulated rounding error,
+// 1976).
+Value rounded_magnitude(Value h) {
+  Graph& graph = h.graph();
+  std::vector<int32_t> parameters;
+  for (int32_t id = 0; id <= h.node(); ++id)
+    if (graph.node(id).op->traits.source == SourceKind::parameter) parameters.push_back(id);
+  const Edge root{h.node(), h.output()};
+  const std::vector<bool> moves = dependents(graph, parameters), is_part = ancestors(graph, {&root, 1});
+  std::vector<Value> values;
+  for (int32_t id = 0; id <= h.node(); ++id) {
+    const Node& node = graph.node(id);
+    if (!moves[id] || !is_part[id] || node.op->traits.selection) continue;
+    for (size_t i = 0; i < node.outputs.size(); ++i)
+      if (is_float(node.outputs[i].dtype)) values.push_back(graph.value({id, static_cast<int32_t>(i)}));
+  }
+  Value magnitude = graph.constant(0.0, f64);
+  const std::vector<Value> adjoints = gradient(h, values);
+  for (size_t i = 0; i < values.size(); ++i)
+    magnitude = magnitude + cast(sum(abs(values[i]) * abs(adjoints[i])), f64);
+  return magnitude;
+}
+
 Feeds in_double(const Feeds& feeds) {
   Feeds result;
   for (const auto& [name, tensor] : feeds)
@@ -101,7 +126,7 @@ SubgradientSearch::SubgradientSearch(Graph& written, std::vector<std::string> pa
   Graph wide;
   convex::copy_in_double(written, wide);
   const Value loss = wide.find_output("loss");
-  Graph graph;
+  Graph& graph = *graph_;
   std::optional<LossParts> of_all;
   const LossParts exact(loss, graph, names_, of_all);
   const LossParts& parts = *of_all;
@@ -160,9 +185,9 @@ SubgradientSearch::SubgradientSearch(Graph& written, std::vector<std::string> pa
   for (const auto& [name, outside] : sweep.outside) swept.emplace_back(outside_prefix + name, outside);
   if (!as_computed.empty()) as_computed_ = program_of(graph, as_computed);
   sweep_ = program_of(graph, swept);
-  const Value penalty = parts.penalty();
-  penalty_ = program_of(graph, std::vector<std::pair<std::string, Value>>{
-                                   {"penalty", penalty ? penalty : graph.constant(0.0, f64)}});
+  written_penalty_ = parts.penalty();
+  if (!written_penalty_) written_penalty_ = graph.constant(0.0, f64);
+  penalty_ = program_of(graph, std::vector<std::pair<std::string, Value>>{{"penalty", written_penalty_}});
 }
 
 SubgradientSearch::Result SubgradientSearch::least(const std::vector<Tensor>& gradients, const Feeds& feeds,
@@ -210,7 +235,14 @@ SubgradientSearch::Result SubgradientSearch::least(const std::vector<Tensor>& gr
     result.distances[known[i]] = out != outside.end() && out->second.item() > 0 ? INFINITY : norm({sums[i]});
   }
   if (!convex_ || zeros_kept || known.size() < names_.size() || !std::isfinite(norm(sums))) return result;
-  result.at_least = steepest_fall({sums, gradients}, gradients, fed, wide, executor);
+  const auto fall = [&] { return steepest_fall({sums, gradients}, gradients, fed, wide, executor); };
+  result.at_least = fall();
+  // It is no less than the distance, but for rounding: whether that is all, is told by what goes on inside.
+  if (result.at_least > norm(sums) && !magnitude_) {
+    magnitude_ = program_of(*graph_, std::vector<std::pair<std::string, Value>>{
+                                         {"magnitude", rounded_magnitude(written_penalty_)}});
+    result.at_least = fall();
+  }
   return result;
 }
 
@@ -235,8 +267,10 @@ double SubgradientSearch::steepest_fall(const std::vector<Directions>& lines,
         for (int64_t j = 0; j < moved.count(); ++j) moved.data<double>()[j] -= t * line[i].data<double>()[j];
         wide.set(names_[i], moved);
       }
-      const double there = penalty(),
-                   rounding = std::max(1e-14, tolerance_) * (std::abs(here) + std::abs(there)) / t;
+      const double there = penalty();
+      const double magnitude = std::max(std::abs(here) + std::abs(there),
+                                        magnitude_ ? magnitude_->run(feeds, wide, executor)[0].item() : 0);
+      const double rounding = std::max(1e-14, tolerance_) * magnitude / t;
       const double fall = -(slope + (there - here) / t + rounding) / length;
       if (std::isfinite(fall)) steepest = std::max(steepest, fall);
     }

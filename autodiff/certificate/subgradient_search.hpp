@@ -49,7 +49,10 @@ class SubgradientSearch {
   std::vector<Input> subgradients_;
   std::vector<std::string> arguments_;
   double tolerance_ = 0;
+  std::unique_ptr<Graph> graph_ = std::make_unique<Graph>();
+  Value written_penalty_;
   std::unique_ptr<Program> sweep_, as_computed_, penalty_;
+  std::unique_ptr<Program> magnitude_;  // made when it is asked for
   bool has_more_terms_ = false, convex_ = true;
   int other_kinks_ = 0;
 };

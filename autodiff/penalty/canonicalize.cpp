@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <set>
 
 #include "autodiff/penalty/kink_sums.hpp"
@@ -90,7 +91,7 @@ Value to_kink_at_fixed(const Match& match, Spellings& spellings, bool is_maximum
   const auto is_fixed = [&](Value value) { return spellings.functions.is_fixed(value.node()); };
   if (!of_floats(match)) return {};
   if (is_fixed(moving)) std::swap(moving, fixed);
-  if (is_fixed(moving) || !is_fixed(fixed) || spellings.functions.is_constant(fixed.node())) return {};
+  if (is_fixed(moving) || !is_fixed(fixed) || is_constant(fixed)) return {};
   const auto here = [&](Value value) { return at(value, match.root); };
   const Value above = relu(here(is_maximum ? here(moving) - here(fixed) : here(fixed) - here(moving)));
   return is_maximum ? here(fixed) + here(above) : here(fixed) - here(above);
@@ -112,14 +113,19 @@ std::vector<Rule> main_rules(Spellings& spellings) {
   return all;
 }
 
+// What depends on inputs that are more than a scalar.
+std::vector<bool> on_arrays(const Graph& graph) {
+  std::vector<int32_t> inputs;
+  for (int32_t id = 0; id < graph.size(); ++id)
+    if (graph.node(id).op->traits.source == SourceKind::input && !graph.node(id).outputs[0].shape.empty())
+      inputs.push_back(id);
+  return dependents(graph, inputs);
+}
+
 // The loss once more in `to`, by rules for what no data enter.
 Value respelled(Value loss, Graph& to, std::vector<Rule> (*rules)(Spellings&)) {
   const Graph& from = loss.graph();
-  std::vector<int32_t> inputs;
-  for (int32_t id = 0; id < from.size(); ++id)
-    if (from.node(id).op->traits.source == SourceKind::input && !from.node(id).outputs[0].shape.empty())
-      inputs.push_back(id);
-  const std::vector<bool> on_data = dependents(from, inputs);
+  const std::vector<bool> on_data = on_arrays(from);
   const std::vector<bool> plain = in_plain_terms(loss, on_data);
   // What is compared, with 0 where it is itself a condition, keeps its rounding, on which the result hangs
   // where two spellings of a value meet.
@@ -151,9 +157,64 @@ Value respelled(Value loss, Graph& to, std::vector<Rule> (*rules)(Spellings&)) {
   })(loss);
 }
 
+// Which of its inputs a node passes on as parts of a sum, whatever the parameters are.
+std::vector<bool> reads_as_parts(const Graph& graph, int32_t id, const std::vector<bool>& moves) {
+  const Node& node = graph.node(id);
+  const Traits& traits = node.op->traits;
+  const auto count = std::count_if(node.inputs.begin(), node.inputs.end(),
+                                   [&](const Edge& edge) { return bool{moves[edge.node]}; });
+  std::vector<bool> result(node.inputs.size());
+  for (size_t i = 0; i < result.size(); ++i)
+    result[i] = traits.is_linear(i) && (count < 2 || traits.additive || traits.selection);
+  return result;
+}
+
+// Of |w| + |w|³, written with one node for |w|, the first is a penalty by itself: what other functions read
+// is computed once more for each of them.
+Value with_kinks_apart(Value loss, Graph& to) {
+  const Graph& from = loss.graph();
+  std::vector<int32_t> parameters;
+  for (int32_t id = 0; id < from.size(); ++id)
+    if (from.node(id).op->traits.source == SourceKind::parameter) parameters.push_back(id);
+  const std::vector<bool> plain = in_plain_terms(loss, on_arrays(from)), moves = dependents(from, parameters);
+  // How nodes are read: as parts of the loss, or as arguments of what is one.
+  std::vector<bool> is_part(from.size()), is_argument(from.size());
+  is_part[loss.node()] = true;
+  for (int32_t id = loss.node(); id >= 0; --id) {
+    if (!is_part[id] && !is_argument[id]) continue;
+    const std::vector<bool> parts = reads_as_parts(from, id, moves);
+    for (size_t i = 0; i < parts.size(); ++i)
+      (parts[i] && !is_argument[id] ? is_part : is_argument)[from.node(id).inputs[i].node] = true;
+  }
+  const auto is_apart = [&](int32_t id) {
+    const Node& node = from.node(id);
+    const bool has_kink = !node.op->kinks.empty() || (node.op->penalty && node.op->penalty->nonsmooth);
+    return has_kink && plain[id] && moves[id] && is_part[id] && is_argument[id] && node.outputs.size() == 1;
+  };
+  bool any = false;
+  for (int32_t id = 0; id < from.size() && !any; ++id) any = is_apart(id);
+  if (!any) return loss;
+  GraphCopy copy(from, to);
+  for (int32_t id = 0; id < from.size(); ++id) {
+    const std::vector<bool> parts = reads_as_parts(from, id, moves);
+    std::map<int32_t, Value> of_the_sum;
+    for (size_t i = 0; i < parts.size(); ++i) {
+      const Edge edge = from.node(id).inputs[i];
+      if ((parts[i] && !is_argument[id]) || !is_apart(edge.node) || of_the_sum.contains(edge.node)) continue;
+      of_the_sum[edge.node] = copy(edge);
+      copy.replace(edge.node, to.add_again(from, edge.node, copy.inputs(edge.node)));
+    }
+    copy.copy(id);
+    for (const auto& [node, value] : of_the_sum) copy.replace(node, value);
+  }
+  return copy(loss);
+}
+
 }  // namespace
 
 Value canonicalize_penalties(Value loss, Graph& to) {
+  Graph apart;
+  loss = with_kinks_apart(loss, apart);
   Graph prepared;
   Spellings spellings(prepared);
   const bool needs_first = may_apply(first_rules(spellings), loss.graph());

@@ -168,19 +168,6 @@ int32_t EqualNodes::first(int32_t node) {
   return first_[node];
 }
 
-bool ElementFunctions::is_constant(int32_t node) {
-  while (static_cast<int32_t>(constant_.size()) <= node) {
-    const Node& next = graph_.node(static_cast<int32_t>(constant_.size()));
-    const SourceKind source = next.op->traits.source;
-    constant_.push_back(source == SourceKind::constant ||
-                        (source == SourceKind::none &&
-                         std::all_of(next.inputs.begin(), next.inputs.end(), [&](const Edge& edge) {
-                           return constant_[edge.node] && is_known(graph_.type(edge).shape);
-                         })));
-  }
-  return constant_[node];
-}
-
 bool ElementFunctions::is_fixed(int32_t node) {
   while (static_cast<int32_t>(fixed_.size()) <= node) {
     const Node& next = graph_.node(static_cast<int32_t>(fixed_.size()));
@@ -204,7 +191,7 @@ bool ElementFunctions::holds_product(int32_t node) {
 
 bool ElementFunctions::scales(const Node& node) {
   for (size_t i = 0; i < node.inputs.size(); ++i)
-    if (!node.op->traits.is_linear(i) && !is_constant(node.inputs[i].node)) return false;
+    if (!node.op->traits.is_linear(i) && !graph_.is_constant(node.inputs[i].node)) return false;
   return true;
 }
 
@@ -249,7 +236,7 @@ ElementFunction ElementFunctions::joined(Value value, const ElementFunction& a, 
 
 ElementFunction ElementFunctions::computed(Value value) {
   const Node& node = graph_.node(value.node());
-  if (is_constant(value.node())) {
+  if (graph_.is_constant(value.node())) {
     const std::optional<ElementFunction> known = as_constant(value);
     return known ? *known : identity(value);  // an infinite one, say
   }
@@ -294,7 +281,7 @@ const ElementFunction& ElementFunctions::operator()(Value value) {
     const Edge next = pending.back();
     const Node& node = graph_.node(next.node);
     const bool looks_within = node.outputs.size() == 1 && is_float(node.outputs[0].dtype);
-    if (looks_within && !known_.contains(key(next)) && !is_constant(next.node) &&
+    if (looks_within && !known_.contains(key(next)) && !graph_.is_constant(next.node) &&
         applied().contains(node.op->name)) {
       const size_t before = pending.size();
       for (const Edge& edge : node.inputs)

@@ -55,8 +55,6 @@ class ElementFunctions {
   /// Whether values of this op are more than the identity of themselves.
   static bool looks_into(std::string_view op);
   EqualNodes& equal() { return equal_; }
-  /// Whether it is made of constants.
-  bool is_constant(int32_t node);
   /// Whether no parameter stands behind it, but behind what stops gradients.
   bool is_fixed(int32_t node);
   /// Whether a product that mixes elements stands behind it, as in a loss of rows: it shows no single
@@ -74,7 +72,7 @@ class ElementFunctions {
   Graph& graph_;
   EqualNodes equal_;
   std::map<std::pair<int32_t, int32_t>, ElementFunction> known_;  // by node and output
-  std::vector<bool> constant_, fixed_, product_, nan_;
+  std::vector<bool> fixed_, product_, nan_;
 };
 
 }  // namespace lariat

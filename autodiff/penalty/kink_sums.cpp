@@ -149,8 +149,8 @@ bool may_be_simpler(Value root, ElementFunctions& functions, bool comparisons) {
   if (op == "maximum" || op == "minimum" || op == "select" || op == "leaky_relu" || op == "clip") return true;
   if (op == "abs" || op == "relu" || op == "count_nonzero" || op == "square") return is_bent(0);
   if (op == "multiply")
-    return (is_bent(0) || is_bent(1)) && !functions.is_constant(node.inputs[0].node) &&
-           !functions.is_constant(node.inputs[1].node);
+    return (is_bent(0) || is_bent(1)) && !graph.is_constant(node.inputs[0].node) &&
+           !graph.is_constant(node.inputs[1].node);
   if (op == "add" || op == "subtract") return is_bent(0) && is_bent(1);
   return is_comparison(op) && (comparisons || is_bent(0) || is_bent(1));
 }
@@ -192,7 +192,7 @@ bool takes_up_other_kinks(Value root, ElementFunctions& functions, double tolera
 Value as_kinks(Value root, ElementFunctions& functions, Signs& signs, bool comparisons) {
   if (!is_float(root.dtype())) return {};
   const std::string& op = root.graph().node(root.node()).op->name;
-  if (!ElementFunctions::looks_into(op) || functions.is_constant(root.node())) return {};
+  if (!ElementFunctions::looks_into(op) || is_constant(root)) return {};
   ElementFunction function = functions(root);
   if (!function.of || is_same(function.of, root) || functions.holds_product(function.of.node())) return {};
   bool straightened = false;

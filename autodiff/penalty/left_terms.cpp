@@ -29,6 +29,8 @@ std::vector<bool> LeftTerms::refuse_smooth(std::vector<Refusal>& refusals) {
   std::vector<bool> eligible(plain_.size()), covered(plain_.size());
   for (size_t id = 0; id < plain_.size(); ++id) eligible[id] = plain_[id] && depends_.on_trained[id];
   const auto readers = users(graph_);
+  const Edge root{loss_.node(), loss_.output()};
+  const std::vector<bool> live = ancestors(graph_, {&root, 1});  // other spellings are left behind
   const std::vector<SmoothSpelling> found = smooth_spellings(graph_, eligible);
   for (auto spelling = found.rbegin(); spelling != found.rend(); ++spelling) {
     if (covered[spelling->node]) continue;  // part of a larger one
@@ -44,7 +46,8 @@ std::vector<bool> LeftTerms::refuse_smooth(std::vector<Refusal>& refusals) {
       for (const Edge& edge : graph_.node(*id).inputs) {
         const auto& reading = readers[edge.node];
         if (edge.node == spelling->of.node() ||
-            !std::all_of(reading.begin(), reading.end(), [&](int32_t reader) { return covered[reader]; }))
+            !std::all_of(reading.begin(), reading.end(),
+                         [&](int32_t reader) { return covered[reader] || !live[reader]; }))
           continue;
         covered[edge.node] = true;
         inside.insert(edge.node);
@@ -176,6 +179,22 @@ void LeftTerms::refuse_kink(int32_t node, const ParameterTerm& of, std::vector<R
                       graph_.node(node).where});
 }
 
+void LeftTerms::refuse_reweighted(const std::vector<int32_t>& nodes, PenaltySplit& split) const {
+  for (auto term = split.smooth.begin(); term != split.smooth.end();) {
+    if (std::find(nodes.begin(), nodes.end(), term->node) == nodes.end()) {
+      ++term;
+      continue;
+    }
+    split.refusals.push_back(
+        {"L107", graph_.node(term->node).op->name,
+         "squares whose weights change with it, under stop_gradient, are smooth where they are taken for "
+         "|x|, "
+         "so that they make no weight exactly zero",
+         "write sum(abs(w)), or re-weighted sum(abs(w) * stop_gradient(1 / (abs(w) + 0.1)))", term->where});
+    term = split.smooth.erase(term);
+  }
+}
+
 void LeftTerms::report(PenaltySplit& split) {
   look_within();
   look_behind_stops();
@@ -188,6 +207,7 @@ void LeftTerms::report(PenaltySplit& split) {
     }
     if (of.beside_data) continue;  // part of a model
     const Node& node = graph_.node(term);
+    if (holds_stopped_kink_[term]) refuse_reweighted(within(term), split);
     if (holds_name_[term] || holds_smooth_[term] || !paths_.reached[term] || is_distance(term)) continue;
     if (holds_stopped_kink_[term]) {
       split.refusals.push_back({"L106", node.op->name,
@@ -220,7 +240,8 @@ void leave_smooth_terms(PenaltySplit& split) {
     if (!std::all_of(term.parameters.begin(), term.parameters.end(),
                      [&](const std::string& parameter) { return kinked.contains(parameter); })) {
       keep_gradient.insert(term.node.node());
-      if (!term.text.empty()) split.smooth.push_back({term.parameters.front(), term.text, term.where});
+      if (!term.text.empty())
+        split.smooth.push_back({term.parameters.front(), term.text, term.where, term.node.node()});
     }
   std::erase_if(split.terms,
                 [&](const PenaltyTerm& term) { return keep_gradient.contains(term.node.node()); });

@@ -40,6 +40,9 @@ class LeftTerms {
   void look_behind_stops();
   /// Nothing behind it counts.
   bool is_constant_to_gradient(const Node& node) const;
+  /// Refuses (L107) those of the smooth terms which are at one of these nodes, in a term that holds a stopped
+  /// kink.
+  void refuse_reweighted(const std::vector<int32_t>& nodes, PenaltySplit& split) const;
   void refuse_kink(int32_t node, const ParameterTerm& of, std::vector<Refusal>& refusals) const;
   /// The nodes of a term that change with what is trained, the last first.
   std::vector<int32_t> within(int32_t term) const;

@@ -90,8 +90,6 @@ class SumsOfSquares {
   }
 
  private:
-  bool is_constant(Value value) { return spellings_.functions.is_constant(value.node()); }
-
   // The inputs that must be sums of squares for the value to be one.
   std::vector<Value> parts_of(Value value) {
     const Node& node = node_of(value);
@@ -319,8 +317,7 @@ Value to_norm(const Match& match, SumsOfSquares& sums, Spellings& spellings) {
   while (is_op(largest, "multiply") || is_op(largest, "divide") || is_op(largest, "reshape")) {
     size_t of = 0;
     if (!is_op(largest, "reshape")) {
-      if (is_op(largest, "multiply") && spellings.functions.is_constant(node_of(largest).inputs[0].node))
-        of = 1;
+      if (is_op(largest, "multiply") && is_constant(input_of(largest, 0))) of = 1;
       const auto number = uniform_value(input_of(largest, 1 - of));
       if (!number || !(*number > 0)) return {};
       factor *= is_op(largest, "divide") ? 1 / *number : *number;

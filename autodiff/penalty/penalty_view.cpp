@@ -19,27 +19,6 @@ namespace lariat {
 
 namespace {
 
-// The nodes that a constant is made of; none where the value is no constant, as soon as that is seen.
-std::optional<std::vector<int32_t>> constants_behind(Value value) {
-  const Graph& graph = value.graph();
-  std::vector<int32_t> nodes, pending{value.node()};
-  std::unordered_set<int32_t> seen{value.node()};
-  while (!pending.empty()) {
-    const int32_t id = pending.back();
-    pending.pop_back();
-    nodes.push_back(id);
-    const Node& node = graph.node(id);
-    const SourceKind kind = node.op->traits.source;
-    if (kind != SourceKind::none && kind != SourceKind::constant) return std::nullopt;
-    for (const TensorType& type : node.outputs)
-      if (!is_known(type.shape)) return std::nullopt;  // it counts examples, say
-    for (const Edge& edge : node.inputs)
-      if (seen.insert(edge.node).second) pending.push_back(edge.node);
-  }
-  std::sort(nodes.begin(), nodes.end());
-  return nodes;
-}
-
 bool is_uniform(Value value) { return !value || value.rank() == 0; }
 
 // Weights add up where a selection shows an element twice; its places must then be the same.
@@ -201,12 +180,10 @@ std::optional<Tensor> constant_value(Value value) {
   const Graph& graph = value.graph();
   if (graph.node(value.node()).op->traits.source == SourceKind::constant)
     return graph.node(value.node()).attributes.get<Tensor>("value");
-  const std::optional<std::vector<int32_t>> found = constants_behind(value);
-  if (!found) return std::nullopt;
-  const std::vector<int32_t>& nodes = *found;
+  if (!is_constant(value)) return std::nullopt;
   Graph alone;
   std::unordered_map<int32_t, int32_t> copies;
-  for (int32_t id : nodes) {
+  for (int32_t id : nodes_behind(value)) {
     const Node& node = graph.node(id);
     std::vector<Value> inputs;
     for (const Edge& edge : node.inputs) inputs.push_back({&alone, copies.at(edge.node), edge.output});
@@ -366,11 +343,17 @@ std::optional<Coefficient> coefficient_of(Value value) {
   if (const std::optional<double> number = uniform_value(value)) return Coefficient{*number, ""};
   Graph& graph = value.graph();
   Value input;
-  for (int32_t id : nodes_behind(value)) {
-    const SourceKind kind = graph.node(id).op->traits.source;
-    if (kind == SourceKind::none || kind == SourceKind::constant) continue;
-    if (kind != SourceKind::input || input || !graph.node(id).outputs[0].shape.empty()) return std::nullopt;
-    input = {&graph, id};
+  // No further than to a second input: what is behind that may be long.
+  std::vector<int32_t> nodes{value.node()};
+  std::unordered_set<int32_t> seen{value.node()};
+  for (size_t i = 0; i < nodes.size(); ++i) {
+    const Node& node = graph.node(nodes[i]);
+    for (const Edge& edge : node.inputs)
+      if (!graph.is_constant(edge.node) && seen.insert(edge.node).second) nodes.push_back(edge.node);
+    if (node.op->traits.source == SourceKind::none) continue;
+    if (node.op->traits.source != SourceKind::input || input || !node.outputs[0].shape.empty())
+      return std::nullopt;
+    input = {&graph, nodes[i]};
   }
   if (!input) return std::nullopt;
   const auto at = [&](double number) {

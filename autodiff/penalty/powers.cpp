@@ -27,17 +27,12 @@ struct Power {
   double factor = 1, exponent = 1;
 };
 
-// Looks at constants only: what stands behind other values may be long.
-std::optional<double> number_of_constant(Value value, ElementFunctions& functions) {
-  return functions.is_constant(value.node()) ? uniform_value(value) : std::nullopt;
-}
-
-std::optional<double> exponent_of(Value power, ElementFunctions& functions) {
+std::optional<double> exponent_of(Value power) {
   if (is_op(power, "square")) return 2;
-  return is_op(power, "power") ? number_of_constant(input_of(power, 1), functions) : std::nullopt;
+  return is_op(power, "power") ? uniform_value(input_of(power, 1)) : std::nullopt;
 }
 
-Power power_of(Value value, ElementFunctions& functions) {
+Power power_of(Value value) {
   Power power{value, {}};
   while (true) {
     const Value of = power.of;
@@ -50,12 +45,11 @@ Power power_of(Value value, ElementFunctions& functions) {
     if (!divided && !is_op(of, "multiply")) break;
     std::optional<double> number;
     for (size_t which = divided ? 1 : 0; which < 2 && !number; ++which)
-      if ((number = number_of_constant(input_of(of, which), functions))) power.of = input_of(of, 1 - which);
+      if ((number = uniform_value(input_of(of, which)))) power.of = input_of(of, 1 - which);
     if (!number || power.of.shape() != of.shape()) return {value, {}};
     power.factor *= divided ? 1 / *number : *number;
   }
-  for (auto next = exponent_of(power.of, functions); next && *next >= 1;
-       next = exponent_of(power.of, functions)) {
+  for (auto next = exponent_of(power.of); next && *next >= 1; next = exponent_of(power.of)) {
     power.exponent *= *next;
     power.of = input_of(power.of, 0);
   }
@@ -97,21 +91,19 @@ Value built(const Power& power, Value root) {
 // a·x^m · b·x^n = ab·x^(m+n)
 Value to_joined_power(const Match& match, ElementFunctions& functions) {
   const Value left = input_of(match.root, 0), right = input_of(match.root, 1);
-  if (!is_float(match.root.dtype()) || functions.is_constant(left.node()) ||
-      functions.is_constant(right.node()))
-    return {};
-  const Power a = power_of(left, functions), b = power_of(right, functions);
+  if (!is_float(match.root.dtype()) || is_constant(left) || is_constant(right)) return {};
+  const Power a = power_of(left), b = power_of(right);
   if (!functions.equal().same(a.of, b.of) || a.norm != b.norm) return {};
   const Power joined{a.of, a.norm, a.factor * b.factor, a.exponent + b.exponent};
   return a.norm || joined.exponent == 2 ? built(joined, match.root) : Value();
 }
 
 // (a·x^m)^n = aⁿ·x^(mn), for norms and |x|.
-Value to_one_power(const Match& match, ElementFunctions& functions) {
+Value to_one_power(const Match& match) {
   const Value inner = input_of(match.root, 0);
-  const std::optional<double> exponent = exponent_of(match.root, functions);
+  const std::optional<double> exponent = exponent_of(match.root);
   if (!exponent || !(*exponent > 0)) return {};
-  Power power = power_of(inner, functions);
+  Power power = power_of(inner);
   if (!power.norm && !(is_op(power.of, "abs") && power.exponent == 1 && *exponent == 2)) return {};
   if (!(power.factor > 0) && !is_even(*exponent)) return {};
   const bool even = is_even(power.exponent * *exponent);
@@ -130,7 +122,6 @@ std::vector<Rule> power_rules(Spellings& spellings) {
   };
   const Pattern size = op("abs", {x});
   ElementFunctions& functions = spellings.functions;
-  const auto one_power = [&functions](const Match& match) { return to_one_power(match, functions); };
   return {
       {"√(x·x) → |x|", op("sqrt", {x * x}), size},
       {"√(x²) → |x|", op("sqrt", {op("square", {x})}), size},
@@ -142,8 +133,8 @@ std::vector<Rule> power_rules(Spellings& spellings) {
       {"pow(x, 1) → x", op("power", {x, 1}), x},
       {"a·x·b·x → ab·x²", x * y,
        [&functions](const Match& match) { return to_joined_power(match, functions); }},
-      {"(a‖x‖)² → a²·Σx²", op("square", {x}), one_power},
-      {"(a‖x‖)ⁿ → aⁿ·‖x‖ⁿ", op("power", {x, y}), one_power},
+      {"(a‖x‖)² → a²·Σx²", op("square", {x}), to_one_power},
+      {"(a‖x‖)ⁿ → aⁿ·‖x‖ⁿ", op("power", {x, y}), to_one_power},
   };
 }
 

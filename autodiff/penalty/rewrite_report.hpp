@@ -36,6 +36,8 @@ struct RewriteReport {
     /// "0.01 * w^2", or the name of its outermost op.
     std::string term;
     std::source_location where;
+    /// The penalty's node in the loss that was split; -1 where it is none.
+    int32_t node = -1;
   };
   std::vector<Entry> rewritten;
   std::vector<Refusal> refused;

@@ -50,7 +50,7 @@ std::optional<Between> find_between(Value value, ElementFunctions& functions) {
   std::set<int32_t, std::greater<>> pending{value.node()};
   std::set<int32_t> ends;
   for (auto id = pending.begin(); id != pending.end(); ++id) {
-    if (functions.is_constant(*id)) continue;
+    if (graph.is_constant(*id)) continue;
     const Node& node = graph.node(*id);
     const bool ends_here = between.of && functions.equal().same({&graph, *id}, between.of);
     if (ends_here || !node.op->traits.elementwise || node.outputs.size() != 1 ||
@@ -239,7 +239,7 @@ bool is_piecewise_linear(Value value, ElementFunctions& functions) {
 // Whether the value may be smooth though parts of it are not: Huber's loss, however it is written, ends where
 // parts are added, multiplied or selected.
 bool may_end_smooth(Value value, ElementFunctions& functions) {
-  if (functions.is_constant(value.node())) return false;
+  if (is_constant(value)) return false;
   const Node& node = value.graph().node(value.node());
   int64_t parts = 0;
   for (size_t i = 0; i < node.inputs.size(); ++i) parts += node.op->traits.is_linear(i);

@@ -158,6 +158,18 @@ Value Graph::add(const OpDef& op, std::span<const Value> inputs, Attributes attr
           "an op infers another number of outputs than its record names");
   node.name = std::move(name);
   nodes_.push_back(std::move(node));
+  return added();
+}
+
+// The node that was added last.
+Value Graph::added() {
+  const Node& node = nodes_.back();
+  const auto is_known_constant = [&](const Edge& edge) { return bool{constant_[edge.node]}; };
+  const auto has_known_shape = [](const TensorType& type) { return is_known(type.shape); };
+  const SourceKind kind = node.op->traits.source;
+  constant_.push_back((kind == SourceKind::constant || kind == SourceKind::none) &&
+                      std::all_of(node.inputs.begin(), node.inputs.end(), is_known_constant) &&
+                      std::all_of(node.outputs.begin(), node.outputs.end(), has_known_shape));
   return {this, size() - 1, 0};
 }
 
@@ -169,7 +181,7 @@ Value Graph::add_again(const Graph& from, int32_t id, std::span<const Value> inp
   if (!same) return add(*known.op, inputs, known.attributes, known.name, known.where);
   Node& node = nodes_.emplace_back(known);
   for (size_t i = 0; i < inputs.size(); ++i) node.inputs[i] = {inputs[i].node(), inputs[i].output()};
-  return {this, size() - 1, 0};
+  return added();
 }
 
 Value Graph::add_source_again(const Graph& from, int32_t id) {
@@ -179,7 +191,7 @@ Value Graph::add_source_again(const Graph& from, int32_t id) {
   refuse_taken(known.op->name, known.name, known.where);
   nodes_.push_back(known);
   sources_.emplace(known.name, size() - 1);
-  return {this, size() - 1, 0};
+  return added();
 }
 
 void Graph::refuse_taken(std::string_view op, const std::string& name, std::source_location where) const {

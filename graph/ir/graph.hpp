@@ -122,6 +122,8 @@ class Graph {
   Value find_source(std::string_view name);
   /// The id of that node, or -1.
   int32_t source_id(std::string_view name) const;
+  /// Whether a node computes from constants alone, of sizes that are known.
+  bool is_constant(int32_t id) const { return constant_[id]; }
   Value value(Edge edge) { return {this, edge.node, edge.output}; }
   const TensorType& type(Edge edge) const { return nodes_[edge.node].outputs[edge.output]; }
   void rename(int32_t id, std::string name) { nodes_[id].name = std::move(name); }
@@ -131,6 +133,7 @@ class Graph {
   std::weak_ptr<const void> lifetime() const { return alive_; }
 
  private:
+  Value added();
   void refuse_taken(std::string_view op, const std::string& name, std::source_location where) const;
   Value source(std::string_view op, std::string name, TensorType type, Attributes attributes,
                std::source_location where);
@@ -138,6 +141,7 @@ class Graph {
   [[gnu::tls_model("initial-exec")]] static inline thread_local int64_t looked_at_ = 0;
 
   std::deque<Node> nodes_;  // they stay where they are when others are added
+  std::vector<bool> constant_;
   std::vector<Output> outputs_;
   std::set<std::string, std::less<>> output_names_, updated_;
   std::map<std::string, int32_t, std::less<>> sources_;
@@ -145,6 +149,7 @@ class Graph {
 };
 
 /// The node that a value is an output of.
+inline bool is_constant(const Value& value) { return value.graph().is_constant(value.node()); }
 inline const Node& node_of(const Value& value) { return value.graph().node(value.node()); }
 
 /// Edges of each node's outputs to their readers: for node n, users[n] lists the ids of nodes that read it,

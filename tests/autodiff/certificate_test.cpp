@@ -227,6 +227,33 @@ TEST_CASE("a rank that only rounding to f32 adds to is none") {
   }
 }
 
+TEST_CASE("certificate: what rounding inside a penalty adds along a line contradicts nothing") {
+  // The numbers in between are larger than the penalty, as is what their rounding comes to.
+  const std::vector<std::function<Value(Value)>> penalties{
+      [](Value w) { return sum(abs((w - 1e3) + 1e3)); }, [](Value w) { return sum(abs((w + 1e6) - 1e6)); },
+      [](Value w) { return sum(abs((w * 1e5 - 1e8) * 1e-5 + 1e3)); },
+      [](Value w) { return norm2((w - 1e4) + 1e4); }, [](Value w) { return sum(abs(w) + 1e7) - 3e7; }};
+  for (const DType dtype : {f32, f64})
+    for (size_t i = 0; i < penalties.size(); ++i) {
+      CAPTURE(i);
+      Graph g;
+      const Value w = g.parameter("w", {3}, init::constant(0.3), dtype);
+      const Value target = g.constant(Tensor::of<double>({3}, {2, 0.1, -0.2}).cast(dtype));
+      Trainer trainer(0.5 * sum(square(w - target)) + 0.5 * penalties[i](w), Sgd{.learning_rate = 0.5});
+      const Tensor moved = trainer.value(w).clone();
+      for (const double first : {0.0, 1.5, 1.6, 0.3}) {
+        const double values[] = {first, 0, 0};
+        for (int64_t k = 0; k < 3; ++k)
+          dtype == f32 ? moved.data<float>()[k] = static_cast<float>(values[k])
+                       : moved.data<double>()[k] = values[k];
+        trainer.store().set("w", moved.clone());
+        const Certificate certificate = trainer.certify(Feeds{});
+        CAPTURE(certificate.text());
+        CHECK_FALSE(certificate.is_contradicted());
+      }
+    }
+}
+
 TEST_CASE("a coefficient under stop_gradient stays what it is while a certificate looks along lines") {
   // Re-weighted |w|: stationary where w − 0.9 + 0.3/(w + 0.5) = 0, though the loss, its coefficient moving
   // along, falls.

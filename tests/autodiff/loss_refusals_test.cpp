@@ -10,6 +10,11 @@ namespace {
 
 Value cubes(Value x) { return sum(abs(x) * abs(x) * abs(x)); }
 
+// One node, which is a part of the sum and inside of another function too.
+Value with_cubes(Value a) { return sum(a) + sum(a * a * a); }
+Value with_powers(Value a) { return sum(a + power(a, 3)); }
+Value with_huber(Value a) { return sum(a) + sum(where(less(a, 1), 0.5 * a * a, a - 0.5)); }
+
 std::vector<LossRow> refused() {
   return {
       // L101: the data come in.
@@ -133,6 +138,14 @@ std::vector<LossRow> refused() {
       LOSS(data + 0.01 * sum(w * erf(w)), "L107"),
       LOSS(data + 0.01 * sum(square(w) / (abs(w) + 1e-3)), "L107"),
       LOSS(data + 0.01 * cubes(w - v), "L107"),
+      LOSS(data + 0.01 * with_cubes(abs(w)), lasso, "L107"),
+      LOSS(data + 0.01 * with_powers(abs(w)), lasso, "L107"),
+      LOSS(data + 0.01 * with_huber(abs(w)), lasso, "L107"),
+      LOSS(data + 0.01 * with_cubes(relu(w)), positive, "L107"),
+      LOSS(data + 0.01 * sum(square(w) / (stop_gradient(abs(w)) + 1e-3)), "L107"),
+      LOSS(data + 0.01 * sum(square(w) / stop_gradient(abs(w))), "L107"),
+      LOSS(data + 0.01 * sum(square(w) * stop_gradient(1 / maximum(abs(w), 1e-3))), "L107"),
+      LOSS(data + 0.01 * sum(w * w / stop_gradient(maximum(w, -w) + 1e-3)) + 0.01 * sum(square(v)), "L107"),
       LOSS(data + 0.01 * cubes(t - mean(t)), "L107"),
       LOSS(data + 0.01 * cubes(sum(w, {0})), "L107"),
       // L108: the prox of the sum is not known.
