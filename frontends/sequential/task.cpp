@@ -47,7 +47,15 @@ DataShape shape_of(const data::Dataset& dataset) {
     throw UserError(
         fmt::format("the dataset's columns are {} values wide, but its examples have {}; name all", width,
                     dataset.examples.front().dimensions));
-  return {dataset.sequences, dataset.examples.front().dimensions, dataset.classes, targets, dataset.columns};
+  if (!dataset.target_scales.empty() && std::ssize(dataset.target_scales) != targets.width)
+    throw UserError(
+        fmt::format("the dataset's targets are {} wide, but {} are standardised; call standardize_targets "
+                    "behind whatever "
+                    "changes them",
+                    targets.width, dataset.target_scales.size()));
+  return {dataset.sequences, dataset.examples.front().dimensions,
+          dataset.classes,   targets,
+          dataset.columns,   dataset.target_scales};
 }
 
 const std::vector<LearningTask>& tasks() {
@@ -80,6 +88,31 @@ Value targets_input(Graph& graph, const DataShape& shape) {
   std::vector<Value> columns;
   for (const int64_t column : shape.targets.columns) columns.push_back(slice(all, last, column, column + 1));
   return columns.empty() ? all : columns.size() == 1 ? columns.front() : concat(columns, last);
+}
+
+namespace {
+
+// Numbers, [width], one of each scale.
+Value of_scales(Graph& graph, const DataShape& shape, float data::TargetScale::*which) {
+  std::vector<float> numbers;
+  for (const data::TargetScale& scale : shape.target_scales) numbers.push_back(scale.*which);
+  return graph.constant(Tensor::of<float>({std::ssize(numbers)}, std::span<const float>(numbers)));
+}
+
+}  // namespace
+
+// (target - mean)/deviation
+Value standardised(Value targets, const DataShape& shape) {
+  Graph& graph = targets.graph();
+  return (targets - of_scales(graph, shape, &data::TargetScale::mean)) /
+         of_scales(graph, shape, &data::TargetScale::deviation);
+}
+
+// output·deviation + mean
+Value in_units_of_data(Value outputs, const DataShape& shape) {
+  Graph& graph = outputs.graph();
+  return outputs * of_scales(graph, shape, &data::TargetScale::deviation) +
+         of_scales(graph, shape, &data::TargetScale::mean);
 }
 
 Value labels_input(Graph& graph) {

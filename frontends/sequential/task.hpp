@@ -15,6 +15,8 @@ struct DataShape {
   std::vector<std::string> classes = {};
   data::Targets targets = {};
   std::vector<data::Column> columns = {};
+  /// As a data set has them.
+  std::vector<data::TargetScale> target_scales = {};
 
   friend bool operator==(const DataShape&, const DataShape&) = default;
 };
@@ -134,6 +136,9 @@ const LearningTask& task_named(const std::string& name);
 namespace task_parts {
 /// The input "targets", f32 [batch, width] or [batch, time, width], or those of its columns that are meant.
 Value targets_input(Graph& graph, const DataShape& shape);
+/// Numbers as a model learns them by the shape's target_scales, and what it gives in the units of the data.
+Value standardised(Value targets, const DataShape& shape);
+Value in_units_of_data(Value outputs, const DataShape& shape);
 /// The input "labels", i32 [batch].
 Value labels_input(Graph& graph);
 /// The targets' names, or "0", "1", …
