@@ -302,9 +302,13 @@ void check_data(const data::Dataset& dataset, const Network& network, const std:
   for (const data::Example& example : dataset.examples) {
     data::check_size(example, dataset);
     if (!labelled) continue;
-    for (const Head& head : network.heads)
-      head.task->check_targets(head.shape.targets.columns.empty() ? example : head.targets_of(example),
-                               head.shape);
+    for (const Head& head : network.heads) {
+      const bool all = head.shape.targets.columns.empty();
+      const data::Example chosen = all ? data::Example{} : head.targets_of(example);
+      const data::Example& own = all ? example : chosen;
+      head.task->check_targets(own, head.shape);
+      if (!head.loss.takes_shares) task_parts::check_no_shares(own, head.shape, head.loss.name);
+    }
   }
   if (labelled && std::all_of(dataset.examples.begin(), dataset.examples.end(),
                               [](const data::Example& example) { return example.weight == 0; }))

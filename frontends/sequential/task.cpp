@@ -139,6 +139,17 @@ void check_shares(const data::Example& example, const DataShape& shape) {
           target, target_names(shape)[i % static_cast<size_t>(shape.targets.width)]));
 }
 
+void check_no_shares(const data::Example& example, const DataShape& shape, const std::string& loss) {
+  for (size_t i = 0; i < example.targets.size(); ++i)
+    if (const float target = example.targets[i]; target != 0 && target != 1)
+      throw UserError(
+          fmt::format("{}the target '{}' is {}, but {} learns which side of a border it is on: 1 where it is "
+                      "true, 0 where not; round it, or take sigmoid_cross_entropy, which learns what lies "
+                      "between",
+                      place_of(example), target_names(shape)[i % static_cast<size_t>(shape.targets.width)],
+                      target, loss));
+}
+
 void copy_truth(const data::Example& example, const DataShape& shape, int64_t frame, float* row) {
   std::copy_n(example.targets.begin() + frame * shape.targets.width, shape.targets.width, row);
 }

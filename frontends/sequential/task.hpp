@@ -147,6 +147,8 @@ std::vector<std::string> target_names(const DataShape& shape);
 std::string place_of(const data::Example& example);
 /// Throws UserError unless every target is a number from 0 to 1.
 void check_shares(const data::Example& example, const DataShape& shape);
+/// The same unless every one is 0 or 1.
+void check_no_shares(const data::Example& example, const DataShape& shape, const std::string& loss);
 void copy_truth(const data::Example& example, const DataShape& shape, int64_t frame, float* row);
 /// [truth][said], by `names`.
 void show_confusion(const std::vector<int64_t>& truth, const std::vector<int64_t>& said,

@@ -320,6 +320,10 @@ TEST_CASE("cli: a column from 0 to 1 is learned as how probable something is") {
   CHECK(predictions[0]["label"] == "not rain");
   CHECK(predictions[1]["label"] == "rain");
   CHECK(double(predictions[1]["values"][0]) == doctest::Approx(0.9).epsilon(0.1));
+  std::vector<std::string> sides = train;
+  sides.insert(sides.end(), {"--set", "loss.kind=hinge"});
+  CHECK(contains(run_lariat(sides).err,
+                 "t.csv: line 2: the target 'rain' is 0.1, but hinge learns which side"));
   // A number that is told from others is a class.
   std::vector<std::string> told = train;
   told.insert(told.end(), {"--set", "data.positive=0.55"});
