@@ -27,7 +27,8 @@ std::string figures_of(const EpochReport& report) {
   const MetricValues& shown = report.validation_metrics.empty() ? report.metrics : report.validation_metrics;
   for (const auto& [name, value] : shown)
     if (name != "accuracy")
-      text += fmt::format("  {}{} {:.4g}", &shown == &report.metrics ? "" : "validation ", name, value);
+      text += fmt::format("  {}{} {}", &shown == &report.metrics ? "" : "validation ", name,
+                          metric_text(name, value));
   if (report.penalised.count > 0) text += "  exact zeros " + percent(report.penalised.fraction());
   if (report.support_changes)
     text += fmt::format("  support changes {}", small_percent(*report.support_changes));

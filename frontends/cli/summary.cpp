@@ -39,7 +39,7 @@ std::vector<std::vector<std::string>> measures(const Evaluation& evaluation) {
   if (!std::isnan(evaluation.accuracy) && evaluation.outputs.empty())
     rows.push_back({"accuracy", percent(evaluation.accuracy)});
   for (const auto& [name, value] : evaluation.metrics)
-    if (name != "accuracy") rows.push_back({name, fmt::format("{:.4g}", value)});
+    if (name != "accuracy") rows.push_back({name, metric_text(name, value)});
   return rows;
 }
 

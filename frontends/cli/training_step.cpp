@@ -79,7 +79,11 @@ DataShape recipe_shape(const Recipe& recipe, const std::string& folder, std::str
     return {true, extractor.dimensions(), classes};
   }
   Corpus corpus(recipe, folder);
-  if (!audio) return shape_of(corpus.load(Split::train));
+  if (!audio) {
+    data::Dataset train = corpus.load(Split::train);
+    prepare_targets(recipe, train);
+    return shape_of(train);
+  }
   const speech::ClipList list = corpus.list(Split::train);
   return {true, speech::FeatureExtractor(recipe.features(), rate_of(recipe, list)).dimensions(),
           list.classes};
@@ -125,6 +129,7 @@ std::string profile_training(const Recipe& recipe, const std::string& folder, in
       data::apply_cmvn(data::compute_cmvn(dataset), dataset);
   } else {
     dataset = corpus.load(Split::train);
+    prepare_targets(recipe, dataset);
   }
   const DataShape shape = shape_of(dataset);
   TrainingStep step = make_training_step(recipe, shape, threads);

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <map>
 #include <utility>
 
@@ -89,6 +90,49 @@ bool is_streamed(const Dataset& dataset) {
 bool is_weighted(const Dataset& dataset) {
   return std::any_of(dataset.examples.begin(), dataset.examples.end(),
                      [](const Example& example) { return example.weight != 1; });
+}
+
+namespace {
+
+// Of one column of targets.
+TargetScale scale_of(const Dataset& dataset, size_t column) {
+  const auto width = static_cast<size_t>(dataset.targets.width);
+  // West (1979): one pass, with weights.
+  double weights = 0, mean = 0, squares = 0;
+  for (const Example& example : dataset.examples) {
+    const auto weight = static_cast<double>(example.weight);
+    for (size_t i = column; i < example.targets.size() && weight > 0; i += width) {
+      const double value = static_cast<double>(example.targets[i]), off = value - mean;
+      weights += weight;
+      mean += off * (weight / weights);
+      squares += weight * off * (value - mean);
+    }
+  }
+  const double deviation = weights > 0 ? std::sqrt(squares / weights) : 0;
+  const bool varies = deviation > 1e-12 * std::abs(mean) &&
+                      deviation >= static_cast<double>(std::numeric_limits<float>::min());
+  return {static_cast<float>(mean), varies ? static_cast<float>(deviation) : 1.0F};
+}
+
+}  // namespace
+
+std::vector<TargetScale> target_scales_of(const Dataset& dataset) {
+  const Targets& targets = dataset.targets;
+  std::vector<TargetScale> scales;
+  bool numbers = false;
+  for (size_t column = 0; column < static_cast<size_t>(targets.width) && !targets.symbols; ++column) {
+    const bool is_class = column < targets.classes.size() && !targets.classes[column].empty();
+    scales.push_back(is_class ? TargetScale{} : scale_of(dataset, column));
+    numbers = numbers || !is_class;
+  }
+  return numbers ? scales : std::vector<TargetScale>();
+}
+
+void standardize_targets(Dataset& dataset) {
+  dataset.target_scales = target_scales_of(dataset);
+  if (dataset.target_scales.empty())
+    throw UserError(
+        "the dataset has no targets that are numbers, to standardise them; leave standardize_targets out");
 }
 
 CmvnStatistics compute_cmvn(const Dataset& dataset, bool means, bool variances) {

@@ -64,6 +64,13 @@ struct Targets {
   friend bool operator==(const Targets&, const Targets&) = default;
 };
 
+/// How a model learns a number: as (number - mean)/deviation.
+struct TargetScale {
+  float mean = 0, deviation = 1;
+
+  friend bool operator==(const TargetScale&, const TargetScale&) = default;
+};
+
 /// Neighbouring values of an example, or of each of its frames, under one name.
 struct Column {
   std::string name;
@@ -84,7 +91,17 @@ struct Dataset {
   /// The same examples as they are seen in other ways: outputs are averaged over these and the examples where
   /// a model is evaluated or predicts, and not where it is trained.
   std::vector<Dataset> views = {};
+  /// Of each target; none: numbers are learned as they are.
+  std::vector<TargetScale> target_scales = {};
 };
+
+/// Mean and standard deviation of each target, over all examples, or their frames, by their weights. A column
+/// that does not vary has the deviation 1; one of classes stays as it is. None where no target is a number.
+std::vector<TargetScale> target_scales_of(const Dataset& dataset);
+/// Sets them, so that a model that is built for these data learns numbers of any size: losses are of
+/// (number - mean)/deviation, predictions and metrics in the units of the data. Throws UserError where no
+/// target is a number. Where such a model is a layer of others, it gives them standardised numbers.
+void standardize_targets(Dataset& dataset);
 
 /// Makes of `classes` the two "not NAME" and NAME, and returns the place that NAME had. Throws UserError with
 /// the nearest one where it is none of them.

@@ -2,9 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <cmath>
-
 #include "frontends/data/source.hpp"
 #include "frontends/data_kinds/data_kind_records.hpp"
 #include "frontends/data_kinds/row_files.hpp"
@@ -25,14 +22,16 @@ struct CsvData : RowsData {
 const Fields<CsvData>& csv_fields() {
   using C = CsvData;
   static const Fields<C> fields =
-      rows_fields<C>(
-          "a file, or a folder that holds train.csv, test.csv and perhaps validation.csv (or .tsv)")
+      number_fields(
+          rows_fields<C>(
+              "a file, or a folder that holds train.csv, test.csv and perhaps validation.csv (or .tsv)"))
           .list("target", &C::target, "columns to learn")
           .list("features", &C::features, "columns to learn from; empty: all others")
           .list("ignore", &C::ignore, "columns that are neither, such as identifiers")
           .list("categories", &C::categories, "columns that are categories though they hold numbers")
           .text("weight", &C::weight, "column that says how much a row counts")
-          .boolean("standardize", &C::standardize, "bring numbers to mean 0 and standard deviation 1");
+          .boolean("standardize", &C::standardize,
+                   "bring numbers to learn from to mean 0 and standard deviation 1");
   return fields;
 }
 
@@ -145,27 +144,6 @@ class CsvReader : public RowFilesReader {
 
   void note(data::Dataset& dataset) const {
     dataset.notices.insert(dataset.notices.end(), columns_->notices.begin(), columns_->notices.end());
-    note_large_targets(dataset);
-  }
-
-  // A network begins near 0, and steps of a usual size take it long to get far from there.
-  static void note_large_targets(data::Dataset& dataset) {
-    const data::Targets& targets = dataset.targets;
-    for (size_t i = 0; i < targets.names.size(); ++i) {
-      if (i < targets.classes.size() && !targets.classes[i].empty()) continue;
-      double sum = 0, squares = 0;
-      for (const data::Example& example : dataset.examples) {
-        const auto value = static_cast<double>(example.targets[i]);
-        sum += value;
-        squares += value * value;
-      }
-      const auto count = static_cast<double>(std::max<size_t>(1, dataset.examples.size()));
-      if (const double size = std::sqrt(squares / count); size > 100)
-        dataset.notices.push_back(fmt::format(
-            "the target '{}' has a mean of {:.4g} and numbers of about {:.2g}: a network learns numbers near "
-            "1 best; divide the column, such as by {:g}",
-            targets.names[i], sum / count, size, std::pow(10, std::round(std::log10(size)))));
-    }
   }
 
   bool streamed_;

@@ -46,6 +46,7 @@ DataOptions data_options(const Spec& spec) {
   for (const auto& [name, text] : spec.options) {
     if (name == "path") options.path = text;
     if (name == "positive") options.positive = text;
+    if (name == "standardize_targets") options.standardize_targets = text == "true";
     if (name == "stream") options.stream = text == "true";
     if (name == "window") options.window = data::parse_integer({name, {}, {}, {}, {}}, text, 0, 1000000000);
     if (name == "join") options.join = data::parse_integer({name, {}, {}, {}, {}}, text, 1, most_joined);

@@ -23,6 +23,8 @@ struct DataOptions {
   std::vector<std::string> labels;
   /// Of rows of a table.
   std::vector<std::string> target, features;
+  /// Whether numbers to learn are brought to mean 0 and deviation 1.
+  bool standardize_targets = false;
   /// Of recordings that are learned as sequences of symbols: an example is 1 to so many of them.
   int64_t join = 1;
 };

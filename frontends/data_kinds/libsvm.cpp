@@ -24,8 +24,8 @@ struct LibsvmData : RowsData {
 
 const Fields<LibsvmData>& libsvm_fields() {
   static const Fields<LibsvmData> fields =
-      rows_fields<LibsvmData>(
-          "a file, or a folder that holds train.svm, test.svm and perhaps validation.svm (or .libsvm, .txt)")
+      number_fields(rows_fields<LibsvmData>("a file, or a folder that holds train.svm, test.svm and perhaps "
+                                            "validation.svm (or .libsvm, .txt)"))
           .boolean("zero_based", &LibsvmData::zero_based, "columns are counted from 0, and not from 1")
           .integer("columns", &LibsvmData::columns, 0, int64_t{1} << 30,
                    "how many there are; 0: as many as the rows to train on have");

@@ -15,9 +15,10 @@ struct NumpyData : RowsData {
 
 const Fields<NumpyData>& numpy_fields() {
   static const Fields<NumpyData> fields =
-      rows_fields<NumpyData>(
-          "a file, a folder that holds X.npy and y.npy, or one that holds train.npz, test.npz and "
-          "perhaps validation.npz")
+      number_fields(
+          rows_fields<NumpyData>(
+              "a file, a folder that holds X.npy and y.npy, or one that holds train.npz, test.npz and "
+              "perhaps validation.npz"))
           .list("symbols", &NumpyData::symbols,
                 "with the loss ctc: the names of the symbols 1, 2, … that y holds, padded with 0; empty: "
                 "they are numbers");

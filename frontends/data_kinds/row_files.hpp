@@ -17,6 +17,15 @@ Fields<Options> rows_fields(std::string path) {
       .number("testing", &Options::testing, 0, 90, "percent of the rows to test on, where there is one file");
 }
 
+/// With the keys of rows that numbers are learned of.
+template <class Options>
+Fields<Options> number_fields(Fields<Options> fields) {
+  return std::move(fields).boolean(
+      "standardize_targets", &Options::standardize_targets,
+      "learn numbers as (number - mean)/deviation of the training rows: losses are of these, all else is in "
+      "the units of the data");
+}
+
 class RowFilesReader : public DataReader {
  public:
   /// `endings` are those of files that hold rows, the usual one first. With `whole` the path is one set of

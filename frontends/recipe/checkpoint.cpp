@@ -20,6 +20,7 @@ void Checkpoint::save(const std::string& file, const std::string& model) const {
   notes["progress"] = to_json(state);
   notes["history"] = epochs.dump();
   notes["train_examples"] = fmt::format("{}", train_examples);
+  write_target_scales(out, target_scales);
   seal(out, checkpoint_format);
   out.save(file, Packing::plain, model);
 }
@@ -68,6 +69,7 @@ Checkpoint Checkpoint::load(const std::string& file) {
       state.metrics.size() != (state.step == 0 ? 0 : followed_metrics(checkpoint->recipe)))
     damaged();
   checkpoint->train_examples = examples.get<size_t>();
+  checkpoint->target_scales = read_target_scales(store, file);
   checkpoint->store = std::move(store);
   checkpoint->store.metadata().clear();
   return std::move(*checkpoint);

@@ -14,6 +14,8 @@ struct Checkpoint {
   FitState state;
   std::vector<EpochReport> history;
   size_t train_examples = 0;
+  /// Of the examples that it was trained on.
+  std::vector<data::TargetScale> target_scales = {};
 
   /// Of a model that is at `model`, or comes there, whose permissions the file has where it is new.
   void save(const std::string& file, const std::string& model = {}) const;

@@ -5,7 +5,9 @@
 #include <tbb/task_arena.h>
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
+#include <utility>
 
 #include "frontends/sequential/wiring.hpp"
 #include "graph/base/error.hpp"
@@ -59,6 +61,28 @@ void make_sequences(speech::ClipList& list) {
 }
 
 }  // namespace
+
+void prepare_targets(const Recipe& recipe, data::Dataset& train) {
+  const std::vector<ModelOutput> outputs = recipe.outputs();
+  const bool numbers = std::any_of(outputs.begin(), outputs.end(), [](const ModelOutput& output) {
+    return output.loss.task({}) == "numbers";
+  });
+  if (!numbers) return;
+  std::vector<data::TargetScale> scales = data::target_scales_of(train);
+  if (recipe.data().standardize_targets) {
+    train.target_scales = std::move(scales);
+    return;
+  }
+  // A network begins near 0, and steps of a usual size take it long to get far from there.
+  constexpr double far = 100;
+  const std::vector<std::string> names = task_parts::target_names({.targets = train.targets});
+  for (size_t i = 0; i < scales.size(); ++i)
+    if (std::hypot(scales[i].mean, scales[i].deviation) > far)
+      train.notices.push_back(fmt::format(
+          "the target '{}' has a mean of {:.6g} and a standard deviation of {:.6g}: a network learns numbers "
+          "near 1 best; set standardize_targets = true in [data]",
+          names[i], scales[i].mean, scales[i].deviation));
+}
 
 Corpus::Corpus(const Recipe& recipe, const std::string& folder, const std::optional<data::FoldChoice>& fold)
     : kind_(data_kind_of(recipe.table("data"))), options_(recipe.data()), fold_(fold) {

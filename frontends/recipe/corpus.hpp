@@ -43,6 +43,10 @@ class Corpus {
   std::unique_ptr<DataReader> reader_;
 };
 
+/// Standardises the targets of data to train on that are numbers, where [data] standardize_targets says so;
+/// else notes in the dataset which of them are learned badly.
+void prepare_targets(const Recipe& recipe, data::Dataset& train);
+
 /// Turns recordings into examples: what a saved model keeps of its [features].
 struct FrontEnd {
   speech::FeatureExtractor extractor;

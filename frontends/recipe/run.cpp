@@ -161,6 +161,7 @@ void TrainingRun::Implementation::load() {
     need_time("time_multiple", training.time_multiple, usual.time_multiple);
     need_time("bucket_batches", training.bucket_batches, usual.bucket_batches);
   }
+  prepare_targets(recipe, train);
   note(train);
   if (validation) note(*validation);
   if (test) note(*test);
@@ -231,7 +232,8 @@ void TrainingRun::Implementation::save_checkpoint(const FitState& state,
   const std::string file = checkpoint_of(options.out);
   if (file.empty() || (options.ranks && options.ranks->rank() != 0)) return;
   keep_earlier(file, recipe.training().checkpoint_keep);
-  Checkpoint{model.store(), recipe, state, epochs, train.examples.size()}.save(file, options.out);
+  Checkpoint{model.store(), recipe, state, epochs, train.examples.size(), train.target_scales}.save(
+      file, options.out);
 }
 
 void TrainingRun::Implementation::save_model(const std::string& file, const RunResult* result) {
@@ -278,6 +280,9 @@ void TrainingRun::resume(const std::string& file) {
   if (checkpoint.train_examples != self_->train.examples.size())
     throw UserError(fmt::format("'{}' was trained on {} examples, but these data have {}; give the same data",
                                 file, checkpoint.train_examples, self_->train.examples.size()));
+  if (checkpoint.target_scales != self_->train.target_scales)
+    throw UserError(
+        fmt::format("'{}' was trained on targets of another mean or deviation; give the same data", file));
   for (const auto& [name, tensor] : self_->model.store())
     if (const Tensor* found = checkpoint.store.find(name); found == nullptr || found->type() != tensor.type())
       throw UserError(fmt::format("'{}' has no tensor '{}' of type {}; start the training again", file, name,

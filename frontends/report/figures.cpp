@@ -61,6 +61,9 @@ std::string duration(double seconds) {
 }
 
 std::string percent(double fraction) { return fmt::format("{:.1f}%", 100 * fraction); }
+std::string metric_text(std::string_view name, double value) {
+  return name.substr(name.rfind('/') + 1) == "accuracy" ? percent(value) : fmt::format("{:.4g}", value);
+}
 std::string small_percent(double fraction) { return fmt::format("{:.2g}%", 100 * fraction); }
 
 }  // namespace lariat::reports

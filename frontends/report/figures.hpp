@@ -23,6 +23,9 @@ std::string bytes_text(double bytes);
 std::string duration(double seconds);
 /// "97.2%".
 std::string percent(double fraction);
+/// What a metric of that name is: an accuracy, be it "accuracy" or one of several outputs',
+/// "digit/accuracy", in percent, and others with four digits.
+std::string metric_text(std::string_view name, double value);
 /// "12%", "0.3%", "0.00041%": two digits, wherever they are.
 std::string small_percent(double fraction);
 

@@ -302,9 +302,13 @@ void check_data(const data::Dataset& dataset, const Network& network, const std:
   for (const data::Example& example : dataset.examples) {
     data::check_size(example, dataset);
     if (!labelled) continue;
-    for (const Head& head : network.heads)
-      head.task->check_targets(head.shape.targets.columns.empty() ? example : head.targets_of(example),
-                               head.shape);
+    for (const Head& head : network.heads) {
+      const bool all = head.shape.targets.columns.empty();
+      const data::Example chosen = all ? data::Example{} : head.targets_of(example);
+      const data::Example& own = all ? example : chosen;
+      head.task->check_targets(own, head.shape);
+      if (!head.loss.takes_shares) task_parts::check_no_shares(own, head.shape, head.loss.name);
+    }
   }
   if (labelled && std::all_of(dataset.examples.begin(), dataset.examples.end(),
                               [](const data::Example& example) { return example.weight == 0; }))
@@ -324,15 +328,24 @@ void check_reach(const data::Dataset& dataset, const Network& network) {
   for (const Head& head : network.heads) {
     const ValueRange range = range_of_activation(head.activation);
     if (head.task->name != "numbers" || !std::isfinite(range.lowest)) continue;
-    for (const data::Example& example : dataset.examples)
-      for (const float target :
-           head.shape.targets.columns.empty() ? example.targets : head.targets_of(example).targets)
-        if (target < range.lowest || target > range.highest)
-          throw UserError(fmt::format(
-              "{}has the target {}, but the model ends in '{}' with the activation {}, which leaves values "
-              "{}: "
-              "leave the activation out",
-              task_parts::place_of(example), target, head.last_layer, head.activation, range.text()));
+    for (const data::Example& example : dataset.examples) {
+      const std::vector<float> targets =
+          head.shape.targets.columns.empty() ? example.targets : head.targets_of(example).targets;
+      for (size_t i = 0; i < targets.size(); ++i) {
+        const bool standardised = head.is_standardised();
+        const data::TargetScale scale = standardised
+                                            ? head.shape.target_scales[i % head.shape.target_scales.size()]
+                                            : data::TargetScale{};
+        const float learned = (targets[i] - scale.mean) / scale.deviation;
+        if (learned >= range.lowest && learned <= range.highest) continue;
+        throw UserError(
+            fmt::format("{}has the target {}{}, but the model ends in '{}' with the activation {}, which "
+                        "leaves values {}: leave the activation out",
+                        task_parts::place_of(example), targets[i],
+                        standardised ? fmt::format(", standardised {:.4g}", learned) : "", head.last_layer,
+                        head.activation, range.text()));
+      }
+    }
   }
 }
 

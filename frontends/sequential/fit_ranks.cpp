@@ -68,10 +68,15 @@ void agree_on_fit(Ranks& ranks, const Network& network, const Store& store, cons
       options.epochs, options.batch_size, options.accumulate, options.micro_shards, options.seed,
       options.clip_norm, options.clip_value, options.settle_from, options.penalty_ramp, options.from.epoch,
       options.from.step);
+  std::string scales;
+  for (const Head& head : network.heads)
+    for (const data::TargetScale& scale : head.shape.target_scales)
+      scales += fmt::format("mean {}, deviation {}\n", scale.mean, scale.deviation);
   ranks.agree(
       {{"other plugins", plugins_among(ops)},
        {"other tensors", tensors},
        {"other data", fingerprint_of(dataset)},
+       {"other standardised targets", scales},
        // By which callbacks may end a training.
        {"other data to validate on", options.validation ? fingerprint_of(*options.validation) : "none"},
        {"other settings", settings}});

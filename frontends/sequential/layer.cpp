@@ -216,33 +216,6 @@ Value LayerContext::state(const std::string& what, Extents extents, const Initia
   return graph.state(name + "/" + what, std::move(extents), initializer);
 }
 
-std::vector<Value> LayerContext::initial_states(const std::vector<std::string>& names, int64_t units) const {
-  std::vector<Value> states;
-  for (size_t i = 0; i < given_states.initial.size(); ++i) {
-    const auto& [from, signal] = given_states.initial[i];
-    const Shape& shape = signal.value.shape();
-    // Of a column that has a value for each frame.
-    const bool first = signal.is_sequence() && signal.columns && shape.size() == 3;
-    if (!first && (signal.is_sequence() || shape.size() != 2))
-      fail(
-          fmt::format("initial_state = {}: is {}, but its state {} is one vector for each example; put "
-                      "last_step or global_average_pool behind it, or take the state that a layer ends with",
-                      from, text(shape), names[i]));
-    if (!(shape.back() == Dim(units)))
-      fail(
-          fmt::format("initial_state = {}: has {} value{}, but its state {} has {}; give both layers as many "
-                      "units, or put a dense layer of {} units between them",
-                      from, signal.channels(), signal.channels() == 1 ? "" : "s", names[i], units, units));
-    if (!first) {
-      states.push_back(signal.value);
-      continue;
-    }
-    const Value step = broadcast_to(graph.constant(0, i32), {shape[0], 1, shape[2]});
-    states.push_back(reshape(gather_steps(signal.value, step), {shape[0], shape[2]}));
-  }
-  return states;
-}
-
 void LayerContext::update(Value state, Value next) { carry(state, by_phase(next, state)); }
 
 void LayerContext::carry(Value state, Value next) { graph.update(state.name(), next); }

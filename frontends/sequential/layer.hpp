@@ -235,6 +235,9 @@ struct LayerUnits {
   std::function<std::vector<int64_t>(const LayerInModel&)> sources = {};
   /// Of a layer of several inputs: it lets their channels through, those of one behind those of the other.
   bool side_by_side = false;
+  /// How many channels come out of a layer with these options where so many of one input go in; 0: the data
+  /// alone say it.
+  std::function<int64_t(const LayerSpec&, int64_t inputs)> count = {};
   /// What outgoing channels always are, given what ingoing ones always are.
   std::function<ChannelConstants(const LayerInModel&, const ChannelConstants& inputs)> constants = {};
   /// Which ingoing channels matter where these outgoing ones do; with `sources` it follows from them.

@@ -26,6 +26,10 @@ struct Loss {
   /// Of a task of sequences, in place of per_example: outputs [batch, frames, width], of which an example has
   /// lengths i32 [batch]; targets i32 [batch, most symbols], padded with 0. The result is [batch].
   std::function<Value(Value outputs, Value targets, Value lengths)> per_sequence = {};
+  /// Whether only the direction of targets counts, seen from 0.
+  bool of_direction = false;
+  /// Of what is true or not: whether a target may lie between 0 and 1.
+  bool takes_shares = true;
 };
 
 /// The task of a loss on such data. Throws UserError where they are none of it.
@@ -117,9 +121,12 @@ struct LossRecord {
   std::string (*task)(const DataShape&);
   bool takes_logits = false, plain_outputs = false;
   Value (*per_sequence)(const Options&, Value outputs, Value targets, Value lengths) = nullptr;
+  bool of_direction = false, takes_shares = true;
 
   Loss loss(const Options& options) const {
     Loss loss{name, {}, task, takes_logits, plain_outputs, fields.write(name, options)};
+    loss.of_direction = of_direction;
+    loss.takes_shares = takes_shares;
     if (per_example != nullptr)
       loss.per_example = [options, function = per_example](Value outputs, Value targets) {
         return function(options, outputs, targets);

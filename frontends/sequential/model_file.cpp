@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
 #include <map>
 
 #include "frontends/spec/op_fingerprint.hpp"
@@ -18,6 +19,8 @@ namespace {
 
 // The hash of the tensors and of every other note, and that of the tensors alone in version 1.
 constexpr const char *hash_note = "hash", *tensor_hash_note = "tensor_hash";
+// The mean and the deviation of each target, where numbers are standardised.
+constexpr const char* scales_note = "target_scales";
 
 uint64_t hash_of_all(const Store& store) {
   uint64_t hash = store.hash();
@@ -245,6 +248,30 @@ Json outputs_json(const std::vector<ModelOutput>& outputs, const DataShape& shap
 
 }  // namespace
 
+void write_target_scales(Store& store, const std::vector<data::TargetScale>& scales) {
+  if (scales.empty()) return;
+  Json list = Json::array();
+  for (const data::TargetScale& scale : scales) list.push_back({scale.mean, scale.deviation});
+  store.metadata()[scales_note] = list.dump();
+}
+
+std::vector<data::TargetScale> read_target_scales(const Store& store, const std::string& file) {
+  std::vector<data::TargetScale> scales;
+  if (!store.metadata().contains(scales_note)) return scales;
+  const auto damaged = [&] {
+    throw UserError(fmt::format("'{}': its note '{}' is damaged; save it again", file, scales_note));
+  };
+  try {
+    for (const auto& scale : parse_json(note_of(store, scales_note, file)))
+      scales.push_back({scale.at(0).get<float>(), scale.at(1).get<float>()});
+  } catch (const Json::exception&) {
+    damaged();
+  }
+  for (const data::TargetScale& scale : scales)
+    if (!std::isfinite(scale.mean) || !std::isfinite(scale.deviation) || !(scale.deviation > 0)) damaged();
+  return scales;
+}
+
 void write_header(Store& store, const ModelHeader& header) {
   auto& notes = store.metadata();
   notes["layers"] = to_json(header.layers);
@@ -253,6 +280,7 @@ void write_header(Store& store, const ModelHeader& header) {
       Json{{"sequences", header.shape.sequences}, {"dimensions", header.shape.dimensions}}.dump();
   notes["classes"] = Json(header.shape.classes).dump();
   if (header.shape.targets.width > 0) notes["targets"] = targets_json(header.shape.targets).dump();
+  write_target_scales(store, header.shape.target_scales);
   if (!header.shape.columns.empty()) {
     Json columns = Json::array();
     for (const data::Column& column : header.shape.columns) columns.push_back({column.name, column.width});
@@ -342,8 +370,11 @@ ModelHeader read_header(const Store& store, const std::string& file, std::vector
         "'{}': its note 'targets', 'inputs', 'outputs', 'loss' or 'metrics' is damaged; save it again",
         file));
   }
+  header.shape.target_scales = read_target_scales(store, file);
   for (const auto& [note, fine] :
        {std::pair("targets", are_possible(header.shape.targets)),
+        std::pair(scales_note, header.shape.target_scales.empty() ||
+                                   std::ssize(header.shape.target_scales) == header.shape.targets.width),
         std::pair("inputs", are_possible(header.shape)), std::pair("input", header.shape.dimensions >= 1)})
     if (!fine) throw UserError(fmt::format("'{}': its note '{}' is damaged; save it again", file, note));
   return header;

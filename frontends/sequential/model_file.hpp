@@ -30,6 +30,11 @@ void check_format(const Store& store, const char* format, const std::string& fil
 /// than any that is written.
 const std::string& note_of(const Store& store, std::string_view name, const std::string& file);
 
+/// How targets are standardised, as a note where they are, and back. Throws UserError naming the file where
+/// the note is damaged.
+void write_target_scales(Store& store, const std::vector<data::TargetScale>& scales);
+std::vector<data::TargetScale> read_target_scales(const Store& store, const std::string& file);
+
 void write_header(Store& store, const ModelHeader& header);
 /// Throws UserError where an op of a plugin that a layer computes with is not loaded, or is another one of
 /// that name; with `missing` that is only said there, a line each.

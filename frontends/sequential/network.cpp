@@ -119,6 +119,7 @@ DataShape shape_for(const ModelOutput& output, const std::string& name, size_t p
   DataShape shape = all;
   shape.classes.clear();
   shape.targets = {static_cast<int64_t>(wanted.size()), targets.by_frame, wanted};
+  shape.target_scales.clear();
   for (const std::string& target : wanted) {
     const auto found = std::find(known.begin(), known.end(), target);
     if (found == known.end())
@@ -126,6 +127,7 @@ DataShape shape_for(const ModelOutput& output, const std::string& name, size_t p
                                   name, data::shortened(target), did_you_mean(target, known)));
     const auto column = static_cast<size_t>(found - known.begin());
     shape.targets.columns.push_back(static_cast<int64_t>(column));
+    if (!all.target_scales.empty()) shape.target_scales.push_back(all.target_scales[column]);
     if (wanted.size() == 1 && column < targets.classes.size()) shape.classes = targets.classes[column];
   }
   return shape;
@@ -151,9 +153,20 @@ Value of_sequence(Value values, const std::string& what) {
 
 void build_loss(Head& head, Graph& graph, const Signal& signal) {
   const LearningTask& task = *head.task;
-  head.outputs = signal.value;
-  head.predictions = head.loss.plain_outputs ? signal.value : task.link(signal.value);
   const Value targets = task.targets(graph, head.shape);
+  // What the loss compares; all else sees the units of the data.
+  Value learned = targets;
+  head.outputs = signal.value;
+  if (head.is_standardised()) {
+    if (head.loss.of_direction)
+      throw UserError(fmt::format(
+          "{} learns the direction of its targets from 0, which standardised ones have lost; leave "
+          "standardize_targets out, or take mean_squared_error",
+          head.loss.name));
+    learned = task_parts::standardised(targets, head.shape);
+    head.outputs = task_parts::in_units_of_data(signal.value, head.shape);
+  }
+  head.predictions = head.loss.plain_outputs ? head.outputs : task.link(head.outputs);
   const bool sequences = task.decode != nullptr;
   if (sequences) head.lengths = signal.lengths;
   if (!head.loss.per_example && !head.loss.per_sequence) return;
@@ -163,8 +176,8 @@ void build_loss(Head& head, Graph& graph, const Signal& signal) {
   const std::string what = fmt::format("the loss '{}'", head.loss.name);
   head.example_loss =
       sequences
-          ? of_sequence(head.loss.per_sequence(head.outputs, targets, signal.lengths), what)
-          : of_example(by_example(head.loss.per_example(head.outputs, targets), head.outputs, what), signal);
+          ? of_sequence(head.loss.per_sequence(signal.value, targets, signal.lengths), what)
+          : of_example(by_example(head.loss.per_example(signal.value, learned), signal.value, what), signal);
   const bool indices = task.exclusive && targets.dtype() != i32;
   const Value compared = indices ? argmax(targets) : targets;
   for (const Metric& metric : head.metrics)

@@ -37,7 +37,8 @@ struct Head {
   /// What the data are to it: targets are its own alone.
   DataShape shape;
   const LearningTask* task = nullptr;
-  /// As in Network, without the weight.
+  /// As in Network, without the weight. Numbers that are standardised are in the units of the data in outputs
+  /// and metrics, and in their own in the loss.
   Value outputs, predictions, example_loss;
   /// Of a task of sequences: how many frames of the outputs are each example's, i32 [batch].
   Value lengths = {};
@@ -45,6 +46,8 @@ struct Head {
   std::string last_layer = {}, activation = {};
   std::vector<std::pair<std::string, Value>> example_metrics = {};
 
+  /// Whether it learns numbers by its shape's target_scales.
+  bool is_standardised() const { return task->name == "numbers" && !shape.target_scales.empty(); }
   /// An example, with the targets of this output.
   data::Example targets_of(const data::Example& example) const;
 };

@@ -99,7 +99,13 @@ std::vector<ModelValue> Sequential::applied(const std::vector<ModelValue>& input
 }
 
 void Sequential::build(const DataShape& shape, uint64_t seed) {
-  if (self_->network) return check_shape(shape, self_->shape);
+  if (self_->network) {
+    if (!shape.target_scales.empty() && self_->shape.target_scales.empty())
+      throw UserError(
+          "the model learns numbers as they are, as it was built, and these data have standardised ones; "
+          "standardise those that it is first built for, or none");
+    return check_shape(shape, self_->shape);
+  }
   for (const std::string& name : shape.classes)
     if (!data::is_utf8(name))
       throw UserError(

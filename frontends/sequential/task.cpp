@@ -47,7 +47,15 @@ DataShape shape_of(const data::Dataset& dataset) {
     throw UserError(
         fmt::format("the dataset's columns are {} values wide, but its examples have {}; name all", width,
                     dataset.examples.front().dimensions));
-  return {dataset.sequences, dataset.examples.front().dimensions, dataset.classes, targets, dataset.columns};
+  if (!dataset.target_scales.empty() && std::ssize(dataset.target_scales) != targets.width)
+    throw UserError(
+        fmt::format("the dataset's targets are {} wide, but {} are standardised; call standardize_targets "
+                    "behind whatever "
+                    "changes them",
+                    targets.width, dataset.target_scales.size()));
+  return {dataset.sequences, dataset.examples.front().dimensions,
+          dataset.classes,   targets,
+          dataset.columns,   dataset.target_scales};
 }
 
 const std::vector<LearningTask>& tasks() {
@@ -82,6 +90,31 @@ Value targets_input(Graph& graph, const DataShape& shape) {
   return columns.empty() ? all : columns.size() == 1 ? columns.front() : concat(columns, last);
 }
 
+namespace {
+
+// Numbers, [width], one of each scale.
+Value of_scales(Graph& graph, const DataShape& shape, float data::TargetScale::*which) {
+  std::vector<float> numbers;
+  for (const data::TargetScale& scale : shape.target_scales) numbers.push_back(scale.*which);
+  return graph.constant(Tensor::of<float>({std::ssize(numbers)}, std::span<const float>(numbers)));
+}
+
+}  // namespace
+
+// (target - mean)/deviation
+Value standardised(Value targets, const DataShape& shape) {
+  Graph& graph = targets.graph();
+  return (targets - of_scales(graph, shape, &data::TargetScale::mean)) /
+         of_scales(graph, shape, &data::TargetScale::deviation);
+}
+
+// output·deviation + mean
+Value in_units_of_data(Value outputs, const DataShape& shape) {
+  Graph& graph = outputs.graph();
+  return outputs * of_scales(graph, shape, &data::TargetScale::deviation) +
+         of_scales(graph, shape, &data::TargetScale::mean);
+}
+
 Value labels_input(Graph& graph) {
   return graph.source_id("labels") < 0 ? graph.input("labels", {dim::batch}, i32)
                                        : graph.find_source("labels");
@@ -104,6 +137,17 @@ void check_shares(const data::Example& example, const DataShape& shape) {
       throw UserError(fmt::format(
           "{}target {} is {}; it must be 1 where '{}' is true, 0 where not, or between", place_of(example), i,
           target, target_names(shape)[i % static_cast<size_t>(shape.targets.width)]));
+}
+
+void check_no_shares(const data::Example& example, const DataShape& shape, const std::string& loss) {
+  for (size_t i = 0; i < example.targets.size(); ++i)
+    if (const float target = example.targets[i]; target != 0 && target != 1)
+      throw UserError(
+          fmt::format("{}the target '{}' is {}, but {} learns which side of a border it is on: 1 where it is "
+                      "true, 0 where not; round it, or take sigmoid_cross_entropy, which learns what lies "
+                      "between",
+                      place_of(example), target_names(shape)[i % static_cast<size_t>(shape.targets.width)],
+                      target, loss));
 }
 
 void copy_truth(const data::Example& example, const DataShape& shape, int64_t frame, float* row) {

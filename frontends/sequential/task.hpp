@@ -15,6 +15,8 @@ struct DataShape {
   std::vector<std::string> classes = {};
   data::Targets targets = {};
   std::vector<data::Column> columns = {};
+  /// As a data set has them.
+  std::vector<data::TargetScale> target_scales = {};
 
   friend bool operator==(const DataShape&, const DataShape&) = default;
 };
@@ -134,6 +136,9 @@ const LearningTask& task_named(const std::string& name);
 namespace task_parts {
 /// The input "targets", f32 [batch, width] or [batch, time, width], or those of its columns that are meant.
 Value targets_input(Graph& graph, const DataShape& shape);
+/// Numbers as a model learns them by the shape's target_scales, and what it gives in the units of the data.
+Value standardised(Value targets, const DataShape& shape);
+Value in_units_of_data(Value outputs, const DataShape& shape);
 /// The input "labels", i32 [batch].
 Value labels_input(Graph& graph);
 /// The targets' names, or "0", "1", …
@@ -142,6 +147,8 @@ std::vector<std::string> target_names(const DataShape& shape);
 std::string place_of(const data::Example& example);
 /// Throws UserError unless every target is a number from 0 to 1.
 void check_shares(const data::Example& example, const DataShape& shape);
+/// The same unless every one is 0 or 1.
+void check_no_shares(const data::Example& example, const DataShape& shape, const std::string& loss);
 void copy_truth(const data::Example& example, const DataShape& shape, int64_t frame, float* row);
 /// [truth][said], by `names`.
 void show_confusion(const std::vector<int64_t>& truth, const std::vector<int64_t>& said,

@@ -40,6 +40,8 @@ class WiringBuilder {
     add_outputs(outputs);
     add_order();
     check_used();
+    check_initial_sizes(layers_, wiring_,
+                        [&](size_t layer, const std::string& message) { fail(layer, message); });
     return std::move(wiring_);
   }
 

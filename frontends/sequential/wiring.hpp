@@ -53,6 +53,10 @@ using LayerPlaces = std::function<std::string(size_t)>;
 Wiring wiring_of(const std::vector<LayerSpec>& layers, const std::vector<std::string>& outputs = {},
                  const std::vector<std::string>* columns = nullptr, const LayerPlaces& places = {});
 
+/// Calls `fail` where a state is known to begin with what is of another size.
+void check_initial_sizes(const std::vector<LayerSpec>& layers, const Wiring& wiring,
+                         const std::function<void(size_t layer, const std::string& message)>& fail);
+
 /// Each layer's outputs in a graph, by its place in the list. `columns` are those of the data, all_columns
 /// among them; `outputs` how many outputs a layer must have where it does not say so itself. Throws UserError
 /// naming the layer where one does not fit what it takes.

@@ -95,6 +95,10 @@ TEST_CASE("models: a recipe of branches and two outputs is trained, inspected, e
   CHECK(contains(page, "<h2>Class by class</h2><h3>size</h3>"));
   CHECK(contains(trained.out, "sum/r2"));
   CHECK(contains(trained.out, "size/accuracy"));
+  // As the accuracy of one output.
+  const size_t accuracy = trained.out.find("size/accuracy ");
+  REQUIRE(accuracy != std::string::npos);
+  CHECK(trained.out.substr(accuracy, trained.out.find(',', accuracy) - accuracy).ends_with("%"));
   const ProgramRun evaluated =
       run_lariat({"evaluate", model, "--data", folder / "data.csv", "--json", folder / "e.json"});
   CAPTURE(evaluated.err);

@@ -111,11 +111,23 @@ TEST_CASE("cli: states that go on from layer to layer are trained, saved, compac
   CHECK(contains(streaming.err, "export it with --frames N instead of --streaming"));
 
   // Wrong in a recipe: one line that names the layer.
-  const ProgramRun wrong = run_lariat({"train", toml, "--data", data, "--set", "layers.1.units=5"});
+  const ProgramRun wrong =
+      run_lariat({"train", toml, "--data", data, "--set", "layers.1.units=5", "--set", "layers.2.units=5"});
   CHECK(wrong.status == 2);
   CHECK(wrong.err ==
         "lariat: layer encoder: initial_state = first: has 6 values, but its state hidden has 5; give both "
         "layers as many units, or put a dense layer of 5 units between them\n");
+  // What the recipe alone says is seen before there are any data.
+  std::string text = recipe;
+  text.replace(text.find("units = 6"), 9, "units = 5");
+  write_file(toml, text);
+  const ProgramRun checked = run_lariat({"recipe", "check", toml});
+  CHECK(checked.status == 2);
+  CHECK(checked.err ==
+        "lariat: " + toml +
+            ":16: [layers.2] initial_state = encoder.hidden: has 5 values, but its state hidden has 6; give "
+            "both layers as many units, or put a dense layer of 6 units between them\n");
+  CHECK(run_lariat({"train", toml, "--data", data}).err == checked.err);
 }
 
 TEST_CASE("cli: a training and a search write their report beside the model, and replace no other file") {

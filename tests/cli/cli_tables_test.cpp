@@ -185,13 +185,14 @@ TEST_CASE("cli: what is learned badly, or by another loss, is said with the way 
     rows += fmt::format("{},{},{}\n", 50 + i, 100000 + 2000 * i, i % 2 == 0 ? "yes" : "no");
   write_file(table, rows);
   const auto train = [&](const std::string& target) {
-    return run_lariat(
-        {"train", recipe, "--data", table, "--set", "data.target=" + target, "--set", "training.epochs=1"});
+    return run_lariat({"train", recipe, "--data", table, "--set", "data.target=" + target, "--set",
+                       "training.epochs=1", "--set", "data.standardize_targets=false"});
   };
   const ProgramRun numbers = train("price");
   CHECK(numbers.status == 0);
-  CHECK(contains(numbers.err + numbers.out,
-                 "a network learns numbers near 1 best; divide the column, such as by 100000"));
+  CHECK(contains(numbers.err, "the target 'price' has a mean of 1"));
+  CHECK(contains(numbers.err,
+                 ": a network learns numbers near 1 best; set standardize_targets = true in [data]"));
   const ProgramRun classes = train("sold");
   CHECK(classes.status == 2);
   CHECK(contains(classes.err,
@@ -319,6 +320,10 @@ TEST_CASE("cli: a column from 0 to 1 is learned as how probable something is") {
   CHECK(predictions[0]["label"] == "not rain");
   CHECK(predictions[1]["label"] == "rain");
   CHECK(double(predictions[1]["values"][0]) == doctest::Approx(0.9).epsilon(0.1));
+  std::vector<std::string> sides = train;
+  sides.insert(sides.end(), {"--set", "loss.kind=hinge"});
+  CHECK(contains(run_lariat(sides).err,
+                 "t.csv: line 2: the target 'rain' is 0.1, but hinge learns which side"));
   // A number that is told from others is a class.
   std::vector<std::string> told = train;
   told.insert(told.end(), {"--set", "data.positive=0.55"});

@@ -221,6 +221,31 @@ folds = 4
   CHECK(Search(scored, {.data = folder / "houses.csv"}).run().winner().values[0] == "0.1");
 }
 
+TEST_CASE("search: each fold standardises numbers by the rows that it trains on") {
+  const TemporaryFolder folder;
+  std::string text = "size,price,counts\n";
+  for (int i = 0; i < 60; ++i) text += fmt::format("{},{},{}\n", i, 300000 + 2000 * i, 1 + i % 3);
+  lariat::testing::write_file(folder / "houses.csv", text);
+  const Recipe recipe = recipe_of(R"([data]
+kind = "csv"
+target = ["price"]
+weight = "counts"
+standardize_targets = true
+[loss]
+kind = "mean_squared_error"
+[[layers]]
+kind = "dense"
+units = 0
+)");
+  std::vector<std::vector<data::TargetScale>> found;
+  for (const int index : {0, 1}) {
+    TrainingRun run(recipe, {.data = folder / "houses.csv", .fold = data::FoldChoice{index, 3}});
+    found.push_back(run.model().shape().target_scales);
+    CHECK(found.back() == data::target_scales_of(*run.examples(data::Split::train)));
+  }
+  CHECK(found[0] != found[1]);
+}
+
 TEST_CASE("search: recordings are folded by their labels") {
   const TemporaryFolder folder;
   const std::string data = lariat::testing::write_digits(folder, 6);

@@ -1,4 +1,6 @@
 // Every loss and metric against values that were computed by hand.
+#include <fmt/format.h>
+
 #include <cmath>
 #include <limits>
 
@@ -189,6 +191,35 @@ TEST_CASE("losses: every kind is made from its defaults, and is the same again")
   }
   CHECK(message_of<UserError>([] { task_named("clases"); }) ==
         "there is no task 'clases'. Did you mean 'classes'?");
+}
+
+TEST_CASE("losses: hinge takes sides, and no shares") {
+  const auto fit = [](const std::vector<std::vector<float>>& targets, const Loss& loss,
+                      std::vector<std::string> names = {}) {
+    data::Dataset dataset{.sequences = false};
+    dataset.targets = {.width = std::ssize(targets.front()), .names = std::move(names)};
+    for (size_t i = 0; i < targets.size(); ++i) {
+      dataset.examples.push_back({fmt::format("row {}", i + 1), 0, 1, 1, {static_cast<float>(i)}});
+      dataset.examples.back().targets = targets[i];
+    }
+    Sequential model{Dense(0)};
+    model.compile(Adam{}, loss);
+    model.fit(dataset, {.epochs = 1});
+  };
+  const auto refused = [&](const std::vector<std::vector<float>>& targets,
+                           const std::vector<std::string>& names) {
+    return message_of<UserError>([&] { fit(targets, Hinge{}, names); });
+  };
+  const std::string rest =
+      ", but hinge learns which side of a border it is on: 1 where it is true, 0 where not; round it, or "
+      "take "
+      "sigmoid_cross_entropy, which learns what lies between";
+  CHECK(refused({{0}, {1}, {0.3F}, {1}}, {"rain"}) == "row 3: the target 'rain' is 0.3" + rest);
+  CHECK(refused({{0, 1}, {0, 0.5F}}, {}) == "row 2: the target '1' is 0.5" + rest);
+  CHECK(refused({{0}, {1}, {2}}, {"rain"}) ==
+        "row 3: target 0 is 2; it must be 1 where 'rain' is true, 0 where not, or between");
+  CHECK_NOTHROW(fit({{0}, {1}, {1}}, Hinge{}));
+  CHECK_NOTHROW(fit({{0}, {1}, {0.3F}}, SigmoidCrossEntropy{}));
 }
 
 TEST_CASE("metrics: of classes") {

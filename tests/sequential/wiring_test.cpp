@@ -1,6 +1,8 @@
 // How layers name what they take, in C++ and in recipes, and what is said where that cannot be.
 #include "frontends/sequential/wiring.hpp"
 
+#include <fmt/format.h>
+
 #include "frontends/recipe/recipe.hpp"
 #include "frontends/sequential/sequential.hpp"
 #include "graph/base/error.hpp"
@@ -182,6 +184,43 @@ TEST_CASE("wiring: a layer that shares is saved with the options of its owner, a
     for (const char* const own : {"name", "input", "shares"}) CHECK(read[i].at(own) == layers[i].at(own));
   }
   CHECK(to_json(read) == to_json(layers));
+}
+
+TEST_CASE("wiring: states that begin with something of another size are seen without any data") {
+  // Of a layer `from`, a dropout behind it, and a layer whose size the data say.
+  const auto layers = [](const LayerSpec& from, const std::string& what, const LayerSpec& to) {
+    return std::vector<LayerSpec>{LastStep().named("last").with("input", "left"),
+                                  from.named("from").with("input", "left"), Dropout(0.5).named("past"),
+                                  to.named("to").with("input", "right").with("initial_state", what),
+                                  Concat().with("input", "past, to, last")};
+  };
+  const auto refused = [&](const LayerSpec& from, const std::string& what, const LayerSpec& to) {
+    return wiring_error(layers(from, what, to));
+  };
+  const auto other = [](const std::string& from, int values, const std::string& state) {
+    return fmt::format(
+        "layer to: initial_state = {}: has {} values, but its state {} has 4; give both layers as many "
+        "units, or put a dense layer of 4 units between them",
+        from, values, state);
+  };
+  CHECK(refused(Gru(3), "from.hidden", Gru(4)) == other("from.hidden", 3, "hidden"));
+  CHECK(refused(Gru(3), "from", Gru(4)) == other("from", 3, "hidden"));
+  CHECK(refused(Dense(3), "past", SimpleRnn(4)) == other("past", 3, "hidden"));
+  CHECK(refused(Lstm(3), "from.hidden, from.cell", Lstm(4)) == other("from.hidden", 3, "hidden"));
+  CHECK(refused(Lstm(4), "from.hidden, last, past, last", Bidirectional(Lstm(5)))
+            .ends_with("but its state forward_hidden has 5; give both layers as many units, or put a dense "
+                       "layer of 5 units between them"));
+  CHECK(refused(Bidirectional(Gru(4)), "from", Gru(4)) == other("from", 8, "hidden"));
+  CHECK(wiring_error({Gru(3).named("from").with("input", "left"),
+                      Gru(3).named("like").with("shares", "from").with("input", "right"),
+                      Gru(4).named("to").with("input", "right").with("initial_state", "like.hidden"),
+                      Concat().with("input", "from, like, to")}) == other("like.hidden", 3, "hidden"));
+  const std::vector<std::string> columns{"left", "right"};
+  for (const auto& fine :
+       {layers(Lstm(4), "from.hidden, past", Lstm(4)),
+        layers(Bidirectional(Gru(4)), "from.forward_hidden", Gru(4)), layers(Dense(0), "past", Gru(4)),
+        layers(Dense(3), "last", Gru(4)), layers(Dense(3), "left", Gru(4))})
+    CHECK_NOTHROW(wiring_of(fine, {}, &columns));
 }
 
 TEST_CASE("wiring: what is wrong is said where the model is made, whatever the data") {

@@ -33,10 +33,6 @@ Strings run_heading(const std::string& name, const Runs& runs) {
   return run_cells(name, runs, [](const RunSummary& run) { return run.name; });
 }
 
-std::string metric_text(const std::string& name, double value) {
-  return name == "accuracy" ? percent(value) : fmt::format("{:.4g}", value);
-}
-
 std::vector<Strings> metric_rows(const Runs& runs) {
   std::vector<Strings> rows{run_heading("", runs)};
   for (const auto& [split, member] :

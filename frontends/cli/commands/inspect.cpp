@@ -187,6 +187,34 @@ std::string block_table(const View& view) {
   return rows.size() == 1 ? "" : "\n" + columns(rows, 0);
 }
 
+// How numbers that the model learns are standardised: the target, its mean, its deviation.
+struct ScaledTarget {
+  std::string name;
+  data::TargetScale scale;
+};
+std::vector<ScaledTarget> scaled_targets(const DataShape& shape) {
+  std::vector<ScaledTarget> scaled;
+  const Strings names = task_parts::target_names(shape);
+  const auto& classes = shape.targets.classes;
+  for (size_t i = 0; i < shape.target_scales.size(); ++i)
+    if (i >= classes.size() || classes[i].empty()) scaled.push_back({names[i], shape.target_scales[i]});
+  return scaled;
+}
+
+std::string target_table(const std::vector<ScaledTarget>& scaled) {
+  std::vector<Strings> rows{{"standardised target", "mean", "deviation"}};
+  for (const auto& [name, scale] : scaled)
+    rows.push_back({name, fmt::format("{:.6g}", scale.mean), fmt::format("{:.6g}", scale.deviation)});
+  return scaled.empty() ? "" : "\n" + columns(rows, 0);
+}
+
+Json target_json(const std::vector<ScaledTarget>& scaled) {
+  Json array = Json::array();
+  for (const auto& [name, scale] : scaled)
+    array.push_back({{"name", name}, {"mean", scale.mean}, {"deviation", scale.deviation}});
+  return array;
+}
+
 Json tensor_json(const View& view) {
   Json array = Json::array();
   for (const TensorZeros& tensor : view.tensors) {
@@ -244,6 +272,8 @@ static void inspect(const Strings& words) {
   print(fmt::format("{}: {}, {}\n\n", file, bytes_text(bytes), model.learned));
   print(columns(rows, 0) + "\n" + tensor_table(tensors, model.stored));
   print(block_table(model));
+  const std::vector<ScaledTarget> scaled = scaled_targets(model.shape);
+  print(target_table(scaled));
   print(fmt::format("\n{} parameters, {} of them not zero; {} of {} penalised weights are exactly zero\n",
                     grouped(all.count), grouped(all.count - all.zeros), percent(penalised.fraction()),
                     grouped(penalised.count)));
@@ -269,6 +299,7 @@ static void inspect(const Strings& words) {
               {"classes", model.shape.classes},
               {"layers", layer_json},
               {"tensors", tensor_json(model)},
+              {"standardised_targets", target_json(scaled)},
               {"features", features},
               {"missing", model.missing}});
 }

@@ -126,9 +126,11 @@ std::string recipe_text(const SpecKind& data) {
                                  data.name, data.name);
   for (const SpecOption& option : data.options) {
     const bool quoted = option.type == "text" || option.type == "choice";
-    const std::string value = option.type == "list" ? "[]"
-                              : quoted              ? "\"" + option.default_value + "\""
-                                                    : option.default_value;
+    // The loss that it begins with learns numbers.
+    const std::string value = option.name == "standardize_targets" ? "true"
+                              : option.type == "list"              ? "[]"
+                              : quoted                             ? "\"" + option.default_value + "\""
+                                                                   : option.default_value;
     text += fmt::format("{} = {}  # {}\n", option.name, value, option.doc);
   }
   const DataForm form = data_kind_of({data.name, {}}).form;

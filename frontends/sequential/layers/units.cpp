@@ -8,7 +8,9 @@
 namespace lariat {
 
 LayerUnits channelwise(std::function<std::optional<float>(const LayerInModel&, float)> constant) {
-  return repeated_channels(std::move(constant));
+  LayerUnits units = repeated_channels(std::move(constant));
+  units.count = [](const LayerSpec&, int64_t inputs) { return inputs; };
+  return units;
 }
 
 LayerUnits repeated_channels(std::function<std::optional<float>(const LayerInModel&, float)> constant) {
@@ -42,6 +44,7 @@ LayerUnits of_images(LayerUnits units, const std::string& reason) {
   const auto is_image = [](const LayerInModel& layer) { return layer.input.size() == 4; };
   LayerUnits result = units;
   result.reason = reason;
+  result.count = {};  // it depends on what goes in
   if (units.sources)
     result.sources = [=](const LayerInModel& layer) {
       return is_image(layer) ? units.sources(layer) : std::vector<int64_t>();

@@ -56,6 +56,9 @@ LayerUnits kernel_units(
     const Fields<Options>& fields, int64_t Options::*units_option,
     std::function<std::string(const LayerInModel&, const Options&, float value)> why_reads) {
   LayerUnits units;
+  units.count = [fields, units_option](const LayerSpec& spec, int64_t) {
+    return fields.read(spec).*units_option;
+  };
   units.constants = [fields, why_reads](const LayerInModel& layer, const ChannelConstants& inputs) {
     const Options options = fields.read(layer.spec);
     // One that it could not do without is no constant of its outputs either.

@@ -16,7 +16,8 @@ const LossRecord<Cosine>& cosine_record() {
             const auto length = [](Value x) { return sqrt(sum(square(x), {-1}) + 1e-24); };
             return 1 - sum(outputs * targets, {-1}) / (length(outputs) * length(targets));
           },
-      .task = loss_parts::numbers};
+      .task = loss_parts::numbers,
+      .of_direction = true};
   return record;
 }
 

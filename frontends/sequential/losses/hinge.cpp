@@ -13,7 +13,8 @@ const LossRecord<Hinge>& hinge_loss_record() {
       .per_example = [](const Hinge&, Value outputs,
                         Value targets) { return mean(relu(1 - (2 * targets - 1) * outputs), {-1}); },
       .task = loss_parts::binary_or_labels,
-      .plain_outputs = true};
+      .plain_outputs = true,
+      .takes_shares = false};
   return record;
 }
 

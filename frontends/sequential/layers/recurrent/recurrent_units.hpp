@@ -24,11 +24,16 @@ LayerUnits recurrent_units(const RecurrentLayout& layout,
 /// The same for a kind whose options have `units`.
 template <class Options>
 LayerUnits recurrent_units(const RecurrentLayout& layout, const Fields<Options>& fields) {
-  return recurrent_units(layout, [fields](const LayerSpec& spec, int64_t units) {
+  LayerUnits result = recurrent_units(layout, [fields](const LayerSpec& spec, int64_t units) {
     Options options = fields.read(spec);
     options.units = units;
     return fields.write(spec.kind, options);
   });
+  const auto directions = static_cast<int64_t>(layout.prefixes.size());
+  result.count = [fields, directions](const LayerSpec& spec, int64_t) {
+    return directions * fields.read(spec).units;
+  };
+  return result;
 }
 
 }  // namespace lariat

@@ -1,0 +1,137 @@
+// Prices and other numbers of any size, from the shell: learned standardised, told as they are.
+#include <fmt/format.h>
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "tests/support/files.hpp"
+#include "tests/support/program.hpp"
+#include "tests/support/testing.hpp"
+
+namespace lariat::cli_targets_test {
+
+using namespace lariat::testing;
+using nlohmann::json;
+
+namespace {
+
+json read_json(const std::string& file) { return json::parse(read_file(file)); }
+
+// What houses cost, near 400,000, and when they were built.
+std::string houses_text(int rows, int more = 0) {
+  std::string text = "area,rooms,place,year,price\n";
+  for (int i = 0; i < rows; ++i) {
+    const int area = 40 + i * 37 % 120, rooms = 1 + i * 11 % 6, year = 1900 + i * 13 % 120;
+    const bool sea = i * 7 % 5 == 0;
+    text += fmt::format("{},{},{},{},{}\n", area, rooms, sea ? "sea" : "hill", year,
+                        150000 + 2400 * area + 9000 * rooms + (sea ? 80000 : 0) + i * 29 % 1000 + more);
+  }
+  return text;
+}
+
+std::string succeeded(const std::vector<std::string>& words) {
+  const ProgramRun run = run_lariat(words);
+  REQUIRE_MESSAGE(run.status == 0, run.err);
+  return run.out + run.err;
+}
+
+}  // namespace
+
+TEST_CASE("cli: prices are learned by the recipe that is begun with, and told as they are") {
+  if (!have_lariat()) return;
+  const TemporaryFolder folder;
+  const std::string recipe = folder / "r.toml", data = folder / "houses.csv",
+                    model = folder / "m.safetensors";
+  for (const char* kind : {"csv", "numpy", "libsvm"})
+    CHECK(contains(succeeded({"recipe", "new", kind}), "\nstandardize_targets = true  # "));
+  CHECK_FALSE(contains(succeeded({"recipe", "new", "list"}), "standardize_targets"));
+  write_file(recipe, succeeded({"recipe", "new", "csv"}));
+  write_file(data, houses_text(400));
+  const auto train = [&](const std::string& out, const std::vector<std::string>& more = {}) {
+    std::vector<std::string> words{"train",
+                                   recipe,
+                                   "--data",
+                                   data,
+                                   "--set",
+                                   "data.target=price",
+                                   "--out",
+                                   out,
+                                   "--no-report",
+                                   "--json",
+                                   folder / "t.json",
+                                   "--set",
+                                   "data.features=area,rooms,place"};
+    words.insert(words.end(), more.begin(), more.end());
+    const std::string said = succeeded(words);
+    CHECK(contains(said, "set standardize_targets = true in [data]") ==
+          contains(fmt::format("{}", fmt::join(words, " ")), "standardize_targets=false"));
+    return read_json(folder / "t.json");
+  };
+  const json plain = train(folder / "plain", {"--set", "data.standardize_targets=false"}),
+             figures = train(model, {"--set", "training.checkpoint_keep=5"});
+  CHECK(plain["test"]["r2"] < 0);
+  CHECK(figures["test"]["r2"] > 0.9);
+  CHECK(figures["test"]["mean_absolute_error"] > 500);
+  CHECK(figures["loss"] < 0.1);
+  // Streamed it is the same, and so is a run that was stopped.
+  CHECK(train(folder / "streamed", {"--set", "data.stream=true"})["state_hash"] == figures["state_hash"]);
+  const std::string checkpoint = model + ".checkpoint-3";
+  const json resumed = train(folder / "again", {"--resume", checkpoint});
+  CHECK(resumed["state_hash"] == figures["state_hash"]);
+  CHECK(resumed["test"] == figures["test"]);
+  write_file(folder / "dearer.csv", houses_text(400, 1000));
+  const ProgramRun other =
+      run_lariat({"train", recipe, "--resume", checkpoint, "--data", folder / "dearer.csv", "--set",
+                  "data.target=price", "--set", "data.features=area,rooms,place", "--out", folder / "again"});
+  CHECK(other.status == 2);
+  CHECK(contains(other.err,
+                 ".checkpoint-3' was trained on targets of another mean or deviation; give the same data"));
+
+  const std::string evaluated = succeeded({"evaluate", model, "--data", data, "--json", folder / "e.json"});
+  CHECK(read_json(folder / "e.json")["metrics"]["r2"] == figures["test"]["r2"]);
+  CHECK_FALSE(contains(evaluated, "standardize_targets"));
+  CHECK_FALSE(contains(succeeded({"evaluate", folder / "plain", "--data", data, "--split", "train"}),
+                       "standardize_targets"));
+  write_file(folder / "new.csv", "area,rooms,place\n100,3,hill\n");
+  const std::string predicted = succeeded({"predict", model, folder / "new.csv"});
+  CHECK(predicted.starts_with("row,price\n0,"));
+  CHECK(std::stod(predicted.substr(predicted.rfind(',') + 1)) ==
+        doctest::Approx(150000 + 240000 + 27000).epsilon(0.1));
+  const std::string inspected = succeeded({"inspect", model, "--json", folder / "i.json"});
+  CHECK(contains(inspected, "standardised target"));
+  const json scale = read_json(folder / "i.json")["standardised_targets"][0];
+  CHECK(scale["name"] == "price");
+  CHECK(std::abs(scale["mean"].get<double>() - 430000) < 20000);
+  CHECK(std::abs(scale["deviation"].get<double>() - 93000) < 15000);
+
+  // Smaller, rounded and in C it tells the same.
+  const auto price = [&](const std::string& file) {
+    const std::string text = succeeded({"predict", file, folder / "new.csv"});
+    return std::stod(text.substr(text.rfind(',') + 1));
+  };
+  succeeded({"compact", model, "--out", folder / "small", "--check", data});
+  CHECK(price(folder / "small") == doctest::Approx(price(model)).epsilon(1e-5));
+  succeeded({"convert", model, "--weights", "int8", "--out", folder / "rounded"});
+  CHECK(price(folder / "rounded") == doctest::Approx(price(model)).epsilon(0.05));
+  succeeded({"export", model, "--to", "c", "--out", folder / "c", "--data", data});
+  const ProgramRun built =
+      run_lariat({"-c", "cd '" + (folder / "c") + "' && cc -std=c99 m.c m_test.c -lm && ./a.out"},
+                 {.program = "/bin/sh"});
+  CHECK_MESSAGE(contains(built.out, "answers are the host's"), built.err);
+
+  // Each fold has its own, of the rows that it trains on.
+  succeeded({"search", recipe, "--data", data, "--out", folder / "s", "--quiet", "--set", "data.target=price",
+             "--set", "data.features=area,rooms,place", "--set", "training.epochs=3", "--over",
+             "optimizer.learning_rate=0.001,0.01", "--folds", "3", "--json", folder / "s.json"});
+  for (const json& trial : read_json(folder / "s.json")["trials"]) CHECK(trial["score"] < 2);
+
+  // Classes are what they were.
+  succeeded({"train", recipe, "--data", data, "--set", "data.target=place", "--set",
+             "loss.kind=softmax_cross_entropy", "--set", "training.epochs=1", "--no-report", "--out",
+             folder / "classes"});
+  CHECK(contains(run_lariat({"train", recipe, "--data", data, "--set", "data.target_scaling=true"}).err,
+                 "It is called 'standardize_targets' here."));
+}
+
+}  // namespace lariat::cli_targets_test
