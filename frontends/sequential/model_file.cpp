@@ -262,11 +262,12 @@ std::vector<data::TargetScale> read_target_scales(const Store& store, const std:
     throw UserError(fmt::format("'{}': its note '{}' is damaged; save it again", file, scales_note));
   };
   try {
-    for (const auto& scale : parse_json(note_of(store, scales_note, file)))
-      scales.push_back({scale.at(0).get<float>(), scale.at(1).get<float>()});
+    const Json list = parse_json(note_of(store, scales_note, file));
+    for (const auto& scale : list) scales.push_back({scale.at(0).get<float>(), scale.at(1).get<float>()});
   } catch (const Json::exception&) {
     damaged();
   }
+  if (scales.empty()) damaged();  // none are not written
   for (const data::TargetScale& scale : scales)
     if (!std::isfinite(scale.mean) || !std::isfinite(scale.deviation) || !(scale.deviation > 0)) damaged();
   return scales;
