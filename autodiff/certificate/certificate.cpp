@@ -63,6 +63,24 @@ Outputs prox_outputs(const LossParts& parts) {
   return outputs;
 }
 
+// The weights a little beside where they are, each by another distance, so that differences move too.
+Store moved_weights(const Store& store, const std::vector<std::string>& names, double by) {
+  Store moved;
+  for (const auto& [name, tensor] : store) moved.set(name, tensor.clone());
+  for (const std::string& name : names) {
+    const Tensor tensor = moved.get(name);
+    with_type(tensor.dtype(), [&](auto zero) {
+      using T = decltype(zero);
+      double size = 1e-3;
+      for (const T value : tensor.values<T>()) size = std::max(size, std::abs(static_cast<double>(value)));
+      int64_t i = 0;
+      for (T& value : tensor.values<T>())
+        value += static_cast<T>(by * size * (1 + 0.25 * static_cast<double>(i++ * 7 % 5)));
+    });
+  }
+  return moved;
+}
+
 // How many examples a batch holds: what its inputs say of the symbol `batch`.
 double examples_in(const Graph& graph, const Feeds& feeds) {
   for (const auto& [name, tensor] : feeds) {
@@ -132,6 +150,38 @@ struct Certifier::Implementation {
     return totals;
   }
 
+  // Where the loss without its known terms bends down, a slope in between is none of its own: the gradients
+  // on the two sides, which are then to be judged in place of what the gradient is there; empty where it
+  // bends nowhere. A jump of slopes is as large however near it is looked at.
+  std::vector<std::vector<Tensor>> slopes_beside(const FeedsList& batches, const Store& store,
+                                                 Executor& executor, std::span<const double> weights,
+                                                 const std::vector<Tensor>& gradients) {
+    constexpr double wide = 0x1p-9, narrow = 0x1p-13, least_jump = 1e-3;
+    std::vector<std::vector<Tensor>> at;
+    for (const double by : {wide, -wide, narrow, -narrow}) {
+      Store moved = moved_weights(store, names, by);
+      at.push_back(totals(batches, moved, executor, weights).without_all);
+    }
+    double scale = 0;
+    for (const auto& side : at)
+      for (const Tensor& gradient : side)
+        for (const double value : gradient.values<double>()) scale = std::max(scale, std::abs(value));
+    std::vector<std::vector<Tensor>> sides(2);
+    bool bends = false;
+    for (size_t p = 0; p < gradients.size(); ++p) {
+      for (auto& side : sides) side.push_back(gradients[p].clone());
+      const auto slope = [&](size_t which, int64_t i) { return at[which][p].template data<double>()[i]; };
+      for (int64_t i = 0; i < gradients[p].count(); ++i) {
+        const double far = slope(1, i) - slope(0, i), near = slope(3, i) - slope(2, i);
+        if (!(near > least_jump * scale && near > 0.5 * far)) continue;
+        bends = true;
+        for (size_t which : {0, 1}) sides[which][p].template data<double>()[i] = slope(2 + which, i);
+      }
+    }
+    if (!bends) sides.clear();
+    return sides;
+  }
+
   std::vector<Certificate::Entry> prox_residuals(const Totals& totals, const Feeds& feeds, Store& store,
                                                  Executor& executor, bool zeros_kept = false) {
     Feeds all = feeds;
@@ -169,8 +219,14 @@ Certificate Certifier::certify(const FeedsList& batches, Store& store, Executor&
   const auto totals = self_->totals(batches, store, executor, weights);
   Certificate certificate{self_->prox_residuals(totals, batches[0], store, executor, zeros_kept), totals.loss,
                           totals.loss - totals.penalty, zeros_kept};
-  const SubgradientSearch::Result found =
+  SubgradientSearch::Result found =
       self_->search->least(totals.without_all, batches[0], store, executor, zeros_kept);
+  if (self_->search->other_kinks() > 0)
+    for (const std::vector<Tensor>& side :
+         self_->slopes_beside(batches, store, executor, weights, totals.without_all))
+      for (const auto& [name, distance] :
+           self_->search->least(side, batches[0], store, executor, zeros_kept).distances)
+        found.distances[name] = std::max(found.distances[name], distance);
   for (Certificate::Entry& entry : certificate.entries)
     if (const auto distance = found.distances.find(entry.parameter); distance != found.distances.end())
       entry.distance = distance->second;

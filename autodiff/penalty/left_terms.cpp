@@ -57,6 +57,40 @@ std::vector<bool> LeftTerms::refuse_smooth(std::vector<Refusal>& refusals) {
   return covered;
 }
 
+void LeftTerms::leave(Value node) {
+  name(node.node());
+  if (paths_.reached[node.node()]) left_.push_back(node);
+}
+
+void LeftTerms::refuse_beside_bends(std::span<const Value> adjoints, PenaltySplit& split) {
+  for (size_t i = 0; i < left_.size(); ++i) {
+    const Node& node = node_of(left_[i]);
+    if (depends_.on_data[adjoints[i].node()]) continue;  // a model's
+    if (node.op->penalty->convex && signs_.is_nonnegative(adjoints[i])) continue;
+    std::set<std::string> shown;
+    try {
+      for (const int32_t id : shown_parameters(graph_.value(node.inputs[0]), depends_))
+        shown.insert(graph_.node(id).name);
+    } catch (const NotAView&) {
+      continue;  // a kink where no single element is told, as of a row's loss
+    }
+    std::erase_if(split.terms, [&](const PenaltyTerm& term) {
+      if (!term.penalty->nonsmooth ||
+          std::none_of(term.parameters.begin(), term.parameters.end(),
+                       [&](const std::string& name) { return shown.contains(name); }))
+        return false;
+      split.refusals.push_back(
+          {"L108", node_of(term.node).op->name,
+           fmt::format("'{}' ({}) on the same parameter may bend down at its kink, and the prox of the sum "
+                       "is not known",
+                       node.op->name, text(node.where)),
+           "leave that term out, or write the sum as one penalty, such as sum(2 * abs(w) + abs(abs(w) - 1))",
+           term.where});
+      return true;
+    });
+  }
+}
+
 bool LeftTerms::bends(int32_t id) {
   const Node& node = graph_.node(id);
   const auto input = [&](size_t i) { return graph_.value(node.inputs[i]); };

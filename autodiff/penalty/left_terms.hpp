@@ -1,6 +1,7 @@
 #pragma once
 
 #include <optional>
+#include <span>
 
 #include "autodiff/penalty/element_functions.hpp"
 #include "autodiff/penalty/loss_terms.hpp"
@@ -24,6 +25,12 @@ class LeftTerms {
   std::vector<bool> refuse_smooth(std::vector<Refusal>& refusals);
   /// The report has named this node; the terms that it is part of need no other line.
   void name(int32_t node) { named_[node] = true; }
+  /// The same of a node that was refused and keeps its subgradient.
+  void leave(Value node);
+  const std::vector<Value>& left() const { return left_; }
+  /// Refuses (L108) terms with kinks of parameters that a node which was left has, too, where that one may
+  /// bend down: what the gradient takes at its kink is no subgradient then. `adjoints` are of left().
+  void refuse_beside_bends(std::span<const Value> adjoints, PenaltySplit& split);
   /// Refuses (L112) the terms that have a kink and no name yet, and lists the others as smooth.
   void report(PenaltySplit& split);
   /// Refuses (L112) those terms without a name whose own op has a kink.
@@ -53,6 +60,7 @@ class LeftTerms {
   const Paths& paths_;
   const std::vector<bool>& plain_;
   std::vector<bool> named_, smooth_, moves_;
+  std::vector<Value> left_;
   // Whether a term holds a name, or is smooth by construction in part, and its outermost node that has a kink
   // which no name covers (-1: none).
   std::vector<bool> holds_name_, holds_smooth_;

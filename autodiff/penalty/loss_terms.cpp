@@ -66,15 +66,20 @@ Paths paths_to(Value loss) {
   const size_t size = static_cast<size_t>(graph.size());
   Paths paths{std::vector<bool>(size), std::vector<bool>(size)};
   std::vector<bool> used(size), detached(size, true), attached(size, true);
+  const std::vector<bool> with_parameters = on_parameters(graph);
   used[loss.node()] = paths.reached[loss.node()] = true;
   for (int32_t id = loss.node(); id >= 0; --id) {
     if (!used[id]) continue;
     const Node& node = graph.node(id);
     const bool passes = paths.reached[id] && !node.op->traits.stops_gradient;
+    const auto moving = std::count_if(node.inputs.begin(), node.inputs.end(),
+                                      [&](const Edge& edge) { return bool{with_parameters[edge.node]}; });
+    // What multiplies a value of parameters, under stop_gradient, is a coefficient of it and no term.
+    const bool is_product = moving > 1 && !adds_up(node.op->traits);
     for (size_t i = 0; i < node.inputs.size(); ++i) {
       const int32_t input = node.inputs[i].node;
       used[input] = true;
-      if (!detached[id] || !node.op->traits.is_linear(i)) detached[input] = false;
+      if (!detached[id] || is_product || !node.op->traits.is_linear(i)) detached[input] = false;
       if (!passes) continue;
       paths.reached[input] = true;
       if (!attached[id] || !node.op->traits.is_linear(i)) attached[input] = false;

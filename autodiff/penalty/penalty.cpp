@@ -351,7 +351,7 @@ PenaltySplit split_penalties(Value loss, const std::vector<Value>& parameters, S
     const bool silent = node.op->penalty->everyday && (!plain[id] || holds_penalty[id]);
     if (!node.op->penalty->nonsmooth || silent || code.empty()) return;
     split.refusals.push_back({code, node.op->name, reason, advice, node.where});
-    left.name(id);
+    left.leave({&graph, id});
   };
   std::vector<Value> nodes;
   const Edge root{loss.node(), loss.output()};
@@ -415,11 +415,17 @@ PenaltySplit split_penalties(Value loss, const std::vector<Value>& parameters, S
   check_coefficients(candidates, depends, parameters, [&](const Candidate& candidate) {
     refuse(candidate.node.node(), "L112", concave_reason, concave_advice);
   });
+  std::vector<Value> kept_nodes;
   for (const Candidate& candidate : candidates) {
     left.name(candidate.node.node());
+    kept_nodes.push_back(candidate.node);
     split.terms.insert(split.terms.end(), candidate.terms.begin(), candidate.terms.end());
   }
+  const std::vector<Value> beside = split.terms.empty() ? std::vector<Value>() : left.left();
+  const std::vector<Value> slopes = gradient(loss, beside, kept_nodes);
+  extend(depends, graph);
   const auto finished = [&](PenaltySplit result, Sums kept) {
+    if (kept == Sums::exact && !slopes.empty()) left.refuse_beside_bends(slopes, result);
     if (kept == Sums::exact) refuse_inexact_sums(result);
     if (smooth_terms == SmoothTerms::all) {
       left.refuse_kinks(result.refusals);

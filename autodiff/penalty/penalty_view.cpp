@@ -230,15 +230,28 @@ std::map<int32_t, ScalarTerm> carry_to_parameters(Value argument, const ScalarTe
                                                   const Dependence& depends) {
   Graph& graph = argument.graph();
   std::map<int32_t, ScalarSum> found;
-  std::vector<std::pair<Value, ScalarTerm>> pending{{argument, term}};
+  // From the last node on: what several ways lead to is carried on once.
+  struct Carried {
+    ScalarSum sum;
+    int ways = 0;
+  };
+  std::map<std::pair<int32_t, int32_t>, Carried, std::greater<>> pending;
+  const auto carry_to = [&](Value value, const ScalarTerm& carried) {
+    Carried& there = pending[{value.node(), value.output()}];
+    there.sum.add(carried);
+    ++there.ways;
+  };
+  carry_to(argument, term);
   while (!pending.empty()) {
-    const auto [value, carried] = pending.back();
-    pending.pop_back();
+    const auto next = pending.extract(pending.begin());
+    const Value value(&graph, next.key().first, next.key().second);
     const Node node = graph.node(value.node());
     if (ends_at(node, value.node(), depends)) {
-      found[value.node()].add(carried);
+      found.emplace(value.node(), next.mapped().sum);
       continue;
     }
+    ScalarTerm carried = next.mapped().sum.sum();
+    if (next.mapped().ways > 1) carried = settled_term(std::move(carried));
     const Link link = link_of(graph, value.node(), depends);
     const auto vjp = [&, value = value](Value adjoint) {
       std::vector<Value> adjoints(node.outputs.size());
@@ -257,9 +270,9 @@ std::map<int32_t, ScalarTerm> carry_to_parameters(Value argument, const ScalarTe
       Broadcasts full;
       for (size_t i = 0; i < link.shows.size(); ++i) {
         if (!link.shows[i] || !back_to(i, ones)) continue;
-        pending.push_back({graph.value(node.inputs[i]),
-                           through_selection(
-                               carried, [&](Value v) { return back_to(i, v); }, value, ones, full)});
+        carry_to(graph.value(node.inputs[i]),
+                 through_selection(
+                     carried, [&](Value v) { return back_to(i, v); }, value, ones, full));
       }
       continue;
     }
@@ -272,7 +285,7 @@ std::map<int32_t, ScalarTerm> carry_to_parameters(Value argument, const ScalarTe
           scaled, [&](Value v) { return sum_to(v, input.shape()); }, value, ones_like(value), full);
     }
     // Constants stay constants, however long the way is.
-    pending.push_back({input, settled_term(std::move(scaled))});
+    carry_to(input, settled_term(std::move(scaled)));
   }
   std::map<int32_t, ScalarTerm> result;
   for (const auto& [parameter, sum] : found) result.emplace(parameter, sum.sum());
@@ -356,11 +369,19 @@ std::optional<Coefficient> coefficient_of(Value value) {
     input = {&graph, nodes[i]};
   }
   if (!input) return std::nullopt;
-  const auto at = [&](double number) {
-    return uniform_value(substitute(value, {{input.node(), graph.constant(number, input.dtype())}}));
+  const auto at = [&](double number) -> std::optional<double> {
+    try {
+      return uniform_value(substitute(value, {{input.node(), graph.constant(number, input.dtype())}}));
+    } catch (const UserError&) {
+      return std::nullopt;  // as 1 - λ, which may not be negative, of 2
+    }
   };
-  const std::optional<double> one = at(1), two = at(2);
-  if (!one || !two || *two != 2 * *one) return std::nullopt;
+  // A multiple of it, with no bend on the way.
+  const std::optional<double> one = at(1);
+  if (!one) return std::nullopt;
+  for (const double number : {0x1p-20, 2.0, 0x1p20})
+    if (const std::optional<double> there = at(number); !there || *there != number * *one)
+      return std::nullopt;
   return Coefficient{*one, input.name()};
 }
 

@@ -227,6 +227,63 @@ TEST_CASE("a rank that only rounding to f32 adds to is none") {
   }
 }
 
+TEST_CASE("certificate: what bends down at a kink is judged by its slopes on both sides") {
+  // The loss is convex; at 0, where another term has its kink too, it still falls to the left.
+  const auto falling = [](Graph& g, Value w, double slope) {
+    return near(g, w, {-slope}) + 0.6 * sum(abs(w)) + 0.3 * sum(exp(-abs(w)));
+  };
+  const Problem inside{"exp(-|w|)", 1, [&](Graph& g, Value w) { return falling(g, w, 0.4); }, {}};
+  Run run(inside);
+  CHECK(*run.certify({0}).distance() == doctest::Approx(0.1).epsilon(1e-2));
+  for (int step = 0; step < 2000; ++step) run.trainer->step(Feeds{});
+  const double end = run.trainer->value(run.w).at(0);
+  CHECK(end + 0.4 - 0.6 + 0.3 * std::exp(end) == doctest::Approx(0).scale(1));  // the slope left of 0
+  CHECK(end < -0.05);
+  CHECK(*run.certify({end}).distance() < 1e-6);
+  // Where the kink holds, nothing is said against it.
+  const Problem held{"held", 1, [&](Graph& g, Value w) { return falling(g, w, 0.2); }, {}};
+  CHECK(*Run(held).certify({0}).distance() < 1e-9);
+
+  // Data may bend it down as well.
+  for (const double x : {-0.4, 0.4}) {
+    Graph g;
+    const Value w = g.parameter("w", {1}, init::zeros(), f64), data = g.input("x", {}, f64);
+    const Value more = g.input("rows", {dim::batch}, f64);
+    Trainer trainer(near(g, w, {-0.3}) + 0.5 * sum(abs(w)) + mean(more) * sum(abs(w)) + 0 * data,
+                    Sgd{.learning_rate = 0.1});
+    const Certificate certificate =
+        trainer.certify(Feeds{{"x", Tensor::scalar(0, f64)}, {"rows", Tensor::filled(f64, {4}, x)}});
+    CAPTURE(certificate.text());
+    CHECK(*certificate.distance() == doctest::Approx(x < 0 ? 0.2 : 0).scale(1));
+  }
+}
+
+TEST_CASE("a fed coefficient is named only where it is a multiple") {
+  const auto reported = [](const std::function<Value(Value, Value)>& penalty, double scale, double optimum) {
+    Graph g;
+    const Value w = g.parameter("w", {1}, init::constant(0.3), f64), scale_input = g.input("l", {}, f64);
+    Trainer trainer(near(g, w, {1}) + penalty(scale_input, w), Sgd{.learning_rate = 0.5});
+    const Feeds feeds{{"l", Tensor::scalar(scale, f64)}};
+    for (int step = 0; step < 200; ++step) trainer.step(feeds);
+    CHECK(trainer.value(w).at(0) == doctest::Approx(optimum));
+    CHECK(*trainer.certify(feeds).distance() < 1e-9);
+    return trainer.report().text();
+  };
+  const auto l1 = [](Value of) { return sum(abs(of)); };
+  CHECK(reported([&](Value l, Value w) { return 2 * l * l1(w); }, 0.25, 0.5).find("2 * l * |w|") !=
+        std::string::npos);
+  // Elastic net, with a share that may not be negative at 2.
+  reported([&](Value l, Value w) { return l * l1(w) + (1 - l) * 0.5 * sum(square(w)); }, 0.5, 1.0 / 3);
+  for (const auto& [scale, factor] :
+       {std::pair<std::function<Value(Value)>, double>{[](Value l) { return 1 - l; }, 0.75},
+        {[](Value l) { return maximum(l, 0.2); }, 0.25},
+        {[](Value l) { return minimum(l, 5); }, 0.25},
+        {[](Value l) { return -log(l); }, -std::log(0.25)}})
+    CHECK(reported([&, scale = scale](Value l, Value w) { return scale(l) * l1(w); }, 0.25,
+                   std::max(0.0, 1 - factor))
+              .find(" l * |w|") == std::string::npos);
+}
+
 TEST_CASE("certificate: what rounding inside a penalty adds along a line contradicts nothing") {
   // The numbers in between are larger than the penalty, as is what their rounding comes to.
   const std::vector<std::function<Value(Value)>> penalties{

@@ -191,6 +191,14 @@ const std::vector<Shape>& shapes_of_chains() {
        of_links(
            weight, [](Value x, int i) { return i % 2 ? x + 1e-5 : x * 1.0001; }, l1_of),
        100},
+      {"elements that go round in a circle",
+       of_links(
+           weight,
+           [](Value x, int) {
+             return concat({slice(x, 0, 1, width), 0.99 * slice(x, 0, 0, 1)}, 0);
+           },
+           l1_of),
+       20},
       {"a term on each affine link",
        of_each_link([](Value x, int i) { return x * (1 + 1e-4 * (i % 7)) + 1e-3 * (i % 5); })},
       {"a term on each link with fed factors",

@@ -161,6 +161,12 @@ std::vector<LossRow> refused() {
       LOSS((data + 0.01 * norm_inf(w - v)) + 0.01 * sum(absolute_differences(w - v, 0)),
            "w, v: 0.01 * |Δ(w - v)| -> total variation denoising", "L108"),
       LOSS(data + 0.01 * nuclear_norm(concat({w, v}, 0)), "L108"),
+      // L108: what stands beside it may bend down where it has its kink.
+      LOSS(data + 0.6 * sum(abs(w)) + 0.3 * sum(exp(-abs(w))), "L105", "L108"),
+      LOSS(data + 0.6 * sum(norm2(w, {1})) + 0.1 * log(1 + exp(-norm2(w))), "L105", "L108"),
+      LOSS(data + 0.6 * sum(maximum(w, -w)) + sum(1 / (1 + relu(w))), "L105", "L108"),
+      LOSS(data + 0.6 * sum(abs(v)) + 0.3 * sum(exp(-abs(w))), "v: 0.6 * |v| -> soft threshold", "L105"),
+      LOSS(data + 0.6 * sum(abs(w)) + 0.3 * exp(norm_inf(w)), "w: 0.6 * |w| -> soft threshold", "L105"),
       // L111: masked at random.
       LOSS(data + 0.01 * sum(abs(dropout(w, 0.5))), "L111"),
       LOSS(data + 0.01 * sum(dropout(abs(w), 0.5)), "L111"),

@@ -14,11 +14,34 @@ namespace lariat::testing {
 
 namespace {
 
+// What a line adds up. A + within bars or brackets belongs to the term.
+std::vector<std::string> terms_of(const std::string& line) {
+  std::vector<std::string> terms;
+  for (size_t at = 0; at < line.size();) {
+    size_t end = line.find(" + ", at);
+    const auto count = [&](char c) {
+      return std::count(line.begin() + static_cast<int64_t>(at), line.begin() + static_cast<int64_t>(end), c);
+    };
+    const auto is_open = [&] {
+      bool inside = false;  // ‖ … ‖
+      for (size_t bar = line.find("‖", at); bar < end; bar = line.find("‖", bar + 1)) inside = !inside;
+      return inside || count('|') % 2 == 1 || count('(') != count(')');
+    };
+    while (end != std::string::npos && is_open()) end = line.find(" + ", end + 1);
+    end = std::min(end, line.size());
+    terms.push_back(line.substr(at, end - at));
+    at = end + 3;
+  }
+  return terms;
+}
+
 std::vector<std::string> outcome(const RewriteReport& report) {
   std::vector<std::string> result;
   for (const auto& entry : report.rewritten) {
     // Operands of + are evaluated in any order.
-    std::vector<std::string> terms = entry.terms;
+    std::vector<std::string> terms;
+    for (const std::string& term : entry.terms)
+      for (std::string& part : terms_of(term)) terms.push_back(std::move(part));
     std::sort(terms.begin(), terms.end());
     std::string line = entry.parameter + ": ";
     for (size_t i = 0; i < terms.size(); ++i) line += (i > 0 ? " + " : "") + terms[i];
@@ -54,23 +77,7 @@ std::pair<std::vector<std::string>, std::string> expected_outcome(const std::vec
     const size_t colon = line.find(": "), arrow = line.find(" -> ");
     RewriteReport::Entry entry{line.substr(0, colon), {}, {}, line.substr(arrow + 4), {}};
     const std::string terms = line.substr(colon + 2, arrow - colon - 2);
-    for (size_t at = 0; at < terms.size();) {
-      size_t end = terms.find(" + ", at);
-      // A + within bars or brackets belongs to the term.
-      const auto count = [&](char c) {
-        return std::count(terms.begin() + static_cast<int64_t>(at), terms.begin() + static_cast<int64_t>(end),
-                          c);
-      };
-      const auto is_open = [&] {
-        bool inside = false;  // ‖ … ‖
-        for (size_t bar = terms.find("‖", at); bar < end; bar = terms.find("‖", bar + 1)) inside = !inside;
-        return inside || count('|') % 2 == 1 || count('(') != count(')');
-      };
-      while (end != std::string::npos && is_open()) end = terms.find(" + ", end + 1);
-      end = std::min(end, terms.size());
-      entry.terms.push_back(terms.substr(at, end - at));
-      at = end + 3;
-    }
+    entry.terms = terms_of(terms);
     report.rewritten.push_back(entry);
   }
   return {outcome(report), operators_of(report)};
