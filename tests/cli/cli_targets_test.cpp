@@ -134,4 +134,23 @@ TEST_CASE("cli: prices are learned by the recipe that is begun with, and told as
                  "It is called 'standardize_targets' here."));
 }
 
+TEST_CASE("cli: what a loss cannot learn standardised is told by a check of the recipe as by a training") {
+  if (!have_lariat()) return;
+  const TemporaryFolder folder;
+  const std::string recipe = folder / "r.toml";
+  write_file(folder / "d.csv", houses_text(40));
+  write_file(recipe,
+             "[data]\nkind = \"csv\"\ntarget = [\"price\"]\nstandardize_targets = true\n[loss]\nkind = "
+             "\"cosine\"\n[[layers]]\nkind = \"dense\"\nunits = 0\n");
+  const ProgramRun checked = run_lariat({"recipe", "check", recipe}),
+                   trained = run_lariat({"train", recipe, "--data", folder / "d.csv"});
+  CHECK(checked.status == 2);
+  CHECK(trained.status == 2);
+  CHECK(
+      contains(checked.err,
+               "cosine learns the direction of its targets from 0, which standardised ones have lost; leave "
+               "standardize_targets out, or take mean_squared_error\n"));
+  CHECK(trained.err == checked.err);
+}
+
 }  // namespace lariat::cli_targets_test
