@@ -111,6 +111,8 @@ struct CollapseWatch::Implementation {
     int64_t alive = 0;  // an element that was not 0 when it was last looked at
     int zero_steps = 0, patience = first_patience;
     bool told = false;
+    bool frozen = false;  // whether zeros stay whatever the gradient, so that they say nothing of the penalty
+    bool lived = false;   // whether some element was seen that is not 0
   };
   std::vector<Watched> watched;
   Rehearsal rehearsal;
@@ -123,7 +125,7 @@ struct CollapseWatch::Implementation {
 
   struct Outcome {
     double loss = 0, penalty = 0;
-    std::map<std::string, double> gradients;  // by parameter
+    std::map<std::string, double> gradients, live;  // by parameter; of those that are frozen, of what is not
   };
 
   Program& step() {
@@ -145,12 +147,13 @@ struct CollapseWatch::Implementation {
     Program& once = step();
     const std::vector<Tensor> results = once.run(feeds_of(batch, factor), store, *rehearsal.executor);
     Outcome outcome;
-    const std::string prefix = Rehearsal::gradient_output("");
+    const std::string prefix = Rehearsal::gradient_output(""), live = Rehearsal::live_output("");
     for (size_t i = 0; i < results.size(); ++i) {
       if (outputs[i] == "loss") outcome.loss = results[i].item();
       if (outputs[i] == "penalty") outcome.penalty = results[i].item();
       if (outputs[i].starts_with(prefix))
         outcome.gradients[outputs[i].substr(prefix.size())] = results[i].item();
+      if (outputs[i].starts_with(live)) outcome.live[outputs[i].substr(live.size())] = results[i].item();
     }
     return outcome;
   }
@@ -319,7 +322,7 @@ void CollapseWatch::Implementation::tell(const Store& store, bool at_end) {
     const bool all_zero = now.held.size() == watched.size();
     for (Watched& one : watched) {
       const auto held = now.held.find(one.parameter.name);
-      if (held == now.held.end()) continue;
+      if (held == now.held.end() || (one.frozen && !one.lived)) continue;
       const bool stays = settled || 2 * held->second >= batches.size();
       const bool for_good =
           all_zero || at_end || one.zero_steps >= last_patience || now.gradients.at(one.parameter.name) == 0;
@@ -352,6 +355,9 @@ CollapseWatch::CollapseWatch(std::vector<PenalisedParameter> parameters, Rehears
     : self_(std::make_unique<Implementation>()) {
   for (PenalisedParameter& parameter : parameters) self_->watched.push_back({std::move(parameter)});
   self_->rehearsal = std::move(rehearsal);
+  const std::vector<std::string>& frozen = self_->rehearsal.frozen;
+  for (Implementation::Watched& one : self_->watched)
+    one.frozen = std::find(frozen.begin(), frozen.end(), one.parameter.name) != frozen.end();
   self_->warn = std::move(warn);
 }
 
@@ -371,7 +377,8 @@ void CollapseWatch::step_done(const Feeds& batch, const Store& store, bool moves
     int64_t alive = one.alive < tensor->count() ? nonzero_from(*tensor, one.alive) : -1;
     if (alive < 0) alive = nonzero_from(*tensor, 0);
     one.alive = std::max<int64_t>(alive, 0);
-    one.zero_steps = alive < 0 ? one.zero_steps + 1 : 0;
+    one.lived |= alive >= 0;
+    one.zero_steps = alive < 0 && (one.lived || !one.frozen) ? one.zero_steps + 1 : 0;
     due |= one.zero_steps >= one.patience;
   }
   if (due) self.tell(store, false);
@@ -388,7 +395,12 @@ std::vector<std::string> CollapseWatch::stationary_at_zero(const Feeds& batch, c
   if (self.watched.empty()) return {};
   const Store present = self.fresh(&store);
   Names names;
-  for (const Implementation::Watched& one : self.watched) names.push_back(one.parameter.name);
+  std::set<std::string> frozen;
+  for (Implementation::Watched& one : self.watched) {
+    names.push_back(one.parameter.name);
+    one.lived |= !is_zero(present.get(one.parameter.name));
+    if (one.frozen) frozen.insert(one.parameter.name);
+  }
   if (names.size() > few_parameters) {
     Store next = present;
     self.run(batch, 1, next);
@@ -398,9 +410,12 @@ std::vector<std::string> CollapseWatch::stationary_at_zero(const Feeds& batch, c
   std::map<std::string, double> found;  // and the largest gradient there
   for (const std::string& name : names)
     for (const double near : {0.0, nearly_zero}) {
+      // At zero nothing that is frozen moves; near it the elements that are not zero show where they go.
+      if (near == 0 && frozen.contains(name)) continue;
       Store at = present;
       at.set(name, scaled(present.get(name), near));
-      const double size = self.run(batch, 1, at).gradients.at(name);
+      const Implementation::Outcome outcome = self.run(batch, 1, at);
+      const double size = (frozen.contains(name) ? outcome.live : outcome.gradients).at(name);
       if (size > 0 && is_zero(at.get(name))) found[name] = size;
       if (size > 0) break;
     }

@@ -31,9 +31,13 @@ struct Rehearsal {
   Executor* executor = nullptr;
   /// Ends what is tried once it is true; nullptr: nothing does.
   const std::atomic<bool>* stop = nullptr;
+  /// Parameters whose zeros stay zero whatever their gradient: of these it puts out ‖∇f‖∞ of all other
+  /// elements too, as live_output(name).
+  std::vector<std::string> frozen = {};
 
   static constexpr const char* factor = "rehearsal/factor";
   static std::string gradient_output(const std::string& parameter) { return "rehearsal/" + parameter; }
+  static std::string live_output(const std::string& parameter) { return "rehearsal-live/" + parameter; }
 };
 
 /// L201: says where penalties leave nothing of a parameter, and with which coefficients they would. Nothing

@@ -178,8 +178,9 @@ struct Trainer::Implementation {
       LossAnalysis again;
       return training_step(inference->find_output("loss"), optimizer, plain, again, true);
     };
-    return {step, [this](const Feeds& feeds) { return rehearsal_feeds(feeds); }, options.seed, executor.get(),
-            options.stop};
+    return {step,         [this](const Feeds& feeds) { return rehearsal_feeds(feeds); },
+            options.seed, executor.get(),
+            options.stop, options.frozen_zeros};
   }
 
   bool has_settled(int64_t step) const { return options.settle_from && step >= *options.settle_from; }

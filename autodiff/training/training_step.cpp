@@ -320,8 +320,13 @@ std::unique_ptr<Graph> training_step(Value written, const Optimizer& optimizer, 
 
   if (rehearsal) {
     scale_kinks(terms, step->input(Rehearsal::factor, {}, f64));
-    for (size_t i = 0; i < parameters.size(); ++i)
-      step->output(Rehearsal::gradient_output(parameters[i].name()), norm_inf(gradients[i]));
+    const std::set<std::string> frozen(options.frozen_zeros.begin(), options.frozen_zeros.end());
+    for (size_t i = 0; i < parameters.size(); ++i) {
+      const std::string& name = parameters[i].name();
+      step->output(Rehearsal::gradient_output(name), norm_inf(gradients[i]));
+      if (frozen.contains(name))
+        step->output(Rehearsal::live_output(name), norm_inf(where(equal(parameters[i], 0), 0, gradients[i])));
+    }
   }
 
   // A sum over shards leaves them out itself.

@@ -87,6 +87,13 @@ std::string choice(const std::string& what, const std::string& text, const Strin
 
 }  // namespace
 
+// "1e-6", as people write it.
+static std::string power_text(double value) {
+  std::string text = fmt::format("{}", value);
+  if (const size_t at = text.find("e-0"); at != text.npos) text.erase(at + 2, 1);
+  return text;
+}
+
 void LinearArguments::declare(Arguments& arguments) {
   arguments.input("--data", "FILE", data, "the rows: LIBSVM text, a matrix X.npy, or X.npz with X and y");
   arguments.input("--labels", "FILE.npy", labels, "the labels of X.npy");
@@ -134,8 +141,9 @@ void LinearArguments::declare(Arguments& arguments) {
             "--tolerance", {}, "number", "a number above 0, at most 1", {}};
         options.tolerance = data::parse_number(description, text, 1e-300, 1);
       },
-      "the relative duality gap to reach, or relative stationarity for penalties not of single weights; 1e-8 "
-      "where it is not given");
+      fmt::format("the relative duality gap to reach, or relative stationarity for penalties not of single "
+                  "weights; {} where it is not given",
+                  power_text(options.tolerance)));
   arguments.option(
       "--method", "NAME",
       [this](const std::string& text) {

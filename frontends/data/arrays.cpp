@@ -9,6 +9,7 @@
 #include <functional>
 #include <memory>
 
+#include "frontends/data/lost_digits.hpp"
 #include "frontends/data/npy.hpp"
 #include "graph/base/error.hpp"
 
@@ -88,6 +89,15 @@ Dataset empty_rows(const Extents& shape, const std::string& name) {
   return dataset;
 }
 
+// Of numbers to learn, [rows, …, width].
+void note_lost_digits(Dataset& dataset, const Tensor& targets, int64_t width,
+                      const std::vector<std::string>& names) {
+  LostDigits digits;
+  for (int64_t i = 0; i < targets.count(); ++i) digits.look(static_cast<size_t>(i % width), targets.at(i));
+  const std::vector<std::string> lines = digits.notices(names);
+  dataset.notices.insert(dataset.notices.end(), lines.begin(), lines.end());
+}
+
 void add_targets(Dataset& dataset, const Tensor& targets, bool classes, const std::string& name) {
   const Extents& of = targets.extents();
   const auto rows = static_cast<int64_t>(dataset.examples.size());
@@ -108,6 +118,7 @@ void add_targets(Dataset& dataset, const Tensor& targets, bool classes, const st
     name_classes(dataset, targets, frames, name);
   for (int64_t row = 0; row < rows; ++row)
     dataset.examples[static_cast<size_t>(row)].targets = row_of(targets, row);
+  if (!classes) note_lost_digits(dataset, targets, dataset.targets.width, {});
 }
 
 }  // namespace
@@ -215,6 +226,9 @@ void add_named_targets(Dataset& dataset, const std::map<std::string, Tensor>& ar
       dataset.targets.classes.push_back(classes);
     }
     dataset.targets.width += width;
+    if (classes.empty())
+      note_lost_digits(dataset, tensor, width,
+                       {dataset.targets.names.end() - width, dataset.targets.names.end()});
     for (int64_t row = 0; row < rows; ++row) {
       const std::vector<float> values = row_of(tensor, row);
       std::vector<float>& targets = dataset.examples[static_cast<size_t>(row)].targets;

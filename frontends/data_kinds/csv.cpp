@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
+#include "frontends/data/lost_digits.hpp"
 #include "frontends/data/source.hpp"
 #include "frontends/data_kinds/data_kind_records.hpp"
 #include "frontends/data_kinds/row_files.hpp"
@@ -35,6 +38,19 @@ const Fields<CsvData>& csv_fields() {
   return fields;
 }
 
+// Of targets that are numbers.
+void look_at_targets(const data::TextTable& rows, const data::Columns& columns, data::LostDigits& digits) {
+  if (!columns.classes.empty()) return;
+  for (size_t i = 0; i < columns.targets.size(); ++i) {
+    if (i < columns.target_classes.size() && !columns.target_classes[i].empty()) continue;
+    const auto found = std::find(rows.names.begin(), rows.names.end(), columns.targets[i]);
+    if (found == rows.names.end()) continue;
+    const auto place = static_cast<size_t>(found - rows.names.begin());
+    for (const auto& row : rows.rows)
+      if (const auto number = data::number_in(row[place], rows.decimal_commas)) digits.look(i, *number);
+  }
+}
+
 data::TextTable chosen_lines(const data::TextTable& all, const std::vector<int64_t>& numbers) {
   data::TextTable table{all.file, all.names, {}, {}, all.decimal_commas};
   for (const int64_t number : numbers) {
@@ -65,7 +81,10 @@ class CsvReader : public RowFilesReader {
     const data::TextTable rows = rows_of(split);
     if (!columns_) columns_ = data::columns_of(rows, columns_of_);
     data::Dataset dataset = data::dataset_of(rows, *columns_);
-    if (split == Split::train) note(dataset);
+    if (split != Split::train) return dataset;
+    data::LostDigits digits;
+    look_at_targets(rows, *columns_, digits);
+    note(dataset, digits);
     return dataset;
   }
 
@@ -124,8 +143,10 @@ class CsvReader : public RowFilesReader {
     if (!columns_) find_columns();
     const auto values = std::make_shared<data::KeptValues>();
     data::Dataset dataset;
+    data::LostDigits digits;
     bool first = true;
     each_part(split, [&](const data::TextTable& rows) {
+      if (split == Split::train) look_at_targets(rows, *columns_, digits);
       data::Dataset some = data::dataset_of(rows, *columns_);
       std::vector<data::Example> examples = std::move(some.examples);
       std::vector<std::string> skipped = std::move(some.skipped);
@@ -138,12 +159,14 @@ class CsvReader : public RowFilesReader {
       }
       dataset.skipped.insert(dataset.skipped.end(), skipped.begin(), skipped.end());
     });
-    if (split == Split::train) note(dataset);
+    if (split == Split::train) note(dataset, digits);
     return dataset;
   }
 
-  void note(data::Dataset& dataset) const {
+  void note(data::Dataset& dataset, const data::LostDigits& digits) const {
     dataset.notices.insert(dataset.notices.end(), columns_->notices.begin(), columns_->notices.end());
+    const std::vector<std::string> lines = digits.notices(columns_->targets);
+    dataset.notices.insert(dataset.notices.end(), lines.begin(), lines.end());
   }
 
   bool streamed_;

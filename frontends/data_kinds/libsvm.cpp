@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <set>
 
+#include "frontends/data/lost_digits.hpp"
 #include "frontends/data_kinds/data_kind_records.hpp"
 #include "frontends/data_kinds/row_files.hpp"
 #include "graph/base/error.hpp"
@@ -108,6 +109,7 @@ class LibsvmReader : public RowFilesReader {
     data::Dataset dataset{.sequences = false};
     for (const double label : labels_) dataset.classes.push_back(fmt::format("{}", label));
     if (!classes_wanted_) dataset.targets = {.width = 1, .names = {"label"}};
+    data::LostDigits digits;
     for (int64_t row = 0; row < all.rows; ++row) {
       if (!is_of(static_cast<size_t>(row), split)) continue;
       data::Example example = example_of(rows, row, options_.columns, options_.stream);
@@ -116,8 +118,10 @@ class LibsvmReader : public RowFilesReader {
         example.label = class_of(label, all.place(row));
       else
         example.targets = {static_cast<float>(label)};
+      if (!classes_wanted_) digits.look(0, label);
       dataset.examples.push_back(std::move(example));
     }
+    if (split == Split::train) dataset.notices = digits.notices(dataset.targets.names);
     return dataset;
   }
 

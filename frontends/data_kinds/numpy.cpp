@@ -48,6 +48,8 @@ class NumpyReader : public RowFilesReader {
     data::Dataset dataset =
         request_.symbols ? data::read_sequences(file, streamed_)
                          : data::read_arrays(file, request_.classes, request_.class_targets, streamed_);
+    // What the rows to train on say of all is said once.
+    if (split != data::Split::train) dataset.notices.clear();
     if (classes_.empty()) classes_ = dataset.classes;
     if (request_.symbols && dataset.classes.size() > classes_.size())
       throw UserError(

@@ -11,6 +11,12 @@
 
 namespace lariat {
 
+namespace {
+
+constexpr const char* start_note = "start_scales";
+
+}  // namespace
+
 void Checkpoint::save(const std::string& file, const std::string& model) const {
   Store out = store;
   Json epochs = Json::array();
@@ -21,6 +27,7 @@ void Checkpoint::save(const std::string& file, const std::string& model) const {
   notes["history"] = epochs.dump();
   notes["train_examples"] = fmt::format("{}", train_examples);
   write_target_scales(out, target_scales);
+  if (start_scales) notes[start_note] = start_scales->to_json();
   seal(out, checkpoint_format);
   out.save(file, Packing::plain, model);
 }
@@ -70,6 +77,9 @@ Checkpoint Checkpoint::load(const std::string& file) {
     damaged();
   checkpoint->train_examples = examples.get<size_t>();
   checkpoint->target_scales = read_target_scales(store, file);
+  if (store.metadata().contains(start_note))
+    at_place(fmt::format("'{}': ", file),
+             [&] { checkpoint->start_scales = StartScales::from_json(note_of(store, start_note, file)); });
   checkpoint->store = std::move(store);
   checkpoint->store.metadata().clear();
   return std::move(*checkpoint);

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "frontends/recipe/recipe.hpp"
+#include "frontends/recipe/start_scales.hpp"
 #include "frontends/sequential/fit.hpp"
 #include "graph/io/store.hpp"
 
@@ -16,6 +16,8 @@ struct Checkpoint {
   size_t train_examples = 0;
   /// Of the examples that it was trained on.
   std::vector<data::TargetScale> target_scales = {};
+  /// Of the model that the run began with.
+  std::optional<StartScales> start_scales = std::nullopt;
 
   /// Of a model that is at `model`, or comes there, whose permissions the file has where it is new.
   void save(const std::string& file, const std::string& model = {}) const;

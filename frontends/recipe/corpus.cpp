@@ -62,12 +62,14 @@ void make_sequences(speech::ClipList& list) {
 
 }  // namespace
 
-void prepare_targets(const Recipe& recipe, data::Dataset& train) {
+bool learns_numbers(const Recipe& recipe) {
   const std::vector<ModelOutput> outputs = recipe.outputs();
-  const bool numbers = std::any_of(outputs.begin(), outputs.end(), [](const ModelOutput& output) {
-    return output.loss.task({}) == "numbers";
-  });
-  if (!numbers) return;
+  return std::any_of(outputs.begin(), outputs.end(),
+                     [](const ModelOutput& output) { return output.loss.task({}) == "numbers"; });
+}
+
+void prepare_targets(const Recipe& recipe, data::Dataset& train) {
+  if (!learns_numbers(recipe)) return;
   std::vector<data::TargetScale> scales = data::target_scales_of(train);
   if (recipe.data().standardize_targets) {
     train.target_scales = std::move(scales);

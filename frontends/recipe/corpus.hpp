@@ -43,6 +43,9 @@ class Corpus {
   std::unique_ptr<DataReader> reader_;
 };
 
+/// Whether an output of a recipe learns numbers.
+bool learns_numbers(const Recipe& recipe);
+
 /// Standardises the targets of data to train on that are numbers, where [data] standardize_targets says so;
 /// else notes in the dataset which of them are learned badly.
 void prepare_targets(const Recipe& recipe, data::Dataset& train);

@@ -373,6 +373,10 @@ FitOptions Recipe::fit() const {
 }
 
 void Recipe::check_outputs(std::string_view place) const {
+  if (data().standardize_targets)
+    at_place(std::string(place), [&] {
+      for (const ModelOutput& output : outputs()) check_standardised(output.loss);
+    });
   if (list("outputs").empty()) return at_place(std::string(place), [&] { metrics(); });
   for (const char* name : {"loss", "metrics"}) {
     const SpecKind& first = only_kind(name);

@@ -6,6 +6,7 @@
 
 #include "frontends/recipe/checkpoint.hpp"
 #include "frontends/recipe/saved_model.hpp"
+#include "frontends/recipe/start_scales.hpp"
 #include "frontends/sequential/model_file.hpp"
 #include "graph/base/error.hpp"
 #include "graph/io/atomic_file.hpp"
@@ -30,6 +31,8 @@ struct TrainingRun::Implementation {
   std::vector<std::string> skipped, notices;
   FitState from;
   std::vector<EpochReport> history;
+  // Of the model that the weights are from.
+  std::optional<StartScales> scales;
 
   Implementation(Recipe with, RunOptions given)
       : recipe(std::move(with)),
@@ -40,8 +43,16 @@ struct TrainingRun::Implementation {
   uint64_t seed() const { return static_cast<uint64_t>(recipe.training().seed); }
   void load();
   void load_audio();
+  void prepare();
+  void reload(const StartScales& with);
   void leave_short_out(data::Dataset& dataset) const;
   void note(data::Dataset& dataset);
+  void say_kept(const char* what) {
+    notices.push_back(
+        fmt::format("means and deviations of {} are those of '{}', which its weights are of, not of these "
+                    "data",
+                    what, scales->model));
+  }
   data::Dataset augmented(uint32_t epoch) const;
   FitOptions fit_options();
   void start_from(const Store& start, const std::string& what);
@@ -116,6 +127,7 @@ void TrainingRun::Implementation::load_audio() {
   const speech::FeatureOptions& resolved = front_end->extractor.options();
   if (resolved.cmvn == speech::Cmvn::global) {
     front_end->statistics = data::compute_cmvn(train, resolved.norm_means, resolved.norm_vars);
+    if (scales && scales->keep(resolved, *front_end->statistics)) say_kept("features");
     data::apply_cmvn(*front_end->statistics, train);
   }
   const auto other = [&](Split split) {
@@ -132,6 +144,12 @@ void TrainingRun::Implementation::load() {
     load_audio();
   } else {
     train = corpus.load(Split::train);
+    const auto& columns = corpus.reader().columns();
+    if (const auto kept = scales && columns && !options.fold ? scales->kept(*columns) : std::nullopt) {
+      corpus.reader().set_columns(kept);
+      train = corpus.load(Split::train);
+      say_kept("columns");
+    }
     if (corpus.validates()) validation = corpus.load(Split::validation);
     if (options.test && corpus.tests()) test = corpus.load(Split::test);
     corpus.reader().forget();
@@ -162,6 +180,7 @@ void TrainingRun::Implementation::load() {
     need_time("bucket_batches", training.bucket_batches, usual.bucket_batches);
   }
   prepare_targets(recipe, train);
+  if (scales && scales->keep(recipe, train)) say_kept("targets");
   note(train);
   if (validation) note(*validation);
   if (test) note(*test);
@@ -232,7 +251,7 @@ void TrainingRun::Implementation::save_checkpoint(const FitState& state,
   const std::string file = checkpoint_of(options.out);
   if (file.empty() || (options.ranks && options.ranks->rank() != 0)) return;
   keep_earlier(file, recipe.training().checkpoint_keep);
-  Checkpoint{model.store(), recipe, state, epochs, train.examples.size(), train.target_scales}.save(
+  Checkpoint{model.store(), recipe, state, epochs, train.examples.size(), train.target_scales, scales}.save(
       file, options.out);
 }
 
@@ -249,6 +268,25 @@ std::string checkpoint_of(const std::string& out) {
   return out.empty() || is_written_in_place(out) ? "" : out + ".checkpoint";
 }
 
+// Data, and a model that is built for these.
+void TrainingRun::Implementation::prepare() {
+  with_threads(options.threads, [&] { load(); });
+  model.compile(recipe.optimizer(), recipe.outputs());
+  model.build(shape_of(train), seed());
+}
+
+// The same again, as a run with that start has them.
+void TrainingRun::Implementation::reload(const StartScales& with) {
+  scales = with;
+  skipped.clear();
+  notices.clear();
+  stored_clips = {};
+  validation.reset();
+  test.reset();
+  model = Sequential(recipe.layers());
+  prepare();
+}
+
 TrainingRun::TrainingRun(Recipe recipe, RunOptions options) {
   recipe = adjusted(std::move(recipe), options);
   self_ = std::make_unique<Implementation>(std::move(recipe), std::move(options));
@@ -257,14 +295,14 @@ TrainingRun::TrainingRun(Recipe recipe, RunOptions options) {
         {{"another recipe", self_->recipe.to_json(), [](const auto& here, const auto& there) {
             return Recipe::from_json(here).first_difference(Recipe::from_json(there));
           }}});
-  with_threads(self_->options.threads, [&] { self_->load(); });
-  self_->model.compile(self_->recipe.optimizer(), self_->recipe.outputs());
-  self_->model.build(shape_of(self_->train), self_->seed());
+  std::optional<Store> start;
   if (const std::string& file = self_->options.start; !file.empty()) {
-    const Store start = Store::load(file);
-    check_format(start, model_format, file);
-    self_->start_from(start, fmt::format("'{}'", file));
+    start = Store::load(file);
+    check_format(*start, model_format, file);
+    self_->scales = StartScales::of(*start, file);
   }
+  self_->prepare();
+  if (start) self_->start_from(*start, fmt::format("'{}'", self_->options.start));
   if (self_->options.start_weights != nullptr)
     self_->start_from(*self_->options.start_weights, "what is to begin with");
 }
@@ -280,6 +318,7 @@ void TrainingRun::resume(const std::string& file) {
   if (checkpoint.train_examples != self_->train.examples.size())
     throw UserError(fmt::format("'{}' was trained on {} examples, but these data have {}; give the same data",
                                 file, checkpoint.train_examples, self_->train.examples.size()));
+  if (checkpoint.start_scales) self_->reload(*checkpoint.start_scales);
   if (checkpoint.target_scales != self_->train.target_scales)
     throw UserError(
         fmt::format("'{}' was trained on targets of another mean or deviation; give the same data", file));

@@ -7,6 +7,7 @@
 #include <charconv>
 #include <chrono>
 #include <cmath>
+#include <filesystem>
 
 #include "frontends/data/labelled_rows.hpp"
 #include "graph/base/error.hpp"
@@ -194,6 +195,13 @@ void Journal::save() const {
   AtomicFile file(file_);
   file.write(text_);
   file.commit();
+}
+
+void Journal::remove_without_results() const {
+  const auto has_result = [](const Trial& trial) { return !trial.notes.empty(); };
+  if (file_.empty() || std::any_of(trials_.begin(), trials_.end(), has_result)) return;
+  std::error_code none;
+  std::filesystem::remove(file_, none);
 }
 
 }  // namespace lariat::search

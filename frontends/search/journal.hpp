@@ -40,6 +40,8 @@ class Journal {
 
   /// Writes the file, where there is one ("" is none).
   void save() const;
+  /// Removes the file where no trial has a result, so that the search can be begun as if it had not been.
+  void remove_without_results() const;
 
  private:
   Journal() = default;

@@ -41,6 +41,7 @@ struct Search::Implementation {
   bool larger = true;
   SearchPlan plan;
   std::optional<Journal> journal;
+  bool began = false;  // whether the journal is this search's own
 
   // Of the present run.
   std::vector<Trial> trials;
@@ -81,6 +82,7 @@ Search::Implementation::Implementation(Recipe with, SearchOptions given)
   recipe = measuring(std::move(recipe), score);
   larger = larger_is_better(score);
   ranges = parse_ranges(table.over, recipe, table.method == SearchMethod::halving);
+  check_units(ranges, recipe, score);
   plan = plan_of(ranges, table, recipe.training().epochs, seed);
   if (options.ranks && plan.chain > 1)
     throw UserError(
@@ -125,8 +127,8 @@ void Search::Implementation::open_journal() {
     journal = Journal::load(options.journal, study_name);
     if (!options.resume)
       throw UserError(fmt::format(
-          "'{}' holds a search of {} trials; go on with it by --resume, or name another --journal",
-          options.journal, journal->trials().size()));
+          "'{}' holds a search of {} trial{}; go on with it by --resume, or name another --journal",
+          options.journal, journal->trials().size(), journal->trials().size() == 1 ? "" : "s"));
     return check_journal();
   }
   if (options.ranks) options.ranks->gather("", "the others to look for the journal");
@@ -134,6 +136,7 @@ void Search::Implementation::open_journal() {
   journal->note("recipe", parse_json(recipe.to_json()));
   journal->note("settings", settings());
   journal->note("score", score);
+  began = true;
   journal->save();
 }
 
@@ -367,6 +370,9 @@ SearchResult Search::run() {
     } catch (const Json::exception&) {
       throw UserError(fmt::format("'{}' is damaged: a trial lacks its figures; start the search again",
                                   self.options.journal));
+    } catch (...) {
+      if (self.began) self.journal->remove_without_results();
+      throw;
     }
     if (result.stopped || rung + 1 == self.plan.rungs.size()) break;
     std::vector<size_t> better;

@@ -84,6 +84,39 @@ std::string usual_score(const Recipe& recipe) {
   return task.name == "numbers" ? "loss" : "accuracy";
 }
 
+namespace {
+
+// Whether losses of several values of a key are of different units.
+bool changes_unit(const std::string& key) {
+  return key == "data.standardize_targets" || key.starts_with("loss.") ||
+         (key.starts_with("outputs.") && (key.ends_with(".loss") || key.ends_with(".weight")));
+}
+
+// A metric that every trial measures alike.
+std::string metric_of(const Recipe& recipe) {
+  const std::vector<ModelOutput> outputs = recipe.outputs();
+  const ModelOutput& first = outputs.front();
+  DataShape shape;
+  shape.targets.width = static_cast<int64_t>(outputs.size() == 1 ? recipe.data().target.size()
+                                                                 : std::max<size_t>(1, first.targets.size()));
+  const std::string metric = metrics_for(task_named(first.loss.task(shape)), first.metrics).front().name;
+  return outputs.size() == 1 ? metric : first.layer + "/" + metric;
+}
+
+}  // namespace
+
+void check_units(const std::vector<Range>& ranges, const Recipe& recipe, const std::string& score) {
+  if (score != "loss") return;
+  for (const Range& range : ranges) {
+    if (range.values.size() == 1 || std::none_of(range.keys.begin(), range.keys.end(), changes_unit))
+      continue;
+    throw UserError(
+        fmt::format("{}: losses of its values are in different units, and cannot be compared; give --score "
+                    "{}, which measures all alike",
+                    range.name(), metric_of(recipe)));
+  }
+}
+
 bool larger_is_better(const std::string& score) {
   return score != "loss" && score.find("error") == std::string::npos;
 }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "frontends/recipe/run.hpp"
+#include "frontends/search/range.hpp"
 
 namespace lariat::search {
 
@@ -54,6 +55,8 @@ std::optional<Store> run_training(const TrialTask& task, const TrialContext& con
 /// The score that a recipe has where none is named: accuracy where classes or labels are learned, else the
 /// loss.
 std::string usual_score(const Recipe& recipe);
+/// Throws UserError where losses are to be compared whose unit changes with what is tried.
+void check_units(const std::vector<Range>& ranges, const Recipe& recipe, const std::string& score);
 /// Whether a larger score is a better one: not of losses and errors.
 bool larger_is_better(const std::string& score);
 /// The recipe with the metric among those that are measured. Throws UserError for a name that is no metric's,

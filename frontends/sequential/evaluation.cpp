@@ -179,6 +179,17 @@ void describe_symbols(const Head& head, int64_t beam, Prediction& prediction) {
   prediction.probability = std::exp(log_probability(symbols, logarithms, width));
 }
 
+// Of margins: what is on the side above 0, or the largest; how probable it is nobody knows.
+void describe_margins(const LearningTask& task, const DataShape& shape, Prediction& prediction) {
+  const std::vector<float> margins = prediction.values;
+  if (!task.exclusive)
+    for (float& value : prediction.values) value = value > 0 ? 1 : 0;
+  task.describe(shape, prediction);
+  prediction.values = margins;
+  prediction.probabilities.clear();
+  prediction.probability = std::numeric_limits<double>::quiet_NaN();
+}
+
 std::vector<Prediction> predictions_of_head(const Head& head, const data::Dataset& dataset,
                                             const HeadValues& given, int64_t beam) {
   const DataShape& shape = head.shape;
@@ -195,9 +206,11 @@ std::vector<Prediction> predictions_of_head(const Head& head, const data::Datase
     if (shape.targets.by_frame || sequences) prediction.frames = rows.count_of(i);
     if (sequences) {
       describe_symbols(head, beam, prediction);
-    } else if (head.loss.plain_outputs || shape.targets.by_frame) {
+    } else if (shape.targets.by_frame) {
       prediction.index = -1;
       prediction.probability = std::numeric_limits<double>::quiet_NaN();
+    } else if (head.loss.plain_outputs) {
+      describe_margins(*head.task, shape, prediction);
     } else {
       head.task->describe(shape, prediction);
     }

@@ -16,6 +16,14 @@ const LearningTask& task_of(const Loss& loss, const DataShape& shape) {
   return task;
 }
 
+void check_standardised(const Loss& loss) {
+  if (loss.of_direction)
+    throw UserError(
+        fmt::format("{} learns the direction of its targets from 0, which standardised ones have lost; leave "
+                    "standardize_targets out, or take mean_squared_error",
+                    loss.name));
+}
+
 const std::vector<LossKind>& loss_kinds() {
   static const std::vector<LossKind> kinds = [] {
     std::vector<LossKind> list = {

@@ -35,6 +35,9 @@ struct Loss {
 /// The task of a loss on such data. Throws UserError where they are none of it.
 const LearningTask& task_of(const Loss& loss, const DataShape& shape);
 
+/// Throws UserError where a loss cannot be of standardised targets.
+void check_standardised(const Loss& loss);
+
 /// A kind of loss as one record.
 struct LossKind {
   SpecKind spec;

@@ -158,11 +158,7 @@ void build_loss(Head& head, Graph& graph, const Signal& signal) {
   Value learned = targets;
   head.outputs = signal.value;
   if (head.is_standardised()) {
-    if (head.loss.of_direction)
-      throw UserError(fmt::format(
-          "{} learns the direction of its targets from 0, which standardised ones have lost; leave "
-          "standardize_targets out, or take mean_squared_error",
-          head.loss.name));
+    check_standardised(head.loss);
     learned = task_parts::standardised(targets, head.shape);
     head.outputs = task_parts::in_units_of_data(signal.value, head.shape);
   }

@@ -73,13 +73,13 @@ struct Evaluation {
 
 /// What a model says of one example.
 struct Prediction {
-  /// The most probable class, and its index; of several labels those with a probability above ½, by commas.
-  /// Empty where numbers are learned, or something for each frame.
+  /// The most probable class, and its index; of several labels those with a probability above ½, by commas;
+  /// of margins by their signs. Empty where numbers are learned, or something for each frame.
   std::string label;
   int index = 0;
-  /// Of that class; NaN where there is none.
+  /// Of that class; NaN where there is none, as margins have none.
   double probability = 0;
-  /// Of every class, in their order, or of every label.
+  /// Of every class, in their order, or of every label; none of margins.
   std::vector<float> probabilities;
   /// What the last layer's outputs mean, [width], or [frames, width] where targets are by frame, or symbols:
   /// probabilities, or numbers. Frames are those that the layers leave.

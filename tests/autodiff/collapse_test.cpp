@@ -339,4 +339,30 @@ TEST_CASE("L201: a fit tells of it before its first step and when it has happene
   CHECK(lines.empty());
 }
 
+TEST_CASE("L201: zeros that stay because they are frozen say nothing of the penalty") {
+  const data::Dataset train = testing::points(80, 3, 12, 1);
+  const auto told = [&](double lambda, int64_t each) {
+    Lines lines;
+    FitOptions options{.epochs = 40, .batch_size = 20, .threads = 1, .freeze_zeros = true};
+    options.on_start = [&](const RewriteReport&, const Lines& warnings) {
+      lines.insert(lines.end(), warnings.begin(), warnings.end());
+    };
+    options.on_warning = [&](const std::string& line) { lines.push_back(line); };
+    Sequential model{Dense(32, relu, {.kernel_penalty = l1(lambda)}), Dense(3)};
+    model.compile(Adam{.learning_rate = 0.005});
+    model.build(shape_of(train), 4);
+    const Tensor kernel = model.store().get("dense_1/kernel");
+    for (int64_t i = 0; i < kernel.count(); i += each)
+      model.store().get("dense_1/kernel").data<float>()[i] = 0;
+    model.fit(train, options);
+    return lines;
+  };
+  // Some are zero, or all.
+  for (const int64_t each : {2, 1}) CHECK(told(1e-9, each).empty());
+  const Lines lines = told(3, 2);
+  REQUIRE(lines.size() == 3);
+  CHECK(lines[0].starts_with("L201: 'dense_1/kernel' is stationary where all of it is zero: "));
+  CHECK(lines[2].starts_with("L201: all of 'dense_1/kernel' is zero: "));
+}
+
 }  // namespace lariat::collapse_test

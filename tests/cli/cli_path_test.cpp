@@ -176,4 +176,15 @@ TEST_CASE("cli: path refuses bad input with one line") {
         "lariat: no column has anything to do with the labels, so every weight is zero at any λ\n");
 }
 
+TEST_CASE("cli: path and solve say the tolerance that they take") {
+  if (!have_lariat()) return;
+  for (const auto& [command, tolerance] : {std::pair("path", "1e-6"), std::pair("solve", "1e-8")}) {
+    std::string help = run_lariat({command, "--help"}).out;
+    const size_t at = help.find("the relative duality gap to reach");
+    REQUIRE(at != std::string::npos);
+    help = help.substr(at, help.find("--method", at) - at);
+    CHECK_MESSAGE(contains(help, tolerance), help);
+  }
+}
+
 }  // namespace lariat::cli_path_test

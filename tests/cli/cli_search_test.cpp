@@ -258,4 +258,49 @@ TEST_CASE("cli: what solve and path write is taken by evaluate, predict and insp
   CHECK(contains(run_lariat({"inspect", model}).out, "1*group"));
 }
 
+TEST_CASE("cli: losses of different units are not compared, and what was refused leaves nothing behind") {
+  if (!have_lariat()) return;
+  const TemporaryFolder folder;
+  const std::string recipe = folder / "r.toml", rows = folder / "d.csv", model = folder / "m";
+  std::string text = "x,y\n";
+  for (int i = 0; i < 60; ++i) text += fmt::format("{},{}\n", i % 7, 3 * (i % 7) + i % 2);
+  write_file(rows, text);
+  write_file(recipe,
+             "[data]\nkind = \"csv\"\ntarget = [\"y\"]\n[loss]\nkind = \"mean_squared_error\"\n[[layers]]\n"
+             "kind = \"dense\"\nunits = 0\n[training]\nepochs = 2\n");
+  const auto search = [&](const Words& more) {
+    Words words{"search", recipe, "--data", rows, "--out", model, "--quiet", "--folds", "2"};
+    words.insert(words.end(), more.begin(), more.end());
+    return words;
+  };
+  for (const auto& [key, values] : {std::pair("data.standardize_targets", "true,false"),
+                                    std::pair("loss.kind", "mean_squared_error,mean_absolute_error")}) {
+    const std::string over = fmt::format("{}={}", key, values);
+    refused(search({"--over", over}),
+            fmt::format("{}: losses of its values are in different units, and cannot be compared; give "
+                        "--score mean_squared_error, which measures all alike",
+                        key));
+    CHECK_FALSE(fs::exists(model + ".journal"));
+    const ProgramRun scored = run_lariat(search({"--over", over, "--score", "mean_squared_error"}));
+    CHECK_MESSAGE(scored.status == 0, scored.err);
+    fs::remove(model + ".journal");
+  }
+  const std::string rates = "optimizer.learning_rate=0.01";
+  for (const Words& wrong : {Words{"--set", "data.target=z"}, Words{"--folds", "1000"},
+                             Words{"--data", folder / "none.csv"}, Words{"--score", "accuracy"}}) {
+    Words words{"search", recipe, "--out", model, "--quiet", "--over", rates};
+    if (wrong.front() != "--data") words.insert(words.end(), {"--data", rows});
+    words.insert(words.end(), wrong.begin(), wrong.end());
+    const ProgramRun run = run_lariat(words);
+    CHECK(run.status == 2);
+    CHECK_FALSE(contains(run.err, "twice"));
+    CHECK_FALSE(fs::exists(model + ".journal"));
+  }
+  CHECK(run_lariat(search({"--over", rates})).status == 0);
+  refused(search({"--over", rates}),
+          fmt::format("'{}.journal' holds a search of 1 trial; go on with it by --resume, or name another "
+                      "--journal",
+                      model));
+}
+
 }  // namespace lariat::cli_search_test

@@ -2,10 +2,12 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
 #include "tests/support/files.hpp"
+#include "tests/support/npy.hpp"
 #include "tests/support/program.hpp"
 #include "tests/support/testing.hpp"
 
@@ -132,6 +134,66 @@ TEST_CASE("cli: prices are learned by the recipe that is begun with, and told as
              folder / "classes"});
   CHECK(contains(run_lariat({"train", recipe, "--data", data, "--set", "data.target_scaling=true"}).err,
                  "It is called 'standardize_targets' here."));
+}
+
+TEST_CASE("cli: what a loss cannot learn standardised is told by a check of the recipe as by a training") {
+  if (!have_lariat()) return;
+  const TemporaryFolder folder;
+  const std::string recipe = folder / "r.toml";
+  write_file(folder / "d.csv", houses_text(40));
+  write_file(recipe,
+             "[data]\nkind = \"csv\"\ntarget = [\"price\"]\nstandardize_targets = true\n[loss]\nkind = "
+             "\"cosine\"\n[[layers]]\nkind = \"dense\"\nunits = 0\n");
+  const ProgramRun checked = run_lariat({"recipe", "check", recipe}),
+                   trained = run_lariat({"train", recipe, "--data", folder / "d.csv"});
+  CHECK(checked.status == 2);
+  CHECK(trained.status == 2);
+  CHECK(
+      contains(checked.err,
+               "cosine learns the direction of its targets from 0, which standardised ones have lost; leave "
+               "standardize_targets out, or take mean_squared_error\n"));
+  CHECK(trained.err == checked.err);
+}
+
+TEST_CASE("cli: targets that floats do not tell apart are told of, wherever they are read as doubles") {
+  if (!have_lariat()) return;
+  const TemporaryFolder folder;
+  const auto train = [&](const std::string& kind, const std::string& file, const std::string& target) {
+    write_file(folder / "r.toml",
+               fmt::format("[data]\nkind = \"{}\"\n{}standardize_targets = true\n[loss]\nkind = "
+                           "\"mean_squared_error\"\n[[layers]]\nkind = \"dense\"\nunits = "
+                           "0\n[training]\nepochs = 1\n",
+                           kind, target.empty() ? "" : fmt::format("target = [\"{}\"]\n", target)));
+    return succeeded({"train", folder / "r.toml", "--data", folder / file, "--no-report"});
+  };
+  const auto lines_in = [](const std::string& text) {
+    size_t count = 0;
+    for (size_t at = 0; (at = text.find("the digits of a float", at)) != text.npos; ++at) ++count;
+    return count;
+  };
+  std::string csv = "x,time,near\n", svm;
+  for (int i = 0; i < 200; ++i) {
+    csv += fmt::format("{},{},{}\n", i % 7, 1700000000 + i % 7 % 3, 1000 + i % 7 % 3);
+    svm += fmt::format("{} 1:{}\n", 1700000000 + i % 7 % 3, i % 7);
+  }
+  write_file(folder / "d.csv", csv);
+  write_file(folder / "d.svm", svm);
+  const std::string told = train("csv", "d.csv", "time");
+  CHECK(contains(told, "the target 'time' has a mean of 1.7e+09 and a standard deviation of 0.8"));
+  CHECK(contains(told,
+                 "the digits of a float do not tell these apart; subtract 1.7e+09 from the column first"));
+  CHECK(lines_in(told) == 1);
+  CHECK(lines_in(train("csv", "d.csv", "near")) == 0);
+  CHECK(contains(train("libsvm", "d.svm", ""), "the target 'label' has a mean of 1.7e+09"));
+  // Arrays of doubles, and the same as floats, which have lost them before.
+  std::vector<double> x, y;
+  for (int i = 0; i < 200; ++i) x.push_back(i % 7), y.push_back(1.7e9 + i % 7 % 3);
+  std::filesystem::create_directories(folder / "n");
+  write_file(folder / "n/X.npy", npy_of("<f8", "(200, 1)", x));
+  write_file(folder / "n/y.npy", npy_of("<f8", "(200,)", y));
+  CHECK(lines_in(train("numpy", "n", "")) == 1);
+  write_file(folder / "n/y.npy", npy_of("<f4", "(200,)", std::vector<float>(y.begin(), y.end())));
+  CHECK(lines_in(train("numpy", "n", "")) == 0);
 }
 
 }  // namespace lariat::cli_targets_test

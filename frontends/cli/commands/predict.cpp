@@ -50,6 +50,9 @@ std::string csv_of_symbols(const std::vector<Prediction>& predictions, Strings h
   return text;
 }
 
+// Whether an output is told in words too.
+bool is_worded(const Head& head) { return head.task->name != "numbers" && !head.shape.targets.by_frame; }
+
 // A line for each row, or for each frame of one: the file where there are several, what is said in words,
 // then every number, output by output.
 std::string csv_of(const std::vector<Prediction>& predictions, const Network& network, const Strings& files) {
@@ -58,7 +61,6 @@ std::string csv_of(const std::vector<Prediction>& predictions, const Network& ne
   if (!files.empty()) header.emplace_back("file");
   if (network.task->decode != nullptr) return csv_of_symbols(predictions, std::move(header), files);
   if (by_frame) header.emplace_back("frame");
-  const auto is_worded = [&](const Head& head) { return head.task->name != "numbers" && !by_frame; };
   for (const Head& head : network.heads) {
     if (is_worded(head)) header.push_back(head.name.empty() ? "prediction" : head.name);
     for (const std::string& name : head.task->names(head.shape))
@@ -85,9 +87,10 @@ std::string csv_of(const std::vector<Prediction>& predictions, const Network& ne
   return text;
 }
 
-Json json_of_prediction(const Prediction& prediction, bool symbols = false) {
+Json json_of_prediction(const Prediction& prediction, const Head& head) {
+  const bool symbols = head.task->decode != nullptr;
   Json object = Json::object();
-  if (!prediction.label.empty() || !prediction.probabilities.empty()) object["label"] = prediction.label;
+  if (is_worded(head)) object["label"] = prediction.label;
   if (std::isfinite(prediction.probability)) object["probability"] = prediction.probability;
   if (prediction.frames > 0) object["frames"] = prediction.frames;
   if (symbols) {
@@ -148,10 +151,11 @@ static void predict(const Strings& words) {
   write_csv(csv_of(predictions, network, files));
   Json list = Json::array();
   for (const Prediction& prediction : predictions) {
-    list.push_back(json_of_prediction(prediction, task.decode != nullptr));
+    list.push_back(json_of_prediction(prediction, network.heads.front()));
     if (!files.empty()) list.back()["file"] = files[list.size() - 1];
     for (size_t h = 0; h < prediction.outputs.size(); ++h)
-      list.back()["outputs"][network.heads[h].name] = json_of_prediction(prediction.outputs[h]);
+      list.back()["outputs"][network.heads[h].name] =
+          json_of_prediction(prediction.outputs[h], network.heads[h]);
   }
   json.write({{"task", task.name},
               {"names", task.names(network.heads.front().shape)},

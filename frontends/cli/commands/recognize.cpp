@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <chrono>
+#include <cmath>
 
 #include "frontends/cli/arguments.hpp"
 #include "frontends/cli/command_records.hpp"
@@ -43,7 +44,10 @@ static void recognize(const Strings& words) {
       Strings notices;
       const Prediction prediction = model.recognize({name}, &notices).front();
       for (const std::string& notice : notices) report(notice);
-      print(fmt::format("{:<{}}  {}  {}\n", name, width, prediction.label, percent(prediction.probability)));
+      // How probable a margin is nobody knows.
+      const bool known = std::isfinite(prediction.probability);
+      print(fmt::format("{:<{}}  {}{}\n", name, width, prediction.label,
+                        known ? "  " + percent(prediction.probability) : ""));
       results.push_back({{"file", name},
                          {"label", prediction.label},
                          {"probability", prediction.probability},
