@@ -3,9 +3,13 @@
 
 #include <nlohmann/json.hpp>
 
+#include "frontends/recipe/start_scales.hpp"
+#include "graph/base/error.hpp"
+#include "graph/io/store.hpp"
 #include "tests/support/files.hpp"
 #include "tests/support/program.hpp"
 #include "tests/support/testing.hpp"
+#include "tests/support/tones.hpp"
 
 namespace lariat::cli_start_test {
 
@@ -111,6 +115,33 @@ TEST_CASE(
       "'" + (runs.folder / "plain") +
           "' learned its targets as they are, and its weights mean these; set standardize_targets = false "
           "in [data]");
+}
+
+TEST_CASE("cli: a model of recordings keeps the statistics of its features") {
+  if (!have_lariat()) return;
+  const Trained& made = trained();
+  const TemporaryFolder folder;
+  const auto train = [&](const std::string& out, const std::vector<std::string>& more) {
+    std::vector<std::string> words{
+        "train", made.recipe,         "--data",      made.tones, "--set",     "features.cmvn=global",
+        "--set", "training.epochs=1", "--no-report", "--out",    folder / out};
+    words.insert(words.end(), more.begin(), more.end());
+    const ProgramRun run = run_lariat(words);
+    REQUIRE_MESSAGE(run.status == 0, run.err);
+    return run.err;
+  };
+  const auto means = [&](const std::string& file) { return Store::load(folder / file).get("cmvn/mean"); };
+  train("ann", {"--held-out", "bob"});
+  train("bob", {"--held-out", "ann"});
+  const std::string told = train("both", {"--held-out", "ann", "--start", folder / "ann"});
+  CHECK(contains(told, "means and deviations of features are those of '" + (folder / "ann") + "'"));
+  CHECK(largest_difference(means("ann"), means("bob")) > 0);
+  CHECK(largest_difference(means("ann"), means("both")) == 0);
+
+  const std::string notes = StartScales::of(Store::load(folder / "ann"), "ann").to_json();
+  CHECK(StartScales::from_json(notes).to_json() == notes);
+  CHECK(message_of<UserError>([] { StartScales::from_json("{}"); }) ==
+        "the scales that the run began with are damaged; start the training again");
 }
 
 }  // namespace lariat::cli_start_test
