@@ -9,8 +9,8 @@
 #include <functional>
 #include <memory>
 
-#include "frontends/data/lost_digits.hpp"
 #include "frontends/data/npy.hpp"
+#include "frontends/data/numbers.hpp"
 #include "graph/base/error.hpp"
 
 namespace lariat::data {

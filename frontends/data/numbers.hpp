@@ -9,4 +9,22 @@ namespace lariat::data {
 /// file, and the line, for what is no finite number.
 std::vector<double> read_numbers(const std::string& file);
 
+/// Looks at numbers to learn as their file has them, and says where the floats that they become no longer
+/// tell them apart.
+class LostDigits {
+ public:
+  /// The number of a column; columns may be looked at in any order.
+  void look(size_t column, double value);
+  /// A line for each column whose numbers lie so close together, for their size, that rounding them to floats
+  /// changes what is learned.
+  std::vector<std::string> notices(const std::vector<std::string>& names) const;
+
+ private:
+  struct Column {
+    double count = 0, mean = 0, squares = 0, largest = 0;
+    bool rounded = false;
+  };
+  std::vector<Column> columns_;
+};
+
 }  // namespace lariat::data

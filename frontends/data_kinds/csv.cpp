@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "frontends/data/lost_digits.hpp"
+#include "frontends/data/numbers.hpp"
 #include "frontends/data/source.hpp"
 #include "frontends/data_kinds/data_kind_records.hpp"
 #include "frontends/data_kinds/row_files.hpp"

@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <set>
 
-#include "frontends/data/lost_digits.hpp"
+#include "frontends/data/numbers.hpp"
 #include "frontends/data_kinds/data_kind_records.hpp"
 #include "frontends/data_kinds/row_files.hpp"
 #include "graph/base/error.hpp"
