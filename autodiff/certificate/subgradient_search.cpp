@@ -10,6 +10,7 @@
 #include "autodiff/double_graph.hpp"
 #include "autodiff/gradient.hpp"
 #include "autodiff/penalty/loss_parts.hpp"
+#include "autodiff/penalty/loss_terms.hpp"
 #include "autodiff/penalty/settling.hpp"
 #include "graph/ir/op_def.hpp"
 #include "ops/ops.hpp"
@@ -93,11 +94,8 @@ std::vector<Value> coefficients_of(const PenaltyTerm& term) {
 // 1976).
 Value rounded_magnitude(Value h) {
   Graph& graph = h.graph();
-  std::vector<int32_t> parameters;
-  for (int32_t id = 0; id <= h.node(); ++id)
-    if (graph.node(id).op->traits.source == SourceKind::parameter) parameters.push_back(id);
   const Edge root{h.node(), h.output()};
-  const std::vector<bool> moves = dependents(graph, parameters), is_part = ancestors(graph, {&root, 1});
+  const std::vector<bool> moves = on_parameters(graph), is_part = ancestors(graph, {&root, 1});
   std::vector<Value> values;
   for (int32_t id = 0; id <= h.node(); ++id) {
     const Node& node = graph.node(id);

@@ -160,12 +160,9 @@ Value respelled(Value loss, Graph& to, std::vector<Rule> (*rules)(Spellings&)) {
 // Which of its inputs a node passes on as parts of a sum, whatever the parameters are.
 std::vector<bool> reads_as_parts(const Graph& graph, int32_t id, const std::vector<bool>& moves) {
   const Node& node = graph.node(id);
-  const Traits& traits = node.op->traits;
-  const auto count = std::count_if(node.inputs.begin(), node.inputs.end(),
-                                   [&](const Edge& edge) { return bool{moves[edge.node]}; });
+  const bool joins = joins_parameters(graph, id, moves);
   std::vector<bool> result(node.inputs.size());
-  for (size_t i = 0; i < result.size(); ++i)
-    result[i] = traits.is_linear(i) && (count < 2 || traits.additive || traits.selection);
+  for (size_t i = 0; i < result.size(); ++i) result[i] = !joins && node.op->traits.is_linear(i);
   return result;
 }
 
@@ -173,10 +170,7 @@ std::vector<bool> reads_as_parts(const Graph& graph, int32_t id, const std::vect
 // is computed once more for each of them.
 Value with_kinks_apart(Value loss, Graph& to) {
   const Graph& from = loss.graph();
-  std::vector<int32_t> parameters;
-  for (int32_t id = 0; id < from.size(); ++id)
-    if (from.node(id).op->traits.source == SourceKind::parameter) parameters.push_back(id);
-  const std::vector<bool> plain = in_plain_terms(loss, on_arrays(from)), moves = dependents(from, parameters);
+  const std::vector<bool> plain = in_plain_terms(loss, on_arrays(from)), moves = on_parameters(from);
   // How nodes are read: as parts of the loss, or as arguments of what is one.
   std::vector<bool> is_part(from.size()), is_argument(from.size());
   is_part[loss.node()] = true;

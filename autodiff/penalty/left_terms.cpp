@@ -221,9 +221,8 @@ void LeftTerms::refuse_reweighted(const std::vector<int32_t>& nodes, PenaltySpli
     }
     split.refusals.push_back(
         {"L107", graph_.node(term->node).op->name,
-         "squares whose weights change with it, under stop_gradient, are smooth where they are taken for "
-         "|x|, "
-         "so that they make no weight exactly zero",
+         "squares with weights that parameters make, under stop_gradient, are smooth, so that they make no "
+         "weight exactly zero",
          "write sum(abs(w)), or re-weighted sum(abs(w) * stop_gradient(1 / (abs(w) + 0.1)))", term->where});
     term = split.smooth.erase(term);
   }

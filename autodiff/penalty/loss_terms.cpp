@@ -8,13 +8,6 @@ namespace lariat {
 
 namespace {
 
-std::vector<bool> on_parameters(const Graph& graph) {
-  std::vector<int32_t> parameters;
-  for (int32_t id = 0; id < graph.size(); ++id)
-    if (graph.node(id).op->traits.source == SourceKind::parameter) parameters.push_back(id);
-  return dependents(graph, parameters);
-}
-
 bool adds_up(const Traits& traits) { return traits.additive || traits.selection; }
 
 // Of each node, whether what carries it on meets the parameters outside of penalties in sums only, and no
@@ -61,6 +54,20 @@ std::vector<bool> only_weigh(const Graph& graph, const std::vector<bool>& live,
 
 }  // namespace
 
+std::vector<bool> on_parameters(const Graph& graph) {
+  std::vector<int32_t> parameters;
+  for (int32_t id = 0; id < graph.size(); ++id)
+    if (graph.node(id).op->traits.source == SourceKind::parameter) parameters.push_back(id);
+  return dependents(graph, parameters);
+}
+
+bool joins_parameters(const Graph& graph, int32_t id, const std::vector<bool>& on_parameters) {
+  const std::vector<Edge>& inputs = graph.node(id).inputs;
+  return !adds_up(graph.node(id).op->traits) &&
+         std::count_if(inputs.begin(), inputs.end(),
+                       [&](const Edge& edge) { return bool{on_parameters[edge.node]}; }) > 1;
+}
+
 Paths paths_to(Value loss) {
   const Graph& graph = loss.graph();
   const size_t size = static_cast<size_t>(graph.size());
@@ -72,10 +79,8 @@ Paths paths_to(Value loss) {
     if (!used[id]) continue;
     const Node& node = graph.node(id);
     const bool passes = paths.reached[id] && !node.op->traits.stops_gradient;
-    const auto moving = std::count_if(node.inputs.begin(), node.inputs.end(),
-                                      [&](const Edge& edge) { return bool{with_parameters[edge.node]}; });
     // What multiplies a value of parameters, under stop_gradient, is a coefficient of it and no term.
-    const bool is_product = moving > 1 && !adds_up(node.op->traits);
+    const bool is_product = joins_parameters(graph, id, with_parameters);
     for (size_t i = 0; i < node.inputs.size(); ++i) {
       const int32_t input = node.inputs[i].node;
       used[input] = true;

@@ -6,6 +6,13 @@
 
 namespace lariat {
 
+/// Whether each node depends on parameters, by any path.
+std::vector<bool> on_parameters(const Graph& graph);
+
+/// Whether a node joins several values of parameters otherwise than by adding or selecting: what is one of
+/// them is then no term by itself.
+bool joins_parameters(const Graph& graph, int32_t id, const std::vector<bool>& on_parameters);
+
 struct Paths {
   /// reached: by paths that gradients take back from the loss; linear: the loss depends linearly on the node
   /// along every such path, or along every path at all where there is none.

@@ -421,9 +421,11 @@ PenaltySplit split_penalties(Value loss, const std::vector<Value>& parameters, S
     kept_nodes.push_back(candidate.node);
     split.terms.insert(split.terms.end(), candidate.terms.begin(), candidate.terms.end());
   }
-  const std::vector<Value> beside = split.terms.empty() ? std::vector<Value>() : left.left();
-  const std::vector<Value> slopes = gradient(loss, beside, kept_nodes);
-  extend(depends, graph);
+  std::vector<Value> slopes;  // of what was left
+  if (!split.terms.empty() && !left.left().empty()) {
+    slopes = gradient(loss, left.left(), kept_nodes);
+    extend(depends, graph);
+  }
   const auto finished = [&](PenaltySplit result, Sums kept) {
     if (kept == Sums::exact && !slopes.empty()) left.refuse_beside_bends(slopes, result);
     if (kept == Sums::exact) refuse_inexact_sums(result);

@@ -9,6 +9,7 @@
 #include <map>
 #include <utility>
 
+#include "frontends/data/numbers.hpp"
 #include "frontends/data/option_table.hpp"
 #include "graph/base/error.hpp"
 
@@ -97,18 +98,13 @@ namespace {
 // Of one column of targets.
 TargetScale scale_of(const Dataset& dataset, size_t column) {
   const auto width = static_cast<size_t>(dataset.targets.width);
-  // West (1979): one pass, with weights.
-  double weights = 0, mean = 0, squares = 0;
+  RunningMoments moments;
   for (const Example& example : dataset.examples) {
     const auto weight = static_cast<double>(example.weight);
-    for (size_t i = column; i < example.targets.size() && weight > 0; i += width) {
-      const double value = static_cast<double>(example.targets[i]), off = value - mean;
-      weights += weight;
-      mean += off * (weight / weights);
-      squares += weight * off * (value - mean);
-    }
+    for (size_t i = column; i < example.targets.size() && weight > 0; i += width)
+      moments.add(static_cast<double>(example.targets[i]), weight);
   }
-  const double deviation = weights > 0 ? std::sqrt(squares / weights) : 0;
+  const double mean = moments.mean(), deviation = moments.deviation();
   const bool varies = deviation > 1e-12 * std::abs(mean) &&
                       deviation >= static_cast<double>(std::numeric_limits<float>::min());
   return {static_cast<float>(mean), varies ? static_cast<float>(deviation) : 1.0F};

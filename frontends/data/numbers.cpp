@@ -43,14 +43,19 @@ std::vector<double> read_numbers(const std::string& file) {
   return numbers;
 }
 
+void RunningMoments::add(double value, double weight) {
+  const double off = value - mean_;
+  weights_ += weight;
+  mean_ += off * (weight / weights_);
+  squares_ += weight * off * (value - mean_);
+}
+
+double RunningMoments::deviation() const { return weights_ > 0 ? std::sqrt(squares_ / weights_) : 0; }
+
 void LostDigits::look(size_t column, double value) {
   if (column >= columns_.size()) columns_.resize(column + 1);
   Column& of = columns_[column];
-  // West (1979), since Σx² - (Σx)²/n cancels where the mean is large.
-  const double off = value - of.mean;
-  ++of.count;
-  of.mean += off / of.count;
-  of.squares += off * (value - of.mean);
+  of.moments.add(value);
   of.largest = std::max(of.largest, std::abs(value));
   of.rounded = of.rounded || static_cast<double>(static_cast<float>(value)) != value;
 }
@@ -61,12 +66,12 @@ std::vector<std::string> LostDigits::notices(const std::vector<std::string>& nam
   std::vector<std::string> lines;
   for (size_t i = 0; i < columns_.size(); ++i) {
     const Column& of = columns_[i];
-    const double deviation = std::sqrt(of.squares / of.count);
+    const double mean = of.moments.mean(), deviation = of.moments.deviation();
     if (!of.rounded || !(deviation > 0) || deviation >= least_spread * of.largest) continue;
     lines.push_back(fmt::format(
         "the target '{}' has a mean of {:.6g} and a standard deviation of {:.3g}: the digits of a "
         "float do not tell these apart; subtract {:.6g} from the column first",
-        i < names.size() ? names[i] : fmt::format("{}", i), of.mean, deviation, of.mean));
+        i < names.size() ? names[i] : fmt::format("{}", i), mean, deviation, mean));
   }
   return lines;
 }

@@ -9,6 +9,18 @@ namespace lariat::data {
 /// file, and the line, for what is no finite number.
 std::vector<double> read_numbers(const std::string& file);
 
+/// Mean and standard deviation in one pass, with weights: West, Updating mean and variance estimates (1979).
+class RunningMoments {
+ public:
+  void add(double value, double weight = 1);
+  double mean() const { return mean_; }
+  /// 0 where nothing was added.
+  double deviation() const;
+
+ private:
+  double weights_ = 0, mean_ = 0, squares_ = 0;
+};
+
 /// Looks at numbers to learn as their file has them, and says where the floats that they become no longer
 /// tell them apart.
 class LostDigits {
@@ -21,7 +33,8 @@ class LostDigits {
 
  private:
   struct Column {
-    double count = 0, mean = 0, squares = 0, largest = 0;
+    RunningMoments moments;
+    double largest = 0;
     bool rounded = false;
   };
   std::vector<Column> columns_;
