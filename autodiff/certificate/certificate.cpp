@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <ostream>
 
@@ -150,36 +151,74 @@ struct Certifier::Implementation {
     return totals;
   }
 
-  // Where the loss without its known terms bends down, a slope in between is none of its own: the gradients
-  // on the two sides, which are then to be judged in place of what the gradient is there; empty where it
-  // bends nowhere. A jump of slopes is as large however near it is looked at.
-  std::vector<std::vector<Tensor>> slopes_beside(const FeedsList& batches, const Store& store,
-                                                 Executor& executor, std::span<const double> weights,
-                                                 const std::vector<Tensor>& gradients) {
-    constexpr double wide = 0x1p-9, narrow = 0x1p-13, least_jump = 1e-3;
-    std::vector<std::vector<Tensor>> at;
-    for (const double by : {wide, -wide, narrow, -narrow}) {
-      Store moved = moved_weights(store, names, by);
-      at.push_back(totals(batches, moved, executor, weights).without_all);
-    }
+  using Gradients = std::vector<Tensor>;
+  struct Beside {
+    // Weights at which the slope jumps, up or down.
+    int64_t kinks = 0;
+    // Where it jumps down, a slope in between is none of the loss's own: the gradients on the two sides,
+    // which are then to be judged in place of what the gradient is there; empty where it jumps down nowhere.
+    std::vector<Gradients> sides;
+  };
+
+  // The gradients of the loss without its known terms, as the weights are moved by ± the largest times `by`.
+  std::array<Gradients, 2> gradients_beside(const FeedsList& batches, const Store& store, Executor& executor,
+                                            std::span<const double> weights, double by) {
+    const auto at = [&](double moved_by) {
+      Store moved = moved_weights(store, names, moved_by);
+      return totals(batches, moved, executor, weights).without_all;
+    };
+    return {at(by), at(-by)};
+  }
+
+  // A jump of slopes is as large however near it is looked at; `narrow` is how near. What is below a
+  // thousandth of the slopes further off is rounding.
+  Beside slopes_beside(const FeedsList& batches, const Store& store, Executor& executor,
+                       std::span<const double> weights, const Gradients& gradients, double narrow) {
+    constexpr double further_off = 0x1p-6, least_jump = 1e-3;
     double scale = 0;
-    for (const auto& side : at)
-      for (const Tensor& gradient : side)
-        for (const double value : gradient.values<double>()) scale = std::max(scale, std::abs(value));
-    std::vector<std::vector<Tensor>> sides(2);
+    for (const Gradients& side : gradients_beside(batches, store, executor, weights, further_off))
+      scale = std::max(scale, largest(side));
+    const auto wide = gradients_beside(batches, store, executor, weights, 16 * narrow);
+    const auto near = gradients_beside(batches, store, executor, weights, narrow);
+    Beside beside{0, std::vector<Gradients>(2)};
     bool bends = false;
     for (size_t p = 0; p < gradients.size(); ++p) {
-      for (auto& side : sides) side.push_back(gradients[p].clone());
-      const auto slope = [&](size_t which, int64_t i) { return at[which][p].template data<double>()[i]; };
+      for (Gradients& side : beside.sides) side.push_back(gradients[p].clone());
       for (int64_t i = 0; i < gradients[p].count(); ++i) {
-        const double far = slope(1, i) - slope(0, i), near = slope(3, i) - slope(2, i);
-        if (!(near > least_jump * scale && near > 0.5 * far)) continue;
+        const auto slope = [&](const Gradients& at) { return at[p].data<double>()[i]; };
+        const double jump = slope(near[0]) - slope(near[1]), wider = slope(wide[0]) - slope(wide[1]);
+        if (!(std::abs(jump) > least_jump * scale && jump / wider > 0.5)) continue;
+        ++beside.kinks;
+        if (jump > 0) continue;
         bends = true;
-        for (size_t which : {0, 1}) sides[which][p].template data<double>()[i] = slope(2 + which, i);
+        for (size_t side : {0, 1}) beside.sides[side][p].data<double>()[i] = slope(near[side]);
       }
     }
-    if (!bends) sides.clear();
-    return sides;
+    if (!bends) beside.sides.clear();
+    return beside;
+  }
+
+  // Whether some parameter is of f32.
+  bool is_single() const {
+    return std::any_of(names.begin(), names.end(), [&](const std::string& name) {
+      return written.node(written.source_id(name)).outputs[0].dtype == f32;
+    });
+  }
+
+  // Beside kinks of terms that have no known subdifferential, or, where there are none, of the model: where
+  // its slopes jump on the first batch they are looked at on all. A model has the kinks of other examples all
+  // around, so that only what is as near as rounding counts.
+  Beside slopes_beside(const FeedsList& batches, const Store& store, Executor& executor,
+                       std::span<const double> weights, const Gradients& gradients) {
+    if (search->other_kinks() > 0)
+      return slopes_beside(batches, store, executor, weights, gradients, 0x1p-13);
+    if (!search->has_model_kinks()) return {};
+    const double narrow = is_single() ? 0x1p-18 : 0x1p-40;
+    const Feeds first = batches[0];
+    const Beside of_first = slopes_beside(std::span(&first, 1), store, executor,
+                                          weights.empty() ? weights : weights.first(1), gradients, narrow);
+    if (of_first.kinks == 0 || batches.size() == 1) return of_first;
+    return slopes_beside(batches, store, executor, weights, gradients, narrow);
   }
 
   std::vector<Certificate::Entry> prox_residuals(const Totals& totals, const Feeds& feeds, Store& store,
@@ -221,17 +260,17 @@ Certificate Certifier::certify(const FeedsList& batches, Store& store, Executor&
                           totals.loss - totals.penalty, zeros_kept};
   SubgradientSearch::Result found =
       self_->search->least(totals.without_all, batches[0], store, executor, zeros_kept);
-  if (self_->search->other_kinks() > 0)
-    for (const std::vector<Tensor>& side :
-         self_->slopes_beside(batches, store, executor, weights, totals.without_all))
-      for (const auto& [name, distance] :
-           self_->search->least(side, batches[0], store, executor, zeros_kept).distances)
-        found.distances[name] = std::max(found.distances[name], distance);
+  const auto beside = self_->slopes_beside(batches, store, executor, weights, totals.without_all);
+  for (const std::vector<Tensor>& side : beside.sides)
+    for (const auto& [name, distance] :
+         self_->search->least(side, batches[0], store, executor, zeros_kept).distances)
+      found.distances[name] = std::max(found.distances[name], distance);
   for (Certificate::Entry& entry : certificate.entries)
     if (const auto distance = found.distances.find(entry.parameter); distance != found.distances.end())
       entry.distance = distance->second;
   certificate.at_least = found.at_least;
   certificate.other_kinks = self_->search->other_kinks();
+  if (certificate.other_kinks == 0) certificate.model_kinks = beside.kinks;
   return certificate;
 }
 
@@ -283,13 +322,21 @@ std::string Certificate::text() const {
   if (other_kinks > 0)
     text += fmt::format(", with one subgradient for {} other non-smooth {}", other_kinks,
                         other_kinks == 1 ? "term" : "terms");
+  if (model_kinks > 0)
+    text += fmt::format(", with one subgradient at {} {} where the model has a kink", model_kinks,
+                        model_kinks == 1 ? "weight" : "weights");
   if (zeros_kept) text += ", with its zeros kept";
   return text + "; not globally certified";
 }
 
 std::string Certificate::json() const {
-  Json all{{"loss", loss},         {"smooth", smooth},           {"prox_residual", prox_residual()},
-           {"at_least", at_least}, {"other_kinks", other_kinks}, {"zeros_kept", zeros_kept}};
+  Json all{{"loss", loss},
+           {"smooth", smooth},
+           {"prox_residual", prox_residual()},
+           {"at_least", at_least},
+           {"other_kinks", other_kinks},
+           {"model_kinks", model_kinks},
+           {"zeros_kept", zeros_kept}};
   all["distance"] = distance() ? Json(*distance()) : Json();
   all["parameters"] = Json::array();
   for (const Entry& entry : entries)

@@ -43,6 +43,10 @@ struct Certificate {
   /// Non-smooth terms without a known subdifferential, of which one subgradient was taken: the distance is a
   /// bound from above then.
   int other_kinks = 0;
+  /// Where there are none of those: weights that lie at a kink of the model itself, as those into a unit of
+  /// relu that gets 0 from every example. The worse of the slopes on both sides counts where it bends down,
+  /// and one subgradient where it bends up.
+  int64_t model_kinks = 0;
 
   /// Whether the loss falls faster than the distance allows, so that a penalty's record is wrong.
   bool is_contradicted() const;

@@ -40,13 +40,6 @@ double inner(const std::vector<Tensor>& a, const std::vector<Tensor>& b) {
   return total;
 }
 
-double largest(const std::vector<Tensor>& tensors) {
-  double result = 0;
-  for (const Tensor& tensor : tensors)
-    for (double value : tensor.values<double>()) result = std::max(result, std::abs(value));
-  return result;
-}
-
 // What rounding may set apart, relative to the size of numbers, in the coarsest of the parameters' types.
 double rounding_of(const Graph& graph, const std::vector<std::string>& parameters) {
   double result = 0x1p-50;
@@ -110,6 +103,23 @@ Value rounded_magnitude(Value h) {
   return magnitude;
 }
 
+// Whether an op that bends, and moves with the parameters, is on a way to the loss that leads through none of
+// the terms.
+bool has_kinks_beside(Value loss, std::span<const Value> terms, const std::vector<bool>& moves) {
+  const Graph& graph = loss.graph();
+  std::vector<bool> reaches(static_cast<size_t>(graph.size())), is_term(reaches);
+  for (Value term : terms) is_term[static_cast<size_t>(term.node())] = true;
+  reaches[static_cast<size_t>(loss.node())] = true;
+  for (int32_t id = loss.node(); id >= 0; --id) {
+    const auto at = static_cast<size_t>(id);
+    if (!reaches[at] || !moves[at] || is_term[at]) continue;
+    const Node& node = graph.node(id);
+    if (!node.op->kinks.empty()) return true;
+    for (const Edge& edge : node.inputs) reaches[static_cast<size_t>(edge.node)] = true;
+  }
+  return false;
+}
+
 Feeds in_double(const Feeds& feeds) {
   Feeds result;
   for (const auto& [name, tensor] : feeds)
@@ -118,6 +128,13 @@ Feeds in_double(const Feeds& feeds) {
 }
 
 }  // namespace
+
+double largest(const std::vector<Tensor>& tensors) {
+  double result = 0;
+  for (const Tensor& tensor : tensors)
+    for (double value : tensor.values<double>()) result = std::max(result, std::abs(value));
+  return result;
+}
 
 SubgradientSearch::SubgradientSearch(Graph& written, std::vector<std::string> parameters)
     : names_(std::move(parameters)) {
@@ -133,6 +150,7 @@ SubgradientSearch::SubgradientSearch(Graph& written, std::vector<std::string> pa
   std::vector<int32_t> parameters_at;
   for (Value parameter : parts.parameters) parameters_at.push_back(parameter.node());
   const std::vector<bool> moves = dependents(graph, parameters_at);
+  has_model_kinks_ = has_kinks_beside(parts.loss, parts.cut, moves);
   for (const PenaltyTerm& term : parts.split.terms) {
     convex_ = convex_ && (term.scalar || term.penalty->convex);
     // Under stop_gradient a coefficient may change with the weights: values along a line are another

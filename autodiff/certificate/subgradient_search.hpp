@@ -11,6 +11,9 @@
 
 namespace lariat {
 
+/// The largest magnitude in tensors of f64; 0 where there is none.
+double largest(const std::vector<Tensor>& tensors);
+
 /// Finds how far −∇f is from ∂h for a loss f + h, in double, without the prox of anything: from above by the
 /// subdifferential of each term (see stationarity.hpp), from below by values of h along lines. Sums of terms
 /// are judged whether or not their prox is known.
@@ -23,6 +26,8 @@ class SubgradientSearch {
   bool has_more_terms() const { return has_more_terms_; }
   /// How many non-smooth terms have no known subdifferential.
   int other_kinks() const { return other_kinks_; }
+  /// Whether f has ops with kinks that depend on the parameters.
+  bool has_model_kinks() const { return has_model_kinks_; }
 
   struct Result {
     /// By parameter; those with a term whose record has no subdifferential are left out.
@@ -53,7 +58,7 @@ class SubgradientSearch {
   Value written_penalty_;
   std::unique_ptr<Program> sweep_, as_computed_, penalty_;
   std::unique_ptr<Program> magnitude_;  // made when it is asked for
-  bool has_more_terms_ = false, convex_ = true;
+  bool has_more_terms_ = false, has_model_kinks_ = false, convex_ = true;
   int other_kinks_ = 0;
 };
 

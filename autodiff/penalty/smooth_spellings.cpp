@@ -249,9 +249,9 @@ bool may_end_smooth(Value value, ElementFunctions& functions) {
 struct Spelling {
   std::string what;
   Pattern pattern;
-  /// Variables that must be constants of at least so much, or more than 0, for it to be smooth.
-  std::vector<int> positive;
-  double at_least = 0;
+  /// Variables that must be constants of more than this for it to be smooth.
+  std::vector<int> constants;
+  double above = 0;
 };
 
 std::vector<Spelling> spellings() {
@@ -274,27 +274,28 @@ std::vector<Spelling> spellings() {
       {"x·erf(c·x)", x * op("erf", {x * c}), {}},
       {"x²/(|x| + ε)", squares / (size + c), {1}},
       {"|x|³", size * squares, {}},
-      {"a power of |x|", op("power", {size, c}), {1}, 2},
-      {"a power of ‖x‖", op("power", {op("norm2", {x}), c}), {1}, 2},
+      {"a power of |x|", op("power", {size, c}), {1}, 1},
+      {"a power of ‖x‖", op("power", {op("norm2", {x}), c}), {1}, 1},
       {"‖x‖³", op("norm2", {x}) * op("sum", {squares}), {}},
   };
 }
 
-bool is_positive(Value value, double at_least) {
+bool is_constant_above(Value value, double bound) {
   const std::optional<Tensor> constant = constant_value(value);
   if (!constant) return false;
   for (int64_t i = 0; i < constant->count(); ++i)
-    if (!(constant->at(i) > 0 && constant->at(i) >= at_least)) return false;
+    if (!(constant->at(i) > bound)) return false;
   return true;
 }
 
-// What a square, or a higher power, of what has kinks only where it is 0, as max(x, 0)², is a function of.
+// What a square, or another power above 1, of what has kinks only where it is 0, as max(x, 0)², is a function
+// of.
 std::optional<Value> square_of_kinks(Value value, ElementFunctions& functions) {
   const Node& node = value.graph().node(value.node());
   if (node.op->name != "square") {
     if (node.op->name != "power") return std::nullopt;
     const std::optional<double> exponent = uniform_value(value.graph().value(node.inputs[1]));
-    if (!exponent || *exponent < 2) return std::nullopt;
+    if (!exponent || *exponent <= 1) return std::nullopt;
   }
   const ElementFunction& inner = functions(value.graph().value(node.inputs[0]));
   const bool smooth = inner.of && !inner.is_affine() && inner.all([](const PiecewiseLinear& f) {
@@ -309,13 +310,13 @@ std::optional<SmoothSpelling> spelling_at(Value value, ElementFunctions& functio
   static const std::vector<Spelling> list = spellings();
   for (const Spelling& spelling : list) {
     const std::optional<Match> matched = match(spelling.pattern, value);
-    if (matched && std::all_of(spelling.positive.begin(), spelling.positive.end(), [&](int variable) {
-          return is_positive(matched->variables[variable], spelling.at_least);
+    if (matched && std::all_of(spelling.constants.begin(), spelling.constants.end(), [&](int variable) {
+          return is_constant_above(matched->variables[variable], spelling.above);
         }))
       return SmoothSpelling{value.node(), spelling.what, matched->variables[0]};
   }
   if (const std::optional<Value> of = square_of_kinks(value, functions))
-    return SmoothSpelling{value.node(), "the square of what is 0 at its kinks", *of};
+    return SmoothSpelling{value.node(), "a power above 1 of what is 0 at its kinks", *of};
   if (!may_end_smooth(value, functions)) return std::nullopt;
   if (const std::optional<Value> of = smooth_function_of(value, functions))
     return SmoothSpelling{value.node(), "a function whose pieces join with the same slope, as Huber's,", *of};

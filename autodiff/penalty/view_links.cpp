@@ -27,9 +27,11 @@ Link link_of(const Graph& graph, int32_t id, const Dependence& depends) {
   if (link.is_selection) return link;
   link.input = std::find(link.shows.begin(), link.shows.end(), true) - link.shows.begin();
   const Traits& traits = node.op->traits;
-  const bool scales = traits.elementwise && std::count(link.shows.begin(), link.shows.end(), true) == 1 &&
-                      traits.is_linear(link.input) && node.op->vjp;
-  if (!scales)
+  const bool is_of_one = traits.elementwise && std::count(link.shows.begin(), link.shows.end(), true) == 1;
+  if (is_of_one && !traits.is_linear(link.input))
+    throw NotAView{"L102", fmt::format("its argument is not linear in parameters ('{}')", node.op->name),
+                   "penalise the parameter itself"};
+  if (!is_of_one || !node.op->vjp)
     throw NotAView{"L102", fmt::format("its argument mixes elements of parameters ('{}')", node.op->name),
                    "penalise each parameter element by element"};
   return link;

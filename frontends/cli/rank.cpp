@@ -30,6 +30,10 @@ constexpr const char* limit_variable = "LARIAT_RANK_LIMIT";
 
 int on_host = 0;
 
+// With what this process ends, where MPI itself does not.
+int status_at_end = EXIT_SUCCESS;
+std::string reason_at_end;
+
 // Whether another of the processes that were started together says why they end.
 bool another_speaks = false;
 
@@ -43,9 +47,25 @@ bool only_tells(const std::vector<Command>& commands, const Strings& arguments) 
                       [&](const Command& command) { return command.name == arguments[0]; });
 }
 
+// All work is done and written then. The first rank speaks, and launchers end the others with it.
+void end_without_mpi() {
+  const Ranks& ranks = *ranks_of_process();
+  if (ranks.rank() != 0) std::this_thread::sleep_for(std::chrono::seconds(1));
+  if (ranks.rank() == 0) {
+    speak_again();
+    if (!reason_at_end.empty()) report(reason_at_end);
+    report(fmt::format(
+        "all ranks are done and everything is written, but {} does not end (MPI_Finalize), so that its "
+        "launcher may report a failure; with UCX over TCP this is known, and Open MPI does not have it",
+        ranks.name()));
+  }
+  std::_Exit(status_at_end);
+}
+
 RanksOptions ranks_options() {
   RanksOptions options;
   options.stop = &Interruption::flag_of_process();
+  options.when_end_hangs = end_without_mpi;
   if (const char* limit = std::getenv(limit_variable)) {
     const std::string_view text(limit);
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), options.limit_seconds);
@@ -136,6 +156,8 @@ void leave_ranks() {
 }
 
 void fail_together(const std::string& why) {
+  status_at_end = EXIT_FAILURE;
+  reason_at_end = why;
   leave_ranks();
   set_ranks_of_process(nullptr);
   throw JobError(why);

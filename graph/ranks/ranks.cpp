@@ -405,30 +405,30 @@ void Ranks::finish() {
     }
   }
   stop_pulses();
-  transport_->end(true);
+  end_transport();
 }
 
-namespace {
-
-struct Kept {
+// MPI_Finalize may wait for ever: with UCX over TCP for a rank that no longer looks for messages, see
+// openucx/ucx issue 8738.
+void Ranks::end_transport() {
   std::mutex mutex;
-  std::vector<std::shared_ptr<void>> memory;
-};
-
-std::shared_ptr<Ranks>& of_process() {
-  static std::shared_ptr<Ranks> ranks;
-  return ranks;
+  std::condition_variable wake;
+  bool ended = false;
+  std::thread watch;
+  if (options_.when_end_hangs)
+    watch = std::thread([&] {
+      std::unique_lock lock(mutex);
+      if (!wake.wait_for(lock, std::chrono::duration<double>(options_.limit_seconds), [&] { return ended; }))
+        options_.when_end_hangs();
+    });
+  transport_->end(true);
+  if (!watch.joinable()) return;
+  {
+    const std::lock_guard lock(mutex);
+    ended = true;
+  }
+  wake.notify_all();
+  watch.join();
 }
-
-}  // namespace
-
-void keep_until_exit(std::shared_ptr<void> memory) {
-  static Kept& kept = *new Kept;
-  const std::lock_guard lock(kept.mutex);
-  kept.memory.push_back(std::move(memory));
-}
-
-const std::shared_ptr<Ranks>& ranks_of_process() { return of_process(); }
-void set_ranks_of_process(std::shared_ptr<Ranks> ranks) { of_process() = std::move(ranks); }
 
 }  // namespace lariat

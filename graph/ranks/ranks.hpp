@@ -22,6 +22,9 @@ struct RanksOptions {
   bool pulses = true;
   /// Where it is true, a wait for others ends soon.
   const std::atomic<bool>* stop = nullptr;
+  /// Called, by a thread of its own, where all ranks are done but the transport has not ended within
+  /// `limit_seconds`: it may end the process, whose work is done.
+  std::function<void()> when_end_hangs = {};
 };
 
 /// What was sent by this rank.
@@ -115,6 +118,7 @@ class Ranks {
   void pulse();
   bool take_pulses();
   void stop_pulses();
+  void end_transport();
   std::string silence() const;
 
   std::unique_ptr<Transport> transport_;

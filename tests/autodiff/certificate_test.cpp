@@ -256,6 +256,56 @@ TEST_CASE("certificate: what bends down at a kink is judged by its slopes on bot
   }
 }
 
+TEST_CASE("certificate: where the model itself has a kink, the worse of the slopes on both sides counts") {
+  struct Case {
+    const char* what;
+    std::function<Value(Value, Value)> loss;  // of a weight and numbers whose mean is 1.5
+    double at, distance;
+    int64_t kinks;
+  };
+  const std::vector<Case> cases{
+      {"relu of a weight", [](Value w, Value x) { return mean(square(x * relu(w) - 1)); }, 0, 3, 1},
+      {"and of its negative", [](Value w, Value x) { return mean(square(x * relu(-w) - 1)); }, 0, 3, 1},
+      {"the same off the kink", [](Value w, Value x) { return mean(square(x * relu(w) - 1)); }, 1, 2, 0},
+      {"where it is flat", [](Value w, Value x) { return mean(square(x * relu(w) - 1)); }, -1, 0, 0},
+      {"maximum", [](Value w, Value x) { return mean(square(x * maximum(w, 0.5) - 2)); }, 0.5, 3.5, 1},
+      {"a unit that gets 0 from all", [](Value w, Value x) { return mean(square(relu(x * w) - 1)); }, 0, 3,
+       1},
+      {"a product of units", [](Value w, Value x) { return mean(square(relu(x * w) * relu(1 - x * w) - 1)); },
+       0, 3, 1},
+      {"one that bends up", [](Value w, Value x) { return mean(square(relu(x * w) + 1)); }, 0, 0, 1},
+      {"which bends up steeply and falls", [](Value w, Value x) { return mean(relu(x * w) - x * w / 2); }, 0,
+       0.75, 1},
+      {"a curve that is steep, but bends nowhere",
+       [](Value w, Value x) { return mean(sqrt(square(x * w) + 1e-4)); }, 0, 0, 0}};
+  const auto certified = [](const Case& of, DType dtype, bool as_batches, double l1) {
+    Graph g;
+    const Value w = g.parameter("w", {1}, init::constant(of.at), dtype),
+                x = g.input("x", {dim::batch, 1}, dtype);
+    Trainer trainer(of.loss(w, x) + l1 * sum(abs(w)), Sgd{.learning_rate = 0.1});
+    const auto rows = [&](const std::vector<double>& numbers) {
+      return Feeds{{"x", Tensor::of<double>({static_cast<int64_t>(numbers.size()), 1}, numbers).cast(dtype)}};
+    };
+    return trainer.certify(as_batches ? std::vector<Feeds>{rows({1}), rows({2})}
+                                      : std::vector<Feeds>{rows({1, 2})});
+  };
+  for (const Case& of : cases)
+    for (const DType dtype : {f32, f64})
+      for (const bool as_batches : {false, true}) {
+        CAPTURE(std::string(of.what));
+        CAPTURE(name_of(dtype));
+        const Certificate certificate = certified(of, dtype, as_batches, 0);
+        CAPTURE(certificate.text());
+        CHECK(*certificate.distance() == doctest::Approx(of.distance).scale(1).epsilon(1e-3));
+        CHECK(certificate.model_kinks == of.kinks);
+        CHECK((certificate.text().find("with one subgradient at 1 weight where the model has a kink") !=
+               std::string::npos) == (of.kinks == 1));
+      }
+  // A penalty that is rewritten holds against the slope, or does not.
+  CHECK(*certified(cases[0], f32, true, 1).distance() == doctest::Approx(2).epsilon(1e-3));
+  CHECK(*certified(cases[0], f32, true, 4).distance() == 0);
+}
+
 TEST_CASE("a fed coefficient is named only where it is a multiple") {
   const auto reported = [](const std::function<Value(Value, Value)>& penalty, double scale, double optimum) {
     Graph g;

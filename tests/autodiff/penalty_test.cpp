@@ -57,6 +57,10 @@ TEST_CASE("the report names parameter, term, operator, metric, and for refusals 
   CHECK(
       text.ends_with("keeps its subgradient: its argument mixes elements of parameters ('multiply'); "
                      "penalise each parameter element by element\n"));
+  const Trainer curved(s.data + 0.01 * sum(abs(tanh(s.w))), Adam{}, {.threads = 1});
+  CHECK(curved.report().text().ends_with(
+      "keeps its subgradient: its argument is not linear in parameters ('tanh'); penalise the parameter "
+      "itself\n"));
   CHECK(trainer.report().json().find("\"operator\":\"soft threshold\"") != std::string::npos);
 }
 

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdlib>
 #include <functional>
+#include <future>
 
 #include "autodiff/convex/solver.hpp"
 #include "autodiff/training/trainer.hpp"
@@ -53,6 +54,29 @@ class Stored : public data::Source {
 
  private:
   int64_t other_;
+};
+
+// One that does not end by itself.
+class Endless : public Transport {
+ public:
+  explicit Endless(std::unique_ptr<Transport> of) : of_(std::move(of)) {}
+  int rank() const override { return of_->rank(); }
+  int size() const override { return of_->size(); }
+  std::string name() const override { return of_->name(); }
+  bool any_thread() const override { return of_->any_thread(); }
+  Request send(int to, int tag, const void* data, size_t bytes) override {
+    return of_->send(to, tag, data, bytes);
+  }
+  Request receive(int from, int tag, void* data, size_t bytes) override {
+    return of_->receive(from, tag, data, bytes);
+  }
+  bool over(Request request) override { return of_->over(request); }
+  void end(bool) override { released.get_future().wait(); }
+
+  std::promise<void> released;
+
+ private:
+  std::unique_ptr<Transport> of_;
 };
 
 data::Dataset stored(int64_t other) {
@@ -148,6 +172,24 @@ TEST_CASE("ranks: processes that were started together but are not joined do not
   setenv("OMPI_COMM_WORLD_SIZE", "1", 1);
   CHECK(training() == "");
   unsetenv("OMPI_COMM_WORLD_SIZE");
+}
+
+TEST_CASE("ranks: where MPI itself does not end after all are done, the program hears of it") {
+  auto endless = std::make_unique<Endless>(std::move(thread_transports(1)[0]));
+  Endless& transport = *endless;
+  int heard = 0;
+  RanksOptions options{.limit_seconds = 0.05, .pulses = false};
+  options.when_end_hangs = [&] {
+    ++heard;
+    transport.released.set_value();
+  };
+  Ranks ranks(std::move(endless), options);
+  ranks.finish();
+  CHECK(heard == 1);
+  // One that ends is not told of.
+  Ranks others(std::move(thread_transports(1)[0]), options);
+  others.finish();
+  CHECK(heard == 1);
 }
 
 }  // namespace lariat::rank_agreement_test
