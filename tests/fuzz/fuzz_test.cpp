@@ -1,6 +1,7 @@
 // Every reader of foreign bytes, with inputs made of good ones: some seconds each, a million cases by night.
 #include "tests/fuzz/fuzz.hpp"
 
+#include <cstdlib>
 #include <map>
 #include <stdexcept>
 
@@ -15,7 +16,9 @@ TEST_CASE("fuzz: every reader takes or refuses what it gets") {
   // What trains or writes a file for each input is slower.
   const std::map<std::string, int64_t> slow{
       {"model", 2000}, {"checkpoint", 2000}, {"audio", 4000}, {"recipe", 4000}};
+  const char* only = std::getenv("LARIAT_FUZZ_TARGET");  // a part of a long run
   for (const FuzzTarget& target : fuzz_targets()) {
+    if (only && target.name != only) continue;
     const auto found = slow.find(target.name);
     const std::string fault = fuzz(target,
                                    is_nightly()          ? 1000000
