@@ -45,9 +45,7 @@ namespace {
 // Reads row after row.
 class CsvReader {
  public:
-  CsvReader(std::string_view text, const std::string& file) : rest_(text), file_(file) {
-    constexpr std::string_view mark = "\xEF\xBB\xBF";
-    if (rest_.starts_with(mark)) rest_.remove_prefix(mark.size());
+  CsvReader(std::string_view text, const std::string& file) : rest_(checked_text(text, file)), file_(file) {
     std::map<char, int> found;
     bool quoted = false;
     for (const char c : rest_.substr(0, rest_.find('\n'))) {

@@ -9,6 +9,7 @@
 
 #include "frontends/data/option_table.hpp"
 #include "frontends/data/source.hpp"
+#include "frontends/data/utf8.hpp"
 #include "graph/base/error.hpp"
 #include "graph/base/random.hpp"
 
@@ -17,7 +18,6 @@ namespace lariat::data {
 namespace {
 
 constexpr int64_t most_entries = std::numeric_limits<int32_t>::max();
-constexpr std::string_view byte_order_mark = "\xef\xbb\xbf";
 
 bool ends_token(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n' || c == '#'; }
 
@@ -57,7 +57,7 @@ TextRows::TextRows(const std::string& file) {
     hash_ = hash_words(block.data(), block.size(), hash_);
     size = begin + block.size();
     const char *at = block.data(), *const end = at + block.size();
-    if (begin == 0 && block.starts_with(byte_order_mark)) at += byte_order_mark.size();
+    if (begin == 0) at = checked_text(block, file).data();
     bool marked = false;
     while (at < end) {
       if (fresh) {
@@ -93,7 +93,7 @@ class Reader {
   // `text` begins with the line `line`.
   Reader(const std::string& file, std::string text, bool zero_based, int64_t line = 1)
       : file_(file), text_(std::move(text)), first_index_(zero_based ? 0 : 1), line_(line) {
-    at_ = text_.data() + (line == 1 && text_.starts_with(byte_order_mark) ? byte_order_mark.size() : 0);
+    at_ = line == 1 ? checked_text(text_, file).data() : text_.data();
     end_ = text_.data() + text_.size();
   }
 

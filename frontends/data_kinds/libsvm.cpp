@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <set>
@@ -34,6 +35,8 @@ const Fields<LibsvmData>& libsvm_fields() {
 }
 
 constexpr size_t most_classes = 1000;
+// More are taken where data.columns says so: each has weights of its own.
+constexpr int64_t most_columns = int64_t{1} << 22;
 
 // Rows that lie in compressed form; what they leave out is 0.
 class SparseRows : public data::Source {
@@ -52,18 +55,41 @@ class SparseRows : public data::Source {
   LabelledRows rows_;
 };
 
-// Throws UserError where a row has an entry behind the last of `columns`.
+// Throws UserError where a row has an entry behind the last of `columns`, or, if these are 0, behind what is
+// likely to be meant.
 std::shared_ptr<const SparseRows> sparse_rows(const std::string& file, bool zero_based, int64_t columns) {
   LabelledRows rows = data::read_libsvm(file, zero_based);
-  for (int64_t row = 0; columns > 0 && rows.columns > columns && row < rows.rows; ++row)
-    if (const int32_t end = rows.row_starts[static_cast<size_t>(row) + 1];
-        end > rows.row_starts[static_cast<size_t>(row)] &&
-        rows.entry_columns[static_cast<size_t>(end) - 1] >= columns)
-      throw UserError(fmt::format(
-          "{}: has the index {}, but there are {} columns, as the rows to train on have; set data.columns "
-          "before the training",
-          rows.place(row), rows.entry_columns[static_cast<size_t>(end) - 1] + (zero_based ? 0 : 1), columns));
+  const int64_t most = columns > 0 ? columns : most_columns;
+  for (int64_t row = 0; rows.columns > most && row < rows.rows; ++row) {
+    const int32_t begin = rows.row_starts[static_cast<size_t>(row)],
+                  end = rows.row_starts[static_cast<size_t>(row) + 1];
+    const int64_t last = end > begin ? rows.entry_columns[static_cast<size_t>(end) - 1] : 0;
+    if (last < most) continue;
+    const std::string index =
+        fmt::format("{}: has the index {}", rows.place(row), last + (zero_based ? 0 : 1));
+    if (columns > 0)
+      throw UserError(
+          fmt::format("{}, but there are {} columns, as the rows to train on have; set data.columns "
+                      "before the training",
+                      index, columns));
+    throw UserError(
+        fmt::format("{}, and a model has weights for each of so many columns; see that it is right, and "
+                    "set data.columns = {} where it is",
+                    index, rows.columns));
+  }
   return std::make_shared<const SparseRows>(std::move(rows));
+}
+
+// Throws UserError where so many rows of so many numbers are more than the machine's memory.
+void check_size(const LabelledRows& rows, int64_t columns) {
+  const double bytes = static_cast<double>(sizeof(float)) * static_cast<double>(rows.rows * columns);
+  const double memory =
+      static_cast<double>(sysconf(_SC_PHYS_PAGES)) * static_cast<double>(sysconf(_SC_PAGESIZE));
+  if (bytes > memory)
+    throw UserError(
+        fmt::format("{}: {} rows of {} columns with all their zeros take {:.1f} GB; set data.stream = true, "
+                    "which keeps them as they are in the file",
+                    rows.file, rows.rows, columns, bytes / 1e9));
 }
 
 // Without a label.
@@ -100,6 +126,7 @@ class LibsvmReader : public RowFilesReader {
     if (options_.columns == 0) options_.columns = all.columns;
     if (options_.columns == 0)
       throw UserError(fmt::format("{}: no row has an entry; check the file", all.file));
+    if (!options_.stream) check_size(all, options_.columns);
     if (classes_wanted_ && labels_.empty()) labels_ = {all.labels.begin(), all.labels.end()};
     if (labels_.size() > most_classes)
       throw UserError(

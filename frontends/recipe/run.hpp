@@ -23,6 +23,8 @@ struct RunOptions {
   bool test = true;
   /// Whether the weights are certified at the end, and after each epoch.
   bool certify = true, certificate = false;
+  /// Whether callbacks that write files do: those of a search would all write the same.
+  bool write_logs = true;
   /// Where the first weights come from, a model file or a store that has them by name; without either they
   /// are random.
   std::string start = {};

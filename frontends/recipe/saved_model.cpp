@@ -150,6 +150,26 @@ std::vector<Prediction> SavedModel::predict(const data::Dataset& dataset) {
   return model_.predict(dataset, evaluate_options(0));
 }
 
+namespace {
+
+bool takes_numbers_as_they_are(const data::Columns& columns) {
+  return std::all_of(columns.features.begin(), columns.features.end(), [](const data::Columns::Feature& of) {
+    return !of.is_category && of.centre == 0 && of.scale == 1;
+  });
+}
+
+// "a, b, c and 4 more".
+std::string some_names(const data::Columns& columns) {
+  constexpr size_t most = 3;
+  std::string text;
+  for (size_t i = 0; i < std::min(most, columns.features.size()); ++i)
+    text += (i == 0 ? "" : ", ") + columns.features[i].name;
+  if (columns.features.size() > most) text += fmt::format(" and {} more", columns.features.size() - most);
+  return text;
+}
+
+}  // namespace
+
 data::Dataset SavedModel::read_rows(const std::string& file) const {
   if (is_audio()) throw UserError(fmt::format("'{}' takes recordings; give them to lariat recognize", file_));
   if (const DataKind* kind = recipe_ ? &data_kind_of(recipe_->table("data")) : nullptr;
@@ -162,6 +182,11 @@ data::Dataset SavedModel::read_rows(const std::string& file) const {
           "'{}' was not trained on a table of columns; give it an array that numpy.save wrote", file_));
     return data::dataset_of(data::parse_csv(bytes, file), *columns_, false);
   }
+  if (columns_ && !takes_numbers_as_they_are(*columns_))
+    throw UserError(fmt::format(
+        "{}: '{}' was trained on a table, of which it standardises numbers or knows categories: an "
+        "array does not say which numbers are which; give it a table with the columns {}",
+        file, file_, some_names(*columns_)));
   data::Dataset dataset = data::unlabelled_arrays(bytes, file);
   if (dataset.columns.empty()) dataset.columns = model_.shape().columns;
   return dataset;

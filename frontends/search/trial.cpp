@@ -39,6 +39,7 @@ std::optional<RunResult> trained(const TrialTask& task, const TrialContext& cont
   options.start_weights = task.start;
   options.test = false;
   options.certify = false;
+  options.write_logs = false;
   options.on_start = [](const RewriteReport&, const std::vector<std::string>&) {};
   options.on_warning = [](const std::string&) {};
   options.on_step = context.on_step;

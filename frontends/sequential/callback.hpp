@@ -69,6 +69,8 @@ struct Callback {
   std::function<std::unique_ptr<CallbackRun>()> start;
   /// Whether it moves the strength of penalties, and whether it gives every weight a factor of its own on L1.
   bool scales_penalties = false, reweights = false;
+  /// Whether it writes files of its own, and changes nothing else.
+  bool writes_files = false;
   /// How recipes name it; without a kind where it is none of callback_kinds().
   Spec spec = {};
   /// Where it comes from, for messages; empty: its name.
@@ -92,13 +94,14 @@ struct CallbackRecord {
   std::string name, doc;
   Fields<Options> fields;
   std::unique_ptr<CallbackRun> (*start)(const Options&);
-  bool scales_penalties = false, reweights = false;
+  bool scales_penalties = false, reweights = false, writes_files = false;
 
   Callback callback(const Options& options) const {
     return {name,
             [options, function = start] { return function(options); },
             scales_penalties,
             reweights,
+            writes_files,
             fields.write(name, options),
             {}};
   }

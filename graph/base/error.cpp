@@ -39,20 +39,30 @@ size_t shared_ends(std::string_view a, std::string_view b) {
   return front + back;
 }
 
+std::string in_lower_case(std::string_view text) {
+  std::string lower(text);
+  for (char& c : lower)
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  return lower;
+}
+
 }  // namespace
 
 std::string nearest_name(std::string_view wanted, std::span<const std::string> known) {
+  const std::string sought = in_lower_case(wanted);
   std::string nearest;
-  size_t best = std::max<size_t>(2, wanted.size() / 3) + 1;
-  for (const std::string& name : known) {
+  size_t best = std::max<size_t>(2, wanted.size() / 3) + 1, shared = 0;
+  for (const std::string& known_name : known) {
+    const size_t longer = std::max(wanted.size(), known_name.size());
     // No closer than the lengths are apart; a name out of a damaged file may be very long.
-    if (std::max(wanted.size(), name.size()) - std::min(wanted.size(), name.size()) > best) continue;
-    const size_t distance = edit_distance(wanted, name);
-    const bool tie =
-        distance == best && !nearest.empty() && shared_ends(wanted, name) > shared_ends(wanted, nearest);
-    if (distance < best || tie) {
+    if (longer - std::min(wanted.size(), known_name.size()) > best) continue;
+    const std::string name = in_lower_case(known_name);
+    const size_t distance = edit_distance(sought, name), ends = shared_ends(sought, name);
+    if (distance >= longer && longer > 0) continue;  // nothing in common
+    if (distance < best || (distance == best && !nearest.empty() && ends > shared)) {
       best = distance;
-      nearest = name;
+      shared = ends;
+      nearest = known_name;
     }
   }
   return nearest;

@@ -84,6 +84,21 @@ TEST_CASE("cli: LIBSVM text is learned, measured and predicted, in memory and st
   CHECK(contains(refused({"train", recipe, "--data", rows}),
                  "rows: is LIBSVM text and no table of columns; take [data] kind = libsvm, or lariat solve"));
   CHECK(contains(refused({"recipe", "new", "svmlight"}), "It is called 'libsvm' here."));
+  // A model has weights for each column.
+  write_file(recipe, std::string("[data]\nkind = \"libsvm\"\n") + layer);
+  write_file(folder / "far", "1 1:1 2:2\n-1 1:1 100000000:0.5\n");
+  CHECK(contains(refused({"train", recipe, "--data", folder / "far"}),
+                 "far: line 2: has the index 100000000, and a model has weights for each of so many columns; "
+                 "see that it is right, and set data.columns = 100000000 where it is"));
+  std::string many;
+  for (int row = 0; row < 2000; ++row) many += "1 1:1 30000000:0.5\n";
+  write_file(folder / "many", many);
+  CHECK(contains(refused({"train", recipe, "--data", folder / "many", "--set", "data.columns=30000000"}),
+                 "many: 2000 rows of 30000000 columns with all their zeros take 240.0 GB; set data.stream = "
+                 "true, which keeps them as they are in the file"));
+  write_file(folder / "packed", "\x1f\x8b\x08");
+  CHECK(contains(refused({"train", recipe, "--data", folder / "packed"}),
+                 "packed: is packed by gzip, and no text; unpack it first: gunzip FILE"));
 }
 
 TEST_CASE("cli: rows that a model was not trained on are measured as a whole") {

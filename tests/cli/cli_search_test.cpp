@@ -1,6 +1,7 @@
 // `lariat search` and `lariat compare`, and what `evaluate`, `predict` and `inspect` say of linear models.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
@@ -78,6 +79,29 @@ TEST_CASE("cli: search tries, tells, and trains the winner on all training examp
   const ProgramRun evaluated =
       run_lariat({"evaluate", in("m.safetensors"), "--data", images.data, "--json", "-"});
   CHECK(Json::parse(evaluated.out)["accuracy"] == json["winner"]["accuracy"]);
+}
+
+TEST_CASE("cli: of a search the winner alone writes the logs of its callbacks") {
+  if (!have_lariat()) return;
+  const Images images;
+  std::string logs;
+  for (const char* kind : {"csv_log", "json_lines", "best_checkpoint", "tensorboard"})
+    logs += fmt::format("\n[[callbacks]]\nkind = \"{}\"\n", kind);
+  write_file(images.recipe, image_recipe + logs);
+  const std::string model = images.folder / "m.safetensors";
+  const Words words = images.search({"--over", lambdas, "--folds", "2", "--quiet"});
+  Words saved = words;
+  saved.insert(saved.end(), {"--out", model});
+  const ProgramRun run = run_lariat(saved);
+  INFO(run.err);
+  CHECK(run.status == 0);
+  const std::string table = read_file(model + ".csv");
+  CHECK(std::count(table.begin(), table.end(), '\n') == 1 + 3);
+  for (const char* ending : {".jsonl", ".best", ".tensorboard"}) CHECK(fs::exists(model + ending));
+  // Without a model there is nothing that they would be named after.
+  const ProgramRun unsaved = run_lariat(words);
+  INFO(unsaved.err);
+  CHECK(unsaved.status == 0);
 }
 
 TEST_CASE("cli: a search that is interrupted says how to go on, and does") {

@@ -5,6 +5,7 @@
 #include <sstream>
 
 #include "tests/support/files.hpp"
+#include "tests/support/npy.hpp"
 #include "tests/support/program.hpp"
 #include "tests/support/testing.hpp"
 
@@ -252,6 +253,10 @@ TEST_CASE("cli: folders of tables, and rows that a model cannot read") {
                  "p.csv: line 2: column 'colour' is 'blue', which training never saw. Known: green, red."));
   CHECK(contains(predict("a,b,colour\n1,2\n"),
                  "p.csv: line 2: has 2 fields, but the first line names 3 columns"));
+  // An array says neither which columns it holds nor whether they are standardised.
+  CHECK(contains(predict(npy_of<double>("<f8", "(1, 3)", {1, 2, 3})),
+                 "m' was trained on a table, of which it standardises numbers or knows categories: an array "
+                 "does not say which numbers are which; give it a table with the columns a, b, colour"));
   const ProgramRun graph = run_lariat({"graph", folder / "r.toml", "--dot", folder / "g.dot"});
   CHECK(graph.status == 2);
   CHECK(contains(graph.err, "[data] kind = csv: what the rows are is known by them alone; give --data"));

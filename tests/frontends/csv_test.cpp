@@ -75,6 +75,22 @@ TEST_CASE("csv: what is none is refused by file and line") {
         "a.csv: line 2: a quote begins there that does not end; write \"\" for a quote in a field");
   CHECK(refused("a,b\n\"1\"x,2\n") ==
         "a.csv: line 2: has text behind a closing quote; put all of the field in quotes");
+  // What is no text in UTF-8 says what it is, and how it becomes that.
+  CHECK(refused(std::string("\x1f\x8b\x08", 3)) ==
+        "a.csv: is packed by gzip, and no text; unpack it first: gunzip FILE");
+  CHECK(refused("BZh91") == "a.csv: is packed by bzip2, and no text; unpack it first: bunzip2 FILE");
+  CHECK(refused("\xfd\x37\x7a\x58\x5a") == "a.csv: is packed by xz, and no text; unpack it first: unxz FILE");
+  CHECK(refused("PK\x03\x04") ==
+        "a.csv: is a zip archive, as workbooks are, and no text; unpack it, or save the sheet as CSV");
+  CHECK(refused("\xd0\xcf\x11\xe0") == "a.csv: is a workbook, and no text; save the sheet as CSV");
+  CHECK(refused(std::string("\xff\xfe"
+                            "a\0,\0",
+                            6)) ==
+        "a.csv: is UTF-16, and not UTF-8; convert it: iconv -f UTF-16 -t UTF-8 FILE");
+  CHECK(refused(std::string("\xfe\xff\0a", 4)) ==
+        "a.csv: is UTF-16, and not UTF-8; convert it: iconv -f UTF-16 -t UTF-8 FILE");
+  CHECK(refused("a,b\r1,2\r") ==
+        "a.csv: its lines end by carriage returns alone; convert it: tr '\\r' '\\n' < FILE > NEW");
   CHECK(message_of<UserError>([] { read_csv("none.csv"); }) ==
         "none.csv: there is no such file; check the path");
 }

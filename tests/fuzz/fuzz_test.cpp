@@ -17,8 +17,10 @@ TEST_CASE("fuzz: every reader takes or refuses what it gets") {
   const std::map<std::string, int64_t> slow{
       {"model", 2000}, {"checkpoint", 2000}, {"audio", 4000}, {"recipe", 4000}};
   const char* only = std::getenv("LARIAT_FUZZ_TARGET");  // a part of a long run
+  int tried = 0;
   for (const FuzzTarget& target : fuzz_targets()) {
-    if (only && target.name != only) continue;
+    if (only && target.name != std::string_view(only)) continue;
+    ++tried;
     const auto found = slow.find(target.name);
     const std::string fault = fuzz(target,
                                    is_nightly()          ? 1000000
@@ -27,6 +29,7 @@ TEST_CASE("fuzz: every reader takes or refuses what it gets") {
                                    1);
     CHECK_MESSAGE(fault.empty(), fault);
   }
+  CHECK_MESSAGE(tried > 0, "LARIAT_FUZZ_TARGET names no target");
 }
 
 TEST_CASE("fuzz: a reader that lets another exception out is found, and its input made small") {

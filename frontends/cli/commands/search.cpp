@@ -196,6 +196,7 @@ static void search(const Strings& words) {
     RunOptions run;
     run.data = options.recipe.data;
     run.out = options.out;
+    run.write_logs = !options.out.empty();
     run.threads = limit.threads();
     run.test = !options.no_test;
     run.stop = &interruption.flag();

@@ -35,7 +35,8 @@ const CallbackRecord<BestCheckpoint>& best_checkpoint_record() {
                                                                    "to write; empty: MODEL.best"),
       .start = [](const BestCheckpoint& options) -> std::unique_ptr<CallbackRun> {
         return std::make_unique<BestCheckpointRun>(options);
-      }};
+      },
+      .writes_files = true};
   return record;
 }
 

@@ -63,7 +63,8 @@ const CallbackRecord<CsvLog>& csv_log_record() {
       .fields = Fields<CsvLog>().text("file", &CsvLog::file, "to write; empty: MODEL.csv"),
       .start = [](const CsvLog& options) -> std::unique_ptr<CallbackRun> {
         return std::make_unique<CsvLogRun>(options);
-      }};
+      },
+      .writes_files = true};
   return record;
 }
 

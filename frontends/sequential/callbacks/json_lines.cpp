@@ -31,7 +31,8 @@ const CallbackRecord<JsonLines>& json_lines_record() {
       .fields = Fields<JsonLines>().text("file", &JsonLines::file, "to write; empty: MODEL.jsonl"),
       .start = [](const JsonLines& options) -> std::unique_ptr<CallbackRun> {
         return std::make_unique<JsonLinesRun>(options);
-      }};
+      },
+      .writes_files = true};
   return record;
 }
 

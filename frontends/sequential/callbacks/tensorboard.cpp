@@ -96,7 +96,8 @@ const CallbackRecord<TensorBoard>& tensorboard_record() {
                              "steps from one loss to the next; 0: epochs only"),
       .start = [](const TensorBoard& options) -> std::unique_ptr<CallbackRun> {
         return std::make_unique<TensorBoardRun>(options);
-      }};
+      },
+      .writes_files = true};
   return record;
 }
 
