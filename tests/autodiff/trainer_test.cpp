@@ -219,7 +219,7 @@ TEST_CASE("mistakes are named") {
         }) == "the input 'x' is f32[batch, 3], but f64[5, 3] was fed; convert it to f32");
   CHECK(testing::message_of<UserError>([&] {
           trainer.step({{"x", Tensor(f32, {5, 3})}, {"z", Tensor()}});
-        }) == "there is no input 'z'. Did you mean 'x'?");
+        }) == "there is no input 'z'. Known: x, trainer/learning_rate.");
   Graph other;
   const Value elsewhere = other.parameter("w", {3, 1});
   CHECK(testing::message_of<UserError>([&] { trainer.evaluate({sum(elsewhere)}, {}); }) ==

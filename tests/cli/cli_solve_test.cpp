@@ -208,7 +208,7 @@ TEST_CASE("cli: solve reads what other programs write: a byte-order mark, indice
   write_file(folder / "utf16", std::string("\xff\xfe\x31\0 \0\x31\0:\0\x32\0", 12));
   check_refused(
       {"solve", "--data", folder / "utf16"},
-      ": " + (folder / "utf16") + ": line 1: '\\xff\\xfe1\\x00' is no number; write 'label index:value …'");
+      ": " + (folder / "utf16") + ": is UTF-16, and not UTF-8; convert it: iconv -f UTF-16 -t UTF-8 FILE");
 }
 
 TEST_CASE("cli: solve keeps no place for columns that never occur") {

@@ -80,7 +80,7 @@ TEST_CASE("a program is bound to what run() takes only, and not where it updates
   };
   const Tensor x(f32, {1, 3});
   CHECK(bind(*layer.program, {}, layer.store) == "the input 'x' f32[batch, 3] was not fed");
-  CHECK(bind(*layer.program, {{"y", x}}, layer.store) == "there is no input 'y'. Did you mean 'x'?");
+  CHECK(bind(*layer.program, {{"y", x}}, layer.store) == "there is no input 'y'. Known: x.");
   CHECK(bind(*layer.program, {{"x", Tensor(f64, {1, 3})}}, layer.store) ==
         "the input 'x' is f32[batch, 3], but f64[1, 3] was fed; convert it to f32");
   CHECK(bind(*layer.program, {{"x", Tensor(f32, {1, 4})}}, layer.store) ==

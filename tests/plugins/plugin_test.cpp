@@ -256,7 +256,7 @@ TEST_CASE("plugin: the layer 'op' refuses what it cannot take") {
     return message(OpLayer("add", "", {.weights = weights}));
   };
   CHECK(with_weights("c = channels") ==
-        "layer op_1: weights = c = channels: 'c' is no input of 'add' behind its first. Did you mean 'b'?");
+        "layer op_1: weights = c = channels: 'c' is no input of 'add' behind its first. Known: b.");
   CHECK(with_weights("b = -1") ==
         "layer op_1: weights = b = -1: 'b' needs sizes from 1 up, or channels, such as channels 32");
   CHECK(with_weights("b = channels : glorot") ==

@@ -71,7 +71,7 @@ TEST_CASE("wiring: what is wrong with a wiring is one line") {
       wiring_error({Dense(2).with("input", "left, right")}) ==
       "layer dense_1: takes one input, but is given 2: left, right; put a concat, add or multiply before it");
   CHECK(wiring_error({Dense(2).named("a"), Dense(2).with("shares", "b")}) ==
-        "layer dense_2: shares = b: there is no layer of that name. Did you mean 'a'?");
+        "layer dense_2: shares = b: there is no layer of that name. Known: a, dense_2.");
   CHECK(contains(wiring_error({Dense(2).named("a"), Lstm(2).with("shares", "a")}),
                  "layer lstm_1: shares = a: that is a layer of the kind dense, and this one is of lstm"));
   CHECK(wiring_error({Dense(2).named("a"), Dense(3).with("shares", "a")}) ==
