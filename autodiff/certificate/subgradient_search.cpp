@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 
 #include "autodiff/certificate/stationarity.hpp"
@@ -40,12 +41,15 @@ double inner(const std::vector<Tensor>& a, const std::vector<Tensor>& b) {
   return total;
 }
 
-// What rounding may set apart, relative to the size of numbers, in the coarsest of the parameters' types.
+// What rounding may set apart, relative to the size of numbers, in the coarsest of the parameters' types: 32
+// units of it, for the prox of a sum takes several steps to a kink at a shifted place.
 double rounding_of(const Graph& graph, const std::vector<std::string>& parameters) {
-  double result = 0x1p-50;
+  constexpr double units = 32;
+  double unit = std::numeric_limits<double>::epsilon();
   for (const std::string& name : parameters)
-    if (graph.node(graph.source_id(name)).outputs[0].dtype == f32) result = 0x1p-21;
-  return result;
+    if (graph.node(graph.source_id(name)).outputs[0].dtype == f32)
+      unit = double{std::numeric_limits<float>::epsilon()};
+  return units * unit;
 }
 
 // Elements that rounding alone sets apart, or from 0, become equal, but for their signs: a structured term
