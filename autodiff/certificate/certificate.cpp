@@ -198,13 +198,6 @@ struct Certifier::Implementation {
     return beside;
   }
 
-  // Whether some parameter is of f32.
-  bool is_single() const {
-    return std::any_of(names.begin(), names.end(), [&](const std::string& name) {
-      return written.node(written.source_id(name)).outputs[0].dtype == f32;
-    });
-  }
-
   // Beside kinks of terms that have no known subdifferential, or, where there are none, of the model: where
   // its slopes jump on the first batch they are looked at on all. A model has the kinks of other examples all
   // around, so that only what is as near as rounding counts.
@@ -213,7 +206,7 @@ struct Certifier::Implementation {
     if (search->other_kinks() > 0)
       return slopes_beside(batches, store, executor, weights, gradients, 0x1p-13);
     if (!search->has_model_kinks()) return {};
-    const double narrow = is_single() ? 0x1p-18 : 0x1p-40;
+    const double narrow = coarsest_type(written, names) == f32 ? 0x1p-18 : 0x1p-40;
     const Feeds first = batches[0];
     const Beside of_first = slopes_beside(std::span(&first, 1), store, executor,
                                           weights.empty() ? weights : weights.first(1), gradients, narrow);

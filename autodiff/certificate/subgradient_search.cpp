@@ -41,15 +41,12 @@ double inner(const std::vector<Tensor>& a, const std::vector<Tensor>& b) {
   return total;
 }
 
-// What rounding may set apart, relative to the size of numbers, in the coarsest of the parameters' types: 32
-// units of it, for the prox of a sum takes several steps to a kink at a shifted place.
-double rounding_of(const Graph& graph, const std::vector<std::string>& parameters) {
+// What rounding may set apart, relative to the size of numbers: 32 units of it, for the prox of a sum takes
+// several steps to a kink at a shifted place.
+double rounding_of(DType coarsest) {
   constexpr double units = 32;
-  double unit = std::numeric_limits<double>::epsilon();
-  for (const std::string& name : parameters)
-    if (graph.node(graph.source_id(name)).outputs[0].dtype == f32)
-      unit = double{std::numeric_limits<float>::epsilon()};
-  return units * unit;
+  return units * (coarsest == f32 ? double{std::numeric_limits<float>::epsilon()}
+                                  : std::numeric_limits<double>::epsilon());
 }
 
 // Elements that rounding alone sets apart, or from 0, become equal, but for their signs: a structured term
@@ -118,7 +115,7 @@ bool has_kinks_beside(Value loss, std::span<const Value> terms, const std::vecto
     const auto at = static_cast<size_t>(id);
     if (!reaches[at] || !moves[at] || is_term[at]) continue;
     const Node& node = graph.node(id);
-    if (!node.op->kinks.empty()) return true;
+    if (has_kinks(node)) return true;
     for (const Edge& edge : node.inputs) reaches[static_cast<size_t>(edge.node)] = true;
   }
   return false;
@@ -138,6 +135,13 @@ double largest(const std::vector<Tensor>& tensors) {
   for (const Tensor& tensor : tensors)
     for (double value : tensor.values<double>()) result = std::max(result, std::abs(value));
   return result;
+}
+
+DType coarsest_type(const Graph& graph, const std::vector<std::string>& parameters) {
+  const bool single = std::any_of(parameters.begin(), parameters.end(), [&](const std::string& name) {
+    return graph.node(graph.source_id(name)).outputs[0].dtype == f32;
+  });
+  return single ? f32 : f64;
 }
 
 SubgradientSearch::SubgradientSearch(Graph& written, std::vector<std::string> parameters)
@@ -171,7 +175,7 @@ SubgradientSearch::SubgradientSearch(Graph& written, std::vector<std::string> pa
 
   const Value kept = graph.input(kept_input, {}, f64), first = graph.input(first_input, {}, f64);
   SweepInputs inputs;
-  inputs.tolerance = tolerance_ = rounding_of(written, names_);
+  inputs.tolerance = tolerance_ = rounding_of(coarsest_type(written, names_));
   const auto squares = gradients_of_squares(known);
   for (Value parameter : parts.parameters) {
     const std::string& name = parameter.name();

@@ -13,6 +13,8 @@ namespace lariat {
 
 /// The largest magnitude in tensors of f64; 0 where there is none.
 double largest(const std::vector<Tensor>& tensors);
+/// f32 where one of these parameters is, else f64.
+DType coarsest_type(const Graph& graph, const std::vector<std::string>& parameters);
 
 /// Finds how far −∇f is from ∂h for a loss f + h, in double, without the prox of anything: from above by the
 /// subdifferential of each term (see stationarity.hpp), from below by values of h along lines. Sums of terms

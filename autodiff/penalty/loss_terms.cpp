@@ -54,6 +54,10 @@ std::vector<bool> only_weigh(const Graph& graph, const std::vector<bool>& live,
 
 }  // namespace
 
+bool has_kinks(const Node& node) {
+  return !node.op->kinks.empty() || (node.op->penalty && node.op->penalty->nonsmooth);
+}
+
 std::vector<bool> on_parameters(const Graph& graph) {
   std::vector<int32_t> parameters;
   for (int32_t id = 0; id < graph.size(); ++id)

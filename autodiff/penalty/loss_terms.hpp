@@ -6,6 +6,9 @@
 
 namespace lariat {
 
+/// Whether the node's op has points without a derivative.
+bool has_kinks(const Node& node);
+
 /// Whether each node depends on parameters, by any path.
 std::vector<bool> on_parameters(const Graph& graph);
 

@@ -5,6 +5,7 @@
 
 #include "autodiff/double_graph.hpp"
 #include "autodiff/penalty/element_functions.hpp"
+#include "autodiff/penalty/loss_terms.hpp"
 #include "autodiff/penalty/penalty.hpp"
 #include "autodiff/penalty/penalty_view.hpp"
 #include "graph/ir/op_def.hpp"
@@ -14,10 +15,6 @@
 namespace lariat {
 
 namespace {
-
-bool has_kinks(const Node& node) {
-  return !node.op->kinks.empty() || (node.op->penalty && node.op->penalty->nonsmooth);
-}
 
 // Poles, whose places functions that are piecewise linear do not tell.
 bool has_poles(Graph& graph, const Node& node, ElementFunctions& functions) {
@@ -290,7 +287,7 @@ bool is_constant_above(Value value, double bound) {
 
 // What a square, or another power above 1, of what has kinks only where it is 0, as max(x, 0)², is a function
 // of.
-std::optional<Value> square_of_kinks(Value value, ElementFunctions& functions) {
+std::optional<Value> power_of_kinks(Value value, ElementFunctions& functions) {
   const Node& node = value.graph().node(value.node());
   if (node.op->name != "square") {
     if (node.op->name != "power") return std::nullopt;
@@ -315,7 +312,7 @@ std::optional<SmoothSpelling> spelling_at(Value value, ElementFunctions& functio
         }))
       return SmoothSpelling{value.node(), spelling.what, matched->variables[0]};
   }
-  if (const std::optional<Value> of = square_of_kinks(value, functions))
+  if (const std::optional<Value> of = power_of_kinks(value, functions))
     return SmoothSpelling{value.node(), "a power above 1 of what is 0 at its kinks", *of};
   if (!may_end_smooth(value, functions)) return std::nullopt;
   if (const std::optional<Value> of = smooth_function_of(value, functions))

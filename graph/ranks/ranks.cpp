@@ -412,23 +412,15 @@ void Ranks::finish() {
 // openucx/ucx issue 8738.
 void Ranks::end_transport() {
   std::mutex mutex;
-  std::condition_variable wake;
-  bool ended = false;
-  std::thread watch;
+  std::condition_variable_any wake;
+  std::jthread watch;
   if (options_.when_end_hangs)
-    watch = std::thread([&] {
+    watch = std::jthread([&](const std::stop_token& ended) {
       std::unique_lock lock(mutex);
-      if (!wake.wait_for(lock, std::chrono::duration<double>(options_.limit_seconds), [&] { return ended; }))
-        options_.when_end_hangs();
+      wake.wait_for(lock, ended, std::chrono::duration<double>(options_.limit_seconds), [] { return false; });
+      if (!ended.stop_requested()) options_.when_end_hangs();
     });
   transport_->end(true);
-  if (!watch.joinable()) return;
-  {
-    const std::lock_guard lock(mutex);
-    ended = true;
-  }
-  wake.notify_all();
-  watch.join();
 }
 
 }  // namespace lariat

@@ -306,6 +306,17 @@ TEST_CASE("certificate: where the model itself has a kink, the worse of the slop
   CHECK(*certified(cases[0], f32, true, 4).distance() == 0);
 }
 
+TEST_CASE("certificate: some units of rounding beside a kink at a shifted place are at it") {
+  for (const double units : {-20.0, 0.0, 20.0, 1e6}) {
+    CAPTURE(units);
+    const double at = -0.5 + units * 0x1p-53;
+    const Problem problem{
+        "shifted", 1, [](Graph& g, Value w) { return near(g, w, {-0.2}) + 0.9 * sum(relu(w + 0.5)); }, {}};
+    // On the right of it the slope is 0.6, on the left -0.3.
+    CHECK(*Run(problem).certify({at}).distance() == doctest::Approx(units == 1e6 ? 0.6 : 0).scale(1));
+  }
+}
+
 TEST_CASE("a fed coefficient is named only where it is a multiple") {
   const auto reported = [](const std::function<Value(Value, Value)>& penalty, double scale, double optimum) {
     Graph g;

@@ -98,10 +98,12 @@ TEST_CASE("cli: of a search the winner alone writes the logs of its callbacks") 
   const std::string table = read_file(model + ".csv");
   CHECK(std::count(table.begin(), table.end(), '\n') == 1 + 3);
   for (const char* ending : {".jsonl", ".best", ".tensorboard"}) CHECK(fs::exists(model + ending));
+  CHECK_FALSE(contains(run.err, "writes nothing"));
   // Without a model there is nothing that they would be named after.
   const ProgramRun unsaved = run_lariat(words);
   INFO(unsaved.err);
   CHECK(unsaved.status == 0);
+  CHECK(contains(unsaved.err, "lariat: [callbacks.0] csv_log: writes nothing, for no --out is given\n"));
 }
 
 TEST_CASE("cli: a search that is interrupted says how to go on, and does") {

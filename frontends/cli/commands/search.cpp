@@ -158,6 +158,9 @@ static void search(const Strings& words) {
   const ThreadLimit limit(options.threads);
   const Interruption interruption;
   if (options.journal.empty()) report("neither --out nor --journal is given: trials will not be kept");
+  for (const Callback& callback : recipe.callbacks())
+    if (callback.writes_files && options.out.empty())
+      report(callback.place + "writes nothing, for no --out is given");
 
   TrialProgress progress(options.quiet);
   search::SearchOptions with;
