@@ -1,7 +1,7 @@
 // What exact zeros are worth in a product: the same layer at inference with a share of its weights zero,
 // beside the layer without zeros and beside OpenBLAS, both by a program that is bound to its memory, the same
-// by Program::run(), and the product alone beside the dense one, on one thread. Runs alternate; each figure
-// is a median of ratios.
+// by Program::run(), and the product alone beside the dense one, on one thread; and, of layers that no cache
+// holds, the same with weights of 8 bits and no zeros. Runs alternate; each figure is a median of ratios.
 
 #include <cblas.h>
 #include <fmt/format.h>
@@ -18,6 +18,7 @@
 #include "graph/base/json.hpp"
 #include "graph/base/random.hpp"
 #include "graph/io/atomic_file.hpp"
+#include "graph/io/short_numbers.hpp"
 #include "graph/program/program.hpp"
 #include "ops/instruction_sets/kernel_set.hpp"
 #include "ops/ops.hpp"
@@ -40,10 +41,11 @@ std::vector<float> numbers(std::string_view name, int64_t count, double zeros, i
 // y = x·w for a constant w.
 class Layer {
  public:
-  Layer(int64_t inner, int64_t columns, double zeros, int64_t block) {
+  Layer(int64_t inner, int64_t columns, double zeros, int64_t block, NumberForm form = NumberForm::float32) {
     const Value x = graph_.input("x", {dim::batch, inner});
     const Value y = matmul(x, graph_.parameter("w", {inner, columns}, init::zeros()));
-    store_.set("w", Tensor::of<float>({inner, columns}, numbers("w", inner * columns, zeros, block)));
+    store_.set(
+        "w", rounded(Tensor::of<float>({inner, columns}, numbers("w", inner * columns, zeros, block)), form));
     program_ = inference_program(graph_, {&y, 1}, &store_);
   }
   void run(const Feeds& feeds) { program_->run(feeds, store_, *executor_); }
@@ -72,6 +74,7 @@ double median(std::vector<double> values) {
 struct Row {
   int64_t inner, columns, batch, block;
   double zeros;
+  bool int8 = false;
   double microseconds = 0, dense_microseconds = 0, beside_dense = 0, beside_openblas = 0;
   // By Program::run(), and of the product alone.
   double by_run_microseconds = 0, by_run_beside_dense = 0;
@@ -86,11 +89,18 @@ class Alone {
         weights_(weights),
         dense_(kernels_.packed.pack(false, row.columns, row.inner, weights, row.columns)),
         sparse_(kernels_.packed.pack_sparse(false, row.columns, row.inner, weights, row.columns)),
+        coded_(row.int8 ? kernels_.packed.code_matrix(row.columns, row.inner, weights, row.columns)
+                        : nullptr),
         form_(sparse_ ? kernels_.packed.form_for(*sparse_, row.batch) : SparseForm::all),
-        scratch_(larger(kernels_.f32.workspace(product_, true), kernels_.packed.sparse_workspace(row.batch)),
+        scratch_(larger(kernels_.f32.workspace(product_, true),
+                        larger(kernels_.packed.sparse_workspace(row.batch),
+                               kernels_.packed.coded_workspace(row.batch))),
                  1) {}
 
   void run(const float* x, float* y) const {
+    if (coded_)
+      return kernels_.packed.multiply_coded(*executor_, product_.m, x, product_.k, *coded_, {}, y, product_.n,
+                                            scratch_);
     if (form_ == SparseForm::all)
       return kernels_.f32.gemm(*executor_, product_, x, weights_, {}, y, product_.n, scratch_, dense_.get());
     kernels_.packed.multiply_in_form(form_, *executor_, product_.m, x, product_.k, *sparse_, {}, y,
@@ -103,13 +113,15 @@ class Alone {
   const float* const weights_;
   const std::shared_ptr<const float> dense_;
   const std::shared_ptr<const SparseMatrix> sparse_;
+  const std::shared_ptr<const CodedMatrix> coded_;
   const SparseForm form_;
   const OwnScratch scratch_;
   const std::unique_ptr<Executor> executor_ = make_serial_executor();
 };
 
 void measure(Row& row, int rounds) {
-  Layer dense(row.inner, row.columns, 0, 1), sparse(row.inner, row.columns, row.zeros, row.block);
+  Layer dense(row.inner, row.columns, 0, 1),
+      sparse(row.inner, row.columns, row.zeros, row.block, row.int8 ? NumberForm::int8 : NumberForm::float32);
   const Tensor x = Tensor::of<float>({row.batch, row.inner}, numbers("x", row.batch * row.inner, 0));
   const Feeds feeds{{"x", x}};
   const auto bound_dense = dense.bind(feeds), bound_sparse = sparse.bind(feeds);
@@ -121,7 +133,9 @@ void measure(Row& row, int rounds) {
                 static_cast<int>(row.columns));
   };
   const int repetitions = std::max(1, static_cast<int>(3e-3 / seconds_of(3, [&] { dense.run(feeds); })));
-  const Alone whole(row, dense.weights()), without_zeros(row, sparse.weights());
+  Row plain = row;
+  plain.int8 = false;
+  const Alone whole(plain, dense.weights()), without_zeros(row, sparse.weights());
   std::vector<double> own, zero_free, beside_dense, beside_openblas, by_run, by_run_beside_dense, alone,
       alone_beside_dense;
   for (int i = 0; i < rounds; ++i) {
@@ -170,7 +184,8 @@ std::string markdown_of(const std::vector<Row>& rows) {
   for (const Line& line : lines) {
     body += fmt::format("| {} |", line.name);
     for (const Row& row : rows)
-      if (row.inner == 512 && row.batch == line.batch && row.block == line.block && row.zeros >= 0.8)
+      if (!row.int8 && row.inner == 512 && row.batch == line.batch && row.block == line.block &&
+          row.zeros >= 0.8)
         body += fmt::format(" {:.1f} / {:.1f} |", row.beside_dense, row.beside_openblas);
     body += "\n";
   }
@@ -193,35 +208,37 @@ int run(int count, char** words) {
              "blocks", "zeros", "µs", "dense µs", "× dense", "× OpenBLAS", "run() µs", "× dense", "alone µs",
              "× dense");
   Json rows = Json::array();
-  std::vector<Row> measured;
+  std::vector<Row> all;
   for (const auto& [inner, columns] : {std::pair<int64_t, int64_t>{512, 512}, {784, 512}, {2048, 512}})
     for (const auto& [batch, block] :
          {std::pair<int64_t, int64_t>{1, 1}, {1, 8}, {4, 1}, {8, 1}, {16, 1}, {64, 1}, {64, 8}, {512, 1}})
-      for (const double zeros : zeros_measured) {
-        Row row{inner, columns, batch, block, zeros};
-        measure(row, rounds);
-        measured.push_back(row);
-        fmt::print(
-            "{:>14} {:>6} {:>6} {:>5.0f}% {:>9.1f} {:>9.1f} {:>8.2f} {:>9.2f} {:>9.2f} {:>8.2f} {:>9.2f} "
-            "{:>8.2f}\n",
-            fmt::format("{} x {}", inner, columns), batch, fmt::format("{}x1", block), 100 * zeros,
-            row.microseconds, row.dense_microseconds, row.beside_dense, row.beside_openblas,
-            row.by_run_microseconds, row.by_run_beside_dense, row.alone_microseconds, row.alone_beside_dense);
-        std::fflush(stdout);
-        rows.push_back({{"inner", inner},
-                        {"columns", columns},
-                        {"batch", batch},
-                        {"block", block},
-                        {"zeros", zeros},
-                        {"microseconds", row.microseconds},
-                        {"dense_microseconds", row.dense_microseconds},
-                        {"beside_dense", row.beside_dense},
-                        {"beside_openblas", row.beside_openblas},
-                        {"by_run_microseconds", row.by_run_microseconds},
-                        {"by_run_beside_dense", row.by_run_beside_dense},
-                        {"alone_microseconds", row.alone_microseconds},
-                        {"alone_beside_dense", row.alone_beside_dense}});
-      }
+      for (const double zeros : zeros_measured) all.push_back({inner, columns, batch, block, zeros});
+  for (const int64_t side : {2048, 4096})
+    for (const int64_t batch : {1, 3, 16, 64}) all.push_back({side, side, batch, 1, 0, true});
+  for (Row& row : all) {
+    measure(row, rounds);
+    fmt::print(
+        "{:>14} {:>6} {:>6} {:>6} {:>9.1f} {:>9.1f} {:>8.2f} {:>9.2f} {:>9.2f} {:>8.2f} {:>9.2f} {:>8.2f}\n",
+        fmt::format("{} x {}", row.inner, row.columns), row.batch, fmt::format("{}x1", row.block),
+        row.int8 ? "int8" : fmt::format("{:.0f}%", 100 * row.zeros), row.microseconds, row.dense_microseconds,
+        row.beside_dense, row.beside_openblas, row.by_run_microseconds, row.by_run_beside_dense,
+        row.alone_microseconds, row.alone_beside_dense);
+    std::fflush(stdout);
+    rows.push_back({{"inner", row.inner},
+                    {"columns", row.columns},
+                    {"batch", row.batch},
+                    {"block", row.block},
+                    {"zeros", row.zeros},
+                    {"int8", row.int8},
+                    {"microseconds", row.microseconds},
+                    {"dense_microseconds", row.dense_microseconds},
+                    {"beside_dense", row.beside_dense},
+                    {"beside_openblas", row.beside_openblas},
+                    {"by_run_microseconds", row.by_run_microseconds},
+                    {"by_run_beside_dense", row.by_run_beside_dense},
+                    {"alone_microseconds", row.alone_microseconds},
+                    {"alone_beside_dense", row.alone_beside_dense}});
+  }
   if (!json.empty()) {
     AtomicFile file(json);
     file.write(to_text(Json{{"processor", machine.processor},
@@ -233,7 +250,7 @@ int run(int count, char** words) {
   }
   if (!markdown.empty()) {
     AtomicFile file(markdown);
-    file.write(markdown_of(measured));
+    file.write(markdown_of(all));
     file.commit();
   }
   return 0;

@@ -157,8 +157,7 @@ Workspace convolve_workspace(const Convolution& c, const PackedMatrix* packed) {
   using namespace convolution_detail;
   if (is_one_product(c)) {
     const Product product = one_product(c);
-    return packed && packed->sparse_for(product.m) ? sparse_workspace(product.m)
-                                                   : gemm_workspace<T>(product, packed != nullptr);
+    return packed ? packed->workspace(product) : gemm_workspace<T>(product);
   }
   const Lines lines = forward_lines<T>(c);
   const bool packs = packs_kernel<T>(c);
@@ -169,10 +168,9 @@ Workspace convolve_workspace(const Convolution& c, const PackedMatrix* packed) {
   const int64_t windows = windows_of_tile(lines);
   // Where rows are apart by this, the most is packed.
   const int64_t apart = 2;
+  const Product product = of_windows(c, windows, apart);
   result.per_thread = line_bytes<T>(c, lines, lines.tile_lines) +
-                      (packed && packed->sparse_for(windows)
-                           ? sparse_workspace(windows).per_thread
-                           : gemm_tile_bytes<T>(of_windows(c, windows, apart), packs || packed));
+                      (packed ? packed->tile_bytes(product) : gemm_tile_bytes<T>(product, packs));
   return result;
 }
 
@@ -210,17 +208,9 @@ std::shared_ptr<const void> pack_kernel(const KernelContext& k, const Convolutio
   using namespace convolution_detail;
   const TensorView& w = k.inputs[1];
   if (!w.data || w.dtype != f32 || !packs_kernel<float>(c)) return {};
-  PackedMatrix packed;
   const OwnScratch turned({turned_bytes(c, sizeof(float)), 0}, 1);
   const float* kernel = turned_kernel(k.parallel, c, w.as<float>(), Scratch(turned).shared);
-  packed.sparse = pack_sparse(false, c.filters, c.depth(), kernel, c.filters);
-  if (!packed.needs_no_dense()) {
-    const auto memory =
-        allocate_bytes(static_cast<size_t>(packed_count<float>(c.depth(), c.filters)) * sizeof(float));
-    packed.dense = {memory, reinterpret_cast<float*>(memory.get())};
-    pack_turned(k.parallel, c, w.as<float>(), reinterpret_cast<float*>(memory.get()));
-  }
-  return std::make_shared<PackedMatrix>(std::move(packed));
+  return std::make_shared<PackedMatrix>(false, c.filters, c.depth(), kernel, c.filters);
 }
 
 // y[:, column] = unfolded[:, slots of column]·w, or y[line] = windows of the line·w
@@ -229,32 +219,24 @@ void convolve(const ParallelFor& parallel, const Convolution& c, const T* x, con
               const Scratch& scratch, const PackedMatrix* given) {
   using namespace convolution_detail;
   const Lines lines = forward_lines<T>(c);
-  const SparseMatrix* sparse = nullptr;
-  const T *kernel = nullptr, *packed = nullptr;
-  if constexpr (std::is_same_v<T, float>)
-    if (given) {
-      sparse = given->sparse_for(is_one_product(c) ? one_product(c).m : windows_of_tile(lines));
-      packed = given->dense.get();
-    }
   if (is_one_product(c)) {
     const Product product = one_product(c);
     if constexpr (std::is_same_v<T, float>)
-      if (sparse)
-        return multiply_sparse(parallel, product.m, x, product.lda, *sparse, {}, y, c.filters, scratch);
-    return gemm<T>(parallel, product, x, w, {}, y, c.filters, scratch, packed);
+      if (given) return given->multiply(parallel, product, x, w, {}, y, c.filters, scratch);
+    return gemm<T>(parallel, product, x, w, {}, y, c.filters, scratch);
   }
-  if constexpr (std::is_same_v<T, float>) {
-    if (!packed && !sparse && packs_kernel<T>(c)) {
+  const T *kernel = nullptr, *packed = nullptr;
+  if constexpr (std::is_same_v<T, float>)
+    if (!given && packs_kernel<T>(c)) {
       T* own = reinterpret_cast<T*>(scratch.shared);
       pack_turned(parallel, c, w, own);
       packed = own;
     }
-  }
-  if (!packed && !sparse) kernel = turned_kernel(parallel, c, w, scratch.shared);
+  if (!given && !packed) kernel = turned_kernel(parallel, c, w, scratch.shared);
   const auto multiply = [&](const Product& product, const T* windows, T* to, int64_t to_row,
                             std::byte* rest) {
     if constexpr (std::is_same_v<T, float>)
-      if (sparse) return multiply_sparse_tile(product.m, windows, product.lda, *sparse, {}, to, to_row, rest);
+      if (given) return given->multiply_tile(product, windows, nullptr, {}, to, to_row, rest);
     gemm_tile<T>(product, windows, kernel, {}, to, to_row, rest, packed);
   };
   parallel.run(lines.tiles(), 1, [&](int64_t begin, int64_t end) {

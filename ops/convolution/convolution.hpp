@@ -1,7 +1,7 @@
 #pragma once
 
 #include "graph/ir/builder.hpp"
-#include "ops/kernels/sparse_product.hpp"
+#include "ops/kernels/packed_matrix.hpp"
 #include "ops/kernels/window.hpp"
 
 namespace lariat {

@@ -22,6 +22,6 @@ const KernelSet LARIAT_OF_SET(lariat_kernels){
     builtin_detail::products<float>,
     builtin_detail::products<double>,
     {pack_b<float>, pack_sparse, pack_every_form, form_for, numbers_of_run, multiply_in_form,
-     sparse_workspace, window_columns}};
+     sparse_workspace, window_columns, code_matrix, multiply_coded, coded_workspace}};
 
 }  // namespace lariat

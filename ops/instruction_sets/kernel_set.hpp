@@ -2,6 +2,7 @@
 
 #include "graph/base/instruction_set.hpp"
 #include "graph/ir/registry.hpp"
+#include "ops/kernels/coded_product.hpp"
 #include "ops/kernels/gemm.hpp"
 #include "ops/kernels/sparse_product.hpp"
 
@@ -24,7 +25,7 @@ struct KernelSet {
   Products<float> f32;
   Products<double> f64;
 
-  /// Products with constant matrices, packed whole and without zeros.
+  /// Products with constant matrices, packed whole, without zeros and as bytes.
   struct PackedProducts {
     decltype(&lariat::pack_b<float>) pack;
     decltype(&lariat::pack_sparse) pack_sparse;
@@ -35,6 +36,9 @@ struct KernelSet {
     decltype(&lariat::sparse_workspace) sparse_workspace;
     /// Floats of a vector.
     decltype(&lariat::window_columns) width;
+    decltype(&lariat::code_matrix) code_matrix;
+    decltype(&lariat::multiply_coded) multiply_coded;
+    decltype(&lariat::coded_workspace) coded_workspace;
   };
   PackedProducts packed;
 

@@ -63,6 +63,19 @@ Batch multiply_add(Batch x, Batch y, Batch z) {
   return xsimd::fma(x, y, z);
 }
 
+/// A vector of floats from as many bytes, whole numbers with signs.
+inline xsimd::batch<float> from_bytes(const int8_t* bytes) {
+#if defined(__AVX512F__)
+  return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i_u*>(bytes))));
+#elif defined(__AVX2__)
+  return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i_u*>(bytes))));
+#else
+  alignas(64) float values[xsimd::batch<float>::size];
+  for (size_t i = 0; i < xsimd::batch<float>::size; ++i) values[i] = static_cast<float>(bytes[i]);
+  return xsimd::batch<float>::load_aligned(values);
+#endif
+}
+
 /// Σ of the batch's elements, halves added to halves: xsimd's own has another name and order in each release.
 template <class Batch>
 typename Batch::value_type sum_of(Batch x) {

@@ -133,19 +133,6 @@ void multiply_sparse_columns(int64_t m, const float* a, int64_t lda, const Spars
 /// Whether so many rows are few enough for that, and it is faster than with all elements.
 bool has_sparse_columns(const SparseMatrix& b, int64_t m);
 
-/// A constant matrix on the right of products, in the forms that pay.
-struct PackedMatrix {
-  std::shared_ptr<const float> dense;
-  std::shared_ptr<const SparseMatrix> sparse;
-
-  /// The sparse form where that is the faster one for so many rows.
-  const SparseMatrix* sparse_for(int64_t m) const {
-    return sparse && sparse_pays(*sparse, m) ? sparse.get() : nullptr;
-  }
-  /// Whether the sparse form is the faster one for any number of rows.
-  bool needs_no_dense() const { return sparse && sparse_always_pays(*sparse); }
-};
-
 /// What the forms share.
 struct SparseProduct {
   int64_t m;

@@ -1,7 +1,7 @@
 #include "ops/linear/product.hpp"
 
 #include "ops/kernels/gemm.hpp"
-#include "ops/kernels/sparse_product.hpp"
+#include "ops/kernels/packed_matrix.hpp"
 
 namespace lariat {
 
@@ -40,13 +40,7 @@ std::vector<TensorType> infer_product(const InferContext& c) {
 
 namespace product_detail {
 
-// For a product of m rows.
-const SparseMatrix* sparse_of(const KernelContext& k, int64_t m) {
-  return k.packed ? static_cast<const PackedMatrix*>(k.packed)->sparse_for(m) : nullptr;
-}
-const float* dense_of(const KernelContext& k) {
-  return k.packed ? static_cast<const PackedMatrix*>(k.packed)->dense.get() : nullptr;
-}
+const PackedMatrix* packed_of(const KernelContext& k) { return static_cast<const PackedMatrix*>(k.packed); }
 
 // One matrix on the right: all leading dimensions are rows of one product.
 bool is_one_product(const KernelContext& k) {
@@ -63,12 +57,8 @@ std::shared_ptr<const void> pack_product(const KernelContext& k) {
   const int64_t n = k.outputs[0].extent(-1), rows = n > 0 ? k.outputs[0].count() / n : 0;
   // A row times a transposed matrix reads that one's rows as they lie.
   if (transpose_b && rows == 1) return {};
-  const int64_t inner = b.extent(transpose_b ? 1 : 0);
-  PackedMatrix packed;
-  packed.sparse = pack_sparse(transpose_b, n, inner, b.as<float>(), b.extent(-1));
-  // It pays least for one row or for a few.
-  if (!packed.needs_no_dense()) packed.dense = pack_b(transpose_b, n, inner, b.as<float>(), b.extent(-1));
-  if (!packed.sparse && !packed.dense) return {};
+  PackedMatrix packed(transpose_b, n, b.extent(transpose_b ? 1 : 0), b.as<float>(), b.extent(-1));
+  if (packed.is_empty()) return {};
   return std::make_shared<PackedMatrix>(std::move(packed));
 }
 
@@ -102,9 +92,8 @@ std::shared_ptr<const void> prepare_product(const KernelContext& k) {
 Workspace product_workspace(const KernelContext& k) {
   using namespace product_detail;
   const Product product = Batch(k).product;
-  if (sparse_of(k, product.m)) return sparse_workspace(product.m);
-  return k.outputs[0].dtype == f32 ? gemm_workspace<float>(product, dense_of(k) != nullptr)
-                                   : gemm_workspace<double>(product);
+  if (const PackedMatrix* packed = packed_of(k)) return packed->workspace(product);
+  return k.outputs[0].dtype == f32 ? gemm_workspace<float>(product) : gemm_workspace<double>(product);
 }
 
 template <class T>
@@ -115,15 +104,13 @@ void product_kernel(const KernelContext& k) {
   Addend<T> addend;
   if (k.inputs.size() > 2) addend = {k.in<T>(2), k.inputs[2].rank() == 1 ? 0 : p.n};
   if constexpr (std::is_same_v<T, float>)
-    if (const SparseMatrix* sparse = sparse_of(k, p.m))
-      return multiply_sparse(k.parallel, p.m, a, p.lda, *sparse, addend, k.out<T>(0), p.n, k.scratch);
-  const T* packed = nullptr;
-  if constexpr (std::is_same_v<T, float>) packed = dense_of(k);
+    if (const PackedMatrix* packed = packed_of(k))
+      return packed->multiply(k.parallel, p, a, b, addend, k.out<T>(0), p.n, k.scratch);
   const int64_t step_b = k.inputs[1].rank() == 2 ? 0 : p.k * p.n;
   for (int64_t i = 0; i < batches; ++i) {
     const T* added = addend.data ? addend.data + i * p.m * addend.row : nullptr;
     gemm<T>(k.parallel, p, a + i * p.m * p.k, b + i * step_b, {added, addend.row},
-            k.out<T>(0) + i * p.m * p.n, p.n, k.scratch, packed);
+            k.out<T>(0) + i * p.m * p.n, p.n, k.scratch);
   }
 }
 

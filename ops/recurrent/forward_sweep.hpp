@@ -2,6 +2,7 @@
 
 #include <type_traits>
 
+#include "ops/kernels/coded_product.hpp"
 #include "ops/kernels/phases.hpp"
 #include "ops/kernels/product_kernel.hpp"
 #include "ops/kernels/sparse_product.hpp"
@@ -19,11 +20,12 @@ constexpr size_t mask_input = lengths_input<Cell> + 1;
 template <class Cell>
 constexpr size_t recurrent_bias_input = lengths_input<Cell> + 2;
 
-/// A constant recurrent kernel: the columns of each product, packed one after the other, and those without
-/// their zeros where that may pay.
+/// A constant recurrent kernel: the columns of each product, packed one after the other, unless all are there
+/// as bytes; and those without their zeros where that may pay.
 struct PackedKernel {
   std::shared_ptr<std::byte> dense;
   std::vector<std::shared_ptr<const SparseMatrix>> sparse;
+  std::vector<std::shared_ptr<const CodedMatrix>> coded;
 };
 
 }  // namespace sweep_detail
@@ -45,22 +47,31 @@ class ForwardSweep {
     const SequenceSizes s(k.inputs[0], Cell::gates);
     const int64_t own = Cell::slots + 1 + is_masked(k) + sweep_detail::has_middle<Cell> + Cell::has_cell;
     const int64_t packed = k.packed ? 0 : packed_elements(s.units);
-    size_t of_sparse = 0;
-    if (k.packed)
-      for (const auto& sparse : static_cast<const sweep_detail::PackedKernel*>(k.packed)->sparse)
-        if (sparse) of_sparse = sparse_workspace(s.batch).per_thread;
-    return {static_cast<size_t>(packed + s.batch * s.units * own) * sizeof(T), of_sparse};
+    Workspace of_products;
+    if (k.packed) {
+      const auto& kernel = *static_cast<const sweep_detail::PackedKernel*>(k.packed);
+      for (const auto& sparse : kernel.sparse)
+        if (sparse) of_products = sparse_workspace(s.batch);
+      if (!kernel.coded.empty()) of_products = larger(of_products, coded_workspace(s.batch));
+    }
+    return {static_cast<size_t>(packed + s.batch * s.units * own) * sizeof(T), of_products.per_thread};
   }
 
   static std::shared_ptr<const void> packed(const KernelContext& k) {
     const SequenceSizes s(k.inputs[0], Cell::gates);
     sweep_detail::PackedKernel kernel;
-    kernel.dense = allocate_bytes(static_cast<size_t>(packed_elements(s.units)) * sizeof(T));
-    pack(k, s, reinterpret_cast<T*>(kernel.dense.get()));
     if constexpr (std::is_same_v<T, float>)
-      for (const StepProduct& p : Cell::products)
-        kernel.sparse.push_back(
-            pack_sparse(false, p.gates * s.units, s.units, k.in<T>(1) + p.gate * s.units, s.wide));
+      for (const StepProduct& p : Cell::products) {
+        const float* columns = k.in<T>(1) + p.gate * s.units;
+        kernel.sparse.push_back(pack_sparse(false, p.gates * s.units, s.units, columns, s.wide));
+        if (auto coded = pack_coded(p.gates * s.units, s.units, columns, s.wide))
+          kernel.coded.push_back(std::move(coded));
+      }
+    if (kernel.coded.size() != Cell::products.size()) {
+      kernel.coded.clear();
+      kernel.dense = allocate_bytes(static_cast<size_t>(packed_elements(s.units)) * sizeof(T));
+      pack(k, s, reinterpret_cast<T*>(kernel.dense.get()));
+    }
     return std::make_shared<sweep_detail::PackedKernel>(std::move(kernel));
   }
 
@@ -71,7 +82,7 @@ class ForwardSweep {
         lengths_(k.inputs[sweep_detail::lengths_input<Cell>], s_.time),
         kernel_(static_cast<const sweep_detail::PackedKernel*>(k.packed)),
         packed_(kernel_ ? reinterpret_cast<const T*>(kernel_->dense.get()) : nullptr),
-        z_(reinterpret_cast<T*>(k.scratch.shared) + (packed_ ? 0 : packed_elements(s_.units))),
+        z_(reinterpret_cast<T*>(k.scratch.shared) + (kernel_ ? 0 : packed_elements(s_.units))),
         h_(z_ + s_.batch * Cell::slots * s_.units),
         operand_(h_ + (is_masked(k) ? s_.batch * s_.units : 0)),
         middle_(operand_ + s_.batch * s_.units),
@@ -79,7 +90,7 @@ class ForwardSweep {
 
   void run() {
     if (s_.batch == 0 || s_.time == 0) return;
-    if (!packed_) {
+    if (!kernel_) {
       T* packed = reinterpret_cast<T*>(k_.scratch.shared);
       pack(k_, s_, packed);
       packed_ = packed;
@@ -164,11 +175,12 @@ class ForwardSweep {
   template <int stage>
   void step(int64_t t, int64_t begin, int64_t end, int64_t from, int64_t to) const {
     if (t < lengths_.longest(begin, end)) {
-      const T* packed = packed_;
+      int64_t at = 0;
       for (size_t i = 0; i < Cell::products.size(); ++i) {
         const StepProduct& p = Cell::products[i];
-        if (Cell::stages == 1 || i == stage) multiply(i, packed, t, begin, end, from, to);
-        packed += packed_count<T>(s_.units, p.gates * s_.units);
+        if (Cell::stages == 1 || i == stage)
+          multiply(i, packed_ ? packed_ + at : nullptr, t, begin, end, from, to);
+        at += packed_count<T>(s_.units, p.gates * s_.units);
       }
     }
     for (int64_t row = begin; row < end; ++row) finish<stage>(t, row, from, to);
@@ -194,11 +206,17 @@ class ForwardSweep {
       if (sparse && all_units)
         return multiply_sparse_tile(end - begin, left.data, left.row, *sparse, {start.data, start.row},
                                     result, Cell::slots * s_.units, k_.scratch.own(k_.parallel));
+    const CodedMatrix* coded = kernel_ && !kernel_->coded.empty() ? kernel_->coded[product].get() : nullptr;
     const auto columns = [&](int64_t first, int64_t last) {
-      if constexpr (std::is_same_v<T, float>)
+      if constexpr (std::is_same_v<T, float>) {
         if (sparse)
           return multiply_sparse_columns(end - begin, left.data, left.row, *sparse, first, last,
                                          {start.data, start.row}, result, Cell::slots * s_.units);
+        if (coded)
+          return multiply_coded_columns(end - begin, left.data, left.row, *coded, first, last,
+                                        {start.data, start.row}, result, Cell::slots * s_.units,
+                                        k_.scratch.own(k_.parallel));
+      }
       multiply_packed<T>(end - begin, s_.units, first, last, left, packed, start, result,
                          Cell::slots * s_.units);
     };
