@@ -57,8 +57,9 @@ struct Pass {
     for (int64_t row = 0, height; row < rows; row += height) {
       const int64_t left = rows - row;
       height = std::min(most, left);
-      // Two of a middle height rather than a high one and one that cannot hide the latency.
-      if (a.block == 0 && left > most && 2 * left < 3 * most) height = (left + 1) / 2;
+      // The last three of about one height, rather than high ones and one that cannot hide the latency.
+      const int64_t blocks_left = (left + most - 1) / most;
+      if (a.block == 0 && blocks_left <= 3) height = (left + blocks_left - 1) / blocks_left;
       run(kernels[height - 1], row, height);
     }
   }
