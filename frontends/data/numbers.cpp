@@ -57,7 +57,11 @@ void LostDigits::look(size_t column, double value) {
   Column& of = columns_[column];
   of.moments.add(value);
   of.largest = std::max(of.largest, std::abs(value));
-  of.rounded = of.rounded || static_cast<double>(static_cast<float>(value)) != value;
+  const double kept = static_cast<double>(static_cast<float>(value));
+  of.rounded = of.rounded || kept != value;
+  // What is beyond is no count: a double does not keep it either.
+  constexpr double most_whole = 0x1p53;
+  if (!of.lost && std::abs(kept - value) >= 0.5 && std::abs(value) <= most_whole) of.lost = value;
 }
 
 std::vector<std::string> LostDigits::notices(const std::vector<std::string>& names) const {
@@ -67,11 +71,18 @@ std::vector<std::string> LostDigits::notices(const std::vector<std::string>& nam
   for (size_t i = 0; i < columns_.size(); ++i) {
     const Column& of = columns_[i];
     const double mean = of.moments.mean(), deviation = of.moments.deviation();
-    if (!of.rounded || !(deviation > 0) || deviation >= least_spread * of.largest) continue;
-    lines.push_back(fmt::format(
-        "the target '{}' has a mean of {:.6g} and a standard deviation of {:.3g}: the digits of a "
-        "float do not tell these apart; subtract {:.6g} from the column first",
-        i < names.size() ? names[i] : fmt::format("{}", i), mean, deviation, mean));
+    const std::string name = i < names.size() ? names[i] : fmt::format("{}", i);
+    if (of.rounded && deviation > 0 && deviation < least_spread * of.largest)
+      lines.push_back(fmt::format(
+          "the target '{}' has a mean of {:.6g} and a standard deviation of {:.3g}: the digits of a "
+          "float do not tell these apart; subtract {:.6g} from the column first",
+          name, mean, deviation, mean));
+    else if (of.lost)
+      lines.push_back(
+          fmt::format("the target '{}' is learned as floats, which do not keep all its numbers: {:.17g} is "
+                      "{:.17g} there; where "
+                      "that matters, subtract {:.0f} from the column, or write it in larger units",
+                      name, *of.lost, static_cast<double>(static_cast<float>(*of.lost)), mean));
   }
   return lines;
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -28,7 +29,7 @@ class LostDigits {
   /// The number of a column; columns may be looked at in any order.
   void look(size_t column, double value);
   /// A line for each column whose numbers lie so close together, for their size, that rounding them to floats
-  /// changes what is learned.
+  /// changes what is learned, or whose whole numbers floats do not keep.
   std::vector<std::string> notices(const std::vector<std::string>& names) const;
 
  private:
@@ -36,6 +37,8 @@ class LostDigits {
     RunningMoments moments;
     double largest = 0;
     bool rounded = false;
+    /// The first that is another whole number as a float.
+    std::optional<double> lost = {};
   };
   std::vector<Column> columns_;
 };

@@ -184,6 +184,18 @@ TEST_CASE("cli: targets that floats do not tell apart are told of, wherever they
                  "the digits of a float do not tell these apart; subtract 1.7e+09 from the column first"));
   CHECK(lines_in(told) == 1);
   CHECK(lines_in(train("csv", "d.csv", "near")) == 0);
+  // Times that are far enough apart, but not kept to the second; years and fractions are.
+  csv = "x,time,year,price\n";
+  for (int i = 0; i < 200; ++i)
+    csv +=
+        fmt::format("{},{},{},{}\n", i % 7, 1700000001 + 86401 * (i % 7), 1900 + i % 7, 0.1 + 1e5 * (i % 7));
+  write_file(folder / "t.csv", csv);
+  const std::string not_kept = " is learned as floats, which do not keep all its numbers: ";
+  CHECK(contains(train("csv", "t.csv", "time"),
+                 "the target 'time'" + not_kept +
+                     "1700000001 is 1700000000 there; where that matters, subtract "
+                     "1700257915 from the column, or write it in larger units\n"));
+  for (const char* target : {"year", "price"}) CHECK_FALSE(contains(train("csv", "t.csv", target), not_kept));
   CHECK(contains(train("libsvm", "d.svm", ""), "the target 'label' has a mean of 1.7e+09"));
   // Arrays of doubles, and the same as floats, which have lost them before.
   std::vector<double> x, y;
