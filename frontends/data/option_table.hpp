@@ -17,6 +17,8 @@ struct OptionDescription {
   std::string type;   ///< "boolean", "integer", "number" or "choice"
   std::string range;  ///< in words: "an integer from 0 to 512", "one of fbank, mfcc"
   std::string default_value;
+  /// What a recipe to begin with says of it; empty: the default.
+  std::string first_value = {};
 };
 
 /// One option of the struct `Options`. `get` and `set` speak text; `set` throws UserError naming key, value

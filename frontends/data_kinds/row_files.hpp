@@ -20,10 +20,13 @@ Fields<Options> rows_fields(std::string path) {
 /// With the keys of rows that numbers are learned of.
 template <class Options>
 Fields<Options> number_fields(Fields<Options> fields) {
-  return std::move(fields).boolean(
-      "standardize_targets", &Options::standardize_targets,
-      "learn numbers as (number - mean)/deviation of the training rows: losses are of these, all else is in "
-      "the units of the data");
+  // A recipe to begin with learns numbers, whose size nobody knows.
+  return std::move(fields)
+      .boolean(
+          "standardize_targets", &Options::standardize_targets,
+          "learn numbers as (number - mean)/deviation of the training rows: losses are of these, all else "
+          "is in the units of the data")
+      .begin_with("true");
 }
 
 class RowFilesReader : public DataReader {

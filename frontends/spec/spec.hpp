@@ -148,6 +148,12 @@ class Fields {
     return *this;
   }
 
+  /// Of the last option: what a recipe to begin with says of it.
+  Fields& begin_with(std::string text) {
+    options_.back().first_value = std::move(text);
+    return *this;
+  }
+
   SpecKind kind(std::string name, std::string doc) const {
     SpecKind kind{std::move(name), std::move(doc)};
     for (const data::Option<Options>& option : options_) {

@@ -126,11 +126,8 @@ std::string recipe_text(const SpecKind& data) {
                                  data.name, data.name);
   for (const SpecOption& option : data.options) {
     const bool quoted = option.type == "text" || option.type == "choice";
-    // The loss that it begins with learns numbers.
-    const std::string value = option.name == "standardize_targets" ? "true"
-                              : option.type == "list"              ? "[]"
-                              : quoted                             ? "\"" + option.default_value + "\""
-                                                                   : option.default_value;
+    const std::string& text_of = option.first_value.empty() ? option.default_value : option.first_value;
+    const std::string value = option.type == "list" ? "[]" : quoted ? "\"" + text_of + "\"" : text_of;
     text += fmt::format("{} = {}  # {}\n", option.name, value, option.doc);
   }
   const DataForm form = data_kind_of({data.name, {}}).form;
