@@ -45,9 +45,9 @@ struct RunOptions {
   const std::atomic<bool>* stop = nullptr;
 };
 
-/// "model.safetensors.checkpoint": written after each epoch, where a run is stopped, and as often
-/// as [training] says; as many earlier ones as that keeps have -1, -2, … behind. "" where `out` is
-/// empty or a device.
+/// "model.safetensors.checkpoint": written after epochs as [training] says, the last one in any case,
+/// and where a run is stopped; as many earlier ones as that keeps have -1, -2, … behind. "" where
+/// `out` is empty or a device.
 std::string checkpoint_of(const std::string& out);
 
 /// A recipe carried out: data, features, model, training, evaluation, model file.

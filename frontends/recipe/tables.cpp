@@ -83,6 +83,10 @@ const Fields<TrainingOptions>& training_fields() {
                   "end after an epoch with a prox residual of at most this; 0: not")
           .integer("stop_when_settled", &T::stop_when_settled, 0, 1000000,
                    "end after so many epochs in which the zeros stayed where they were; 0: not")
+          .integer(
+              "checkpoint_epochs", &T::checkpoint_epochs, 0, any_integer,
+              "write a checkpoint after every so many epochs, and after the last one; 0: after each, unless "
+              "checkpoints would take more than a twentieth of the time then")
           .integer("checkpoint_steps", &T::checkpoint_steps, 0, any_integer,
                    "write a checkpoint after so many steps too; 0: after epochs only")
           .number("checkpoint_minutes", &T::checkpoint_minutes, 0, any,

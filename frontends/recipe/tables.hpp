@@ -25,7 +25,7 @@ struct TrainingOptions {
   int64_t bucket_batches = 16, time_multiple = 8;
   double stop_when_stationary = 0;
   int64_t stop_when_settled = 0;
-  int64_t checkpoint_steps = 0;
+  int64_t checkpoint_epochs = 0, checkpoint_steps = 0;
   double checkpoint_minutes = 0;
   int64_t checkpoint_keep = 1;
 };

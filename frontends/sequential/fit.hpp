@@ -162,9 +162,12 @@ struct FitOptions {
   std::function<void(const std::string&)> on_note = {};
   std::function<void(const StepReport&)> on_step = {};
   std::function<void(const EpochReport&)> on_epoch_end = {};
-  /// Called before on_epoch_end, where `stop` ends the fit, and within epochs as the next two say, with what
-  /// a checkpoint needs beside the store.
+  /// Called before on_epoch_end, as the next one says, where `stop` ends the fit, and within epochs as those
+  /// behind it say, with what a checkpoint needs beside the store.
   std::function<void(const FitState&, const std::vector<EpochReport>&)> on_checkpoint = {};
+  /// Checkpoints after every so many epochs, and after the last one. 0: after each, unless on_checkpoint
+  /// would take more than a twentieth of the time then.
+  int64_t checkpoint_epochs = 1;
   /// Checkpoints within epochs too: after so many steps, or minutes, since the last one; 0: not.
   int64_t checkpoint_steps = 0;
   double checkpoint_minutes = 0;

@@ -153,6 +153,9 @@ StepResult train_on(const FitModel& model, const data::Batches& batches, size_t 
 
 }  // namespace
 
+// The share of the time that checkpoints after epochs may take.
+constexpr double most_saving = 0.05;
+
 FitResult run_fit(const FitModel& model, TrainingData& data, const FitOptions& options, FitState state) {
   FitResult result{options.earlier, false, "", std::move(state)};
   FitState& at = result.state;
@@ -175,15 +178,26 @@ FitResult run_fit(const FitModel& model, TrainingData& data, const FitOptions& o
   if (at.epoch < options.epochs) result.ended = why_end();
   int64_t unsaved_steps = 0;
   auto last_saved = std::chrono::steady_clock::now();
+  // How long the last checkpoint took.
+  std::optional<double> saving;
   const auto checkpoint = [&] {
     at.callbacks = model.callbacks.states();
+    const auto start = std::chrono::steady_clock::now();
     if (options.on_checkpoint) options.on_checkpoint(at, result.epochs);
+    saving = seconds_since(start);
     unsaved_steps = 0;
     last_saved = std::chrono::steady_clock::now();
   };
   const auto checkpoint_due = [&] {
     return (options.checkpoint_steps > 0 && unsaved_steps >= options.checkpoint_steps) ||
            (options.checkpoint_minutes > 0 && seconds_since(last_saved) >= 60 * options.checkpoint_minutes);
+  };
+  // Between two epochs.
+  const auto epoch_due = [&] {
+    const bool last = at.epoch >= options.epochs || result.stopped || !result.ended.empty();
+    if (last || checkpoint_due()) return true;
+    if (options.checkpoint_epochs > 0) return at.epoch % options.checkpoint_epochs == 0;
+    return !saving || seconds_since(last_saved) >= (1 / most_saving - 1) * *saving;
   };
   while (at.epoch < options.epochs && !result.stopped && result.ended.empty()) {
     const double earlier_seconds = at.seconds;
@@ -229,7 +243,7 @@ FitResult run_fit(const FitModel& model, TrainingData& data, const FitOptions& o
             .support = std::move(support)};
       if (at.epoch < options.epochs) result.ended = why_end();
       result.stopped = stopped() && at.epoch < options.epochs && result.ended.empty();
-      checkpoint();
+      if (epoch_due()) checkpoint();
       if (options.on_epoch_end) options.on_epoch_end(result.epochs.back());
     } else {
       checkpoint();

@@ -58,6 +58,7 @@ void check_ranges(const FitOptions& options) {
   };
   need("epochs", options.epochs, 1);
   need("stop_when_settled", options.stop_when_settled, 0);
+  need("checkpoint_epochs", options.checkpoint_epochs, 0);
   need("checkpoint_steps", options.checkpoint_steps, 0);
   for (const auto& [name, value] : {std::pair("stop_when_stationary", options.stop_when_stationary),
                                     std::pair("checkpoint_minutes", options.checkpoint_minutes)})

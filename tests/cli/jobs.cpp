@@ -110,7 +110,8 @@ Jobs::Jobs() : said_(folder_ / "said") {
   train("speech", in("digits.toml"), digits, {clip}, small);
   train("images", in("images.toml"), images,
         {images + "/train-images-idx3-ubyte", images + "/train-labels-idx1-ubyte"},
-        {"--set", "training.epochs=3", "--checkpoint-steps", "2", "--keep-checkpoints", "3"});
+        {"--set", "training.epochs=3", "--checkpoint-epochs", "1", "--checkpoint-steps", "2",
+         "--keep-checkpoints", "3"});
   list_.back().outputs.push_back(out("images.safetensors.checkpoint-1"));
   list_.back().outputs.push_back(out("images.safetensors.checkpoint-2"));
   Names folders = small;

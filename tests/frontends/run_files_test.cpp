@@ -185,7 +185,9 @@ TEST_CASE("run: checkpoints within epochs, of which the last stay, go on to the 
   recipe.set("training.epochs", "2");
   const RunResult whole = TrainingRun(recipe, {.data = data, .out = folder / "whole"}).run();
   Recipe often = recipe;
-  often.set({{"training.checkpoint_steps", "3"}, {"training.checkpoint_keep", "4"}});
+  often.set({{"training.checkpoint_epochs", "1"},
+             {"training.checkpoint_steps", "3"},
+             {"training.checkpoint_keep", "4"}});
   TrainingRun(often, {.data = data, .out = out}).run();
   // 120 examples in batches of 16: 8 steps an epoch. The last: after the second epoch, its steps 6 and 3,
   // after the first epoch.
@@ -217,6 +219,41 @@ TEST_CASE("run: checkpoints within epochs, of which the last stay, go on to the 
         checkpoint_of(folder / "linked") + (number == 0 ? "" : "-" + std::to_string(number));
     CHECK(Checkpoint::load(file).state.step == places[number].second);
   }
+}
+
+TEST_CASE("run: checkpoints after every so many epochs, and after the last one in any case") {
+  const TemporaryFolder folder;
+  const std::string data = write_images(folder);
+  Recipe recipe = recipe_of(image_recipe);
+  recipe.set({{"training.epochs", "10"}, {"training.checkpoint_keep", "20"}});
+  std::string hash;
+  // The epochs after which there is a checkpoint, the last one first.
+  const auto saved = [&](const std::string& epochs) {
+    const std::string out = folder / ("every" + epochs);
+    Recipe every = recipe;
+    every.set("training.checkpoint_epochs", epochs);
+    const RunResult result = TrainingRun(every, {.data = data, .out = out}).run();
+    if (hash.empty()) hash = result.training_state_hash;
+    CHECK(result.training_state_hash == hash);
+    std::vector<int64_t> found;
+    for (int number = 0; number < 20; ++number) {
+      const std::string file = checkpoint_of(out) + (number == 0 ? "" : "-" + std::to_string(number));
+      if (!fs::exists(file)) break;
+      found.push_back(Checkpoint::load(file).state.epoch);
+      // From wherever it goes on, to the same bits.
+      TrainingRun again(recipe, {.data = data});
+      again.resume(file);
+      CHECK(again.run().training_state_hash == hash);
+    }
+    return found;
+  };
+  CHECK(saved("1") == std::vector<int64_t>{10, 9, 8, 7, 6, 5, 4, 3, 2, 1});
+  CHECK(saved("4") == std::vector<int64_t>{10, 8, 4});
+  CHECK(saved("100") == std::vector<int64_t>{10});
+  const std::vector<int64_t> found = saved("0");
+  CHECK(found.size() >= 2);
+  CHECK(found.front() == 10);
+  CHECK(found.back() == 1);
 }
 
 TEST_CASE("run: a run that diverges says so, and its last checkpoint stays") {

@@ -359,6 +359,7 @@ TEST_CASE("sparse fit: data that are not finite, and options out of range, are n
   CHECK(fit({.threads = 5000}) == "threads = 5000: must be an integer from 0 to 1024");
   CHECK(fit({.stop_when_settled = -1}) == "stop_when_settled = -1: must be an integer from 0");
   CHECK(fit({.stop_when_stationary = -1}) == "stop_when_stationary = -1: must be a number from 0");
+  CHECK(fit({.checkpoint_epochs = -1}) == "checkpoint_epochs = -1: must be an integer from 0");
   CHECK(fit({.checkpoint_steps = -1}) == "checkpoint_steps = -1: must be an integer from 0");
   CHECK(fit({.checkpoint_minutes = std::nan("")}) == "checkpoint_minutes = nan: must be a number from 0");
   CHECK(fit({.groups = {{"*/bias"}}}) ==

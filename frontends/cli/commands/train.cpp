@@ -27,7 +27,7 @@ struct TrainOptions {
   std::string out, json, resume, start, profile;
   ReportFile report;
   Strings held_out;
-  std::optional<int64_t> seed, threads, checkpoint_steps, keep_checkpoints;
+  std::optional<int64_t> seed, threads, checkpoint_epochs, checkpoint_steps, keep_checkpoints;
   std::string checkpoint_minutes;
   NumberForm weights = NumberForm::float32;
   bool freeze_zeros = false, no_test = false, quiet = false, certificate = false, check_finite = false;
@@ -51,6 +51,10 @@ bool read_options(const Strings& words, TrainOptions& options) {
   arguments.input("--start", "MODEL", options.start,
                   "begin with the weights of this model rather than random ones");
   arguments.flag("--freeze-zeros", options.freeze_zeros, "zeros that the weights begin with stay zero");
+  arguments.integer(
+      "--checkpoint-epochs", options.checkpoint_epochs, 0, std::numeric_limits<int64_t>::max(),
+      "write a checkpoint after every so many epochs; 0, the default: after each, unless that takes "
+      "more than a twentieth of the time");
   arguments.integer("--checkpoint-steps", options.checkpoint_steps, 0, std::numeric_limits<int64_t>::max(),
                     "write a checkpoint after so many steps too, and not only after epochs");
   arguments.option("--checkpoint-minutes", "N", options.checkpoint_minutes,
@@ -70,6 +74,8 @@ bool read_options(const Strings& words, TrainOptions& options) {
 }
 
 void set_checkpoints(Recipe& recipe, const TrainOptions& options) {
+  if (options.checkpoint_epochs)
+    recipe.set("training.checkpoint_epochs", fmt::format("{}", *options.checkpoint_epochs));
   if (options.checkpoint_steps)
     recipe.set("training.checkpoint_steps", fmt::format("{}", *options.checkpoint_steps));
   if (!options.checkpoint_minutes.empty())
