@@ -55,6 +55,15 @@ struct TrainingRun::Implementation {
   }
   data::Dataset augmented(uint32_t epoch) const;
   FitOptions fit_options();
+  TrainingData training_data() {
+    return recipe.augments() ? TrainingData([this](uint32_t epoch) { return augmented(epoch); })
+                             : TrainingData(train);
+  }
+  // What the training could not be measured by is to be said before it.
+  void check_test(const FitOptions& fit) {
+    if (!test) return;
+    for (const std::string& warning : model.check(*test, "the test data")) fit.on_warning(warning);
+  }
   void start_from(const Store& start, const std::string& what);
   void save_checkpoint(const FitState& state, const std::vector<EpochReport>& epochs);
   void save_model(const std::string& file, const RunResult* result = nullptr);
@@ -333,11 +342,17 @@ void TrainingRun::resume(const std::string& file) {
   self_->history = std::move(checkpoint.history);
 }
 
+void TrainingRun::check() {
+  const FitOptions fit = self_->fit_options();
+  self_->check_test(fit);
+  self_->model.check_fit(self_->training_data(), fit);
+}
+
 RunResult TrainingRun::run() {
   Implementation& self = *self_;
   const FitOptions fit = self.fit_options();
-  const auto epoch_data = [&](uint32_t epoch) { return self.augmented(epoch); };
-  const TrainingData data = self.recipe.augments() ? TrainingData(epoch_data) : TrainingData(self.train);
+  self.check_test(fit);
+  const TrainingData data = self.training_data();
   FitResult fitted;
   try {
     fitted = self.model.fit(data, fit);

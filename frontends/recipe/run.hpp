@@ -61,6 +61,8 @@ class TrainingRun {
   /// Goes on from a checkpoint, to the same bits as a run that was never stopped. Throws UserError where it
   /// is none, or of another recipe or data.
   void resume(const std::string& checkpoint);
+  /// Throws UserError for what run() would refuse before its first step.
+  void check();
   /// Trains, evaluates, and writes the model file. Throws JobError where training diverges; the last
   /// checkpoint stays.
   RunResult run();

@@ -337,6 +337,35 @@ void check_data(const data::Dataset& dataset, const Network& network, const std:
                                   targets.symbols ? "smaller strides" : "padding = same"));
 }
 
+std::string why_none_counts(const data::Dataset& dataset, const Network& network) {
+  for (const Head& head : network.heads) {
+    const std::vector<double>& weights = head.loss.class_weights;
+    if (weights.empty()) continue;
+    std::vector<float> row(weights.size());
+    const ExampleRows rows(dataset, head.shape.targets.by_frame);
+    const auto counts = [&](size_t i) {
+      const data::Example& example = dataset.examples[i];
+      const data::Example chosen =
+          head.shape.targets.columns.empty() ? data::Example{} : head.targets_of(example);
+      for (int64_t frame = 0; example.weight != 0 && frame < rows.count_of(i); ++frame) {
+        head.task->truth(head.shape.targets.columns.empty() ? example : chosen, head.shape, frame,
+                         row.data());
+        for (size_t c = 0; c < row.size(); ++c)
+          if (row[c] != 0 && weights[c] != 0) return true;
+      }
+      return false;
+    };
+    bool any = false;
+    for (size_t i = 0; i < dataset.examples.size() && !any; ++i) any = counts(i);
+    if (!any)
+      return fmt::format(
+          "{}every example that counts is of a class whose class_weights are 0, so that none is in "
+          "the loss",
+          head.name.empty() ? "" : fmt::format("output {}: ", head.name));
+  }
+  return {};
+}
+
 void check_reach(const data::Dataset& dataset, const Network& network) {
   for (const Head& head : network.heads) {
     const ValueRange range = range_of_activation(head.activation);

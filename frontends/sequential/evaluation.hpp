@@ -30,6 +30,10 @@ void check_shape(const DataShape& given, const DataShape& shape);
 void check_data(const data::Dataset& dataset, const Network& network, const std::vector<LayerSpec>& layers,
                 const DataShape& shape, bool labelled);
 
+/// Why no example counts in the loss of labelled data that check_data() takes, for all are of classes whose
+/// weight is 0; "" where one does.
+std::string why_none_counts(const data::Dataset& dataset, const Network& network);
+
 /// Throws UserError where a number to learn is one that the model's last activation cannot give.
 void check_reach(const data::Dataset& dataset, const Network& network);
 

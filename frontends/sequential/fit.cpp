@@ -122,6 +122,7 @@ std::string to_json(const FitState& state) {
               {"examples", state.examples},     {"loss", state.loss},
               {"penalty", state.penalty},       {"seconds", state.seconds},
               {"metrics", state.metrics}};
+  if (!state.metric_weights.empty()) object["metric_weights"] = state.metric_weights;
   if (state.step > 0) object["support"] = hexadecimal(state.support);
   if (!state.callbacks.empty()) object["callbacks"] = state.callbacks;
   return object.dump();
@@ -140,6 +141,12 @@ FitState fit_state_from_json(std::string_view json) {
     state.penalty = number_of(object.at("penalty"));
     state.seconds = number_of(object.at("seconds"));
     for (const Json& value : object.at("metrics")) state.metrics.push_back(number_of(value));
+    // Without them every example counts alike.
+    state.metric_weights.assign(state.metrics.size(), static_cast<double>(state.examples));
+    if (object.contains("metric_weights")) {
+      state.metric_weights.clear();
+      for (const Json& value : object.at("metric_weights")) state.metric_weights.push_back(number_of(value));
+    }
     if (object.contains("support")) {
       const std::optional<Support> support = parse_support(object.at("support").get<std::string>());
       if (!support)
@@ -149,7 +156,8 @@ FitState fit_state_from_json(std::string_view json) {
     if (object.contains("callbacks"))
       for (const Json& callback : object.at("callbacks"))
         state.callbacks.push_back(callback.get<std::string>());
-    if (state.total_steps == 0 || (state.step == 0) != (state.examples == 0))
+    if (state.total_steps == 0 || (state.step == 0) != (state.examples == 0) ||
+        state.metric_weights.size() != state.metrics.size())
       throw UserError("the checkpoint's progress contradicts itself; it is damaged");
     return state;
   });

@@ -25,8 +25,8 @@ struct StepReport {
   }
 };
 
-/// One epoch; losses and metrics, of which those that are cheap are taken, are means over its batches while
-/// the weights moved.
+/// One epoch; losses and metrics, of which those that are cheap are taken, are those of its batches while the
+/// weights moved, over all its examples as in an Evaluation.
 struct EpochReport {
   int64_t epoch = 0;  ///< from 1
   /// The loss as written, what is left of it without the rewritten penalties, and those.
@@ -66,6 +66,8 @@ struct FitState {
   int64_t examples = 0;
   double loss = 0, penalty = 0, seconds = 0;
   std::vector<double> metrics = {};
+  /// What these are divided by: examples, weights or frames, of each metric.
+  std::vector<double> metric_weights = {};
   /// Of the penalised weights when the epoch began. Not written between epochs, where it is that of the
   /// weights.
   Support support = {};

@@ -17,13 +17,24 @@ namespace lariat {
 
 namespace {
 
-void add(FitState& state, const StepResult& result, size_t count) {
+// Adds a step to the epoch's sums; what is left in `result` is its own means.
+void add(const FitModel& model, FitState& state, StepResult& result, size_t count) {
   const auto examples = static_cast<double>(count);
   state.examples += static_cast<int64_t>(count);
   state.loss += examples * result.loss;
   state.penalty += examples * result.penalty;
-  state.metrics.resize(result.metrics.size());
-  for (size_t i = 0; i < result.metrics.size(); ++i) state.metrics[i] += examples * result.metrics[i];
+  const size_t metrics = model.metrics.size();
+  std::vector<double> weights(metrics, 1);
+  for (size_t i = 0; i < model.weighted_metrics.size(); ++i)
+    weights[model.weighted_metrics[i]] = result.metrics[metrics + i];
+  state.metrics.resize(metrics);
+  state.metric_weights.resize(metrics);
+  result.metrics.resize(metrics);
+  for (size_t i = 0; i < metrics; ++i) {
+    state.metrics[i] += examples * result.metrics[i];
+    state.metric_weights[i] += examples * weights[i];
+    result.metrics[i] /= weights[i];
+  }
 }
 
 EpochReport report_of(const FitModel& model, const FitState& state) {
@@ -34,7 +45,7 @@ EpochReport report_of(const FitModel& model, const FitState& state) {
   report.penalty = state.penalty / examples;
   report.smooth = report.loss - report.penalty;
   for (size_t i = 0; i < model.metrics.size(); ++i) {
-    report.metrics.emplace_back(model.metrics[i], state.metrics[i] / examples);
+    report.metrics.emplace_back(model.metrics[i], state.metrics[i] / state.metric_weights[i]);
     if (model.metrics[i] == "accuracy") report.accuracy = report.metrics.back().second;
   }
   report.learning_rate = model.learning_rate(model.trainer.steps() - 1);
@@ -213,8 +224,8 @@ FitResult run_fit(const FitModel& model, TrainingData& data, const FitOptions& o
           "the state to go on from is at step {} of an epoch of {}; give the same data", at.step, steps));
     while (at.step < steps && !result.stopped) {
       size_t examples = 0;
-      const StepResult step = train_on(model, batches, static_cast<size_t>(at.step), options, examples);
-      add(at, step, examples);
+      StepResult step = train_on(model, batches, static_cast<size_t>(at.step), options, examples);
+      add(model, at, step, examples);
       ++at.step;
       const StepReport report{at.epoch + 1, options.epochs, at.step, steps, step};
       model.callbacks.after_step(report);
@@ -345,7 +356,7 @@ FitView fit_view(const FitOptions& options, const Network& network, Store& store
   view.save = options.save;
   view.figures = {"loss", "smooth", "penalty", "zeros", "learning_rate", "penalty_strength"};
   if (!view.penalised.empty()) view.figures.push_back("support_changes");
-  for (const auto& [name, value] : network.example_metrics) view.figures.push_back(name);
+  for (const ExampleMetric& metric : network.example_metrics) view.figures.push_back(metric.name);
   if (view.validates) {
     view.figures.push_back("validation_loss");
     for (const Head& head : network.heads)

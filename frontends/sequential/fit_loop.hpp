@@ -50,6 +50,8 @@ data::Batches training_batches(const data::Dataset& dataset, const FitOptions& o
 struct FitModel {
   Trainer& trainer;
   std::vector<std::string> metrics;
+  /// Those that are means by weight: behind the metrics a step has the mean weight of each.
+  std::vector<size_t> weighted_metrics;
   /// Whose inputs are fed.
   const Graph& graph;
   std::function<double(int64_t step)> learning_rate, penalty_strength;

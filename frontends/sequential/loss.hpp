@@ -30,6 +30,8 @@ struct Loss {
   bool of_direction = false;
   /// Of what is true or not: whether a target may lie between 0 and 1.
   bool takes_shares = true;
+  /// What the loss of an example is multiplied by for what is of each class; none: 1.
+  std::vector<double> class_weights = {};
 };
 
 /// The task of a loss on such data. Throws UserError where they are none of it.
@@ -130,6 +132,7 @@ struct LossRecord {
     Loss loss{name, {}, task, takes_logits, plain_outputs, fields.write(name, options)};
     loss.of_direction = of_direction;
     loss.takes_shares = takes_shares;
+    if constexpr (requires { options.class_weights; }) loss.class_weights = options.class_weights;
     if (per_example != nullptr)
       loss.per_example = [options, function = per_example](Value outputs, Value targets) {
         return function(options, outputs, targets);

@@ -9,7 +9,8 @@ namespace lariat {
 struct Metric {
   std::string name;
   /// What is cheap to follow in training: a value for each example, or each frame, from the outputs and the
-  /// targets: i32 indices of classes, or f32 of the outputs' shape. Epochs report means over their batches.
+  /// targets: i32 indices of classes, or f32 of the outputs' shape. Epochs report means over their examples,
+  /// by weight.
   std::function<Value(Value outputs, Value targets)> per_example = {};
   /// What an evaluation reports, exact over its data; empty: the mean of per_example.
   std::function<MetricValues(const Outcome&)> over_data = {};

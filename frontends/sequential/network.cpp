@@ -151,7 +151,14 @@ Value of_sequence(Value values, const std::string& what) {
   return values;
 }
 
-void build_loss(Head& head, Graph& graph, const Signal& signal) {
+// How much each example counts in the mean of a metric, as it does in an evaluation: `weights` may be empty.
+Value metric_weight(const Head& head, const Metric& metric, const Signal& signal, Value weights) {
+  if (!head.shape.targets.by_frame || !metric.over_data) return weights;
+  const Value frames = cast(signal.lengths, f32);
+  return weights ? weights * frames : frames;
+}
+
+void build_loss(Head& head, Graph& graph, const Signal& signal, Value weights) {
   const LearningTask& task = *head.task;
   const Value targets = task.targets(graph, head.shape);
   // What the loss compares; all else sees the units of the data.
@@ -178,10 +185,12 @@ void build_loss(Head& head, Graph& graph, const Signal& signal) {
   const Value compared = indices ? argmax(targets) : targets;
   for (const Metric& metric : head.metrics)
     if (metric.per_example)
-      head.example_metrics.emplace_back(
-          metric.name, of_example(by_example(metric.per_example(head.outputs, compared), head.outputs,
-                                             fmt::format("the metric '{}'", metric.name)),
-                                  signal));
+      head.example_metrics.push_back(
+          {metric.name,
+           of_example(by_example(metric.per_example(head.outputs, compared), head.outputs,
+                                 fmt::format("the metric '{}'", metric.name)),
+                      signal),
+           metric_weight(head, metric, signal, weights)});
 }
 
 }  // namespace
@@ -286,6 +295,7 @@ Network build_network(const std::vector<LayerSpec>& layers, const DataShape& sha
   network.layers = build_layers(graph, layers, wiring, fed, width_of, network.penalties);
   find_carried(network);
 
+  const Value weights = weighted ? graph.input("weights", {dim::batch}) : Value();
   const std::vector<Signal>& signals = network.layers;
   for (size_t i = 0; i < network.heads.size(); ++i) {
     Head& head = network.heads[i];
@@ -297,10 +307,10 @@ Network build_network(const std::vector<LayerSpec>& layers, const DataShape& sha
       check_activation(signal, last, head.loss, *head.task);
       head.activation = activation_of(last, node_of(signal.value).op->name);
       head.last_layer = last.kind;
-      build_loss(head, graph, signal);
+      build_loss(head, graph, signal, weights);
     });
-    for (const auto& [name, value] : head.example_metrics)
-      network.example_metrics.emplace_back(head.name.empty() ? name : head.name + "/" + name, value);
+    for (const auto& [name, value, weight] : head.example_metrics)
+      network.example_metrics.push_back({head.name.empty() ? name : head.name + "/" + name, value, weight});
   }
   network.task = network.heads.front().task;
   network.outputs = network.heads.front().outputs;
@@ -313,8 +323,7 @@ Network build_network(const std::vector<LayerSpec>& layers, const DataShape& sha
     const Value part = head.weight == 1 ? head.example_loss : head.weight * head.example_loss;
     network.example_loss = network.example_loss ? network.example_loss + part : part;
   }
-  network.data_loss =
-      mean(weighted ? network.example_loss * graph.input("weights", {dim::batch}) : network.example_loss);
+  network.data_loss = mean(weights ? network.example_loss * weights : network.example_loss);
   network.loss = network.data_loss;
   for (const Value penalty : network.penalties.values) network.loss = network.loss + penalty;
   return network;

@@ -25,6 +25,15 @@ struct ModelOutput {
   std::vector<std::string> targets = {};
 };
 
+/// A metric that has a value for each example, [batch].
+struct ExampleMetric {
+  std::string name;
+  Value value;
+  /// How much each example counts in the mean, [batch]: its weight, times its frames where an evaluation
+  /// counts frames; empty: all alike.
+  Value weight = {};
+};
+
 /// An output of a model, built.
 struct Head {
   /// The layer's name; "" where there is no other output.
@@ -44,7 +53,7 @@ struct Head {
   Value lengths = {};
   /// The kind of its layer, and the function or op that this ends in.
   std::string last_layer = {}, activation = {};
-  std::vector<std::pair<std::string, Value>> example_metrics = {};
+  std::vector<ExampleMetric> example_metrics = {};
 
   /// Whether it learns numbers by its shape's target_scales.
   bool is_standardised() const { return task->name == "numbers" && !shape.target_scales.empty(); }
@@ -68,10 +77,10 @@ struct Network {
   /// [batch], the sum over all outputs, without penalties and examples' weights; a loss without a function
   /// has none.
   Value example_loss;
-  /// [batch] of each output's metric that has a value for each example, with its name.
-  std::vector<std::pair<std::string, Value>> example_metrics;
+  /// Those of all outputs.
+  std::vector<ExampleMetric> example_metrics;
   /// The mean of the example losses, each times the example's weight, plus every penalty: what training makes
-  /// small.
+  /// small. It is divided by how many examples there are, not by their weights.
   Value data_loss, loss;
   Penalties penalties;
   /// The same with every penalty times a scalar, once scheduled_loss() has been called.

@@ -158,8 +158,7 @@ std::vector<std::string> Sequential::Implementation::warnings(const data::Batch&
   return trainer->stationary_at_zero(feeds);
 }
 
-FitResult Sequential::fit(TrainingData data, const FitOptions& given) {
-  FitOptions options = given;
+Sequential::FitBeginning Sequential::prepare_fit(TrainingData& data, FitOptions options) {
   Implementation& self = *self_;
   if (!self.optimizer) throw UserError("the model does not know how to train yet; call compile first");
   check_ranges(options);
@@ -168,24 +167,40 @@ FitResult Sequential::fit(TrainingData data, const FitOptions& given) {
     if (self.network) self.make_network();
   build(shape_of(first), options.seed);
   self.check(first, true);
+  if (const std::string why = why_none_counts(first, *self.network); !why.empty())
+    throw UserError(why + "; give one of their classes a weight above 0");
   check_reach(first, *self.network);
   check_effects(*self.network, options, self.store());
   check_rows(*self.network, first, options.batch_size);
   check_shards(*self.network, options);
   if (self.network->rows > 0) options.shuffle = options.bucket = false;
-  if (options.validation) self.check(*options.validation, true);
+  if (options.validation)
+    for (const std::string& warning : check(*options.validation, "the validation data"))
+      (options.on_warning ? options.on_warning : print_warning)(warning);
   FitState state = options.from;
   if (state.total_steps == 0) {
     state.total_steps = options.epochs * static_cast<int64_t>(training_batches(first, options).size());
     const Tensor* steps = self.store().find("step");
     state.first_step = steps == nullptr ? 0 : static_cast<int64_t>(steps->item());
   }
+  auto callbacks = std::make_shared<FitCallbacks>(options.callbacks);
+  if (options.from.total_steps > 0) callbacks->restore(options.from.callbacks);
+  self.make_trainer(options, state, callbacks);
+  return {std::move(options), std::move(state), std::move(callbacks)};
+}
+
+void Sequential::check_fit(TrainingData data, const FitOptions& options) { prepare_fit(data, options); }
+
+FitResult Sequential::fit(TrainingData data, const FitOptions& given) {
+  Implementation& self = *self_;
+  const FitBeginning begun = prepare_fit(data, given);
+  const FitOptions& options = begun.options;
+  const FitState& state = begun.state;
+  const std::shared_ptr<FitCallbacks>& callbacks = begun.callbacks;
+  const data::Dataset& first = data.at(static_cast<uint32_t>(options.from.epoch));
   self.set_training(true);
   const auto end_training = [](Implementation* model) { model->set_training(false); };
   const std::unique_ptr<Implementation, decltype(end_training)> training(&self, end_training);
-  const auto callbacks = std::make_shared<FitCallbacks>(options.callbacks);
-  if (options.from.total_steps > 0) callbacks->restore(options.from.callbacks);
-  self.make_trainer(options, state, callbacks);
   if (options.ranks) agree_on_fit(*options.ranks, *self.network, self.trainer->store(), first, options);
   const std::vector<std::string> warnings = self.warnings(training_batches(first, options)[0]);
   if (options.on_start) {
@@ -197,6 +212,7 @@ FitResult Sequential::fit(TrainingData data, const FitOptions& given) {
 
   FitModel model{.trainer = *self.trainer,
                  .metrics = {},
+                 .weighted_metrics = {},
                  .graph = *self.network->graph,
                  .learning_rate = {},
                  .penalty_strength = {},
@@ -207,7 +223,10 @@ FitResult Sequential::fit(TrainingData data, const FitOptions& given) {
                  .finish = {},
                  .callbacks = *callbacks,
                  .view = {}};
-  for (const auto& [name, values] : self.network->example_metrics) model.metrics.push_back(name);
+  for (const ExampleMetric& metric : self.network->example_metrics) {
+    if (metric.weight) model.weighted_metrics.push_back(model.metrics.size());
+    model.metrics.push_back(metric.name);
+  }
   const Schedule factor = options.schedule ? options.schedule(state.total_steps) : schedule::constant();
   model.learning_rate = [&](int64_t step) {
     return self.optimizer->learning_rate * factor(step - state.first_step) * callbacks->rate_factor();

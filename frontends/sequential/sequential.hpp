@@ -116,6 +116,11 @@ class Sequential {
   /// Trains. Called again it goes on with the weights, and with the optimizer's state where that fits. Throws
   /// UserError before compile() or for data that do not fit, JobError where the loss is not finite.
   FitResult fit(TrainingData data, const FitOptions& options = {});
+  /// Throws UserError for what fit() would refuse before its first step.
+  void check_fit(TrainingData data, const FitOptions& options = {});
+  /// Throws UserError for data that evaluate() would refuse, without computing anything; `what` stands before
+  /// the message. Returned is a warning of what it would not: a loss that is 0 whatever the model answers.
+  std::vector<std::string> check(const data::Dataset& dataset, const std::string& what = {});
   /// Throws UserError where there are no weights yet, or for data that do not fit.
   Evaluation evaluate(const data::Dataset& dataset, const EvaluateOptions& options = {});
   std::vector<Prediction> predict(const data::Dataset& dataset, const EvaluateOptions& options = {});
@@ -160,6 +165,8 @@ class Sequential {
   friend class LayerWeights;
   Tensor weight(const std::string& name) const;
   void set_weight(const std::string& name, const Tensor& value);
+  struct FitBeginning;
+  FitBeginning prepare_fit(TrainingData& data, FitOptions options);
   struct Implementation;
   Owned<Implementation, "model"> self_;
 };

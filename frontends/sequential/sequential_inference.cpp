@@ -81,6 +81,23 @@ std::vector<HeadValues> Sequential::Implementation::measured(const data::Dataset
   return found;
 }
 
+std::vector<std::string> Sequential::check(const data::Dataset& dataset, const std::string& what) {
+  Implementation& self = *self_;
+  self.need_network();
+  std::string why;
+  at_place(what.empty() ? "" : what + ": ", [&] {
+    self.check(dataset, true);
+    check_rows(*self.network, dataset);
+    for (const data::Dataset& view : dataset.views) {
+      check_view(view, dataset, self.is_by_frame());
+      self.check(view, true);
+    }
+    why = why_none_counts(dataset, *self.network);
+  });
+  if (why.empty()) return {};
+  return {fmt::format("{}{}: it will be 0 whatever the model answers", what.empty() ? "" : what + ": ", why)};
+}
+
 Evaluation Sequential::evaluate(const data::Dataset& dataset, const EvaluateOptions& options) {
   Implementation& self = *self_;
   self.need_network();
@@ -94,7 +111,7 @@ Evaluation Sequential::evaluate(const data::Dataset& dataset, const EvaluateOpti
   if (!self.evaluation) {
     std::vector<Value> values;
     for (const Head& head : network.heads) values.insert(values.end(), {head.outputs, head.example_loss});
-    for (const auto& [name, value] : network.example_metrics) values.push_back(value);
+    for (const ExampleMetric& metric : network.example_metrics) values.push_back(metric.value);
     // Whoever learns sequences is the only output.
     if (network.heads.front().lengths) values.push_back(network.heads.front().lengths);
     self.evaluation = self.inference(values);

@@ -10,6 +10,13 @@
 
 namespace lariat {
 
+/// What a fit begins with, once model and trainer are made for it.
+struct Sequential::FitBeginning {
+  FitOptions options;
+  FitState state;
+  std::shared_ptr<FitCallbacks> callbacks;
+};
+
 /// What a model is at one time: its layers, and once it is built its graph, weights, trainer and programs.
 struct Sequential::Implementation {
   std::vector<LayerSpec> layers;

@@ -163,8 +163,11 @@ TrainerSetup trainer_setup(Network& network, const FitOptions& options, const Fi
     trainer.scheduled = {{network.strength, setup.strength}};
     trainer.full_strength = {{network.strength, 1}};
   }
-  // The trainer wants scalars.
-  for (const auto& [name, values] : network.example_metrics) trainer.metrics.emplace_back(name, mean(values));
+  // The trainer wants scalars: Σ w·m / n of each metric m, then Σ w / n where there are weights w.
+  for (const auto& [name, value, weight] : network.example_metrics)
+    trainer.metrics.emplace_back(name, mean(weight ? value * weight : value));
+  for (const auto& [name, value, weight] : network.example_metrics)
+    if (weight) trainer.metrics.emplace_back("weight of " + name, mean(weight));
   return setup;
 }
 

@@ -208,4 +208,37 @@ TEST_CASE("cli: targets that floats do not tell apart are told of, wherever they
   CHECK(lines_in(train("numpy", "n", "")) == 0);
 }
 
+TEST_CASE("cli: test rows of which none counts are told of before the training, not behind it") {
+  if (!have_lariat()) return;
+  const TemporaryFolder folder;
+  const std::string recipe = folder / "r.toml", model = folder / "m.safetensors";
+  const auto rows = [](int count, const char* weight) {
+    std::string text = "x,kind,weight\n";
+    for (int i = 0; i < count; ++i) text += fmt::format("{},{},{}\n", i, i % 2 == 0 ? "a" : "b", weight);
+    return text;
+  };
+  write_file(folder / "train.csv", rows(40, "1"));
+  write_file(folder / "test.csv", rows(10, "0"));
+  write_file(recipe,
+             "[data]\nkind = \"csv\"\ntarget = [\"kind\"]\nweight = \"weight\"\n[training]\nepochs = 2\n"
+             "[[layers]]\nkind = \"dense\"\nunits = 0\n");
+  const std::vector<std::string> words{"train", recipe, "--data", folder.text(), "--out", model};
+  const ProgramRun run = run_lariat(words);
+  CHECK(run.status == 2);
+  CHECK(contains(
+      run.err,
+      "the test data: every example has the weight 0, so that none counts; give one a weight above 0"));
+  CHECK_FALSE(contains(run.out + run.err, "epoch"));
+  CHECK_FALSE(std::filesystem::exists(model + ".checkpoint"));
+  std::vector<std::string> without = words;
+  without.push_back("--no-test");
+  CHECK(run_lariat(without).status == 0);
+  // A loss that is 0 for what the test is of is a warning, and metrics are what they are.
+  write_file(folder / "test.csv", "x,kind,weight\n1,a,1\n3,a,1\n");
+  std::vector<std::string> classes = words;
+  classes.insert(classes.end(), {"--set", "loss.class_weights=0,1"});
+  const std::string told = succeeded(classes);
+  CHECK(contains(told, "the test data: every example that counts is of a class whose class_weights are 0"));
+}
+
 }  // namespace lariat::cli_targets_test
