@@ -60,9 +60,13 @@ struct TrainingRun::Implementation {
                              : TrainingData(train);
   }
   // What the training could not be measured by is to be said before it.
-  void check_test(const FitOptions& fit) {
+  void check_test() {
     if (!test) return;
-    for (const std::string& warning : model.check(*test, "the test data")) fit.on_warning(warning);
+    for (const std::string& warning : model.check(*test, "the test data")) warn(warning);
+  }
+  void warn(const std::string& warning) {
+    notices.push_back(warning);
+    (options.on_warning ? options.on_warning : print_warning)(warning);
   }
   void start_from(const Store& start, const std::string& what);
   void save_checkpoint(const FitState& state, const std::vector<EpochReport>& epochs);
@@ -236,13 +240,11 @@ FitOptions TrainingRun::Implementation::fit_options() {
   fit.ranks = options.ranks;
   if (options.certificate || fit.stop_when_stationary > 0) fit.certificate = train;
   fit.on_start = [this](const RewriteReport& report, const std::vector<std::string>& warnings) {
+    check_test();
     notices.insert(notices.end(), warnings.begin(), warnings.end());
     if (options.on_start) options.on_start(report, warnings);
   };
-  fit.on_warning = [this](const std::string& warning) {
-    notices.push_back(warning);
-    (options.on_warning ? options.on_warning : print_warning)(warning);
-  };
+  fit.on_warning = [this](const std::string& warning) { warn(warning); };
   fit.on_note = options.on_note;
   fit.on_step = options.on_step;
   fit.on_epoch_end = options.on_epoch_end;
@@ -344,14 +346,13 @@ void TrainingRun::resume(const std::string& file) {
 
 void TrainingRun::check() {
   const FitOptions fit = self_->fit_options();
-  self_->check_test(fit);
   self_->model.check_fit(self_->training_data(), fit);
+  self_->check_test();
 }
 
 RunResult TrainingRun::run() {
   Implementation& self = *self_;
   const FitOptions fit = self.fit_options();
-  self.check_test(fit);
   const TrainingData data = self.training_data();
   FitResult fitted;
   try {

@@ -80,8 +80,14 @@ TEST_CASE("cli: a model that is begun with keeps the scales that its weights are
   CHECK_FALSE(contains(same.err, "means and deviations"));
 
   // A run that goes on has them too.
-  const std::vector<std::string> learning{"--start",           runs.model, "--set",
-                                          "training.epochs=4", "--set",    "training.checkpoint_keep=3"};
+  const std::vector<std::string> learning{"--start",
+                                          runs.model,
+                                          "--set",
+                                          "training.epochs=4",
+                                          "--set",
+                                          "training.checkpoint_keep=3",
+                                          "--checkpoint-epochs",
+                                          "1"};
   REQUIRE(runs.train("new.csv", runs.folder / "l", learning).status == 0);
   const json whole = runs.figures();
   const ProgramRun resumed =
