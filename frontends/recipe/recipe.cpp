@@ -40,11 +40,13 @@ void set_key(Spec& spec, const SpecKinds& kinds, std::string_view key, std::stri
   if (key == "kind" && !kinds.front()->name.empty()) {
     const SpecKind& kind = find_kind(kinds, value, place);
     if (kind.name != spec.kind) spec = kind.defaults();
+    spec.written = {};
     return;
   }
   const SpecKind& kind = find_kind(kinds, spec.kind, place);
   const SpecOption& option = kind.at(key, place);
   at_place(place + " ", [&] { kind.set(spec, option, value); });
+  spec.written = {};
 }
 
 // A key of a recipe in its parts: table, which of it where there are several, and option.
@@ -281,14 +283,14 @@ std::vector<LayerSpec> Recipe::layers() const {
 }
 
 std::vector<ModelOutput> Recipe::outputs() const {
-  if (list("outputs").empty()) return {{"", loss(), metrics()}};
+  if (list("outputs").empty()) return {{"", loss(), metrics(), 1, {}, table("loss").written}};
   std::vector<ModelOutput> outputs;
   for (const Spec& spec : list("outputs")) {
     const OutputOptions options = output_fields().read(spec);
     const std::string place = fmt::format("[outputs.{}] ", outputs.size());
-    outputs.push_back({options.layer,
-                       make_loss(spec_from_text(loss_spec_kinds(), options.loss, place + "loss")),
-                       metrics_named(options.metrics, place + "metrics"), options.weight, options.target});
+    outputs.push_back(
+        {options.layer, make_loss(spec_from_text(loss_spec_kinds(), options.loss, place + "loss")),
+         metrics_named(options.metrics, place + "metrics"), options.weight, options.target, spec.written});
   }
   return outputs;
 }
@@ -336,9 +338,10 @@ void Recipe::check_outputs(std::string_view place) const {
   at_place(std::string(place), [&] { outputs(); });
 }
 
-void Recipe::check_wiring(std::string_view place, const LayerPlaces& places) const {
+void Recipe::check_wiring(std::string_view place) const {
   const auto begin = [&](size_t layer) {
-    return places ? places(layer) : fmt::format("{}[layers.{}] ", place, layer);
+    const std::string& written = layers_[layer].written.text;
+    return fmt::format("{}[layers.{}] ", written.empty() || place.empty() ? place : written, layer);
   };
   std::vector<std::string> outputs;
   const std::vector<std::string> names = value_names(layers_);
@@ -357,7 +360,7 @@ void Recipe::check_wiring(std::string_view place, const LayerPlaces& places) con
   at_place(fmt::format("{}[penalty] ", place), [&] { layers(); });
 }
 
-void Recipe::check(std::string_view place, const LayerPlaces& places) const {
+void Recipe::check(std::string_view place) const {
   if (layers_.empty())
     throw UserError(fmt::format("{}a recipe needs layers; write at least one [[layers]]", place));
   for (size_t i = 0; i < layers_.size(); ++i)
@@ -378,7 +381,7 @@ void Recipe::check(std::string_view place, const LayerPlaces& places) const {
   }
   // Of more steps than can be written.
   at_place(fmt::format("{}[schedule] ", place), [&] { schedule(std::numeric_limits<int64_t>::max() / 4); });
-  check_wiring(place, places);
+  check_wiring(place);
   at_place(fmt::format("{}[augment] ", place), [&] { speech::check(augment()); });
   check_outputs(place);
   check_symbols(place);

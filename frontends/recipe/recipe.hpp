@@ -84,11 +84,12 @@ class Recipe {
   friend class TomlReader;
   Recipe();
   void set_unchecked(std::string_view key, std::string_view value);
-  /// Throws UserError where keys do not go together. `places` stands before messages about a layer.
-  void check(std::string_view place, const LayerPlaces& places = {}) const;
+  /// Throws UserError where keys do not go together. `place` stands before the messages, or, where there is
+  /// one, the line of a layer.
+  void check(std::string_view place) const;
   void check_outputs(std::string_view place) const;
   void check_symbols(std::string_view place) const;
-  void check_wiring(std::string_view place, const LayerPlaces& places) const;
+  void check_wiring(std::string_view place) const;
   /// The layer that a key means by number or name.
   size_t layer_at(const std::string& layer) const;
 

@@ -126,9 +126,10 @@ class TomlReader {
       throw UserError(
           fmt::format("{}: a recipe needs a table [data] that says where examples come from", file_));
     name_blocks(recipe);
-    recipe.check(file_ + ": ", [&](size_t layer) {
-      return fmt::format("{}:{}: [layers.{}] ", file_, layer_lines_[layer], layer);
-    });
+    // What is not said has no line.
+    for (auto& [name, spec] : recipe.tables_)
+      if (spec.written.text.empty()) spec.written.text = file_ + ": ";
+    recipe.check(file_ + ": ");
     return recipe;
   }
 
@@ -186,25 +187,18 @@ class TomlReader {
                                 !list.kinds.front()->name.empty()));
   }
 
-  // The layers of a block, with their lines.
-  struct Block {
-    std::vector<LayerSpec> layers;
-    std::vector<int> lines;
-  };
-
   void read_blocks(const toml::node& node) {
     if (!node.is_table())
       throw UserError(
           fmt::format("{}: blocks must have names; write [[blocks.NAME]] before each layer", at(node)));
     for (const auto& [name, list] : *node.as_table()) {
       const std::string key = "blocks." + std::string(name.str());
-      Block& block = blocks_[std::string(name.str())];
+      std::vector<LayerSpec>& block = blocks_[std::string(name.str())];
       for (const toml::node& layer : tables_in(list, key, "layer")) {
-        const std::string place = fmt::format("[{}.{}]", key, block.layers.size());
-        block.lines.push_back(static_cast<int>(layer.source().begin.line));
-        block.layers.push_back(read_spec(*layer.as_table(), layer_spec_kinds(), place, true));
+        const std::string place = fmt::format("[{}.{}]", key, block.size());
+        block.push_back(read_spec(*layer.as_table(), layer_spec_kinds(), place, true));
       }
-      if (block.layers.empty())
+      if (block.empty())
         throw UserError(fmt::format("{}: the block '{}' has no layers", at(list), name.str()));
     }
   }
@@ -218,7 +212,6 @@ class TomlReader {
         add_block(recipe, table, place);
         continue;
       }
-      layer_lines_.push_back(static_cast<int>(layer.source().begin.line));
       recipe.layers_.push_back(read_spec(table, layer_spec_kinds(), place, true));
     }
   }
@@ -234,11 +227,11 @@ class TomlReader {
                                   use.block.empty() ? "''" : use.block,
                                   use.block.empty() ? "NAME" : use.block, did_you_mean(use.block, known)));
     const std::string name = use.name.empty() ? fmt::format("block_{}", block_outputs_.size() + 1) : use.name;
-    const std::vector<std::string> before = names_of(recipe.layers_), names = names_of(found->second.layers);
+    const std::vector<std::string> before = names_of(recipe.layers_), names = names_of(found->second);
     const std::vector<std::string> first{before.empty() ? all_columns : before.back()};
     const std::string input = join_words(use.input.empty() ? first : use.input);
     for (size_t i = 0; i < names.size(); ++i) {
-      const LayerSpec& layer = found->second.layers[i];
+      const LayerSpec& layer = found->second[i];
       // One of the block's own layers, a state of one, or something else.
       const auto meant = [&](const std::string& word) {
         const auto is_own = [&](const std::string& of) {
@@ -258,7 +251,6 @@ class TomlReader {
                                    .with("shares", !use.shares.empty() ? use.shares + "/" + names[i]
                                                    : !shares.empty()   ? name + "/" + shares
                                                                        : ""));
-      layer_lines_.push_back(found->second.lines[i]);
     }
     if (!block_outputs_.emplace(name, name + "/" + names.back()).second)
       throw UserError(
@@ -301,6 +293,7 @@ class TomlReader {
                                   kinds.front()->name));
     }
     Spec spec = kind->defaults();
+    spec.written.text = at(table) + ": ";
     for (const auto& [key, node] : table) {
       if (chosen && key.str() == "kind") continue;
       const SpecOption& option = kind->at(key.str(), fmt::format("{}: {}", at(node), place));
@@ -316,8 +309,7 @@ class TomlReader {
   }
 
   std::string file_;
-  std::vector<int> layer_lines_;
-  std::map<std::string, Block> blocks_;
+  std::map<std::string, std::vector<LayerSpec>> blocks_;
   std::map<std::string, std::string> block_outputs_;
 };
 

@@ -106,7 +106,9 @@ struct LayerSpec : Spec {
   /// What `spec` does not say of the place has its default.
   template <class S>
   requires std::is_same_v<std::remove_cvref_t<S>, Spec> LayerSpec(S&& spec)
-      : LayerSpec(spec.kind, spec.options) {}
+      : LayerSpec(spec.kind, spec.options) {
+    written = spec.written;
+  }
   LayerSpec(std::string kind, std::vector<std::pair<std::string, std::string>> options);
 
   /// The same layer with another option.
@@ -272,7 +274,11 @@ struct LayerKind {
   LayerUnits units = {};
   /// What the states are called that it begins and ends with, where it has any.
   std::vector<std::string> states = {};
-
+  template <class Options>
+  LayerKind taking(const Fields<Options>& fields, std::vector<int64_t> (*values)(const Options&)) && {
+    values_taken = [fields, values](const LayerSpec& spec) { return values(fields.read(spec)); };
+    return std::move(*this);
+  }
   LayerKind having(std::vector<std::string> of_states) && {
     states = std::move(of_states);
     return std::move(*this);
@@ -283,6 +289,8 @@ struct LayerKind {
   }
   /// Of a layer that takes several inputs: what `build` does of one.
   std::function<Signal(LayerContext&, const std::vector<Signal>&, const LayerSpec&)> merge = {};
+  /// Of a layer whose options say how many values an example has: the numbers that it takes.
+  std::function<std::vector<int64_t>(const LayerSpec&)> values_taken = {};
 };
 
 /// The options that every kind has behind its own.

@@ -244,7 +244,7 @@ Network build_network(const std::vector<LayerSpec>& layers, const DataShape& sha
 }
 
 Network build_network(const std::vector<LayerSpec>& layers, const DataShape& shape,
-                      const std::vector<ModelOutput>& outputs, bool weighted) {
+                      const std::vector<ModelOutput>& outputs, bool weighted, size_t* built) {
   std::vector<std::string> columns, names;
   for (const data::Column& column : shape.columns) columns.push_back(column.name);
   for (const ModelOutput& output : outputs)
@@ -274,7 +274,8 @@ Network build_network(const std::vector<LayerSpec>& layers, const DataShape& sha
             head.loss.name, outputs.size()));
       head.metrics = metrics_for(*head.task, output.metrics, head.task->outputs(head.shape));
     };
-    at_place(head.name.empty() ? "" : fmt::format("output {}: ", name), make);
+    const std::string of = head.name.empty() ? "" : fmt::format("output {}: ", name);
+    at_place(output.written.text + of, make);
     // What a layer's states are says nothing of its own outputs.
     if (wiring.outputs[i].state.empty()) widths[wiring.output_layer(i)] = head.task->outputs(head.shape);
     network.heads.push_back(std::move(head));
@@ -292,7 +293,7 @@ Network build_network(const std::vector<LayerSpec>& layers, const DataShape& sha
            : outputs.size() == 1 && !widths.empty() ? widths.begin()->second
                                                     : 0;
   };
-  network.layers = build_layers(graph, layers, wiring, fed, width_of, network.penalties);
+  network.layers = build_layers(graph, layers, wiring, fed, width_of, network.penalties, built);
   find_carried(network);
 
   const Value weights = weighted ? graph.input("weights", {dim::batch}) : Value();
@@ -301,14 +302,16 @@ Network build_network(const std::vector<LayerSpec>& layers, const DataShape& sha
     Head& head = network.heads[i];
     const size_t layer = wiring.output_layer(i);
     const Signal signal = taken_of(signals[layer], wiring.outputs[i], layers[layer]);
-    at_place(head.name.empty() ? "" : fmt::format("output {}: ", head.name), [&] {
-      const LayerSpec& last = layers[layer];
+    const std::string of = head.name.empty() ? "" : fmt::format("output {}: ", head.name);
+    const LayerSpec& last = layers[layer];
+    at_place(last.written.text + of, [&] {
       check_outputs(signal, last, head.shape, *head.task);
       check_activation(signal, last, head.loss, *head.task);
-      head.activation = activation_of(last, node_of(signal.value).op->name);
-      head.last_layer = last.kind;
-      build_loss(head, graph, signal, weights);
     });
+    head.activation = activation_of(last, node_of(signal.value).op->name);
+    head.last_layer = last.kind;
+    at_place(outputs[i].written.text + of, [&] { build_loss(head, graph, signal, weights); });
+    if (built != nullptr) ++*built;
     for (const auto& [name, value, weight] : head.example_metrics)
       network.example_metrics.push_back({head.name.empty() ? name : head.name + "/" + name, value, weight});
   }

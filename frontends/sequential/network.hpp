@@ -23,6 +23,8 @@ struct ModelOutput {
   /// Which of the data's targets it learns, by name; none: all, or of several outputs the one that is called
   /// like the layer, or that has its place.
   std::vector<std::string> targets = {};
+  /// Where that was said.
+  WrittenAt written = {};
 };
 
 /// A metric that has a value for each example, [batch].
@@ -106,9 +108,11 @@ std::string l1_factors_of(const std::string& parameter);
 /// The columns of such data, all_columns among them, as inputs of a graph.
 std::map<std::string, Signal> column_signals(Graph& graph, const DataShape& shape);
 /// Throws UserError naming the layer where one does not fit what comes before it, or an output does not give
-/// what its task needs, and where the data are not the loss's.
+/// what its task needs, and where the data are not the loss's. `built` counts the layers that are built, then
+/// the outputs.
 Network build_network(const std::vector<LayerSpec>& layers, const DataShape& shape,
-                      const std::vector<ModelOutput>& outputs, bool weighted = false);
+                      const std::vector<ModelOutput>& outputs, bool weighted = false,
+                      size_t* built = nullptr);
 /// The same with the last layer as the only output.
 Network build_network(const std::vector<LayerSpec>& layers, const DataShape& shape, const Loss& loss,
                       const std::vector<Metric>& metrics, bool weighted = false);

@@ -47,7 +47,10 @@ class WiringBuilder {
 
  private:
   [[noreturn]] void fail(size_t layer, const std::string& message) const {
-    throw UserError((places_ ? places_(layer) : fmt::format("layer {}: ", wiring_.names[layer])) + message);
+    throw UserError((places_
+                         ? places_(layer)
+                         : layers_[layer].written.text + fmt::format("layer {}: ", wiring_.names[layer])) +
+                    message);
   }
 
   int64_t find(const std::string& name) const {
@@ -321,7 +324,8 @@ Wiring wiring_of(const std::vector<LayerSpec>& layers, const std::vector<std::st
 
 std::vector<Signal> build_layers(Graph& graph, const std::vector<LayerSpec>& layers, const Wiring& wiring,
                                  const std::map<std::string, Signal>& columns,
-                                 const std::function<int64_t(size_t)>& outputs, Penalties& penalties) {
+                                 const std::function<int64_t(size_t)>& outputs, Penalties& penalties,
+                                 size_t* built) {
   std::vector<Signal> signals(layers.size());
   const auto signal_of = [&](const Wiring::Source& source) {
     const auto from = static_cast<size_t>(source.layer);
@@ -347,9 +351,12 @@ std::vector<Signal> build_layers(Graph& graph, const std::vector<LayerSpec>& lay
     for (const Wiring::Source& source : wiring.initial[layer])
       context.given_states.initial.emplace_back(wiring.name_of(source), signal_of(source));
     const LayerKind& kind = layer_kind_of(layers[owner]);
-    signals[layer] = inputs.size() > 1 ? kind.merge(context, inputs, layers[owner])
-                                       : kind.build(context, inputs.front(), layers[owner]);
-    context.check_place();
+    at_place(layers[layer].written.text, [&] {
+      signals[layer] = inputs.size() > 1 ? kind.merge(context, inputs, layers[owner])
+                                         : kind.build(context, inputs.front(), layers[owner]);
+      context.check_place();
+    });
+    if (built != nullptr) ++*built;
   }
   return signals;
 }

@@ -59,10 +59,11 @@ void check_initial_sizes(const std::vector<LayerSpec>& layers, const Wiring& wir
 
 /// Each layer's outputs in a graph, by its place in the list. `columns` are those of the data, all_columns
 /// among them; `outputs` how many outputs a layer must have where it does not say so itself. Throws UserError
-/// naming the layer where one does not fit what it takes.
+/// naming the layer where one does not fit what it takes; `built` counts those that do.
 std::vector<Signal> build_layers(Graph& graph, const std::vector<LayerSpec>& layers, const Wiring& wiring,
                                  const std::map<std::string, Signal>& columns,
-                                 const std::function<int64_t(size_t)>& outputs, Penalties& penalties);
+                                 const std::function<int64_t(size_t)>& outputs, Penalties& penalties,
+                                 size_t* built = nullptr);
 
 /// How many frames examples need: enough to leave every layer one, and the layer whose outputs are a sequence
 /// of symbols as many as these take.

@@ -10,12 +10,20 @@
 
 namespace lariat {
 
+/// Where something was written, such as "recipe.toml:12: "; says nothing of what it is.
+struct WrittenAt {
+  std::string text = {};
+  friend bool operator==(const WrittenAt&, const WrittenAt&) { return true; }
+};
+
 /// A kind of something (layer, loss, optimizer…) and its options as text: what a recipe's table, a saved
 /// model and a C++ constructor say alike.
 struct Spec {
   std::string kind;
   /// Every option of the kind, in the kind's order.
   std::vector<std::pair<std::string, std::string>> options;
+  /// Empty where it is from no file, or was changed since.
+  WrittenAt written = {};
 
   /// The text of an option that the kind has.
   const std::string& at(std::string_view option) const;

@@ -167,10 +167,11 @@ TEST_CASE("cli: a recipe with an unknown key, a wrong type or a value out of ran
   CHECK(malformed.err == "lariat train: --set epochs: write key=value, such as --set training.epochs=5\n");
   // Layers that do not fit together.
   write_file(recipe, replaced(tones_recipe, "units = 0", "units = 7"));
-  check_refused(
-      {"train", recipe, "--data", made.tones},
-      "the model ends in 'dense' with [batch, 7], but the data have 10 classes; end it with a dense layer of "
-      "10 units");
+  check_refused({"train", recipe, "--data", made.tones},
+                recipe +
+                    ":14: the model ends in 'dense' with [batch, 7], but the data have 10 classes; end it "
+                    "with a dense layer of "
+                    "10 units");
 }
 
 TEST_CASE("cli: a model file that is missing, truncated, foreign or of other shapes") {

@@ -1,14 +1,16 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <set>
 
 #include "frontends/cli/arguments.hpp"
 #include "frontends/cli/command_records.hpp"
 #include "frontends/cli/console.hpp"
+#include "frontends/cli/recipe_arguments.hpp"
 #include "frontends/cli/table.hpp"
 #include "frontends/data/foreign_names.hpp"
-#include "frontends/recipe/recipe.hpp"
+#include "frontends/recipe/recipe_check.hpp"
 #include "frontends/spec/initializers.hpp"
 #include "frontends/spec/weight_penalty.hpp"
 #include "graph/base/error.hpp"
@@ -217,25 +219,42 @@ void new_recipe(const Strings& words) {
 }
 
 void check_recipe(const Strings& words) {
-  Arguments arguments("lariat recipe check",
-                      "Says whether a recipe can be read, and the line where it cannot.",
-                      "lariat recipe check houses.toml");
-  std::string file;
-  arguments.input_word("RECIPE.toml", file, "the recipe");
+  Arguments arguments(
+      "lariat recipe check",
+      "Says whether a training by a recipe could begin, and the line of what would stop it. Where "
+      "the data are there it reads them as the training would.",
+      "lariat recipe check houses.toml\nlariat recipe check houses.toml --data houses.csv");
+  RecipeArguments given;
+  given.declare(arguments);
   arguments.plugins();
   if (!arguments.read(words)) return;
-  const Recipe recipe = Recipe::load(file);
+  const Recipe recipe = given.recipe("lariat recipe check");
+  const std::string path = given.data.empty() ? recipe.data().path : given.data;
+  std::string seen;
+  std::error_code none;
+  if (!given.data.empty() || (!path.empty() && std::filesystem::exists(path, none))) {
+    RunOptions options;
+    options.data = given.data;
+    options.on_warning = report;
+    TrainingRun run(recipe, options);
+    for (const std::string& notice : run.notices()) report(notice);
+    run.check();
+    seen = fmt::format(", and {} examples of '{}' fit it",
+                       grouped(static_cast<int64_t>(run.train_examples())), path);
+  } else {
+    check_without_data(recipe);
+  }
   Strings losses;
   for (const ModelOutput& output : recipe.outputs()) losses.push_back(output.loss.name);
-  print(fmt::format("{}: is in order: {} of {} layers, {}\n", file, recipe.table("data").kind,
-                    recipe.layers().size(), join_words(losses)));
+  print(fmt::format("{}: is in order: {} of {} layers, {}{}\n", given.file, recipe.table("data").kind,
+                    recipe.layers().size(), join_words(losses), seen));
 }
 
 const std::vector<Command> recipe_commands{
     {"list", "the tables of a recipe and their kinds", list_tables},
     {"show", "the keys of a table or a kind", show_kind},
     {"new", "a recipe to begin with", new_recipe},
-    {"check", "whether a recipe can be read", check_recipe},
+    {"check", "whether a training by a recipe could begin", check_recipe},
     {"reference", "all that a recipe may hold, as a page", print_reference},
 };
 

@@ -34,12 +34,18 @@ Signal build_image(LayerContext& context, const Signal& input, const ImageFields
   return {reshape(input.value, {shape[0], options.height, options.width, input.channels() / pixels})};
 }
 
+// Gray, or with three colours.
+std::vector<int64_t> values_of_image(const ImageFields& options) {
+  return {options.height * options.width, 3 * options.height * options.width};
+}
+
 }  // namespace
 
 LayerKind layer_records::image() {
   return layer_kind("image", "the values of an example as rows and columns of pixels", image_fields(),
                     build_image)
-      .with(joined_channels("it moves values from one place to another"));
+      .with(joined_channels("it moves values from one place to another"))
+      .taking(image_fields(), values_of_image);
 }
 
 Image::Image(int64_t height, int64_t width) : LayerSpec(image_fields().write("image", {height, width})) {}

@@ -39,12 +39,19 @@ Signal build_reshape(LayerContext& context, const Signal& input, const ReshapeFi
   return {reshape(input.value, shape)};
 }
 
+std::vector<int64_t> values_of_reshape(const ReshapeFields& options) {
+  int64_t count = 1;
+  for (const double size : options.shape) count *= static_cast<int64_t>(size);
+  return {count};
+}
+
 }  // namespace
 
 LayerKind layer_records::reshape() {
   return layer_kind("reshape", "the values of an example in another shape, row by row", reshape_fields(),
                     build_reshape)
-      .with(joined_channels("it moves values from one place to another"));
+      .with(joined_channels("it moves values from one place to another"))
+      .taking(reshape_fields(), values_of_reshape);
 }
 
 Reshape::Reshape(const std::vector<double>& shape) : LayerSpec(reshape_fields().write("reshape", {shape})) {}

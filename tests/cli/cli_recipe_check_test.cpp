@@ -1,0 +1,227 @@
+// What `lariat recipe check` says of recipes that cannot be trained: the line that `lariat train` says, with
+// the data and, where the recipe alone says it, without.
+#include <fmt/format.h>
+
+#include <filesystem>
+
+#include "tests/support/files.hpp"
+#include "tests/support/npy.hpp"
+#include "tests/support/program.hpp"
+#include "tests/support/testing.hpp"
+
+namespace lariat::cli_recipe_check_test {
+
+using namespace lariat::testing;
+
+namespace {
+
+// Layers behind what the data are, with the line that the wrong one begins at; whether it is seen without
+// them.
+struct WrongRecipe {
+  const char* what;
+  const char* data;
+  std::string tables, layers;
+  const char* message;
+  bool without_data = true;
+};
+
+std::string layer(const std::string& kind, const std::string& options = "") {
+  std::string text = "[[layers]]\nkind = \"" + kind + "\"\n";
+  for (const std::string& option : {options})
+    for (size_t begin = 0; begin < option.size();) {
+      const size_t end = std::min(option.find(';', begin), option.size());
+      text += option.substr(begin, end - begin) + "\n";
+      begin = end + 1;
+    }
+  return text;
+}
+
+const std::string numbers = "[loss]\nkind = \"mean_squared_error\"\n";
+const std::string csv_data = "[data]\nkind = \"csv\"\ntarget = [\"y\"]\nfeatures = [\"a\", \"b\", \"c\"]\n";
+const std::string heard_data = "[data]\nkind = \"numpy\"\n";
+
+// 3 numbers a row, or sequences of 6 frames of 2 values with a class for each.
+void write_data(const TemporaryFolder& folder) {
+  std::string table = "a,b,c,y,kind\n";
+  for (int i = 0; i < 40; ++i)
+    table += fmt::format("{},{},{},{},{}\n", i % 5, i % 7 - 3, 0.5 * (i % 3), i % 4, i % 2 == 0 ? "u" : "v");
+  write_file(folder / "csv", table);
+  std::vector<float> x, y;
+  for (int i = 0; i < 40 * 6 * 2; ++i) x.push_back(0.25F * static_cast<float>(i % 9) - 1);
+  for (int i = 0; i < 40; ++i) y.push_back(static_cast<float>(i % 3));
+  std::filesystem::create_directories(folder / "numpy");
+  write_file(folder / "numpy/X.npy", npy_of("<f4", "(40, 6, 2)", x));
+  write_file(folder / "numpy/y.npy", npy_of("<f4", "(40,)", y));
+}
+
+std::vector<WrongRecipe> wrong_recipes() {
+  const std::string dense = layer("dense", "units = 0");
+  const auto named = [](const std::string& name) { return ";name = \"" + name + "\""; };
+  const auto input = [](const std::string& list) { return ";input = [" + list + "]"; };
+  const std::string two = layer("dense", "units = 4" + named("p") + input("\"features\"")) +
+                          layer("dense", "units = 5" + named("q") + input("\"features\""));
+  const std::string encoder = layer("lstm", "units = 6" + named("e") + input("\"features\""));
+  return {
+      {"sum of other widths", "csv", numbers, two + layer("add", input("\"p\", \"q\"").substr(1)) + dense,
+       "layer add_1: "},
+      {"product of other widths", "csv", numbers,
+       two + layer("multiply", input("\"p\", \"q\"").substr(1)) + dense, "layer multiply_1: "},
+      {"concat of a sequence and a vector", "numpy", "",
+       encoder + layer("concat", input("\"e\", \"features\"").substr(1)) + dense, "layer concat_1: "},
+      {"concat of pictures and values", "csv", numbers,
+       layer("dense", "units = 12" + named("p")) + layer("image", "height = 3;width = 4" + named("i")) +
+           layer("concat", input("\"i\", \"p\"").substr(1)) + layer("flatten") + dense,
+       "layer concat_1: "},
+      {"state of another width through a norm", "numpy", "",
+       encoder + layer("layer_norm", "input = [\"e.hidden\"]" + named("n")) +
+           layer("gru", "units = 7" + input("\"features\"") + ";initial_state = [\"n\"]") + dense,
+       "initial_state = n: has 6 values, but its state hidden has 7"},
+      {"state of another width through a concat", "numpy", "",
+       encoder + layer("concat", "input = [\"e.hidden\", \"e.cell\"]" + named("n")) +
+           layer("simple_rnn", "units = 6" + input("\"features\"") + ";initial_state = [\"n\"]") + dense,
+       "initial_state = n: has 12 values, but its state hidden has 6"},
+      {"a recurrent layer behind one that gives its last frame", "numpy", "",
+       encoder + layer("layer_norm") + layer("gru", "units = 3") + dense, "give e return_sequences = true"},
+      {"a recurrent layer behind rows", "csv", numbers,
+       layer("batch_norm") + layer("lstm", "units = 3") + dense,
+       "layer lstm_1: takes sequences [batch, time, channels]; got"},
+      {"a kernel larger than the picture", "csv", numbers,
+       layer("dense", "units = 12") + layer("image", "height = 3;width = 4") +
+           layer("conv2d", "filters = 2;kernel_height = 5;kernel_width = 2;padding = \"valid\"") +
+           layer("flatten") + dense,
+       "layer conv2d_1: "},
+      {"time_distributed over rows", "csv", numbers,
+       layer("time_distributed", "layers = [\"dense units=3\"]") + dense, "layer time_distributed_1: "},
+      {"a shape of another size", "csv", numbers,
+       layer("dense", "units = 10") + layer("reshape", "shape = [3, 4]") + layer("flatten") + dense,
+       "layer reshape_1: shape = 3, 4 is of 12 values, but"},
+      {"a shape of a sequence", "numpy", "",
+       layer("lstm", "units = 3;return_sequences = true") + layer("reshape", "shape = [6, 3]") + dense,
+       "sequences have no fixed length to reshape"},
+      {"pixels that the values are not", "csv", numbers,
+       layer("dense", "units = 10") + layer("image", "height = 3;width = 4") + layer("flatten") + dense,
+       "layer image_1: 10 values are no image of 3 by 4 pixels"},
+      {"outputs that the numbers are not", "csv", numbers, layer("dense", "units = 2"),
+       "the model ends in 'dense' with [batch, 2], but"},
+      {"outputs that yes or no are not", "csv", "[loss]\nkind = \"sigmoid_cross_entropy\"\n",
+       layer("dense", "units = 3"), "one output tells two classes apart"},
+      {"an output for each frame, of one class for all", "numpy", "",
+       layer("lstm", "units = 3;return_sequences = true") + dense, "a value for every frame", false},
+      {"outputs that the classes are not", "numpy", "", encoder + layer("dense", "units = 5"),
+       "but the data have 3 classes", false},
+      {"groups of channels that there are not", "numpy", "",
+       layer("conv1d", "filters = 5;kernel = 2") + layer("conv1d", "filters = 4;kernel = 2;groups = 4") +
+           layer("last_step") + dense,
+       "layer conv1d_2: "},
+      {"axes that there are not", "csv", numbers,
+       layer("dense", "units = 4") + layer("permute", "axes = [2, 1]") + dense, "layer permute_1: "},
+      {"weights that are shared over other widths", "csv", numbers,
+       two + layer("dense", "shares = \"p\"" + input("\"q\"") + named("r")) +
+           layer("concat", input("\"p\", \"r\"").substr(1)) + dense,
+       "layer r: shares 'p/kernel'", false},
+      {"one output of several", "csv",
+       "[[outputs]]\nlayer = \"p\"\ntarget = [\"y\"]\nloss = \"mean_squared_error\"\n[[outputs]]\nlayer = "
+       "\"q\"\ntarget = [\"a\"]\nloss = \"mean_squared_error\"\n",
+       layer("dense", "units = 1" + named("p") + input("\"features\"")) +
+           layer("dense", "units = 2" + named("q") + input("\"features\"")),
+       "output q: the model ends in 'dense' with [batch, 2]"},
+      {"weights of other classes", "numpy",
+       "[loss]\nkind = \"softmax_cross_entropy\"\nclass_weights = [1, 2]\n",
+       encoder + layer("dense", "units = 3"), "class_weights are 2 numbers, but there are 3 classes"},
+  };
+}
+
+}  // namespace
+
+TEST_CASE("cli: a check of a recipe says what a training would, with the line, before there are data") {
+  if (!have_lariat()) return;
+  const TemporaryFolder folder;
+  write_data(folder);
+  const std::string file = folder / "r.toml";
+  size_t seen = 0;
+  for (const WrongRecipe& wrong : wrong_recipes()) {
+    CAPTURE(wrong.what);
+    const bool csv = wrong.data == std::string("csv");
+    std::string text = (csv ? csv_data : heard_data) + wrong.tables + wrong.layers;
+    if (std::string(wrong.what) == "one output of several")
+      text.replace(text.find("target = [\"y\"]\nfeatures = [\"a\", \"b\", \"c\"]\n"), 44,
+                   "features = [\"b\", \"c\"]\n");
+    if (std::string(wrong.what).find("yes or no") != std::string::npos)
+      text.replace(text.find("[\"y\"]"), 5, "[\"kind\"]");
+    write_file(file, text);
+    const std::string data = folder / wrong.data;
+    const ProgramRun trained = run_lariat({"train", file, "--data", data, "--quiet"}),
+                     checked = run_lariat({"recipe", "check", file, "--data", data}),
+                     alone = run_lariat({"recipe", "check", file});
+    CHECK(trained.status == 2);
+    CHECK_MESSAGE(contains(trained.err, wrong.message), trained.err);
+    CHECK(trained.err.starts_with("lariat: " + file + ":"));
+    CHECK_FALSE(trained.err.starts_with("lariat: " + file + ": "));
+    CHECK(checked.status == 2);
+    CHECK(checked.err == trained.err);
+    CHECK(alone.status == (wrong.without_data ? 2 : 0));
+    if (wrong.without_data) CHECK(alone.err == trained.err);
+    seen += wrong.without_data ? 1 : 0;
+    // The line of the layer, or of the table, that the message is about.
+    const std::string begin = "lariat: " + file + ":";
+    const int line = std::stoi(trained.err.substr(begin.size()));
+    std::vector<std::string> lines{""};
+    for (const char c : text) c == '\n' ? lines.emplace_back() : lines.back() += c;
+    REQUIRE(line <= static_cast<int>(lines.size()));
+    CHECK(lines[static_cast<size_t>(line) - 1].starts_with("["));
+  }
+  CHECK(seen >= 15);
+  // How many values a row has is known by its data alone: what is refused for any is told without the number.
+  write_file(file, "[data]\nkind = \"libsvm\"\n" + layer("dropout", "rate = 0.1") +
+                       layer("lstm", "units = 3") + layer("dense", "units = 0"));
+  CHECK(run_lariat({"recipe", "check", file}).err ==
+        "lariat: " + file + ":6: layer lstm_1: takes sequences [batch, time, channels]; got [batch, ?]\n");
+  // What a number of them would fit is not.
+  for (const std::string& fit : {layer("image", "height = 3;width = 4"), layer("reshape", "shape = [7, 11]"),
+                                 layer("dropout", "rate = 0.1") + layer("reshape", "shape = [7, 11]")}) {
+    write_file(file, "[data]\nkind = \"libsvm\"\n" + fit + layer("flatten") + layer("dense", "units = 0"));
+    CHECK(run_lariat({"recipe", "check", file}).status == 0);
+  }
+}
+
+TEST_CASE("cli: a check of a recipe looks at the data that are there, and at no others") {
+  if (!have_lariat()) return;
+  const TemporaryFolder folder;
+  write_data(folder);
+  const std::string file = folder / "r.toml", data = folder / "csv";
+  const std::string right = csv_data + numbers + layer("dense", "units = 4") + layer("dense", "units = 0");
+  const auto check = [&](const std::string& text, const std::vector<std::string>& more = {}) {
+    write_file(file, text);
+    std::vector<std::string> words{"recipe", "check", file};
+    words.insert(words.end(), more.begin(), more.end());
+    return run_lariat(words);
+  };
+  const std::string in_order = file + ": is in order: csv of 2 layers, mean_squared_error";
+  CHECK(check(right).out == in_order + "\n");
+  const ProgramRun with = check(right, {"--data", data});
+  CHECK(with.out.starts_with(in_order + ", and "));
+  CHECK(with.out.ends_with(" examples of '" + data + "' fit it\n"));
+  std::string there = right;
+  there.replace(there.find("kind"), 4, "path = \"" + data + "\"\nkind");
+  CHECK(check(there).out == with.out);
+  std::string away = there;
+  away.replace(away.find(data), data.size(), folder / "nowhere");
+  CHECK(check(away).out == in_order + "\n");
+  CHECK(contains(check(right, {"--data", folder / "nowhere"}).err, "nowhere"));
+  // A column that is not there, and settings in place of the file's.
+  std::string other = there;
+  other.replace(other.find("\"c\"]"), 4, "\"d\"]");
+  CHECK(contains(check(other).err, "has no column 'd'"));
+  CHECK(
+      check(right, {"--set", "layers.1.units=3"}).err ==
+      "lariat: the model ends in 'dense' with [batch, 3], but the data have 1 number to learn; end it with a "
+      "dense "
+      "layer of 1 unit\n");
+  for (const char* kind :
+       {"csv", "numpy", "libsvm", "idx", "images", "folders", "list", "digits", "demo", "symbols"}) {
+    CAPTURE(kind);
+    CHECK(check(run_lariat({"recipe", "new", kind}).out).status == 0);
+  }
+}
+
+}  // namespace lariat::cli_recipe_check_test
