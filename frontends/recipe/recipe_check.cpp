@@ -49,17 +49,17 @@ class AssumedShapes {
   /// The fewest that columns with names have; 0: there are none.
   int64_t fewest() const { return std::ssize(columns_); }
 
-  /// All that data of so many values may be.
-  std::vector<DataShape> of(int64_t size) const {
+  /// All that data may be whose columns have so many values together, or each, where they have names.
+  std::vector<DataShape> of(int64_t size, bool each) const {
     std::vector<DataShape> shapes;
     for (const bool sequences : {false, true}) {
       if (sequences ? kind_.form != DataForm::recordings && !kind_.has_symbols
                     : kind_.form == DataForm::recordings)
         continue;
-      DataShape features{sequences, size};
-      for (const std::string& name : columns_) features.columns.push_back({name, 1});
+      DataShape features{sequences, each && !columns_.empty() ? size * fewest() : size};
+      for (const std::string& name : columns_) features.columns.push_back({name, each ? size : 1});
       // One of them may be categories.
-      if (!columns_.empty()) features.columns.front().width = size - fewest() + 1;
+      if (!columns_.empty() && !each) features.columns.front().width = size - fewest() + 1;
       for (const DataShape& shape : with_targets(features)) shapes.push_back(shape);
     }
     return shapes;
@@ -219,10 +219,6 @@ class AssumedShapes {
   std::vector<std::string> columns_;
 };
 
-}  // namespace
-
-namespace {
-
 // What is refused of data of one sort, and how much is built before.
 struct Refusal {
   std::string message, pattern;
@@ -237,19 +233,20 @@ class Trial {
 
   void run() {
     const std::vector<int64_t> known = assumed_.sizes();
-    const auto try_sizes = [&](const auto& sizes, bool alike) {
+    const auto try_sizes = [&](const auto& sizes, bool alike, bool each = false) {
       for (const int64_t size : sizes)
-        if (passes(size, alike)) return true;
+        if (passes(size, alike, each)) return true;
       return false;
     };
     if (!known.empty()) {
       if (try_sizes(known, true)) return;
     } else {
-      if (assumed_.fewest() > 0 && passes(assumed_.fewest(), false)) return;
+      if (assumed_.fewest() > 0 && passes(1, false, true)) return;
       std::swap(refusals_, of_fewest_);
-      if (try_sizes(unknown_sizes, true)) return;
+      if (try_sizes(unknown_sizes, true, true)) return;
       // A size that a message names may be the one that is wanted.
-      if (try_sizes(numbers_in_patterns(), false)) return;
+      for (const bool each : {false, true})
+        if (try_sizes(numbers_in_patterns(), false, each)) return;
     }
     // Of several sorts of data that it is refused for, the one that most of it is for.
     const auto most = std::max_element(
@@ -267,9 +264,9 @@ class Trial {
 
   // Whether data of that size are taken, or nobody can say it. Refusals are to be alike but for the size; one
   // that is not must come no later.
-  bool passes(int64_t size, bool alike) {
-    if (size < std::max<int64_t>(1, assumed_.fewest())) return false;
-    for (const DataShape& shape : assumed_.of(size)) {
+  bool passes(int64_t size, bool alike, bool each) {
+    if (size < (each ? 1 : std::max<int64_t>(1, assumed_.fewest()))) return false;
+    for (const DataShape& shape : assumed_.of(size, each)) {
       Refusal here;
       try {
         build_network(layers_, shape, learned_, false, &here.built);
