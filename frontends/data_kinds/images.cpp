@@ -1,4 +1,4 @@
-#include "frontends/data/pixels.hpp"
+#include "frontends/images/pixels.hpp"
 
 #include <fmt/format.h>
 #include <tbb/parallel_for.h>

@@ -1,10 +1,13 @@
 // Folders of PNG and JPEG files, and lists of recordings.
 #include <fmt/format.h>
 #include <turbojpeg.h>
+#include <zlib.h>
 
+#include <array>
+#include <cmath>
 #include <filesystem>
 
-#include "frontends/data/pixels.hpp"
+#include "frontends/images/pixels.hpp"
 #include "frontends/recipe/run.hpp"
 #include "frontends/recipe/saved_model.hpp"
 #include "frontends/report/png.hpp"
@@ -31,6 +34,36 @@ std::string png_of(uint8_t red, uint8_t green, uint8_t blue) {
       4, 3, {{0, 0, 0, 255}, {red, green, blue, 255}}, std::vector<uint8_t>(12, 1)};
   picture.pixels[0] = 0;
   return reports::png(picture);
+}
+
+std::string big_endian(uint64_t number, int bytes) {
+  std::string text;
+  for (int i = bytes - 1; i >= 0; --i) text += static_cast<char>(number >> (8 * i) & 0xff);
+  return text;
+}
+
+std::string chunk(const std::string& name, const std::string& data) {
+  const std::string body = name + data;
+  return big_endian(data.size(), 4) + body +
+         big_endian(crc32(0, reinterpret_cast<const Bytef*>(body.data()), static_cast<uInt>(body.size())), 4);
+}
+
+const std::string gamma_of_one = chunk("gAMA", big_endian(100000, 4));
+const std::string transparent_100 = chunk("tRNS", big_endian(100, 2));
+
+// One row of so many pixels of PNG's colour type 0, 2, 4 or 6, with further chunks before its data.
+std::string png_file(int width, int bits, int type, const std::vector<uint16_t>& values,
+                     const std::string& chunks = "") {
+  std::string row(1, '\0');
+  for (const uint16_t value : values) row += big_endian(value, bits / 8);
+  std::string packed(compressBound(row.size()), '\0');
+  uLongf size = packed.size();
+  REQUIRE(compress(reinterpret_cast<Bytef*>(packed.data()), &size, reinterpret_cast<const Bytef*>(row.data()),
+                   row.size()) == Z_OK);
+  packed.resize(size);
+  const std::string header = big_endian(static_cast<uint64_t>(width), 4) + big_endian(1, 4) +
+                             static_cast<char>(bits) + static_cast<char>(type) + std::string(3, '\0');
+  return "\x89PNG\r\n\x1a\n" + chunk("IHDR", header) + chunks + chunk("IDAT", packed) + chunk("IEND", "");
 }
 
 std::string jpeg_of(const std::vector<uint8_t>& pixels, int width, int height, bool gray) {
@@ -96,8 +129,8 @@ TEST_CASE("images: PNG and JPEG files become bytes, of one channel or three") {
         std::vector<uint8_t>{0, 0, 0, 200, 100, 50});
   CHECK(gray.bytes.size() == 12);
   CHECK(gray.bytes[0] == 0);
-  // 0.2126·R + 0.7152·G + 0.0722·B of linear light, as sRGB has it: 128.
-  CHECK(std::abs(gray.bytes[5] - 128) <= 1);
+  // 0.299·200 + 0.587·100 + 0.114·50
+  CHECK(gray.bytes[5] == 124);
   CHECK(data::describe_image(png, "a").channels == 3);
   const std::string jpeg = jpeg_of(std::vector<uint8_t>(12, 77), 4, 3, true);
   CHECK(data::describe_image(jpeg, "a").channels == 1);
@@ -105,6 +138,41 @@ TEST_CASE("images: PNG and JPEG files become bytes, of one channel or three") {
   CHECK(data::decode_image(jpeg, "a.jpg", 3).bytes == std::vector<uint8_t>(36, 77));
   CHECK(data::is_image_file("a/b.PNG"));
   CHECK_FALSE(data::is_image_file("a/b.gif"));
+}
+
+TEST_CASE("images: a PNG file's values are taken as they are, whatever its bits, gamma and alpha") {
+  // 16 bits become 8 by rounding, in gray and in colours, with alpha and without.
+  const std::vector<uint16_t> values = {0, 85 * 257, 128, 129, 200 * 257 - 128, 65535};
+  const std::vector<uint8_t> rounded = {0, 85, 0, 1, 200, 255};
+  CHECK(data::decode_image(png_file(6, 16, 0, values), "a", 1).bytes == rounded);
+  CHECK(data::decode_image(png_file(2, 16, 2, values), "a", 3).bytes == rounded);
+  CHECK(data::decode_image(png_file(6, 16, 0, values, gamma_of_one), "a", 1).bytes == rounded);
+  CHECK(data::decode_image(png_file(3, 8, 0, {10, 128, 250}, gamma_of_one), "a", 1).bytes ==
+        std::vector<uint8_t>{10, 128, 250});
+  // What is transparent is the colour that it has, in each way to say it.
+  const std::vector<uint8_t> gray = {100, 200}, colours = {100, 100, 100, 200, 200, 200};
+  CHECK(data::decode_image(png_file(2, 8, 4, {100, 0, 200, 128}), "a", 1).bytes == gray);
+  CHECK(data::decode_image(png_file(2, 8, 6, {100, 100, 100, 0, 200, 200, 200, 128}), "a", 1).bytes == gray);
+  CHECK(data::decode_image(png_file(2, 8, 4, {100, 0, 200, 128}), "a", 3).bytes == colours);
+  CHECK(data::decode_image(png_file(2, 8, 6, {100, 100, 100, 0, 200, 200, 200, 128}), "a", 3).bytes ==
+        colours);
+  CHECK(data::decode_image(png_file(2, 8, 0, {100, 200}, transparent_100), "a", 1).bytes == gray);
+  CHECK(data::decode_image(png_file(2, 16, 4, {25700, 0, 51400, 65535}), "a", 1).bytes == gray);
+  CHECK(data::describe_image(png_file(2, 8, 4, {100, 0, 200, 128}), "a").channels == 1);
+  CHECK(data::describe_image(png_file(1, 8, 6, {1, 2, 3, 4}), "a").channels == 3);
+}
+
+TEST_CASE("images: gray of the same colours is the same from PNG and from JPEG") {
+  for (const auto& [red, green, blue] : {std::array<uint8_t, 3>{200, 100, 50}, {255, 0, 0}, {0, 0, 255}}) {
+    std::vector<uint8_t> jpeg;
+    for (int i = 0; i < 64; ++i) jpeg.insert(jpeg.end(), {red, green, blue});
+    const std::string coded = jpeg_of(jpeg, 8, 8, false);
+    const std::vector<uint8_t> seen = data::decode_image(coded, "a", 3).bytes;
+    const auto again = png_file(1, 8, 2, {seen[0], seen[1], seen[2]});
+    CHECK(data::decode_image(coded, "a", 1).bytes[0] == data::decode_image(again, "a", 1).bytes[0]);
+    CHECK(std::abs(data::decode_image(coded, "a", 1).bytes[0] -
+                   (0.299 * red + 0.587 * green + 0.114 * blue)) <= 1.5);
+  }
 }
 
 TEST_CASE("images: another size is means of areas") {

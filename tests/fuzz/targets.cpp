@@ -7,7 +7,7 @@
 #include "frontends/data/libsvm.hpp"
 #include "frontends/data/npy.hpp"
 #include "frontends/data/numbers.hpp"
-#include "frontends/data/pixels.hpp"
+#include "frontends/images/pixels.hpp"
 #include "frontends/data/zip.hpp"
 #include "frontends/linear/saved_linear.hpp"
 #include "frontends/recipe/checkpoint.hpp"

@@ -1,4 +1,4 @@
-#include "frontends/data/pixels.hpp"
+#include "frontends/images/pixels.hpp"
 
 #include <fmt/format.h>
 #include <png.h>
@@ -27,12 +27,52 @@ void check_extent(const std::string& file, int64_t height, int64_t width) {
     throw UserError(fmt::format("{}: is of {} by {} pixels; 2^26 at most can be read", file, width, height));
 }
 
+uint32_t number_of_four(std::string_view bytes) {
+  uint32_t number = 0;
+  for (const char byte : bytes.substr(0, 4)) number = number << 8 | static_cast<unsigned char>(byte);
+  return number;
+}
+
+// The file without what would have its values changed: for what light they stand, and which of them are
+// transparent. A damaged one stays damaged.
+std::string values_alone(std::string_view bytes) {
+  static constexpr std::array<std::string_view, 5> left_out = {"gAMA", "sRGB", "iCCP", "cHRM", "tRNS"};
+  constexpr size_t signature = 8, around = 12;
+  std::string kept(bytes.substr(0, signature));
+  bytes.remove_prefix(std::min(signature, bytes.size()));
+  while (bytes.size() >= around) {
+    const std::string_view chunk = bytes.substr(0, around + size_t{number_of_four(bytes)});
+    if (std::find(left_out.begin(), left_out.end(), chunk.substr(4, 4)) == left_out.end()) kept += chunk;
+    bytes.remove_prefix(chunk.size());
+  }
+  return kept += bytes;
+}
+
+// Interleaved samples as `channels` bytes a pixel: what stands behind colours is alpha, and left out. Gray is
+// 0.299·R + 0.587·G + 0.114·B (ITU-R BT.601), in 2^-16, rounded.
+std::vector<uint8_t> with_channels(std::vector<uint8_t> samples, int64_t found, int64_t channels) {
+  if (found == channels) return samples;
+  const bool coloured = found >= 3;
+  std::vector<uint8_t> result;
+  result.reserve(samples.size() / static_cast<size_t>(found) * static_cast<size_t>(channels));
+  for (auto at = samples.begin(); at != samples.end(); at += found) {
+    if (coloured && channels == 3)
+      result.insert(result.end(), at, at + 3);
+    else if (coloured)
+      result.push_back(
+          static_cast<uint8_t>((19595U * at[0] + 38470U * at[1] + 7471U * at[2] + 32768U) >> 16));
+    else
+      result.insert(result.end(), static_cast<size_t>(channels), *at);
+  }
+  return result;
+}
+
 // Of libpng's simplified interface.
 class PngReader {
  public:
-  PngReader(std::string_view bytes, const std::string& file) : file_(file) {
+  PngReader(std::string_view bytes, const std::string& file) : bytes_(values_alone(bytes)), file_(file) {
     image_.version = PNG_IMAGE_VERSION;
-    if (png_image_begin_read_from_memory(&image_, bytes.data(), bytes.size()) == 0)
+    if (png_image_begin_read_from_memory(&image_, bytes_.data(), bytes_.size()) == 0)
       fail_image(file, image_.message);
     check_extent(file, image_.height, image_.width);
   }
@@ -40,20 +80,24 @@ class PngReader {
   PngReader& operator=(const PngReader&) = delete;
   ~PngReader() { png_image_free(&image_); }
 
-  Pixels described() const {
-    return {image_.height, image_.width, (image_.format & PNG_FORMAT_FLAG_COLOR) != 0 ? 3 : 1, {}};
-  }
+  Pixels described() const { return {image_.height, image_.width, is_coloured() ? 3 : 1, {}}; }
   Pixels read(int64_t channels) {
-    image_.format = channels == 1 ? PNG_FORMAT_GRAY : PNG_FORMAT_RGB;
-    Pixels picture{image_.height, image_.width, channels, {}};
-    picture.bytes.resize(PNG_IMAGE_SIZE(image_));
-    const png_color black = {0, 0, 0};
-    if (png_image_finish_read(&image_, &black, picture.bytes.data(), 0, nullptr) == 0)
+    const bool alpha = (image_.format & PNG_FORMAT_FLAG_ALPHA) != 0;
+    const int64_t found = (is_coloured() ? 3 : 1) + (alpha ? 1 : 0);
+    image_.format = is_coloured() ? (alpha ? PNG_FORMAT_RGBA : PNG_FORMAT_RGB)
+                                  : (alpha ? PNG_FORMAT_GA : PNG_FORMAT_GRAY);
+    // Else values of 16 bits would be taken for light, and not for what a screen is given.
+    image_.flags |= PNG_IMAGE_FLAG_16BIT_sRGB;
+    std::vector<uint8_t> samples(PNG_IMAGE_SIZE(image_));
+    if (png_image_finish_read(&image_, nullptr, samples.data(), 0, nullptr) == 0)
       fail_image(file_, image_.message);
-    return picture;
+    return {image_.height, image_.width, channels, with_channels(std::move(samples), found, channels)};
   }
 
  private:
+  bool is_coloured() const { return (image_.format & PNG_FORMAT_FLAG_COLOR) != 0; }
+
+  std::string bytes_;
   const std::string& file_;
   png_image image_ = {};
 };
@@ -74,12 +118,12 @@ class JpegReader {
   Pixels read(int64_t channels) {
     if (colours_ == TJCS_CMYK || colours_ == TJCS_YCCK)
       throw UserError(fmt::format("{}: is in the colours of print (CMYK); save it as RGB", file_));
-    Pixels picture{height_, width_, channels, {}};
-    picture.bytes.resize(static_cast<size_t>(height_ * width_ * channels));
-    if (tjDecompress2(handle_.get(), data(), bytes_.size(), picture.bytes.data(), width_, 0, height_,
-                      channels == 1 ? TJPF_GRAY : TJPF_RGB, TJFLAG_ACCURATEDCT) != 0)
+    const int64_t found = colours_ == TJCS_GRAY ? 1 : 3;
+    std::vector<uint8_t> samples(static_cast<size_t>(height_ * width_ * found));
+    if (tjDecompress2(handle_.get(), data(), bytes_.size(), samples.data(), width_, 0, height_,
+                      found == 1 ? TJPF_GRAY : TJPF_RGB, TJFLAG_ACCURATEDCT) != 0)
       fail_image(file_, tjGetErrorStr2(handle_.get()));
-    return picture;
+    return {height_, width_, channels, with_channels(std::move(samples), found, channels)};
   }
 
  private:

@@ -20,8 +20,9 @@ bool is_image_file(const std::string& file);
 /// neither, or claims to be of more than 2^26 pixels.
 Pixels describe_image(std::string_view bytes, const std::string& file);
 
-/// Decodes a PNG or JPEG file to 1 or 3 channels, of 8 bits each; what is transparent lies on black. Throws
-/// UserError naming the file where it is damaged.
+/// Decodes a PNG or JPEG file to 1 or 3 channels, of 8 bits each, as the file has them: 16 bits are rounded
+/// to 8 (value/257), a gamma or a profile changes nothing, and alpha is left out. Gray of colours is 0.299·R
+/// + 0.587·G + 0.114·B, as ITU-R BT.601 has it. Throws UserError naming the file where it is damaged.
 Pixels decode_image(std::string_view bytes, const std::string& file, int64_t channels);
 
 /// The picture in another size: each pixel is the mean of the area that it covers.
