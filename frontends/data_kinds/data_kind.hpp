@@ -4,10 +4,10 @@
 #include <memory>
 #include <optional>
 
-#include "frontends/data/columns.hpp"
 #include "frontends/data/folds.hpp"
 #include "frontends/spec/spec.hpp"
 #include "frontends/speech/clips.hpp"
+#include "frontends/tables/columns.hpp"
 
 namespace lariat {
 

@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <sstream>
 
-#include "frontends/data/csv.hpp"
 #include "frontends/data_kinds/data_kind_records.hpp"
 #include "frontends/data_kinds/recordings.hpp"
 #include "frontends/data_kinds/row_files.hpp"
+#include "frontends/tables/csv.hpp"
 #include "graph/base/error.hpp"
 
 namespace lariat {

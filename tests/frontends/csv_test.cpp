@@ -1,11 +1,11 @@
 // Tables of text, what their columns become, and arrays.
 #include <fmt/format.h>
 
-#include "frontends/data/csv.hpp"
+#include "frontends/tables/csv.hpp"
 
 #include "frontends/data/arrays.hpp"
-#include "frontends/data/columns.hpp"
 #include "frontends/data/foreign_names.hpp"
+#include "frontends/tables/columns.hpp"
 #include "graph/base/error.hpp"
 #include "tests/support/files.hpp"
 #include "tests/support/testing.hpp"
@@ -156,6 +156,106 @@ TEST_CASE("columns: decimal commas are numbers between semicolons") {
         "a.csv: column 'size' holds numbers such as '1,5'; write them as 1430.5, or have them for "
         "categories, by "
         "[data] categories = [\"size\"]");
+}
+
+TEST_CASE("columns: a number that may be two, a thousand times one another, is refused or said") {
+  const auto refused_table = [](const std::string& text, const std::string& target = "y") {
+    return refused_columns(text, {.targets = {target}});
+  };
+  // Where the column itself has the other mark, and where another one has it.
+  CHECK(
+      refused_table("x;y\n7.063;1\n966,86;2\n") ==
+      "a.csv: line 2: column 'x' is '7.063', but it has decimal commas: write 7063 where that is meant, else "
+      "7.0630");
+  CHECK(
+      refused_table("x;y\n221.460;6238,71\n10.712;19773,60\n") ==
+      "a.csv: line 2: column 'x' is '221.460', but column 'y' has decimal commas: write 221460 where that is "
+      "meant, else 221.4600");
+  CHECK(refused_table("x;y\n0,5;1.500\n1,5;2.500\n") ==
+        "a.csv: line 2: column 'y' is '1.500', but column 'x' has decimal commas: write 1500 where that is "
+        "meant, else 1.5000");
+  CHECK(
+      refused_table("x;y\n1.500;1\n1,500;1\n") ==
+      "a.csv: line 2: column 'x' is '1.500', but it has decimal commas: write 1500 where that is meant, else "
+      "1.5000");
+  CHECK(refused_table("x;y\n1,500;7.25\n2,500;8.5\n") ==
+        "a.csv: line 2: column 'x' is '1,500', but column 'y' has decimal points: write 1500 where that is "
+        "meant, else 1,5000");
+  CHECK(refused_columns("x;y;w\n1;2;3.000\n2,5;2;1\n", {.targets = {"y"}, .weight = "w"})
+            .starts_with("a.csv: line 2: column 'w' is '3.000', but column 'x' has decimal commas"));
+  // A mark that cannot stand between thousands says what the column's others are; categories are no numbers.
+  CHECK(columns_of(table_of("x;y\n48.137;1,5\n11.5;2,5\n"), {.targets = {"y"}}).notices.empty());
+  CHECK(columns_of(table_of("x;y\n0.137;1,5\n0.500;2,5\n"), {.targets = {"y"}}).notices.empty());
+  CHECK(columns_of(table_of("x;y\n1.500;1,5\n2.500;2,5\n"), {.targets = {"y"}, .categories = {"x"}})
+            .dimensions() == 2);
+  CHECK(columns_of(table_of("x,y\n1.500,1\n2.250,2\n"), {.targets = {"y"}}).notices.empty());
+  const Columns doubtful = columns_of(table_of("x;y\n12.500;1\n1.500;2\n"), {.targets = {"y"}});
+  REQUIRE(doubtful.notices.size() == 1);
+  CHECK(
+      doubtful.notices[0] ==
+      "a.csv: line 2: column 'x' is '12.500', and no number of the file says whether its mark stands between "
+      "thousands; it is read as a decimal one: write 12500 where that is meant");
+  CHECK(columns_of(table_of("x,y\n12.500,1\n1.500,2\n"), {.targets = {"y"}}).notices.empty());
+}
+
+TEST_CASE("columns: other rows are read as the training rows write numbers, or refused") {
+  const Columns commas = columns_from_json(to_json(
+      columns_of(table_of("x;z;y\n966,86;5;1\n7,5;6;2\n"), {.targets = {"y"}, .standardize = false})));
+  const auto row = [&](const std::string& text) {
+    return message_of<UserError>([&] { dataset_of(table_of(text), commas, false); });
+  };
+  CHECK(
+      row("x;z\n7.063;1\n") ==
+      "a.csv: line 2: column 'x' is '7.063', but it has decimal commas: write 7063 where that is meant, else "
+      "7.0630");
+  CHECK(row("x,z\n7.063,1\n").starts_with("a.csv: line 2: column 'x' is '7.063', but it has decimal commas"));
+  CHECK(row("x;z\n1;7.063\n") ==
+        "a.csv: line 2: column 'z' is '7.063', but column 'x' has decimal commas: write 7063 where that is "
+        "meant, else 7.0630");
+  const auto read = [&](const std::string& text) {
+    return dataset_of(table_of(text), commas, false).examples[0].values[0];
+  };
+  CHECK(read("x;z\n7,063;1\n") == 7.063F);
+  CHECK(read("x;z\n7.0630;1\n") == 7.063F);
+  CHECK(read("x;z\n7063;1\n") == 7063);
+  const Columns points = columns_of(table_of("x,y\n1.5,1\n2.25,2\n"), {.targets = {"y"}});
+  CHECK(
+      message_of<UserError>([&] { dataset_of(table_of("x;y\n1,500;2\n"), points); }) ==
+      "a.csv: line 2: column 'x' is '1,500', but it has decimal points: write 1500 where that is meant, else "
+      "1,5000");
+  CHECK(message_of<UserError>([] {
+          columns_from_json(R"({"features": [], "targets": [], "classes": [], "weight": "",
+                                "number_forms": {"x": ["0;0"]}})");
+        }) == "the columns that a model was trained on are damaged; save it again");
+}
+
+TEST_CASE("columns: numbers with their thousands apart are refused among others, whatever is between") {
+  for (const char* number : {"1 234", "1'234", "1_234", "1.234.567", "1.234,5", "1,234.5", "-12 345,75",
+                             "1\xC2\xA0"
+                             "234",
+                             "1\xE2\x80\xAF"
+                             "234",
+                             "1\xE2\x80\x99"
+                             "234",
+                             "1,234,567"}) {
+    CAPTURE(number);
+    CHECK(has_thousands(number));
+    CHECK(refused_columns(fmt::format("x;y\n5;1\n{};2\n", number), {.targets = {"y"}}) ==
+          fmt::format(
+              "a.csv: line 3: column 'x' is '{}', a number with its thousands apart; write it as 1430.5, "
+              "or have the column for categories, by [data] categories = [\"x\"]",
+              number));
+    CHECK(refused_columns(fmt::format("x;y\n{};1\n", number), {.targets = {"y"}}) ==
+          fmt::format("a.csv: column 'x' holds numbers such as '{}'; write them as 1430.5, or have them for "
+                      "categories, by [data] categories = [\"x\"]",
+                      number));
+    const TextTable table = table_of(fmt::format("x;y\n1;{}\n", number));
+    CHECK(message_of<UserError>([&] { dataset_of(table, columns_of(table, {.targets = {"y"}})); }) ==
+          fmt::format("a.csv: line 2: column 'y' is '{}', which is no finite number; write it as 1430.5",
+                      number));
+  }
+  for (const char* text : {"1234", "1.234", "1,234", "12 34", "1 2345", "1 234 56", "1 234'567", "a 123", ""})
+    CHECK_FALSE(has_thousands(text));
 }
 
 TEST_CASE("columns: what does not fit is refused by file, line and column") {

@@ -2,13 +2,12 @@
 #include <turbojpeg.h>
 #include <zlib.h>
 
-#include "frontends/data/columns.hpp"
 #include "frontends/data/idx.hpp"
 #include "frontends/data/libsvm.hpp"
 #include "frontends/data/npy.hpp"
 #include "frontends/data/numbers.hpp"
-#include "frontends/images/pixels.hpp"
 #include "frontends/data/zip.hpp"
+#include "frontends/images/pixels.hpp"
 #include "frontends/linear/saved_linear.hpp"
 #include "frontends/recipe/checkpoint.hpp"
 #include "frontends/recipe/run.hpp"
@@ -16,6 +15,7 @@
 #include "frontends/report/png.hpp"
 #include "frontends/search/journal.hpp"
 #include "frontends/sequential/model_file.hpp"
+#include "frontends/tables/columns.hpp"
 #include "graph/base/error.hpp"
 #include "graph/base/random.hpp"
 #include "graph/io/tensor_coding.hpp"

@@ -1,4 +1,4 @@
-#include "frontends/data/csv.hpp"
+#include "frontends/tables/csv.hpp"
 
 #include <fmt/format.h>
 

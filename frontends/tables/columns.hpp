@@ -2,8 +2,9 @@
 
 #include <functional>
 
-#include "frontends/data/csv.hpp"
 #include "frontends/data/dataset.hpp"
+#include "frontends/tables/csv.hpp"
+#include "frontends/tables/number_notation.hpp"
 
 namespace lariat::data {
 
@@ -30,7 +31,12 @@ struct Columns {
   /// What a table says that may not be meant; no part of a model.
   std::vector<std::string> notices = {};
 
+  /// How the training rows write numbers: others are read alike.
+  NumberForms number_forms = {};
+
   int64_t dimensions() const;
+  /// Features, targets and weight that are numbers.
+  std::vector<std::string> numbers() const;
 };
 
 /// What to make of a table.
@@ -66,8 +72,8 @@ Columns columns_of(const EachPart& each, const ColumnOptions& options);
 Columns with_numbers_of(Columns columns, const TextTable& rows, bool standardize);
 
 /// The rows as examples; those whose target is missing are skipped. Without `labelled` targets need not be
-/// there. Throws UserError with file, line and column for a number that is none, and for a category that was
-/// never seen.
+/// there. Throws UserError with file, line and column for a number that is none or may be two, and for a
+/// category that was never seen.
 Dataset dataset_of(const TextTable& table, const Columns& columns, bool labelled = true);
 
 /// {"features": […], …} and back. Throws UserError for what to_json did not write.

@@ -1,4 +1,4 @@
-#include "frontends/data/columns.hpp"
+#include "frontends/tables/columns.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -13,7 +13,6 @@
 #include "frontends/data/option_table.hpp"
 #include "frontends/data/utf8.hpp"
 #include "graph/base/error.hpp"
-#include "graph/base/json.hpp"
 
 namespace lariat::data {
 
@@ -21,6 +20,17 @@ int64_t Columns::dimensions() const {
   int64_t sum = 0;
   for (const Feature& feature : features) sum += feature.width();
   return sum;
+}
+
+std::vector<std::string> Columns::numbers() const {
+  std::vector<std::string> names;
+  for (const Feature& feature : features)
+    if (!feature.is_category) names.push_back(feature.name);
+  if (classes.empty())
+    for (size_t i = 0; i < targets.size(); ++i)
+      if (i >= target_classes.size() || target_classes[i].empty()) names.push_back(targets[i]);
+  if (!weight.empty()) names.push_back(weight);
+  return names;
 }
 
 namespace {
@@ -43,7 +53,8 @@ double number_at(const TextTable& table, size_t row, size_t column, const char* 
   const std::optional<double> value = number_in(field, table.decimal_commas);
   if (!value)
     throw UserError(fmt::format("{}: column '{}' is '{}', which is no finite number{}", table.place(row),
-                                table.names[column], shortened(field), advice));
+                                table.names[column], shortened(field),
+                                is_written_number(field) ? "; write it as 1430.5" : advice));
   return *value;
 }
 
@@ -62,6 +73,9 @@ class ColumnScan {
     is_number_ = is_number_ && number;
     if (number) sum_ += *number, ++count_;
     if (number) outside_ += *number < 0 || *number > 1, between_ += *number > 0 && *number < 1;
+    if (!number && has_thousands(field) && first_thousands_.empty())
+      first_thousands_ =
+          fmt::format("{}: column '{}' is '{}'", table.place(row), table.names[column_], shortened(field));
     if (!number && others_++ == 0)
       first_other_ = fmt::format("{}: column '{}' is '{}', which is no number", table.place(row),
                                  table.names[column_], shortened(field));
@@ -86,15 +100,12 @@ class ColumnScan {
     return fmt::format("column '{}' {}has {} different values in {} rows, such as '{}'", name, what,
                        values_.size(), rows, shortened(*values_.begin()));
   }
-  // Whether all values would be numbers without what people write into them: 1,430 or $3.50 or 4%.
+  // Whether all values would be numbers without what people write into them.
   bool holds_written_numbers() const {
-    return std::all_of(values_.begin(), values_.end(), [](const std::string& value) {
-      std::string plain;
-      for (const char c : value)
-        if (c != ',' && c != '$' && c != '%' && c != '\'' && c != ' ' && c != '_') plain += c;
-      return number_in(plain).has_value();
-    });
+    return std::all_of(values_.begin(), values_.end(), is_written_number);
   }
+  // Of a column that holds numbers, where the first one with thousands apart is; else "".
+  std::string thousands_among_numbers() const { return count_ > 0 ? first_thousands_ : ""; }
   const std::string& first_value() const { return *values_.begin(); }
   // Whether all are numbers from 0 to 1, and some are between; two numbers alone are two classes.
   bool holds_shares() const { return others_ == 0 && outside_ == 0 && between_ > 0 && values_.size() > 2; }
@@ -133,7 +144,7 @@ class ColumnScan {
   bool is_number_;
   double sum_ = 0, squares_ = 0, count_ = 0, others_ = 0, outside_ = 0, between_ = 0;
   std::set<std::string> values_;
-  std::string not_utf8_, first_other_;
+  std::string not_utf8_, first_other_, first_thousands_;
 };
 
 // All columns that are asked for, over rows that are looked at one by one.
@@ -187,11 +198,16 @@ class TableScan {
     }
     for (const std::string& name : options.targets)
       if (is_class(name)) scan(head, name, false);
+    std::vector<std::string> numbers = features_;
+    numbers.insert(numbers.end(), options.targets.begin(), options.targets.end());
+    if (!options.weight.empty()) numbers.push_back(options.weight);
+    notation_.emplace(head, numbers);
   }
 
   void look(const TextTable& table, size_t row) {
     ++rows_;
     for (auto& [name, scan] : scans_) scan.look(table, row);
+    notation_->look(table, row);
   }
   void look_again(const TextTable& table, size_t row) {
     for (auto& [name, scan] : scans_)
@@ -205,6 +221,7 @@ class TableScan {
       columns_.features.push_back(scan.is_number() ? scan.number(name, options_.standardize)
                                                    : scan.category(file_, name, rows_));
     }
+    columns_.number_forms = notation_->forms();
     if (columns_.dimensions() == 0)
       throw UserError(fmt::format("{}: has no features; it needs columns beside its targets", file_));
     const auto values = [&](const std::string& name) {
@@ -213,16 +230,23 @@ class TableScan {
     // Of one target that says how probable something is, numbers are learned.
     const bool shares = options_.shares && options_.targets.size() == 1 && is_class(options_.targets[0]) &&
                         scans_.at(options_.targets[0]).holds_shares();
-    if (shares) return std::move(columns_);
+    if (shares) return checked();
     if (options_.classes && options_.targets.size() == 1) columns_.classes = values(options_.targets[0]);
     if (!options_.class_targets.empty())
       for (const std::string& name : options_.targets)
         columns_.target_classes.push_back(
             is_among(name, options_.class_targets) ? values(name) : std::vector<std::string>());
-    return std::move(columns_);
+    return checked();
   }
 
  private:
+  Columns checked() {
+    const std::vector<std::string> numbers = columns_.numbers();
+    notation_->check(numbers);
+    for (std::string& notice : notation_->notices(numbers)) columns_.notices.push_back(std::move(notice));
+    std::erase_if(columns_.number_forms, [&](const auto& of) { return !is_among(of.first, numbers); });
+    return std::move(columns_);
+  }
   static void check_table(const TextTable& head) {
     // "1 3:0.5 7:2"
     const std::string& first = head.names.front();
@@ -251,6 +275,11 @@ class TableScan {
     for (const std::string& name : features_) {
       const ColumnScan& scan = scans_.at(name);
       if (scan.is_number() || is_among(name, options_.categories)) continue;
+      if (const std::string thousands = scan.thousands_among_numbers(); !thousands.empty())
+        throw UserError(
+            fmt::format("{}, a number with its thousands apart; write it as 1430.5, or have the column for "
+                        "categories, by [data] categories = {}",
+                        thousands, quoted({name})));
       if (scan.holds_written_numbers())
         throw UserError(
             fmt::format("{}: column '{}' holds numbers such as '{}'; write them as 1430.5, or have them "
@@ -298,6 +327,7 @@ class TableScan {
   Columns columns_;
   std::vector<std::string> features_;
   std::map<std::string, ColumnScan> scans_;
+  std::optional<NotationScan> notation_;
   size_t rows_ = 0;
 };
 
@@ -364,6 +394,9 @@ Dataset dataset_of(const TextTable& table, const Columns& columns, bool labelled
   Dataset dataset;
   dataset.sequences = false;
   dataset.classes = columns.classes;
+  NotationScan notation(table, columns.numbers(), columns.number_forms);
+  for (size_t row = 0; row < table.rows.size(); ++row) notation.look(table, row);
+  notation.check(columns.numbers());
   std::vector<size_t> features, targets;
   for (const Columns::Feature& feature : columns.features)
     features.push_back(column_named(table, feature.name));
@@ -399,49 +432,6 @@ Dataset dataset_of(const TextTable& table, const Columns& columns, bool labelled
     dataset.examples.push_back(std::move(example));
   }
   return dataset;
-}
-
-std::string to_json(const Columns& columns) {
-  Json features = Json::array();
-  for (const Columns::Feature& feature : columns.features)
-    features.push_back(feature.is_category ? Json{{"name", feature.name}, {"values", feature.values}}
-                                           : Json{{"name", feature.name},
-                                                  {"mean", feature.mean},
-                                                  {"centre", feature.centre},
-                                                  {"scale", feature.scale}});
-  Json object{{"features", features},
-              {"targets", columns.targets},
-              {"classes", columns.classes},
-              {"weight", columns.weight}};
-  if (!columns.target_classes.empty()) object["target_classes"] = columns.target_classes;
-  return object.dump();
-}
-
-Columns columns_from_json(std::string_view json) {
-  try {
-    const Json object = parse_json(json);
-    Columns columns;
-    for (const Json& entry : object.at("features")) {
-      Columns::Feature feature{entry.at("name").get<std::string>()};
-      feature.is_category = entry.contains("values");
-      if (feature.is_category) {
-        feature.values = entry.at("values").get<std::vector<std::string>>();
-      } else {
-        feature.mean = entry.at("mean").get<double>();
-        feature.centre = entry.at("centre").get<double>();
-        feature.scale = entry.at("scale").get<double>();
-      }
-      columns.features.push_back(std::move(feature));
-    }
-    columns.targets = object.at("targets").get<std::vector<std::string>>();
-    columns.classes = object.at("classes").get<std::vector<std::string>>();
-    columns.weight = object.at("weight").get<std::string>();
-    if (object.contains("target_classes"))
-      columns.target_classes = object.at("target_classes").get<std::vector<std::vector<std::string>>>();
-    return columns;
-  } catch (const Json::exception&) {
-    throw UserError("the columns that a model was trained on are damaged; save it again");
-  }
 }
 
 }  // namespace lariat::data
