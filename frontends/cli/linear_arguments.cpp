@@ -46,21 +46,6 @@ std::vector<double> parse_classes(const std::string& text, bool two) {
                               data::shortened(text), two ? "two" : "two or more", two ? "1,2" : "1,2,3"));
 }
 
-// A number for each of `count` rows or columns, from 0 on where they may not be below it.
-std::vector<double> numbers_for(const std::string& flag, const std::string& file, int64_t count,
-                                const std::string& what, bool negative) {
-  if (file.empty()) return {};
-  std::vector<double> numbers = data::read_numbers(file);
-  if (static_cast<int64_t>(numbers.size()) != count)
-    throw UserError(fmt::format("{} {}: has {} numbers, but there are {} {}; give one for each", flag, file,
-                                numbers.size(), count, what));
-  for (size_t i = 0; i < numbers.size() && !negative; ++i)
-    if (numbers[i] < 0)
-      throw UserError(
-          fmt::format("{} {}: number {} is {}; it must be 0 or more", flag, file, i + 1, numbers[i]));
-  return numbers;
-}
-
 // What any of the ranks has, ascending.
 template <class T>
 std::vector<T> united(Ranks& ranks, std::vector<T> own, const std::string& what) {
@@ -87,6 +72,27 @@ std::string choice(const std::string& what, const std::string& text, const Strin
 
 }  // namespace
 
+std::vector<double> numbers_for(const std::string& flag, const std::string& file, int64_t count,
+                                const std::string& what, bool negative) {
+  if (file.empty()) return {};
+  std::vector<double> numbers = data::read_numbers(file);
+  if (static_cast<int64_t>(numbers.size()) != count)
+    throw UserError(fmt::format("{} {}: has {} numbers, but there are {} {}; give one for each", flag, file,
+                                numbers.size(), count, what));
+  for (size_t i = 0; i < numbers.size() && !negative; ++i)
+    if (numbers[i] < 0)
+      throw UserError(
+          fmt::format("{} {}: number {} is {}; it must be 0 or more", flag, file, i + 1, numbers[i]));
+  return numbers;
+}
+
+std::vector<double> row_weights(const std::string& file, int64_t rows) {
+  std::vector<double> weights = numbers_for("--weights", file, rows, "rows", false);
+  if (!weights.empty() && *std::max_element(weights.begin(), weights.end()) == 0)
+    throw UserError(fmt::format("--weights {}: all are 0, so no row counts", file));
+  return weights;
+}
+
 // "1e-6", as people write it.
 static std::string power_text(double value) {
   std::string text = fmt::format("{}", value);
@@ -107,7 +113,8 @@ void LinearArguments::declare(Arguments& arguments) {
       "--penalty", "TERMS", penalty_texts,
       "such as \"1.0*l1 + 0.5*l2\": l1 is Σ|w|, l2 is Σw², group is Σ √n·‖w‖₂ over the groups of --groups, "
       "and any op that is a convex penalty can be named, "
-      "one of a plugin too, with attributes such as 0.1*ordered_l1:spread=2; 1.0*l1 where it is not given");
+      "one of a plugin too, with attributes after colons such as 0.1*ordered_l1:spread=2, or bounds: "
+      "1*l1 + within:low=0:high=0.2; 1.0*l1 where it is not given");
   arguments.plugins();
   arguments.flag("--zero-based", zero_based,
                  "indices of LIBSVM text begin at 0, as scikit-learn writes them");
@@ -119,9 +126,9 @@ void LinearArguments::declare(Arguments& arguments) {
       "--delta", "D",
       [this](const std::string& text) {
         const data::OptionDescription description{"--delta", {}, "number", "a number above 0", {}};
-        problem.delta = data::parse_number(description, text, 1e-300, 1e300);
+        delta = data::parse_number(description, text, 1e-300, 1e300);
       },
-      "where huber goes from squared to linear; 1");
+      "where huber goes from squared to linear; 1 where it is not given");
   arguments.input("--weights", "FILE", weights, "how much each row counts: numbers of text or numpy");
   arguments.input("--offset", "FILE", offset, "what is added to each row's prediction");
   arguments.input("--penalty-factor", "FILE", penalty_factor,
@@ -163,6 +170,8 @@ void LinearArguments::declare(Arguments& arguments) {
 }
 
 void LinearArguments::check(const std::string& command) {
+  problem.offset = !offset.empty();
+  problem.delta = delta.value_or(problem.delta);
   if (!classes_text.empty() && problem.classifies()) {
     try {
       classes = parse_classes(classes_text, problem.has_signs());
@@ -201,6 +210,12 @@ void LinearArguments::check_files(bool dense) const {
   if (!classes_text.empty() && !problem.classifies())
     throw UserError(
         fmt::format("--classes is about the labels of classes, but the loss {} takes numbers", problem.loss));
+  if (delta && problem.loss != "huber")
+    throw UserError(
+        fmt::format("--delta is where the loss huber goes from squared to linear, but the loss is {}; leave "
+                    "it out, or say "
+                    "--loss huber",
+                    problem.loss));
 }
 
 // What decides the result beside what files hold.
@@ -250,9 +265,7 @@ data::LabelledRows LinearArguments::read_rows(bool shares, bool dense) {
 
 // What further files say of rows and columns.
 void LinearArguments::read_beside(data::LabelledRows& rows, Ranks* ranks) {
-  rows.weights = numbers_for("--weights", weights, all_rows, "rows", false);
-  if (!rows.weights.empty() && *std::max_element(rows.weights.begin(), rows.weights.end()) == 0)
-    throw UserError(fmt::format("--weights {}: all are 0, so no row counts", weights));
+  rows.weights = row_weights(weights, all_rows);
   rows.offsets = numbers_for("--offset", offset, all_rows, "rows", true);
   if (!offset.empty() && problem.loss == "multinomial")
     throw UserError(

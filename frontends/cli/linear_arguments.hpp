@@ -23,6 +23,13 @@ class SolveProgress {
   LiveLine line_;
 };
 
+/// A number for each of `count` rows or columns that a flag's file holds, from 0 on where they may not be
+/// below it; none without a file. Throws UserError naming the flag.
+std::vector<double> numbers_for(const std::string& flag, const std::string& file, int64_t count,
+                                const std::string& what, bool negative);
+/// The same of rows: how much each counts.
+std::vector<double> row_weights(const std::string& file, int64_t rows);
+
 /// What `lariat solve` and `lariat path` are asked for.
 struct LinearArguments {
   LinearProblem problem;
@@ -30,6 +37,7 @@ struct LinearArguments {
   Strings penalty_texts;
   std::vector<double> classes;
   std::string classes_text;
+  std::optional<double> delta;
   bool quiet = false, zero_based = false, standardized = false;
   SolveOptions options;
   std::optional<int64_t> seed, threads, iterations, parts;

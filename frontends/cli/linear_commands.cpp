@@ -7,6 +7,7 @@
 
 #include "autodiff/training/trainer.hpp"
 #include "frontends/cli/console.hpp"
+#include "frontends/cli/linear_arguments.hpp"
 #include "frontends/cli/summary.hpp"
 #include "frontends/cli/table.hpp"
 #include "graph/base/error.hpp"
@@ -34,10 +35,21 @@ std::vector<double> said_by(const LinearProblem& problem, std::span<const double
 
 }  // namespace
 
-Json evaluate_linear(const SavedLinear& model, const std::string& data, const std::string& labels) {
-  if (data.empty())
+namespace {
+
+data::LabelledRows rows_of(const SavedLinear& model, const LinearRowFiles& files, bool labelled) {
+  data::LabelledRows rows = model.read(files.data, files.labels, labelled);
+  rows.weights = row_weights(files.weights, rows.rows);
+  rows.offsets = numbers_for("--offset", files.offset, rows.rows, "rows", true);
+  return rows;
+}
+
+}  // namespace
+
+Json evaluate_linear(const SavedLinear& model, const LinearRowFiles& files) {
+  if (files.data.empty())
     throw UserError("there are no data to measure the linear model on; give their file with --data");
-  const data::LabelledRows rows = model.read(data, labels, true);
+  const data::LabelledRows rows = rows_of(model, files, true);
   const MetricValues metrics = model.evaluate(rows);
   std::vector<Strings> lines;
   for (const auto& [name, value] : metrics)
@@ -54,9 +66,9 @@ Json evaluate_linear(const SavedLinear& model, const std::string& data, const st
           {"nonzeros", zeros.count - zeros.zeros}};
 }
 
-LinearPredictions predict_linear(const SavedLinear& model, const std::string& data) {
+LinearPredictions predict_linear(const SavedLinear& model, const LinearRowFiles& files) {
   const LinearProblem& problem = model.problem();
-  const data::LabelledRows rows = model.read(data, {}, false);
+  const data::LabelledRows rows = rows_of(model, files, false);
   const std::vector<double> z = model.predict(rows);
   const auto width = static_cast<size_t>(problem.outputs());
   LinearPredictions result;
@@ -126,6 +138,7 @@ Json inspect_linear(const SavedLinear& model, const std::string& file) {
           {"task", "linear"},
           {"problem", problem.title()},
           {"columns", model.columns()},
+          {"offset", problem.offset},
           {"classes", problem.classes},
           {"bytes", static_cast<int64_t>(file_bytes(file))},
           {"parameters", zeros.count},

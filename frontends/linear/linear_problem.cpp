@@ -122,7 +122,10 @@ std::string LinearProblem::title() const {
     text += fmt::format(" + {}*{}", term.coefficient, term.name);
     for (const std::string& attribute : term.attributes) text += ":" + attribute;
   }
-  return text + (bias ? ", with a bias" : "");
+  if (!bias && !offset) return text;
+  return text + (bias && offset ? ", with a bias and an offset"
+                 : bias         ? ", with a bias"
+                                : ", with an offset");
 }
 
 double LinearProblem::l1() const {

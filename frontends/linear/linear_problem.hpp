@@ -22,6 +22,9 @@ struct LinearProblem {
   std::vector<PenaltySpec> penalty = {};
   /// Added to each row, and not penalised.
   bool bias = false;
+  /// Whether rows have a number each that is added to their predictions, such as the logarithm of an
+  /// exposure.
+  bool offset = false;
   /// Of huber.
   double delta = 1;
   /// Whether the loss is the mean over rows, by their weights, in place of the sum: λ is glmnet's then

@@ -30,9 +30,10 @@ void SavedLinear::save(const std::string& file, const std::map<std::string, std:
   for (const PenaltySpec& term : problem_.penalty)
     penalty.push_back(
         {{"coefficient", term.coefficient}, {"name", term.name}, {"attributes", term.attributes}});
-  const Json problem{{"loss", problem_.loss},    {"penalty", penalty},    {"bias", problem_.bias},
-                     {"delta", problem_.delta},  {"mean", problem_.mean}, {"classes", problem_.classes},
-                     {"zero_based", zero_based_}};
+  Json problem{{"loss", problem_.loss},    {"penalty", penalty},    {"bias", problem_.bias},
+               {"delta", problem_.delta},  {"mean", problem_.mean}, {"classes", problem_.classes},
+               {"zero_based", zero_based_}};
+  if (problem_.offset) problem["offset"] = true;
   out.metadata() = notes;
   out.metadata()["problem"] = problem.dump();
   check_finite(out, "the model");
@@ -55,6 +56,7 @@ SavedLinear SavedLinear::of(const Store& store, const std::string& file) {
     problem.delta = json.at("delta").get<double>();
     problem.mean = json.at("mean").get<bool>();
     problem.classes = json.at("classes").get<std::vector<double>>();
+    problem.offset = json.value("offset", false);
     zero_based = json.at("zero_based").get<bool>();
     for (const Json& term : json.at("penalty"))
       problem.penalty.push_back({term.at("coefficient").get<double>(), term.at("name").get<std::string>(),
@@ -129,6 +131,14 @@ MetricValues SavedLinear::evaluate(const data::LabelledRows& rows) const {
 }
 
 std::vector<double> SavedLinear::predict(const data::LabelledRows& rows) const {
+  if (problem_.offset && rows.offsets.empty())
+    throw UserError(fmt::format(
+        "{}: the model was fitted with an offset for each row, and these have none; give a file of "
+        "them by --offset",
+        rows.file));
+  if (!problem_.offset && !rows.offsets.empty())
+    throw UserError(fmt::format(
+        "{}: the model was fitted without offsets, and these rows have some; leave --offset out", rows.file));
   return LinearPredictor(problem_, rows)(parameters_);
 }
 

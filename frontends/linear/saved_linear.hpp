@@ -31,7 +31,8 @@ class SavedLinear {
   data::LabelledRows read(const std::string& file, const std::string& labels, bool labelled) const;
   /// All scores of the problem.
   MetricValues evaluate(const data::LabelledRows& rows) const;
-  /// [rows · outputs]: z.
+  /// [rows · outputs]: z. Throws UserError where rows have offsets and the model was fitted without, or the
+  /// other way round.
   std::vector<double> predict(const data::LabelledRows& rows) const;
 
  private:

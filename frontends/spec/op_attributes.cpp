@@ -72,7 +72,16 @@ Attributes attributes_from_text(const OpDef& op, std::span<const std::string> en
                                   known.empty() ? " It has none." : did_you_mean(name, known)));
     }
     const auto attribute = attribute_of(spec->kind, value);
-    if (!attribute) throw UserError(fmt::format("'{}' must be {}", name, name_of(spec->kind)));
+    if (!attribute) {
+      // "low=0,high=1" of a penalty.
+      const size_t comma = value.find(',');
+      const bool another = comma != value.npos && value.find('=', comma) != value.npos;
+      throw UserError(fmt::format("'{}' must be {}{}", name, name_of(spec->kind),
+                                  another
+                                      ? fmt::format("; attributes are separated by colons, such as {}={}:{}",
+                                                    name, value.substr(0, comma), value.substr(comma + 1))
+                                      : ""));
+    }
     result.set(name, *attribute);
   }
   for (const AttributeSpec& spec : op.attributes)

@@ -181,6 +181,66 @@ TEST_CASE("cli: solve refuses bad input with one line") {
                 ": '" + rows + "' is an input, and would be overwritten; choose another name");
 }
 
+TEST_CASE("cli: a model of rows with offsets is measured and predicts with offsets") {
+  if (!have_lariat()) return;
+  const TemporaryFolder folder;
+  const std::string rows = folder / "rows", offsets = folder / "offsets", model = folder / "m",
+                    weights = folder / "weights";
+  write_file(rows, "3 1:1\n5 1:2\n9 1:3\n");
+  write_file(offsets, "1\n1\n4\n");
+  write_file(weights, "1\n0\n0\n");
+  // 3 - 1 = 2, 5 - 1 = 4 and 9 - 4 = 5 are near 2·x.
+  const Json json = solved(
+      {"--data", rows, "--loss", "squared", "--penalty", "0.001*l2", "--offset", offsets, "--out", model});
+  CHECK(json["problem"] == "squared loss + 0.001*l2, with an offset");
+  CHECK(contains(run_lariat({"inspect", model}).out, "with an offset"));
+  const std::string without =
+      ": " + rows +
+      ": the model was fitted with an offset for each row, and these have none; give a "
+      "file of them by --offset";
+  check_refused({"evaluate", model, "--data", rows}, without);
+  check_refused({"predict", model, rows}, without);
+  const ProgramRun said = run_lariat({"predict", model, rows, "--offset", offsets});
+  CHECK(said.status == 0);
+  const double w = lariat::Store::load(model).get("w").at(0);
+  CHECK(std::stod(said.out.substr(said.out.rfind(',') + 1)) == doctest::Approx(4 + 3 * w).epsilon(1e-12));
+  const auto error = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), {"evaluate", model, "--data", rows, "--offset", offsets, "--json", "-"});
+    return Json::parse(run_lariat(more).out)["metrics"]["mean-squared-error"].get<double>();
+  };
+  CHECK(error({"--weights", weights}) == doctest::Approx((3 - 1 - w) * (3 - 1 - w)).epsilon(1e-9));
+  CHECK(error({}) > error({"--weights", weights}));
+  write_file(folder / "none", "0\n0\n0\n");
+  check_refused({"evaluate", model, "--data", rows, "--offset", offsets, "--weights", folder / "none"},
+                ": --weights " + (folder / "none") + ": all are 0, so no row counts");
+  write_file(folder / "two", "1\n2\n");
+  check_refused(
+      {"predict", model, rows, "--offset", folder / "two"},
+      ": --offset " + (folder / "two") + ": has 2 numbers, but there are 3 rows; give one for each");
+  solved({"--data", rows, "--loss", "squared", "--out", model, "--bias"});
+  check_refused(
+      {"predict", model, rows, "--offset", offsets},
+      ": " + rows + ": the model was fitted without offsets, and these rows have some; leave --offset out");
+  CHECK(solved({"--data", rows, "--loss", "squared", "--bias", "--offset", offsets})["problem"] ==
+        "squared loss + 1*l1, with a bias and an offset");
+}
+
+TEST_CASE("cli: solve refuses what would have no effect, and says how attributes of penalties are apart") {
+  if (!have_lariat()) return;
+  const TemporaryFolder folder;
+  const std::string rows = folder / "rows";
+  write_file(rows, six_rows);
+  check_refused(
+      {"solve", "--data", rows, "--loss", "squared", "--delta", "3"},
+      ": --delta is where the loss huber goes from squared to linear, but the loss is squared; leave it "
+      "out, or say --loss huber");
+  CHECK(solved({"--data", rows, "--loss", "huber", "--delta", "3"})["converged"] == true);
+  check_refused({"solve", "--data", rows, "--penalty", "within:low=0,high=0.2"},
+                " solve: --penalty: 'low' must be a number; attributes are separated by colons, such as "
+                "low=0:high=0.2");
+  CHECK(solved({"--data", rows, "--penalty", "1*l1 + within:low=0:high=0.2"})["converged"] == true);
+}
+
 TEST_CASE("cli: solve reads what other programs write: a byte-order mark, indices from 0, labels 1 and 2") {
   if (!have_lariat()) return;
   const TemporaryFolder folder;

@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <chrono>
+#include <tuple>
 
 #include "frontends/cli/arguments.hpp"
 #include "frontends/cli/command_records.hpp"
@@ -64,7 +65,7 @@ void print_symbol_errors(const Evaluation& evaluation) {
 static void evaluate(const Strings& words) {
   Arguments arguments("lariat evaluate", "Measures a saved model on a split of a data set.",
                       "lariat evaluate digits.safetensors --data recordings --split test");
-  std::string file, data_folder, labels, split_name, json_name;
+  std::string file, data_folder, labels, weights, offset, split_name, json_name;
   Strings held_out;
   std::optional<int64_t> threads;
   data::Split split = data::Split::test;
@@ -72,6 +73,9 @@ static void evaluate(const Strings& words) {
   arguments.option("--data", "DIR", data_folder,
                    "the folder of the data; of a linear model the file of rows");
   arguments.input("--labels", "FILE.npy", labels, "of a linear model: the labels of a matrix X.npy");
+  arguments.input("--weights", "FILE", weights, "of a linear model: how much each row counts");
+  arguments.input("--offset", "FILE", offset,
+                  "of a linear model that was fitted with one: what is added to each row's prediction");
   arguments.option(
       "--split", "NAME",
       [&](const std::string& name) {
@@ -92,13 +96,17 @@ static void evaluate(const Strings& words) {
     if (!split_name.empty() || !held_out.empty())
       throw UserError(fmt::format(
           "'{}' is a linear model, measured on all rows of --data; leave --split and --held-out out", file));
-    check_outputs({json_name}, {data_folder, labels});
-    Json figures = evaluate_linear(SavedLinear::of(store, file), data_folder, labels);
+    check_outputs({json_name}, {data_folder, labels, weights, offset});
+    Json figures = evaluate_linear(SavedLinear::of(store, file), {data_folder, labels, weights, offset});
     figures["threads"] = limit.threads();
     return json.write(figures);
   }
-  if (!labels.empty())
-    throw UserError(fmt::format("'{}' is no linear model, whose labels --labels names; leave it out", file));
+  for (const auto& [flag, given, what] : {std::tuple("--labels", labels, "labels"),
+                                          {"--weights", weights, "rows' weights"},
+                                          {"--offset", offset, "offsets"}})
+    if (!given.empty())
+      throw UserError(
+          fmt::format("'{}' is no linear model, whose {} {} names; leave it out", file, what, flag));
   SavedModel model = SavedModel::of(store, file);
   const Recipe& recipe = model.recipe();
   check_outputs({json_name}, recipe, data_folder);

@@ -110,7 +110,7 @@ static void predict(const Strings& words) {
       "lariat predict",
       "Says what a saved model makes of rows that have no targets. The model knows its columns.",
       "lariat predict houses.safetensors new.csv --out prices.csv");
-  std::string file, rows, out, json_name;
+  std::string file, rows, offset, out, json_name;
   std::optional<int64_t> threads;
   arguments.input_word("MODEL", file, "what lariat train, search, solve or path wrote");
   arguments.input_word(
@@ -118,12 +118,14 @@ static void predict(const Strings& words) {
       "what the model was trained on, without what is learned: a table with its columns, LIBSVM text, whose "
       "labels are not looked at, an array or archive of numpy, an image or a folder of them, or an IDX file "
       "of images; of a linear model LIBSVM text or a matrix");
+  arguments.input("--offset", "FILE", offset,
+                  "of a linear model that was fitted with one: what is added to each row's prediction");
   arguments.output("--out", "FILE.csv", out, "where the predictions go, instead of standard output");
   arguments.threads(threads);
   arguments.plugins();
   arguments.json(json_name);
   if (!arguments.read(words)) return;
-  check_outputs({out, json_name}, {file, rows});
+  check_outputs({out, json_name}, {file, rows, offset});
   const JsonFile json(json_name);
   const ThreadLimit limit(threads);
 
@@ -135,11 +137,13 @@ static void predict(const Strings& words) {
   };
   const Store store = Store::load(file);
   if (SavedLinear::is_one(store)) {
-    LinearPredictions predictions = predict_linear(SavedLinear::of(store, file), rows);
+    LinearPredictions predictions = predict_linear(SavedLinear::of(store, file), {rows, {}, {}, offset});
     write_csv(predictions.csv);
     predictions.figures["threads"] = limit.threads();
     return json.write(predictions.figures);
   }
+  if (!offset.empty())
+    throw UserError(fmt::format("'{}' is no linear model, whose offsets --offset names; leave it out", file));
   SavedModel model = SavedModel::of(store, file);
   const data::Dataset dataset = model.read_rows(rows);
   const std::vector<Prediction> predictions = model.predict(dataset);
