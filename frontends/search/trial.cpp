@@ -125,18 +125,19 @@ bool larger_is_better(const std::string& score) {
 Recipe measuring(Recipe recipe, const std::string& score) {
   // Several outputs name their metrics themselves.
   if (score == "loss" || score == "accuracy" || !recipe.list("outputs").empty()) return recipe;
-  std::vector<std::string> known{"loss"};
-  for (const MetricKind& kind : metric_kinds()) known.push_back(kind.spec.name);
+  const std::vector<std::string> measured = metric_names(recipe.metrics());
   // "f1/seven" is the f1 of one class.
   const std::string kind = score.substr(0, score.find('/'));
-  if (std::find(known.begin(), known.end(), kind) == known.end())
+  if (std::find(measured.begin(), measured.end(), kind) != measured.end()) return recipe;
+  std::vector<std::string> known{"loss"};
+  for (const MetricKind& of : metric_kinds()) known.push_back(of.spec.name);
+  if (std::find(known.begin(), known.end(), kind) == known.end()) {
+    known.insert(known.end(), measured.begin(), measured.end());
     throw UserError(fmt::format("score = {}: is no metric.{}", score, data::what_was_meant(score, known)));
-  std::vector<std::string> kinds = split_words(recipe.get("metrics.kinds"));
-  if (std::none_of(kinds.begin(), kinds.end(),
-                   [&](const std::string& text) { return text.substr(0, text.find(' ')) == kind; })) {
-    kinds.push_back(kind);
-    recipe.set("metrics.kinds", join_words(kinds));
   }
+  std::vector<std::string> kinds = split_words(recipe.get("metrics.kinds"));
+  kinds.push_back(kind);
+  recipe.set("metrics.kinds", join_words(kinds));
   return recipe;
 }
 

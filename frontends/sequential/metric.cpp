@@ -54,7 +54,45 @@ std::vector<std::string> metrics_of(const std::string& task) {
   return names;
 }
 
+// "f1 average=micro": with the options that are not the usual ones, each behind `before`.
+std::string with_options(const Metric& metric, const std::string& before, bool keys) {
+  std::string text = metric.name;
+  const auto kind = std::find_if(metric_kinds().begin(), metric_kinds().end(),
+                                 [&](const MetricKind& of) { return of.spec.name == metric.spec.kind; });
+  if (kind == metric_kinds().end()) return text;
+  const Spec usual = kind->spec.defaults();
+  for (const auto& [key, value] : metric.spec.options)
+    if (value != usual.at(key)) text += before + (keys ? key + "=" : "") + value;
+  return text;
+}
+
+Metric renamed(Metric metric, const std::string& name) {
+  if (metric.name == name) return metric;
+  if (metric.over_data)
+    metric.over_data = [before = metric.name, name, function = metric.over_data](const Outcome& outcome) {
+      MetricValues values = function(outcome);
+      for (auto& [of, value] : values)
+        if (of == before || of.starts_with(before + "/")) of.replace(0, before.size(), name);
+      return values;
+    };
+  metric.name = name;
+  return metric;
+}
+
 }  // namespace
+
+std::vector<std::string> metric_names(const std::vector<Metric>& metrics) {
+  std::vector<std::string> names;
+  for (const Metric& metric : metrics) {
+    const bool alone = std::count_if(metrics.begin(), metrics.end(),
+                                     [&](const Metric& other) { return other.name == metric.name; }) == 1;
+    names.push_back(alone ? metric.name : with_options(metric, "_", false));
+    if (std::count(names.begin(), names.end(), names.back()) > 1)
+      throw UserError(fmt::format("the metric '{}' is there twice; leave one out, or give it other options",
+                                  with_options(metric, " ", true)));
+  }
+  return names;
+}
 
 std::vector<Metric> metrics_for(const LearningTask& task, const std::vector<Metric>& given, int64_t outputs) {
   std::vector<Metric> metrics = given;
@@ -70,6 +108,8 @@ std::vector<Metric> metrics_for(const LearningTask& task, const std::vector<Metr
     throw UserError(fmt::format("the metric '{}' is one of {}, but the model learns {}; take {}", metric.name,
                                 fmt::join(fit, ", "), task.name, fmt::join(metrics_of(task.name), ", ")));
   }
+  const std::vector<std::string> names = metric_names(metrics);
+  for (size_t i = 0; i < metrics.size(); ++i) metrics[i] = renamed(std::move(metrics[i]), names[i]);
   return metrics;
 }
 

@@ -35,8 +35,12 @@ const SpecKinds& metric_spec_kinds();
 Metric make_metric(const Spec& spec);
 Metric make_metric(std::string_view text);
 
-/// The given metrics, or the task's own where there are none. Throws UserError for one that does not fit the
-/// task, or says nothing of so many outputs; 0: nobody knows.
+/// What each of some metrics is called in figures: its name, and of several of one name those with other
+/// options than the usual ones with these behind it, as f1 and f1_micro. Throws UserError for one that is
+/// there twice.
+std::vector<std::string> metric_names(const std::vector<Metric>& metrics);
+/// The given metrics under these names, or the task's own where there are none. Throws UserError for one that
+/// does not fit the task, is there twice, or says nothing of so many outputs; 0: nobody knows.
 std::vector<Metric> metrics_for(const LearningTask& task, const std::vector<Metric>& given,
                                 int64_t outputs = 0);
 

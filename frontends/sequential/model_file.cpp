@@ -217,8 +217,13 @@ Loss loss_from(const Json& note) {
 
 std::vector<Metric> metrics_from(const Json& note) {
   std::vector<Metric> metrics;
-  for (const auto& metric : note)
-    metrics.push_back(make_metric(spec_from_json(metric_spec_kinds(), metric.dump(), "metrics")));
+  for (const auto& metric : note) {
+    Metric read = make_metric(spec_from_json(metric_spec_kinds(), metric.dump(), "metrics"));
+    // Files of old may have one twice.
+    if (std::none_of(metrics.begin(), metrics.end(),
+                     [&](const Metric& other) { return other.spec == read.spec; }))
+      metrics.push_back(std::move(read));
+  }
   return metrics;
 }
 

@@ -193,6 +193,26 @@ TEST_CASE("losses: every kind is made from its defaults, and is the same again")
         "there is no task 'clases'. Did you mean 'classes'?");
 }
 
+TEST_CASE("metrics: of several of one name each has its own in figures, and equal ones are refused") {
+  const auto names = [](const std::vector<Metric>& metrics) { return metric_names(metrics); };
+  using Names = std::vector<std::string>;
+  CHECK(names({F1{}, F1{Average::micro}, Accuracy{}}) == Names{"f1", "f1_micro", "accuracy"});
+  CHECK(names({F1{Average::none}, F1{Average::micro}}) == Names{"f1_none", "f1_micro"});
+  CHECK(names({F1{Average::micro}, Accuracy{}}) == Names{"f1", "accuracy"});
+  CHECK(names({TopK{2}, TopK{}, TopK{3}}) == Names{"top_k_2", "top_k", "top_k_3"});
+  CHECK(message_of<UserError>([&] {
+          names({F1{Average::micro}, Accuracy{}, F1{Average::micro}});
+        }) == "the metric 'f1 average=micro' is there twice; leave one out, or give it other options");
+  CHECK(message_of<UserError>([&] {
+          names({Accuracy{}, Accuracy{}});
+        }) == "the metric 'accuracy' is there twice; leave one out, or give it other options");
+  const std::vector<Metric> both =
+      metrics_for(task_named("classes"), {F1{Average::none}, F1{Average::micro}, Accuracy{}});
+  CHECK(both[1].over_data(classes()) == MetricValues{{"f1_micro", 0.5}});
+  CHECK(both[0].over_data(classes()).front().first == "f1_none/a");
+  CHECK(both[2].name == "accuracy");
+}
+
 TEST_CASE("losses: hinge takes sides, and no shares") {
   const auto fit = [](const std::vector<std::vector<float>>& targets, const Loss& loss,
                       std::vector<std::string> names = {}) {
