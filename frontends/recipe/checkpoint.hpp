@@ -16,6 +16,8 @@ struct Checkpoint {
   size_t train_examples = 0;
   /// Of the examples that it was trained on.
   std::vector<data::TargetScale> target_scales = {};
+  /// Of the examples as well: see identity_of(); empty in older files.
+  std::string data = {};
   /// Of the model that the run began with.
   std::optional<StartScales> start_scales = std::nullopt;
 
@@ -24,5 +26,12 @@ struct Checkpoint {
   /// Throws UserError naming the file where it is no checkpoint.
   static Checkpoint load(const std::string& file);
 };
+
+/// What tells the examples of a run from others as JSON: their classes, columns, targets and labels, and what
+/// a table says of its columns.
+std::string identity_of(const data::Dataset& train, const std::optional<data::Columns>& columns);
+/// "its classes were a, b, these are c, d": the first that differs between two identities; "" where none
+/// does. Throws UserError where one is damaged.
+std::string identity_difference(const std::string& there, const std::string& here);
 
 }  // namespace lariat

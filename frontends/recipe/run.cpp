@@ -264,8 +264,15 @@ void TrainingRun::Implementation::save_checkpoint(const FitState& state,
   const std::string file = checkpoint_of(options.out);
   if (file.empty() || (options.ranks && options.ranks->rank() != 0)) return;
   keep_earlier(file, recipe.training().checkpoint_keep);
-  Checkpoint{model.store(), recipe, state, epochs, train.examples.size(), train.target_scales, scales}.save(
-      file, options.out);
+  Checkpoint{model.store(),
+             recipe,
+             state,
+             epochs,
+             train.examples.size(),
+             train.target_scales,
+             identity_of(train, corpus.reader().columns()),
+             scales}
+      .save(file, options.out);
 }
 
 void TrainingRun::Implementation::save_model(const std::string& file, const RunResult* result) {
@@ -335,6 +342,11 @@ void TrainingRun::resume(const std::string& file) {
   if (checkpoint.target_scales != self_->train.target_scales)
     throw UserError(
         fmt::format("'{}' was trained on targets of another mean or deviation; give the same data", file));
+  const std::string identity = identity_of(self_->train, self_->corpus.reader().columns());
+  if (const std::string difference =
+          checkpoint.data.empty() ? "" : identity_difference(checkpoint.data, identity);
+      !difference.empty())
+    throw UserError(fmt::format("'{}' was trained on other data: {}; give the same data", file, difference));
   for (const auto& [name, tensor] : self_->model.store())
     if (const Tensor* found = checkpoint.store.find(name); found == nullptr || found->type() != tensor.type())
       throw UserError(fmt::format("'{}' has no tensor '{}' of type {}; start the training again", file, name,
