@@ -64,9 +64,9 @@ class CsvReader : public RowFilesReader {
  public:
   CsvReader(const CsvData& options, const DataRequest& request)
       : RowFilesReader(options, request, {".csv", ".tsv"}), streamed_(options.stream) {
-    columns_of_ = {request.targets,     options.features, options.categories,
-                   options.weight,      request.classes,  request.class_targets,
-                   options.standardize, options.ignore,   request.shares};
+    columns_of_ = {request.targets, options.features,      options.categories,    options.weight,
+                   request.classes, request.class_targets, request.label_targets, options.standardize,
+                   options.ignore,  request.shares};
   }
 
   const std::optional<data::Columns>& columns() const override { return columns_; }

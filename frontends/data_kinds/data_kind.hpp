@@ -35,6 +35,8 @@ struct DataRequest {
   /// Whether classes are learned, and of several targets, which ones are.
   bool classes = true;
   std::vector<std::string> targets = {}, class_targets = {};
+  /// Of the targets, those that are true or not, where several are at once.
+  std::vector<std::string> label_targets = {};
   /// Whether folds are held out rather than what the kind sets apart for validation.
   bool folds = false;
   /// Whether the classes are two, of which a number between 0 and 1 may say how probable the second is.

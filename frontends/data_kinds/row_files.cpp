@@ -16,6 +16,10 @@ RowFilesReader::RowFilesReader(const RowsData& options, const DataRequest& reque
       one_file_(whole || !std::filesystem::is_directory(request.path)) {
   options_.path = request.path;
   if (request.folds) options_.validation = 0;
+  if (one_file_ && options_.testing + options_.validation >= 100)
+    throw UserError(fmt::format(
+        "[data] testing = {} and validation = {} leave no rows to train on; keep their sum below 100",
+        options_.testing, options_.validation));
   cuts_validation_ = !one_file_ && options_.validation > 0 && found_file(data::Split::validation).empty();
 }
 

@@ -21,7 +21,7 @@ namespace {
 
 // What a recipe asks of its data.
 DataRequest request_of(const Recipe& recipe, const DataOptions& options, bool folds) {
-  DataRequest request{options.path, true, recipe.targets(), {}, folds};
+  DataRequest request{.path = options.path, .targets = recipe.targets(), .folds = folds};
   DataShape shape;
   std::string task;
   const std::vector<ModelOutput> outputs = recipe.outputs();
@@ -33,6 +33,9 @@ DataRequest request_of(const Recipe& recipe, const DataOptions& options, bool fo
     // Of several outputs, the last one's.
     request.classes = task == "classes" || task == "binary";
     if (request.classes && learned.size() == 1) request.class_targets.push_back(learned.front());
+    if (task == "labels")
+      for (const std::string& name : learned.empty() ? request.targets : learned)
+        request.label_targets.push_back(name);
   }
   request.symbols = task_named(task).decode != nullptr;
   request.shares = task == "binary" && outputs.size() == 1 && options.positive.empty();

@@ -16,23 +16,6 @@
 
 namespace lariat::data {
 
-int64_t Columns::dimensions() const {
-  int64_t sum = 0;
-  for (const Feature& feature : features) sum += feature.width();
-  return sum;
-}
-
-std::vector<std::string> Columns::numbers() const {
-  std::vector<std::string> names;
-  for (const Feature& feature : features)
-    if (!feature.is_category) names.push_back(feature.name);
-  if (classes.empty())
-    for (size_t i = 0; i < targets.size(); ++i)
-      if (i >= target_classes.size() || target_classes[i].empty()) names.push_back(targets[i]);
-  if (!weight.empty()) names.push_back(weight);
-  return names;
-}
-
 namespace {
 
 size_t column_named(const TextTable& table, const std::string& name) {
@@ -154,6 +137,7 @@ class TableScan {
   TableScan(const TextTable& head, const ColumnOptions& options)
       : options_(options), file_(head.file), columns_{{}, options.targets, {}, options.weight} {
     check_table(head);
+    columns_.label_targets = options.label_targets;
     if (options.targets.empty())
       throw UserError(fmt::format("{}: which column is to be learned? Name it as target: {}", head.file,
                                   fmt::join(head.names, ", ")));
@@ -333,7 +317,16 @@ class TableScan {
 
 }  // namespace
 
+namespace {
+
+[[noreturn]] void fail_without_training_rows() {
+  throw UserError("there are no rows to train on; keep fewer of them for other things");
+}
+
+}  // namespace
+
 Columns columns_of(const TextTable& table, const ColumnOptions& options) {
+  if (table.rows.empty()) fail_without_training_rows();
   TableScan scan(table, options);
   for (size_t row = 0; row < table.rows.size(); ++row) scan.look(table, row);
   for (size_t row = 0; row < table.rows.size(); ++row) scan.look_again(table, row);
@@ -346,7 +339,7 @@ Columns columns_of(const EachPart& each, const ColumnOptions& options) {
     if (!scan) scan.emplace(part, options);
     for (size_t row = 0; row < part.rows.size(); ++row) scan->look(part, row);
   });
-  if (!scan) throw UserError("there are no rows to train on; keep fewer of them for other things");
+  if (!scan) fail_without_training_rows();
   each([&](const TextTable& part) {
     for (size_t row = 0; row < part.rows.size(); ++row) scan->look_again(part, row);
   });
@@ -366,13 +359,29 @@ Columns with_numbers_of(Columns columns, const TextTable& rows, bool standardize
 
 namespace {
 
-size_t value_at(const TextTable& table, size_t row, size_t column, const std::vector<std::string>& known) {
+size_t value_at(const TextTable& table, size_t row, size_t column, const std::vector<std::string>& known,
+                bool feature) {
   const std::string& field = table.rows[row][column];
   const auto found = std::find(known.begin(), known.end(), field);
   if (found == known.end())
-    throw UserError(fmt::format("{}: column '{}' is '{}', which training never saw.{}", table.place(row),
-                                table.names[column], shortened(field), did_you_mean(field, known)));
+    throw UserError(
+        fmt::format("{}: column '{}' is '{}', which training never saw.{} {}train on rows that have "
+                    "it too, or leave the row out",
+                    table.place(row), table.names[column], shortened(field), did_you_mean(field, known),
+                    feature ? "Leave it empty, which is none of these, " : "Correct it, "));
   return static_cast<size_t>(found - known.begin());
+}
+
+float target_at(const TextTable& table, size_t row, size_t column, const Columns& columns, size_t target) {
+  if (target < columns.target_classes.size() && !columns.target_classes[target].empty())
+    return static_cast<float>(value_at(table, row, column, columns.target_classes[target], false));
+  const std::vector<std::string>& labels = columns.label_targets;
+  const bool label = std::find(labels.begin(), labels.end(), columns.targets[target]) != labels.end();
+  if (const auto truth = label ? truth_in(table.rows[row][column]) : std::nullopt) return *truth;
+  return static_cast<float>(
+      number_at(table, row, column,
+                label ? "; of several labels each is 1 or 0, or yes or no, or true or false"
+                      : "; classes are learned by a loss of theirs, such as softmax_cross_entropy"));
 }
 
 void add_feature(const TextTable& table, size_t row, size_t column, const Columns::Feature& feature,
@@ -381,7 +390,7 @@ void add_feature(const TextTable& table, size_t row, size_t column, const Column
   if (feature.is_category) {
     const size_t first = values.size();
     values.resize(first + feature.values.size());
-    if (!missing) values[first + value_at(table, row, column, feature.values)] = 1;
+    if (!missing) values[first + value_at(table, row, column, feature.values, true)] = 1;
   } else {
     const double value = missing ? feature.mean : number_at(table, row, column);
     values.push_back(static_cast<float>((value - feature.centre) * feature.scale));
@@ -417,16 +426,10 @@ Dataset dataset_of(const TextTable& table, const Columns& columns, bool labelled
     for (size_t i = 0; i < features.size(); ++i)
       add_feature(table, row, features[i], columns.features[i], example.values);
     if (labelled && as_classes)
-      example.label = static_cast<int>(value_at(table, row, targets[0], columns.classes));
+      example.label = static_cast<int>(value_at(table, row, targets[0], columns.classes, false));
     if (labelled && !as_classes)
-      for (size_t i = 0; i < targets.size(); ++i) {
-        const bool is_class = i < columns.target_classes.size() && !columns.target_classes[i].empty();
-        example.targets.push_back(
-            is_class ? static_cast<float>(value_at(table, row, targets[i], columns.target_classes[i]))
-                     : static_cast<float>(number_at(
-                           table, row, targets[i],
-                           "; classes are learned by a loss of theirs, such as softmax_cross_entropy")));
-      }
+      for (size_t i = 0; i < targets.size(); ++i)
+        example.targets.push_back(target_at(table, row, targets[i], columns, i));
     if (labelled && !columns.weight.empty())
       example.weight = static_cast<float>(number_at(table, row, column_named(table, columns.weight)));
     dataset.examples.push_back(std::move(example));

@@ -28,6 +28,8 @@ struct Columns {
   std::string weight = {};
   /// Of several targets, the classes of each, none where it is of numbers; empty: all are.
   std::vector<std::vector<std::string>> target_classes = {};
+  /// Of several targets, those that are true or not: 1 and 0, and words for it.
+  std::vector<std::string> label_targets = {};
   /// What a table says that may not be meant; no part of a model.
   std::vector<std::string> notices = {};
 
@@ -51,6 +53,8 @@ struct ColumnOptions {
   bool classes = false;
   /// Of several targets, those that are classes.
   std::vector<std::string> class_targets = {};
+  /// Of several targets, those that are true or not.
+  std::vector<std::string> label_targets = {};
   /// Whether numbers are brought to mean 0 and standard deviation 1.
   bool standardize = true;
   std::vector<std::string> ignored = {};

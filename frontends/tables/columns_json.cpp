@@ -1,9 +1,26 @@
-// What a model file has of columns.
+// What columns are, and what a model file has of them.
 #include "frontends/tables/columns.hpp"
 #include "graph/base/error.hpp"
 #include "graph/base/json.hpp"
 
 namespace lariat::data {
+
+int64_t Columns::dimensions() const {
+  int64_t sum = 0;
+  for (const Feature& feature : features) sum += feature.width();
+  return sum;
+}
+
+std::vector<std::string> Columns::numbers() const {
+  std::vector<std::string> names;
+  for (const Feature& feature : features)
+    if (!feature.is_category) names.push_back(feature.name);
+  if (classes.empty())
+    for (size_t i = 0; i < targets.size(); ++i)
+      if (i >= target_classes.size() || target_classes[i].empty()) names.push_back(targets[i]);
+  if (!weight.empty()) names.push_back(weight);
+  return names;
+}
 
 std::string to_json(const Columns& columns) {
   Json features = Json::array();
@@ -18,6 +35,7 @@ std::string to_json(const Columns& columns) {
               {"classes", columns.classes},
               {"weight", columns.weight}};
   if (!columns.target_classes.empty()) object["target_classes"] = columns.target_classes;
+  if (!columns.label_targets.empty()) object["label_targets"] = columns.label_targets;
   for (const auto& [name, forms] : columns.number_forms)
     for (const NumberForm form : forms) object["number_forms"][name].push_back(name_of(form));
   return object.dump();
@@ -44,6 +62,8 @@ Columns columns_from_json(std::string_view json) {
     columns.weight = object.at("weight").get<std::string>();
     if (object.contains("target_classes"))
       columns.target_classes = object.at("target_classes").get<std::vector<std::vector<std::string>>>();
+    if (object.contains("label_targets"))
+      columns.label_targets = object.at("label_targets").get<std::vector<std::string>>();
     if (object.contains("number_forms"))
       for (const auto& [name, forms] : object.at("number_forms").items())
         for (const Json& form : forms)

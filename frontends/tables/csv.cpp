@@ -40,6 +40,14 @@ std::optional<double> number_in(std::string_view field, bool decimal_commas) {
   return error == std::errc{} && rest == end && std::isfinite(value) ? std::optional(value) : std::nullopt;
 }
 
+std::optional<float> truth_in(std::string_view word) {
+  std::string small;
+  for (const char c : word) small += c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  if (small == "yes" || small == "true" || small == "y" || small == "t") return 1.0F;
+  if (small == "no" || small == "false" || small == "n" || small == "f") return 0.0F;
+  return std::nullopt;
+}
+
 namespace {
 
 // Reads row after row.

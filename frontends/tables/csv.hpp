@@ -40,6 +40,9 @@ void each_csv_part(const std::string& file,
 /// The number that a field is, all of it, finite; with `decimal_commas` 3,5 is one as well as 3.5.
 std::optional<double> number_in(std::string_view field, bool decimal_commas = false);
 
+/// 1 for yes, true, y and t, 0 for no, false, n and f, in letters of any size.
+std::optional<float> truth_in(std::string_view word);
+
 /// A field that says nothing: empty, NA, N/A, NaN, null or ?.
 bool is_missing(std::string_view field);
 

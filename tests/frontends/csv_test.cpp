@@ -322,7 +322,8 @@ TEST_CASE("columns: what does not fit is refused by file, line and column") {
     return message_of<UserError>([&] { dataset_of(table_of("area,colour,rooms,price\n" + rows), columns); });
   };
   CHECK(refused_rows("1,red,2,3\n1,rod,2,3\n") ==
-        "a.csv: line 3: column 'colour' is 'rod', which training never saw. Did you mean 'red'?");
+        "a.csv: line 3: column 'colour' is 'rod', which training never saw. Did you mean 'red'? Leave "
+        "it empty, which is none of these, train on rows that have it too, or leave the row out");
   CHECK(refused_rows("wide,red,2,3\n") ==
         "a.csv: line 2: column 'area' is 'wide', which is no finite number");
   CHECK(refused_rows("1,red,2,inf\n") ==
