@@ -46,6 +46,15 @@ void check_outputs(const std::vector<std::string>& outputs, const Recipe& recipe
           fmt::format("'{}' is one of the data, and would be overwritten; choose another name", output));
 }
 
+void check_report(const std::string& file) {
+  std::error_code none;
+  if (file.empty() || is_written_in_place(file) || !std::filesystem::is_regular_file(file, none) ||
+      std::filesystem::file_size(file, none) == 0 || reports::is_report(file))
+    return;
+  throw UserError(fmt::format(
+      "'{}' is there and is no report that lariat wrote, so it stays; give --report another name", file));
+}
+
 void ReportFile::declare(Arguments& arguments, const std::string& doc) {
   arguments.output("--report", "FILE.html", file_, doc + "; MODEL.report.html where it is not given");
   arguments.flag("--no-report", left_out_, "write no such page");

@@ -33,6 +33,10 @@ class JsonFile {
   std::string file_;
 };
 
+/// Throws UserError where a page would replace a file that is none of lariat's reports; an empty one, a
+/// device or a pipe it may. "" is no file.
+void check_report(const std::string& file);
+
 class Arguments;
 
 /// Where a run's report goes: what --report names, or MODEL.report.html beside the model; nowhere with
@@ -47,6 +51,10 @@ class ReportFile {
   /// "": nowhere.
   const std::string& name() const { return file_; }
   bool is_asked_for() const { return asked_for_; }
+  /// As check_report(), of the name that --report gave.
+  void check() const {
+    if (asked_for_) check_report(file_);
+  }
 
  private:
   std::string file_;

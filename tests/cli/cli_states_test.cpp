@@ -161,6 +161,28 @@ TEST_CASE("cli: a training and a search write their report beside the model, and
   CHECK(train({"--out", model}).status == 0);
   std::filesystem::remove(page);
 
+  // Nor any other where it is asked for by name.
+  write_file(folder / "mine.html", "mine");
+  run = train({"--out", folder / "other", "--report", folder / "mine.html"});
+  CHECK(run.status == 2);
+  const std::string kept =
+      "lariat: '" + (folder / "mine.html") +
+      "' is there and is no report that lariat wrote, so it stays; give --report another "
+      "name\n";
+  CHECK(run.err == kept);
+  CHECK_FALSE(std::filesystem::exists(folder / "other"));
+  write_file(folder / "rows", "3 1:1\n5 1:2\n9 1:3\n");
+  const std::vector<std::string> path{"path",    "--data", folder / "rows", "--loss",   "squared",
+                                      "--quiet", "--out",  folder / "w",    "--report", folder / "mine.html"};
+  CHECK(run_lariat(path).err == kept);
+  CHECK_FALSE(std::filesystem::exists(folder / "w"));
+  CHECK(run_lariat({"compare", model, model, "--report", folder / "mine.html"}).err == kept);
+  CHECK(read_file(folder / "mine.html") == "mine");
+  // An empty one, as of mktemp, holds nothing.
+  write_file(folder / "mine.html", "");
+  CHECK(run_lariat(path).status == 0);
+  CHECK(contains(read_file(folder / "mine.html"), "content=\"lariat\""));
+
   // Elsewhere, or nowhere.
   CHECK(train({"--out", model, "--report", folder / "r.html"}).status == 0);
   CHECK(contains(read_file(folder / "r.html"), "content=\"lariat\""));

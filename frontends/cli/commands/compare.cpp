@@ -157,6 +157,7 @@ static void compare(const Strings& words) {
   arguments.json(json_name);
   if (!arguments.read(words)) return;
   check_outputs({report_name, json_name}, paths);
+  check_report(report_name);
   const JsonFile json(json_name);
   const Runs runs = read_runs(paths);
   print(columns(metric_rows(runs), 0));

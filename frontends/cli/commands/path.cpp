@@ -248,6 +248,7 @@ static void path(const Strings& words) {
   model.check("lariat path");
   check_outputs({options.table, options.coefficients, options.report, options.out, options.json},
                 model.inputs());
+  check_report(options.report);
   const JsonFile json(options.json);
   options.path.ranks = ranks_of_process();
   if (options.folds && model.parts)

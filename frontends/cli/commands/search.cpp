@@ -152,6 +152,7 @@ static void search(const Strings& words) {
   const Strings outputs{options.out, checkpoint, options.json, options.report.name(), options.journal};
   check_outputs(outputs, {options.recipe.file});
   check_outputs(outputs, recipe, options.recipe.data);
+  options.report.check();
   const JsonFile json(options.json);
   const std::string recipe_text = options.recipe.text();
   if (!options.threads) options.threads = threads_of_rank();

@@ -118,6 +118,7 @@ static void train(const Strings& words) {
       if (name == "file") outputs.push_back(file);
   check_outputs(outputs, inputs);
   check_outputs(outputs, recipe, options.recipe.data);
+  options.report.check();
   const JsonFile json(options.json);
   if (!options.resume.empty()) Checkpoint::load(options.resume);
   if (!options.resume.empty() && !options.start.empty())
