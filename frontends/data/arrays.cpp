@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <set>
 
 #include "frontends/data/npy.hpp"
 #include "frontends/data/numbers.hpp"
@@ -305,7 +306,7 @@ class NamedArrays {
   // How arrays that are missing are saved.
   std::string advice() const {
     return is_folder_ ? "save X.npy and y.npy there by numpy.save"
-                      : "save it with numpy.savez(file, X=…, y=…)";
+                      : "save it with numpy.savez(file, X=…, y=…), or y_NAME=… for each of several outputs";
   }
 
  private:
@@ -336,6 +337,15 @@ Dataset dataset_of_named(const NamedArrays& named, const std::string& file, bool
     one_target |= name == "y";
     if (name != "X" && name != "lengths" && !is_target(name)) inputs.push_back(name);
   }
+  // As other programs name the parts of a data set: what is learned there would be an output "train".
+  static const std::set<std::string> parts{"X_train", "x_train", "X_test", "x_test"};
+  if (const auto part = std::find_if(names.begin(), names.end(),
+                                     [](const std::string& name) { return parts.contains(name); });
+      part != names.end() && named.is_archive())
+    throw UserError(fmt::format(
+        "{}: holds {}: save each part of the data in a file of its own, as numpy.savez('train.npz', "
+        "X=x_train, y=y_train) and test.npz in one folder",
+        file, fmt::join(names, ", ")));
   if (whole && !inputs.empty() && named.is_archive())
     throw UserError(
         fmt::format("{}: holds X, and beside it '{}', which is none of y, y_NAME, weights and "

@@ -116,6 +116,26 @@ struct NpyLayout {
   size_t start = 0;  // of the elements
 };
 
+// How elements of a type that is none of numbers, "'<U5'", become some.
+std::string as_numbers(std::string_view type) {
+  switch (type.starts_with('[') ? 'V' : type.size() > 2 ? type[2] : '?') {
+    case 'U':
+    case 'S':
+    case 'T':
+      return "number texts first, as classes are from 0: names, y = numpy.unique(labels, "
+             "return_inverse=True)";
+    case 'M':
+    case 'm':
+      return "save times as numbers, as (x - x.min()) / numpy.timedelta64(1, 'D')";
+    case 'c':
+      return "save its parts as numbers, as numpy.stack([x.real, x.imag], -1)";
+    case 'V':
+      return "save each of its fields as an array of its own";
+    default:
+      return "save its numbers as x.astype('f8')";
+  }
+}
+
 // What a file of `size` bytes says of its elements, of which `bytes` holds the header at least.
 NpyLayout layout_of(std::string_view bytes, uint64_t size, const std::string& file) {
   // Magic, version, the header's length in two bytes (version 1) or four, the header, the elements.
@@ -152,10 +172,8 @@ NpyLayout layout_of(std::string_view bytes, uint64_t size, const std::string& fi
     layout.swapped = type[1] == '>';
     return layout;
   }
-  throw UserError(
-      fmt::format("{}: it holds elements of type {}, which are no numbers that can be read; save its numbers "
-                  "as x.astype('f8')",
-                  file, shortened(type.substr(0, type.find(',')))));
+  throw UserError(fmt::format("{}: it holds elements of type {}, which are no numbers that can be read; {}",
+                              file, shortened(type.substr(0, type.find(','))), as_numbers(type)));
 }
 
 }  // namespace

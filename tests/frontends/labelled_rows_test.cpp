@@ -1,8 +1,11 @@
 // Rows for linear models: LIBSVM text and numpy arrays, and what is refused in them.
 #include "frontends/data/labelled_rows.hpp"
 
+#include <fmt/format.h>
+
 #include <limits>
 
+#include "frontends/data/arrays.hpp"
 #include "frontends/data/libsvm.hpp"
 #include "frontends/data/npy.hpp"
 #include "graph/base/error.hpp"
@@ -123,6 +126,17 @@ TEST_CASE("npy: matrices by rows and by columns, and labels of several types") {
         std::vector<double>{4, 5, 6});
 }
 
+TEST_CASE("npz: the parts of a data set in one archive are refused with how they are saved") {
+  const TemporaryFolder folder;
+  const std::string x = npy_of<double>("<f8", "(2, 1)", {1, 2}), y = npy_of<double>("<f8", "(2,)", {1, 0});
+  write_file(folder / "all.npz",
+             zip({{"x_test.npy", x}, {"x_train.npy", x}, {"y_test.npy", y}, {"y_train.npy", y}}, false));
+  CHECK(message_of<UserError>([&] { read_arrays(folder / "all.npz", true); }) ==
+        (folder / "all.npz") +
+            ": holds x_test, x_train, y_test, y_train: save each part of the data in a file of its own, as "
+            "numpy.savez('train.npz', X=x_train, y=y_train) and test.npz in one folder");
+}
+
 TEST_CASE("npy: what is refused") {
   const TemporaryFolder folder;
   const auto message = [&](const std::string& x, const std::string& y) {
@@ -141,8 +155,22 @@ TEST_CASE("npy: what is refused") {
         "x: its header promises 2 elements of 8 bytes, and 15 bytes follow" + again);
   CHECK(message(npy_with_header("{}\n        ", ""), y) == "x: its header has no entry 'descr'" + again);
   CHECK(message(npy("<c16", "(2, 1)", ""), y) ==
-        "x: it holds elements of type '<c16', which are no numbers that can be read; save its numbers as "
-        "x.astype('f8')");
+        "x: it holds elements of type '<c16', which are no numbers that can be read; save its parts as "
+        "numbers, "
+        "as numpy.stack([x.real, x.imag], -1)");
+  for (const auto& [type, advice] :
+       {std::pair<const char*, const char*>(
+            "<U5",
+            "number texts first, as classes are from 0: names, y = numpy.unique(labels, "
+            "return_inverse=True)"),
+        {"|S3",
+         "number texts first, as classes are from 0: names, y = numpy.unique(labels, return_inverse=True)"},
+        {"<M8", "save times as numbers, as (x - x.min()) / numpy.timedelta64(1, 'D')"},
+        {"|V8", "save each of its fields as an array of its own"},
+        {"|O", "save its numbers as x.astype('f8')"}})
+    CHECK(message(npy(type, "(2, 1)", ""), y) ==
+          fmt::format("x: it holds elements of type '{}', which are no numbers that can be read; {}", type,
+                      advice));
   CHECK(message(y, y) == "x: is [2]; it must be a matrix [rows, columns]");
   CHECK(message(x, npy_of<double>("<f8", "(3,)", {1, 2, 3})).starts_with("y: is [3], but "));
   const double nan = std::numeric_limits<double>::quiet_NaN();

@@ -1,6 +1,4 @@
 // What numpy writes: every type of numbers in both byte orders, archives, and sparse matrices of scipy.
-#include <zlib.h>
-
 #include <algorithm>
 #include <bit>
 #include <cmath>
@@ -23,49 +21,13 @@ using lariat::testing::npy;
 using lariat::testing::npy_of;
 using lariat::testing::TemporaryFolder;
 using lariat::testing::write_file;
+using lariat::testing::zip;
 
 namespace {
-
-std::string little(uint64_t value, int bytes) {
-  std::string text;
-  for (int i = 0; i < bytes; ++i) text += static_cast<char>(value >> (8 * i));
-  return text;
-}
 
 std::vector<double> elements(const std::string& bytes) {
   const Tensor tensor = data::parse_npy(bytes, "a");
   return {tensor.data<double>(), tensor.data<double>() + tensor.count()};
-}
-
-// As Python's zipfile writes it: lengths of 64 bits in the local header, of 32 in the list of members.
-std::string zip(const std::vector<std::pair<std::string, std::string>>& members, bool deflated) {
-  std::string file, list;
-  for (const auto& [name, content] : members) {
-    std::string packed = content;
-    if (deflated) {
-      z_stream stream = {};
-      REQUIRE(deflateInit2(&stream, 6, Z_DEFLATED, -MAX_WBITS, 8, Z_DEFAULT_STRATEGY) == Z_OK);
-      packed.resize(deflateBound(&stream, content.size()));
-      stream.next_in = reinterpret_cast<Bytef*>(const_cast<char*>(content.data()));
-      stream.avail_in = static_cast<uInt>(content.size());
-      stream.next_out = reinterpret_cast<Bytef*>(packed.data());
-      stream.avail_out = static_cast<uInt>(packed.size());
-      REQUIRE(deflate(&stream, Z_FINISH) == Z_STREAM_END);
-      packed.resize(stream.total_out);
-      deflateEnd(&stream);
-    }
-    const uint64_t checksum = crc32_z(0, reinterpret_cast<const Bytef*>(content.data()), content.size());
-    const std::string common =
-        little(0, 2) + little(deflated ? 8 : 0, 2) + little(0, 4) + little(checksum, 4);
-    list += "PK\1\2" + little(45, 2) + little(45, 2) + common + little(packed.size(), 4) +
-            little(content.size(), 4) + little(name.size(), 2) + std::string(12, '\0') +
-            little(file.size(), 4) + name;
-    file += "PK\3\4" + little(45, 2) + common + std::string(8, '\xff') + little(name.size(), 2) +
-            little(20, 2) + name + little(1, 2) + little(16, 2) + little(content.size(), 8) +
-            little(packed.size(), 8) + packed;
-  }
-  return file + list + "PK\5\6" + little(0, 4) + little(members.size(), 2) + little(members.size(), 2) +
-         little(list.size(), 4) + little(file.size(), 4) + little(0, 2);
 }
 
 }  // namespace
@@ -213,7 +175,10 @@ TEST_CASE("numpy: a recipe trains on arrays, and its model takes others") {
             "' was not trained on a table of columns; give it an array that numpy.save wrote");
   write_file(folder / "test.npz", zip({{"X.npy", npy_of<float>("<f4", "(1, 3)", {0, 0, 2})}}, false));
   CHECK(refused([&] { model.load_data(folder.text()); }) ==
-        (folder / "test.npz") + ": holds no array 'y', but X; save it with numpy.savez(file, X=…, y=…)");
+        (folder / "test.npz") +
+            ": holds no array 'y', but X; save it with numpy.savez(file, X=…, y=…), or y_NAME=… for each of "
+            "several "
+            "outputs");
 }
 
 TEST_CASE(

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace lariat::testing {
@@ -25,5 +26,9 @@ std::string npy_of(const std::string& type, const std::string& shape, const std:
   }
   return npy(type, shape, elements, by_columns);
 }
+
+/// An archive of these members as Python's zipfile writes it: lengths of 64 bits in the local header, of 32
+/// in the list of members.
+std::string zip(const std::vector<std::pair<std::string, std::string>>& members, bool deflated);
 
 }  // namespace lariat::testing
