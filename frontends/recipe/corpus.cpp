@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <utility>
 
+#include "frontends/sequential/evaluation.hpp"
 #include "frontends/sequential/wiring.hpp"
 #include "graph/base/error.hpp"
 #include "graph/exec/executor.hpp"
@@ -187,6 +188,25 @@ void check_warps(const FrontEnd& front_end, const speech::AugmentOptions& augmen
   check("[augment] warps the filters of [features]: ", augment);
   for (const speech::AugmentOptions& view : front_end.views)
     check("[prediction] vtln_warps warp the filters of [features]: ", view);
+}
+
+void check_symbol_columns(const std::vector<LayerSpec>& layers, const data::Dataset& dataset,
+                          const data::Columns& columns) {
+  for (const SymbolInput& input : symbol_inputs(layers, shape_of(dataset)))
+    for (const data::Columns::Feature& feature : columns.features) {
+      if (feature.name != input.column) continue;
+      if (feature.is_category)
+        throw UserError(fmt::format(
+            "layer {}: takes symbols, whole numbers from 0, but '{}' is a column of categories, which "
+            "are zeros and a one: a dense layer without bias has a vector for each of these, or "
+            "number them and leave '{}' out of [data] categories",
+            input.layer, feature.name, feature.name));
+      if (feature.centre != 0 || feature.scale != 1)
+        throw UserError(fmt::format(
+            "layer {}: takes symbols, whole numbers from 0, but the column '{}' is standardised; set "
+            "standardize = false in [data]",
+            input.layer, feature.name));
+    }
 }
 
 void skip_short(data::Dataset& dataset, const std::vector<LayerSpec>& layers, const std::string& output) {

@@ -69,6 +69,10 @@ struct FrontEnd {
 /// Throws UserError where filters cannot be warped as far as [augment] or a view asks.
 void check_warps(const FrontEnd& front_end, const speech::AugmentOptions& augment);
 
+/// Throws UserError where a layer takes columns of a table for symbols that are standardised or categories.
+void check_symbol_columns(const std::vector<LayerSpec>& layers, const data::Dataset& dataset,
+                          const data::Columns& columns);
+
 /// Moves examples of fewer frames than the layers need, be it in a view, to the dataset's skipped ones.
 /// `output` is the layer whose outputs are learned; empty: the last one. Throws UserError where none is left.
 void skip_short(data::Dataset& dataset, const std::vector<LayerSpec>& layers, const std::string& output = {});

@@ -163,6 +163,7 @@ void TrainingRun::Implementation::load() {
       train = corpus.load(Split::train);
       say_kept("columns");
     }
+    if (columns) check_symbol_columns(recipe.layers(), train, *columns);
     if (corpus.validates()) validation = corpus.load(Split::validation);
     if (options.test && corpus.tests()) test = corpus.load(Split::test);
     corpus.reader().forget();

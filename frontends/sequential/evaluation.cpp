@@ -297,6 +297,50 @@ void check_shape(const DataShape& given, const DataShape& shape) {
         shape.dimensions, shape.sequences ? "per frame" : "per example", given.dimensions));
 }
 
+std::vector<SymbolInput> symbol_inputs(const std::vector<LayerSpec>& layers, const DataShape& shape) {
+  const auto takes_symbols = [](const LayerSpec& layer) { return bool(layer_kind_of(layer).symbols); };
+  if (std::none_of(layers.begin(), layers.end(), takes_symbols)) return {};
+  std::vector<std::string> names;
+  std::vector<data::Column> columns = shape.columns;
+  for (const data::Column& column : columns) names.push_back(column.name);
+  if (columns.empty()) columns.push_back({"", shape.dimensions});
+  const Wiring wiring = wiring_of(layers, names_of(layers), &names);
+  std::vector<SymbolInput> inputs;
+  for (size_t i = 0; i < layers.size(); ++i) {
+    const LayerSpec& layer = layers[wiring.owners[i]];
+    if (!takes_symbols(layer)) continue;
+    for (const Wiring::Source& source : wiring.inputs[i]) {
+      if (source.layer >= 0) continue;
+      int64_t first = 0;
+      for (const data::Column& column : columns) {
+        if (source.column == all_columns || source.column == column.name)
+          inputs.push_back(
+              {wiring.names[i], layer_kind_of(layer).symbols(layer), column.name, first, column.width});
+        first += column.width;
+      }
+    }
+  }
+  return inputs;
+}
+
+void check_symbols(const data::Example& example, const std::vector<SymbolInput>& inputs) {
+  const auto dimensions = static_cast<size_t>(example.dimensions);
+  for (const SymbolInput& input : inputs)
+    for (size_t frame = 0; (frame + 1) * dimensions <= example.values.size(); ++frame)
+      for (int64_t i = 0; i < input.width; ++i) {
+        const float value = example.values[frame * dimensions + static_cast<size_t>(input.first + i)];
+        const bool whole = value == std::floor(value);
+        if (whole && value >= 0 && value < static_cast<float>(input.symbols)) continue;
+        throw UserError(fmt::format(
+            "{}has {}{} for the layer '{}', which takes symbols, whole numbers from 0 to {}{}",
+            task_parts::place_of(example), value,
+            input.column.empty() ? "" : fmt::format(" in '{}'", input.column), input.layer, input.symbols - 1,
+            whole || input.column.empty()
+                ? ""
+                : "; what is missing in a table is the mean of its column: give it a symbol of its own"));
+      }
+}
+
 void check_data(const data::Dataset& dataset, const Network& network, const std::vector<LayerSpec>& layers,
                 const DataShape& shape, bool labelled) {
   const DataShape given = shape_of(dataset);
@@ -326,7 +370,11 @@ void check_data(const data::Dataset& dataset, const Network& network, const std:
   if (labelled && std::all_of(dataset.examples.begin(), dataset.examples.end(),
                               [](const data::Example& example) { return example.weight == 0; }))
     throw UserError("every example has the weight 0, so that none counts; give one a weight above 0");
-  for (const data::Example& example : dataset.examples) data::check_finite(example);
+  const std::vector<SymbolInput> symbols = symbol_inputs(layers, shape);
+  for (const data::Example& example : dataset.examples) {
+    data::check_finite(example);
+    check_symbols(example, symbols);
+  }
   if (!shape.sequences) return;
   NeededFrames needed(layers, network.heads.front().layer);
   const data::Targets targets = labelled ? shape.targets : data::Targets{};

@@ -72,4 +72,17 @@ Evaluation evaluation_of(const Network& network, const data::Dataset& dataset, s
 std::vector<Prediction> predictions_of(const Network& network, const data::Dataset& dataset,
                                        const std::vector<HeadValues>& values, int64_t beam = 0);
 
+/// Values of each example, or of each of its frames, that a layer takes for symbols, whole numbers from 0.
+struct SymbolInput {
+  std::string layer;
+  int64_t symbols = 0;  ///< how many there are
+  std::string column;   ///< which the values are; "" where columns have no names
+  int64_t first = 0, width = 0;
+};
+/// Those that layers take of the data themselves, one for each column.
+std::vector<SymbolInput> symbol_inputs(const std::vector<LayerSpec>& layers, const DataShape& shape);
+/// Throws UserError naming the example's source, the layer and the column where a value in memory is no
+/// symbol.
+void check_symbols(const data::Example& example, const std::vector<SymbolInput>& inputs);
+
 }  // namespace lariat

@@ -291,6 +291,8 @@ struct LayerKind {
   std::function<Signal(LayerContext&, const std::vector<Signal>&, const LayerSpec&)> merge = {};
   /// Of a layer whose options say how many values an example has: the numbers that it takes.
   std::function<std::vector<int64_t>(const LayerSpec&)> values_taken = {};
+  /// Of a layer whose inputs are symbols, whole numbers from 0: how many there are.
+  std::function<int64_t(const LayerSpec&)> symbols = {};
 };
 
 /// The options that every kind has behind its own.

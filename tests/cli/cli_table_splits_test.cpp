@@ -107,6 +107,48 @@ TEST_CASE("cli: a category that only other rows have is refused with what may be
       "rows that have it too, or leave the row out");
 }
 
+TEST_CASE("cli: a layer that takes symbols is told of columns that are none") {
+  if (!have_lariat()) return;
+  const TemporaryFolder folder;
+  const std::string recipe = folder / "r.toml", data = folder / "d.csv", model = folder / "m";
+  std::string rows = "user,age,y\n";
+  for (int i = 0; i < 40; ++i) rows += fmt::format("{},{},{}\n", i % 5, 20 + i, i % 5 * 0.5);
+  write_file(data, rows);
+  write_file(
+      recipe,
+      "[data]\nkind = \"csv\"\ntarget = [\"y\"]\n[loss]\nkind = \"mean_squared_error\"\n[[layers]]\nname = "
+      "\"u\"\nkind = \"embedding\"\nsymbols = 5\nunits = 2\ninput = [\"user\"]\n[[layers]]\nkind = "
+      "\"flatten\"\n[[layers]]\nkind = \"dense\"\nunits = 0\n[training]\nepochs = 2\n");
+  const std::vector<std::string> train{"train", recipe, "--data", data, "--out", model};
+  check_refused(
+      train,
+      "lariat: layer u: takes symbols, whole numbers from 0, but the column 'user' is standardised; "
+      "set standardize = false in [data]");
+  std::vector<std::string> categories = train;
+  categories.insert(categories.end(), {"--set", "data.categories=user"});
+  check_refused(
+      categories,
+      "lariat: layer u: takes symbols, whole numbers from 0, but 'user' is a column of categories, which "
+      "are zeros and a one: a dense layer without bias has a vector for each of these, or number them and "
+      "leave 'user' out of [data] categories");
+  std::vector<std::string> plain = train;
+  plain.insert(plain.end(), {"--set", "data.standardize=false"});
+  CHECK(run_lariat(plain).status == 0);
+  const auto refused = [&](const std::string& row, const std::string& message) {
+    write_file(folder / "new.csv", "user,age\n" + row + "\n");
+    check_refused({"predict", model, folder / "new.csv"}, "new.csv: line 2: " + message);
+  };
+  const std::string rest = " in 'user' for the layer 'u', which takes symbols, whole numbers from 0 to 4",
+                    missing =
+                        "; what is missing in a table is the mean of its column: give it a symbol of its own";
+  refused("3.7,1", "has 3.7" + rest + missing);
+  refused("7,1", "has 7" + rest);
+  refused("-1,1", "has -1" + rest);
+  write_file(data, rows + ",1,1\n,1,1\n3,1,1\n");
+  plain.insert(plain.end(), {"--set", "data.testing=0"});
+  check_refused(plain, rest + missing);
+}
+
 TEST_CASE("cli: a run goes on with the data that it began with") {
   if (!have_lariat()) return;
   const TemporaryFolder folder;

@@ -68,9 +68,10 @@ LayerUnits embedding_units() {
 }  // namespace
 
 LayerKind layer_records::embedding() {
-  return layer_kind("embedding", "a trained vector for each symbol, which are numbers from 0",
-                    embedding_fields(), build_embedding)
-      .with(embedding_units());
+  LayerKind kind = layer_kind("embedding", "a trained vector for each symbol, which are numbers from 0",
+                              embedding_fields(), build_embedding);
+  kind.symbols = [](const LayerSpec& spec) { return embedding_fields().read(spec).symbols; };
+  return std::move(kind).with(embedding_units());
 }
 
 Embedding::Embedding(int64_t symbols, int64_t units, const EmbeddingOptions& options)
