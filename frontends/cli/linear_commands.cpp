@@ -37,7 +37,7 @@ std::vector<double> said_by(const LinearProblem& problem, std::span<const double
 
 namespace {
 
-data::LabelledRows rows_of(const SavedLinear& model, const LinearRowFiles& files, bool labelled) {
+data::LabelledRows linear_rows(const SavedLinear& model, const LinearRowFiles& files, bool labelled) {
   data::LabelledRows rows = model.read(files.data, files.labels, labelled);
   rows.weights = row_weights(files.weights, rows.rows);
   rows.offsets = numbers_for("--offset", files.offset, rows.rows, "rows", true);
@@ -49,7 +49,7 @@ data::LabelledRows rows_of(const SavedLinear& model, const LinearRowFiles& files
 Json evaluate_linear(const SavedLinear& model, const LinearRowFiles& files) {
   if (files.data.empty())
     throw UserError("there are no data to measure the linear model on; give their file with --data");
-  const data::LabelledRows rows = rows_of(model, files, true);
+  const data::LabelledRows rows = linear_rows(model, files, true);
   const MetricValues metrics = model.evaluate(rows);
   std::vector<Strings> lines;
   for (const auto& [name, value] : metrics)
@@ -68,7 +68,7 @@ Json evaluate_linear(const SavedLinear& model, const LinearRowFiles& files) {
 
 LinearPredictions predict_linear(const SavedLinear& model, const LinearRowFiles& files) {
   const LinearProblem& problem = model.problem();
-  const data::LabelledRows rows = rows_of(model, files, false);
+  const data::LabelledRows rows = linear_rows(model, files, false);
   const std::vector<double> z = model.predict(rows);
   const auto width = static_cast<size_t>(problem.outputs());
   LinearPredictions result;

@@ -85,6 +85,38 @@ TEST_CASE("cli: several labels are learned of words for true and false") {
       "or 0, or yes or no, or true or false");
 }
 
+TEST_CASE("cli: several metrics of one name are told apart in logs, figures, monitors and scores") {
+  if (!have_lariat()) return;
+  const TemporaryFolder folder;
+  const std::string recipe = folder / "r.toml", data = folder / "d.csv", model = folder / "m";
+  std::string rows = "x,y\n";
+  for (int i = 0; i < 90; ++i) rows += fmt::format("{},{}\n", i, i % 10 == 0 ? "a" : i % 3 == 0 ? "b" : "c");
+  write_file(data, rows);
+  write_file(recipe,
+             recipe_text("softmax_cross_entropy", "\"y\"", "validation = 20\n") +
+                 "[metrics]\nkinds = [\"f1\", \"f1 average=micro\"]\n[[callbacks]]\nkind = \"csv_log\"\n"
+                 "[[callbacks]]\nkind = \"early_stopping\"\nmonitor = \"validation_f1_micro\"\n");
+  const ProgramRun run =
+      run_lariat({"train", recipe, "--data", data, "--quiet", "--out", model, "--json", folder / "j"});
+  REQUIRE_MESSAGE(run.status == 0, run.err);
+  const std::string log = read_file(model + ".csv");
+  CHECK(contains(log.substr(0, log.find('\n')), "validation_f1,validation_f1_micro"));
+  CHECK(run_lariat({"evaluate", model, "--data", data, "--json", folder / "e"}).status == 0);
+  const json metrics = json::parse(read_file(folder / "e"))["metrics"];
+  CHECK(metrics.size() == 2);
+  CHECK(metrics["f1"] != metrics["f1_micro"]);
+  const auto search = [&](const std::string& score) {
+    return run_lariat({"search", recipe, "--data", data, "--quiet", "--folds", "2", "--score", score,
+                       "--over", "optimizer.learning_rate=0.01,0.1", "--json", folder / "s"});
+  };
+  const ProgramRun scored = search("f1_micro");
+  CHECK_MESSAGE(scored.status == 0, scored.err);
+  CHECK(json::parse(read_file(folder / "s"))["score"] == "f1_micro");
+  CHECK(contains(search("f1_macro").err, "score = f1_macro: is no metric. Did you mean 'f1_micro'?"));
+  check_refused({"train", recipe, "--data", data, "--set", "metrics.kinds=accuracy, accuracy"},
+                "the metric 'accuracy' is there twice; leave one out, or give it other options");
+}
+
 TEST_CASE("cli: a category that only other rows have is refused with what may be done") {
   if (!have_lariat()) return;
   const TemporaryFolder folder;
