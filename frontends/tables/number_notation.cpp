@@ -61,8 +61,8 @@ std::optional<NumberForm> form_of(std::string_view field) {
 
 bool has_thousands(std::string_view field) {
   std::string_view rest = without_sign(field);
-  size_t digits = digits_at(rest);
-  if (digits == 0 || digits > 3) return false;
+  const size_t digits = digits_at(rest);
+  if (digits == 0 || digits > 3 || rest[0] == '0') return false;
   rest.remove_prefix(digits);
   const std::string_view between = separator_at(rest);
   if (between.empty()) return false;
