@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 
 #include "ops/kernels/groups.hpp"
@@ -113,6 +114,14 @@ class ElementKinks {
     if (found.at <= low[i]) found = {low[i], true};
     if (found.at >= high[i]) found = {high[i], true};
     return found;
+  }
+
+  /// No slope of an element's function is larger.
+  A most_slope(int64_t i) const {
+    A most = 0;
+    for (const Kink* kink = begin(i); kink != end(i); ++kink)
+      most += std::max(std::abs(kink->below), std::abs(kink->above));
+    return most;
   }
 
   /// The least and the largest slope of an element's function at `at`, infinite at bounds.

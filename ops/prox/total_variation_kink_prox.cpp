@@ -73,10 +73,17 @@ class Line {
   const std::span<A> point, metric, weight;  // the last weight is not used
   ElementKinks<A> kinks;
 
+  /// Makes a metric of element k's step. One that stays is bounded to where it is, or to the nearest place
+  /// within its bounds.
+  void keep_or_move(size_t k, bool stay) {
+    metric[k] = stay ? 1 : 1 / metric[k];
+    if (stay) kinks.low[k] = kinks.high[k] = bounded(static_cast<int64_t>(k), point[k]);
+  }
+
   /// The minimiser, in `point`.
   void solve() {
     const int64_t size = static_cast<int64_t>(point.size());
-    cut_weights();
+    cut_weights(weight, most_flow(), [this](int64_t k) { return holds(k); });
     knots_.clear();
     left_ = right_ = {0, 0};
     for (int64_t k = 0; k < size; ++k) {
@@ -101,9 +108,11 @@ class Line {
     Piece operator-() const { return {-slope, -offset}; }
   };
 
-  // A flow through a difference is a sum of slopes, so weights above all of these together bind alike; much
-  // larger ones would only round the others away.
-  void cut_weights() const {
+  // A bound holds its element against any flow.
+  bool holds(int64_t k) const { return std::isfinite(kinks.low[k]) || std::isfinite(kinks.high[k]); }
+
+  // The sum of the slopes of all elements.
+  A most_flow() const {
     A least = std::numeric_limits<A>::infinity(), largest = -least, flow = 0, metrics = 0;
     const auto include = [&](A at) {
       if (!std::isfinite(at)) return;
@@ -112,15 +121,11 @@ class Line {
     };
     for (size_t i = 0; i < point.size(); ++i) {
       include(point[i]), include(kinks.low[i]), include(kinks.high[i]);
-      for (const auto* kink = kinks.begin(i); kink != kinks.end(i); ++kink) {
-        include(kink->at);
-        flow += std::max(std::abs(kink->below), std::abs(kink->above));
-      }
+      for (const auto* kink = kinks.begin(i); kink != kinks.end(i); ++kink) include(kink->at);
+      flow += kinks.most_slope(i);
       metrics += metric[i];
     }
-    flow += metrics * (largest - least);
-    for (A& l : weight) l = std::min(l, flow);
-    weight.back() = 0;
+    return flow + metrics * (largest - least);
   }
 
   void add_element(int64_t k) {
@@ -222,7 +227,9 @@ void forward(const KernelContext& k) {
     bool undefined = line.kinks.undefined();
     for (size_t j = 0; j < line.point.size(); ++j) {
       undefined |= !std::isfinite(line.point[j]) || std::isnan(line.metric[j]) || std::isnan(line.weight[j]);
-      line.metric[j] = 1 / std::max(line.metric[j], A(std::numeric_limits<T>::denorm_min()));
+      line.keep_or_move(j, stays<T>(line.point[j], line.metric[j],
+                                    (j > 0 ? line.weight[j - 1] : 0) + line.weight[j] +
+                                        line.kinks.most_slope(static_cast<int64_t>(j))));
     }
     if (!undefined) line.solve();
     lines.scatter(i, k.out<T>(0),
@@ -278,6 +285,17 @@ OpDef records::total_variation_kink_prox() {
         {{}, {0.5}}},
        along(0),
        {2.0 / 3, 2.0 / 3}},
+      {"a step of 0",
+       {{{3}, {0.5, -0.5, 2}},
+        {{3}, {0, 0, 1}},
+        {{}, {0.4}},
+        {{}, {-0.25}},
+        none_above,
+        {{}, {0}},
+        {{}, {-0.1}},
+        {{}, {0.1}}},
+       along(0),
+       {0.5, -0.25, 1.5}},
       {"bounds",
        {{{3}, {0, 4, 9}}, {{}, {1}}, {{}, {1}}, {{3}, {2, 0, 0}}, {{}, {5}}, {{}, {0}}, {{}, {0}}, {{}, {0}}},
        along(0),

@@ -19,15 +19,16 @@ namespace total_variation_prox_detail {
 //   fₖ' (b) = dₖ(b − vₖ) + clip(fₖ₋₁'(b), −λₖ₋₁, λₖ₋₁).
 // It is −λₖ at lowₖ and λₖ at highₖ, outside which the next element is too far away to be followed:
 // backwards, wₖ = clip(wₖ₊₁, lowₖ, highₖ). Each element adds two knots of the derivative and takes away those
-// outside. A is wider than the data, for lines and knots are added to each other and taken away again.
+// outside. An element that stays, whose metric is infinite, is low and high at once. A is wider than the
+// data, for lines and knots are added to each other and taken away again.
 template <class A>
 class Line {
  public:
-  static int64_t bytes(int64_t size) { return size * static_cast<int64_t>(5 * sizeof(A) + 2 * sizeof(Knot)); }
+  static int64_t bytes(int64_t size) { return size * static_cast<int64_t>(6 * sizeof(A) + 2 * sizeof(Knot)); }
   /// In bytes() of memory.
   Line(int64_t size, std::byte* memory) : next_(memory) {
     point = take<A>(size), metric = take<A>(size), weight = take<A>(size);
-    low_ = take<A>(size), high_ = take<A>(size), knots_ = take<Knot>(2 * size);
+    low_ = take<A>(size), high_ = take<A>(size), given_ = take<A>(size), knots_ = take<Knot>(2 * size);
   }
 
   std::span<A> point, metric, weight;  // the last weight is not used
@@ -35,17 +36,18 @@ class Line {
   /// The minimiser, in `point`.
   void solve() {
     const int64_t size = static_cast<int64_t>(point.size());
-    // Shifted to the first element, and weights cut where they bind anyway: a flow of λ needs Σ d|w − v|.
+    std::copy(point.begin(), point.end(), given_.begin());
+    // Shifted to the first element.
     const A origin = point[0];
-    A flow = 0, lowest = 0, highest = 0, total = 0;
+    A lowest = 0, highest = 0, total = 0;
     for (A& v : point) {
       v -= origin;
       lowest = std::min(lowest, v);
       highest = std::max(highest, v);
     }
-    for (A d : metric) total += d;
-    flow = total * (highest - lowest);
-    for (A& l : weight) l = std::min(l, flow);
+    // A flow of λ needs Σ d|w − v|.
+    for (int64_t k = 0; k < size; ++k) total += stays(k) ? 0 : metric[k];
+    cut_weights(weight, total * (highest - lowest), [this](int64_t k) { return stays(k); });
 
     front_ = back_ = size;
     A before = 0;
@@ -55,9 +57,9 @@ class Line {
     }
     // fₙ' = 0
     Piece piece = leftmost(size - 1, before);
-    point[size - 1] = pass_left(piece, metric[size - 1], A(0));
+    if (!stays(size - 1)) point[size - 1] = pass_left(piece, metric[size - 1], A(0));
     for (int64_t k = size - 1; k-- > 0;) point[k] = std::clamp(point[k + 1], low_[k], high_[k]);
-    for (A& w : point) w += origin;
+    for (int64_t k = 0; k < size; ++k) point[k] = stays(k) ? given_[k] : point[k] + origin;
   }
 
  private:
@@ -77,36 +79,52 @@ class Line {
     return {taken, static_cast<size_t>(count)};
   }
 
+  bool stays(int64_t k) const { return std::isinf(metric[k]); }
+
   Piece leftmost(int64_t k, A before) const { return {metric[k], -metric[k] * point[k] - before}; }
 
-  // Takes knots away from the left while the derivative there is at most `level`; returns where it is.
+  // Takes knots away from the left while the derivative there is at most `level`; returns where it is, which
+  // may be the last of them, for it leaps at an element that stays.
   A pass_left(Piece& piece, A least_slope, A level) {
+    A passed = -std::numeric_limits<A>::infinity();
     for (; front_ < back_ && piece.slope * knots_[front_].at + piece.offset <= level; ++front_) {
       piece.slope = std::max(least_slope, piece.slope + knots_[front_].change.slope);
       piece.offset += knots_[front_].change.offset;
+      passed = knots_[front_].at;
     }
-    return (level - piece.offset) / piece.slope;
+    return std::max(passed, (level - piece.offset) / piece.slope);
   }
 
   // Makes the derivative of f up to element k, clipped to its weight, of that up to k − 1.
   void extend(int64_t k, A before) {
     const A limit = weight[k];
+    if (stays(k)) return leap(k, limit);
     Piece left = leftmost(k, before);
     low_[k] = pass_left(left, metric[k], -limit);
     Piece right{metric[k], -metric[k] * point[k] + before};
+    A passed = std::numeric_limits<A>::infinity();
     while (front_ < back_ && right.slope * knots_[back_ - 1].at + right.offset >= limit) {
       --back_;
       right.slope = std::max(metric[k], right.slope - knots_[back_].change.slope);
       right.offset -= knots_[back_].change.offset;
+      passed = knots_[back_].at;
     }
     if (front_ == back_) right = left;  // one piece from low to high
-    high_[k] = std::max(low_[k], (limit - right.offset) / right.slope);
+    high_[k] = std::max(low_[k], std::min(passed, (limit - right.offset) / right.slope));
     knots_[--front_] = {low_[k], {left.slope, left.offset + limit}};
     knots_[back_++] = {high_[k], {-right.slope, limit - right.offset}};
   }
 
+  // The same of an element that stays: from −λ to λ where it is, in two knots of half of it.
+  void leap(int64_t k, A limit) {
+    low_[k] = high_[k] = point[k];
+    front_ = back_ = static_cast<int64_t>(point.size());
+    knots_[--front_] = {point[k], {0, limit}};
+    knots_[back_++] = {point[k], {0, limit}};
+  }
+
   std::byte* next_;
-  std::span<A> low_, high_;
+  std::span<A> low_, high_, given_;
   std::span<Knot> knots_;
   int64_t front_ = 0, back_ = 0;
 };
@@ -135,8 +153,10 @@ void forward(const KernelContext& k) {
     bool moves = false;
     for (size_t j = 0; j < line.point.size(); ++j) {
       check += line.point[j] * 0 + line.metric[j] * 0 + (line.weight[j] > 0 ? 0 : line.weight[j] * 0);
-      moves |= line.metric[j] > 0;
-      line.metric[j] = 1 / std::max(line.metric[j], A(std::numeric_limits<T>::denorm_min()));
+      const A slopes = (j > 0 ? line.weight[j - 1] : 0) + line.weight[j];
+      const bool stay = stays<T>(line.point[j], line.metric[j], slopes);
+      moves |= !stay;
+      line.metric[j] = stay ? std::numeric_limits<A>::infinity() : 1 / line.metric[j];
     }
     if (check == 0 && moves && lines.size() > 1) line.solve();
     lines.scatter(i, k.out<T>(0), [&](int64_t j) {
@@ -165,14 +185,16 @@ OpDef records::total_variation_prox() {
   def.workspace = workspace;
   def.cost = streaming_cost<60>;
   const auto along = [](int64_t axis) -> Attributes { return {{"axis", axis}}; };
-  def.samples = {{"one step", {{{4}, {0, 0, 4, 5}}, {{}, {1}}, {{}, {1}}}, along(0), {0.5, 0.5, 4, 4}},
-                 {"a step for each", {{{2}, {0, 4}}, {{2}, {1, 0.5}}, {{}, {1}}}, along(0), {1, 3.5}},
-                 {"a weight for each", {{{3}, {0, 3, 9}}, {{}, {1}}, {{2}, {0, 1}}}, along(0), {0, 4, 8}},
-                 {"large weight", {{{3}, {1, 2, 6}}, {{}, {1}}, {{}, {1e30}}}, along(0), {3, 3, 3}},
-                 {"rows", {{{3, 7}}, {{3, 7}, {}, 0.1, 1}, {{3, 6}, {}, 0.1, 1}}, along(1)},
-                 {"columns", {{{7, 3}}, {{}, {0.5}}, {{}, {0.5}}}, along(0)},
-                 {"one element", {{{1, 2}, {3, -4}}, {{}, {1}}, {{0, 2}}}, along(0), {3, -4}},
-                 {"no elements", {{{0}}, {{}, {1}}, {{}, {1}}}, along(0)}};
+  def.samples = {
+      {"one step", {{{4}, {0, 0, 4, 5}}, {{}, {1}}, {{}, {1}}}, along(0), {0.5, 0.5, 4, 4}},
+      {"a step for each", {{{2}, {0, 4}}, {{2}, {1, 0.5}}, {{}, {1}}}, along(0), {1, 3.5}},
+      {"a weight for each", {{{3}, {0, 3, 9}}, {{}, {1}}, {{2}, {0, 1}}}, along(0), {0, 4, 8}},
+      {"a step of 0", {{{3}, {0.5, -0.5, 2}}, {{3}, {0, 0, 1}}, {{}, {0.4}}}, along(0), {0.5, -0.5, 1.6}},
+      {"large weight", {{{3}, {1, 2, 6}}, {{}, {1}}, {{}, {1e30}}}, along(0), {3, 3, 3}},
+      {"rows", {{{3, 7}}, {{3, 7}, {}, 0.1, 1}, {{3, 6}, {}, 0.1, 1}}, along(1)},
+      {"columns", {{{7, 3}}, {{}, {0.5}}, {{}, {0.5}}}, along(0)},
+      {"one element", {{{1, 2}, {3, -4}}, {{}, {1}}, {{0, 2}}}, along(0), {3, -4}},
+      {"no elements", {{{0}}, {{}, {1}}, {{}, {1}}}, along(0)}};
   def.rejects = {{{{f32, {2, 3}}, {f32, {}}, {f32, {2, 3}}},
                   along(1),
                   "the weight is [2, 3]; it must be a scalar or of shape [2, 2]"},
