@@ -49,18 +49,36 @@ long double level_residual(const GroupProblem& p) {
 }
 
 // Σ λᵢ|wᵢ₊₁ − wᵢ|: the flow uᵢ = Σ_{j ≤ i} dⱼ(wⱼ − vⱼ) is λᵢ·sign(wᵢ₊₁ − wᵢ), within ±λᵢ where these are
-// equal, and 0 at the end.
+// equal, and 0 at the ends. An element of step 0, whose metric is infinite, is where it was, and behind it
+// the flow begins anew with what fits best.
 long double chain_residual(const GroupProblem& p) {
-  long double flow = 0, worst = 0;
+  constexpr long double infinity = std::numeric_limits<long double>::infinity();
+  long double flow = 0, least = 0, most = 0, worst = 0, size = 0;
   const size_t n = p.v.size();
+  const bool some_stay =
+      std::any_of(p.metric.begin(), p.metric.end(), [](long double d) { return std::isinf(d); });
+  // The flow that the stretch begins with lies from `least` to `most`.
+  const auto within = [&](long double from, long double to) {
+    least = std::max(least, from - flow);
+    most = std::min(most, to - flow);
+  };
+  const auto end_stretch = [&] { worst = std::max(worst, least - most); };
   for (size_t i = 0; i < n; ++i) {
-    flow += p.metric[i] * (p.w[i] - p.v[i]);
-    const long double lambda = i + 1 < n ? p.weight[i] : 0;
-    const long double step = i + 1 < n ? p.w[i + 1] - p.w[i] : 0;
-    worst =
-        std::max(worst, step == 0 ? std::fabs(flow) - lambda : std::fabs(flow - std::copysign(lambda, step)));
+    if (std::isinf(p.metric[i])) {
+      if (p.w[i] != p.v[i]) return infinity;
+      end_stretch();
+      flow = 0, least = -infinity, most = infinity;
+    } else {
+      flow += p.metric[i] * (p.w[i] - p.v[i]);
+      // What a place that stays holds may lie far from where it would be.
+      size += p.metric[i] * (some_stay ? std::max(std::fabs(p.v[i]), std::fabs(p.w[i])) : std::fabs(p.v[i]));
+    }
+    if (i + 1 == n) break;
+    const long double lambda = p.weight[i], step = p.w[i + 1] - p.w[i];
+    within(step > 0 ? lambda : -lambda, step < 0 ? -lambda : lambda);
   }
-  const long double size = p.size();
+  if (n > 0 && !std::isinf(p.metric[n - 1])) within(0, 0);
+  end_stretch();
   return size == 0 ? worst : worst / size;
 }
 
@@ -84,7 +102,7 @@ Outcome random_groups(const std::string& op, bool chain, Residual residual, uint
                          : draw.one_in(6) ? 1 + draw.below(40)
                                           : 1 + draw.below(6);
     const GroupLayout layout(kind, 1 + draw.below(size > 50 ? 3 : 20), size);
-    const bool one_step = draw.one_in(3);
+    const bool one_step = draw.one_in(3), some_stay = chain && !one_step && draw.one_in(3);
     const double step = draw.power_of_ten(-2, 2);
     std::vector<double> scales(layout.groups), v(layout.groups * size), steps(v.size(), step);
     for (int64_t g = 0; g < layout.groups; ++g) {
@@ -118,6 +136,8 @@ Outcome random_groups(const std::string& op, bool chain, Residual residual, uint
       for (int64_t i = 0; i < per_group; ++i)
         weights[weight_place(g, i)] = std::min((same ? pressure : draw.pressure()) * pull, 1e37);
     }
+    if (some_stay)
+      for (double& one : steps) one = draw.one_in(4) ? 0 : one;
     const auto values = [](const std::vector<double>& list) {
       return [&list](int64_t i) { return list[i]; };
     };
