@@ -122,7 +122,10 @@ class StreamWriter {
                                              : ", const float *frame";
     std::string text =
         fmt::format("static int32_t beat_{}({}_memory *memory{}) {{\n", c, setting_.name, arguments);
-    text += block.text() + waits + "  return 0;\n}\n\n";
+    const std::string body = block.text() + waits;
+    std::vector<std::string_view> parameters{"memory"};
+    if (c == 0) parameters.push_back("frame");
+    text += unread_parameters(body, parameters) + body + "  return 0;\n}\n\n";
     if (c > 0) text += window_functions(c);
     functions_ += text;
   }
@@ -194,7 +197,9 @@ CModel write_whole(CUnit& unit, const Quantisation& quantisation, const Graph& g
       hears ? fmt::format("static int32_t answer({}_memory *memory, float *result)", setting.name)
             : fmt::format("int32_t {0}_run({0}_memory *memory, const float *features, {1}float *result)",
                           setting.name, setting.sequence ? "int32_t frames, " : "");
-  const std::string unused = block.text().find("memory") == std::string::npos ? "  (void)memory;\n" : "";
+  std::vector<std::string_view> parameters{"memory"};
+  if (!hears) parameters.push_back("features");
+  const std::string unused = unread_parameters(block.text(), parameters);
   model.functions = head + " {\n" + unused + block.text() + "  return 0;\n}\n";
   if (!hears) model.declarations = head + ";\n";
   return model;

@@ -159,6 +159,8 @@ void CBlock::product(const CValue& w, int64_t axis, const std::string& x, const 
   if (levels && levels->axis != axis) levels = nullptr;
   const auto write = [&](const auto& rows, const std::string& suffix, const std::string& scales) {
     using T = typename std::decay_t<decltype(rows)>::value_type;
+    // Nothing is added: y stays.
+    if (std::all_of(rows.begin(), rows.end(), [](T weight) { return weight == T{}; })) return;
     const SparseRows<T> sparse(rows, columns);
     const auto counted = sparse.longest() < 65536 && columns > 1;
     if (!counted || sparse.bytes() >= rows.size() * sizeof(T)) {
@@ -166,7 +168,6 @@ void CBlock::product(const CValue& w, int64_t axis, const std::string& x, const 
                        unit.constant(std::span<const T>(rows)), scales, y, channels, columns));
       return;
     }
-    if (sparse.values.empty()) return;
     const bool many = sparse.longest() > 255;
     const std::vector<uint8_t> bytes(sparse.counts.begin(), sparse.counts.end());
     const std::vector<uint16_t> words(sparse.counts.begin(), sparse.counts.end());

@@ -56,6 +56,29 @@ std::string identifier(std::string_view text) {
 
 namespace {
 
+bool is_of_word(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
+}
+
+}  // namespace
+
+bool has_word(std::string_view text, std::string_view name) {
+  for (size_t at = text.find(name); at != text.npos; at = text.find(name, at + 1)) {
+    const size_t end = at + name.size();
+    if ((at == 0 || !is_of_word(text[at - 1])) && (end == text.size() || !is_of_word(text[end]))) return true;
+  }
+  return false;
+}
+
+std::string unread_parameters(std::string_view body, const std::vector<std::string_view>& parameters) {
+  std::string text;
+  for (const std::string_view name : parameters)
+    if (!has_word(body, name)) text += fmt::format("  (void){};\n", name);
+  return text;
+}
+
+namespace {
+
 std::string number_text(float value) { return literal(value); }
 std::string number_text(int64_t value) { return literal(value); }
 
@@ -82,8 +105,9 @@ std::string CUnit::add(std::span<const T> values, std::string_view type) {
   std::string& name = names_[{std::string(type), elements}];
   if (!name.empty()) return name;
   name = fmt::format("data_{}", names_.size());
-  constants_ += fmt::format("static const {} {}[{}] = {{\n{}}};\n", type, name, values.size(), elements);
-  constant_bytes_ += static_cast<int64_t>(values.size_bytes());
+  constants_.push_back(
+      {name, fmt::format("static const {} {}[{}] = {{\n{}}};\n", type, name, values.size(), elements),
+       static_cast<int64_t>(values.size_bytes())});
   return name;
 }
 
@@ -104,8 +128,26 @@ std::string CUnit::helper(std::string_view name) {
   return std::string(name);
 }
 
+void CUnit::leave_out_unread(std::string_view functions) {
+  std::set<std::string_view> words;
+  for (size_t at = 0; at < functions.size();) {
+    size_t end = at;
+    while (end < functions.size() && is_of_word(functions[end])) ++end;
+    words.insert(functions.substr(at, end - at));
+    at = end + 1;
+  }
+  std::erase_if(constants_, [&](const Constant& constant) { return !words.contains(constant.name); });
+}
+
+int64_t CUnit::constant_bytes() const {
+  int64_t bytes = 0;
+  for (const Constant& constant : constants_) bytes += constant.bytes;
+  return bytes;
+}
+
 std::string CUnit::text() const {
-  std::string result = constants_;
+  std::string result;
+  for (const Constant& constant : constants_) result += constant.text;
   for (const CHelper& helper : c_helpers())
     if (helpers_.contains(helper.name)) result += "\n" + std::string(helper.text);
   return result;

@@ -20,6 +20,11 @@ std::string comment_text(std::string_view text);
 /// A name as C takes it: other characters become _, and a digit in front gets one.
 std::string identifier(std::string_view text);
 
+/// Whether the text has `name` as a whole word of C.
+bool has_word(std::string_view text, std::string_view name);
+/// A line that reads each of these parameters which `body` does not, for compilers that ask for it.
+std::string unread_parameters(std::string_view body, const std::vector<std::string_view>& parameters);
+
 /// What one C file holds beside its functions: constants, and the helpers that were asked for.
 class CUnit {
  public:
@@ -32,9 +37,11 @@ class CUnit {
   std::string constant(std::span<const int32_t> values);
   /// Makes a helper (helpers()) part of the file, with those that it calls, and returns its name.
   std::string helper(std::string_view name);
+  /// Leaves out constants that these functions do not name: of weights that are all zero, say.
+  void leave_out_unread(std::string_view functions);
 
   /// Bytes of all constant arrays.
-  int64_t constant_bytes() const { return constant_bytes_; }
+  int64_t constant_bytes() const;
   /// The text of both, to stand before the functions.
   std::string text() const;
 
@@ -42,10 +49,13 @@ class CUnit {
   template <class T>
   std::string add(std::span<const T> values, std::string_view type);
 
+  struct Constant {
+    std::string name, text;
+    int64_t bytes = 0;
+  };
   std::map<std::pair<std::string, std::string>, std::string> names_;  // by type and elements
-  std::string constants_;
+  std::vector<Constant> constants_;
   std::set<std::string, std::less<>> helpers_;
-  int64_t constant_bytes_ = 0;
 };
 
 /// A function that generated files share: its text, and the helpers that it calls.

@@ -197,6 +197,7 @@ CProgram export_c(SavedModel& model, const ExportOptions& options, std::vector<T
     body.functions += "\n" + ears.functions;
     body.declarations += ears.declarations;
   }
+  unit.leave_out_unread(body.functions);
   if (inputs.empty()) inputs = drawn_inputs(model, graph, setting, options);
   std::vector<std::vector<float>> results;
   for (const TestInput& input : inputs) {

@@ -56,9 +56,11 @@ QuantisedMatrix quantised_matrix(const Tensor& tensor, int64_t axis) {
   result.base = std::max(0, *std::max_element(codes.begin(), codes.end()) - 255);
   for (const int32_t code : codes)
     result.codes.push_back(static_cast<uint8_t>(std::max(0, code - result.base)));
-  for (int64_t i = 0; i < tensor.count(); ++i)
-    result.levels.push_back(static_cast<int8_t>(
-        std::clamp(std::nearbyint(values[i] / result.scale(channel_of(i))), -127.0F, 127.0F)));
+  for (int64_t i = 0; i < tensor.count(); ++i) {
+    // The scale of a channel of zeros may be 0.
+    const float level = values[i] == 0 ? 0 : std::nearbyint(values[i] / result.scale(channel_of(i)));
+    result.levels.push_back(static_cast<int8_t>(std::clamp(level, -127.0F, 127.0F)));
+  }
   return result;
 }
 

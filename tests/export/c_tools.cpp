@@ -60,4 +60,43 @@ void write_program(const std::string& folder, const to_c::CProgram& program) {
   for (const auto& [name, text] : program.files) write_file(folder + "/" + name, text);
 }
 
+namespace {
+
+// One program that runs the self-tests of all.
+std::string main_of(const std::vector<std::string>& names) {
+  std::string text = "#include <stdio.h>\n", calls;
+  for (const std::string& name : names) {
+    text += fmt::format("int {}_self_test(void);\n", name);
+    calls += fmt::format(
+        "  if ((wrong = {0}_self_test()) != 0) failed = 1, printf(\"{0}: %d answers differ\\n\", wrong);\n",
+        name);
+  }
+  return text + "int main(void) {\n  int wrong, failed = 0;\n" + calls + "  return failed;\n}\n";
+}
+
+std::string no_mains(const std::vector<std::string>& names) {
+  std::string flags;
+  for (const std::string& name : names) {
+    std::string upper = name;
+    for (char& c : upper) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
+    flags += " -D" + upper + "_NO_MAIN";
+  }
+  return flags;
+}
+
+}  // namespace
+
+void build_and_run(const TemporaryFolder& folder, const std::vector<std::string>& names,
+                   const std::string& compiler) {
+  write_file(folder / "main.c", main_of(names));
+  const ProgramRun built = shell(
+      folder.text(),
+      fmt::format("rm -f *.o; ls *.c | xargs -P 2 -n 8 {0} -std=c99 -Wall -Wextra -Werror -pedantic{1} -c && "
+                  "{0} *.o -lm -o all",
+                  compiler, no_mains(names)));
+  REQUIRE_MESSAGE(built.status == 0, built.err);
+  const ProgramRun run = shell(folder.text(), "./all");
+  CHECK_MESSAGE(run.status == 0, (run.out + run.err));
+}
+
 }  // namespace lariat::testing

@@ -25,5 +25,8 @@ DataShape sequence_shape(int64_t dimensions);
 
 /// Writes a program's files into the folder.
 void write_program(const std::string& folder, const to_c::CProgram& program);
+/// Builds the programs of these names in the folder with all warnings as errors, and runs their self-tests.
+void build_and_run(const TemporaryFolder& folder, const std::vector<std::string>& names,
+                   const std::string& compiler);
 
 }  // namespace lariat::testing

@@ -92,41 +92,6 @@ std::vector<Toy> toys() {
   };
 }
 
-// One program that runs the self-tests of all.
-std::string main_of(const std::vector<std::string>& names) {
-  std::string text = "#include <stdio.h>\n", calls;
-  for (const std::string& name : names) {
-    text += fmt::format("int {}_self_test(void);\n", name);
-    calls += fmt::format(
-        "  if ((wrong = {0}_self_test()) != 0) failed = 1, printf(\"{0}: %d answers differ\\n\", wrong);\n",
-        name);
-  }
-  return text + "int main(void) {\n  int wrong, failed = 0;\n" + calls + "  return failed;\n}\n";
-}
-
-std::string no_mains(const std::vector<std::string>& names) {
-  std::string flags;
-  for (const std::string& name : names) {
-    std::string upper = name;
-    for (char& c : upper) c = static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
-    flags += " -D" + upper + "_NO_MAIN";
-  }
-  return flags;
-}
-
-void build_and_run(const testing::TemporaryFolder& folder, const std::vector<std::string>& names,
-                   const std::string& compiler) {
-  testing::write_file(folder / "main.c", main_of(names));
-  const testing::ProgramRun built = testing::shell(
-      folder.text(),
-      fmt::format("rm -f *.o; ls *.c | xargs -P 2 -n 8 {0} -std=c99 -Wall -Wextra -Werror -pedantic{1} -c && "
-                  "{0} *.o -lm -o all",
-                  compiler, no_mains(names)));
-  REQUIRE_MESSAGE(built.status == 0, built.err);
-  const testing::ProgramRun run = testing::shell(folder.text(), "./all");
-  CHECK_MESSAGE(run.status == 0, (run.out + run.err));
-}
-
 }  // namespace
 
 TEST_CASE("export: the programs of all layers give the host's answers") {
@@ -151,8 +116,8 @@ TEST_CASE("export: the programs of all layers give the host's answers") {
       add("_stream_int8", {.int8 = true, .streaming = true});
     }
   }
-  build_and_run(programs, names, "gcc -O0 -fsanitize=address,undefined -fno-sanitize-recover=all");
-  build_and_run(programs, names, "clang -O0 -Wmissing-prototypes");
+  testing::build_and_run(programs, names, "gcc -O0 -fsanitize=address,undefined -fno-sanitize-recover=all");
+  testing::build_and_run(programs, names, "clang -O0 -Wmissing-prototypes");
 }
 
 TEST_CASE("export: front ends in C hear what the host hears") {
