@@ -71,7 +71,7 @@ class StreamWriter {
     std::map<std::string, std::string> inputs{{"lengths", "&memory->frames"}};
     for (size_t c = 0; c < model_.clocks.size(); ++c)
       for (size_t k = 0; k < kept_[c].size(); ++k)
-        if (model_.clocks[c].kept[k].kind != Kept::state)
+        if (const auto kind = model_.clocks[c].kept[k].kind; kind != Kept::state && kind != Kept::window)
           inputs.emplace(model_.clocks[c].kept[k].name, kept_[c][k]);
     CBlock block(unit_, quantisation_);
     const std::unique_ptr<Graph> graph = shortened(*model_.end);
@@ -97,11 +97,17 @@ class StreamWriter {
     const Clock& clock = model_.clocks[c];
     std::map<std::string, std::string> inputs{{"features", "frame"}};
     for (size_t i = 0; i < clock.seen.size(); ++i) inputs.emplace(clock.seen[i].name, windows_[c][i]);
-    for (size_t k = 0; k < clock.kept.size(); ++k)
-      if (clock.kept[k].kind == Kept::state) inputs.emplace(clock.kept[k].name, kept_[c][k]);
+    std::vector<std::string> results(clock.graph->outputs().size());
+    for (size_t k = 0; k < clock.kept.size(); ++k) {
+      const Kept& kept = clock.kept[k];
+      if (kept.kind == Kept::state) inputs.emplace(kept.name, kept_[c][k]);
+      if (kept.kind != Kept::window) continue;
+      // Frames move on by one as they are copied to where the window begins.
+      inputs.emplace(kept.name, fmt::format("{} + {}", kept_[c][k], kept.frame));
+      results[kept.output] = kept_[c][k];
+    }
     CBlock block(unit_, quantisation_);
     const bool by_frame = !model_.end && c == 0;
-    std::vector<std::string> results(clock.graph->outputs().size());
     if (by_frame) results[0] = "result";
     const std::unique_ptr<Graph> graph = shortened(*clock.graph);
     const CResult made = emit_graph(block, *graph, inputs, results);
@@ -146,6 +152,7 @@ class StreamWriter {
   }
 
   void keep(CBlock& block, const Kept& kept, const std::string& to, const CValue& value) {
+    if (kept.kind == Kept::window) return;  // it is there
     if (kept.kind == Kept::state || kept.kind == Kept::last) return block.copy(to, value, "", kept.count);
     const std::string i = block.loop(kept.count);
     const std::string from = block.element(value, i);

@@ -30,6 +30,15 @@ TimeUse along(const Node& node, const Graph& graph, int64_t axis) {
   return {checked_axis(axis, shape) >= 2 ? TimeUse::frame : TimeUse::whole};
 }
 
+int64_t beside_axis(const Node& node, const Graph& graph, const std::vector<bool>&, int64_t axis) {
+  const int64_t along = checked_axis(node.attributes.get<int64_t>("axis"), graph.type(node.inputs[0]).shape);
+  return along == axis ? -1 : axis;
+}
+
+int64_t beside_last(const Node& node, const Graph& graph, const std::vector<bool>&, int64_t axis) {
+  return axis + 1 == std::ssize(graph.type(node.inputs[0]).shape) ? -1 : axis;
+}
+
 void CBlock::line(std::string_view text) {
   text_ += std::string(static_cast<size_t>(2 * depth_), ' ') + std::string(text) + "\n";
   if (text.ends_with("{")) ++depth_;

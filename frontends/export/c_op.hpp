@@ -110,6 +110,11 @@ struct COp {
   /// What the op asks of frames when `streams` are the inputs that are sequences. Element-wise ops take each
   /// by itself.
   TimeUse (*time)(const Node& node, const Graph& graph, const std::vector<bool>& streams) = nullptr;
+  /// Frames usually lie along axis 1, behind the batch, but a layer may make rows of them, or columns. Along
+  /// which axis of the result they lie where they lie along `axis` of the inputs that are sequences and each
+  /// is taken by itself; -1: not so.
+  int64_t (*axis_behind)(const Node& node, const Graph& graph, const std::vector<bool>& streams,
+                         int64_t axis) = nullptr;
 };
 
 /// nullptr for an op that cannot go to C.
@@ -130,6 +135,10 @@ std::vector<COp> sequence();
 
 /// Writes `node`, an element-wise op or a fused body of some, as one loop over memory.
 void emit_elementwise(CBlock& block, const CNode& node);
+
+/// For axis_behind: `axis`, unless it is one that the op works along, its attribute `axis` or the last.
+int64_t beside_axis(const Node& node, const Graph& graph, const std::vector<bool>& streams, int64_t axis);
+int64_t beside_last(const Node& node, const Graph& graph, const std::vector<bool>& streams, int64_t axis);
 
 /// TimeUse::frame where an op that works along `axis` leaves batch and time alone.
 TimeUse along(const Node& node, const Graph& graph, int64_t axis);

@@ -8,10 +8,11 @@
 
 #include "frontends/export/c_op.hpp"
 #include "frontends/export/concrete.hpp"
+#include "frontends/export/stream_clocks.hpp"
+#include "frontends/export/stream_lengths.hpp"
 #include "graph/base/error.hpp"
 #include "graph/exec/constants.hpp"
-#include "graph/exec/executor.hpp"
-#include "graph/program/program.hpp"
+#include "ops/ops.hpp"
 
 namespace lariat::to_c {
 
@@ -21,17 +22,20 @@ namespace {
 struct Place {
   enum Kind { constant, at_end, stream } kind = constant;
   int clock = -1;    // of a stream
+  int64_t axis = 1;  // along which its frames lie
   bool cut = false;  // its last frames may be missing
 };
+
+constexpr const char* needs_all = "needs all frames of the sequence at once";
 
 using Key = std::pair<int32_t, int32_t>;
 Key key(Edge edge) { return {edge.node, edge.output}; }
 
 class Splitter {
  public:
-  Splitter(const Graph& graph, int64_t fewest) : graph_(graph), fewest_(fewest) {
+  Splitter(const Graph& graph, int64_t fewest) : graph_(graph), lengths_(graph, fewest) {
     end_ = std::make_shared<Graph>();
-    add_clock(-1, {});
+    add_clock(-1, {}, -1);
     for (int32_t id = 0; id < graph.size(); ++id) add(id);
     finish();
   }
@@ -42,21 +46,15 @@ class Splitter {
   Clock& clock(int index) { return model_.clocks[static_cast<size_t>(index)]; }
   Place& place(Edge edge) { return places_[key(edge)]; }
 
-  int add_clock(int before, const Window& window) {
+  int add_clock(int before, const Window& window, int32_t id) {
     Clock made;
     made.before = before;
+    made.made_by = id;
     made.window = window;
     made.graph = std::make_shared<Graph>();
     model_.clocks.push_back(std::move(made));
     inside_.emplace_back();
     return static_cast<int>(model_.clocks.size()) - 1;
-  }
-
-  [[noreturn]] static void refuse(const Node& node, const std::string& why) {
-    throw UserError(
-        fmt::format("{}{}, so the model cannot run frame by frame; export it with --frames N instead of "
-                    "--streaming",
-                    place_of(node), why));
   }
 
   void add(int32_t id) {
@@ -103,7 +101,7 @@ class Splitter {
     try {
       attributes = concrete_attributes(node, {{"batch", 1}});
     } catch (const UserError&) {
-      refuse(node, "makes as many frames as the sequence has");
+      refuse_stream(node, "makes as many frames as the sequence has");
     }
     const Value first = graph.add(*node.op, inputs, attributes, node.name, node.where);
     return known[key(edge)] = {&graph, first.node(), edge.output};
@@ -118,17 +116,18 @@ class Splitter {
     // The result's frames are one; other sizes do not depend on their number.
     Attributes attributes = node.attributes;
     const Shape& made = node.outputs[0].shape;
+    const auto axis = static_cast<size_t>(where.axis);
     for (const auto& [name, value] : node.attributes) {
       const auto* shape = std::get_if<Shape>(&value);
       if (!shape || is_known(*shape)) continue;
       Shape sizes;
       for (const Dim size : *shape) {
         const bool is_time =
-            where.kind == Place::stream && made.size() > 1 && !size.known() && size == made[1];
+            where.kind == Place::stream && made.size() > axis && !size.known() && size == made[axis];
         try {
           sizes.push_back(is_time ? Dim(1) : Dim(size.evaluate(symbols)));
         } catch (const UserError&) {
-          refuse(node, fmt::format("needs the number {} of the sequence's frames", size.text()));
+          refuse_stream(node, fmt::format("needs the number {} of the sequence's frames", size.text()));
         }
       }
       attributes.set(name, sizes);
@@ -142,27 +141,61 @@ class Splitter {
     }
   }
 
-  void add_to_stream(int32_t id, const std::vector<bool>& streams, bool any_end) {
-    const Node& node = graph_.node(id);
-    int at = -1;
-    bool cut = false;
+  // The clock on which a node's frames meet, and the axis along which all lie.
+  Place common_place(const Node& node) {
+    std::optional<Place> common;
     for (const Edge& edge : node.inputs) {
       const Place& from = place(edge);
       if (from.kind != Place::stream) continue;
-      if (at >= 0 && from.clock != at) refuse(node, "joins frames of different rates");
-      at = from.clock;
-      cut |= from.cut;
+      if (!common) common = from;
+      if (has_same_beats(model_, from.clock, common->clock)) {
+        common->clock = from.clock;
+      } else if (!has_same_beats(model_, common->clock, from.clock)) {
+        refuse_join(graph_, model_, node, common->clock, from.clock);
+      }
+      if (from.axis != common->axis) refuse_stream(node, "joins frames that lie along different axes");
+      common->cut |= from.cut;
     }
+    return *common;
+  }
+
+  // Along which axis of what a node makes frames lie that lie along `axis` of what it reads, each of which it
+  // takes by itself; -1: it may need several at once.
+  int64_t axis_behind(const Node& node, const std::vector<bool>& streams, int64_t axis) const {
     const COp& op = *find_c_op(node.op->name);
-    const TimeUse use = node.op->traits.elementwise || node.op->name == "cast" ? TimeUse{TimeUse::frame}
-                        : op.time ? op.time(node, graph_, streams)
-                                  : TimeUse{};
+    if (op.axis_behind) return op.axis_behind(node, graph_, streams, axis);
+    if (!node.op->traits.elementwise && node.op->name != "cast") return -1;
+    // Operands meet by their places from the last axis.
+    for (size_t i = 0; i < streams.size(); ++i)
+      if (streams[i] && graph_.type(node.inputs[i]).shape.size() != node.outputs[0].shape.size()) return -1;
+    return axis;
+  }
+
+  void add_to_stream(int32_t id, const std::vector<bool>& streams, bool any_end) {
+    const Node& node = graph_.node(id);
+    const Place from = common_place(node);
+    const int at = from.clock;
+    for (size_t i = 0; i < streams.size(); ++i)
+      if (streams[i]) bring(node, node.inputs[i], at);
+    const COp& op = *find_c_op(node.op->name);
+    const bool elementwise = node.op->traits.elementwise || node.op->name == "cast";
+    const int64_t axis = axis_behind(node, streams, from.axis);
+    if (from.axis != 1 || axis > 1 || axis == 0) {
+      if (axis < 0) refuse_stream(node, needs_all);
+      if (any_end || from.cut)
+        refuse_stream(node, "lays frames along another axis that may not be the sequence's");
+      return put(*clock(at).graph, inside_[static_cast<size_t>(at)], id, {Place::stream, at, axis},
+                 {{"batch", 1}});
+    }
+    const TimeUse use = elementwise ? TimeUse{TimeUse::frame}
+                        : op.time   ? op.time(node, graph_, streams)
+                                    : TimeUse{};
     const bool reads_lengths =
         use.kind == TimeUse::mask || use.kind == TimeUse::last || use.kind == TimeUse::recurrence;
-    if (use.kind == TimeUse::whole) refuse(node, "needs all frames of the sequence at once");
-    if (any_end && !reads_lengths) refuse(node, "needs the sequence's length before its end");
-    if (cut && !(node.op->name == "reshape" && use.kind == TimeUse::window))
-      refuse(node, "leaves out frames that may be the last ones");
+    if (use.kind == TimeUse::whole) refuse_stream(node, needs_all);
+    if (any_end && !reads_lengths) refuse_stream(node, "needs the sequence's length before its end");
+    if (from.cut && !(node.op->name == "reshape" && use.kind == TimeUse::window))
+      refuse_stream(node, "leaves out frames that may be the last ones");
     Graph& graph = *clock(at).graph;
     const Place here{Place::stream, at};
     switch (use.kind) {
@@ -182,17 +215,19 @@ class Splitter {
       case TimeUse::cut:
         inside_[static_cast<size_t>(at)][{id, 0}] =
             in(graph, inside_[static_cast<size_t>(at)], node.inputs[0]);
-        place({id, 0}) = {Place::stream, at, true};
+        place({id, 0}) = {Place::stream, at, 1, true};
         return;
       case TimeUse::mask:
-        check_mask(node);
+        lengths_.check_mask(node);
         ones_.insert({id, 0});
         inside_[static_cast<size_t>(at)][{id, 0}] =
             graph.constant(Tensor::filled(node.outputs[0].dtype, {1, 1}, 1), node.where);
         place({id, 0}) = here;
         return;
       case TimeUse::window:
-        return add_window(id, at, use.over);
+        return use.over.stride == 1 && use.over.after == 0 && use.over.before == use.over.reach() - 1
+                   ? add_ending_window(id, at, use.over.reach())
+                   : add_window(id, at, use.over);
       case TimeUse::recurrence:
         return add_recurrence(id, at);
       case TimeUse::sum:
@@ -200,7 +235,7 @@ class Splitter {
       case TimeUse::largest:
         return keep(id, at, Kept::largest);
       case TimeUse::last:
-        check_last(node);
+        lengths_.check_last(node);
         return keep(id, at, Kept::last);
     }
   }
@@ -218,38 +253,82 @@ class Splitter {
   // A window that moves on by `stride` frames is a clock of its own; those that beat alike are one.
   void add_window(int32_t id, int at, const Window& window) {
     const Node& node = graph_.node(id);
-    int next = -1;
-    for (size_t i = 1; i < model_.clocks.size(); ++i) {
-      const Clock& other = model_.clocks[i];
-      const Window& seen = other.window;
-      if (other.before == at && seen.reach() == window.reach() && seen.stride == window.stride &&
-          seen.before == window.before && seen.after == window.after)
-        next = static_cast<int>(i);
-    }
-    if (next < 0) next = add_clock(at, window);
-    std::map<Key, Value>& known = inside_[static_cast<size_t>(next)];
-    Graph& graph = *clock(next).graph;
+    int next = clock_of_window(model_, at, window);
+    if (next < 0) next = add_clock(at, window, id);
     const Edge source = node.inputs[0];
-    Value& input = windows_[{next, key(source)}];
-    if (!input) {
-      const Value value = in(*clock(at).graph, inside_[static_cast<size_t>(at)], source);
-      if (value.dtype() != f32) refuse(node, "keeps windows of integers");
-      Shape shape = value.shape();
-      const std::string name = fmt::format("w{}", clock(next).seen.size());
-      clock(next).seen.push_back({name, output_of(at, value), element_count(shape).size()});
-      shape[1] = window.reach();
-      input = graph.input(name, shape, f32, node.where);
-    }
+    const Value input = seen_by(next, source, node);
     if (node.op->name == "pad") {
-      known[{id, 0}] = input;
+      inside_[static_cast<size_t>(next)][{id, 0}] = input;
       place({id, 0}) = {Place::stream, next};
       return;
     }
-    // On this clock's graph the source is the window.
-    const auto shown = known.find(key(source));
-    const std::optional<Value> kept = shown == known.end() ? std::nullopt : std::optional(shown->second);
-    known[key(source)] = input;
-    put(graph, known, id, {Place::stream, next}, {{"batch", 1}}, [](Attributes& attributes) {
+    put_on_window(id, next, input);
+  }
+
+  // The window of clock `at` over what `source` is on the clock before.
+  Value seen_by(int at, Edge source, const Node& node) {
+    Value& input = windows_[{at, key(source)}];
+    if (input) return input;
+    const int before = clock(at).before;
+    const Value value = in(*clock(before).graph, inside_[static_cast<size_t>(before)], source);
+    if (value.dtype() != f32) refuse_stream(node, "keeps windows of integers");
+    Shape shape = value.shape();
+    const std::string name = fmt::format("w{}", clock(at).seen.size());
+    clock(at).seen.push_back({name, output_of(before, value), element_count(shape).size()});
+    shape[1] = clock(at).window.reach();
+    return input = clock(at).graph->input(name, shape, f32, node.where);
+  }
+
+  // Makes frames of a clock known on another that beats later: each lies in the window that is seen when it
+  // is that one's turn.
+  void bring(const Node& node, Edge edge, int to) {
+    std::vector<int> late;
+    for (int at = to; at != place(edge).clock; at = clock(at).before) late.push_back(at);
+    for (; !late.empty(); late.pop_back()) {
+      std::map<Key, Value>& known = inside_[static_cast<size_t>(late.back())];
+      if (known.contains(key(edge))) continue;
+      if (ones_.contains(key(edge))) {
+        const TensorType type = inside_[static_cast<size_t>(place(edge).clock)].at(key(edge)).type();
+        known[key(edge)] =
+            clock(late.back()).graph->constant(Tensor::filled(type.dtype, evaluate(type.shape, {}), 1));
+        continue;
+      }
+      const int64_t turn = clock(late.back()).window.before;
+      known[key(edge)] = slice(seen_by(late.back(), edge, node), 1, turn, turn + 1);
+    }
+  }
+
+  // A window that ends at the frame that has come beats with it: the frames before are kept.
+  void add_ending_window(int32_t id, int at, int64_t reach) {
+    const Node& node = graph_.node(id);
+    Graph& graph = *clock(at).graph;
+    std::map<Key, Value>& known = inside_[static_cast<size_t>(at)];
+    const Edge source = node.inputs[0];
+    const Value frame = in(graph, known, source);
+    if (reach == 1) return put_on_window(id, at, frame);
+    if (frame.dtype() != f32) refuse_stream(node, "keeps windows of integers");
+    Value& window = past_ends_[{{at, key(source)}, reach}];
+    if (!window) {
+      Shape past = frame.shape();
+      const int64_t width = element_count(past).size();
+      past[1] = reach - 1;
+      Kept made{Kept::window, fmt::format("past{}", pasts_++), 0, reach * width, {}, width};
+      window = concat({graph.input(made.name, past, f32, node.where), frame}, 1, node.where);
+      made.output = output_of(at, window);
+      clock(at).kept.push_back(std::move(made));
+    }
+    put_on_window(id, at, window);
+  }
+
+  // Adds node `id` on clock `at`, where its first input is a window.
+  void put_on_window(int32_t id, int at, const Value& window) {
+    const Node& node = graph_.node(id);
+    std::map<Key, Value>& known = inside_[static_cast<size_t>(at)];
+    const Key source = key(node.inputs[0]);
+    const auto shown = known.find(source);
+    const std::optional<Value> frame = shown == known.end() ? std::nullopt : std::optional(shown->second);
+    known[source] = window;
+    put(*clock(at).graph, known, id, {Place::stream, at}, {{"batch", 1}}, [](Attributes& attributes) {
       for (const char* name : {"pad_before", "pad_after"}) {
         const Attribute* pad = attributes.find(name);
         if (!pad) continue;
@@ -262,10 +341,10 @@ class Splitter {
         }
       }
     });
-    if (kept) {
-      known[key(source)] = *kept;
+    if (frame) {
+      known[source] = *frame;
     } else {
-      known.erase(key(source));
+      known.erase(source);
     }
   }
 
@@ -284,13 +363,13 @@ class Splitter {
     const auto first_other = static_cast<size_t>(lengths - specs.begin());
     for (size_t i = 2; i < first_other; ++i) {
       const Edge edge = node.inputs[i];
-      if (place(edge).kind != Place::constant) refuse(node, "begins with a state that is computed");
+      if (place(edge).kind != Place::constant) refuse_stream(node, "begins with a state that is computed");
       Graph alone;
       std::map<Key, Value> copies;
       alone.output("start", in(alone, copies, edge));
       const Tensor start = evaluate_constant(alone)[0];
       if (start.count() != 1 && start.count() != units)
-        refuse(node, "begins with another state for each example");
+        refuse_stream(node, "begins with another state for each example");
       Kept state{Kept::state, fmt::format("state{}", states_++), 0, units, {}};
       for (int64_t j = 0; j < units; ++j)
         state.start.push_back(static_cast<float>(start.at(start.count() == 1 ? 0 : j)));
@@ -302,9 +381,8 @@ class Splitter {
         inputs.push_back(in(graph, known, node.inputs[i]));
         continue;
       }
-      if (i > first_other) refuse(node, "has a mask that is computed");
-      check_lengths(node, node.inputs[i], node.inputs[0], "has other lengths than the frames that have come",
-                    [](int64_t length, int64_t frames) { return length == frames; });
+      if (i > first_other) refuse_stream(node, "has a mask that is computed");
+      lengths_.check_all(node, node.inputs[i], node.inputs[0]);
       inputs.push_back(graph.constant(0, i32, node.where));
     }
     const Value first = graph.add(*node.op, inputs, node.attributes, node.name, node.where);
@@ -322,101 +400,47 @@ class Splitter {
   void keep(int32_t id, int at, Kept::Kind kind) {
     const Node& node = graph_.node(id);
     const Value value = in(*clock(at).graph, inside_[static_cast<size_t>(at)], node.inputs[0]);
-    if (value.dtype() != f32) refuse(node, "keeps integers");
+    if (value.dtype() != f32) refuse_stream(node, "keeps integers");
     Shape shape = node.outputs[0].shape;
     shape[0] = 1;
     for (Dim& size : shape)
-      if (!size.known()) refuse(node, "keeps more than one frame");
+      if (!size.known()) refuse_stream(node, "keeps more than one frame");
     Kept made{
         kind, fmt::format("kept{}", kept_++), output_of(at, value), element_count(value.shape()).size(), {}};
-    if (element_count(shape).size() != made.count) refuse(node, "keeps more than one frame");
+    if (element_count(shape).size() != made.count) refuse_stream(node, "keeps more than one frame");
     at_end_[{id, 0}] = end_->input(made.name, shape, f32, node.where);
     place({id, 0}) = {.kind = Place::at_end};
     clock(at).kept.push_back(std::move(made));
-  }
-
-  // What the value of `edge`, which follows from the lengths alone, is for one sequence of `frames`.
-  Tensor of_lengths(const Node& node, Edge edge, int64_t frames) {
-    Graph asked;
-    GraphCopy copy(graph_, asked);
-    for (int32_t id = 0; id <= edge.node; ++id) copy.copy(id);
-    asked.output("asked", copy(edge));
-    Program program(asked);
-    Feeds feeds{{"lengths", Tensor::of<int32_t>({1}, {static_cast<int32_t>(frames)})}};
-    if (const int32_t features = asked.source_id("features"); features >= 0)
-      feeds.emplace("features", Tensor(f32, evaluate(asked.node(features).outputs[0].shape,
-                                                     {{"batch", 1}, {"time", frames}})));
-    Store none;
-    const std::unique_ptr<Executor> serial = make_serial_executor();
-    try {
-      return program.run(feeds, none, *serial)[0];
-    } catch (const UserError&) {
-      refuse(node, "needs the number of the sequence's frames");
-    }
-  }
-
-  template <class Right>
-  void check_lengths(const Node& node, Edge edge, Edge sequence, const std::string& why, const Right& right) {
-    for (const int64_t more : {0, 1, 2, 3, 7, 50}) {
-      const int64_t frames = fewest_ + more;
-      const Tensor found = of_lengths(node, edge, frames);
-      const int64_t there = graph_.type(sequence).shape[1].evaluate({{"batch", 1}, {"time", frames}});
-      for (int64_t i = 0; i < found.count(); ++i)
-        if (!right(static_cast<int64_t>(found.at(i)), there)) refuse(node, why);
-    }
-  }
-
-  // A mask of other frames than those that have come would need to know how many will.
-  void check_mask(const Node& node) {
-    check_lengths(node, node.inputs[0], node.inputs[1], "leaves out frames by their place from the end",
-                  [](int64_t length, int64_t frames) { return length == frames; });
-  }
-
-  void check_last(const Node& node) {
-    check_lengths(node, node.inputs[1], node.inputs[0], "takes another frame than the last",
-                  [](int64_t step, int64_t frames) { return step == frames - 1; });
   }
 
   void finish() {
     const Edge result = graph_.outputs()[0].value;
     const Node& node = graph_.node(result.node);
     const Place& where = place(result);
-    if (where.kind == Place::constant) refuse(node, "is the same for every sequence");
+    if (where.kind == Place::constant) refuse_stream(node, "is the same for every sequence");
     if (where.kind == Place::at_end) {
       end_->output("result", at_end_.at(key(result)));
       model_.end = end_;
       return;
     }
-    if (where.clock != 0) refuse(node, "gives results for other frames than those that came last");
+    if (where.clock != 0)
+      refuse_late(graph_, model_, where.clock, 0, "a result is given for each frame as it comes");
+    if (where.axis != 1) refuse_stream(node, "lays frames along another axis");
     const size_t output = output_of(0, inside_[0].at(key(result)));
-    if (output != 0) {
-      // Results come first.
-      auto ordered = std::make_shared<Graph>();
-      GraphCopy copy(*clock(0).graph, *ordered);
-      const Graph& from = *clock(0).graph;
-      for (int32_t id = 0; id < from.size(); ++id) copy.copy(id);
-      const auto moved = [&](size_t old) { return old == output ? size_t{0} : old < output ? old + 1 : old; };
-      std::vector<Edge> outputs(from.outputs().size());
-      for (size_t i = 0; i < outputs.size(); ++i) outputs[moved(i)] = from.outputs()[i].value;
-      for (size_t i = 0; i < outputs.size(); ++i) ordered->output(fmt::format("y{}", i), copy(outputs[i]));
-      clock(0).graph = ordered;
-      for (Kept& kept : clock(0).kept) kept.output = moved(kept.output);
-      for (Clock& other : model_.clocks)
-        if (other.before == 0)
-          for (Clock::Seen& seen : other.seen) seen.output = moved(seen.output);
-    }
+    if (output != 0) put_output_first(model_, output);
   }
 
   const Graph& graph_;
-  const int64_t fewest_;
+  const StreamLengths lengths_;
   StreamedModel model_;
   std::shared_ptr<Graph> end_;
   std::map<Key, Place> places_;
   std::set<Key> ones_;                        // masks of frames, which are 1 for all that come
   std::vector<std::map<Key, Value>> inside_;  // by clock
   std::map<Key, Value> at_end_;
-  std::map<std::pair<int, Key>, Value> windows_;  // by clock that sees them
-  int states_ = 0, kept_ = 0;
+  std::map<std::pair<int, Key>, Value> windows_;                        // by clock that sees them
+  std::map<std::pair<std::pair<int, Key>, int64_t>, Value> past_ends_;  // by clock, source and reach
+  int states_ = 0, kept_ = 0, pasts_ = 0;
 };
 
 }  // namespace

@@ -13,21 +13,27 @@ struct Kept {
     state,    ///< what a recurrence hands on
     sum,      ///< over all frames
     largest,  ///< of all frames
-    last      ///< frame
+    last,     ///< frame
+    window    ///< the last frames, the one that has come among them
   } kind = state;
-  /// Its name as an input: of its own clock's graph for a state, of the graph at the end for all others.
+  /// Its name as an input: of its own clock's graph for a state and, less the frame that goes, for a window;
+  /// of the graph at the end for all others.
   std::string name;
   /// The output of the clock's graph that it is made of.
   size_t output = 0;
   int64_t count = 0;
   /// What a state begins with.
   std::vector<float> start = {};
+  /// Of a window: the numbers of one of its frames.
+  int64_t frame = 0;
 };
 
 /// What is computed at each beat of one clock: for every frame, or every window of frames of the clock
 /// before.
 struct Clock {
   int before = -1;
+  /// The node of the model whose window it is.
+  int32_t made_by = -1;
   /// Over the frames of the clock before: that many are seen, `stride` apart, with so many zeros at both
   /// ends.
   Window window;

@@ -66,8 +66,17 @@ TimeUse product_time(const Node& node, const Graph& graph, const std::vector<boo
   return {rows ? TimeUse::frame : TimeUse::whole};
 }
 
+int64_t product_axis(const Node& node, const Graph& graph, const std::vector<bool>& streams, int64_t axis) {
+  const bool frames = product_time(node, graph, streams).kind == TimeUse::frame;
+  return frames && !streams.back() ? beside_last(node, graph, streams, axis) : -1;
+}
+
 COp product(std::string name) {
-  return {.op = std::move(name), .emit = emit_product, .weights = right_matrix, .time = product_time};
+  return {.op = std::move(name),
+          .emit = emit_product,
+          .weights = right_matrix,
+          .time = product_time,
+          .axis_behind = product_axis};
 }
 
 }  // namespace

@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "frontends/export/c_op.hpp"
 #include "ops/kernels/axes.hpp"
 
@@ -114,11 +116,26 @@ TimeUse last_axis_time(const Node& node, const Graph& graph, const std::vector<b
   return along(node, graph, -1);
 }
 
+int64_t reduction_axis(const Node& node, const Graph& graph, const std::vector<bool>&, int64_t axis) {
+  const std::vector<bool> reduced = reduced_axes(node, graph.type(node.inputs[0]).shape.size());
+  if (reduced[static_cast<size_t>(axis)]) return -1;
+  const auto gone = std::count(reduced.begin(), reduced.begin() + axis, true);
+  return node.outputs[0].shape.size() == reduced.size() ? axis : axis - gone;
+}
+
 COp reduction(std::string op) {
-  return {.op = std::move(op), .emit = emit_reduction, .of_floats = true, .time = reduction_time};
+  return {.op = std::move(op),
+          .emit = emit_reduction,
+          .of_floats = true,
+          .time = reduction_time,
+          .axis_behind = reduction_axis};
 }
 COp rows_of(std::string op) {
-  return {.op = std::move(op), .emit = emit_rows_of, .of_floats = true, .time = last_axis_time};
+  return {.op = std::move(op),
+          .emit = emit_rows_of,
+          .of_floats = true,
+          .time = last_axis_time,
+          .axis_behind = beside_last};
 }
 
 }  // namespace

@@ -227,6 +227,32 @@ TimeUse steps_time(const Node&, const Graph&, const std::vector<bool>& streams) 
 
 TimeUse each_frame(const Node&, const Graph&, const std::vector<bool>&) { return {TimeUse::frame}; }
 
+// Frames become rows, [batch·time, …], and rows frames.
+int64_t reshape_axis(const Node& node, const Graph& graph, const std::vector<bool>&, int64_t axis) {
+  const Shape &from = graph.type(node.inputs[0]).shape, &to = node.outputs[0].shape;
+  if (axis == 1) return to.empty() || !(to[0] == from[0] * from[1]) || from[0] == to[0] ? 1 : 0;
+  if (axis != 0 || to.empty()) return -1;
+  if (to[0] == from[0]) return 0;
+  return to.size() > 1 && to[0] * to[1] == from[0] ? 1 : -1;
+}
+
+int64_t transpose_axis(const Node& node, const Graph&, const std::vector<bool>&, int64_t axis) {
+  const auto& permutation = node.attributes.get<std::vector<int64_t>>("permutation");
+  const auto rank = std::ssize(permutation);
+  for (int64_t to = 0; to < rank; ++to) {
+    const int64_t from = permutation[static_cast<size_t>(to)];
+    if ((from < 0 ? from + rank : from) == axis) return to;
+  }
+  return -1;
+}
+
+// Of a table that is made of frames the rows are taken that are asked for, not the frames.
+int64_t rows_axis(const Node& node, const Graph& graph, const std::vector<bool>& streams, int64_t axis) {
+  if (!streams[0]) return axis;
+  const auto more = std::ssize(graph.type(node.inputs[1]).shape) - 1;
+  return streams[1] || axis == 0 ? -1 : axis + more;
+}
+
 std::vector<COp::Weights> table(const Node&) { return {{0, 0}}; }
 
 // The memory is the input's.
@@ -235,15 +261,19 @@ void emit_nothing(CBlock&, const CNode&) {}
 }  // namespace
 
 std::vector<COp> c_ops::shape() {
-  return {{.op = "reshape", .emit = emit_nothing, .time = reshape_time},
-          {.op = "transpose", .emit = emit_transpose, .time = transpose_time},
-          {.op = "slice", .emit = emit_slice, .time = slice_time},
-          {.op = "pad", .emit = emit_pad, .time = pad_time},
-          {.op = "concat", .emit = emit_concat, .time = along_axis},
+  return {{.op = "reshape", .emit = emit_nothing, .time = reshape_time, .axis_behind = reshape_axis},
+          {.op = "transpose", .emit = emit_transpose, .time = transpose_time, .axis_behind = transpose_axis},
+          {.op = "slice", .emit = emit_slice, .time = slice_time, .axis_behind = beside_axis},
+          {.op = "pad", .emit = emit_pad, .time = pad_time, .axis_behind = beside_axis},
+          {.op = "concat", .emit = emit_concat, .time = along_axis, .axis_behind = beside_axis},
           {.op = "broadcast_to", .emit = emit_broadcast, .time = broadcast_time},
           {.op = "stack", .emit = emit_stack},
           {.op = "unstack", .emit = emit_unstack},
-          {.op = "gather_rows", .emit = emit_gather_rows, .weights = table, .time = rows_time},
+          {.op = "gather_rows",
+           .emit = emit_gather_rows,
+           .weights = table,
+           .time = rows_time,
+           .axis_behind = rows_axis},
           {.op = "gather_steps", .emit = emit_gather_steps, .time = steps_time},
           {.op = "one_hot", .emit = emit_one_hot, .time = each_frame}};
 }

@@ -146,17 +146,27 @@ TimeUse pool_time(const Node& node, const Graph& graph, const std::vector<bool>&
   return {TimeUse::window, sequence ? pool_of(node.attributes) : pool2d_of(node.attributes).down};
 }
 
+// Rows of frames are a batch of images.
+int64_t window_axis(const Node&, const Graph&, const std::vector<bool>& streams, int64_t axis) {
+  return axis == 0 && (streams.size() < 2 || !streams[1]) ? 0 : -1;
+}
+
 COp convolution(std::string name) {
   return {.op = std::move(name),
           .emit = emit_convolution,
           .scratch = convolution_scratch,
           .weights = kernel,
           .of_floats = true,
-          .time = convolution_time};
+          .time = convolution_time,
+          .axis_behind = window_axis};
 }
 
 COp pool(std::string name) {
-  return {.op = std::move(name), .emit = emit_pool, .of_floats = true, .time = pool_time};
+  return {.op = std::move(name),
+          .emit = emit_pool,
+          .of_floats = true,
+          .time = pool_time,
+          .axis_behind = window_axis};
 }
 
 }  // namespace
