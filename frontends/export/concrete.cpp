@@ -43,10 +43,16 @@ void in_single_precision(const Graph& from, Graph& to) {
 
 }  // namespace
 
-void inference_graph(const Graph& graph, const Value& value, const Store& store, Graph& to) {
+void inference_graph(const Graph& graph, const Value& value, const Store& store, Graph& to,
+                     const std::vector<std::string>& names) {
   Graph copied, inference, constant, live;
   GraphCopy copy(graph, copied);
-  for (int32_t id = 0; id < graph.size(); ++id) copy.copy(id);
+  for (int32_t id = 0; id < graph.size(); ++id) {
+    copy.copy(id);
+    const Node& node = graph.node(id);
+    if (node.op->traits.source == SourceKind::none && node.name.empty() && !names.empty())
+      copied.rename(copy(Edge{id, 0}).node(), names[static_cast<size_t>(id)]);
+  }
   copied.output("result", copy(value));
   to_inference(copied, inference);
   freeze(inference, store, constant);

@@ -7,8 +7,9 @@ namespace lariat::to_c {
 
 /// Copies what `value` of a network's graph is at inference into `to`, with its parameters and states as
 /// constants of `store` and numbers of 64 bits as ones of 32, which is what C computes in. The only output is
-/// `value`.
-void inference_graph(const Graph& graph, const Value& value, const Store& store, Graph& to);
+/// `value`. `names`, of each node of the graph, are for those without a name of their own.
+void inference_graph(const Graph& graph, const Value& value, const Store& store, Graph& to,
+                     const std::vector<std::string>& names = {});
 
 /// Throws UserError naming the first op of `graph` that cannot go to C, or that a plugin made.
 void check_ops(const Graph& graph);

@@ -24,6 +24,28 @@ struct HostModel::Parts {
   Store none;
 };
 
+namespace {
+
+// Of each node of the network's graph the layer that it was built for, or "".
+std::vector<std::string> layers_of_nodes(const Sequential& model) {
+  const Network& network = model.network();
+  std::vector<std::string> names = names_of(model.layers()),
+                           result(static_cast<size_t>(network.graph->size()));
+  std::map<int32_t, std::string> by_end;  // the last node of each; they are built one after the other
+  for (size_t i = 0; i < names.size(); ++i) {
+    const Signal& signal = network.layers[i];
+    int32_t end = std::max(signal.value.node(), signal.lengths ? signal.lengths.node() : -1);
+    for (const Value& state : signal.states) end = std::max(end, state.node());
+    by_end.emplace(end, names[i]);
+  }
+  int32_t begin = 0;
+  for (const auto& [end, name] : by_end)
+    for (; begin <= end; ++begin) result[static_cast<size_t>(begin)] = name;
+  return result;
+}
+
+}  // namespace
+
 HostModel::HostModel(SavedModel& model, const ExportOptions& options)
     : self_(new Parts{.model = model, .graph = {}, .quantisation = {}, .program = {}, .none = {}}) {
   const Network& network = model.model().network();
@@ -34,7 +56,8 @@ HostModel::HostModel(SavedModel& model, const ExportOptions& options)
                     network.carried[0].substr(0, network.carried[0].find('/'))));
   const Store store = model.model().store();
   Graph plain;
-  inference_graph(*network.graph, options.predictions ? network.predictions : network.outputs, store, plain);
+  inference_graph(*network.graph, options.predictions ? network.predictions : network.outputs, store, plain,
+                  layers_of_nodes(model.model()));
   check_ops(plain);
   if (options.int8) {
     self_->quantisation = quantise(plain, self_->graph);
