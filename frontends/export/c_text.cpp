@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
 #include "graph/base/version.hpp"
 
@@ -77,6 +78,25 @@ std::string features_text(const data::Columns& columns) {
   return text + "*/\n";
 }
 
+// Where the arrays are of data that have several, as a comment and as NAME_ARRAY_FIRST and NAME_ARRAY_COUNT.
+std::string arrays_text(const CText& text) {
+  std::string lines, macros;
+  std::set<std::string> taken;
+  int64_t first = 0;
+  for (const data::Column& array : text.arrays) {
+    const int64_t last = first + array.width - 1;
+    lines += fmt::format("   {:<10}  {}\n",
+                         array.width == 1 ? std::to_string(first) : fmt::format("{} to {}", first, last),
+                         comment_text(array.name));
+    std::string name = upper(fmt::format("{}_{}", text.setting.name, identifier(array.name)));
+    while (!taken.insert(name).second) name += "_";
+    macros += fmt::format("#define {0}_FIRST {1}\n#define {0}_COUNT {2}\n", name, first, array.width);
+    first = last + 1;
+  }
+  return fmt::format("/* The numbers of {}, by the data's arrays:\n{}*/\n{}\n",
+                     text.setting.sequence ? "a frame" : "an input", lines, macros);
+}
+
 std::string memory_struct(const CText& text) {
   const CMemory& memory = text.memory;
   std::string members;
@@ -109,6 +129,7 @@ std::string header_text(const CText& text) {
                               : fmt::format(";\n   a result takes {} bytes", program.result_bytes));
   out += fmt::format("#ifndef {0}_H\n#define {0}_H\n\n#include <stdint.h>\n\n", big);
   if (text.columns) out += features_text(*text.columns) + "\n";
+  if (!text.arrays.empty()) out += arrays_text(text);
   const auto constant = [&](const char* name, int64_t value) {
     out += fmt::format("#define {}_{} {}\n", big, name, value);
   };

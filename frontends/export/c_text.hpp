@@ -16,6 +16,8 @@ struct CText {
   int sample_rate = 0;
   /// Where the features are columns of a table.
   const data::Columns* columns = nullptr;
+  /// The named arrays of other data, where they have several.
+  std::vector<data::Column> arrays = {};
 };
 
 std::string header_text(const CText& text);

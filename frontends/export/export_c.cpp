@@ -249,7 +249,8 @@ CProgram export_c(SavedModel& model, const ExportOptions& options, std::vector<T
                    setting.by_frame ? std::vector<std::string>()
                                     : model.model().network().task->names(model.model().shape()),
                    model.is_audio() ? model.features().sample_frequency : 0,
-                   model.columns() ? &*model.columns() : nullptr};
+                   model.columns() ? &*model.columns() : nullptr,
+                   model.columns() ? std::vector<data::Column>() : model.model().shape().columns};
   program.files = {{options.name + ".h", header_text(text)},
                    {options.name + ".c", source_text(text, unit)},
                    {options.name + "_test.c", test_text(text, inputs, results)}};

@@ -115,6 +115,15 @@ TEST_CASE("models: a recipe of branches and two outputs is trained, inspected, e
   CHECK(inspected.status == 0);
   CHECK(contains(inspected.out, "input=seen, colour, numbers"));
   CHECK(contains(inspected.out, "[batch, 12]"));
+  // Where each column is among the numbers that go in.
+  CHECK_MESSAGE(contains(inspected.out, "colour  2 to "), inspected.out);
+  REQUIRE(run_lariat({"inspect", model, "--json", folder / "i.json"}).status == 0);
+  int64_t first = 0;
+  for (const json& input : json::parse(read_file(folder / "i.json"))["inputs"]) {
+    CHECK(input["first"] == first);
+    first += input["count"].get<int64_t>();
+  }
+  CHECK(first > 2);
 
   write_file(folder / "new.csv", "a,b,colour\n4,-3,green\n-5,5,red\n");
   const ProgramRun predicted =

@@ -213,6 +213,32 @@ TEST_CASE("export: the header says how features are made of columns") {
                 header);
 }
 
+TEST_CASE("export: the header says where the data's arrays are") {
+  const testing::TemporaryFolder folder;
+  const auto header_of = [&](DataShape shape, const ExportOptions& options) {
+    shape.columns = {{"left", 5}, {"ids", 1}, {"an image", 4}, {"an_image", 2}};
+    Sequential model = shape.sequences ? Sequential{Lstm(2), Dense(3)} : Sequential{Dense(3)};
+    model.build(shape);
+    model.save(folder / "m.safetensors");
+    SavedModel saved = SavedModel::load(folder / "m.safetensors");
+    return to_c::export_c(saved, options).files[0].second;
+  };
+  const std::string header = header_of(testing::plain_shape(12), {.name = "n"});
+  CHECK_MESSAGE(contains(header,
+                         "/* The numbers of an input, by the data's arrays:\n"
+                         "   0 to 4      left\n"
+                         "   5           ids\n"
+                         "   6 to 9      an image\n"
+                         "   10 to 11    an_image\n*/\n"
+                         "#define N_LEFT_FIRST 0\n#define N_LEFT_COUNT 5\n"
+                         "#define N_IDS_FIRST 5\n#define N_IDS_COUNT 1\n"
+                         "#define N_AN_IMAGE_FIRST 6\n#define N_AN_IMAGE_COUNT 4\n"
+                         "#define N_AN_IMAGE__FIRST 10\n#define N_AN_IMAGE__COUNT 2\n"),
+                header);
+  CHECK(contains(header_of(testing::sequence_shape(12), {.name = "n", .streaming = true}),
+                 "/* The numbers of a frame, by the data's arrays:\n"));
+}
+
 TEST_CASE("export: files go to a new folder, an empty one or that of an export before") {
   const testing::TemporaryFolder folder;
   const std::vector<std::pair<std::string, std::string>> files{{"a.c", "one"}, {"a.h", "two"}};

@@ -20,6 +20,9 @@ namespace lariat::cli {
 
 namespace {
 
+// Inputs that the table shows.
+constexpr size_t most_inputs = 24;
+
 /// One layer as it stands in the model.
 struct LayerLine {
   std::string name, options, output;
@@ -215,6 +218,32 @@ Json target_json(const std::vector<ScaledTarget>& scaled) {
   return array;
 }
 
+// Where the arrays, or columns of a table, are among the numbers of an example, or of each of its frames.
+std::string input_table(const std::vector<data::Column>& arrays) {
+  std::vector<Strings> rows{{"input", "numbers"}};
+  int64_t first = 0;
+  for (const data::Column& array : arrays) {
+    const int64_t last = first + array.width - 1;
+    if (rows.size() <= most_inputs)
+      rows.push_back(
+          {array.name, array.width == 1 ? std::to_string(first) : fmt::format("{} to {}", first, last)});
+    first = last + 1;
+  }
+  if (arrays.size() > most_inputs)
+    rows.push_back({fmt::format("{} more", arrays.size() - most_inputs), "--json has all"});
+  return arrays.empty() ? "" : "\n" + columns(rows, 0);
+}
+
+Json input_json(const std::vector<data::Column>& arrays) {
+  Json list = Json::array();
+  int64_t first = 0;
+  for (const data::Column& array : arrays) {
+    list.push_back({{"name", array.name}, {"first", first}, {"count", array.width}});
+    first += array.width;
+  }
+  return list;
+}
+
 Json tensor_json(const View& view) {
   Json array = Json::array();
   for (const TensorZeros& tensor : view.tensors) {
@@ -270,7 +299,7 @@ static void inspect(const Strings& words) {
                           {"options", layer.options}});
   }
   print(fmt::format("{}: {}, {}\n\n", file, bytes_text(bytes), model.learned));
-  print(columns(rows, 0) + "\n" + tensor_table(tensors, model.stored));
+  print(columns(rows, 0) + input_table(model.shape.columns) + "\n" + tensor_table(tensors, model.stored));
   print(block_table(model));
   const std::vector<ScaledTarget> scaled = scaled_targets(model.shape);
   print(target_table(scaled));
@@ -297,6 +326,7 @@ static void inspect(const Strings& words) {
               {"state_hash", hash},
               {"task", model.task->name},
               {"classes", model.shape.classes},
+              {"inputs", input_json(model.shape.columns)},
               {"layers", layer_json},
               {"tensors", tensor_json(model)},
               {"standardised_targets", target_json(scaled)},
