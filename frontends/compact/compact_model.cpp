@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <filesystem>
 
@@ -83,9 +84,13 @@ namespace {
 
 void compare(const Prediction& expected, const Prediction& found, ModelDifference& difference) {
   difference.other_labels += expected.label != found.label ? 1 : 0;
-  for (size_t j = 0; j < expected.values.size(); ++j)
-    difference.largest = std::max(difference.largest, std::fabs(static_cast<double>(expected.values[j]) -
-                                                                static_cast<double>(found.values[j])));
+  for (size_t j = 0; j < expected.values.size(); ++j) {
+    const float a = expected.values[j], b = found.values[j];
+    difference.largest =
+        std::max(difference.largest, std::fabs(static_cast<double>(a) - static_cast<double>(b)));
+    difference.largest_number = std::max(difference.largest_number, std::fabs(static_cast<double>(a)));
+    difference.same_bits = difference.same_bits && std::bit_cast<uint32_t>(a) == std::bit_cast<uint32_t>(b);
+  }
 }
 
 }  // namespace

@@ -15,8 +15,9 @@ Store with_stack(const Store& model, const Stack& stack, const std::string& file
 struct ModelDifference {
   size_t examples = 0;
   int64_t other_labels = 0;
-  /// Of probabilities, or of numbers.
-  double largest = 0;
+  /// Of probabilities, or of numbers; and the largest of these.
+  double largest = 0, largest_number = 0;
+  bool same_bits = true;
 };
 
 /// Data to compare models on: a folder as lariat evaluate takes it, of which the test split is taken, rows as

@@ -51,12 +51,15 @@ TEST_CASE("cli: compact takes useless units out, and every command takes the sma
   REQUIRE(run.status == 0);
   CHECK(
       contains(run.out, "4 units that nothing reads, 1 that are always 0, 0 that are always another number"));
-  CHECK(contains(run.out, "exact: "));
+  CHECK(contains(run.out, "only terms of 0 are left out of sums, which may be added up in another order\n"));
   CHECK(contains(run.out, "same labels"));
   const json figures = read_json_file(folder / "c.json");
   CHECK(figures["unread"] == 4);
   CHECK(figures["always_zero"] == 1);
-  CHECK(figures["exact"] == true);
+  CHECK(figures["only_zeros"] == true);
+  // It is called exact where every bit is the same.
+  CHECK(figures["exact"] == (figures["check"]["largest_difference"] == 0.0));
+  CHECK(contains(run.out, "exact, every bit is the same; same labels") == figures["exact"]);
   CHECK(figures["check"]["other_labels"] == 0);
   CHECK(figures["check"]["examples"] == 20);
   CHECK(figures["check"]["largest_difference"].get<double>() < 1e-5);
@@ -91,7 +94,12 @@ TEST_CASE("cli: compact takes useless units out, and every command takes the sma
   INFO(again.err);
   REQUIRE(again.status == 0);
   CHECK(contains(again.out, "no unit is useless: nothing was taken out"));
-  CHECK(read_json_file(folder / "c.json")["check"]["rounded"]["examples"] == 1);
+  CHECK(contains(again.out, ": exact, every bit is the same; same labels\n"));
+  const json second = read_json_file(folder / "c.json");
+  CHECK(second["exact"] == true);
+  CHECK(second["check"]["rounded"]["examples"] == 1);
+  CHECK(second["check"]["rounded"]["exact"] == false);
+  CHECK(contains(again.out, " of the largest number; "));
   CHECK(std::filesystem::file_size(folder / "again") < std::filesystem::file_size(small));
 }
 

@@ -87,22 +87,28 @@ std::string removal_text(const CompactReport& report) {
     text += fmt::format("nothing reads {} channels of the data: select_1 leaves them out\n",
                         grouped(report.unread_data));
   text += report.folded == 0
-              ? "exact: sums are left without terms of 0\n"
-              : "not exact: biases hold the constants; a sum of n terms x·w may differ by 2·n·2^-24·Σ|x·w|\n";
+              ? "only terms of 0 are left out of sums, which may be added up in another order\n"
+              : "biases hold the constants: a sum of n terms x·w may differ by 2·n·2^-24·Σ|x·w|\n";
   return text;
 }
 
 std::string difference_text(const ModelDifference& difference, const std::string& data) {
-  return fmt::format("on {} examples of {}: largest difference {:.3g}, {}\n",
-                     grouped(static_cast<int64_t>(difference.examples)), data, difference.largest,
-                     difference.other_labels == 0
-                         ? "same labels"
-                         : fmt::format("{} other labels", grouped(difference.other_labels)));
+  const std::string found =
+      difference.same_bits
+          ? "exact, every bit is the same"
+          : fmt::format("largest difference {:.3g}, {:.2g} of the largest number", difference.largest,
+                        difference.largest / std::max(difference.largest_number, 1e-300));
+  return fmt::format(
+      "on {} examples of {}: {}; {}\n", grouped(static_cast<int64_t>(difference.examples)), data, found,
+      difference.other_labels == 0 ? "same labels"
+                                   : fmt::format("{} other labels", grouped(difference.other_labels)));
 }
 
 Json json_of(const ModelDifference& difference) {
   return {{"examples", difference.examples},
           {"largest_difference", difference.largest},
+          {"largest_number", difference.largest_number},
+          {"exact", difference.same_bits},
           {"other_labels", difference.other_labels}};
 }
 
@@ -190,7 +196,8 @@ static void compact(const Strings& words) {
               {"always_zero", report.zero},
               {"folded", report.folded},
               {"unread_data", report.unread_data},
-              {"exact", report.folded == 0},
+              {"only_zeros", report.folded == 0},
+              {"exact", checks.is_null() ? Json(nullptr) : checks["exact"]},
               {"kept", report.kept},
               {"weights", name_of(form)},
               {"threads", limit.threads()},
