@@ -169,6 +169,12 @@ class Analysis {
     }
   }
 
+  // Whether the layer makes one number of a channel that is not one.
+  bool makes_constant(size_t i, size_t channel, const Source& source) const {
+    return constants_[i + 1][channel] &&
+           !input_constants(i, source.input)[static_cast<size_t>(source.channel)];
+  }
+
   // Marks of the channels that a layer takes, where they come from.
   void mark_read(size_t i, size_t input, const ChannelMarks& marks) {
     const Wiring::Source& source = wiring_.inputs[i][input];
@@ -198,7 +204,7 @@ class Analysis {
         marks.emplace_back(input_channels(i, input), sources.empty());
       if (!sources.empty()) {
         for (size_t channel = 0; channel < sources.size(); ++channel)
-          if (needed_[i][channel])
+          if (needed_[i][channel] && !makes_constant(i, channel, sources[channel]))
             marks[sources[channel].input][static_cast<size_t>(sources[channel].channel)] = true;
       } else if (units.reads && marks.size() == 1 && !is_kept_between(i)) {
         marks.front() = units.reads(layer(i), needed_[i]);
@@ -324,7 +330,7 @@ class Analysis {
           moves[static_cast<size_t>(unit_of[channel])] = true;
     });
     for (size_t unit = 0; unit < gone.size(); ++unit)
-      if (gone[unit]) ++(!needed_[i][unit] ? report.unread : moves[unit] ? report.folded : report.zero);
+      if (gone[unit]) ++(moves[unit] ? report.folded : needed_[i][unit] ? report.zero : report.unread);
   }
 
   void leave_out(size_t i, const std::vector<UnitsOf>& behind, const ChannelMarks& gone) const {

@@ -1,5 +1,7 @@
 #include "frontends/sequential/layer_records.hpp"
 #include "frontends/sequential/layers.hpp"
+#include "frontends/sequential/layers/units.hpp"
+#include "graph/program/evaluate.hpp"
 #include "ops/ops.hpp"
 
 namespace lariat {
@@ -61,14 +63,30 @@ Signal build_batch_norm(LayerContext& context, const Signal& input, const BatchN
   return {y, input.lengths, input.columns};
 }
 
+// What channels that always are `x` become at inference.
+std::vector<float> normalised(const LayerInModel& layer, const std::vector<float>& x) {
+  const BatchNormOptions options = batch_norm_fields().read(layer.spec);
+  Graph graph;
+  const auto weight = [&](const char* what) { return graph.constant(layer.weight(what)); };
+  const Value values = graph.constant(Tensor::of<float>({std::ssize(x)}, std::span<const float>(x)));
+  Value factor = 1 / sqrt(weight("moving_variance") + options.epsilon);
+  if (options.scale) factor = factor * weight("gamma");
+  Value y = (values - weight("moving_mean")) * factor;
+  if (options.center) y = y + weight("beta");
+  const Tensor computed = evaluate(y);
+  const auto found = computed.values<float>();
+  return {found.begin(), found.end()};
+}
+
 }  // namespace
 
 LayerKind layer_records::batch_norm() {
   return layer_kind(
-      "batch_norm",
-      "each channel to mean 0 and variance 1 over the batch, then scaled and shifted; by running "
-      "statistics at inference, and where trainable = false",
-      batch_norm_fields(), build_batch_norm);
+             "batch_norm",
+             "each channel to mean 0 and variance 1 over the batch, then scaled and shifted; by running "
+             "statistics at inference, and where trainable = false",
+             batch_norm_fields(), build_batch_norm)
+      .with(weighted_channels({"gamma", "beta", "moving_mean", "moving_variance"}, normalised, "gamma"));
 }
 
 BatchNorm::BatchNorm(const BatchNormOptions& options)

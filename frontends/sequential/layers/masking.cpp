@@ -1,5 +1,6 @@
 #include "frontends/sequential/layer_records.hpp"
 #include "frontends/sequential/layers.hpp"
+#include "frontends/sequential/layers/units.hpp"
 #include "ops/ops.hpp"
 
 namespace lariat {
@@ -33,7 +34,8 @@ Signal build_masking(LayerContext& context, const Signal& input, const MaskingFi
 
 LayerKind layer_records::masking() {
   return layer_kind("masking", "ends each sequence behind its last frame that holds anything but a value",
-                    masking_fields(), build_masking);
+                    masking_fields(), build_masking)
+      .with(joined_channels("it looks for frames all of whose channels are one value"));
 }
 
 Masking::Masking(double value) : LayerSpec(masking_fields().write("masking", {value})) {}

@@ -7,6 +7,14 @@
 
 namespace lariat {
 
+namespace {
+
+bool has_weight(const LayerInModel& layer, const std::string& what) {
+  return layer.weights.find(layer.name + "/" + what) != nullptr;
+}
+
+}  // namespace
+
 LayerUnits channelwise(std::function<std::optional<float>(const LayerInModel&, float)> constant) {
   LayerUnits units = repeated_channels(std::move(constant));
   units.count = [](const LayerSpec&, int64_t inputs) { return inputs; };
@@ -30,6 +38,32 @@ LayerUnits repeated_channels(std::function<std::optional<float>(const LayerInMod
       outputs.push_back(input && constant ? constant(layer, *input) : input);
     }
     return outputs;
+  };
+  return units;
+}
+
+LayerUnits weighted_channels(
+    std::vector<std::string> weights,
+    std::function<std::vector<float>(const LayerInModel&, const std::vector<float>& x)> made,
+    const std::string& factor) {
+  LayerUnits units = channelwise();
+  units.constants = [=](const LayerInModel& layer, const ChannelConstants& inputs) {
+    ChannelConstants outputs = inputs;
+    if (!factor.empty() && has_weight(layer, factor)) {
+      const Tensor factors = layer.weight(factor);
+      for (size_t channel = 0; channel < outputs.size(); ++channel)
+        if (factors.data<float>()[channel] == 0) outputs[channel] = 0.0f;
+    }
+    std::vector<float> x;
+    for (const std::optional<float>& output : outputs) x.push_back(output.value_or(0.0f));
+    const std::vector<float> y = made(layer, x);
+    for (size_t channel = 0; channel < outputs.size(); ++channel)
+      if (outputs[channel]) outputs[channel] = y[channel];
+    return outputs;
+  };
+  units.keep_outputs = [=](const LayerInModel& layer, const std::vector<int64_t>& kept) {
+    for (const std::string& what : weights)
+      if (has_weight(layer, what)) layer.keep(what, -1, kept);
   };
   return units;
 }
@@ -135,7 +169,7 @@ bool fold_into_bias(const LayerInModel& layer, const std::string& kernel, const 
   for (std::optional<float>& constant : gone) constant = constant.value_or(0);
   const ChannelConstants sums = sums_of_constants(ChannelKernel(weights), gone);
   if (std::all_of(sums.begin(), sums.end(), [](const auto& sum) { return *sum == 0; })) return false;
-  const bool is_there = layer.weights.find(layer.name + "/" + bias) != nullptr;
+  const bool is_there = has_weight(layer, bias);
   const Tensor old = is_there ? layer.weight(bias) : Tensor(f32, {static_cast<int64_t>(sums.size())});
   const Tensor moved = old.clone();
   for (size_t output = 0; output < sums.size(); ++output) moved.data<float>()[output] += *sums[output];

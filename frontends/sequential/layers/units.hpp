@@ -16,6 +16,14 @@ LayerUnits channelwise(std::function<std::optional<float>(const LayerInModel&, f
 /// The same where the ingoing channels come out several times, as a whole one time after the other.
 LayerUnits repeated_channels(std::function<std::optional<float>(const LayerInModel&, float x)> constant = {});
 
+/// Each channel by itself with weights of its own, each of one number a channel: `weights`, as far as the
+/// layer has them. `made` gives what channels that always are `x` become; those whose weight `factor` is 0
+/// are always the same, whatever they are.
+LayerUnits weighted_channels(
+    std::vector<std::string> weights,
+    std::function<std::vector<float>(const LayerInModel&, const std::vector<float>& x)> made,
+    const std::string& factor = {});
+
 /// No answers, and why.
 LayerUnits joined_channels(std::string reason);
 /// The same of images; the channels of plain sequences, [batch, time, channels], are the width of images
