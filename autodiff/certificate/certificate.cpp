@@ -14,6 +14,7 @@
 #include "autodiff/penalty/settling.hpp"
 #include "graph/base/error.hpp"
 #include "graph/base/json.hpp"
+#include "graph/base/random.hpp"
 #include "graph/passes/to_inference.hpp"
 #include "graph/program/program.hpp"
 #include "ops/ops.hpp"
@@ -64,19 +65,34 @@ Outputs prox_outputs(const LossParts& parts) {
   return outputs;
 }
 
-// The weights a little beside where they are, each by another distance, so that differences move too.
-Store moved_weights(const Store& store, const std::vector<std::string>& names, double by) {
+// Which way the weights are moved, and how far for the size of their parameter: each by another distance, so
+// that differences move too; all forwards, or some of them backwards.
+std::vector<Tensor> direction_of(const Store& store, const std::vector<std::string>& names, bool both_ways) {
+  std::vector<Tensor> direction;
+  for (const std::string& name : names) {
+    direction.emplace_back(f64, store.get(name).extents());
+    uint64_t i = 0;
+    for (double& move : direction.back().values<double>()) {
+      const auto bits = random_bits(both_ways ? 2 : 1, hash_name(name), i++);
+      move = (0.75 + 0.5 * to_unit(bits[0])) * (both_ways && to_unit(bits[1]) < 0.5 ? -1 : 1);
+    }
+  }
+  return direction;
+}
+
+// The weights a little beside where they are.
+Store moved_weights(const Store& store, const std::vector<std::string>& names,
+                    const std::vector<Tensor>& direction, double by) {
   Store moved;
   for (const auto& [name, tensor] : store) moved.set(name, tensor.clone());
-  for (const std::string& name : names) {
-    const Tensor tensor = moved.get(name);
+  for (size_t p = 0; p < names.size(); ++p) {
+    const Tensor tensor = moved.get(names[p]);
     with_type(tensor.dtype(), [&](auto zero) {
       using T = decltype(zero);
       double size = 1e-3;
       for (const T value : tensor.values<T>()) size = std::max(size, std::abs(static_cast<double>(value)));
-      int64_t i = 0;
-      for (T& value : tensor.values<T>())
-        value += static_cast<T>(by * size * (1 + 0.25 * static_cast<double>(i++ * 7 % 5)));
+      const double* move = direction[p].data<double>();
+      for (T& value : tensor.values<T>()) value += static_cast<T>(by * size * *move++);
     });
   }
   return moved;
@@ -155,46 +171,101 @@ struct Certifier::Implementation {
   struct Beside {
     // Weights at which the slope jumps, up or down.
     int64_t kinks = 0;
-    // Where it jumps down, a slope in between is none of the loss's own: the gradients on the two sides,
-    // which are then to be judged in place of what the gradient is there; empty where it jumps down nowhere.
+    // Where it jumps down, a slope in between is none of the loss's own: gradients on two sides, which are
+    // then to be judged in place of what the gradient is there; empty where it jumps down nowhere.
     std::vector<Gradients> sides;
   };
 
-  // The gradients of the loss without its known terms, as the weights are moved by ± the largest times `by`.
+  // The gradients of the loss without its known terms, as the weights are moved by ± their size times `by`.
   std::array<Gradients, 2> gradients_beside(const FeedsList& batches, const Store& store, Executor& executor,
-                                            std::span<const double> weights, double by) {
+                                            std::span<const double> weights, const Gradients& direction,
+                                            double by) {
     const auto at = [&](double moved_by) {
-      Store moved = moved_weights(store, names, moved_by);
+      Store moved = moved_weights(store, names, direction, moved_by);
       return totals(batches, moved, executor, weights).without_all;
     };
     return {at(by), at(-by)};
   }
 
+  // The slopes that jump along a direction: by how much, 0 where none does, and the gradients on the two
+  // sides, which are the given one but where slopes jump.
+  struct Jumps {
+    int64_t count = 0;
+    Gradients by;
+    std::vector<Gradients> sides;
+  };
+
   // A jump of slopes is as large however near it is looked at; `narrow` is how near. What is below a
-  // thousandth of the slopes further off is rounding.
-  Beside slopes_beside(const FeedsList& batches, const Store& store, Executor& executor,
-                       std::span<const double> weights, const Gradients& gradients, double narrow) {
-    constexpr double further_off = 0x1p-6, least_jump = 1e-3;
-    double scale = 0;
-    for (const Gradients& side : gradients_beside(batches, store, executor, weights, further_off))
-      scale = std::max(scale, largest(side));
-    const auto wide = gradients_beside(batches, store, executor, weights, 16 * narrow);
-    const auto near = gradients_beside(batches, store, executor, weights, narrow);
-    Beside beside{0, std::vector<Gradients>(2)};
-    bool bends = false;
+  // thousandth of the slopes further off, `scale`, is rounding.
+  Jumps jumps_along(const FeedsList& batches, const Store& store, Executor& executor,
+                    std::span<const double> weights, const Gradients& gradients, const Gradients& direction,
+                    double narrow, double scale) {
+    constexpr double least_jump = 1e-3;
+    const auto wide = gradients_beside(batches, store, executor, weights, direction, 16 * narrow);
+    const auto near = gradients_beside(batches, store, executor, weights, direction, narrow);
+    Jumps jumps{0, {}, std::vector<Gradients>(2)};
     for (size_t p = 0; p < gradients.size(); ++p) {
-      for (Gradients& side : beside.sides) side.push_back(gradients[p].clone());
+      jumps.by.emplace_back(f64, gradients[p].extents());
+      for (Gradients& side : jumps.sides) side.push_back(gradients[p].clone());
       for (int64_t i = 0; i < gradients[p].count(); ++i) {
         const auto slope = [&](const Gradients& at) { return at[p].data<double>()[i]; };
         const double jump = slope(near[0]) - slope(near[1]), wider = slope(wide[0]) - slope(wide[1]);
         if (!(std::abs(jump) > least_jump * scale && jump / wider > 0.5)) continue;
-        ++beside.kinks;
-        if (jump > 0) continue;
-        bends = true;
-        for (size_t side : {0, 1}) beside.sides[side][p].data<double>()[i] = slope(near[side]);
+        ++jumps.count;
+        jumps.by[p].data<double>()[i] = jump;
+        for (size_t side : {0, 1}) jumps.sides[side][p].data<double>()[i] = slope(near[side]);
       }
     }
-    if (!bends) beside.sides.clear();
+    return jumps;
+  }
+
+  // Leaves of a direction d the weights whose slopes jump against it, jump·d < 0; returns how many others it
+  // moved and how many are left.
+  static std::pair<int64_t, int64_t> keep_falling(Gradients& direction, const Gradients& jumps) {
+    int64_t stopped = 0, left = 0;
+    for (size_t p = 0; p < direction.size(); ++p)
+      for (int64_t i = 0; i < direction[p].count(); ++i) {
+        double& move = direction[p].data<double>()[i];
+        if (move == 0) continue;
+        if (jumps[p].data<double>()[i] * move < 0) {
+          ++left;
+        } else {
+          ++stopped;
+          move = 0;
+        }
+      }
+    return {stopped, left};
+  }
+
+  // A kink c·|a·w| makes slopes jump by c·a·sign(a·d) along d: one that bends up looks like one that bends
+  // down at the weights that move against the others. Moved alone, they do not.
+  Beside slopes_beside(const FeedsList& batches, const Store& store, Executor& executor,
+                       std::span<const double> weights, const Gradients& gradients, double narrow) {
+    constexpr double further_off = 0x1p-6;
+    constexpr int most_rounds = 8;
+    Beside beside;
+    for (const bool both_ways : {false, true}) {
+      Gradients direction = direction_of(store, names, both_ways);
+      double scale = 0;
+      for (const Gradients& side :
+           gradients_beside(batches, store, executor, weights, direction, further_off))
+        scale = std::max(scale, largest(side));
+      const auto along = [&] {
+        return jumps_along(batches, store, executor, weights, gradients, direction, narrow, scale);
+      };
+      Jumps jumps = along();
+      beside.kinks = std::max(beside.kinks, jumps.count);
+      for (int round = 0; round < most_rounds; ++round) {
+        const auto [stopped, left] = keep_falling(direction, jumps.by);
+        if (left == 0) break;
+        if (stopped > 0) {
+          jumps = along();
+          continue;
+        }
+        for (Gradients& side : jumps.sides) beside.sides.push_back(std::move(side));
+        break;
+      }
+    }
     return beside;
   }
 
