@@ -3,6 +3,7 @@
 #include <map>
 #include <set>
 
+#include "autodiff/gradient.hpp"
 #include "autodiff/penalty/kink_sums.hpp"
 #include "autodiff/penalty/loss_terms.hpp"
 #include "autodiff/penalty/penalty.hpp"
@@ -147,8 +148,9 @@ Value respelled(Value loss, Graph& to, std::vector<Rule> (*rules)(Spellings&)) {
     copied.push_back(id);
   }
   std::vector<bool> together(from.size());
-  const std::vector<bool> sums = sums_in_smooth_functions(alike, std::vector<bool>(copied.size(), true));
-  for (size_t i = 0; i < copied.size(); ++i) together[copied[i]] = sums[i];
+  const std::vector<bool> parts = parts_of_smooth_functions(alike, std::vector<bool>(copied.size(), true));
+  for (size_t i = 0; i < copied.size(); ++i)
+    together[copied[i]] = parts[i] && from.node(copied[i]).op->traits.additive;
   Spellings spellings(to);
   return rewrite(from, to, rules(spellings), [&](int32_t id) {
     spellings.in_plain_term = plain[id];
@@ -204,6 +206,115 @@ Value with_kinks_apart(Value loss, Graph& to) {
   return copy(loss);
 }
 
+// What a node adds to the sum of functions of each parameter's elements.
+struct ElementTerm {
+  size_t mixed;  // its number among the mixed kinks
+  std::map<int32_t, ScalarTerm> by_parameter;
+};
+constexpr size_t not_mixed = SIZE_MAX;
+
+// Whether numbers are known to be 0 or more: constants, or multiples of a number that is fed. `largest` is
+// what they are sums of.
+bool is_known_nonnegative(Value value, double largest) {
+  if (const std::optional<Tensor> constant = constant_value(value)) {
+    for (int64_t i = 0; i < constant->count(); ++i)
+      if (constant->at(i) < 0 && !is_rounding(constant->at(i), largest)) return false;
+    return true;
+  }
+  const std::optional<Coefficient> coefficient = coefficient_of(value);
+  return coefficient && coefficient->number >= 0;
+}
+
+// The mixed kinks that bend some parameter's elements down where the sum of all terms bends down or may.
+std::set<size_t> bending_down(const std::vector<ElementTerm>& terms, const std::set<size_t>& left_out) {
+  std::map<int32_t, std::vector<std::pair<size_t, const ScalarTerm*>>> sums;
+  for (const ElementTerm& term : terms)
+    if (!left_out.contains(term.mixed))
+      for (const auto& [parameter, own] : term.by_parameter) sums[parameter].emplace_back(term.mixed, &own);
+  std::set<size_t> result;
+  for (const auto& [parameter, own] : sums) {
+    if (std::all_of(own.begin(), own.end(), [](const auto& term) { return term.first == not_mixed; }))
+      continue;
+    ScalarSum sum;
+    for (const auto& [mixed, term] : own) sum.add(*term);
+    KinkPlaces place_of;
+    std::vector<double> largest(sum.sum().kinks.size());
+    for (const ScalarTerm::Kink& kink : sum.sum().kinks) place_of(kink.at);
+    for (const auto& [mixed, term] : own)
+      for (const ScalarTerm::Kink& kink : term->kinks) {
+        double& at_place = largest[place_of(kink.at)];
+        at_place = std::max(at_place, largest_slope({&kink, 1}));
+      }
+    std::vector<bool> falls;
+    for (size_t i = 0; i < largest.size(); ++i)
+      falls.push_back(!is_known_nonnegative(bend_at(sum.sum().kinks[i]), largest[i]));
+    for (const auto& [mixed, term] : own)
+      for (const ScalarTerm::Kink& kink : term->kinks)
+        if (mixed != not_mixed && falls[place_of(kink.at)] && !is_known_nonnegative(bend_at(kink), 0))
+          result.insert(mixed);
+  }
+  return result;
+}
+
+// 2·Σ|w| + Σ||w| - 1| is convex though its second term alone is not: terms that bend down at some kinks,
+// where the others bend up by as much, become sums of kinks of both signs.
+Value with_mixed_kinks_as_sums(Value loss) {
+  Graph& graph = loss.graph();
+  std::vector<Value> parameters;
+  for (int32_t id = 0; id < graph.size(); ++id)
+    if (graph.node(id).op->traits.source == SourceKind::parameter) parameters.push_back({&graph, id});
+  Dependence depends = dependence(loss, parameters);
+  const Paths paths = paths_to(loss);
+  std::vector<bool> is_term(graph.size());
+  for (int32_t id = 0; id < graph.size(); ++id)
+    is_term[id] = paths.reached[id] && paths.linear[id] && depends.on_trained[id] && !depends.on_data[id] &&
+                  !depends.on_random[id];
+  ElementFunctions functions(graph);
+  std::vector<MixedKinks> all_mixed = mixed_kinks(graph, is_term, functions);
+  if (all_mixed.empty()) return loss;
+  const std::vector<bool> parts = parts_of_smooth_functions(graph, in_plain_terms(loss, depends.on_data));
+  std::erase_if(all_mixed, [&](const MixedKinks& mixed) { return parts[mixed.node.node()]; });
+
+  std::vector<Value> nodes;
+  for (const MixedKinks& mixed : all_mixed) {
+    nodes.push_back(mixed.node);
+    is_term[mixed.node.node()] = false;
+  }
+  for (size_t id = 0; id < is_term.size(); ++id) {
+    const Value node(&graph, static_cast<int32_t>(id));
+    const auto& penalty = graph.node(node.node()).op->penalty;
+    if (is_term[id] && penalty && penalty->scalar) nodes.push_back(node);
+  }
+  const std::vector<Value> adjoints = gradient(loss, nodes, nodes);
+  extend(depends, graph);
+  std::vector<ElementTerm> terms;
+  std::set<size_t> left_out;
+  for (size_t i = 0; i < nodes.size(); ++i) {
+    const bool is_mixed = i < all_mixed.size();
+    const int32_t weight = adjoints[i].node();
+    try {
+      if (depends.on_random[weight] || depends.varying[weight] || depends.on_data[weight]) throw NotAView{};
+      const Node& node = graph.node(nodes[i].node());
+      Value argument = is_mixed ? all_mixed[i].of : graph.value(node.inputs[0]), adjoint = adjoints[i];
+      if (argument.shape() != nodes[i].shape() && is_mixed)
+        argument = broadcast_to(argument, nodes[i].shape());
+      if (adjoint.shape() != argument.shape()) adjoint = broadcast_to(adjoint, argument.shape());
+      extend(depends, graph);
+      const ScalarTerm term = is_mixed ? scalar_term(all_mixed[i], adjoint)
+                                       : scalar_term(node.op->penalty->scalar(node.attributes), adjoint);
+      terms.push_back({is_mixed ? i : not_mixed, carry_to_parameters(argument, term, depends)});
+    } catch (const NotAView&) {
+      if (is_mixed) left_out.insert(i);
+    }
+  }
+  for (std::set<size_t> more; !(more = bending_down(terms, left_out)).empty();)
+    left_out.insert(more.begin(), more.end());
+  std::map<int32_t, Value> sums;
+  for (size_t i = 0; i < all_mixed.size(); ++i)
+    if (!left_out.contains(i)) sums[all_mixed[i].node.node()] = as_signed_sum(all_mixed[i]);
+  return sums.empty() ? loss : substitute(loss, sums);
+}
+
 }  // namespace
 
 Value canonicalize_penalties(Value loss, Graph& to) {
@@ -213,7 +324,7 @@ Value canonicalize_penalties(Value loss, Graph& to) {
   Spellings spellings(prepared);
   const bool needs_first = may_apply(first_rules(spellings), loss.graph());
   const Value first = needs_first ? respelled(loss, prepared, first_rules) : loss;
-  return with_plain_arguments(respelled(first, to, main_rules));
+  return with_mixed_kinks_as_sums(with_plain_arguments(respelled(first, to, main_rules)));
 }
 
 }  // namespace lariat

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "autodiff/penalty/loss_terms.hpp"
 #include "autodiff/penalty/penalty_view.hpp"
 #include "graph/base/random.hpp"
 #include "ops/ops.hpp"
@@ -22,8 +23,7 @@ struct Column {
 
 class Builder {
  public:
-  Builder(Value root, const ElementFunction& function)
-      : root_(root), x_(function.of), extents_(function.extents) {
+  Builder(Value root, Value of, const Extents& extents) : root_(root), x_(of), extents_(extents) {
     where_ = root.graph().node(root.node()).where;
   }
 
@@ -44,6 +44,11 @@ class Builder {
   void add_constant(const std::vector<double>& shift) {
     if (uniform(shift) != 0.0) add(constant(shift));
   }
+  Value constant(const std::vector<double>& numbers) const {
+    Graph& graph = root_.graph();
+    if (const auto number = uniform(numbers)) return graph.constant(*number, root_.dtype());
+    return graph.constant(Tensor::of<double>(extents_, numbers).cast(root_.dtype()));
+  }
   Value result(bool negated) {
     Value all = sum_ ? sum_ : root_.graph().constant(0.0, root_.dtype());
     if (negated) all = build("negate", {operand(all)});
@@ -56,11 +61,6 @@ class Builder {
     return equal ? std::optional(numbers[0]) : std::nullopt;
   }
   Operand operand(Value value) const { return {value, where_}; }
-  Value constant(const std::vector<double>& numbers) const {
-    Graph& graph = root_.graph();
-    if (const auto number = uniform(numbers)) return graph.constant(*number, root_.dtype());
-    return graph.constant(Tensor::of<double>(extents_, numbers).cast(root_.dtype()));
-  }
   Value times(Value value, const std::vector<double>& factors) const {
     return uniform(factors) == 1.0 ? value : build("multiply", {operand(value), operand(constant(factors))});
   }
@@ -140,6 +140,34 @@ PiecewiseLinear above_zero(const PiecewiseLinear& f) {
           {f.pieces.begin() + from, f.pieces.end()}};
 }
 
+double kink_tolerance(DType dtype) { return dtype == f32 ? 4 * 0x1p-23 : 16 * 0x1p-52; }
+
+bool has_bend(const Kinks& kinks, double sign) {
+  return std::any_of(kinks.kinks.begin(), kinks.kinks.end(),
+                     [&](const Kinks::Kink& kink) { return sign * kink.weight > 0; });
+}
+
+// The halves of the weights of the k-th kinks of all functions, which are those of |x - at|.
+std::vector<Column> columns_of(const MixedKinks& mixed) {
+  std::vector<Column> columns;
+  for (size_t i = 0; i < mixed.kinks.size(); ++i)
+    for (size_t k = 0; k < mixed.kinks[i].kinks.size(); ++k) {
+      const Kinks::Kink& kink = mixed.kinks[i].kinks[k];
+      if (columns.size() <= k) columns.emplace_back(mixed.kinks.size());
+      columns[k].at[i] = kink.at;
+      columns[k].weight[i] = kink.weight / 2;
+    }
+  return columns;
+}
+
+// Whether a node only adds up, selects or multiplies by constants what depends on parameters.
+bool is_sum_of_others(const Graph& graph, int32_t id, const std::vector<bool>& moves) {
+  const Node& node = graph.node(id);
+  for (size_t i = 0; i < node.inputs.size(); ++i)
+    if (moves[node.inputs[i].node] && !node.op->traits.is_linear(i)) return false;
+  return !joins_parameters(graph, id, moves);
+}
+
 // Whether a node of such an op may be more than a sum of kinks as it stands.
 bool may_be_simpler(Value root, ElementFunctions& functions, bool comparisons) {
   Graph& graph = root.graph();
@@ -178,11 +206,7 @@ bool takes_up_other_kinks(Value root, ElementFunctions& functions, double tolera
     for (const PiecewiseLinear& f : functions(graph.value(edge)).functions) {
       const std::optional<Kinks> found = kinks_of(f, tolerance);
       if (!found) continue;
-      const auto bends = [&](double sign) {
-        return std::any_of(found->kinks.begin(), found->kinks.end(),
-                           [&](const Kinks::Kink& kink) { return sign * kink.weight > 0; });
-      };
-      if (bends(1) && bends(-1)) return true;
+      if (has_bend(*found, 1) && has_bend(*found, -1)) return true;
     }
   return false;
 }
@@ -203,7 +227,7 @@ Value as_kinks(Value root, ElementFunctions& functions, Signs& signs, bool compa
     straightened = bent && function.is_affine();
   }
   if (!straightened && !may_be_simpler(root, functions, comparisons)) return {};
-  const double tolerance = root.dtype() == f32 ? 4 * 0x1p-23 : 16 * 0x1p-52;
+  const double tolerance = kink_tolerance(root.dtype());
   std::vector<Kinks> kinks;
   bool rises = false, falls = false;
   for (const PiecewiseLinear& f : function.functions) {
@@ -219,7 +243,7 @@ Value as_kinks(Value root, ElementFunctions& functions, Signs& signs, bool compa
       !takes_up_other_kinks(root, functions, tolerance))
     return {};
 
-  Builder builder(root, function);
+  Builder builder(root, function.of, function.extents);
   for (const Column& column : parts.left) builder.add("relu", column, true);
   if (parts.below.weight == parts.above.weight) {
     builder.add("abs", parts.above, false);
@@ -235,6 +259,79 @@ Value as_kinks(Value root, ElementFunctions& functions, Signs& signs, bool compa
   if (!builder.shows_x() && of.op->traits.source == SourceKind::none && !of.op->traits.selection) return {};
   builder.add_constant(parts.shift);
   return builder.result(falls);
+}
+
+std::vector<MixedKinks> mixed_kinks(Graph& graph, const std::vector<bool>& eligible,
+                                    ElementFunctions& functions) {
+  std::vector<MixedKinks> result;
+  const std::vector<bool> moves = on_parameters(graph);
+  for (int32_t id = 0; id < static_cast<int32_t>(eligible.size()); ++id) {
+    const Value value(&graph, id);
+    const Node& node = graph.node(id);
+    if (!eligible[id] || node.outputs.size() != 1 || !is_float(value.dtype()) || !is_known(value.shape()) ||
+        !ElementFunctions::looks_into(node.op->name) || is_sum_of_others(graph, id, moves))
+      continue;
+    const ElementFunction& function = functions(value);
+    if (!function.of || is_same(function.of, value) || functions.holds_product(function.of.node())) continue;
+    MixedKinks mixed{value, function.of, function.extents, {}};
+    bool rises = false, falls = false, known = true;
+    for (const PiecewiseLinear& f : function.functions) {
+      std::optional<Kinks> found = kinks_of(f, kink_tolerance(value.dtype()));
+      known = known && found && found->gaps.empty();
+      if (!known) break;
+      rises = rises || has_bend(*found, 1), falls = falls || has_bend(*found, -1);
+      mixed.kinks.push_back(std::move(*found));
+    }
+    if (known && rises && falls) result.push_back(std::move(mixed));
+  }
+  return result;
+}
+
+Value as_signed_sum(const MixedKinks& mixed) {
+  // w/2·|x - at| has the slope -w/2 on the left, and w/2·at to the left of 0.
+  std::vector<double> slope, shift;
+  for (const Kinks& kinks : mixed.kinks) {
+    slope.push_back(kinks.slope), shift.push_back(kinks.shift);
+    double largest = std::abs(kinks.slope), rounding = std::abs(kinks.shift);
+    for (const Kinks::Kink& kink : kinks.kinks) {
+      const double half = kink.weight / 2;
+      slope.back() += half, shift.back() -= half * kink.at;
+      largest = std::max(largest, std::abs(half)), rounding += std::abs(half * kink.at);
+    }
+    const double tolerance = kink_tolerance(mixed.node.dtype());
+    if (std::abs(slope.back()) <= tolerance * largest) slope.back() = 0;
+    if (std::abs(shift.back()) <= tolerance * rounding) shift.back() = 0;
+  }
+  Builder builder(mixed.node, mixed.of, mixed.extents);
+  for (const Column& column : columns_of(mixed)) builder.add("abs", column, false);
+  builder.add_linear(slope);
+  builder.add_constant(shift);
+  return builder.result(false);
+}
+
+ScalarTerm scalar_term(const MixedKinks& mixed, Value weight) {
+  const Builder builder(mixed.node, mixed.of, mixed.extents);
+  ScalarTerm term;
+  for (const Column& column : columns_of(mixed))
+    term.kinks.push_back({builder.constant(column.at), {}, weight * builder.constant(column.weight)});
+  return term;
+}
+
+ScalarTerm scalar_term(const ScalarPenalty& scalar, Value weight) {
+  Graph& graph = weight.graph();
+  const auto number = [&](double value) { return graph.constant(value, weight.dtype()); };
+  const auto place = [&](double at) { return at == 0 ? Value() : number(at); };
+  ScalarTerm term;
+  if (scalar.quadratic != 0) term.quadratic = scalar.quadratic == 1 ? weight : scalar.quadratic * weight;
+  for (const ScalarPenalty::Kink& kink : scalar.kinks) {
+    const bool symmetric = kink.slope_below == -kink.slope_above;
+    const auto slope = [&](double value) { return value == 1 ? weight : value * weight; };
+    term.kinks.push_back(
+        {place(kink.at), symmetric ? Value() : slope(kink.slope_below), slope(kink.slope_above)});
+  }
+  if (std::isfinite(scalar.low)) term.low = number(scalar.low);
+  if (std::isfinite(scalar.high)) term.high = number(scalar.high);
+  return term;
 }
 
 size_t KinkPlaces::operator()(Value at) {
@@ -259,6 +356,18 @@ void add_to(ScalarTerm::Kink& kink, const ScalarTerm::Kink& more) {
   if (kink.below || more.below)
     kink.below = (kink.below ? kink.below : -kink.above) + (more.below ? more.below : -more.above);
   kink.above = kink.above + more.above;
+}
+
+Value bend_at(const ScalarTerm::Kink& kink) {
+  return settled(kink.below ? kink.above - kink.below : 2 * kink.above);
+}
+
+double largest_slope(std::span<const ScalarTerm::Kink> kinks) {
+  double largest = 0;
+  for (const ScalarTerm::Kink& kink : kinks)
+    if (const auto above = constant_value(kink.above))
+      for (int64_t i = 0; i < above->count(); ++i) largest = std::max(largest, std::abs(above->at(i)));
+  return largest;
 }
 
 void ScalarSum::add(const ScalarTerm& more) {

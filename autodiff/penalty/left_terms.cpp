@@ -8,12 +8,24 @@
 #include <set>
 
 #include "autodiff/penalty/element_functions.hpp"
+#include "autodiff/penalty/kink_sums.hpp"
 
 namespace lariat {
+
+namespace {
+
+std::vector<bool> nodes_before(Value loss) {
+  const Edge root{loss.node(), loss.output()};
+  return ancestors(loss.graph(), {&root, 1});
+}
+
+}  // namespace
 
 LeftTerms::LeftTerms(Value loss, const Dependence& depends, const Paths& paths,
                      const std::vector<bool>& plain)
     : graph_(loss.graph()),
+      readers_(users(loss.graph())),
+      live_(nodes_before(loss)),
       loss_(loss),
       depends_(depends),
       paths_(paths),
@@ -28,9 +40,6 @@ LeftTerms::LeftTerms(Value loss, const Dependence& depends, const Paths& paths,
 std::vector<bool> LeftTerms::refuse_smooth(std::vector<Refusal>& refusals) {
   std::vector<bool> eligible(plain_.size()), covered(plain_.size());
   for (size_t id = 0; id < plain_.size(); ++id) eligible[id] = plain_[id] && depends_.on_trained[id];
-  const auto readers = users(graph_);
-  const Edge root{loss_.node(), loss_.output()};
-  const std::vector<bool> live = ancestors(graph_, {&root, 1});  // other spellings are left behind
   const std::vector<SmoothSpelling> found = smooth_spellings(graph_, eligible);
   for (auto spelling = found.rbegin(); spelling != found.rend(); ++spelling) {
     if (covered[spelling->node]) continue;  // part of a larger one
@@ -39,21 +48,69 @@ std::vector<bool> LeftTerms::refuse_smooth(std::vector<Refusal>& refusals) {
         {"L107", node.op->name,
          fmt::format("{} is smooth by construction, so that it makes no weight exactly zero", spelling->what),
          "write sum(abs(w)), or for groups sqrt(sum(square(w), axes)) without a constant", node.where});
-    smooth_[spelling->node] = covered[spelling->node] = true;
+    smooth_[spelling->node] = true;
     // What it is a function of may have kinks of its own.
-    std::set<int32_t, std::greater<>> inside{spelling->node};
-    for (auto id = inside.begin(); id != inside.end(); ++id)
-      for (const Edge& edge : graph_.node(*id).inputs) {
-        const auto& reading = readers[edge.node];
-        if (edge.node == spelling->of.node() ||
-            !std::all_of(reading.begin(), reading.end(),
-                         [&](int32_t reader) { return covered[reader] || !live[reader]; }))
-          continue;
-        covered[edge.node] = true;
-        inside.insert(edge.node);
-      }
+    cover(spelling->node, spelling->of, covered);
   }
   for (size_t id = 0; id < covered.size(); ++id) smooth_[id] = smooth_[id] || covered[id];
+  return covered;
+}
+
+std::vector<int32_t> LeftTerms::cover(int32_t node, Value of, std::vector<bool>& covered) const {
+  covered[node] = true;
+  std::set<int32_t, std::greater<>> inside{node};
+  for (auto id = inside.begin(); id != inside.end(); ++id)
+    for (const Edge& edge : graph_.node(*id).inputs) {
+      const auto& reading = readers_[edge.node];
+      if (edge.node == of.node() || !std::all_of(reading.begin(), reading.end(), [&](int32_t reader) {
+            return covered[reader] || !live_[reader];
+          }))
+        continue;
+      covered[edge.node] = true;
+      inside.insert(edge.node);
+    }
+  return {inside.begin(), inside.end()};
+}
+
+bool LeftTerms::holds_penalty(int32_t node, Value of) const {
+  std::set<int32_t, std::greater<>> inside{node};
+  for (auto id = inside.begin(); id != inside.end(); ++id) {
+    if (*id == of.node()) continue;
+    if (*id != node && graph_.node(*id).op->penalty) return true;
+    for (const Edge& edge : graph_.node(*id).inputs) inside.insert(edge.node);
+  }
+  return false;
+}
+
+std::vector<bool> LeftTerms::refuse_mixed(std::vector<Refusal>& refusals) {
+  std::vector<bool> eligible(plain_.size()), covered(plain_.size());
+  for (size_t id = 0; id < plain_.size(); ++id)
+    eligible[id] = live_[id] && plain_[id] && paths_.reached[id] && paths_.linear[id] &&
+                   depends_.on_trained[id] && !depends_.on_data[id] && !depends_.on_random[id] &&
+                   !smooth_[id];
+  ElementFunctions functions(graph_);
+  std::vector<MixedKinks> found = mixed_kinks(graph_, eligible, functions);
+  // By itself it has one line anyway.
+  std::erase_if(found, [&](const MixedKinks& mixed) { return !holds_penalty(mixed.node.node(), mixed.of); });
+  for (const MixedKinks& mixed : found) covered[mixed.node.node()] = true;
+  for (const MixedKinks& mixed : found) {
+    const Node& node = node_of(mixed.node);
+    Refusal refusal{
+        "L105", node.op->name,
+        "it bends down at some of its kinks, and no other terms of the same elements are known to "
+        "bend up there by as much",
+        "add such terms, as 2 * sum(abs(w)) is beside sum(abs(abs(w) - 1)), or leave it out", node.where};
+    try {
+      shown_parameters(mixed.of, depends_);
+    } catch (const NotAView& why) {
+      refusal.code = why.code, refusal.reason = why.reason, refusal.advice = why.advice;
+    }
+    refusals.push_back(std::move(refusal));
+    for (const int32_t id : cover(mixed.node.node(), mixed.of, covered))
+      if (const auto& penalty = graph_.node(id).op->penalty; penalty && penalty->nonsmooth)
+        leave({&graph_, id});
+    name(mixed.node.node());
+  }
   return covered;
 }
 

@@ -23,6 +23,9 @@ class LeftTerms {
   /// Refuses (L107) what looks kinked and is smooth by construction, and says which nodes belong to nothing
   /// else.
   std::vector<bool> refuse_smooth(std::vector<Refusal>& refusals);
+  /// Refuses functions of single elements that bend up at some kinks and down at others, as ||w| - 1| does,
+  /// each by one line, and says which nodes that line covers: those in it that make it up.
+  std::vector<bool> refuse_mixed(std::vector<Refusal>& refusals);
   /// The report has named this node; the terms that it is part of need no other line.
   void name(int32_t node) { named_[node] = true; }
   /// The same of a node that was refused and keeps its subgradient.
@@ -39,6 +42,10 @@ class LeftTerms {
  private:
   /// Whether a node has a kink in what is trained, its inputs taken as smooth.
   bool bends(int32_t node);
+  /// Marks a node that is a function of `of`, and those of which nothing else is made; returns them.
+  std::vector<int32_t> cover(int32_t node, Value of, std::vector<bool>& covered) const;
+  /// Whether a penalty is among what makes it up.
+  bool holds_penalty(int32_t node, Value of) const;
   /// Whether a smooth penalty is of distances to constants: a data loss whose data are constants.
   bool is_distance(int32_t term) const;
   /// Finds, of each node as a term, what is in it.
@@ -55,6 +62,8 @@ class LeftTerms {
   std::vector<int32_t> within(int32_t term) const;
 
   Graph& graph_;
+  const std::vector<std::vector<int32_t>> readers_;
+  const std::vector<bool> live_;  // other spellings are left behind
   const Value loss_;
   const Dependence& depends_;
   const Paths& paths_;

@@ -79,24 +79,6 @@ void check_sign(Value weight, const Penalty& penalty, const Attributes& attribut
                                 with_names(penalty, "x", attributes), parameter, *infinite));
 }
 
-// The φ of a record on each element of its argument, times the weight.
-ScalarTerm term_of(const ScalarPenalty& scalar, Value weight) {
-  Graph& graph = weight.graph();
-  const auto number = [&](double value) { return graph.constant(value, weight.dtype()); };
-  const auto place = [&](double at) { return at == 0 ? Value() : number(at); };
-  ScalarTerm term;
-  if (scalar.quadratic != 0) term.quadratic = scalar.quadratic == 1 ? weight : scalar.quadratic * weight;
-  for (const ScalarPenalty::Kink& kink : scalar.kinks) {
-    const bool symmetric = kink.slope_below == -kink.slope_above;
-    const auto slope = [&](double value) { return value == 1 ? weight : value * weight; };
-    term.kinks.push_back(
-        {place(kink.at), symmetric ? Value() : slope(kink.slope_below), slope(kink.slope_above)});
-  }
-  if (std::isfinite(scalar.low)) term.low = number(scalar.low);
-  if (std::isfinite(scalar.high)) term.high = number(scalar.high);
-  return term;
-}
-
 // The weight, which is read and checked at each step: one number as one, before it is repeated.
 Value checked_weight(Value weight, std::source_location where) {
   if (constant_value(weight)) return weight;
@@ -141,7 +123,7 @@ std::vector<PenaltyTerm> terms_of(Value node, Value adjoint, const Dependence& d
   if (penalty.scalar && !common.combines) {
     if (adjoint.shape() != argument.shape()) adjoint = broadcast_to(adjoint, argument.shape());
     const ScalarPenalty function = penalty.scalar(written.attributes);
-    const ScalarTerm written_term = term_of(function, adjoint);
+    const ScalarTerm written_term = scalar_term(function, adjoint);
     for (auto& [parameter, scalar] : carry_to_parameters(argument, written_term, depends)) {
       PenaltyTerm term = common;
       term.parameters = {graph.node(parameter).name};
@@ -170,7 +152,7 @@ std::vector<PenaltyTerm> terms_of(Value node, Value adjoint, const Dependence& d
 }  // namespace
 
 ScalarTerm PenaltyTerm::on_argument() const {
-  return term_of(penalty->scalar(node.graph().node(node.node()).attributes), weight);
+  return scalar_term(penalty->scalar(node.graph().node(node.node()).attributes), weight);
 }
 
 namespace {
@@ -210,15 +192,6 @@ std::vector<Value*> bends(ScalarTerm& sum) {
   return result;
 }
 
-// Sums up to rounding.
-bool is_rounding(double negative, const ScalarTerm& sum) {
-  double largest = 0;
-  for (const ScalarTerm::Kink& kink : sum.kinks)
-    if (const auto above = constant_value(kink.above))
-      for (int64_t i = 0; i < above->count(); ++i) largest = std::max(largest, std::abs(above->at(i)));
-  return -negative <= 1e-6 * largest;
-}
-
 // The candidates whose coefficients on a parameter can be judged as a sum only: one is a negative constant,
 // or is read at each step, and another one is at the same place.
 void mark_sums(const OwnTerms& own) {
@@ -252,14 +225,18 @@ std::optional<double> take_sum(const OwnTerms& own) {
     if (!candidate->alone) members.push_back(term);
   if (members.empty()) return std::nullopt;
   ScalarSum added;
-  for (const PenaltyTerm* member : members) added.add(*member->scalar);
+  double largest = 0;
+  for (const PenaltyTerm* member : members) {
+    added.add(*member->scalar);
+    largest = std::max(largest, largest_slope(member->scalar->kinks));
+  }
   const ScalarTerm sum = settled_term(added.sum());
   ScalarTerm bent = sum;
   bool constant = true;
   const std::vector<Value*> all = bends(bent);
   for (Value* bend : all) {
     const std::optional<double> negative = negative_element(*bend);
-    if (negative && !is_rounding(*negative, sum)) return negative;
+    if (negative && !is_rounding(*negative, largest)) return negative;
     if (negative) *bend = settled(maximum(*bend, 0));
     constant = constant && constant_value(*bend);
     if (!constant_value(*bend)) *bend = build("require_nonnegative", {Operand(*bend, members[0]->where)});
@@ -356,9 +333,10 @@ PenaltySplit split_penalties(Value loss, const std::vector<Value>& parameters, S
   std::vector<Value> nodes;
   const Edge root{loss.node(), loss.output()};
   const std::vector<bool> used = ancestors(graph, {&root, 1});
-  const std::vector<bool> smooth = left.refuse_smooth(split.refusals);
+  const std::vector<bool> smooth = left.refuse_smooth(split.refusals),
+                          mixed = left.refuse_mixed(split.refusals);
   for (int32_t id = 0; id <= loss.node(); ++id) {
-    if (smooth[id]) continue;
+    if (smooth[id] || mixed[id]) continue;
     if (!used[id] || !graph.node(id).op->penalty || !depends.on_parameters[id]) continue;
     if (const auto refused = refused_by_place(id, depends, paths)) {
       refuse(id, refused->code, refused->reason, refused->advice);

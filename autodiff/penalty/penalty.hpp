@@ -87,9 +87,9 @@ struct SmoothSpelling {
 /// The smooth spellings among the nodes that `eligible` allows, each at its last node.
 std::vector<SmoothSpelling> smooth_spellings(Graph& graph, const std::vector<bool>& eligible);
 
-/// The sums within functions that are smooth only as a whole, as Huber's loss is where it is m²/2 + (|x| − m)
-/// with m = min(|x|, 1): turned into a penalty, a sum would have kinks that the rest takes up.
-std::vector<bool> sums_in_smooth_functions(Graph& graph, const std::vector<bool>& eligible);
+/// The nodes within functions that are smooth only as a whole, as Huber's loss is where it is m²/2 + (|x| −
+/// m) with m = min(|x|, 1): turned into a penalty, such a part would have kinks that the rest takes up.
+std::vector<bool> parts_of_smooth_functions(Graph& graph, const std::vector<bool>& eligible);
 
 /// Copies the graph of `loss` into `to` with spellings of a penalty turned into its op, and arguments of
 /// penalties into views of parameters where they come to one; only values that no data enter are touched.

@@ -1,4 +1,4 @@
-#include "autodiff/penalty/piecewise_linear.hpp"
+#include "autodiff/penalty/element_functions.hpp"
 
 #include <algorithm>
 #include <cmath>

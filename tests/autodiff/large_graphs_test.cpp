@@ -72,6 +72,19 @@ Loss of_terms(const std::function<Value(Value w, int i)>& term, bool with_square
   };
 }
 
+// The same as one sum over the elements of a sum of as many functions of each.
+Loss of_one_sum(const std::function<Value(Value w, int i)>& function) {
+  return [=](Graph& g, int size) {
+    Value all;
+    const Value loss = of_terms([&](Value w, int i) {
+      const Value own = function(w, i);
+      all = all ? all + own : own;
+      return g.constant(0.0);
+    })(g, size);
+    return loss + 1e-5 * sum(all);
+  };
+}
+
 // A chain of as many links from a value; the term of its end.
 Loss of_links(const std::function<Value(Graph&)>& from, const std::function<Value(Value, int)>& link,
               const std::function<Value(Value end, Value w)>& term) {
@@ -146,6 +159,16 @@ const std::vector<Shape>& shapes_of_terms() {
       {"fed", of_terms([](Value w, int i) { return fed(w, i) * sum(abs(w)); })},
       {"fed, at many places", of_terms([](Value w, int i) { return fed(w, i) * sum(abs(w - 1e-3 * i)); })},
       {"of both signs", of_terms([](Value w, int i) { return (i % 2 ? 2e-5 : -1e-5) * sum(abs(w)); })},
+      {"that bend down",
+       of_terms([](Value w, int i) { return 2e-5 * sum(abs(w)) + 1e-5 * sum(abs(abs(w) - 1e-3 * i)); })},
+      {"that bend down further", of_terms([](Value w, int i) { return 1e-5 * sum(abs(abs(w) - 1e-3 * i)); })},
+      {"in one sum", of_one_sum([](Value w, int i) { return abs(w - 1e-3 * i); })},
+      {"of both signs in one sum",
+       of_one_sum([](Value w, int i) { return (i % 2 ? 3 : -1) * abs(w - 1e-3 * (i / 2)); })},
+      {"of Huber's kind in one sum", of_one_sum([](Value w, int i) {
+         const Value x = w - 1e-2 * i, size = abs(x);
+         return where(less(size, 1), 0.5 * x * x, size - 0.5);
+       })},
       {"bounds", of_terms([](Value w, int i) { return box(w, -1.0 - i, 1.0 + i); })},
       {"groups", of_terms([](Value w, int) { return 1e-5 * norm2(w); }, true)},
       {"groups of slices",
@@ -179,6 +202,20 @@ const std::vector<Shape>& shapes_of_chains() {
        of_links(
            weight, [](Value x, int i) { return maximum(x, -1.0 - i); }, l1_of),
        200},
+      {"Horner's rule for sizes",
+       of_links(
+           weight, [](Value x, int i) { return x * abs(weight(x.graph())) + 0.1 * i; }, l1_of)},
+      {"products of sizes", of_links(
+                                weight, [](Value x, int) { return x * abs(weight(x.graph())); }, l1_of)},
+      {"nested sizes", of_links(
+                           weight, [](Value x, int i) { return abs(x - 0.5 / (i + 1)); }, l1_of)},
+      {"nested conditions", of_links(
+                                weight,
+                                [](Value x, int i) {
+                                  const Value w = weight(x.graph());
+                                  return where(greater(w, 0.01 * i), x + 0.1 * (w - 0.01 * i), x);
+                                },
+                                l1_of)},
       {"views",
        of_links(
            weight,
