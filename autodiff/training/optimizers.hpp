@@ -137,10 +137,13 @@ struct AmsGrad {
   double learning_rate = 1e-3, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8;
   operator Optimizer() const;
 };
-/// Adam's direction r, of which a whole parameter takes steps of η‖w‖/‖r‖, where ‖w‖ counts as 10 at most,
-/// and η where one of the two is 0. You et al. (2020), algorithm 2.
+/// Adam's direction r, of which a whole parameter takes steps of η·φ(‖w‖)/‖r‖, where φ counts a norm as
+/// least_norm at least and 10 at most, and η where ‖w‖ or ‖r‖ is 0. You et al. (2020), algorithm 2 and
+/// section 3. Without a least norm steps would shrink with the weights, and no penalty would make all of them
+/// zero.
 struct Lamb {
-  double learning_rate = 1e-3, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-6, weight_decay = 0.01;
+  double learning_rate = 1e-3, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-6, weight_decay = 0.01,
+         least_norm = 1e-3;
   operator Optimizer() const;
 };
 /// v = (1 - η·weight_decay)·w - η sign(β₁m + (1-β₁)g), m ← β₂m + (1-β₂)g. Chen et al. (2023), algorithm 2.

@@ -179,6 +179,42 @@ TEST_CASE("every optimizer reaches the minimiser of every term") {
   check_that_minimisers_are_reached({.threads = 1});
 }
 
+namespace {
+
+// Data that are weaker than each of these penalties in every element.
+const Numbers weak{0.3, -0.1, 0.2, 0.05, -0.25, 0.15, 0.1, -0.2, 0, 0.35, -0.3, 0.01};
+const std::vector<std::pair<std::string, Value (*)(Value)>> strong{
+    {"L1", [](Value w) { return 0.6 * sum(abs(w)); }},
+    {"groups", [](Value w) { return sum(norm2(w, {1})); }},
+    {"one group", [](Value w) { return 2 * norm2(w); }}};
+
+// The steps after which all weights are exactly 0, and how far they are from it at the end.
+std::pair<int, double> steps_to_zero(const Optimizer& optimizer, Value (*penalty)(Value), int most) {
+  Problem problem;
+  const Value data = 0.5 * sum(square(problem.w - problem.g.constant(as_tensor(weak))));
+  Trainer trainer(data + penalty(problem.w), optimizer, {.threads = 1, .warn = {}});
+  const Numbers none(count);
+  int steps = 0;
+  for (; steps < most && distance(trainer.value(problem.w), none) > 0; ++steps) trainer.step(Feeds{});
+  // There they stay.
+  for (int i = 0; i < 100; ++i) trainer.step(Feeds{});
+  return {steps, distance(trainer.value(problem.w), none)};
+}
+
+}  // namespace
+
+TEST_CASE("every optimizer makes all of a tensor zero where the penalty outweighs the data everywhere") {
+  for (const Method& method : methods())
+    for (const auto& [name, penalty] : strong) {
+      CAPTURE(method.name);
+      CAPTURE(name);
+      CHECK(steps_to_zero(method.optimizer, penalty, 10000).second == 0);
+    }
+  // In proportion to the weights alone steps never end there.
+  const Lamb without{.learning_rate = 0.01, .epsilon = 0.1, .weight_decay = 0, .least_norm = 0};
+  CHECK(steps_to_zero(without, strong[0].second, 10000).second > 0);
+}
+
 // At the minimisers the gradient balances the terms: its norm is up to 1.2, its elements up to 0.5, so that
 // these limits bind there.
 TEST_CASE("with gradients limited in norm, every optimizer reaches the same minimiser of every term") {

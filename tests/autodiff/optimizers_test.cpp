@@ -100,6 +100,26 @@ TEST_CASE("LAMB's steps") {
       }));
 }
 
+TEST_CASE("LAMB counts small norms as its least one, and large ones as 10") {
+  for (const double size : {1e-3, 1.0, 100.0}) {
+    Graph g;
+    const Value w = g.parameter("w", {2}, init::zeros(), f64);
+    Trainer trainer(sum(w),
+                    Lamb{.learning_rate = 0.1, .epsilon = 1e-12, .weight_decay = 0, .least_norm = 0.2},
+                    {.threads = 1});
+    trainer.store().set("w", Tensor::of<double>({2}, {0.6 * size, 0.8 * size}));
+    trainer.step(Feeds{});
+    // The first direction of Adam is that of signs, of the norm √2.
+    const double step = 0.1 * std::clamp(size, 0.2, 10.0) / std::sqrt(2.0);
+    CHECK(trainer.value(w).at(0) == doctest::Approx(0.6 * size - step).epsilon(1e-9));
+    CHECK(trainer.value(w).at(1) == doctest::Approx(0.8 * size - step).epsilon(1e-9));
+  }
+  CHECK(message_of<UserError>([] { Optimizer(Lamb{.least_norm = 10}); }) ==
+        "Lamb: least_norm is 10; it must lie in [0, 10)");
+  CHECK(message_of<UserError>([] { Optimizer(Lamb{.least_norm = -1}); }) ==
+        "Lamb: least_norm is -1; it must lie in [0, 10)");
+}
+
 TEST_CASE("every kind of optimizer is made by its name, with the options of its record") {
   CHECK(optimizer_kinds().front().name == "adam");
   for (const OptimizerKind& kind : optimizer_kinds()) {
