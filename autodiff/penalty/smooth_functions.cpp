@@ -8,6 +8,7 @@
 
 #include "autodiff/double_graph.hpp"
 #include "autodiff/penalty/element_functions.hpp"
+#include "autodiff/penalty/loss_terms.hpp"
 #include "autodiff/penalty/penalty_view.hpp"
 #include "graph/ir/op_def.hpp"
 #include "graph/program/program.hpp"
