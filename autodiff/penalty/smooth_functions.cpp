@@ -67,6 +67,23 @@ class Arguments {
       if (argument.bends) return argument.of;
     return std::nullopt;
   }
+  /// Whether it adds a function with known kinks to what has none, so that nothing takes them up.
+  bool keeps_kinks(int32_t id) const {
+    const Node& node = graph_.node(id);
+    const auto bends = [&](const Edge& edge) {
+      return !graph_.is_constant(edge.node) &&
+             std::any_of(of_node_[edge.node].begin(), of_node_[edge.node].end(),
+                         [](const Argument& argument) { return argument.bends; });
+    };
+    if (!node.op->traits.additive || std::count_if(node.inputs.begin(), node.inputs.end(), bends) != 1)
+      return false;
+    const Edge bent = *std::find_if(node.inputs.begin(), node.inputs.end(), bends);
+    const ElementFunction& function = functions_(graph_.value(bent));
+    return function.of && function.of.node() != bent.node && !function.all([](const PiecewiseLinear& f) {
+      const std::optional<Kinks> found = kinks_of(f, 1e-6);
+      return found && found->kinks.empty() && found->gaps.empty();
+    });
+  }
 
  private:
   // The function whose breaks tell where the node bends.
@@ -365,7 +382,8 @@ std::map<int32_t, ComputedValue> smooth_functions(Graph& graph, const std::vecto
         element_count(value.shape()) == Dim(0))
       continue;
     const std::optional<ComputedValue> of = arguments.bent_function_of(id);
-    if (of && of->second == 0 && Value(&graph, of->first).shape() == value.shape())
+    if (of && of->second == 0 && Value(&graph, of->first).shape() == value.shape() &&
+        !arguments.keeps_kinks(id))
       by_argument[*of].push_back(id);
   }
   std::map<int32_t, ComputedValue> result;
