@@ -396,6 +396,7 @@ std::vector<OpClaim> claims_of(const OpDef& op, const OpCases& cases) {
   claim(traits.elementwise && op.block, "element-wise", check_elementwise);
   claim(traits.elementwise && op.block && traits.of_finite != Traits::OfFinite::or_nan, "finite",
         check_finite);
+  claim(op.bend && traits.elementwise, "bend", check_bend);
   claim(traits.selection, "selection", check_selection);
   claim(traits.alias, "alias", check_alias);
   claim(traits.shape_only, "shape only", check_shape_only);

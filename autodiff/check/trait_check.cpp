@@ -45,7 +45,62 @@ double total_bytes(const std::vector<TensorView>& views) {
   return total;
 }
 
+// One input of a case moves, and the others are what they are.
+class OneMoves : public BendContext {
+ public:
+  OneMoves(const OpCase& c, size_t which) : BendContext(c.node->attributes), case_(c), which_(which) {}
+  bool moves(size_t input) const override { return input == which_; }
+  bool is_positive(size_t input) const override {
+    const Tensor& x = case_.inputs[input];
+    for (int64_t i = 0; i < x.count(); ++i)
+      if (!(x.at(i) > 0)) return false;
+    return true;
+  }
+  std::optional<double> number(size_t input) const override {
+    const Tensor& x = case_.inputs[input];
+    if (input == which_ || x.count() == 0) return std::nullopt;
+    for (int64_t i = 1; i < x.count(); ++i)
+      if (x.at(i) != x.at(0)) return std::nullopt;
+    return x.at(0);
+  }
+
+ private:
+  const OpCase& case_;
+  const size_t which_;
+};
+
 }  // namespace
+
+std::string check_bend(const OpCase& c) {
+  if (c.node->outputs[0].dtype != f64) return {};
+  constexpr double width = 1e-4;
+  for (size_t which = 0; which < c.inputs.size(); ++which) {
+    const Tensor& x = c.inputs[which];
+    const OneMoves context(c, which);
+    if (x.dtype() != f64 || c.node->op->bend(context) != Bend::none) continue;
+    std::vector<double> places =
+        which < c.sample->inputs.size() ? c.sample->inputs[which].kinks : std::vector<double>();
+    for (int64_t i = 0; i < std::min<int64_t>(x.count(), 4); ++i) places.push_back(x.at(i));
+    for (const double place : places) {
+      if (context.is_positive(which) && place <= 3 * width) continue;
+      const auto at = [&](double steps) {
+        std::vector<Tensor> inputs = c.inputs;
+        inputs[which] = Tensor::filled(f64, x.extents(), place + steps * width);
+        return first_output(c, inputs);
+      };
+      const Tensor here = at(0), below = at(-1), far_below = at(-2), above = at(1), far_above = at(2);
+      for (int64_t i = 0; i < here.count(); ++i) {
+        // One-sided differences of second order.
+        const double left = (3 * here.at(i) - 4 * below.at(i) + far_below.at(i)) / (2 * width),
+                     right = (-3 * here.at(i) + 4 * above.at(i) - far_above.at(i)) / (2 * width);
+        if (!(std::abs(left - right) <= 1e-3 * (1 + std::abs(left) + std::abs(right))))
+          return fmt::format("in input {} element {} has the slopes {:.6g} and {:.6g} beside {:.6g}", which,
+                             i, left, right, place);
+      }
+    }
+  }
+  return {};
+}
 
 std::string check_finite(const OpCase& c) {
   const auto is_of_doubles = [](const Tensor& tensor) { return tensor.dtype() == f64; };

@@ -8,6 +8,7 @@ namespace lariat {
 // op_claims.hpp.
 
 std::string check_finite(const OpCase& c);
+std::string check_bend(const OpCase& c);
 std::string check_product(const OpCase& c);
 std::string check_stopped(const OpCase& c);
 std::string check_inference(const OpCase& c);

@@ -148,26 +148,26 @@ void LeftTerms::refuse_beside_bends(std::span<const Value> adjoints, PenaltySpli
   }
 }
 
+class LeftTerms::Inputs : public BendContext {
+ public:
+  Inputs(LeftTerms& terms, const Node& node) : BendContext(node.attributes), terms_(terms), node_(node) {}
+  bool moves(size_t input) const override { return terms_.moves_[node_.inputs[input].node]; }
+  bool is_positive(size_t input) const override { return terms_.signs_.is_positive(value(input)); }
+  std::optional<double> number(size_t input) const override { return uniform_value(value(input)); }
+
+ private:
+  Value value(size_t input) const { return terms_.graph_.value(node_.inputs[input]); }
+  LeftTerms& terms_;
+  const Node& node_;
+};
+
 bool LeftTerms::bends(int32_t id) {
   const Node& node = graph_.node(id);
-  const auto input = [&](size_t i) { return graph_.value(node.inputs[i]); };
   if (node.op->penalty) return node.op->penalty->nonsmooth;
+  if (!node.op->bend) return !node.op->kinks.empty();
+  const Bend bend = node.op->bend(Inputs(*this, node));
   // What is infinite at a pole is no place to end at, but a function of it may leap there.
-  if (node.op->name == "reciprocal") return !paths_.linear[id] && !signs_.is_positive(input(0));
-  if (node.op->name == "divide")
-    return !paths_.linear[id] && moves_[node.inputs[1].node] && !signs_.is_positive(input(1));
-  if (node.op->kinks.empty()) return false;
-  const std::string& op = node.op->name;
-  if (op == "sqrt") return !signs_.is_positive(input(0));
-  if (op == "select") return moves_[node.inputs[0].node];
-  if (op == "elu") return node.attributes.get<double>("alpha") != 1;
-  if (op == "leaky_relu") return node.attributes.get<double>("slope") != 1;
-  if (op == "power") {
-    const std::optional<double> exponent = uniform_value(input(1));
-    const bool whole = exponent && *exponent >= 0 && std::floor(*exponent) == *exponent;
-    return !whole && !signs_.is_positive(input(0));
-  }
-  return true;
+  return bend == Bend::kink || (bend == Bend::pole && !paths_.linear[id]);
 }
 
 bool LeftTerms::is_distance(int32_t term) const {

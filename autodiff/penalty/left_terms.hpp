@@ -40,6 +40,7 @@ class LeftTerms {
   void refuse_kinks(std::vector<Refusal>& refusals);
 
  private:
+  class Inputs;  // what a record is told of a node's inputs
   /// Whether a node has a kink in what is trained, its inputs taken as smooth.
   bool bends(int32_t node);
   /// Marks a node that is a function of `of`, and those of which nothing else is made; returns them.

@@ -17,12 +17,25 @@ namespace lariat {
 
 namespace {
 
+// A node's inputs where nothing is known but constants.
+class UnknownInputs : public BendContext {
+ public:
+  UnknownInputs(Graph& graph, const Node& node) : BendContext(node.attributes), graph_(graph), node_(node) {}
+  bool moves(size_t input) const override { return !graph_.is_constant(node_.inputs[input].node); }
+  bool is_positive(size_t) const override { return false; }
+  std::optional<double> number(size_t input) const override {
+    return uniform_value(graph_.value(node_.inputs[input]));
+  }
+
+ private:
+  Graph& graph_;
+  const Node& node_;
+};
+
 // Poles, whose places functions that are piecewise linear do not tell.
 bool has_poles(Graph& graph, const Node& node, ElementFunctions& functions) {
   if (node.op->traits.of_finite == Traits::OfFinite::finite || functions.scales(node)) return false;
-  if (node.op->name != "power") return true;
-  const std::optional<double> exponent = uniform_value(graph.value(node.inputs[1]));
-  return !exponent || *exponent < 0 || std::floor(*exponent) != *exponent;
+  return !node.op->bend || node.op->bend(UnknownInputs(graph, node)) != Bend::none;
 }
 
 // The function that tells where a node bends: its own, or that of the condition which selects.

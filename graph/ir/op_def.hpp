@@ -255,6 +255,23 @@ struct Penalty {
   Value (*residual)(Value x, Value gradient, Value weight, const Attributes&) = nullptr;
 };
 
+/// What is known of a node's inputs where its record is asked whether it bends.
+class BendContext {
+ public:
+  explicit BendContext(const Attributes& attributes) : attributes(attributes) {}
+  virtual ~BendContext() = default;
+  /// Whether the input changes with what is trained.
+  virtual bool moves(size_t input) const = 0;
+  /// Whether all of its elements are above 0 wherever that is.
+  virtual bool is_positive(size_t input) const = 0;
+  /// The number that all elements of a constant input are.
+  virtual std::optional<double> number(size_t input) const = 0;
+
+  const Attributes& attributes;
+};
+/// Kinks and leaps of a function or of its slope; a pole, where it is infinite.
+enum class Bend { none, kink, pole };
+
 /// Nodes of one op that follow each other step by step and share their weights, as a pass has found them.
 struct RecurrentChain {
   /// What each step takes; the states before the first; the weights in the op's order of inputs.
@@ -347,6 +364,8 @@ struct OpDef {
   long double (*reference)(std::span<const long double> arguments) = nullptr;
   /// What the op does at points where it has no derivative.
   std::string kinks = {};
+  /// Whether a node bends in the inputs that move; without it, wherever `kinks` says something.
+  Bend (*bend)(const BendContext&) = nullptr;
   std::vector<Sample> samples = {};
   std::vector<Reject> rejects = {};
   /// The op whose gradient this one is, where nothing else uses it: it is run through that op.

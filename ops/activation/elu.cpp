@@ -21,6 +21,9 @@ OpDef records::elu() {
     return {where(greater(g.in(0), 0), d, d * (g.out(0) + g.attributes().get<double>("alpha")))};
   };
   def.kinks = "At 0 the derivative is alpha.";
+  def.bend = [](const BendContext& c) {
+    return c.attributes.get<double>("alpha") == 1 ? Bend::none : Bend::kink;
+  };
   def.samples = {
       {"values", {{{4}, {-1, -0.25, 0.5, 3}}}, {}, {-0.6321205588285576784, -0.22119921692859513175, 0.5, 3}},
       {"matrix", {{{2, 3}, {}, -2, 2, 0.1}}},

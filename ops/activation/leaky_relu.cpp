@@ -21,8 +21,12 @@ OpDef records::leaky_relu() {
     return {where(greater(g.in(0), 0), d, g.attributes().get<double>("slope") * d)};
   };
   def.kinks = "At 0 the derivative is the slope.";
+  def.bend = [](const BendContext& c) {
+    return c.attributes.get<double>("slope") == 1 ? Bend::none : Bend::kink;
+  };
   def.samples = {{"values", {{{3}, {-2, 0.5, 3}}}, {{"slope", 0.25}}, {-0.5, 0.5, 3}},
                  {"matrix", {{{2, 3}, {}, -1, 1, 0.1}}},
+                 {"no kink", {{{2, 3}}}, {{"slope", 1.0}}},
                  {"no elements", {{{0}}}}};
   return def;
 }

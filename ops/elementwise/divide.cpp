@@ -16,6 +16,7 @@ OpDef records::divide() {
     const Value numerator = g.adjoint(0) / g.in(1);
     return {numerator, g.needs(1) ? -numerator * g.out(0) : Value()};
   };
+  def.bend = [](const BendContext& c) { return c.moves(1) && !c.is_positive(1) ? Bend::pole : Bend::none; };
   def.reference = [](std::span<const long double> x) { return x[0] / x[1]; };
   def.samples = {{"vectors", {{{3}, {1, -2, 3}}, {{3}, {4, 0.5, -8}}}, {}, {0.25, -4, -0.375}},
                  {"broadcast rows", {{{2, 3}}, {{3}, {}, 0.5, 2}}},

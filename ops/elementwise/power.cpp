@@ -102,6 +102,11 @@ OpDef records::power() {
   def.kinks =
       "At x = 0 the derivative by p is 0 where p >= 0, and the derivative by x is infinite where p < 1, "
       "except 0 where p = 0. For x < 0 the derivative by p is NaN.";
+  def.bend = [](const BendContext& c) {
+    const std::optional<double> p = c.number(1);
+    const bool whole = p && *p >= 0 && std::floor(*p) == *p;
+    return whole || c.is_positive(0) ? Bend::none : Bend::kink;
+  };
   def.reference = [](std::span<const long double> x) {
     return std::isnan(x[0]) || std::isnan(x[1]) ? x[0] + x[1] : std::pow(x[0], x[1]);
   };

@@ -24,6 +24,7 @@ OpDef records::select() {
             g.needs(2) ? where(condition, 0, d) : Value()};
   };
   def.kinks = "The derivative by the condition is 0 everywhere.";
+  def.bend = [](const BendContext& c) { return c.moves(0) ? Bend::kink : Bend::none; };
   def.reference = [](std::span<const long double> x) {
     return std::isnan(x[0]) ? x[0] : x[0] != 0 ? x[1] : x[2];
   };
