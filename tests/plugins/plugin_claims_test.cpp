@@ -198,6 +198,10 @@ TEST_CASE("claims: a record that claims what only built-in ops can, and is not s
         part);
   has(fault(changed("log", [](OpDef& op) { op.traits.of_finite = Traits::OfFinite::or_infinite; }), "finite"),
       "of -1 it is NaN");
+  for (const char* name : {"relu", "elu", "abs"})
+    has(fault(changed(name, [](OpDef& op) { op.bend = [](const BendContext&) { return Bend::none; }; }),
+              "bend"),
+        "has the slopes");
   has(fault(changed("add", [](OpDef& op) { op.traits.product = true; }), "product"), "of twice the one");
   has(fault(changed("sum", [](OpDef& op) { op.traits.product = true; }), "product"), "less than two inputs");
 }
