@@ -1,5 +1,7 @@
 #include "autodiff/gradient.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <map>
 #include <unordered_set>
@@ -28,6 +30,10 @@ std::unordered_set<int32_t> carriers(Value loss, std::span<const Value> wrt) {
       result.insert(id);
   }
   return result;
+}
+
+std::string output_name(const OpDef& op, size_t output) {
+  return output < op.outputs.size() ? op.outputs[output].name : std::to_string(output);
 }
 
 }  // namespace
@@ -78,6 +84,13 @@ std::vector<Value> gradient(Value loss, std::span<const Value> wrt, std::span<co
     if (!op.vjp)
       throw UserError(place_of(graph.node(id)) +
                       "has no gradient; put stop_gradient around it or choose another op");
+    // What is saved for the backward pass is a function of the inputs that no vjp differentiates.
+    for (size_t o = op.traits.saved_outputs; o < given.size(); ++o)
+      if (given[o])
+        throw UserError(fmt::format(
+            "{}has no gradient of its output '{}', of which its first derivative is made, so that "
+            "it cannot be differentiated twice; put stop_gradient around that or choose another op",
+            place_of(graph.node(id)), output_name(op, o)));
     const int32_t first = graph.size();
     const Adjoints results = op.vjp(GradContext(graph, id, std::move(given), needed));
     // The user knows the line of the node, not that of its record.

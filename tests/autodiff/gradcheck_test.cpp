@@ -1,6 +1,8 @@
 // gradcheck must catch what it is for: ops whose gradient is wrong in the ways gradients usually are.
 #include "autodiff/check/gradcheck.hpp"
 
+#include "graph/base/error.hpp"
+#include "graph/ir/graph.hpp"
 #include "graph/ir/registry.hpp"
 #include "ops/ops.hpp"
 #include "tests/support/testing.hpp"
@@ -52,6 +54,41 @@ TEST_CASE("a record without samples fails: nothing was checked") {
   const GradcheckResult result = gradcheck(def);
   CHECK_FALSE(result.passed);
   CHECK_FALSE(result.not_run.empty());
+}
+
+TEST_CASE("every op's second derivative agrees with finite differences, or is refused") {
+  int64_t agreeing = 0, refused = 0;
+  for (const OpDef* op : registry().all()) {
+    if (op->plugin || !op->vjp || op->traits.stops_gradient) continue;
+    for (const Sample& sample : op->samples) {
+      // Of y + y²/4, so that what the outputs' adjoints become counts too.
+      const auto function = [&](Graph& graph, std::span<const Value> inputs) {
+        const Value first = graph.add(*op, inputs, sample.attributes);
+        std::vector<Value> outputs;
+        const size_t count = std::min(graph.node(first.node()).outputs.size(), op->traits.saved_outputs);
+        for (size_t i = 0; i < count; ++i)
+          if (const Value y = output_of(first, static_cast<int32_t>(i)); is_float(y.dtype()))
+            outputs.push_back(y + 0.25 * square(y));
+        return outputs;
+      };
+      CAPTURE(op->name);
+      CAPTURE(sample.name);
+      try {
+        const GradcheckResult result = gradcheck(function, sample.inputs, true);
+        CAPTURE(result.detail);
+        CHECK(result.passed);
+        if (result.checks > 0) CHECK(op->traits.second_order);
+        agreeing += result.checks > 0;
+      } catch (const UserError& error) {
+        CAPTURE(error.what());
+        CHECK_FALSE(op->traits.second_order);
+        CHECK(std::string(error.what()).starts_with("[" + op->name));
+        ++refused;
+      }
+    }
+  }
+  CHECK(agreeing > 100);
+  CHECK(refused > 10);
 }
 
 TEST_CASE("a function of several ops is checked as a whole") {

@@ -71,6 +71,28 @@ TEST_CASE("what cannot be differentiated is named") {
         "the gradient of an i32 value was asked for; cast it to f32");
 }
 
+TEST_CASE("a gradient that cannot be differentiated again is refused, by the name of its op") {
+  Graph g;
+  const Value x = g.input("x", {1, 3, 2}, f64), labels = g.constant(Tensor::of<int32_t>({1, 1}, {1})),
+              lengths = g.constant(Tensor::of<int32_t>({1}, {3}));
+  const Value slope = gradient(sum(ctc_loss(x, labels, lengths)), {x})[0];
+  const std::string of_loss = testing::message_of<UserError>([&] { gradient(sum(square(slope)), {x}); });
+  CHECK(of_loss.starts_with("[ctc_loss] "));
+  CHECK(of_loss.ends_with(
+      "has no gradient of its output 'gradient', of which its first derivative is made, so that it cannot be "
+      "differentiated twice; put stop_gradient around that or choose another op"));
+  const Value m = g.input("m", {2, 2}, f64), turned = gradient(nuclear_norm(m), {m})[0];
+  CHECK(testing::contains(testing::message_of<UserError>([&] { gradient(sum(square(turned)), {m}); }),
+                          "has no gradient of its output 'directions'"));
+  // As constants they are as good as any.
+  const Value still = gradient(sum(m * stop_gradient(turned)), {m})[0];
+  g.output("slope", slope);
+  g.output("same", sum(abs(still - turned)));
+  const auto values =
+      run(g, {{"x", Tensor::filled(f64, {1, 3, 2}, 0.5)}, {"m", Tensor::of<double>({2, 2}, {3, 1, 0, -4})}});
+  CHECK(values[1].item() == 0);
+}
+
 TEST_CASE("a chain of a hundred thousand nodes is built, differentiated and run without recursion") {
   Graph g;
   const Value x = g.input("x", {}, f64);
