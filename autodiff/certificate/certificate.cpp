@@ -142,6 +142,12 @@ struct Certifier::Implementation {
     if (!weights.empty() && weights.size() != batches.size())
       throw UserError(fmt::format("a certificate was given {} batches and {} weights; it needs one for each",
                                   batches.size(), weights.size()));
+    for (size_t b = 0; b < weights.size(); ++b)
+      if (!(weights[b] >= 0 && std::isfinite(weights[b])))
+        throw UserError(fmt::format("a certificate's weight of batch {} is {}; weights are numbers from 0 on",
+                                    b, weights[b]));
+    if (!weights.empty() && std::all_of(weights.begin(), weights.end(), [](double w) { return w == 0; }))
+      throw UserError("the weights of a certificate's batches are all 0; give one of them some");
     Totals totals;
     double examples = 0;
     for (size_t b = 0; b < batches.size(); ++b) {
@@ -334,6 +340,7 @@ Certificate Certifier::certify(const FeedsList& batches, Store& store, Executor&
       entry.distance = distance->second;
   certificate.at_least = found.at_least;
   certificate.other_kinks = self_->search->other_kinks();
+  certificate.leaps = self_->search->leaps();
   if (certificate.other_kinks == 0) certificate.model_kinks = beside.kinks;
   return certificate;
 }
@@ -383,9 +390,13 @@ std::string Certificate::text() const {
     text = fmt::format("stationary to {:.3g} (distance from the subdifferential), prox residual {:.3g}", *far,
                        prox_residual());
   }
-  if (other_kinks > 0)
-    text += fmt::format(", with one subgradient for {} other non-smooth {}", other_kinks,
-                        other_kinks == 1 ? "term" : "terms");
+  if (const int bent = other_kinks - leaps; bent > 0)
+    text +=
+        fmt::format(", with one subgradient for {} other non-smooth {}", bent, bent == 1 ? "term" : "terms");
+  if (leaps > 0)
+    text +=
+        fmt::format(", blind to {} that {}, with a gradient of zero",
+                    leaps == 1 ? "a term" : fmt::format("{} terms", leaps), leaps == 1 ? "leaps" : "leap");
   if (model_kinks > 0)
     text += fmt::format(", with one subgradient at {} {} where the model has a kink", model_kinks,
                         model_kinks == 1 ? "weight" : "weights");
@@ -399,6 +410,7 @@ std::string Certificate::json() const {
            {"prox_residual", prox_residual()},
            {"at_least", at_least},
            {"other_kinks", other_kinks},
+           {"leaps", leaps},
            {"model_kinks", model_kinks},
            {"zeros_kept", zeros_kept}};
   all["distance"] = distance() ? Json(*distance()) : Json();

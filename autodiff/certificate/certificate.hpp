@@ -47,6 +47,9 @@ struct Certificate {
   /// relu that gets 0 from every example. The worse of the slopes on both sides counts where it bends down,
   /// and one subgradient where it bends up.
   int64_t model_kinks = 0;
+  /// How many of the other non-smooth terms leap, such as those of weights cut to whole numbers: their
+  /// gradients are zero, and the certificate is that of the loss without them.
+  int leaps = 0;
 
   /// Whether the loss falls faster than the distance allows, so that a penalty's record is wrong.
   bool is_contradicted() const;

@@ -154,7 +154,10 @@ SubgradientSearch::SubgradientSearch(Graph& written, std::vector<std::string> pa
   const LossParts exact(loss, graph, names_, of_all);
   const LossParts& parts = *of_all;
   has_more_terms_ = parts.split.terms.size() > exact.split.terms.size();
-  for (const Refusal& refusal : parts.split.refusals) other_kinks_ += refusal.code != "L107";
+  for (const Refusal& refusal : parts.split.refusals) {
+    other_kinks_ += refusal.code != "L107";
+    leaps_ += refusal.leaps;
+  }
   std::vector<int32_t> parameters_at;
   for (Value parameter : parts.parameters) parameters_at.push_back(parameter.node());
   const std::vector<bool> moves = dependents(graph, parameters_at);

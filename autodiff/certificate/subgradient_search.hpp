@@ -28,6 +28,8 @@ class SubgradientSearch {
   bool has_more_terms() const { return has_more_terms_; }
   /// How many non-smooth terms have no known subdifferential.
   int other_kinks() const { return other_kinks_; }
+  /// How many of those leap, with a gradient of zero.
+  int leaps() const { return leaps_; }
   /// Whether f has ops with kinks that depend on the parameters.
   bool has_model_kinks() const { return has_model_kinks_; }
 
@@ -61,7 +63,7 @@ class SubgradientSearch {
   std::unique_ptr<Program> sweep_, as_computed_, penalty_;
   std::unique_ptr<Program> magnitude_;  // made when it is asked for
   bool has_more_terms_ = false, has_model_kinks_ = false, convex_ = true;
-  int other_kinks_ = 0;
+  int other_kinks_ = 0, leaps_ = 0;
 };
 
 }  // namespace lariat

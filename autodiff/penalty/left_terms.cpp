@@ -164,6 +164,7 @@ class LeftTerms::Inputs : public BendContext {
 bool LeftTerms::bends(int32_t id) {
   const Node& node = graph_.node(id);
   if (node.op->penalty) return node.op->penalty->nonsmooth;
+  if (makes_whole_numbers(graph_, node)) return true;
   if (!node.op->bend) return !node.op->kinks.empty();
   const Bend bend = node.op->bend(Inputs(*this, node));
   // What is infinite at a pole is no place to end at, but a function of it may leap there.
@@ -267,7 +268,7 @@ void LeftTerms::refuse_kink(int32_t node, const ParameterTerm& of, std::vector<R
   }
   refusals.push_back({"L112", op, "it has a kink or a leap, and is no penalty whose prox is known",
                       "write it as a sum of |x|, max(x, 0), norms or another op with a prox ('lariat ops')",
-                      graph_.node(node).where});
+                      graph_.node(node).where, leaps(graph_, graph_.node(node))});
 }
 
 void LeftTerms::refuse_reweighted(const std::vector<int32_t>& nodes, PenaltySplit& split) const {

@@ -58,6 +58,18 @@ bool has_kinks(const Node& node) {
   return !node.op->kinks.empty() || (node.op->penalty && node.op->penalty->nonsmooth);
 }
 
+bool makes_whole_numbers(const Graph& graph, const Node& node) {
+  return !node.op->traits.shape_only && !node.outputs.empty() && !is_float(node.outputs[0].dtype) &&
+         std::any_of(node.inputs.begin(), node.inputs.end(),
+                     [&](const Edge& edge) { return is_float(graph.type(edge).dtype); });
+}
+
+bool leaps(const Graph& graph, const Node& node) {
+  const Traits& traits = node.op->traits;
+  return makes_whole_numbers(graph, node) ||
+         (traits.stops_gradient && !traits.shape_only && !traits.is_linear(0) && !node.inputs.empty());
+}
+
 std::vector<bool> on_parameters(const Graph& graph) {
   std::vector<int32_t> parameters;
   for (int32_t id = 0; id < graph.size(); ++id)
@@ -82,13 +94,14 @@ Paths paths_to(Value loss) {
   for (int32_t id = loss.node(); id >= 0; --id) {
     if (!used[id]) continue;
     const Node& node = graph.node(id);
-    const bool passes = paths.reached[id] && !node.op->traits.stops_gradient;
+    const bool cut = makes_whole_numbers(graph, node);
+    const bool passes = paths.reached[id] && !node.op->traits.stops_gradient && !cut;
     // What multiplies a value of parameters, under stop_gradient, is a coefficient of it and no term.
     const bool is_product = joins_parameters(graph, id, with_parameters);
     for (size_t i = 0; i < node.inputs.size(); ++i) {
       const int32_t input = node.inputs[i].node;
       used[input] = true;
-      if (!detached[id] || is_product || !node.op->traits.is_linear(i)) detached[input] = false;
+      if (!detached[id] || is_product || cut || !node.op->traits.is_linear(i)) detached[input] = false;
       if (!passes) continue;
       paths.reached[input] = true;
       if (!attached[id] || !node.op->traits.is_linear(i)) attached[input] = false;
@@ -122,7 +135,7 @@ std::vector<ParameterTerm> plain_terms(Value loss, const std::vector<bool>& on_d
     const Node& node = graph.node(id);
     const auto moves = [&](const Edge& edge) { return on_data[edge.node] || on_parameters[edge.node]; };
     const auto moving = std::count_if(node.inputs.begin(), node.inputs.end(), moves);
-    bool passes = moving == 1 || adds_up(node.op->traits), linear = true;
+    bool passes = moving == 1 || adds_up(node.op->traits), linear = !makes_whole_numbers(graph, node);
     for (size_t i = 0; i < node.inputs.size(); ++i)
       linear = linear && (!moves(node.inputs[i]) || node.op->traits.is_linear(i));
     passes = passes && linear;

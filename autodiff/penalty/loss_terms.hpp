@@ -9,6 +9,12 @@ namespace lariat {
 /// Whether the node's op has points without a derivative.
 bool has_kinks(const Node& node);
 
+/// Whether the node makes whole numbers of floats, as a cast to i32 and argmax do: it leaps, and no gradient
+/// passes.
+bool makes_whole_numbers(const Graph& graph, const Node& node);
+/// Whether what the node gives leaps where its derivative is taken to be 0.
+bool leaps(const Graph& graph, const Node& node);
+
 /// Whether each node depends on parameters, by any path.
 std::vector<bool> on_parameters(const Graph& graph);
 

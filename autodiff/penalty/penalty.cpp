@@ -384,7 +384,9 @@ PenaltySplit split_penalties(Value loss, const std::vector<Value>& parameters, S
                  "it is of differences that share elements, and the prox of their norms is not known",
                  "penalise them one by one, as sum(absolute_differences(w, axis)) does");
         } else {
+          const size_t before = split.refusals.size();
           refuse(id, why.code, why.reason, why.advice);
+          if (split.refusals.size() > before) split.refusals.back().leaps = why.code == "L112";
         }
       }
     }

@@ -140,7 +140,8 @@ void extend(Dependence& depends, const Graph& graph) {
     const Node& node = graph.node(id);
     const Traits& traits = node.op->traits;
     if (traits.shape_only) continue;
-    const bool stops = traits.stops_gradient, detaches = stops && traits.is_linear(0);
+    const bool detaches = traits.stops_gradient && traits.is_linear(0);
+    const bool stops = traits.stops_gradient || makes_whole_numbers(graph, node);
     const auto pass_on = [&](std::vector<bool>& flags, const Edge& edge) {
       if (flags[edge.node]) flags[id] = true;
     };

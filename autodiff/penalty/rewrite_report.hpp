@@ -16,6 +16,9 @@ struct Refusal {
   std::string reason;
   std::string advice;
   std::source_location where;
+  /// Whether it leaps and its gradient is zero where there is one, so that no step and no certificate sees
+  /// it.
+  bool leaps = false;
 };
 
 /// What the rewrite did to a loss.

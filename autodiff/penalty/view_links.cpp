@@ -12,6 +12,9 @@ namespace {
 
 const NotAView detached{"L106", "its argument is under stop_gradient, so its gradient is zero by design",
                         "penalise the parameter itself"};
+const NotAView leaping{"L112",
+                       "its argument leaps where parameters cross a number, and has no gradient there",
+                       "penalise the parameter itself"};
 
 }  // namespace
 
@@ -19,10 +22,12 @@ Link link_of(const Graph& graph, int32_t id, const Dependence& depends) {
   const Node& node = graph.node(id);
   Link link{node.op->traits.selection, {}};
   for (const Edge& edge : node.inputs) link.shows.push_back(depends.attached[edge.node]);
-  if (std::none_of(link.shows.begin(), link.shows.end(), [](bool shows) { return shows; })) throw detached;
+  if (std::none_of(link.shows.begin(), link.shows.end(), [](bool shows) { return shows; }))
+    throw depends.varying[id] ? leaping : detached;
   for (size_t i = 0; i < link.shows.size(); ++i)
     if (!link.shows[i] && depends.varying[node.inputs[i].node])
-      throw NotAView{"L105", "a comparison with parameters switches its elements on and off",
+      throw NotAView{"L105",
+                     "a comparison with parameters, or what else leaps, switches its elements on and off",
                      "penalise every element, or wrap the condition in stop_gradient"};
   if (link.is_selection) return link;
   link.input = std::find(link.shows.begin(), link.shows.end(), true) - link.shows.begin();
@@ -44,7 +49,8 @@ bool ends_at(const Node& node, int32_t id, const Dependence& depends) {
                      "drop the term, or train the parameter"};
     return true;
   }
-  if (node.op->traits.stops_gradient) throw detached;
+  if (node.op->traits.stops_gradient || (depends.varying[id] && !depends.attached[id]))
+    throw depends.varying[id] ? leaping : detached;
   return false;
 }
 
