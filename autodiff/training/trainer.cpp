@@ -95,7 +95,7 @@ struct Trainer::Implementation {
 
   Feeds named(std::initializer_list<std::pair<Value, Tensor>> feeds) {
     Feeds result;
-    for (const auto& [value, tensor] : feeds) result.emplace(name_of(value), tensor);
+    for (const auto& [value, tensor] : feeds) feed_once(result, name_of(value), tensor);
     return result;
   }
 
@@ -122,13 +122,14 @@ struct Trainer::Implementation {
 
   // The same with what a step takes besides.
   Feeds step_feeds(const Feeds& feeds, int64_t step) const {
+    refuse_own_feeds(feeds, options);
     Feeds all = with_scheduled(feeds, step);
     const double factor = options.schedule(step), rate = optimizer.learning_rate * factor;
     if (!(rate >= 0 && std::isfinite(rate)))
       throw UserError(
           fmt::format("the learning rate is {} at step {}, where the schedule gives {} times {}; it must be "
-                      "a number of 0 or "
-                      "more",
+                      "a number of 0 "
+                      "or more",
                       rate, step, factor, optimizer.learning_rate));
     if (!joint) all.emplace(learning_rate_input, Tensor::scalar(rate, f64));
     if (graph->source_id(settle_input) >= 0)
@@ -251,6 +252,7 @@ Trainer::Trainer(Value loss, const Optimizer& optimizer, TrainerOptions options)
     : self_(std::make_unique<Implementation>()) {
   if (!loss) throw UserError("the loss is an empty Value; build the loss first");
   check_ranks(options, optimizer);
+  check_given(loss, options);
   refuse_reserved_names(loss.graph());
   self_->optimizer = optimizer;
   self_->options = std::move(options);

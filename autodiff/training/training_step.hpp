@@ -28,6 +28,15 @@ std::string earlier_input(const std::string& parameter);
 /// theirs.
 void refuse_reserved_names(const Graph& graph);
 
+/// Throws UserError where the options name what is not the loss's, an input twice, or no function.
+void check_given(Value loss, const TrainerOptions& options);
+
+/// Throws UserError where the input is fed already.
+void feed_once(Feeds& feeds, const std::string& input, const Tensor& tensor);
+
+/// Throws UserError where a step is fed what the trainer feeds: its own inputs, and those that are scheduled.
+void refuse_own_feeds(const Feeds& feeds, const TrainerOptions& options);
+
 /// Throws UserError where the shares of a step's parts are not one for each, from 0 on, that add up to 1.
 void check_shares(size_t parts, std::span<const double> shares);
 

@@ -37,7 +37,16 @@ Tensor evaluate(Value value, const Feeds& feeds, const Store& store) {
 
 Tensor evaluate(Value value, std::initializer_list<std::pair<Value, Tensor>> feeds, const Store& store) {
   Feeds named;
-  for (const auto& [input, tensor] : feeds) named.emplace(input.name(), tensor);
+  for (const auto& [input, tensor] : feeds) {
+    const std::string name = input.name();
+    if (value && &input.graph() != &value.graph())
+      throw UserError(
+          fmt::format("'{}' is fed as an input of another graph than that of the value to evaluate; "
+                      "take it from there",
+                      name));
+    if (!named.emplace(name, tensor).second)
+      throw UserError(fmt::format("'{}' is fed twice; feed each input once", name));
+  }
   return evaluate(value, named, store);
 }
 
