@@ -54,6 +54,7 @@ void Sequential::compile(const Optimizer& optimizer, const Loss& loss, std::vect
 }
 
 void Sequential::compile(const Optimizer& optimizer, std::vector<ModelOutput> outputs) {
+  self_->need_no_fit("compile");
   if (outputs.empty()) throw UserError("the model must have an output; give compile one, and its loss");
   for (const ModelOutput& output : outputs) {
     if (output.layer.empty() && outputs.size() > 1)
@@ -78,6 +79,7 @@ void Sequential::penalise(const GeneralPenalty& penalty) {
 }
 
 void Sequential::set_trainable(const std::string& layer, bool trainable) {
+  self_->need_no_fit("set_trainable");
   const std::vector<std::string> names = names_of(self_->layers);
   const auto found = std::find(names.begin(), names.end(), layer);
   if (found == names.end())
@@ -160,6 +162,7 @@ std::vector<std::string> Sequential::Implementation::warnings(const data::Batch&
 
 Sequential::FitBeginning Sequential::prepare_fit(TrainingData& data, FitOptions options) {
   Implementation& self = *self_;
+  self.need_no_fit("fit");
   if (!self.optimizer) throw UserError("the model does not know how to train yet; call compile first");
   check_ranges(options);
   const data::Dataset& first = data.at(static_cast<uint32_t>(options.from.epoch));

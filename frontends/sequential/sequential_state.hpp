@@ -81,6 +81,13 @@ struct Sequential::Implementation {
     if (!network) throw UserError("the model has no weights yet; call fit, or load a saved model");
   }
 
+  /// A callback may look at the model, but what the fit at hand stands on must stay.
+  void need_no_fit(const char* call) const {
+    if (training)
+      throw UserError(
+          fmt::format("{} was called while the model is in a fit; call it before or after", call));
+  }
+
   Executor& executor_for(int threads) {
     if (trainer && (threads == 0 || threads == trainer->executor().threads())) return trainer->executor();
     if (!executor || (threads != 0 && threads != executor->threads())) executor = make_tbb_executor(threads);

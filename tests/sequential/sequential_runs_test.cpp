@@ -33,6 +33,27 @@ TEST_CASE("sequential: the schedule acts on the steps that it names") {
     CHECK(same_bits(weights_after(5, twice, first_only), weights_after(1, twice, schedule::constant())));
 }
 
+TEST_CASE("sequential: what a fit stands on does not change while it runs") {
+  const data::Dataset data = points(20, 2, 3, 1);
+  const std::vector<std::pair<std::string, std::function<void(Sequential&)>>> calls{
+      {"fit", [&](Sequential& model) { model.fit(data); }},
+      {"fit", [&](Sequential& model) { model.check_fit(data); }},
+      {"compile", [](Sequential& model) { model.compile(Adam{}); }},
+      {"set_trainable", [](Sequential& model) { model.set_trainable("dense_1", false); }},
+  };
+  for (const auto& [name, call] : calls) {
+    Sequential model{Dense(2)};
+    model.compile(Sgd{});
+    FitOptions fit{.batch_size = 10};
+    fit.on_step = [&](const StepReport&) { call(model); };
+    CHECK(message_of<UserError>([&] { model.fit(data, fit); }) ==
+          name + " was called while the model is in a fit; call it before or after");
+    fit.on_step = [&](const StepReport&) { model.evaluate(data); };
+    CHECK(model.fit(data, fit).epochs.size() == 1);
+    call(model);
+  }
+}
+
 TEST_CASE("sequential: a stop at the last step comes too late to stop anything") {
   const data::Dataset data = points(20, 2, 3, 1);
   Sequential model{Dense(2)};
