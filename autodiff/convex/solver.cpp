@@ -395,6 +395,12 @@ Solution Solver::Implementation::finished(const convex::Result& result) {
 }
 
 Solver::Solver(Value loss, SolveOptions options) : self_(std::make_unique<Implementation>()) {
+  if (!(options.tolerance > 0))
+    throw UserError(fmt::format("tolerance is {}; it must be a number above 0", options.tolerance));
+  if (options.most_iterations < 0)
+    throw UserError(
+        fmt::format("most_iterations is {}; it must be 1 or more, or 0 for as many as the method has",
+                    options.most_iterations));
   self_->options = std::move(options);
   self_->options.row_parts.check_known();
   self_->executor = make_tbb_executor(self_->options.threads);
@@ -407,6 +413,9 @@ Solver::~Solver() = default;
 
 Solution Solver::solve(double factor) {
   Implementation& self = *self_;
+  if (!(factor >= 0 && std::isfinite(factor)))
+    throw UserError(
+        fmt::format("the factor on the penalties is {}; it must be a number of 0 or more", factor));
   if (self.penalty) self.penalty->factor = factor;
   if (self.graph_penalty) self.graph_penalty->factor = factor;
   if (self.conditioned_penalty) self.conditioned_penalty->factor = factor;
