@@ -17,10 +17,11 @@ const Tensor& constant_at(const Graph& graph, int32_t id) {
   return graph.node(id).attributes.get<Tensor>("value");
 }
 
-// X·W of a dense or sparse constant X [rows, columns].
+// X·W of a dense or sparse constant X [rows, columns], and W [columns, outputs] or [columns].
 struct ConstantProduct {
   bool sparse = false;
-  int64_t rows = 0, columns = 0;
+  int64_t rows = 0, columns = 0, outputs = 1;
+  int32_t parameter = -1;  // the node that W shows, which nothing else reads
   std::span<const double> values;
   std::span<const int32_t> entry_columns;  // of a sparse one
 
@@ -31,20 +32,27 @@ struct ConstantProduct {
   }
 };
 
-std::optional<ConstantProduct> product_at(const Graph& graph, int32_t id) {
+std::optional<ConstantProduct> product_at(const Graph& graph,
+                                          const std::vector<std::vector<int32_t>>& readers, int32_t id) {
   const Node& node = graph.node(id);
   const std::string& op = node.op->name;
   if (op != "matmul" && op != "csr_matmul") return std::nullopt;
-  const Node& weights = graph.node(node.inputs.back().node);
-  if (weights.op->traits.source != SourceKind::parameter || weights.outputs[0].shape.size() != 2)
+  const Shape& weights = graph.type(node.inputs.back()).shape;
+  if (weights.empty() || weights.size() > 2) return std::nullopt;
+  ConstantProduct product;
+  product.parameter = node.inputs.back().node;
+  while (readers[product.parameter].size() == 1 && graph.node(product.parameter).op->traits.alias)
+    product.parameter = graph.node(product.parameter).inputs[0].node;
+  if (readers[product.parameter].size() != 1 ||
+      graph.node(product.parameter).op->traits.source != SourceKind::parameter)
     return std::nullopt;
   for (size_t i = 0; i + 1 < node.inputs.size(); ++i)
     if (!is_constant(graph, node.inputs[i].node)) return std::nullopt;
-  ConstantProduct product;
   const Tensor& values = constant_at(graph, node.inputs[0].node);
   if (values.dtype() != f64 || values.count() == 0) return std::nullopt;
   product.sparse = op == "csr_matmul";
-  product.columns = weights.outputs[0].shape[0].size();
+  product.columns = weights[0].size();
+  if (weights.size() == 2) product.outputs = weights[1].size();
   product.values = {values.data<double>(), static_cast<size_t>(values.count())};
   if (product.sparse) {
     const Tensor& columns = constant_at(graph, node.inputs[1].node);
@@ -52,7 +60,7 @@ std::optional<ConstantProduct> product_at(const Graph& graph, int32_t id) {
     if (columns.dtype() != i32 || columns.count() != values.count()) return std::nullopt;
     product.entry_columns = {columns.data<int32_t>(), static_cast<size_t>(columns.count())};
   } else {
-    if (values.extents().size() != 2 || node.attributes.get<bool>("transpose_a") ||
+    if (values.extents().size() != 2 || weights.size() != 2 || node.attributes.get<bool>("transpose_a") ||
         node.attributes.get<bool>("transpose_b"))
       return std::nullopt;
     product.rows = values.extents()[0];
@@ -63,8 +71,12 @@ std::optional<ConstantProduct> product_at(const Graph& graph, int32_t id) {
 }  // namespace
 
 int32_t CentredProducts::bias_of(const Graph& graph, const std::vector<std::vector<int32_t>>& readers,
-                                 int32_t product, const std::vector<PenaltyTerm>& terms) {
-  if (readers[product].size() != 1) return -1;
+                                 int32_t product, int64_t outputs, const std::vector<PenaltyTerm>& terms) {
+  const auto has_reader = [&] { return readers[product].size() == 1; };
+  // One output may be shown in another shape.
+  while (outputs == 1 && has_reader() && graph.node(readers[product][0]).op->traits.alias)
+    product = readers[product][0];
+  if (!has_reader()) return -1;
   const Node& sum = graph.node(readers[product][0]);
   if (sum.op->name != "add" || sum.outputs[0] != graph.node(product).outputs[0]) return -1;
   for (const Edge& edge : sum.inputs) {
@@ -73,15 +85,17 @@ int32_t CentredProducts::bias_of(const Graph& graph, const std::vector<std::vect
     const Shape& shape = added.outputs[0].shape;
     const bool is_penalised = std::any_of(terms.begin(), terms.end(),
                                           [&](const PenaltyTerm& term) { return term.is_of(added.name); });
-    if (shape.size() == 1 && shape[0] == sum.outputs[0].shape[1] && !is_penalised) return edge.node;
+    const bool is_row = outputs == 1 ? element_count(shape) == Dim(1)
+                                     : shape.size() == 1 && shape[0] == sum.outputs[0].shape[1];
+    if (is_row && !is_penalised) return edge.node;
   }
   return -1;
 }
 
 CentredProducts::CentredProducts(Value loss, const Coordinates& coordinates,
                                  const std::vector<PenaltyTerm>& terms, std::span<const Value> cut,
-                                 bool scales)
-    : units_(static_cast<size_t>(coordinates.count()), 1) {
+                                 const std::set<std::string, std::less<>>& unscaled)
+    : units_(static_cast<size_t>(coordinates.count()), 1), units_of_columns_(units_.size()) {
   Graph smooth;
   const Value without = copy_without(loss, cut, {}, smooth);
   const auto readers = users(smooth);
@@ -92,18 +106,20 @@ CentredProducts::CentredProducts(Value loss, const Coordinates& coordinates,
   };
   GraphCopy copy(smooth, graph_);
   for (int32_t id = 0; id < smooth.size(); ++id) {
-    const std::optional<ConstantProduct> found = product_at(smooth, id);
-    const int32_t weights = found ? smooth.node(id).inputs.back().node : -1;
-    if (!found || readers[weights].size() != 1 || start_of(weights) < 0) {
+    const std::optional<ConstantProduct> found = product_at(smooth, readers, id);
+    if (!found || start_of(found->parameter) < 0) {
       copy.copy(id);
       continue;
     }
     Product product;
-    product.weights = start_of(weights);
+    product.weights = start_of(found->parameter);
     product.columns = found->columns;
-    product.outputs = smooth.node(weights).outputs[0].shape[1].size();
-    const int32_t bias = bias_of(smooth, readers, id, terms);
+    product.outputs = found->outputs;
+    product.scaled = !unscaled.contains(smooth.node(found->parameter).name);
+    const int32_t bias = bias_of(smooth, readers, id, product.outputs, terms);
     if (bias >= 0) product.bias = start_of(bias);
+    for (int64_t k = 0; product.bias >= 0 && k < product.outputs; ++k)
+      units_of_columns_[static_cast<size_t>(product.bias + k)] = 1;
     const auto columns = static_cast<size_t>(found->columns);
     const auto rows = static_cast<double>(found->rows);
     std::vector<double> units(columns, 1), squares(columns), entries(columns);
@@ -128,14 +144,17 @@ CentredProducts::CentredProducts(Value loss, const Coordinates& coordinates,
       product.widths[j] = std::sqrt(squares[j] / rows);
       int exponent = 0;
       std::frexp(product.widths[j], &exponent);
-      if (scales && product.widths[j] > 0 && std::isfinite(product.widths[j]))
-        units[j] = std::ldexp(1, -exponent);
-      for (int64_t k = 0; k < product.outputs; ++k)
-        units_[static_cast<size_t>(product.weights + static_cast<int64_t>(j) * product.outputs + k)] =
-            units[j];
+      const bool spreads = product.widths[j] > 0 && std::isfinite(product.widths[j]);
+      const double unit = spreads ? std::ldexp(1, -exponent) : 1;
+      if (product.scaled) units[j] = unit;
+      for (int64_t k = 0; k < product.outputs; ++k) {
+        const auto place =
+            static_cast<size_t>(product.weights + static_cast<int64_t>(j) * product.outputs + k);
+        units_[place] = units[j];
+        units_of_columns_[place] = unit;
+      }
     }
-    copy.copy(weights);
-    const Value v = copy(Value(&smooth, weights));
+    const Value v = copy(smooth.value(smooth.node(id).inputs.back()));
     Tensor scaled(f64, constant_at(smooth, smooth.node(id).inputs[0].node).extents());
     double* to = scaled.data<double>();
     found->each([&](int64_t j, double x) { *to++ = (found->sparse ? x : x - product.means[j]) * units[j]; });
@@ -147,7 +166,11 @@ CentredProducts::CentredProducts(Value loss, const Coordinates& coordinates,
       result = csr_matmul(graph_.constant(scaled), constant(1), constant(2), v);
       Tensor means(f64, {1, found->columns});
       for (size_t j = 0; j < columns; ++j) means.data<double>()[j] = product.means[j] * units[j];
-      if (product.bias >= 0) result = result - matmul(graph_.constant(means), v);
+      const auto of_means = [&] {
+        const Value each = graph_.constant(means);
+        return v.rank() == 1 ? reshape(matmul(each, reshape(v, {found->columns, 1})), {1}) : matmul(each, v);
+      };
+      if (product.bias >= 0) result = result - of_means();
     } else {
       result = matmul(graph_.constant(scaled), v);
     }
@@ -155,6 +178,11 @@ CentredProducts::CentredProducts(Value loss, const Coordinates& coordinates,
     products_.push_back(std::move(product));
   }
   graph_.output("loss", copy(without));
+}
+
+bool CentredProducts::all_conditioned() const {
+  return std::all_of(products_.begin(), products_.end(),
+                     [](const Product& product) { return product.scaled && product.bias >= 0; });
 }
 
 // b = b' − μᵀW

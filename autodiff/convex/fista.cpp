@@ -103,7 +103,8 @@ Result proximal_gradient(const SmoothFunction& f, ProxFunction& penalty, std::ve
   if (!std::isfinite(value))
     throw JobError(fmt::format("the loss is {}; look for data far from 1, or scale them", value));
   Result result;
-  std::vector<double> g_w = g, scale(count), distance(count), ahead(count);
+  std::vector<double> g_w = g, scale = rule.slopes, distance(count), ahead(count);
+  scale.resize(count);
   const double at_start = std::abs(value);
   double best_objective = std::numeric_limits<double>::infinity(), best_gap = best_objective;
   double objective = 0;
@@ -149,6 +150,7 @@ Result proximal_gradient(const SmoothFunction& f, ProxFunction& penalty, std::ve
     best_gap = std::min(best_gap, result.reached.relative_gap);
 
     double at_next = 0;
+    const double before = constant;
     for (;; constant *= 2) {
       for (size_t j = 0; j < count; ++j) ahead[j] = y[j] - g[j] / constant;
       penalty.prox(ahead, 1 / constant, next);
@@ -158,6 +160,7 @@ Result proximal_gradient(const SmoothFunction& f, ProxFunction& penalty, std::ve
     }
     if (!std::isfinite(at_next) || idle >= most_idle || (next == w && y == w)) {
       stuck = true;
+      constant = before;
       continue;
     }
     constant *= decay;
@@ -185,9 +188,10 @@ Result proximal_gradient(const SmoothFunction& f, ProxFunction& penalty, std::ve
     }
   }
   result.weights = std::move(w);
-  result.slopes = std::sqrt(dot(scale, scale));
+  result.step = 1 / constant;
   const double largest = count == 0 ? 0 : *std::max_element(scale.begin(), scale.end());
   for (size_t j = 0; j < count; ++j) result.scales.push_back(std::max(scale[j], least_scale * largest));
+  result.slopes = result.scales;
   return result;
 }
 

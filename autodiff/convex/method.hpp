@@ -24,6 +24,8 @@ struct StoppingRule {
   double tolerance = 1e-8;
   int64_t most_iterations = 1000;
   std::function<void(const Progress&)> progress = {};
+  /// The largest |∂f/∂v_j| of earlier runs, for gradient methods; empty: none.
+  std::vector<double> slopes = {};
 };
 
 /// The objective at a point, and what it exceeds the optimum by at most; infinite where that is not known.
@@ -44,10 +46,11 @@ enum class Ending {
 struct Result {
   std::vector<double> weights;
   Progress reached;
-  /// The norm of the largest |∂f/∂w_j| that were seen, by gradient methods.
-  double slopes = 0;
-  /// What each coordinate's stationarity was measured by, by gradient methods.
-  std::vector<double> scales = {};
+  /// The largest |∂f/∂v_j| that were seen, by gradient methods, in the coordinates that they compute in: what
+  /// each coordinate's stationarity is measured by. The same in those as written.
+  std::vector<double> scales = {}, slopes = {};
+  /// The latest step of a gradient method that was no failure.
+  double step = 1;
   /// Judged on the problem as written; none where there is no dual point to judge by.
   Bound bound = {};
   bool converged = false;

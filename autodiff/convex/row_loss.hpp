@@ -32,6 +32,8 @@ class RowLoss {
   Point at(const Tensor& z);
   /// Nothing where the loss is not finite.
   std::optional<Point> at_if_finite(const Tensor& z);
+  /// Throws UserError where the loss is not convex at predictions of many sizes, all rows having the same.
+  void check_convex();
   /// Moves each z_i until ℓ'_i(z_i) is slope_i but for rounding, by Newton's method with a bracket. At that
   /// point ℓ_i*(ℓ'_i) = z_i·ℓ'_i − ℓ_i(z_i) by Fenchel's equality: the conjugate of any convex loss, without
   /// its formula. `point` is that of the given z. Nothing where a slope is not reached.

@@ -120,6 +120,13 @@ std::unique_ptr<SeparablePenalty> separable_penalty(const std::vector<PenaltyTer
       }
     }
   }
+  for (size_t i = 0; i < coordinates.parameters.size(); ++i)
+    for (int64_t j = coordinates.starts[i]; j < coordinates.starts[i + 1]; ++j)
+      for (const double sum : {penalty->below()[j], penalty->above()[j], penalty->squared()[j]})
+        if (!std::isfinite(sum))
+          throw UserError(
+              fmt::format("L104: the coefficients on '{}' add up to {}; penalties need finite sums",
+                          coordinates.parameters[i].name(), std::abs(sum)));
   return penalty;
 }
 

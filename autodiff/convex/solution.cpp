@@ -27,7 +27,12 @@ std::string Solution::certificate() const {
         "prox residual {:.1e}, which rests on the prox that made the steps: no independent measure is known; "
         "not globally certified: {}",
         stationarity, not_certified);
-  return fmt::format("stationary to {:.1e}, not globally certified: {}", stationarity, not_certified);
+  // Of columns of large numbers what is small beside the slopes may be no small number.
+  constexpr double small = 1e-3;
+  const std::string beside =
+      stationarity > small && slopes > 0 ? fmt::format(" beside slopes of {:.1e}", slopes) : "";
+  return fmt::format("stationary to {:.1e}{}, not globally certified: {}", stationarity, beside,
+                     not_certified);
 }
 
 std::string Solution::why_short(double tolerance, bool rounded, size_t far, bool as_written) const {

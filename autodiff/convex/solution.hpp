@@ -30,6 +30,8 @@ struct Solution {
   /// that are not of single weights, the distance of −∇f to ∂h as the Trainer's certificate has it, before
   /// weights are rounded to their dtypes.
   double stationarity = 0, prox_residual = 0;
+  /// With penalties that are not of single weights, the largest |∂f/∂w_j| that was seen.
+  double slopes = 0;
   /// False where a penalty's record has no subdifferential: the stationarity is the prox residual then, which
   /// rests on the prox that made the steps.
   bool independent = true;

@@ -4,16 +4,15 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 #include <optional>
 
-#include "autodiff/certificate/certificate.hpp"
 #include "autodiff/convex/centred_products.hpp"
 #include "autodiff/convex/fista.hpp"
 #include "autodiff/convex/graph_penalty.hpp"
 #include "autodiff/convex/largest_factor.hpp"
 #include "autodiff/convex/newton.hpp"
 #include "autodiff/convex/row_kinks.hpp"
+#include "autodiff/convex/subdifferential_check.hpp"
 #include "autodiff/double_graph.hpp"
 #include "autodiff/penalty/combination.hpp"
 #include "autodiff/penalty/proximal.hpp"
@@ -45,7 +44,8 @@ struct Solver::Implementation {
   std::vector<PenaltyTerm> terms;
   std::unique_ptr<convex::SeparablePenalty> penalty;  // where all terms are of single weights
   std::unique_ptr<convex::GraphPenalty> graph_penalty;
-  std::string no_form;  // of which term there is no such penalty
+  std::string no_form;     // of which term there is no such penalty
+  std::string not_convex;  // why the loss of a linear model has no dual
   convex::LinearModelSearch search;
   std::unique_ptr<convex::RowLoss> row_loss;
   std::optional<convex::ConditionedModel> conditioned;
@@ -54,27 +54,28 @@ struct Solver::Implementation {
   // Of a loss that is no linear model: as written, and in the coordinates that are computed in, if others.
   std::unique_ptr<convex::GraphFunction> function, centred_function;
   std::unique_ptr<convex::CentredProducts> centred;
-  std::unique_ptr<Certifier> certifier;  // of the loss with its penalties times a fed factor
+  std::optional<convex::SubdifferentialCheck> subdifferentials;  // of structured penalties
   std::vector<double> weights;
+  std::vector<double> seen;  // the largest slopes, by gradient methods
   SolveMethod method = SolveMethod::newton;
 
   void read(Value written);
   void check_kinks(const PenaltySplit& split);
   void check_forms();
   /// Whether there is a duality gap to judge by.
-  bool judges() const { return search.model && penalty; }
+  bool judges() const { return search.model && penalty && not_convex.empty(); }
   double penalty_at(std::span<const double> w) const {
     return penalty ? penalty->total(w) : graph_penalty->total(w);
   }
   void check_parts() const;
+  void check_convex();
   void choose_method();
   convex::Result run(const convex::StoppingRule& rule);
   convex::Result run_by_gradients(bool accelerated, const convex::StoppingRule& rule);
   std::optional<convex::Bound> judged(std::span<const double> w) const;
   void measure(Solution& solution, std::span<const double> w);
-  void judge_structured(Solution& solution, std::span<const double> w, double slopes);
-  void make_certifier();
-  Certificate certify(std::span<const double> w);
+  bool is_stationary_by_columns(std::span<const double> distance, std::span<const double> scales) const;
+  void judge_structured(Solution& solution, std::span<const double> w, std::span<const double> slopes);
   std::string short_of_tolerance(const Solution& solution, bool rounded) const;
   Solution finished(const convex::Result& result);
 };
@@ -180,6 +181,20 @@ void Solver::Implementation::check_parts() const {
                                 options.row_parts.own_rows(), options.row_parts.first_row()));
 }
 
+// Without a certificate a gradient method that is asked for may go on.
+void Solver::Implementation::check_convex() {
+  row_loss =
+      std::make_unique<convex::RowLoss>(loss, search.model->prediction, cut, *executor, options.row_parts);
+  try {
+    row_loss->check_convex();
+  } catch (const UserError& error) {
+    const bool certifies = method == SolveMethod::newton || options.method == SolveMethod::automatic;
+    if (certifies || !options.row_parts.is_one()) throw;
+    const std::string_view message = error.what();
+    not_convex = message.substr(0, message.find(';'));
+  }
+}
+
 void Solver::Implementation::choose_method() {
   check_parts();
   method = options.method;
@@ -191,47 +206,66 @@ void Solver::Implementation::choose_method() {
                     no_form));
   if (method == SolveMethod::newton && !search.model)
     throw UserError(fmt::format("the method newton takes a linear model: {}; use fista", search.reason));
+  if (judges()) check_convex();
   if (judges()) {
-    row_loss =
-        std::make_unique<convex::RowLoss>(loss, search.model->prediction, cut, *executor, options.row_parts);
     conditioned.emplace(*search.model, *penalty);
     conditioned_penalty = penalty->in_units(conditioned->units());
   } else {
     function = std::make_unique<convex::GraphFunction>(loss, coordinates, cut, *executor);
-    centred = std::make_unique<convex::CentredProducts>(loss, coordinates, terms, cut, penalty != nullptr);
+    centred = std::make_unique<convex::CentredProducts>(
+        loss, coordinates, terms, cut,
+        penalty ? std::set<std::string, std::less<>>() : parameters_of_one_step(terms));
     if (penalty) conditioned_penalty = penalty->in_units(centred->units());
     if (centred->any())
       centred_function = std::make_unique<convex::GraphFunction>(centred->loss(), coordinates,
                                                                  std::span<const Value>(), *executor);
     if (!penalty)
-      graph_penalty = std::make_unique<convex::GraphPenalty>(loss, terms, cut, coordinates, *executor);
+      graph_penalty =
+          std::make_unique<convex::GraphPenalty>(loss, terms, cut, coordinates, centred->units(), *executor);
   }
   if (method == SolveMethod::newton)
     newton = std::make_unique<convex::Newton>(*conditioned, *row_loss, *conditioned_penalty, *executor);
 }
 
-// In coordinates that are centred and scaled where the loss allows it. What is given is judged once more
-// there.
+// In coordinates that are centred and scaled where the loss and the penalties allow it. What is given is
+// judged once more there.
 convex::Result Solver::Implementation::run_by_gradients(bool accelerated, const convex::StoppingRule& rule) {
-  std::optional<convex::SeparableProx> separable;
-  if (penalty) separable.emplace(*conditioned_penalty);
-  convex::ProxFunction& prox = separable ? static_cast<convex::ProxFunction&>(*separable) : *graph_penalty;
+  const std::unique_ptr<convex::ProxFunction> prox =
+      penalty ? std::make_unique<convex::SeparableProx>(*conditioned_penalty) : graph_penalty->in_units();
   if (!centred_function)
-    return convex::proximal_gradient(std::ref(*function), prox, weights, accelerated, rule, {});
-  convex::Result result = convex::proximal_gradient(std::ref(*centred_function), prox,
+    return convex::proximal_gradient(std::ref(*function), *prox, weights, accelerated, rule, {});
+  convex::Result result = convex::proximal_gradient(std::ref(*centred_function), *prox,
                                                     centred->centred(weights), accelerated, rule, {});
   result.weights = centred->as_written(result.weights);
-  const std::vector<double> slopes = centred->slopes_as_written(result.scales);
-  result.slopes = std::sqrt(std::inner_product(slopes.begin(), slopes.end(), slopes.begin(), 0.0));
-  if (!result.converged || !separable) return result;
+  result.slopes = centred->slopes_as_written(result.scales);
+  if (!result.converged && penalty) return result;
   std::vector<double> gradient(weights.size()), distance(weights.size());
   const std::vector<double> given = centred->centred(result.weights);
   (*centred_function)(given, gradient);
-  prox.distances(given, gradient, 1, distance);
+  prox->distances(given, gradient, result.step, distance);
+  bool settled = result.converged;
   for (size_t j = 0; j < distance.size(); ++j)
-    if (!(distance[j] <= 2 * rule.tolerance * result.scales[j])) result.converged = false;
-  if (!result.converged) result.ending = convex::Ending::stagnation;
+    settled = settled && distance[j] <= 2 * rule.tolerance * result.scales[j];
+  result.converged = settled || (graph_penalty && is_stationary_by_columns(distance, result.scales));
+  if (!result.converged && result.ending != convex::Ending::iterations)
+    result.ending = convex::Ending::stagnation;
   return result;
+}
+
+// Relative to the largest slope of all columns, as if all were of the same size.
+bool Solver::Implementation::is_stationary_by_columns(std::span<const double> distance,
+                                                      std::span<const double> scales) const {
+  const std::vector<double>&units = centred->units(), &of_columns = centred->units_of_columns();
+  double largest = 0;
+  for (size_t j = 0; j < distance.size(); ++j)
+    largest = std::max(largest, scales[j] * of_columns[j] / units[j]);
+  for (size_t j = 0; j < distance.size(); ++j) {
+    const bool in_product = of_columns[j] > 0;
+    if (!(in_product ? distance[j] * of_columns[j] / units[j] <= options.tolerance * largest
+                     : distance[j] <= options.tolerance * scales[j]))
+      return false;
+  }
+  return true;
 }
 
 convex::Result Solver::Implementation::run(const convex::StoppingRule& rule) {
@@ -278,53 +312,18 @@ void Solver::Implementation::measure(Solution& solution, std::span<const double>
   solution.stationarity = distance.empty() ? 0 : *std::max_element(distance.begin(), distance.end());
 }
 
-constexpr const char* factor_name = "factor of the penalties";
-
-void Solver::Implementation::make_certifier() {
-  Graph scaled;
-  const Value factor = scaled.input(factor_name, {}, f64);
-  const Edge root{loss.node(), loss.output()};
-  const std::vector<bool> used = ancestors(graph, {&root, 1});
-  GraphCopy copy(graph, scaled);
-  for (int32_t id = 0; id <= loss.node(); ++id) {
-    if (!used[id]) continue;
-    copy.copy(id);
-    if (is_among(cut, {&graph, id})) copy.replace(id, {factor * copy(Value(&graph, id))});
-  }
-  std::vector<Value> parameters;
-  const Value whole = copy(loss);
-  for (Value parameter : coordinates.parameters) parameters.push_back(copy(parameter));
-  certifier = std::make_unique<Certifier>(whole, parameters);
-}
-
-// How far the weights are from stationary by the subdifferentials of structured penalties, whose prox made
-// the steps.
-Certificate Solver::Implementation::certify(std::span<const double> w) {
-  if (!certifier) make_certifier();
-  Store store;
-  for (size_t i = 0; i < types.size(); ++i) {
-    Tensor tensor(f64, evaluate(types[i].second.shape, {}));
-    std::copy(w.begin() + coordinates.starts[i], w.begin() + coordinates.starts[i + 1],
-              tensor.data<double>());
-    store.set(types[i].first, tensor);
-  }
-  const std::vector<Feeds> feeds{{{factor_name, Tensor::scalar(graph_penalty->factor, f64)}}};
-  constexpr double once[] = {1};
-  return certifier->certify(feeds, store, *executor, once);
-}
-
 // Of penalties that are not of single weights: the method's own measure rests on their prox.
-void Solver::Implementation::judge_structured(Solution& solution, std::span<const double> w, double slopes) {
-  const Certificate found = certify(w);
-  const std::optional<double> distance = found.distance();
-  solution.independent = distance.has_value();
-  if (!distance) return;
-  solution.stationarity = std::max(*distance, found.is_contradicted() ? found.at_least : 0);
-  const bool met = solution.stationarity <= options.tolerance * slopes;
-  if (met || !solution.converged) {
-    solution.converged = met;
-    return;
-  }
+void Solver::Implementation::judge_structured(Solution& solution, std::span<const double> w,
+                                              std::span<const double> slopes) {
+  if (!subdifferentials) subdifferentials.emplace(loss, cut, coordinates);
+  const auto found = subdifferentials->at(w, graph_penalty->factor, slopes, *executor);
+  solution.independent = found.has_value();
+  if (!found) return;
+  solution.stationarity = found->distance;
+  for (const double slope : slopes) solution.slopes = std::max(solution.slopes, slope);
+  // Beside the smallest slope of any coordinate it is so small for each.
+  if (found->relative_to_least <= options.tolerance) solution.converged = true;
+  if (!solution.converged || found->relative <= options.tolerance) return;
   solution.converged = false;
   solution.ending = convex::Ending::stagnation;
   solution.shortfall = fmt::format(
@@ -344,14 +343,15 @@ std::string Solver::Implementation::short_of_tolerance(const Solution& solution,
         solution.stationarity, options.tolerance, far);
   return solution.why_short(options.tolerance, rounded,
                             conditioned ? conditioned->far_from_centred().size() : 0,
-                            !judges() && !(centred_function && penalty));
+                            !judges() && !(centred_function && (penalty || centred->all_conditioned())));
 }
 
 Solution Solver::Implementation::finished(const convex::Result& result) {
   Solution solution;
   solution.method = method;
-  const std::string reason =
-      penalty ? search.reason : fmt::format("the penalty {} has no conjugate here", no_form);
+  const std::string reason = !penalty ? fmt::format("the penalty {} has no conjugate here", no_form)
+                             : not_convex.empty() ? search.reason
+                                                  : not_convex;
   if (options.method == SolveMethod::automatic && method != SolveMethod::newton) solution.note = reason;
   weights = result.weights;
   solution.store = fixed;
@@ -395,14 +395,15 @@ Solution Solver::Implementation::finished(const convex::Result& result) {
 }
 
 Solver::Solver(Value loss, SolveOptions options) : self_(std::make_unique<Implementation>()) {
-  if (!(options.tolerance > 0))
-    throw UserError(fmt::format("tolerance is {}; it must be a number above 0", options.tolerance));
   if (options.most_iterations < 0)
     throw UserError(
         fmt::format("most_iterations is {}; it must be 1 or more, or 0 for as many as the method has",
                     options.most_iterations));
   self_->options = std::move(options);
   self_->options.row_parts.check_known();
+  if (const double tolerance = self_->options.tolerance; !(tolerance >= 0) || !std::isfinite(tolerance))
+    throw UserError(
+        fmt::format("the tolerance of the solver is {}; it must be a finite number, 0 or more", tolerance));
   self_->executor = make_tbb_executor(self_->options.threads);
   self_->read(loss);
   self_->choose_method();
@@ -413,9 +414,9 @@ Solver::~Solver() = default;
 
 Solution Solver::solve(double factor) {
   Implementation& self = *self_;
-  if (!(factor >= 0 && std::isfinite(factor)))
-    throw UserError(
-        fmt::format("the factor on the penalties is {}; it must be a number of 0 or more", factor));
+  if (!(factor >= 0) || !std::isfinite(factor))
+    throw UserError(fmt::format(
+        "L104: the factor of the penalties is {}; it must be a finite number, 0 or more", factor));
   if (self.penalty) self.penalty->factor = factor;
   if (self.graph_penalty) self.graph_penalty->factor = factor;
   if (self.conditioned_penalty) self.conditioned_penalty->factor = factor;
@@ -425,7 +426,9 @@ Solution Solver::solve(double factor) {
   // A point is no further from stationary than about twice what the prox step from it tells.
   constexpr double inner = 0.25;
   const double tolerance = self.options.tolerance * (self.graph_penalty ? inner : 1);
-  return self.finished(self.run({tolerance, most, self.options.progress}));
+  const convex::Result result = self.run({tolerance, most, self.options.progress, self.seen});
+  self.seen = result.scales;
+  return self.finished(result);
 }
 
 double Solver::largest_factor() {

@@ -42,18 +42,20 @@ struct SolveOptions {
 /// for the Trainer: a smooth part, plus convex penalties, which are found by split_penalties(). Where the
 /// smooth part is a sum over rows of functions of X·w (+ b), found by looking at the graph, and the penalties
 /// are of single weights, the method is proximal Newton and the result carries a duality gap. That supposes
-/// that the loss is convex, which is checked at the points that are visited. Columns of X may differ by many
-/// orders of magnitude, and have means far from 0 beside a bias, or a column like one that is not penalised:
-/// methods compute in coordinates where they do not.
+/// that the loss is convex, which is checked at predictions of many sizes and at the points that are visited.
+/// Columns of X may differ by many orders of magnitude, and have means far from 0 beside a bias, or a column
+/// like one that is not penalised: methods compute in coordinates where they do not.
 class Solver {
  public:
-  /// Throws UserError where the loss is no scalar, keeps a term with a kink that has no prox here, or has one
-  /// in a row's loss, or `method` is newton and the loss is no linear model.
+  /// Throws UserError where the tolerance is below 0 or not finite, the loss is no scalar, keeps a term with
+  /// a kink that has no prox here, or has one in a row's loss, or `method` is newton and the loss is no
+  /// linear model.
   explicit Solver(Value loss, SolveOptions options = {});
   Solver(Solver&&) noexcept;
   ~Solver();
 
-  /// With all penalties multiplied by `factor`; goes on from the latest solution.
+  /// With all penalties multiplied by `factor`; goes on from the latest solution. Throws UserError (L104)
+  /// where it is below 0, or not finite.
   Solution solve(double factor = 1);
   /// The smallest factor with which every weight that can be zero is zero; NaN where none can be.
   double largest_factor();

@@ -3,7 +3,9 @@
 
 #include <cmath>
 #include <functional>
+#include <limits>
 #include <string>
+#include <utility>
 
 #include "autodiff/convex/solver.hpp"
 #include "graph/base/error.hpp"
@@ -63,6 +65,41 @@ TEST_CASE("solve: refusals") {
               {.method = SolveMethod::newton})
           .find("the loss is no sum over rows of functions of one prediction each: 'square' joins them; use "
                 "fista") != std::string::npos);
+}
+
+TEST_CASE("solve: factors, tolerances and sums of coefficients that are no such numbers") {
+  constexpr double nan = std::numeric_limits<double>::quiet_NaN(),
+                   infinity = std::numeric_limits<double>::infinity();
+  Graph g;
+  const Value z = product(g, random_matrix(20, 5)), w = g.find_source("w");
+  const Value loss = sum(square(z - 1)) + sum(abs(w));
+  Solver solver(loss);
+  for (const auto& [factor, text] : {std::pair{-1.0, "-1"}, {nan, "nan"}, {infinity, "inf"}})
+    CHECK(message_of<UserError>([&] { solver.solve(factor); }) ==
+          "L104: the factor of the penalties is " + std::string(text) +
+              "; it must be a finite number, 0 or more");
+  CHECK(solver.solve(0).converged);
+  for (const auto& [tolerance, text] : {std::pair{-1e-8, "-1e-08"}, {nan, "nan"}, {infinity, "inf"}})
+    CHECK(message_of<UserError>([&] { solve(loss, {.tolerance = tolerance}); }) ==
+          "the tolerance of the solver is " + std::string(text) + "; it must be a finite number, 0 or more");
+  CHECK(message_of<UserError>([&] {
+          solve(sum(square(z - 1)) + 1e308 * sum(abs(w)) + 1e308 * sum(abs(w)));
+        }) == "L104: the coefficients on 'w' add up to inf; penalties need finite sums");
+}
+
+TEST_CASE("solve: a loss that is convex where its solution is alone has no duality gap") {
+  Graph g;
+  const Value z = product(g, random_matrix(20, 5));
+  const Value loss = sum(sin(z)) + 0.1 * sum(abs(g.find_source("w")));
+  for (const SolveMethod method : {SolveMethod::automatic, SolveMethod::newton})
+    CHECK(message_of<UserError>([&] {
+            solve(loss, {.method = method});
+          }).starts_with("the loss is not convex: its second derivative is "));
+  // The advice of that message.
+  const Solution s = solve(loss, {.method = SolveMethod::fista});
+  CHECK(std::isinf(s.relative_gap));
+  CHECK(s.certificate().find("not globally certified: the loss is not convex: its second derivative is ") !=
+        std::string::npos);
 }
 
 TEST_CASE("solve: a sparse matrix whose indices are wrong is refused by name") {
