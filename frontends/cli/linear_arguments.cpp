@@ -295,12 +295,25 @@ void LinearArguments::read_beside(data::LabelledRows& rows, Ranks* ranks) {
   }
 }
 
-// Where there are more columns than entries, as with hashed features.
+// Where there are more columns than entries, as with hashed features, and no term of the penalty sees those
+// without.
 void LinearArguments::drop_empty_columns(data::LabelledRows& rows, Ranks* ranks) const {
-  if (!rows.sparse() || rows.columns <= all_entries) return;
+  if (!rows.sparse() || rows.columns <= all_entries || !problem.ignores_zeros()) return;
   std::vector<int64_t> used = data::used_columns(rows);
   if (ranks != nullptr) used = united(*ranks, used, "the others' columns");
   data::keep_columns(rows, std::move(used));
+}
+
+// Of classes there are few.
+void LinearArguments::check_classes(const data::LabelledRows& rows, Ranks* others) const {
+  if (others == nullptr || !problem.classifies()) return problem.check_classes(rows, "every row");
+  std::vector<double> counted;
+  for (int64_t row = 0; row < rows.rows; ++row)
+    if (rows.weight(row) > 0) counted.push_back(rows.labels[static_cast<size_t>(row)]);
+  data::LabelledRows all;
+  all.file = rows.file;
+  all.labels = united(*others, counted, "the others' classes");
+  problem.check_classes(all, weights.empty() ? "every row" : "every row whose weight is not 0");
 }
 
 data::LabelledRows LinearArguments::read(bool shares) {
@@ -318,17 +331,11 @@ data::LabelledRows LinearArguments::read(bool shares) {
   }));
   read_beside(rows, others);
   drop_empty_columns(rows, others);
-  if (!problem.groups.empty()) data::sort_columns(rows, problem.groups);
+  if (!problem.groups.empty() && problem.ignores_order()) data::sort_columns(rows, problem.groups);
   std::vector<double> known;
   if (others != nullptr && problem.classifies()) known = united(*others, rows.labels, "the others' labels");
   read_labels(rows, problem, classes, known);
-  // Of classes there are few.
-  data::LabelledRows all_labels;
-  all_labels.file = rows.file;
-  all_labels.labels = others != nullptr && problem.classifies()
-                          ? united(*others, rows.labels, "the others' classes")
-                          : rows.labels;
-  problem.check_classes(all_labels, "every row");
+  check_classes(rows, others);
   if (standardized) data::standardize(rows, options.row_parts);
   return rows;
 }

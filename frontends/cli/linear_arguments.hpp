@@ -65,6 +65,7 @@ struct LinearArguments {
   data::LabelledRows read_rows(bool shares, bool dense);
   void agree_on_settings(Ranks& ranks) const;
   void read_beside(data::LabelledRows& rows, Ranks* ranks);
+  void check_classes(const data::LabelledRows& rows, Ranks* others) const;
   void drop_empty_columns(data::LabelledRows& rows, Ranks* ranks) const;
 };
 

@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <functional>
+#include <map>
 #include <numeric>
 #include <optional>
 
@@ -19,14 +19,60 @@ const std::vector<std::string>& linear_losses() {
   return names;
 }
 
+namespace {
+
+// The label that all rows which count have, if there is one.
+std::optional<double> only_label(const data::LabelledRows& rows) {
+  std::optional<double> only;
+  for (size_t row = 0; row < rows.labels.size(); ++row) {
+    if (rows.weight(static_cast<int64_t>(row)) == 0) continue;
+    if (only && *only != rows.labels[row]) return std::nullopt;
+    only = rows.labels[row];
+  }
+  return only;
+}
+
+bool has_weights_of_zero(const data::LabelledRows& rows) {
+  return std::find(rows.weights.begin(), rows.weights.end(), 0) != rows.weights.end();
+}
+
+}  // namespace
+
+// A squared hinge is 0 from a margin on; the others fall for ever.
 void LinearProblem::check_classes(const data::LabelledRows& rows, const std::string& which) const {
-  if (!has_signs() || !bias) return;
-  if (std::adjacent_find(rows.labels.begin(), rows.labels.end(), std::not_equal_to<>()) != rows.labels.end())
-    return;
+  if (!bias || !classifies() || loss == "hinge-squared") return;
+  const std::optional<double> only = only_label(rows);
+  if (!only) return;
+  const size_t number = has_signs() ? (*only > 0 ? 1 : 0) : static_cast<size_t>(*only);
   throw UserError(
       fmt::format("{}: {} is of the class {}, so the loss falls for ever as the bias grows, and no solution "
                   "is best; leave the bias out, or give rows of both classes",
-                  rows.file, which, rows.labels.front()));
+                  rows.file, which + (has_weights_of_zero(rows) ? " whose weight is not 0" : ""),
+                  number < classes.size() ? classes[number] : *only));
+}
+
+std::string LinearProblem::why_zero(const data::LabelledRows& rows) const {
+  const auto is_free = [&](int64_t j) {
+    return !factors.empty() && factors[static_cast<size_t>(rows.number_of(j))] == 0;
+  };
+  int64_t free = 0;
+  for (int64_t j = 0; j < rows.columns; ++j) free += is_free(j);
+  if (free == rows.columns)
+    return "the penalty factor of every column with entries is 0, so no weight is penalised and there is no "
+           "path; give a factor above 0 to one";
+  if (free > 0)
+    return "the columns whose penalty factor is 0 leave nothing to the others, so every other weight is zero "
+           "at any λ";
+  const std::optional<double> only = only_label(rows);
+  const bool counts = loss == "poisson";
+  const bool fits = only && rows.offsets.empty() && !classifies() &&
+                    (bias ? !counts || *only > 0 : *only == (counts ? 1 : 0));
+  if (fits || (only && bias && loss == "hinge-squared"))
+    return fmt::format("every row{} has the label {:.6g}, which {} fits, so every weight is zero at any λ",
+                       has_weights_of_zero(rows) ? " whose weight is not 0" : "",
+                       has_signs() && classes.size() == 2 ? classes[*only > 0 ? 1 : 0] : *only,
+                       bias ? "the bias alone" : "a prediction of 0");
+  return "no column has anything to do with the labels, so every weight is zero at any λ";
 }
 
 Store LinearProblem::with_all_columns(const Store& store, const data::LabelledRows& rows) const {
@@ -72,6 +118,22 @@ Value LinearProblem::prediction(Graph& graph, const data::LabelledRows& rows) co
   return z;
 }
 
+// In the order of their first columns with entries.
+std::vector<ColumnGroup> LinearProblem::column_groups(const data::LabelledRows& rows) const {
+  std::vector<ColumnGroup> result;
+  std::map<double, size_t> known;
+  for (int64_t j = 0; j < rows.columns && !groups.empty(); ++j) {
+    const auto [at, is_first] = known.emplace(groups[static_cast<size_t>(rows.number_of(j))], result.size());
+    if (is_first) result.emplace_back();
+    auto& ranges = result[at->second].ranges;
+    if (ranges.empty() || ranges.back().second != j) ranges.emplace_back(j, j);
+    ranges.back().second = j + 1;
+  }
+  for (const double group : groups)
+    if (const auto at = known.find(group); at != known.end()) ++result[at->second].size;
+  return result;
+}
+
 Value LinearProblem::build(Graph& graph, const data::LabelledRows& rows) const {
   const Value z = prediction(graph, rows);
   const Value y = graph.constant(Tensor::of({rows.rows}, std::span(rows.labels)));
@@ -106,13 +168,8 @@ Value LinearProblem::build(Graph& graph, const data::LabelledRows& rows) const {
     by_column = graph.constant(some);
     if (loss == "multinomial") by_column = reshape(*by_column, {rows.columns, 1});
   }
-  std::vector<ColumnGroup> ranges;
-  for (int64_t j = 0; j < rows.columns && !groups.empty(); ++j) {
-    const double group = groups[static_cast<size_t>(rows.number_of(j))];
-    if (j == 0 || group != groups[static_cast<size_t>(rows.number_of(j - 1))]) ranges.push_back({j, j});
-    ranges.back().end = j + 1;
-  }
-  for (const PenaltySpec& term : penalty) total = total + term.of(w, by_column, ranges);
+  const std::vector<ColumnGroup> of_columns = column_groups(rows);
+  for (const PenaltySpec& term : penalty) total = total + term.of(w, by_column, of_columns);
   return total;
 }
 
@@ -132,6 +189,16 @@ double LinearProblem::l1() const {
   double total = 0;
   for (const PenaltySpec& term : penalty) total += term.name == "l1" ? term.coefficient : 0;
   return total;
+}
+
+bool LinearProblem::ignores_order() const {
+  return std::all_of(penalty.begin(), penalty.end(),
+                     [](const PenaltySpec& term) { return term.ignores_order(); });
+}
+
+bool LinearProblem::ignores_zeros() const {
+  return std::all_of(penalty.begin(), penalty.end(),
+                     [](const PenaltySpec& term) { return term.ignores_zeros(); });
 }
 
 bool LinearProblem::makes_zeros() const {

@@ -36,8 +36,8 @@ struct LinearProblem {
   /// What multiplies each column's l1 and l2, of all columns; empty: 1. A column of factor 0 is not
   /// penalised.
   std::vector<double> factors = {};
-  /// The group of each column, of all columns, for the penalty `group`; empty: each is one. Those of a group
-  /// lie side by side in the rows: see data::sort_columns().
+  /// The group of each column, of all columns, for the penalty `group`; empty: each is one. Where those of a
+  /// group lie side by side in the rows, it is less to compute: see data::sort_columns().
   std::vector<double> groups = {};
   /// The labels as the data have them: of two classes, which are -1 and 1 here, or of several, 0, 1, …;
   /// empty: numbers.
@@ -48,9 +48,11 @@ struct LinearProblem {
   bool classifies() const { return has_signs() || loss == "multinomial"; }
   /// Columns of predictions: as many as there are classes, or 1.
   int64_t outputs() const { return loss == "multinomial" ? static_cast<int64_t>(classes.size()) : 1; }
-  /// Throws UserError where all rows are of one class, and a bias would grow without end; `which` says of
-  /// which rows.
+  /// Throws UserError where all rows that count are of one class, and a bias would grow without end; `which`
+  /// says of which rows.
   void check_classes(const data::LabelledRows& rows, const std::string& which) const;
+  /// Why a λ_max of 0 makes every weight zero, whatever λ is.
+  std::string why_zero(const data::LabelledRows& rows) const;
   /// The loss of `rows` as an ordinary graph with the parameter "w" and, where asked for, "b".
   Value build(Graph& graph, const data::LabelledRows& rows) const;
   /// X·w + b of those rows with their offsets, [rows], or [rows, classes].
@@ -64,6 +66,13 @@ struct LinearProblem {
   double l1() const;
   /// Whether a term other than squares has a coefficient.
   bool makes_zeros() const;
+  /// Whether the columns may be put into another order.
+  bool ignores_order() const;
+  /// Whether columns without entries, whose weights are then zero, may be left out.
+  bool ignores_zeros() const;
+
+ private:
+  std::vector<ColumnGroup> column_groups(const data::LabelledRows& rows) const;
 };
 
 }  // namespace lariat

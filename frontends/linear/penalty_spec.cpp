@@ -29,6 +29,40 @@ bool PenaltySpec::makes_zeros() const {
 
 namespace {
 
+// φ of an op that is a function of single weights, or nothing.
+std::optional<ScalarPenalty> scalar_of(const PenaltySpec& spec) {
+  const OpDef& op = registry().get(spec.name);
+  if (op.penalty->scalar == nullptr) return std::nullopt;
+  return op.penalty->scalar(attributes_from_text(op, spec.attributes));
+}
+
+}  // namespace
+
+bool PenaltySpec::ignores_order() const {
+  return name == "l1" || name == "l2" || name == "group" || scalar_of(*this).has_value();
+}
+
+bool PenaltySpec::ignores_zeros() const {
+  if (name == "l1" || name == "l2" || name == "group") return true;
+  const std::optional<ScalarPenalty> scalar = scalar_of(*this);
+  if (!scalar || scalar->low > 0 || scalar->high < 0) return false;
+  double below = 0, above = 0;
+  for (const ScalarPenalty::Kink& kink : scalar->kinks) {
+    below += kink.at < 0 ? kink.slope_above : kink.slope_below;
+    above += kink.at > 0 ? kink.slope_below : kink.slope_above;
+  }
+  return below <= 0 && above >= 0;
+}
+
+namespace {
+
+// The weights of a group, of w [columns] or [columns, classes].
+Value weights_of(Value w, const ColumnGroup& group) {
+  std::vector<Value> parts;
+  for (const auto& [first, end] : group.ranges) parts.push_back(slice(w, 0, first, end));
+  return parts.size() == 1 ? parts.front() : concat(parts, 0);
+}
+
 // Σ_g √n_g·‖w_g‖₂, of w [columns] or [columns, classes].
 Value sum_of_groups(Value w, const std::vector<ColumnGroup>& groups) {
   const bool several = w.rank() == 2;
@@ -36,9 +70,9 @@ Value sum_of_groups(Value w, const std::vector<ColumnGroup>& groups) {
   if (groups.empty()) return several ? std::sqrt(width) * sum(norm2(w, {1})) : sum(abs(w));
   Value total;
   for (const ColumnGroup& group : groups) {
-    const Value part = slice(w, 0, group.first, group.end);
-    const double weight = std::sqrt(static_cast<double>(group.end - group.first) * width);
-    const Value term = weight * (group.end - group.first == 1 && !several ? sum(abs(part)) : norm2(part));
+    const Value part = weights_of(w, group);
+    const double weight = std::sqrt(static_cast<double>(group.size) * width);
+    const Value term = weight * (!several && part.shape()[0] == Dim(1) ? sum(abs(part)) : norm2(part));
     total = total ? total + term : term;
   }
   return total;
@@ -56,6 +90,18 @@ Value PenaltySpec::of(Value w, const std::optional<Value>& factors,
         "penalty factors go with l1 and l2, whose terms are of single weights, not with {}", name));
   if (name == "group") return coefficient * sum_of_groups(w, groups);
   return coefficient * sum(build(name, {w}, attributes_from_text(registry().get(name), attributes)));
+}
+
+// Whether the + at `at`, behind what was read of a term, is that of a number: high=1e+3.
+static bool is_sign(const std::string& read, const char* at, const char* end) {
+  const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
+  const size_t equals = read.rfind('=');
+  if (equals == read.npos || at + 1 == end || !(is_digit(at[1]) || at[1] == '.')) return false;
+  const std::string value = read.substr(equals + 1);
+  if (value.empty()) return true;
+  const bool has_exponent = value.back() == 'e' || value.back() == 'E';
+  return has_exponent && value.find_first_not_of("+-.0123456789") == value.size() - 1 &&
+         std::any_of(value.begin(), value.end(), is_digit);
 }
 
 std::vector<PenaltySpec> parse_penalty(const std::string& text) {
@@ -79,7 +125,7 @@ std::vector<PenaltySpec> parse_penalty(const std::string& text) {
       ++at;
       skip();
     }
-    while (at < end && *at != ' ' && *at != '+') term.name += *at++;
+    while (at < end && *at != ' ' && (*at != '+' || is_sign(term.name, at, end))) term.name += *at++;
     const size_t colon = term.name.find(':');
     std::string rest = colon == term.name.npos ? "" : term.name.substr(colon);
     term.name.resize(std::min(colon, term.name.size()));

@@ -2,15 +2,19 @@
 
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "graph/ir/value.hpp"
 
 namespace lariat {
 
-/// Neighbouring columns that are penalised as a whole: [first, end).
+/// Columns that are penalised as a whole.
 struct ColumnGroup {
-  int64_t first = 0, end = 0;
+  /// Neighbours among them, [first, end), ascending.
+  std::vector<std::pair<int64_t, int64_t>> ranges;
+  /// How many there are, with those that have no entries and are left out.
+  int64_t size = 0;
 };
 
 /// One term of the penalty of a linear model: coefficient·Σ|w| (l1), coefficient·Σw² (l2),
@@ -23,6 +27,10 @@ struct PenaltySpec {
 
   /// Whether it can make weights exactly zero.
   bool makes_zeros() const;
+  /// Whether it is the same in any order of the columns.
+  bool ignores_order() const;
+  /// Whether a weight that nothing else asks for is best at 0, and the others are then as without it.
+  bool ignores_zeros() const;
   /// Of the parameter w. `factors`, one for each weight, multiply its terms; none: 1. Throws UserError for
   /// factors of another penalty than l1 and l2. Without `groups` each column is one.
   Value of(Value w, const std::optional<Value>& factors = {},

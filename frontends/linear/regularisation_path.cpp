@@ -129,7 +129,7 @@ RegularisationPath regularisation_path(const LinearProblem& problem, const data:
     const double largest = at.empty() ? solver.largest_factor() : at.front();
     if (at.empty() && !(largest > 0 && std::isfinite(largest)))
       throw UserError(problem.makes_zeros() && largest == 0
-                          ? "no column has anything to do with the labels, so every weight is zero at any λ"
+                          ? problem.why_zero(some)
                           : "a path needs a penalty that makes weights zero; add l1 to it");
     if (at.empty()) at = lambdas(largest, options);
     std::vector<Solution> solutions;

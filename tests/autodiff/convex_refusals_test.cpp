@@ -175,19 +175,12 @@ TEST_CASE("solve: Huber's loss of targets that are large beside its bend is smoo
   }
 }
 
-TEST_CASE("solve: a tolerance, a number of iterations or a factor that cannot be is refused") {
+TEST_CASE("solve: a number of iterations that cannot be is refused") {
   Graph g;
   const Value loss = sum(square(product(g, random_matrix(20, 3)) - 1)) + sum(abs(g.find_source("w")));
-  for (const double tolerance : {0.0, -1.0, double{NAN}})
-    CHECK(message_of<UserError>([&] { solve(loss, {.tolerance = tolerance}); }) ==
-          fmt::format("tolerance is {}; it must be a number above 0", tolerance));
   CHECK(message_of<UserError>([&] { solve(loss, {.most_iterations = -1}); }) ==
         "most_iterations is -1; it must be 1 or more, or 0 for as many as the method has");
-  Solver solver(loss);
-  for (const double factor : {-1.0, double{NAN}, double{INFINITY}})
-    CHECK(message_of<UserError>([&] { solver.solve(factor); }) ==
-          fmt::format("the factor on the penalties is {}; it must be a number of 0 or more", factor));
-  CHECK(solver.solve(0).converged);
+  CHECK(Solver(loss).solve(0).converged);
 }
 
 TEST_CASE("solve: gradient steps in coordinates as written that do not suffice say what would help") {
