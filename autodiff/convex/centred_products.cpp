@@ -220,6 +220,22 @@ std::vector<double> CentredProducts::slopes_as_written(std::span<const double> s
   return result;
 }
 
+std::vector<double> CentredProducts::references(std::span<const double> scales,
+                                                bool largest_of_others) const {
+  const auto in_product = [&](size_t j) { return units_of_columns_[j] > 0; };
+  double largest = 0, of_others = 0;
+  for (size_t j = 0; j < scales.size(); ++j) {
+    double& most = in_product(j) ? largest : of_others;
+    most = std::max(most, in_product(j) ? scales[j] * units_of_columns_[j] / units_[j] : scales[j]);
+  }
+  std::vector<double> result(scales.begin(), scales.end());
+  for (size_t j = 0; j < result.size(); ++j) {
+    if (in_product(j)) result[j] = largest * units_[j] / units_of_columns_[j];
+    if (!in_product(j) && largest_of_others) result[j] = of_others;
+  }
+  return result;
+}
+
 size_t CentredProducts::far_from_centred() const {
   constexpr double far = 1e5;
   size_t count = 0;

@@ -27,9 +27,9 @@ class CentredProducts {
   bool all_conditioned() const;
   /// Of all coordinates: powers of two.
   const std::vector<double>& units() const { return units_; }
-  /// The units in which columns are of about the same size, also of those that keep theirs; 0 of coordinates
-  /// that are neither weights of a product nor its bias.
-  const std::vector<double>& units_of_columns() const { return units_of_columns_; }
+  /// What slopes by each coordinate are to be measured by: of weights of products and their biases the
+  /// largest of all, as if all columns were of the same size; of others `scales`, or the largest of them.
+  std::vector<double> references(std::span<const double> scales, bool largest_of_others) const;
   std::vector<double> as_written(std::span<const double> v) const;
   std::vector<double> centred(std::span<const double> w) const;
   /// At most how large slopes by the coordinates as written are, of those in these.
@@ -51,7 +51,10 @@ class CentredProducts {
 
   Graph graph_;
   std::vector<Product> products_;
-  std::vector<double> units_, units_of_columns_;
+  std::vector<double> units_;
+  // Those in which columns are of about the same size, also of those that keep theirs; 0 of coordinates that
+  // are neither weights of a product nor its bias.
+  std::vector<double> units_of_columns_;
 };
 
 }  // namespace lariat::convex

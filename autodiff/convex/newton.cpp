@@ -128,6 +128,15 @@ bool Newton::has_vanished() const {
   return std::abs(at_.value + penalty_.total(weights_)) < vanished * std::abs(value_at_zero_);
 }
 
+void Newton::go_beyond() {
+  const std::vector<double> here = weights_;
+  std::vector<double> beyond = here;
+  for (double& w : beyond) w *= 1 + 0x1p-20;
+  set_weights(std::move(beyond));
+  if (at_.value + penalty_.total(weights_) != 0) set_weights(here);
+  measure(candidates_);
+}
+
 double Newton::search(const std::vector<int64_t>& set, std::span<const double> goal, double expected) {
   const double before = at_.value + penalty_.total(weights_);
   std::vector<double> tried = weights_;
@@ -247,6 +256,7 @@ Result Newton::minimise(const StoppingRule& rule) {
   double best_objective = std::numeric_limits<double>::infinity(), best_stationarity = best_objective,
          best_gap = best_objective;
   for (int64_t iteration = 0;; ++iteration) {
+    if (has_vanished()) go_beyond();
     const double objective = at_.value + penalty_.total(weights_);
     const double noise = at_.rounding;
     const bool last = iteration == rule.most_iterations, vanishes = has_vanished();

@@ -48,6 +48,8 @@ class Newton {
   /// Curvature of the order that a parabola of such slopes would have.
   double natural_curvature() const;
   bool has_vanished() const;
+  /// Where a loss is 0 from a margin on, as a squared hinge, it is so a little beyond its edge.
+  void go_beyond();
 
   const ConditionedModel& conditioned_;
   const LinearModel& model_;

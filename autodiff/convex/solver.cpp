@@ -74,7 +74,6 @@ struct Solver::Implementation {
   convex::Result run_by_gradients(bool accelerated, const convex::StoppingRule& rule);
   std::optional<convex::Bound> judged(std::span<const double> w) const;
   void measure(Solution& solution, std::span<const double> w);
-  bool is_stationary_by_columns(std::span<const double> distance, std::span<const double> scales) const;
   void judge_structured(Solution& solution, std::span<const double> w, std::span<const double> slopes);
   std::string short_of_tolerance(const Solution& solution, bool rounded) const;
   Solution finished(const convex::Result& result);
@@ -232,40 +231,26 @@ void Solver::Implementation::choose_method() {
 convex::Result Solver::Implementation::run_by_gradients(bool accelerated, const convex::StoppingRule& rule) {
   const std::unique_ptr<convex::ProxFunction> prox =
       penalty ? std::make_unique<convex::SeparableProx>(*conditioned_penalty) : graph_penalty->in_units();
-  if (!centred_function)
-    return convex::proximal_gradient(std::ref(*function), *prox, weights, accelerated, rule, {});
-  convex::Result result = convex::proximal_gradient(std::ref(*centred_function), *prox,
-                                                    centred->centred(weights), accelerated, rule, {});
+  convex::GraphFunction& f = centred_function ? *centred_function : *function;
+  convex::Result result =
+      convex::proximal_gradient(std::ref(f), *prox, centred->centred(weights), accelerated, rule, {});
   result.weights = centred->as_written(result.weights);
-  result.slopes = centred->slopes_as_written(result.scales);
-  if (!result.converged && penalty) return result;
+  result.slopes = centred->slopes_as_written(centred->references(result.scales, true));
+  if (!centred_function || (!result.converged && penalty)) return result;
   std::vector<double> gradient(weights.size()), distance(weights.size());
   const std::vector<double> given = centred->centred(result.weights);
-  (*centred_function)(given, gradient);
+  f(given, gradient);
   prox->distances(given, gradient, result.step, distance);
-  bool settled = result.converged;
-  for (size_t j = 0; j < distance.size(); ++j)
+  const std::vector<double> of_columns = centred->references(result.scales, false);
+  bool settled = result.converged, settled_by_columns = graph_penalty != nullptr;
+  for (size_t j = 0; j < distance.size(); ++j) {
     settled = settled && distance[j] <= 2 * rule.tolerance * result.scales[j];
-  result.converged = settled || (graph_penalty && is_stationary_by_columns(distance, result.scales));
+    settled_by_columns = settled_by_columns && distance[j] <= options.tolerance * of_columns[j];
+  }
+  result.converged = settled || settled_by_columns;
   if (!result.converged && result.ending != convex::Ending::iterations)
     result.ending = convex::Ending::stagnation;
   return result;
-}
-
-// Relative to the largest slope of all columns, as if all were of the same size.
-bool Solver::Implementation::is_stationary_by_columns(std::span<const double> distance,
-                                                      std::span<const double> scales) const {
-  const std::vector<double>&units = centred->units(), &of_columns = centred->units_of_columns();
-  double largest = 0;
-  for (size_t j = 0; j < distance.size(); ++j)
-    largest = std::max(largest, scales[j] * of_columns[j] / units[j]);
-  for (size_t j = 0; j < distance.size(); ++j) {
-    const bool in_product = of_columns[j] > 0;
-    if (!(in_product ? distance[j] * of_columns[j] / units[j] <= options.tolerance * largest
-                     : distance[j] <= options.tolerance * scales[j]))
-      return false;
-  }
-  return true;
 }
 
 convex::Result Solver::Implementation::run(const convex::StoppingRule& rule) {

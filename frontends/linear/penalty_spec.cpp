@@ -96,10 +96,9 @@ Value PenaltySpec::of(Value w, const std::optional<Value>& factors,
 static bool is_sign(const std::string& read, const char* at, const char* end) {
   const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
   const size_t equals = read.rfind('=');
-  if (equals == read.npos || at + 1 == end || !(is_digit(at[1]) || at[1] == '.')) return false;
+  if (equals == read.npos || at + 1 == end || !is_digit(at[1])) return false;
   const std::string value = read.substr(equals + 1);
-  if (value.empty()) return true;
-  const bool has_exponent = value.back() == 'e' || value.back() == 'E';
+  const bool has_exponent = value.ends_with('e') || value.ends_with('E');
   return has_exponent && value.find_first_not_of("+-.0123456789") == value.size() - 1 &&
          std::any_of(value.begin(), value.end(), is_digit);
 }

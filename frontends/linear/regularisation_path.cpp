@@ -127,10 +127,12 @@ RegularisationPath regularisation_path(const LinearProblem& problem, const data:
     Graph graph;
     Solver solver(problem.build(graph, some), solve_options);
     const double largest = at.empty() ? solver.largest_factor() : at.front();
-    if (at.empty() && !(largest > 0 && std::isfinite(largest)))
-      throw UserError(problem.makes_zeros() && largest == 0
+    if (at.empty() && !(largest > 0 && std::isfinite(largest))) {
+      const bool penalises_none = !problem.factors.empty() && std::isnan(largest);
+      throw UserError(problem.makes_zeros() && (largest == 0 || penalises_none)
                           ? problem.why_zero(some)
                           : "a path needs a penalty that makes weights zero; add l1 to it");
+    }
     if (at.empty()) at = lambdas(largest, options);
     std::vector<Solution> solutions;
     for (const double lambda : at) {
