@@ -1,5 +1,7 @@
 #pragma once
 
+#include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <functional>
 #include <limits>
@@ -32,7 +34,7 @@ struct StoppingRule {
 struct Bound {
   double objective = std::numeric_limits<double>::quiet_NaN();
   double gap = std::numeric_limits<double>::infinity();
-  double relative() const;
+  double relative() const { return std::isfinite(gap) ? gap / std::max(std::abs(objective), 1e-300) : gap; }
 };
 
 enum class Ending {
