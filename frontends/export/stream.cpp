@@ -178,18 +178,18 @@ class Splitter {
     for (size_t i = 0; i < streams.size(); ++i)
       if (streams[i]) bring(node, node.inputs[i], at);
     const COp& op = *find_c_op(node.op->name);
-    const bool elementwise = node.op->traits.elementwise || node.op->name == "cast";
     const int64_t axis = axis_behind(node, streams, from.axis);
-    if (from.axis != 1 || axis > 1 || axis == 0) {
+    const bool by_element = node.op->traits.elementwise || node.op->name == "cast";
+    const TimeUse use = by_element ? TimeUse{TimeUse::frame}
+                        : op.time  ? op.time(node, graph_, streams)
+                                   : TimeUse{};
+    if (from.axis != 1 || axis > 1 || axis == 0 || (axis == 1 && use.kind == TimeUse::whole)) {
       if (axis < 0) refuse_stream(node, needs_all);
       if (any_end || from.cut)
         refuse_stream(node, "lays frames along another axis that may not be the sequence's");
       return put(*clock(at).graph, inside_[static_cast<size_t>(at)], id, {Place::stream, at, axis},
                  {{"batch", 1}});
     }
-    const TimeUse use = elementwise ? TimeUse{TimeUse::frame}
-                        : op.time   ? op.time(node, graph_, streams)
-                                    : TimeUse{};
     const bool reads_lengths =
         use.kind == TimeUse::mask || use.kind == TimeUse::last || use.kind == TimeUse::recurrence;
     if (use.kind == TimeUse::whole) refuse_stream(node, needs_all);

@@ -192,6 +192,7 @@ void check_warps(const FrontEnd& front_end, const speech::AugmentOptions& augmen
 
 void check_symbol_columns(const std::vector<LayerSpec>& layers, const data::Dataset& dataset,
                           const data::Columns& columns) {
+  if (dataset.examples.empty()) return;
   for (const SymbolInput& input : symbol_inputs(layers, shape_of(dataset)))
     for (const data::Columns::Feature& feature : columns.features) {
       if (feature.name != input.column) continue;

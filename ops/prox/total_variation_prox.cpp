@@ -98,7 +98,7 @@ class Line {
   // Makes the derivative of f up to element k, clipped to its weight, of that up to k − 1.
   void extend(int64_t k, A before) {
     const A limit = weight[k];
-    if (stays(k)) return leap(k, limit);
+    if (stays(k)) return leap(k, point[k], limit);
     Piece left = leftmost(k, before);
     low_[k] = pass_left(left, metric[k], -limit);
     Piece right{metric[k], -metric[k] * point[k] + before};
@@ -111,16 +111,18 @@ class Line {
     }
     if (front_ == back_) right = left;  // one piece from low to high
     high_[k] = std::max(low_[k], std::min(passed, (limit - right.offset) / right.slope));
+    // Its lines meet nowhere in between.
+    if (low_[k] == high_[k]) return leap(k, low_[k], limit);
     knots_[--front_] = {low_[k], {left.slope, left.offset + limit}};
     knots_[back_++] = {high_[k], {-right.slope, limit - right.offset}};
   }
 
-  // The same of an element that stays: from −λ to λ where it is, in two knots of half of it.
-  void leap(int64_t k, A limit) {
-    low_[k] = high_[k] = point[k];
+  // The same where the derivative leaps from −λ to λ, as of an element that stays: two knots of half of it.
+  void leap(int64_t k, A at, A limit) {
+    low_[k] = high_[k] = at;
     front_ = back_ = static_cast<int64_t>(point.size());
-    knots_[--front_] = {point[k], {0, limit}};
-    knots_[back_++] = {point[k], {0, limit}};
+    knots_[--front_] = {at, {0, limit}};
+    knots_[back_++] = {at, {0, limit}};
   }
 
   std::byte* next_;

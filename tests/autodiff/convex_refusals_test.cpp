@@ -177,7 +177,8 @@ TEST_CASE("solve: Huber's loss of targets that are large beside its bend is smoo
 
 TEST_CASE("solve: a number of iterations that cannot be is refused") {
   Graph g;
-  const Value loss = sum(square(product(g, random_matrix(20, 3)) - 1)) + sum(abs(g.find_source("w")));
+  const Value z = product(g, random_matrix(20, 3));
+  const Value loss = sum(square(z - 1)) + sum(abs(g.find_source("w")));
   CHECK(message_of<UserError>([&] { solve(loss, {.most_iterations = -1}); }) ==
         "most_iterations is -1; it must be 1 or more, or 0 for as many as the method has");
   CHECK(Solver(loss).solve(0).converged);

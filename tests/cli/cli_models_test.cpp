@@ -119,7 +119,8 @@ TEST_CASE("models: a recipe of branches and two outputs is trained, inspected, e
   CHECK_MESSAGE(contains(inspected.out, "colour  2 to "), inspected.out);
   REQUIRE(run_lariat({"inspect", model, "--json", folder / "i.json"}).status == 0);
   int64_t first = 0;
-  for (const json& input : json::parse(read_file(folder / "i.json"))["inputs"]) {
+  const json all = json::parse(read_file(folder / "i.json"));
+  for (const json& input : all["inputs"]) {
     CHECK(input["first"] == first);
     first += input["count"].get<int64_t>();
   }

@@ -89,7 +89,7 @@ std::vector<WrongRecipe> wrong_recipes() {
        layer("dense", "units = 12") + layer("image", "height = 3;width = 4") +
            layer("conv2d", "filters = 2;kernel_height = 5;kernel_width = 2;padding = \"valid\"") +
            layer("flatten") + dense,
-       "layer conv2d_1: "},
+       "the window spans 5 rows, but there are 3 with padding"},
       {"time_distributed over rows", "csv", numbers,
        layer("time_distributed", "layers = [\"dense units=3\"]") + dense, "layer time_distributed_1: "},
       {"a shape of another size", "csv", numbers,
@@ -143,9 +143,9 @@ TEST_CASE("cli: a check of a recipe says what a training would, with the line, b
     CAPTURE(wrong.what);
     const bool csv = wrong.data == std::string("csv");
     std::string text = (csv ? csv_data : heard_data) + wrong.tables + wrong.layers;
-    if (std::string(wrong.what) == "one output of several")
-      text.replace(text.find("target = [\"y\"]\nfeatures = [\"a\", \"b\", \"c\"]\n"), 44,
-                   "features = [\"b\", \"c\"]\n");
+    if (const std::string one = "target = [\"y\"]\nfeatures = [\"a\", \"b\", \"c\"]\n";
+        std::string(wrong.what) == "one output of several")
+      text.replace(text.find(one), one.size(), "features = [\"b\", \"c\"]\n");
     if (std::string(wrong.what).find("yes or no") != std::string::npos)
       text.replace(text.find("[\"y\"]"), 5, "[\"kind\"]");
     write_file(file, text);

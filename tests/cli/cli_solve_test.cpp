@@ -297,7 +297,7 @@ TEST_CASE("cli: columns without entries and the order of columns are what a pena
     return solved(more)["objective"].get<double>();
   };
   write_file(folder / "rows", "1 1:1\n-1 1:-1\n1 1:2\n-1 10:1\n");
-  write_file(folder / "groups", "1 1 1 1 2 2 2 2 2 2\n");
+  write_file(folder / "groups", "1\n1\n1\n1\n2\n2\n2\n2\n2\n2\n");
   CHECK(objective("0.5*group", {"--groups", folder / "groups"}) == doctest::Approx(1.25).epsilon(1e-6));
   // Equal weights from the first place to the last cost nothing.
   write_file(folder / "rows", "1 1:1\n1 3:1\n1 8:1\n");
@@ -307,7 +307,7 @@ TEST_CASE("cli: columns without entries and the order of columns are what a pena
   REQUIRE(w.count() == 8);
   for (int64_t j = 0; j < 8; ++j) CHECK(w.at(j) == doctest::Approx(1).epsilon(1e-3));
   write_file(folder / "rows", "1 1:2 3:1\n2 2:1\n0 3:3\n-1 1:1 4:1\n");
-  write_file(folder / "groups", "4 1 3 2\n");
+  write_file(folder / "groups", "4\n1\n3\n2\n");
   CHECK(objective("0.1*group + 0.3*absolute_differences:axis=0", {"--groups", folder / "groups"}) ==
         doctest::Approx(objective("0.1*l1 + 0.3*absolute_differences:axis=0", {})).epsilon(1e-6));
 }

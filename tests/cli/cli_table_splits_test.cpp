@@ -105,6 +105,8 @@ TEST_CASE("cli: several metrics of one name are told apart in logs, figures, mon
   const json metrics = json::parse(read_file(folder / "e"))["metrics"];
   CHECK(metrics.size() == 2);
   CHECK(metrics["f1"] != metrics["f1_micro"]);
+  write_file(recipe, recipe_text("softmax_cross_entropy", "\"y\"", "") +
+                         "[metrics]\nkinds = [\"f1\", \"f1 average=micro\"]\n");
   const auto search = [&](const std::string& score) {
     return run_lariat({"search", recipe, "--data", data, "--quiet", "--folds", "2", "--score", score,
                        "--over", "optimizer.learning_rate=0.01,0.1", "--json", folder / "s"});
