@@ -35,9 +35,9 @@ class StreamWriter {
   std::string functions() && { return std::move(functions_); }
 
   std::string start() {
-    std::string text = fmt::format("  {}({}, {});\n", unit_.helper("clear"), kept_memory,
-                                   std::max<int64_t>(1, memory_.kept));
-    if (memory_.kept == 0) text.clear();
+    std::string text;
+    if (memory_.kept > 0)
+      text = fmt::format("  {}({}, {});\n", unit_.helper("clear"), kept_memory, memory_.kept);
     for (size_t c = 0; c < model_.clocks.size(); ++c) {
       const Clock& clock = model_.clocks[c];
       for (size_t k = 0; k < clock.kept.size(); ++k) {

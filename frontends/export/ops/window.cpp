@@ -41,19 +41,42 @@ std::string linear(int64_t a, const std::string& i, int64_t b) {
   return text;
 }
 
+// Of images that lie one after the other, one, in a loop over all; rows of frames are such a batch.
+struct OneImage {
+  std::string x;
+  CValue y;
+  bool is_of_several = false;
+
+  OneImage(CBlock& block, const CNode& node) : x(block.pointer(node.inputs[0])), y(node.outputs[0]) {
+    const int64_t images = node.inputs[0].extents[0];
+    if (images == 1) return;
+    is_of_several = true;
+    const std::string image = block.loop(images);
+    block.line(
+        fmt::format("const float *seen = {} + {};", x, linear(node.inputs[0].count() / images, image, 0)));
+    block.line(fmt::format("float *made = {} + {};", y.pointer, linear(y.count() / images, image, 0)));
+    x = "seen";
+    y.pointer = "made";
+  }
+  void end(CBlock& block) const {
+    if (is_of_several) block.end();
+  }
+};
+
 // The row's taps are gathered, then multiplied by the kernel as a matrix [taps·channels, filters].
 void emit_convolution(CBlock& block, const CNode& node) {
   const Image image = image_of(node, convolution_window(node));
   const CValue& w = node.inputs[1];
   const Window &down = image.window.down, &across = image.window.across;
   const int64_t filters = w.extents.back(), width = across.kernel * image.channels;
-  const std::string x = block.pointer(node.inputs[0]);
+  const OneImage one(block, node);
+  const std::string& x = one.x;
   const std::string row = block.loop(image.rows), column = block.loop(image.columns);
   const std::string place = image.columns == 1 ? linear(filters, row, 0)
                             : row == "0"
                                 ? linear(filters, column, 0)
                                 : fmt::format("({} * {} + {}) * {}", image.columns, row, column, filters);
-  const std::string y = place == "0" ? node.outputs[0].pointer : node.outputs[0].pointer + " + " + place;
+  const std::string y = place == "0" ? one.y.pointer : one.y.pointer + " + " + place;
   std::string taps = node.scratch;
   const std::string first = linear(down.stride, row, -down.before);
   if (image.width == 1 && across.kernel == 1) {
@@ -89,6 +112,7 @@ void emit_convolution(CBlock& block, const CNode& node) {
   }
   block.end();
   block.end();
+  one.end(block);
 }
 
 int64_t convolution_scratch(const CNode& node) {
@@ -100,7 +124,8 @@ void emit_pool(CBlock& block, const CNode& node) {
   const Image image = image_of(node, pool_window(node));
   const bool largest = node.node.op->name.starts_with("max");
   const Window &down = image.window.down, &across = image.window.across;
-  const std::string x = block.pointer(node.inputs[0]);
+  const OneImage one(block, node);
+  const std::string& x = one.x;
   const std::string row = block.loop(image.rows), column = block.loop(image.columns),
                     channel = block.loop(image.channels);
   const auto plus = [](const std::string& a, const std::string& b) {
@@ -124,10 +149,11 @@ void emit_pool(CBlock& block, const CNode& node) {
   block.end();
   block.end();
   const int64_t taps = down.kernel * across.kernel;
-  block.line(fmt::format("{} = {};", block.element(node.outputs[0], place),
+  block.line(fmt::format("{} = {};", block.element(one.y, place),
                          largest ? "value" : fmt::format("value / {}.0F", taps)));
   block.close();
   for (int k = 0; k < 3; ++k) block.end();
+  one.end(block);
 }
 
 std::vector<COp::Weights> kernel(const Node& node) {
