@@ -49,7 +49,8 @@ void cut_weights(std::span<A> weight, A flow, const Holds& holds) {
   for (int64_t begin = 0, end; begin < last; begin = end) {
     A least = weight[begin];
     for (end = begin + 1; end < last && !holds(end); ++end) least = std::min(least, weight[end]);
-    const A most = flow + (holds(begin) && holds(end) ? least : 0);
+    // Twice: where a weight just binds, rounding would tell.
+    const A most = 2 * flow + (holds(begin) && holds(end) ? least : 0);
     for (int64_t k = begin; k < end; ++k) weight[k] = std::min(weight[k], most);
   }
 }
