@@ -59,7 +59,12 @@ class Line {
     Piece piece = leftmost(size - 1, before);
     if (!stays(size - 1)) point[size - 1] = pass_left(piece, metric[size - 1], A(0));
     for (int64_t k = size - 1; k-- > 0;) point[k] = std::clamp(point[k + 1], low_[k], high_[k]);
-    for (int64_t k = 0; k < size; ++k) point[k] = stays(k) ? given_[k] : point[k] + origin;
+    // Back, and what is equal stays so, whatever rounding does to the shift.
+    std::copy(point.begin(), point.end(), low_.begin());
+    for (int64_t k = 0; k < size; ++k)
+      point[k] = stays(k) ? given_[k] : k > 0 && low_[k] == low_[k - 1] ? point[k - 1] : point[k] + origin;
+    for (int64_t k = size - 1; k-- > 0;)
+      if (!stays(k) && low_[k] == low_[k + 1]) point[k] = point[k + 1];
   }
 
  private:
