@@ -14,6 +14,8 @@
 #include <string_view>
 #include <vector>
 
+#include "graph/base/error.hpp"
+
 extern "C" {
 // Of OpenBLAS: one buffer for a thread that multiplies, kept and given again once it is freed. Where there is
 // no memory for it, it is asked for again for ever.
@@ -139,8 +141,10 @@ int threads_within_limits(int threads) {
   return threads;
 }
 
-std::string want_of_memory() {
+std::string want_of_memory(const std::bad_alloc& error) {
   const rlim_t limit = limit_on_memory();
+  if (const auto* named = dynamic_cast<const OutOfMemory*>(&error); named && limit == RLIM_INFINITY)
+    return named->what();
   if (limit == RLIM_INFINITY)
     return "there is not enough memory for this; make the model or its batches smaller, or use fewer threads";
   return fmt::format(

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <new>
 #include <string>
 
 namespace lariat::cli {
@@ -10,6 +11,6 @@ namespace lariat::cli {
 int threads_within_limits(int threads);
 
 /// What to say where memory is refused: it names the limit, where there is one.
-std::string want_of_memory();
+std::string want_of_memory(const std::bad_alloc& error);
 
 }  // namespace lariat::cli

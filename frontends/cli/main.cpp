@@ -75,8 +75,8 @@ int run(const Strings& arguments) {
     return bad_input;
   } catch (const UserError& error) {
     return end_for(error.what(), bad_input);
-  } catch (const std::bad_alloc&) {
-    return end_for(want_of_memory(), bad_input);
+  } catch (const std::bad_alloc& error) {
+    return end_for(want_of_memory(error), bad_input);
   } catch (const JobError& error) {
     return end_for(error.what(), failed);
   } catch (const InternalError& error) {

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <memory>
+#include <new>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -8,7 +10,7 @@
 
 namespace lariat {
 
-/// Everything Lariat throws. The message is one line, ready to be shown.
+/// Everything Lariat throws but want of memory. The message is one line, ready to be shown.
 class Error : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
@@ -26,6 +28,17 @@ class JobError final : public Error {
 /// A fault in Lariat itself: an invariant does not hold.
 class InternalError final : public Error {
   using Error::Error;
+};
+
+/// Memory that was asked for is refused. No Error, as nothing is wrong with the input, and who asks whether it
+/// is must not take this for an answer.
+class OutOfMemory final : public std::bad_alloc {
+ public:
+  explicit OutOfMemory(std::string message) : message_(std::make_shared<const std::string>(std::move(message))) {}
+  const char* what() const noexcept override { return message_->c_str(); }
+
+ private:
+  std::shared_ptr<const std::string> message_;
 };
 
 /// Throws InternalError naming `what` unless `condition` holds.

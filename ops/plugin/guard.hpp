@@ -64,9 +64,8 @@ Failure attempt(Function function) noexcept {
   return failure;
 }
 
-/// "its plugin '…' …": why `failure` of the function `what` is one; takes the plugin's own message.
-std::string explain(const Failure& failure, const char* what, const std::string& file);
-/// Throws UserError.
+/// Throws UserError: "its plugin '…' …", why `failure` of the function `what` is one, with the plugin's own
+/// message, which it takes; std::bad_alloc where memory was refused.
 [[noreturn]] void refuse(const Failure& failure, const char* what, const PluginOp& op);
 
 /// The message that the plugin gave on this thread since the last take; "" for none.

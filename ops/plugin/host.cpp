@@ -31,6 +31,8 @@ lariat_status guarded(const Body& body) {
   try {
     body();
     return LARIAT_OK;
+  } catch (const std::bad_alloc&) {
+    return LARIAT_NO_MEMORY;
   } catch (const std::exception& error) {
     return failed(error.what());
   }
@@ -177,7 +179,7 @@ lariat_status product(const lariat_run* run, const lariat_product* call) {
       throw UserError("host->product got NULL for a matrix that has elements");
     p.dtype == LARIAT_F32 ? multiply<float>(*run, p) : multiply<double>(*run, p);
   });
-  return status == LARIAT_OK ? LARIAT_OK : LARIAT_FAULT;
+  return status == LARIAT_BAD_INPUT ? LARIAT_FAULT : status;
 }
 
 lariat_status dim(char operation, lariat_dim a, lariat_dim b, lariat_dim* result) {
@@ -278,23 +280,22 @@ const lariat_host& host() {
 
 std::string take_message() { return std::exchange(message, std::string()); }
 
-std::string explain(const Failure& failure, const char* what, const std::string& file) {
-  const std::string own = take_message(), place = fmt::format("its plugin '{}'", file);
-  if (failure.threw)
-    return fmt::format("{} let an exception out of its {}; none may cross the C boundary, catch it there",
-                       place, what);
-  if (failure.status == LARIAT_BAD_INPUT && !own.empty()) return own;
-  if (failure.status != LARIAT_OK)
-    return own.empty() ? fmt::format("{} returned status {} from its {} without a message", place,
-                                     failure.status, what)
-                       : fmt::format("{} failed in its {}: {}", place, what, own);
-  return fmt::format(
-      "{} left another floating-point mode behind its {}; it was put back, and the result is refused", place,
-      what);
-}
-
 void refuse(const Failure& failure, const char* what, const PluginOp& op) {
-  throw UserError(explain(failure, what, op.plugin->file));
+  const std::string own = take_message(), place = fmt::format("its plugin '{}'", op.plugin->file);
+  if (failure.threw)
+    throw UserError(
+        fmt::format("{} let an exception out of its {}; none may cross the C boundary, catch it there", place,
+                    what));
+  if (failure.status == LARIAT_NO_MEMORY) throw std::bad_alloc();
+  if (failure.status == LARIAT_BAD_INPUT && !own.empty()) throw UserError(own);
+  if (failure.status != LARIAT_OK && own.empty())
+    throw UserError(fmt::format("{} returned status {} from its {} without a message", place, failure.status,
+                                what));
+  if (failure.status != LARIAT_OK)
+    throw UserError(fmt::format("{} failed in its {}: {}", place, what, own));
+  throw UserError(fmt::format(
+      "{} left another floating-point mode behind its {}; it was put back, and the result is refused", place,
+      what));
 }
 
 void to_c(const TensorType& type, lariat_type& result) {

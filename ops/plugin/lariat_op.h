@@ -34,7 +34,8 @@ typedef int32_t lariat_status;
 enum {
   LARIAT_OK = 0,
   LARIAT_BAD_INPUT = 1, /* the caller's mistake: say which by host->fail */
-  LARIAT_FAULT = 2      /* the plugin's own */
+  LARIAT_FAULT = 2,     /* the plugin's own */
+  LARIAT_NO_MEMORY = 3  /* memory is refused, which is nobody's fault */
 };
 
 typedef int32_t lariat_dtype;

@@ -25,6 +25,7 @@
 #include <deque>
 #include <exception>
 #include <initializer_list>
+#include <new>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -70,6 +71,8 @@ lariat_status guarded(Body&& body) noexcept {
   } catch (const BadInput& error) {
     host->fail(error.what());
     return LARIAT_BAD_INPUT;
+  } catch (const std::bad_alloc&) {
+    return LARIAT_NO_MEMORY;
   } catch (const std::exception& error) {
     host->fail(error.what());
     return LARIAT_FAULT;

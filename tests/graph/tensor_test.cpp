@@ -111,6 +111,9 @@ TEST_CASE("tensor: a size beyond 64 bits or beyond memory is refused") {
   CHECK(message_of<UserError>([] {
           Tensor(f64, {large, large / 4});
         }) == "a tensor of shape [4294967296, 1073741824] cannot be allocated");
+  CHECK(message_of<OutOfMemory>([] {
+          Tensor(f64, {large, large / 64});
+        }) == "cannot allocate 2305843009213693952 bytes; use a smaller batch or smaller dimensions");
 }
 
 }  // namespace lariat::tensor_test

@@ -52,6 +52,7 @@ lariat_status misbehave(const char* where) {
   if (at("integer_exception")) throw 42;
   if (at("foreign_exception")) throw_foreign();
   if (at("status")) return 7;
+  if (at("no_memory")) return LARIAT_NO_MEMORY;
   if (at("message")) {
     host->fail("the plugin says no");
     return LARIAT_FAULT;

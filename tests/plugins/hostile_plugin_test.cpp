@@ -346,6 +346,21 @@ TEST_CASE("hostile plugins: plugin check ends what does not end, and what dies w
   CHECK(refused.err.starts_with("lariat: plugin '" + file + "': it was compiled against version 2.1"));
 }
 
+TEST_CASE("hostile plugins: what is refused memory is not to blame") {
+  if (!testing::have_lariat()) return;
+  for (const std::string place : {"", "_in_body", "_elementwise"}) {
+    CAPTURE(place);
+    const auto checked = run_hostile("no_memory" + place, {"plugin", "check", file});
+    CAPTURE(checked.out);
+    CHECK(checked.status == 1);
+    CHECK_FALSE(testing::contains(checked.out, "FAULT"));
+    CHECK(testing::contains(checked.out, "values        not run: there is not enough memory; raise the limit on it"));
+    const auto gradients = run_hostile("no_memory" + place, {"gradcheck", "hostile", "--plugin", file});
+    CHECK(gradients.status == 2);
+    CHECK(testing::contains(gradients.err, "there is not enough memory"));
+  }
+}
+
 TEST_CASE("hostile plugins: within one process exceptions and modes are caught all the same") {
   if (!testing::have_lariat()) return;
   for (const char* fault : {"standard_exception", "foreign_exception", "integer_exception_in_body",

@@ -39,6 +39,8 @@ std::string run_child(const std::function<void(const Reports&)>& work, int64_t s
         const Reports reports(lines);
         try {
           work(reports);
+        } catch (const std::bad_alloc& error) {
+          reports.send({{"error", want_of_memory(error)}});
         } catch (const std::exception& error) {
           reports.send({{"error", error.what()}});
         }
