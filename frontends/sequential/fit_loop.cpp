@@ -33,7 +33,7 @@ void add(const FitModel& model, FitState& state, StepResult& result, size_t coun
   for (size_t i = 0; i < metrics; ++i) {
     state.metrics[i] += examples * result.metrics[i];
     state.metric_weights[i] += examples * weights[i];
-    result.metrics[i] /= weights[i];
+    if (weights[i] > 0) result.metrics[i] /= weights[i];
   }
 }
 
@@ -162,10 +162,10 @@ StepResult train_on(const FitModel& model, const data::Batches& batches, size_t 
   return model.trainer.step(parts, shares);
 }
 
-}  // namespace
-
 // The share of the time that checkpoints after epochs may take.
 constexpr double most_saving = 0.05;
+
+}  // namespace
 
 FitResult run_fit(const FitModel& model, TrainingData& data, const FitOptions& options, FitState state) {
   FitResult result{options.earlier, false, "", std::move(state)};

@@ -168,6 +168,25 @@ TEST_CASE("weighted figures: what each step reports, and a fit that goes on in a
   CHECK(read.metric_weights == std::vector<double>{static_cast<double>(old.examples)});
 }
 
+TEST_CASE("weighted figures: a batch of which nothing counts has no part in an epoch's figures") {
+  data::Dataset dataset = points(24, 3, 6, 1);
+  for (size_t i = 0; i < 8; ++i) dataset.examples[i].weight = 0;
+  Sequential model{Dense(0)};
+  model.compile(Sgd{});
+  int steps = 0;
+  FitOptions options{.shuffle = false};
+  options.on_step = [&](const StepReport& step) {
+    CHECK(std::isfinite(step.result.metrics[0]));
+    steps += step.result.metrics[0] >= 0;
+  };
+  const EpochReport epoch = still_epoch(model, dataset, options);
+  CHECK(steps == 3);
+  double right = 0;
+  const std::vector<Prediction> predictions = model.predict(dataset);
+  for (size_t i = 8; i < 24; ++i) right += predictions[i].index == dataset.examples[i].label;
+  CHECK(epoch.accuracy == doctest::Approx(right / 16));
+}
+
 TEST_CASE("weighted figures: data of which nothing counts are told of before the first step") {
   const data::Dataset dataset = points(24, 3, 6, 1);
   data::Dataset light = dataset, first_class = dataset;
