@@ -29,6 +29,7 @@ struct TrainingRun::Implementation {
   data::Dataset train;
   std::optional<data::Dataset> validation, test;
   std::vector<std::string> skipped, notices;
+  std::string identity;
   FitState from;
   std::vector<EpochReport> history;
   // Of the model that the weights are from.
@@ -41,6 +42,11 @@ struct TrainingRun::Implementation {
         model(recipe.layers()) {}
 
   uint64_t seed() const { return static_cast<uint64_t>(recipe.training().seed); }
+  // Of what load() read, hashed once: checkpoints may follow each other within milliseconds.
+  const std::string& data_identity() {
+    if (identity.empty()) identity = identity_of(train, corpus.reader().columns());
+    return identity;
+  }
   void load();
   void load_audio();
   void prepare();
@@ -271,7 +277,7 @@ void TrainingRun::Implementation::save_checkpoint(const FitState& state,
              epochs,
              train.examples.size(),
              train.target_scales,
-             identity_of(train, corpus.reader().columns()),
+             data_identity(),
              scales}
       .save(file, options.out);
 }
@@ -343,7 +349,7 @@ void TrainingRun::resume(const std::string& file) {
   if (checkpoint.target_scales != self_->train.target_scales)
     throw UserError(
         fmt::format("'{}' was trained on targets of another mean or deviation; give the same data", file));
-  const std::string identity = identity_of(self_->train, self_->corpus.reader().columns());
+  const std::string& identity = self_->data_identity();
   if (const std::string difference =
           checkpoint.data.empty() ? "" : identity_difference(checkpoint.data, identity);
       !difference.empty())
