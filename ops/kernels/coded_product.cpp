@@ -24,22 +24,11 @@ constexpr int64_t least_elements = int64_t{1} << 22;
 // Rows for which floats are made once, and codes that are worth a task.
 constexpr int64_t rows_together = 256, codes_per_task = 100'000;
 
-struct CodedProduct {
-  int64_t m;
-  const float* a;
-  int64_t lda;
+struct CodedProduct : ProductByBlocks {
   const CodedMatrix& b;
-  Addend<float> addend;
-  float* c;
-  int64_t ldc;
 
   const int8_t* codes(int64_t column, int64_t k) const {
     return b.codes.get() + column * b.inner + k * panel;
-  }
-  // What a block's sums are added to: the addend, then what the blocks before it made; null: nothing.
-  const float* start(int64_t k, int64_t row, int64_t column) const {
-    if (k > 0) return c + row * ldc + column;
-    return addend.data ? addend.data + row * addend.row + column : nullptr;
   }
 };
 
@@ -71,7 +60,7 @@ void sum_panels(const CodedProduct& p, int64_t row, int64_t column, int64_t k, i
   const int64_t count = std::min(panels * panel, p.b.columns - column);
   for (int i = 0; i < rows; ++i) {
     float* const to = p.c + (row + i) * p.ldc + column;
-    const float* const from = p.start(k, row + i, column);
+    const float* const from = p.start(k == 0, row + i, column);
     alignas(64) float values[across * width];
 #pragma GCC unroll 4
     for (int v = 0; v < across; ++v) sums[i][v].store_aligned(values + v * width);
@@ -123,7 +112,7 @@ void multiply_panel(const CodedProduct& p, int64_t row, int64_t rows, int64_t co
       expand_panel<1>(p, column, k, depth, floats);
     }
     multiply_packed<float>(rows, depth, 0, end - column, {p.a + row * p.lda + k, p.lda, 1}, floats,
-                           {p.start(k, row, column), k > 0 ? p.ldc : p.addend.row, 1},
+                           {p.start(k == 0, row, column), k > 0 ? p.ldc : p.addend.row, 1},
                            p.c + row * p.ldc + column, p.ldc);
   }
 }
@@ -180,7 +169,7 @@ void multiply_coded(const ParallelFor& parallel, int64_t m, const float* a, int6
                     Addend<float> addend, float* c, int64_t ldc, const Scratch& scratch) {
   using namespace coded_product_detail;
   if (m == 0) return;
-  const CodedProduct p{m, a, lda, b, addend, c, ldc};
+  const CodedProduct p{{m, a, lda, addend, c, ldc}, b};
   // A task takes panels of some rows, which no other task has in common with it.
   constexpr int64_t unit = few_panels * panel;
   const int64_t across = (b.columns + unit - 1) / unit, down = (m + rows_together - 1) / rows_together;
@@ -198,7 +187,7 @@ void multiply_coded(const ParallelFor& parallel, int64_t m, const float* a, int6
 void multiply_coded_columns(int64_t m, const float* a, int64_t lda, const CodedMatrix& b, int64_t begin,
                             int64_t end, Addend<float> addend, float* c, int64_t ldc, std::byte* scratch) {
   using namespace coded_product_detail;
-  if (m > 0) multiply({m, a, lda, b, addend, c, ldc}, 0, m, begin, end, reinterpret_cast<float*>(scratch));
+  if (m > 0) multiply({{m, a, lda, addend, c, ldc}, b}, 0, m, begin, end, reinterpret_cast<float*>(scratch));
 }
 
 Workspace coded_workspace(int64_t m) {

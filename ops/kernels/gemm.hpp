@@ -42,6 +42,23 @@ size_t gemm_tile_bytes(const Product& product, bool packed = false);
 template <class T>
 std::shared_ptr<const T> pack_b(bool transpose_b, int64_t n, int64_t k, const T* b, int64_t ldb);
 
+/// What products with a constant matrix of a form of its own share: a [m, k], rows lda elements apart, and
+/// where its product, added to, goes. They go through the inner dimension in blocks.
+struct ProductByBlocks {
+  int64_t m;
+  const float* a;
+  int64_t lda;
+  Addend<float> addend;
+  float* c;
+  int64_t ldc;
+
+  /// What a block's sums are added to: the addend, then what the blocks before it made; null: nothing.
+  const float* start(bool is_first, int64_t row, int64_t column) const {
+    if (!is_first) return c + row * ldc + column;
+    return addend.data ? addend.data + row * addend.row + column : nullptr;
+  }
+};
+
 /// What two uses of the same scratch need, one after the other.
 inline Workspace larger(Workspace a, Workspace b) {
   return {std::max(a.shared, b.shared), std::max(a.per_thread, b.per_thread)};

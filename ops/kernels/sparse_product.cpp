@@ -204,7 +204,7 @@ void multiply_in_form(SparseForm form, const ParallelFor& parallel, int64_t m, c
                       const Scratch& scratch) {
   using namespace sparse_product_detail;
   if (m == 0) return;
-  const SparseProduct p{m, a, lda, b, addend, c, ldc, b.tiles.values.data()};
+  const SparseProduct p{{m, a, lda, addend, c, ldc}, b, b.tiles.values.data()};
   if (form == SparseForm::runs) return multiply_by_runs(parallel, p);
   if (!by_windows(b, m)) return multiply_by_tiles(parallel, p, scratch);
   const int64_t units = (b.columns + window_columns() - 1) / window_columns();
@@ -222,13 +222,13 @@ void multiply_tiled(const ParallelFor& parallel, int64_t m, const float* a, int6
                     const SparseMatrix& b, const float* values, Addend<float> addend, float* c, int64_t ldc,
                     const Scratch& scratch) {
   if (m == 0 || b.columns == 0) return;
-  sparse_product_detail::multiply_by_tiles(parallel, {m, a, lda, b, addend, c, ldc, values}, scratch);
+  sparse_product_detail::multiply_by_tiles(parallel, {{m, a, lda, addend, c, ldc}, b, values}, scratch);
 }
 
 void multiply_sparse_tile(int64_t m, const float* a, int64_t lda, const SparseMatrix& b, Addend<float> addend,
                           float* c, int64_t ldc, std::byte* scratch) {
   using namespace sparse_product_detail;
-  const SparseProduct p{m, a, lda, b, addend, c, ldc, b.tiles.values.data()};
+  const SparseProduct p{{m, a, lda, addend, c, ldc}, b, b.tiles.values.data()};
   if (form_for(b, m) == SparseForm::runs) return multiply_runs(p, 0, m, 0, b.runs.groups());
   if (by_windows(b, m)) return multiply_sparse_columns(m, a, lda, b, 0, b.columns, addend, c, ldc);
   const int64_t high = tile_rows(b.tiles, m), chunk = tile_chunk_columns();
@@ -240,7 +240,7 @@ void multiply_sparse_tile(int64_t m, const float* a, int64_t lda, const SparseMa
 void multiply_sparse_columns(int64_t m, const float* a, int64_t lda, const SparseMatrix& b, int64_t begin,
                              int64_t end, Addend<float> addend, float* c, int64_t ldc) {
   const int64_t width = window_columns();
-  multiply_windows({m, a, lda, b, addend, c, ldc, nullptr}, begin / width, (end + width - 1) / width);
+  multiply_windows({{m, a, lda, addend, c, ldc}, b, nullptr}, begin / width, (end + width - 1) / width);
 }
 
 bool has_sparse_columns(const SparseMatrix& b, int64_t m) {

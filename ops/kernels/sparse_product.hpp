@@ -134,22 +134,10 @@ void multiply_sparse_columns(int64_t m, const float* a, int64_t lda, const Spars
 bool has_sparse_columns(const SparseMatrix& b, int64_t m);
 
 /// What the forms share.
-struct SparseProduct {
-  int64_t m;
-  const float* a;
-  int64_t lda;
+struct SparseProduct : ProductByBlocks {
   const SparseMatrix& b;
-  Addend<float> addend;
-  float* c;
-  int64_t ldc;
   /// Of the tiles.
   const float* values;
-
-  /// What a block's sums are added to: the addend, then what the blocks before it made; null: nothing.
-  const float* start(int64_t block, int64_t row, int64_t column) const {
-    if (block > 0) return c + row * ldc + column;
-    return addend.data ? addend.data + row * addend.row + column : nullptr;
-  }
 };
 
 /// Of each column, the rows that are not zero, with their values.

@@ -88,7 +88,7 @@ void multiply_groups(SparseProduct p, int64_t row, int64_t begin, int64_t end) {
         if (const int32_t column = columns[g]; column >= 0)
 #pragma GCC unroll 8
           for (int r = 0; r < rows; ++r)
-            put(sums[r][g], p.start(block, row + r, column), p.c + (row + r) * p.ldc + column,
+            put(sums[r][g], p.start(block == 0, row + r, column), p.c + (row + r) * p.ldc + column,
                 width_of_c - column);
     }
 }

@@ -109,7 +109,7 @@ void put_sums(SparseProduct p, int64_t block, const float* sums, int64_t togethe
     for (int64_t i = 0; i < rows; i += width)
       for (int64_t j = first; j < std::min(first + line, end); j += width) {
         const float* const square = sums + (j - begin) * together + i;
-        const float* const start = p.start(block, row + i, j);
+        const float* const start = p.start(block == 0, row + i, j);
         const int64_t start_row = block > 0 ? p.ldc : p.addend.row;
         float* const to = p.c + (row + i) * p.ldc + j;
         if (rows - i < width || end - j < width) {

@@ -126,7 +126,7 @@ void multiply_windows(const SparseProduct& p, int64_t begin, int64_t end) {
         Batch sums[4];
         sum_steps(rows, p.b.windows, start[0], start[1], p.a + row * p.lda, p.lda, sums);
         for (int64_t r = 0; r < rows; ++r) {
-          const float* const from = p.start(block, row + r, column);
+          const float* const from = p.start(block == 0, row + r, column);
           float* const to = p.c + (row + r) * p.ldc + column;
           if (count == width) {
             (from ? sums[r] + Batch::load_unaligned(from) : sums[r]).store_unaligned(to);
