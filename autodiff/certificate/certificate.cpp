@@ -248,6 +248,7 @@ struct Certifier::Implementation {
   Beside slopes_beside(const FeedsList& batches, const Store& store, Executor& executor,
                        std::span<const double> weights, const Gradients& gradients, double narrow) {
     constexpr double further_off = 0x1p-6;
+    // Each round lets go of the weights that stop the fall; what does not settle then is left unjudged.
     constexpr int most_rounds = 8;
     Beside beside;
     for (const bool both_ways : {false, true}) {

@@ -21,8 +21,7 @@ struct OpClaim {
 ///                 where one element stands for all
 ///   finite        an element-wise op gives finite numbers for finite ones, or infinite ones but no NaN
 ///   bend          where an input alone moves and its record names no kink, slopes on both sides of the
-///   sample's
-///                 kinks and elements are the same; of positive inputs, at places above 0
+///                 sample's kinks and elements are the same; of positive inputs, at places above 0
 ///   selection     each element is one of the inputs' elements, or 0, and which one does not depend on them
 ///   alias         output 0 has as many elements as input 0, of its dtype
 ///   shape only    other elements change nothing

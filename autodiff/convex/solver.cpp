@@ -384,11 +384,11 @@ Solver::Solver(Value loss, SolveOptions options) : self_(std::make_unique<Implem
     throw UserError(
         fmt::format("most_iterations is {}; it must be 1 or more, or 0 for as many as the method has",
                     options.most_iterations));
+  if (!(options.tolerance >= 0) || !std::isfinite(options.tolerance))
+    throw UserError(fmt::format("the tolerance of the solver is {}; it must be a finite number, 0 or more",
+                                options.tolerance));
+  options.row_parts.check_known();
   self_->options = std::move(options);
-  self_->options.row_parts.check_known();
-  if (const double tolerance = self_->options.tolerance; !(tolerance >= 0) || !std::isfinite(tolerance))
-    throw UserError(
-        fmt::format("the tolerance of the solver is {}; it must be a finite number, 0 or more", tolerance));
   self_->executor = make_tbb_executor(self_->options.threads);
   self_->read(loss);
   self_->choose_method();
