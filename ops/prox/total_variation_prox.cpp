@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <limits>
+#include <utility>
 
 #include "ops/kernels/piece_scratch.hpp"
 #include "ops/kernels/simd.hpp"
@@ -19,52 +20,28 @@ namespace total_variation_prox_detail {
 //   fₖ' (b) = dₖ(b − vₖ) + clip(fₖ₋₁'(b), −λₖ₋₁, λₖ₋₁).
 // It is −λₖ at lowₖ and λₖ at highₖ, outside which the next element is too far away to be followed:
 // backwards, wₖ = clip(wₖ₊₁, lowₖ, highₖ). Each element adds two knots of the derivative and takes away those
-// outside. An element that stays, whose metric is infinite, is low and high at once. A is wider than the
-// data, for lines and knots are added to each other and taken away again.
+// outside. The metric of an element that stays is infinite. A is wider than the data, for lines and knots are
+// added to each other and taken away again.
 template <class A>
 class Line {
  public:
-  static int64_t bytes(int64_t size) { return size * static_cast<int64_t>(6 * sizeof(A) + 2 * sizeof(Knot)); }
+  static int64_t bytes(int64_t size) { return size * static_cast<int64_t>(5 * sizeof(A) + 2 * sizeof(Knot)); }
   /// In bytes() of memory.
   Line(int64_t size, std::byte* memory) : next_(memory) {
     point = take<A>(size), metric = take<A>(size), weight = take<A>(size);
-    low_ = take<A>(size), high_ = take<A>(size), given_ = take<A>(size), knots_ = take<Knot>(2 * size);
+    low_ = take<A>(size), high_ = take<A>(size), knots_ = take<Knot>(2 * size);
   }
 
   std::span<A> point, metric, weight;  // the last weight is not used
 
-  /// The minimiser, in `point`.
+  /// The minimiser, in `point`. Elements that stay split a line: between two of them each stretch has a
+  /// problem of its own, at whose ends the derivative leaps from −λ to λ.
   void solve() {
     const int64_t size = static_cast<int64_t>(point.size());
-    std::copy(point.begin(), point.end(), given_.begin());
-    // Shifted to the first element.
-    const A origin = point[0];
-    A lowest = 0, highest = 0, total = 0;
-    for (A& v : point) {
-      v -= origin;
-      lowest = std::min(lowest, v);
-      highest = std::max(highest, v);
+    for (int64_t begin = 0, end; begin < size; begin = end + 1) {
+      for (end = begin; end < size && !stays(end);) ++end;
+      if (begin < end) solve_stretch(begin, end);
     }
-    // A flow of λ needs Σ d|w − v|.
-    for (int64_t k = 0; k < size; ++k) total += stays(k) ? 0 : metric[k];
-    cut_weights(weight, total * (highest - lowest), [this](int64_t k) { return stays(k); });
-
-    front_ = back_ = size;
-    A before = 0;
-    for (int64_t k = 0; k + 1 < size; ++k) {
-      extend(k, before);
-      before = weight[k];
-    }
-    // fₙ' = 0
-    Piece piece = leftmost(size - 1, before);
-    if (!stays(size - 1)) point[size - 1] = pass_left(piece, metric[size - 1], A(0));
-    for (int64_t k = size - 1; k-- > 0;) point[k] = std::clamp(point[k + 1], low_[k], high_[k]);
-    // Back, and what is equal stays so, whatever rounding does to the shift.
-    std::copy(point.begin(), point.end(), low_.begin());
-    for (int64_t k = 0; k < size; ++k)
-      point[k] = stays(k) ? given_[k] : k > 0 && low_[k] == low_[k - 1] ? point[k - 1] : point[k] + origin;
-    for (int64_t k = size - 1; k-- > 0;)
-      if (!stays(k) && low_[k] == low_[k + 1]) point[k] = point[k + 1];
   }
 
  private:
@@ -86,6 +63,48 @@ class Line {
 
   bool stays(int64_t k) const { return std::isinf(metric[k]); }
 
+  // Elements [begin, end), beside which others stay where the line goes on.
+  void solve_stretch(int64_t begin, int64_t end) {
+    const int64_t size = static_cast<int64_t>(point.size());
+    const int64_t first = std::max<int64_t>(begin - 1, 0), last = std::min(end, size - 1);
+    const A origin = point[begin];
+    // Shifted to the stretch's first element: what it may be far from does not round it away.
+    const auto shifted = [&](int64_t k) { return point[k] - origin; };
+    A lowest = 0, highest = 0, total = 0;
+    for (int64_t k = first; k <= last; ++k) {
+      lowest = std::min(lowest, shifted(k));
+      highest = std::max(highest, shifted(k));
+      if (!stays(k)) total += metric[k];
+    }
+    // A flow of λ needs Σ d|w − v|.
+    cut_weights(weight.subspan(first, last - first + 1), total * (highest - lowest),
+                [&](int64_t k) { return stays(first + k); });
+
+    front_ = back_ = size;
+    A before = 0;
+    if (first < begin) {
+      before = weight[first];
+      leap(first, shifted(first), before);
+    }
+    if (end < size) low_[end] = shifted(end);
+    for (int64_t k = begin; k < end; ++k) {
+      point[k] = shifted(k);
+      if (k + 1 < size) extend(k, std::exchange(before, weight[k]));
+    }
+    // fₙ' = 0
+    Piece piece = leftmost(end - 1, before);
+    A next = end < size ? low_[end] : pass_left(piece, metric[end - 1], A(0));
+    for (int64_t k = end; k-- > begin;) {
+      if (k + 1 < size) next = std::clamp(next, low_[k], high_[k]);
+      low_[k] = next;
+    }
+    // Back, and what is equal stays so, whatever rounding does to the shift.
+    for (int64_t k = begin; k < end; ++k)
+      point[k] = k > 0 && low_[k] == low_[k - 1] ? point[k - 1] : low_[k] + origin;
+    for (int64_t k = std::min(end, size - 1); k-- > begin;)
+      if (low_[k] == low_[k + 1]) point[k] = point[k + 1];
+  }
+
   Piece leftmost(int64_t k, A before) const { return {metric[k], -metric[k] * point[k] - before}; }
 
   // Takes knots away from the left while the derivative there is at most `level`; returns where it is, which
@@ -103,7 +122,6 @@ class Line {
   // Makes the derivative of f up to element k, clipped to its weight, of that up to k − 1.
   void extend(int64_t k, A before) {
     const A limit = weight[k];
-    if (stays(k)) return leap(k, point[k], limit);
     Piece left = leftmost(k, before);
     low_[k] = pass_left(left, metric[k], -limit);
     Piece right{metric[k], -metric[k] * point[k] + before};
@@ -122,7 +140,7 @@ class Line {
     knots_[back_++] = {high_[k], {-right.slope, limit - right.offset}};
   }
 
-  // The same where the derivative leaps from −λ to λ, as of an element that stays: two knots of half of it.
+  // The same where the derivative leaps from −λ to λ: two knots of half of it.
   void leap(int64_t k, A at, A limit) {
     low_[k] = high_[k] = at;
     front_ = back_ = static_cast<int64_t>(point.size());
@@ -131,7 +149,7 @@ class Line {
   }
 
   std::byte* next_;
-  std::span<A> low_, high_, given_;
+  std::span<A> low_, high_;
   std::span<Knot> knots_;
   int64_t front_ = 0, back_ = 0;
 };
