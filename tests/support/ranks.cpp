@@ -3,6 +3,7 @@
 #include <cstdlib>
 #include <filesystem>
 
+#include "tests/support/files.hpp"
 #include "tests/support/testing.hpp"
 
 namespace lariat::testing {
@@ -31,6 +32,8 @@ ProgramRun run_on_ranks(const TestedMpi& mpi, int size, const std::vector<std::s
   words.insert(words.end(),
                {"-n", std::to_string(size), "/bin/sh", "-c", shell, "rank", std::getenv("LARIAT_PROGRAM")});
   words.insert(words.end(), arguments.begin(), arguments.end());
+  // Two launchers of Open MPI that start at once fail over the folder that both make.
+  const TemporaryFolder session;
   ProgramOptions options;
   options.program = mpi.launcher;
   options.environment = {
@@ -38,7 +41,8 @@ ProgramRun run_on_ranks(const TestedMpi& mpi, int size, const std::vector<std::s
       {"OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1"},
       {"LARIAT_RANK_LIMIT", "2"},
       // Else mpirun may wait for ever, when all is over, for a lock that a killed rank held.
-      {"PMIX_MCA_gds", "hash"}};
+      {"PMIX_MCA_gds", "hash"},
+      {"OMPI_MCA_orte_tmpdir_base", session.text()}};
   return run_lariat(words, options);
 }
 
