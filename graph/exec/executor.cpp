@@ -1,11 +1,13 @@
 #include "graph/exec/executor.hpp"
 
 #include "graph/base/error.hpp"
+#include "graph/exec/subnormals.hpp"
 #include "graph/exec/trace.hpp"
 
 namespace lariat {
 
 void Executor::run_task(const Plan& plan, const Task& task) const {
+  const NoSubnormals scope;
   for (int i = task.first_step; i <= task.last_step; ++i) {
     const Step& step = plan.steps()[i];
     const Node& node = plan.graph().node(step.node);
@@ -32,6 +34,7 @@ class SerialExecutor final : public Executor {
     for (const Task& task : plan.tasks()) run_task(plan, task);
   }
   void run(int64_t count, int64_t grain, const std::function<void(int64_t, int64_t)>& body) const override {
+    const NoSubnormals scope;
     for (int64_t begin = 0; begin < count; begin += grain) body(begin, std::min(begin + grain, count));
   }
   int threads() const override { return 1; }

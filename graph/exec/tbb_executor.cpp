@@ -16,6 +16,7 @@
 #include "graph/base/error.hpp"
 #include "graph/exec/executor.hpp"
 #include "graph/exec/plan.hpp"
+#include "graph/exec/subnormals.hpp"
 
 namespace lariat {
 
@@ -123,7 +124,10 @@ class TbbExecutor final : public Executor {
 
   void run(int64_t count, int64_t grain, const std::function<void(int64_t, int64_t)>& body) const override {
     const int64_t chunks = (count + grain - 1) / grain;
-    const auto chunk = [&](int64_t i) { body(i * grain, std::min((i + 1) * grain, count)); };
+    const auto chunk = [&](int64_t i) {
+      const NoSubnormals scope;
+      body(i * grain, std::min((i + 1) * grain, count));
+    };
     if (chunks == 1 || threads_ == 1) {
       for (int64_t i = 0; i < chunks; ++i) chunk(i);
       return;

@@ -58,7 +58,7 @@ lariat_status misbehave(const char* where) {
     return LARIAT_FAULT;
   }
   if (at("rounding")) fesetround(FE_UPWARD);
-  if (at("flush_to_zero")) _mm_setcsr(_mm_getcsr() | 0x8040);
+  if (at("flush_to_zero")) _mm_setcsr(_mm_getcsr() ^ 0x8040);
   return LARIAT_OK;
 }
 
@@ -297,7 +297,7 @@ extern "C" LARIAT_EXPORT const lariat_plugin* lariat_plugin_entry(const lariat_h
   if (is("entry_foreign")) throw_foreign();
   if (is("entry_state")) {
     fesetround(FE_DOWNWARD);
-    _mm_setcsr(_mm_getcsr() | 0x8040);
+    _mm_setcsr(_mm_getcsr() ^ 0x8040);
     std::setlocale(LC_ALL, "C.UTF-8");
     signal(SIGUSR1, [](int) {});
     return nullptr;
