@@ -66,7 +66,7 @@ Value constant_like(Graph& graph, Value x, uint32_t detail) {
 Value tame(Value x, uint32_t detail) {
   if (x.dtype() == i32) return x;
   const double large = x.dtype() == f32 ? 0x1p63 : 0x1p511;  // four of its squares overflow
-  const double scale = std::array{1.0, large, 0x1p100, 0x1p-140}[detail % 4];
+  const double scale = std::array{1.0, large, 0x1p100, 0x1p-120}[detail % 4];
   return where(equal(x - x, 0), sign(x), x) * scale;
 }
 
@@ -210,12 +210,20 @@ void build_graph(const Case& given, Graph& graph, Feeds& feeds, Bindings& bindin
     if (!read[id] || id % 3 == 0) graph.output(fmt::format("y{}", outputs++), graph.value({id, 0}));
 }
 
+// What kernels take a number for: one that is kept as it is and one that was multiplied by 1 are the same.
+template <class T>
+T without_subnormals(T x) {
+  if constexpr (std::is_floating_point_v<T>)
+    if (std::fpclassify(x) == FP_SUBNORMAL) return std::copysign(T(0), x);
+  return x;
+}
+
 bool same_values(const Tensor& a, const Tensor& b) {
   if (a.type() != b.type()) return false;
   return with_type(a.dtype(), [&](auto zero) {
     using T = decltype(zero);
     for (int64_t i = 0; i < a.count(); ++i) {
-      const T x = a.data<T>()[i], y = b.data<T>()[i];
+      const T x = without_subnormals(a.data<T>()[i]), y = without_subnormals(b.data<T>()[i]);
       if (x != x && y != y) continue;
       if (std::memcmp(&x, &y, sizeof(T)) != 0) return false;
     }
