@@ -30,11 +30,12 @@ class InternalError final : public Error {
   using Error::Error;
 };
 
-/// Memory that was asked for is refused. No Error, as nothing is wrong with the input, and who asks whether it
-/// is must not take this for an answer.
+/// Memory that was asked for is refused. No Error, as nothing is wrong with the input, and who asks whether
+/// it is must not take this for an answer.
 class OutOfMemory final : public std::bad_alloc {
  public:
-  explicit OutOfMemory(std::string message) : message_(std::make_shared<const std::string>(std::move(message))) {}
+  explicit OutOfMemory(std::string message)
+      : message_(std::make_shared<const std::string>(std::move(message))) {}
   const char* what() const noexcept override { return message_->c_str(); }
 
  private:

@@ -11,8 +11,8 @@ struct Task;
 class Trace;
 
 /// Runs the tasks of a bound plan. Results do not depend on the implementation or its number of threads.
-/// Several threads may use one executor at a time, each for a plan of its own. Subnormal numbers count as 0 in
-/// what it runs, whatever the calling thread has set, and as before once it has.
+/// Several threads may use one executor at a time, each for a plan of its own. Subnormal numbers count as 0
+/// in what it runs, whatever the calling thread has set, and as before once it has.
 class Executor : public ParallelFor {
  public:
   /// Runs every step. An exception of a kernel is thrown on, with the node named, once all running work has

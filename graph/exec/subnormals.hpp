@@ -7,8 +7,8 @@
 namespace lariat {
 
 /// While it lives, subnormal numbers (of floats those below 1.2e-38) count as 0 on the thread that made it.
-/// Adjoints that vanish over time and moments of weights whose gradient is 0 end among them, where a processor
-/// may take a hundred times as long for each operation. All that kernels compute is computed so.
+/// Adjoints that vanish over time and moments of weights whose gradient is 0 end among them, where a
+/// processor may take a hundred times as long for each operation. All that kernels compute is computed so.
 class NoSubnormals {
  public:
 #ifdef __SSE2__

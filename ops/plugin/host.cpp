@@ -283,16 +283,14 @@ std::string take_message() { return std::exchange(message, std::string()); }
 void refuse(const Failure& failure, const char* what, const PluginOp& op) {
   const std::string own = take_message(), place = fmt::format("its plugin '{}'", op.plugin->file);
   if (failure.threw)
-    throw UserError(
-        fmt::format("{} let an exception out of its {}; none may cross the C boundary, catch it there", place,
-                    what));
+    throw UserError(fmt::format(
+        "{} let an exception out of its {}; none may cross the C boundary, catch it there", place, what));
   if (failure.status == LARIAT_NO_MEMORY) throw std::bad_alloc();
   if (failure.status == LARIAT_BAD_INPUT && !own.empty()) throw UserError(own);
   if (failure.status != LARIAT_OK && own.empty())
-    throw UserError(fmt::format("{} returned status {} from its {} without a message", place, failure.status,
-                                what));
-  if (failure.status != LARIAT_OK)
-    throw UserError(fmt::format("{} failed in its {}: {}", place, what, own));
+    throw UserError(
+        fmt::format("{} returned status {} from its {} without a message", place, failure.status, what));
+  if (failure.status != LARIAT_OK) throw UserError(fmt::format("{} failed in its {}: {}", place, what, own));
   throw UserError(fmt::format(
       "{} left another floating-point mode behind its {}; it was put back, and the result is refused", place,
       what));

@@ -1,5 +1,5 @@
-// Numbers below the smallest that a float holds in full count as 0 while kernels run, on every thread, and for
-// nobody else.
+// Numbers below the smallest that a float holds in full count as 0 while kernels run, on every thread, and
+// for nobody else.
 #include <limits>
 
 #include "graph/exec/executor.hpp"
@@ -27,15 +27,16 @@ std::vector<std::unique_ptr<Executor>> all_executors() {
 
 }  // namespace
 
-TEST_CASE_TEMPLATE("subnormals: results and operands are 0 on every thread, and the caller's are as before", T,
-                   float, double) {
+TEST_CASE_TEMPLATE("subnormals: results and operands are 0 on every thread, and the caller's are as before",
+                   T, float, double) {
   const double least = std::numeric_limits<T>::min();
   const DType dtype = dtype_of<T>;
   Graph graph;
   const Value x = graph.input("x", {1 << 20}, dtype);
   graph.output("halved", x * 0.5);
   graph.output("twice", x * 2.0);
-  Tensor normal = Tensor::filled(dtype, {1 << 20}, least), small = Tensor::filled(dtype, {1 << 20}, least / 4);
+  Tensor normal = Tensor::filled(dtype, {1 << 20}, least),
+         small = Tensor::filled(dtype, {1 << 20}, least / 4);
   for (const auto& executor : all_executors()) {
     Program program(graph);
     Store store;
