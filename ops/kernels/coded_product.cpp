@@ -17,8 +17,8 @@ constexpr int vectors = product_kernel_detail::vectors;
 constexpr int64_t panel = product_kernel_detail::panel<float>;
 // The sums of so many rows and panels stay in registers.
 constexpr int64_t few_rows = 3, few_panels = 2;
-// Up to so many rows, expanding a code once for each few of them costs less than keeping its float.
-constexpr int64_t rows_by_blocks = 24;
+// Up to so many rows, expanding a code once for each few of them costs less than keeping its float: measured.
+constexpr int64_t rows_by_blocks = width == 16 ? 8 : 24;
 // Of fewer elements, caches feed floats as fast as codes are expanded: measured, batches of 1 to 24 rows.
 constexpr int64_t least_elements = int64_t{1} << 22;
 // Rows for which floats are made once, and codes that are worth a task.
