@@ -49,6 +49,10 @@ void TreeSum::exchange(State& state) {
     state.stage = State::Stage::done;
     return;
   }
+  if (state.earlier != nullptr && state.earlier->stage != State::Stage::done) {
+    state.stage = State::Stage::waits;
+    return;
+  }
   const size_t element = state.element;
   if (state.leaves_out) {
     state.sent.resize(std::max(state.sent.size(), state.depth));
@@ -62,11 +66,11 @@ void TreeSum::exchange(State& state) {
     }
   }
   const int tag = first_tag + tags * state.index;
-  state.received.resize(static_cast<size_t>(size_));
+  state.received->resize(static_cast<size_t>(size_));
   const int64_t first = state.begin_of(rank_, size_), own_count = state.end_of(rank_, size_) - first;
   for (int other = 0; other < size_; ++other) {
     if (other == rank_) continue;
-    auto& incoming = state.received[static_cast<size_t>(other)];
+    auto& incoming = (*state.received)[static_cast<size_t>(other)];
     const size_t each = static_cast<size_t>(own_count) * element;
     room(incoming, each * static_cast<size_t>(tree_->pieces(other)));
     if (each > 0)
@@ -100,10 +104,10 @@ void TreeSum::combine(State& state) {
     for (int rank = 0; rank < size_; ++rank)
       for (int piece = 0; piece < tree_->pieces(rank); ++piece) {
         const auto place = static_cast<size_t>(piece);
-        pieces.push_back(rank == rank_
-                             ? reinterpret_cast<const T*>(state.own_part(place)) + first
-                             : reinterpret_cast<const T*>(state.received[static_cast<size_t>(rank)].data()) +
-                                   count * piece);
+        pieces.push_back(
+            rank == rank_ ? reinterpret_cast<const T*>(state.own_part(place)) + first
+                          : reinterpret_cast<const T*>((*state.received)[static_cast<size_t>(rank)].data()) +
+                                count * piece);
       }
     // What this rank has sent is its own again: the sum takes its place, but not that of what belongs to
     // others.
@@ -121,6 +125,10 @@ void TreeSum::combine(State& state) {
 bool TreeSum::progress(State& state) {
   using Stage = State::Stage;
   if (state.stage == Stage::done) return true;
+  if (state.stage == Stage::waits) {
+    exchange(state);
+    return state.stage == Stage::done;
+  }
   if (state.stage == Stage::adds || !ranks_->over(state.open)) return false;
   if (state.stage == Stage::compares) {
     leave_zeros_out(state);
@@ -137,8 +145,9 @@ bool TreeSum::progress(State& state) {
     for (int step = 1; step < size_; ++step) {
       const int other = (rank_ + step) % size_;
       const std::span<std::byte> range = state.range_of(other, size_);
-      std::byte* to = state.gathers_apart() ? room(state.received[static_cast<size_t>(other)], range.size())
-                                            : range.data();
+      std::byte* to = state.gathers_apart()
+                          ? room((*state.received)[static_cast<size_t>(other)], range.size())
+                          : range.data();
       if (!range.empty()) ranks_->receive(other, tag, to, range.size(), state.open);
       if (!own.empty()) ranks_->send(other, tag, own.data(), own.size(), state.open);
       sent += static_cast<int64_t>(own.size());
@@ -151,7 +160,7 @@ bool TreeSum::progress(State& state) {
   for (int other = 0; other < size_ && state.gathers_apart(); ++other) {
     const std::span<std::byte> range = state.range_of(other, size_);
     if (other != rank_)
-      std::copy_n(state.received[static_cast<size_t>(other)].data(), range.size(), range.data());
+      std::copy_n((*state.received)[static_cast<size_t>(other)].data(), range.size(), range.data());
   }
   state.stage = Stage::done;
   return true;

@@ -26,7 +26,11 @@ struct TreeSum::State {
   size_t depth = 0;
   // What was given, where that is this rank's only sum and in one piece: it stays until the sum is taken.
   const std::byte* direct = nullptr;
-  std::vector<std::vector<std::byte>> received;
+  // From each rank. Of a large tensor's parts a few are on their way at a time, in memory that stays in
+  // cache: a part takes over that of `earlier`, once that is done.
+  using Received = std::vector<std::vector<std::byte>>;
+  std::shared_ptr<Received> received = std::make_shared<Received>();
+  const State* earlier = nullptr;
   std::vector<std::byte> result;
   // Which elements travel, where some are left out.
   KeptElements kept;
@@ -40,7 +44,7 @@ struct TreeSum::State {
   NonzeroBlocks nonzero;
   std::vector<std::vector<uint64_t>> others_nonzero;
   int steps_to_look = 0;
-  enum class Stage { adds, compares, exchanges, gathers, done } stage = Stage::adds;
+  enum class Stage { adds, compares, waits, exchanges, gathers, done } stage = Stage::adds;
   Ranks::Requests open;
 
   bool scattered(int size) const {

@@ -18,7 +18,8 @@ namespace {
 constexpr int64_t many_bytes = int64_t{1} << 18;
 // Of a large tensor, what each rank adds up at a time: it stays in cache from its arrival to where it is
 // taken.
-constexpr int64_t bytes_of_part = int64_t{1} << 20;
+constexpr int64_t bytes_of_part = int64_t{1} << 18;
+constexpr size_t parts_on_their_way = 4;
 
 struct KnownSums {
   std::mutex mutex;
@@ -113,6 +114,10 @@ void TreeSum::set_buckets(std::vector<SumBucket> buckets) {
       for (const int64_t count : state->bucket.counts) {
         state->offsets.push_back(offset);
         offset += count;
+      }
+      if (parts.size() >= parts_on_their_way) {
+        state->earlier = parts[parts.size() - parts_on_their_way];
+        state->received = state->earlier->received;
       }
       parts.push_back(state.get());
       states_.push_back(std::move(state));
