@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <numeric>
 #include <ostream>
 
 #include "autodiff/certificate/stationarity.hpp"
@@ -277,8 +278,8 @@ struct Certifier::Implementation {
   }
 
   // Beside kinks of terms that have no known subdifferential, or, where there are none, of the model: where
-  // its slopes jump on the first batch they are looked at on all. A model has the kinks of other examples all
-  // around, so that only what is as near as rounding counts.
+  // its slopes jump on the first batch they are looked at on some more: a look takes some thirty gradients. A
+  // model has the kinks of other examples all around, so that only what is as near as rounding counts.
   Beside slopes_beside(const FeedsList& batches, const Store& store, Executor& executor,
                        std::span<const double> weights, const Gradients& gradients) {
     if (search->other_kinks() > 0)
@@ -289,7 +290,25 @@ struct Certifier::Implementation {
     const Beside of_first = slopes_beside(std::span(&first, 1), store, executor,
                                           weights.empty() ? weights : weights.first(1), gradients, narrow);
     if (of_first.kinks == 0 || batches.size() == 1) return of_first;
-    return slopes_beside(batches, store, executor, weights, gradients, narrow);
+    constexpr size_t most_batches = 8;
+    if (batches.size() <= most_batches)
+      return slopes_beside(batches, store, executor, weights, gradients, narrow);
+    const FeedsList some(most_batches, [&](size_t index) { return batches[index]; });
+    const auto of_some = weights.empty() ? weights : weights.first(most_batches);
+    const auto sum = [](auto of) { return std::accumulate(of.begin(), of.end(), 0.0); };
+    if (!weights.empty() && sum(of_some) == 0) return of_first;
+    // What slopes differ there, they differ everywhere.
+    Store unmoved = store;
+    const Gradients here = totals(some, unmoved, executor, of_some).without_all;
+    Beside beside = slopes_beside(some, store, executor, of_some, here, narrow);
+    const double scale = weights.empty() ? 1 : sum(weights) / sum(of_some);
+    for (Gradients& side : beside.sides)
+      for (size_t p = 0; p < side.size(); ++p)
+        for (int64_t i = 0; i < side[p].count(); ++i) {
+          double& slope = side[p].data<double>()[i];
+          slope = gradients[p].data<double>()[i] + scale * (slope - here[p].data<double>()[i]);
+        }
+    return beside;
   }
 
   std::vector<Certificate::Entry> prox_residuals(const Totals& totals, const Feeds& feeds, Store& store,

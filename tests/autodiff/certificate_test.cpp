@@ -278,7 +278,7 @@ TEST_CASE("certificate: where the model itself has a kink, the worse of the slop
        0.75, 1},
       {"a curve that is steep, but bends nowhere",
        [](Value w, Value x) { return mean(sqrt(square(x * w) + 1e-4)); }, 0, 0, 0}};
-  const auto certified = [](const Case& of, DType dtype, bool as_batches, double l1) {
+  const auto certified = [](const Case& of, DType dtype, int batches, double l1) {
     Graph g;
     const Value w = g.parameter("w", {1}, init::constant(of.at), dtype),
                 x = g.input("x", {dim::batch, 1}, dtype);
@@ -286,15 +286,18 @@ TEST_CASE("certificate: where the model itself has a kink, the worse of the slop
     const auto rows = [&](const std::vector<double>& numbers) {
       return Feeds{{"x", Tensor::of<double>({static_cast<int64_t>(numbers.size()), 1}, numbers).cast(dtype)}};
     };
-    return trainer.certify(as_batches ? std::vector<Feeds>{rows({1}), rows({2})}
-                                      : std::vector<Feeds>{rows({1, 2})});
+    if (batches == 1) return trainer.certify(std::vector<Feeds>{rows({1, 2})});
+    std::vector<Feeds> list;
+    for (int i = 0; i < batches; ++i) list.push_back(rows({1.0 + i % 2}));
+    return trainer.certify(list);
   };
   for (const Case& of : cases)
     for (const DType dtype : {f32, f64})
-      for (const bool as_batches : {false, true}) {
+      for (const int batches : {1, 2, 20}) {
         CAPTURE(std::string(of.what));
         CAPTURE(name_of(dtype));
-        const Certificate certificate = certified(of, dtype, as_batches, 0);
+        CAPTURE(batches);
+        const Certificate certificate = certified(of, dtype, batches, 0);
         CAPTURE(certificate.text());
         CHECK(*certificate.distance() == doctest::Approx(of.distance).scale(1).epsilon(1e-3));
         CHECK(certificate.model_kinks == of.kinks);
@@ -302,8 +305,8 @@ TEST_CASE("certificate: where the model itself has a kink, the worse of the slop
                std::string::npos) == (of.kinks == 1));
       }
   // A penalty that is rewritten holds against the slope, or does not.
-  CHECK(*certified(cases[0], f32, true, 1).distance() == doctest::Approx(2).epsilon(1e-3));
-  CHECK(*certified(cases[0], f32, true, 4).distance() == 0);
+  CHECK(*certified(cases[0], f32, 2, 1).distance() == doctest::Approx(2).epsilon(1e-3));
+  CHECK(*certified(cases[0], f32, 2, 4).distance() == 0);
 }
 
 TEST_CASE("certificate: some units of rounding beside a kink at a shifted place are at it") {
