@@ -271,14 +271,8 @@ void TrainingRun::Implementation::save_checkpoint(const FitState& state,
   const std::string file = checkpoint_of(options.out);
   if (file.empty() || (options.ranks && options.ranks->rank() != 0)) return;
   keep_earlier(file, recipe.training().checkpoint_keep);
-  Checkpoint{model.store(),
-             recipe,
-             state,
-             epochs,
-             train.examples.size(),
-             train.target_scales,
-             data_identity(),
-             scales}
+  Checkpoint{model.store(),       recipe,          state, epochs, train.examples.size(),
+             train.target_scales, data_identity(), scales}
       .save(file, options.out);
 }
 

@@ -20,7 +20,8 @@ constexpr size_t cache_line = 64, large_page = size_t{2} << 20;
 size_t rounded_up(size_t bytes, size_t multiple) { return (bytes + multiple - 1) / multiple * multiple; }
 
 [[noreturn]] void refuse_bytes(size_t bytes) {
-  throw OutOfMemory(fmt::format("cannot allocate {} bytes; use a smaller batch or smaller dimensions", bytes));
+  throw OutOfMemory(
+      fmt::format("cannot allocate {} bytes; use a smaller batch or smaller dimensions", bytes));
 }
 
 // A mapping of its own goes back to the system with its owner, where the allocator might keep it. Large pages
