@@ -87,6 +87,7 @@ class Certifier {
   ~Certifier();
 
   /// On all data, given as batches: their losses and gradients are added up in double, each times its weight.
+  /// Where the model itself has kinks, how slopes jump there is looked at on the first eight batches.
   /// Without weights, in proportion to their examples: right for a loss that is a mean over examples.
   Certificate certify(const FeedsList& batches, Store& store, Executor& executor,
                       std::span<const double> weights = {}, bool zeros_kept = false);
