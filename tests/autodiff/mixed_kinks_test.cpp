@@ -66,7 +66,8 @@ bool is_convex(const Function& h) {
 
 double minimum_of(const Function& h, double c) {
   const auto value = [&](double x) { return (x - c) * (x - c) / 2 + h(x); };
-  double low = -12, high = 12;
+  // Four terms of slope 4 move it by 16.
+  double low = -24, high = 24;
   for (int i = 0; i < 200; ++i) {
     const double a = low + (high - low) / 3, b = high - (high - low) / 3;
     (value(a) < value(b) ? high : low) = value(a) < value(b) ? b : a;
