@@ -93,7 +93,6 @@ void TreeSum::exchange(State& state) {
   };
   ranks_->count_sums(sent, share(state.bucket.count()) * static_cast<int64_t>(state.depth * element));
   state.stage = State::Stage::exchanges;
-  progress(state);
 }
 
 void TreeSum::combine(State& state) {

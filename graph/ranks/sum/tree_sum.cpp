@@ -182,6 +182,11 @@ void TreeSum::give(int64_t bucket, std::span<const TensorView> tensors,
                    std::span<const TensorView> left_out) {
   if (!adds()) return;
   const std::vector<State*>& parts = buckets_.at(static_cast<size_t>(bucket)).parts;
+  if (!shard_ || *shard_ == own_.back()) {
+    // What has arrived meanwhile goes on while the backward pass does.
+    const std::lock_guard lock(mutex_);
+    for (const auto& other : states_) progress(*other);
+  }
   if (parts.size() == 1) return give_part(*parts[0], tensors, left_out);
   int64_t begin = 0;
   for (State* part : parts) {
@@ -210,8 +215,6 @@ void TreeSum::give_part(State& state, std::span<const TensorView> tensors,
   state.leaves_out = !left_out.empty() && state.kept.count() < state.bucket.count();
   state.travelling = state.leaves_out ? state.kept.count() : state.bucket.count();
   const std::lock_guard lock(mutex_);
-  // What has arrived meanwhile goes on while the backward pass does.
-  for (const auto& other : states_) progress(*other);
   const bool is_large = state.bucket.count() * static_cast<int64_t>(state.element) >= many_bytes;
   if (size_ > 1 && is_large && !state.leaves_out && --state.steps_to_look < 0) {
     compare_zeros(state);
