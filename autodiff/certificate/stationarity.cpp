@@ -22,7 +22,9 @@ struct Side {
       above = greater(w, 0), below = less(w, 0);
       return;
     }
-    const Value rounding = tolerance * where(equal(place, 0), 0, maximum(abs(place), norm_inf(w)));
+    // An element without a place, such as a bound of another, has it at infinity.
+    const Value size = where(equal(abs(place), infinity), 0, maximum(abs(place), norm_inf(w)));
+    const Value rounding = tolerance * where(equal(place, 0), 0, size);
     above = greater(w - place, rounding);
     below = greater(place - w, rounding);
   }

@@ -84,7 +84,9 @@ Tensor others(const Tensor& like, uint64_t stream) {
 std::string check_linear(const OpCase& c, size_t input) {
   const bool may_shift = !c.node->op->plugin;
   const Tensor u = c.inputs[input], v = others(u, input);
-  for (const double scale : {1.0, 1e-3, 1e3}) {
+  for (const double scale : {1.0, 1e-3, 1e3, -1.0}) {
+    // Some built-in ones take no other sign.
+    if (may_shift && scale < 0) continue;
     const Tensor su = combined({{scale, u}}), sv = combined({{scale, v}});
     const auto f = [&](const Tensor& x) { return run(c, with(c.inputs, input, x)); };
     const std::vector<Tensor> fu = f(su), fv = f(sv), mixed = f(combined({{0.375, su}, {0.625, sv}}));
@@ -129,8 +131,17 @@ void linear(const OpDef& op, const OpCases& cases, OpFinding& finding) {
 std::string check_commutative(const OpCase& c) {
   if (c.inputs.size() != 2) return "it has not two inputs, which could change places";
   const double precision = c.node->outputs[0].dtype == f32 ? 1e-6 : 1e-13;
-  const std::string where = difference(run(c, c.inputs), run(c, {c.inputs[1], c.inputs[0]}), precision);
-  return where.empty() ? where : where + " where the inputs change places";
+  // Other signs and sizes too: an op that takes none of these gives what is no number both ways.
+  for (const double scale : {1.0, -1.7, 30.0})
+    for (const double other : {1.0, -0.6}) {
+      const bool is_sample = scale == 1 && other == 1;
+      if (!is_sample && !(is_double(c, 0) && is_double(c, 1))) continue;
+      const Tensor a = is_sample ? c.inputs[0] : combined({{scale, c.inputs[0]}}),
+                   b = is_sample ? c.inputs[1] : combined({{other, c.inputs[1]}});
+      if (const std::string where = difference(run(c, {a, b}), run(c, {b, a}), precision); !where.empty())
+        return where + " where the inputs change places";
+    }
+  return {};
 }
 
 // Each input at every element of the result.

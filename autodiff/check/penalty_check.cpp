@@ -157,6 +157,9 @@ std::string check_prox(Use& use) {
     for (const Point& step : steps_of(use))
       for (const Point& v : use.points())
         if (std::string fault = check_prox_at(use, v, step, weight); !fault.empty()) return fault;
+  if (std::string fault = check_step_of_none(use); !fault.empty()) return fault;
+  if (std::string fault = check_many(use); !fault.empty()) return fault;
+  if (std::string fault = check_prox_at(use, use.points()[6], {0.5}, {60}); !fault.empty()) return fault;
   // As small a threshold as a training has, and a slope that rounding leaves some digits of.
   for (size_t p : {0, 1, 3, 5})
     if (std::string fault = check_prox_at(use, use.points()[p], {1e-3}, {0.09}); !fault.empty()) return fault;

@@ -98,7 +98,7 @@ class Use {
 
   Point prox(const Point& v, const Point& step, const Point& weight, DType dtype = f64) const {
     return computed([&](Graph& graph) {
-      return penalty.prox({constant(graph, v, shape_, dtype), constant(graph, step, shape_, dtype)},
+      return penalty.prox({constant(graph, v, shape_of(v), dtype), constant(graph, step, shape_, dtype)},
                           constant(graph, weight, result_, dtype), attributes_);
     });
   }
@@ -113,7 +113,8 @@ class Use {
   }
   Point residual(const Point& x, const Point& gradient, const Point& weight, DType dtype = f64) const {
     return computed([&](Graph& graph) {
-      return penalty.residual(constant(graph, x, shape_, dtype), constant(graph, gradient, shape_, dtype),
+      return penalty.residual(constant(graph, x, shape_of(x), dtype),
+                              constant(graph, gradient, shape_of(x), dtype),
                               constant(graph, weight, result_, dtype), attributes_);
     });
   }
@@ -135,6 +136,10 @@ class Use {
     Attributes own;
     for (const auto& [name, value] : attributes_) own.set(name, value);
     return graph.add(op, std::vector{x}, own, {}, {});
+  }
+  // Of single elements there may be more than the sample has.
+  Extents shape_of(const Point& x) const {
+    return x.size() == elements ? shape_ : Extents{static_cast<int64_t>(x.size())};
   }
   static Value constant(Graph& graph, const Point& numbers, const Extents& extents, DType dtype) {
     return numbers.size() == 1 ? graph.constant(numbers[0], dtype)
@@ -176,6 +181,9 @@ class Use {
 
 /// Points that lie beside a kink have two slopes within a step of a difference.
 inline constexpr size_t points_away_from_kinks = 8;
+
+std::string check_step_of_none(const Use& use);
+std::string check_many(const Use& use);
 
 std::vector<Point> directions_of(const Use& use);
 std::vector<Point> steps_of(const Use& use);

@@ -18,7 +18,7 @@ Value constant(Graph& graph, const std::vector<double>& numbers, const Extents& 
   return settled(graph.constant(tensor));
 }
 
-// Rows of one element each as a view: picked, scaled and shifted.
+// Rows of one element each as a view: picked, scaled and shifted. Rows of none are constants.
 Value picked(const std::vector<LinearRow>& rows, const ParameterElements& elements, Value like, Shape shape) {
   const auto here = [&](Value value) { return at(value, like); };
   std::vector<int64_t> which;
@@ -31,12 +31,15 @@ Value picked(const std::vector<LinearRow>& rows, const ParameterElements& elemen
     factors.push_back(row.entries.empty() ? 0 : row.entries[0].second);
     shifts.push_back(row.shift);
   }
+  Graph& graph = like.graph();
+  if (std::all_of(rows.begin(), rows.end(), [](const LinearRow& row) { return row.entries.empty(); }))
+    return graph.constant(
+        Tensor::of<double>(evaluate(shape, {}), std::span<const double>(shifts)).cast(like.dtype()));
   Value value = elements.gathered(which, like.dtype(), node_of(like).where);
   if (value.shape() != shape) value = reshape(here(value), shape);
   const auto all_are = [](const std::vector<double>& numbers, double number) {
     return std::all_of(numbers.begin(), numbers.end(), [&](double n) { return n == number; });
   };
-  Graph& graph = like.graph();
   if (!all_are(factors, 1))
     value = here(value) * here(constant(graph, factors, evaluate(shape, {}), like.dtype()));
   if (!all_are(shifts, 0))

@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <set>
 
 #include "graph/base/error.hpp"
@@ -149,6 +150,8 @@ struct Trial {
 // does a kernel that is tried for what it claims, which only makes programs faster: it is not taken on trust.
 Trial try_to_load(const std::string& file) {
   constexpr int64_t seconds = 10;
+  const std::string refusal = "refused: ";
+  std::optional<std::string> refused;
   Trial trial;
   const ChildEnd end = run_in_child(
       [&](const ChildLines& lines) {
@@ -157,6 +160,10 @@ Trial try_to_load(const std::string& file) {
           lines.send("loaded");
           for (const OpDef& op : description.records)
             if (!op.traits.in_place.empty() && is_in_place(op)) lines.send(op.name);
+        } catch (const UserError& error) {
+          std::string why = error.what();
+          std::replace(why.begin(), why.end(), '\n', ' ');
+          lines.send(refusal + why);
         } catch (const std::exception&) {
           // Loading it in this process says the same.
           lines.send("loaded");
@@ -164,8 +171,11 @@ Trial try_to_load(const std::string& file) {
       },
       {.seconds = seconds, .is_silent = true},
       [&](const std::string& line) {
+        if (line.starts_with(refusal)) refused = line.substr(refusal.size());
         line == "loaded" ? void(trial.loaded = true) : void(trial.in_place.insert(line));
       });
+  // What it would do at the end of this process, by global objects, is not for a file that is refused.
+  if (refused) throw UserError(*refused);
   if (end.started && !trial.loaded)
     throw UserError(
         fmt::format("it was tried in a process of its own: it {} while it was loaded", end.failure));

@@ -114,9 +114,9 @@ TEST_CASE("LAMB counts small norms as its least one, and large ones as 10") {
     CHECK(trainer.value(w).at(0) == doctest::Approx(0.6 * size - step).epsilon(1e-9));
     CHECK(trainer.value(w).at(1) == doctest::Approx(0.8 * size - step).epsilon(1e-9));
   }
-  CHECK(message_of<UserError>([] { Optimizer(Lamb{.least_norm = 10}); }) ==
+  CHECK(message_of<UserError>([] { const Optimizer made(Lamb{.least_norm = 10}); }) ==
         "Lamb: least_norm is 10; it must lie in [0, 10)");
-  CHECK(message_of<UserError>([] { Optimizer(Lamb{.least_norm = -1}); }) ==
+  CHECK(message_of<UserError>([] { const Optimizer made(Lamb{.least_norm = -1}); }) ==
         "Lamb: least_norm is -1; it must lie in [0, 10)");
 }
 
@@ -150,9 +150,9 @@ TEST_CASE("every kind of optimizer is made by its name, with the options of its 
   CHECK(message_of<UserError>([] {
           make_optimizer("lbfgs", {{"history", 1.5}});
         }) == "lbfgs: history is 1.5; it must be an integer");
-  CHECK(message_of<UserError>([] { Optimizer(Lbfgs{.history = 0}); }) ==
+  CHECK(message_of<UserError>([] { const Optimizer made(Lbfgs{.history = 0}); }) ==
         "Lbfgs: history is 0; it must be an integer from 1 to 1000");
-  CHECK(message_of<UserError>([] { Optimizer(Lamb{.weight_decay = -1}); }) ==
+  CHECK(message_of<UserError>([] { const Optimizer made(Lamb{.weight_decay = -1}); }) ==
         "Lamb: weight_decay is -1; it must be a number of 0 or more");
 }
 

@@ -26,7 +26,10 @@ enum class Fault {
   single,
   first_only,
   thick,
-  hides_nan
+  hides_nan,
+  at_none,
+  tail,
+  heavy
 };
 
 template <Fault fault>
@@ -47,12 +50,15 @@ struct AbsProx {
       if (fault == Fault::first_only && i > 0) result = v;
       if (fault == Fault::thick && step * weight < T(1e-4)) result = v;
       if (fault == Fault::hides_nan && !(v == v)) result = 0;
+      if (fault == Fault::at_none && step == 0) result = 0;
+      if (fault == Fault::tail && i >= 8) result = v;
+      if (fault == Fault::heavy && weight > 20) result = shrunk(v, step * 20);
       p.result()[i] = result;
     }
   }
 };
 
-enum class Left { none, nothing, gradient, kink, sign, longer };
+enum class Left { none, nothing, gradient, kink, sign, longer, tail };
 
 template <Left left>
 struct AbsResidual {
@@ -67,6 +73,7 @@ struct AbsResidual {
       if (left == Left::kink && x == 0) result = g;
       if (left == Left::sign && x != 0) result = g - slope;
       if (left == Left::longer) result *= T(1.1);
+      if (left == Left::tail && i > 5) result = 0;
       r.result()[i] = result;
     }
   }
@@ -211,6 +218,12 @@ Op two(const char* name, F function) {
   return op;
 }
 
+// Of numbers above 0 alone.
+Op above_none(Op op) {
+  op.samples = {{"values", {{{2, 3}, {}, 0.5, 2}}}};
+  return op;
+}
+
 Op linear(Op op, uint64_t inputs) {
   op.linear_inputs = inputs;
   return op;
@@ -333,42 +346,48 @@ Op without_samples() {
 
 }  // namespace
 
-LARIAT_PLUGIN(.name = "claims", .version = "1",
-              .ops = {
-                  abs_penalty("right_abs"), abs_penalty<Fault::doubled>("prox_doubled"),
-                  abs_penalty<Fault::identity>("prox_identity"), abs_penalty<Fault::zero>("prox_zero"),
-                  abs_penalty<Fault::nan>("prox_nan"), abs_penalty<Fault::one_step>("prox_one_step"),
-                  abs_penalty<Fault::one_weight>("prox_one_weight"), abs_penalty<Fault::cut>("prox_cut"),
-                  abs_penalty<Fault::late>("prox_late"), abs_penalty<Fault::single>("prox_single"),
-                  abs_penalty<Fault::first_only>("prox_first_only"), abs_penalty<Fault::thick>("prox_thick"),
-                  abs_penalty<Fault::hides_nan>("prox_hides_nan"),
-                  abs_penalty<Fault::none, Left::nothing>("residual_nothing"),
-                  abs_penalty<Fault::none, Left::gradient>("residual_gradient"),
-                  abs_penalty<Fault::none, Left::kink>("residual_kink"),
-                  abs_penalty<Fault::none, Left::sign>("residual_sign"),
-                  abs_penalty<Fault::none, Left::longer>("residual_longer"),
-                  norm<false, true>("right_norm", true, Combination::last),
-                  norm<true, true>("prox_norm_scaled", true, Combination::last),
-                  norm<false, true>("prox_norm_steps", false, Combination::last),
-                  norm<false, false>("residual_norm", true, Combination::last),
-                  norm<false, true>("wrong_first", true, Combination::first), concave(), smooth(),
-                  shifted("right_shifted", Combination::alone), shifted("wrong_last", Combination::last),
-                  linear(one("right_linear", [](auto x) { return 2 * x; }), 1),
-                  linear(one("wrong_linear_square", [](auto x) { return x * x; }), 1),
-                  linear(one("wrong_linear_shift", [](auto x) { return 2 * x + 1; }), 1),
-                  linear(one("wrong_linear_far", [](auto x) { return x > 50 ? decltype(x)(50) : x; }), 1),
-                  linear(two("wrong_linear_second", [](auto a, auto b) { return a / b; }), 3),
-                  commutative(two("right_commutative", [](auto a, auto b) { return a * b; })),
-                  commutative(two("wrong_commutative", [](auto a, auto b) { return a - b; })),
-                  commutative(one("wrong_commutative_one", [](auto x) { return x; })), reversed(),
-                  doubled_in_place(), unshown_in_place(),
-                  raw(one("wrong_elementwise", [](auto x) { return x; }), smeared<float>, smeared<double>),
-                  raw(two("wrong_strides", [](auto a, auto b) { return a * b; }), strideless<float>,
-                      strideless<double>),
-                  raw(one("wrong_over_input", [](auto x) { return x; }), twice_read<float>,
-                      twice_read<double>),
-                  integer("right_integer", {2, 4, 6}), integer("wrong_integer", {7, 7, 7}),
-                  integer("unknown_integer", {}), floats_of_integers("right_parity", {1, 0, 1}),
-                  floats_of_integers("wrong_parity", {100, 200, 300}), product("right_product"),
-                  // Its name is that of a gradient, and it is none.
-                  product("right_product_gradient"), without_samples()})
+LARIAT_PLUGIN(
+        .name = "claims", .version = "1",
+        .ops = {
+            abs_penalty("right_abs"), abs_penalty<Fault::doubled>("prox_doubled"),
+            abs_penalty<Fault::identity>("prox_identity"), abs_penalty<Fault::zero>("prox_zero"),
+            abs_penalty<Fault::nan>("prox_nan"), abs_penalty<Fault::one_step>("prox_one_step"),
+            abs_penalty<Fault::one_weight>("prox_one_weight"), abs_penalty<Fault::cut>("prox_cut"),
+            abs_penalty<Fault::late>("prox_late"), abs_penalty<Fault::single>("prox_single"),
+            abs_penalty<Fault::first_only>("prox_first_only"), abs_penalty<Fault::thick>("prox_thick"),
+            abs_penalty<Fault::hides_nan>("prox_hides_nan"), abs_penalty<Fault::at_none>("prox_at_none"),
+            abs_penalty<Fault::tail>("prox_tail"), abs_penalty<Fault::heavy>("prox_heavy"),
+            abs_penalty<Fault::none, Left::nothing>("residual_nothing"),
+            abs_penalty<Fault::none, Left::gradient>("residual_gradient"),
+            abs_penalty<Fault::none, Left::kink>("residual_kink"),
+            abs_penalty<Fault::none, Left::sign>("residual_sign"),
+            abs_penalty<Fault::none, Left::longer>("residual_longer"),
+            abs_penalty<Fault::none, Left::tail>("residual_tail"),
+            norm<false, true>("right_norm", true, Combination::last),
+            norm<true, true>("prox_norm_scaled", true, Combination::last),
+            norm<false, true>("prox_norm_steps", false, Combination::last),
+            norm<false, false>("residual_norm", true, Combination::last),
+            norm<false, true>("wrong_first", true, Combination::first), concave(), smooth(),
+            shifted("right_shifted", Combination::alone), shifted("wrong_last", Combination::last),
+            linear(one("right_linear", [](auto x) { return 2 * x; }), 1),
+            linear(one("wrong_linear_square", [](auto x) { return x * x; }), 1),
+            linear(one("wrong_linear_shift", [](auto x) { return 2 * x + 1; }), 1),
+            linear(one("wrong_linear_far", [](auto x) { return x > 50 ? decltype(x)(50) : x; }), 1),
+            linear(above_none(one("wrong_linear_half", [](auto x) { return x > 0 ? x : decltype(x)(0); })),
+                   1),
+            linear(two("wrong_linear_second", [](auto a, auto b) { return a / b; }), 3),
+            commutative(two("right_commutative", [](auto a, auto b) { return a * b; })),
+            commutative(two("wrong_commutative", [](auto a, auto b) { return a - b; })),
+            commutative(two("wrong_commutative_far",
+                            [](auto a, auto b) { return a > 5 && b < 0 ? a : a * b; })),
+            commutative(one("wrong_commutative_one", [](auto x) { return x; })), reversed(),
+            doubled_in_place(), unshown_in_place(),
+            raw(one("wrong_elementwise", [](auto x) { return x; }), smeared<float>, smeared<double>),
+            raw(two("wrong_strides", [](auto a, auto b) { return a * b; }), strideless<float>,
+                strideless<double>),
+            raw(one("wrong_over_input", [](auto x) { return x; }), twice_read<float>, twice_read<double>),
+            integer("right_integer", {2, 4, 6}), integer("wrong_integer", {7, 7, 7}),
+            integer("unknown_integer", {}), floats_of_integers("right_parity", {1, 0, 1}),
+            floats_of_integers("wrong_parity", {100, 200, 300}), product("right_product"),
+            // Its name is that of a gradient, and it is none.
+            product("right_product_gradient"), without_samples()})

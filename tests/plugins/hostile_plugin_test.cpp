@@ -77,12 +77,18 @@ TEST_CASE("hostile plugins: global objects that throw, crash or exit do so in a 
       "LARIAT_OP_MAJOR, 0, 0, (const char*)8, \"1\", \"\", nullptr, 1, 0};\nextern \"C\" LARIAT_EXPORT "
       "const lariat_plugin* lariat_plugin_entry(const lariat_host*) { return &p; }\n");
   CHECK(load(wild) == tried(wild, "ended the process by signal 11 (Segmentation fault)"));
+  // What is refused where it was tried is not in this process when that ends.
+  const std::string aborts = compiled_cpp(
+      folder, "aborts",
+      "#include <cstdlib>\nstruct S { ~S() { std::abort(); } } s;\nextern \"C\" "
+      "__attribute__((visibility(\"default\"))) void* lariat_plugin_entry(void*) { return nullptr; }\n");
+  CHECK(load(aborts) == "plugin '" + aborts + "': its lariat_plugin_entry returned NULL without a message");
   if (!testing::have_lariat()) return;
   // In a folder they are left out with a word.
   const auto run =
       testing::run_lariat({"ops", "show", "tanh"}, {.environment = {{"LARIAT_PLUGIN_PATH", folder.text()}}});
   CHECK(run.status == 0);
-  for (const std::string& plugin : {throws, crashes, exits, wild})
+  for (const std::string& plugin : {throws, crashes, exits, wild, aborts})
     CHECK(run.err.find("lariat: left out: plugin '" + plugin + "'") != std::string::npos);
 }
 
