@@ -42,12 +42,15 @@ void settle(std::map<std::string, Value>& updates, const std::vector<Value>& par
   }
 }
 
-// What is zero stays so. NaN is no zero, and is left for others to find.
+// What is zero stays so, as do all elements of a parameter that nothing trains. NaN is no zero, and is left
+// for others to find.
 void freeze_zeros(std::map<std::string, Value>& updates, const std::vector<std::string>& names) {
   for (const std::string& name : names) {
     const auto next = updates.find(name);
-    if (next == updates.end())
-      throw UserError(fmt::format("'{}', whose zeros are to stay, is not trained", name));
+    if (next == updates.end()) {
+      if (!updates.empty() && updates.begin()->second.graph().find_source(name)) continue;
+      throw UserError(fmt::format("'{}', whose zeros are to stay, is no parameter of the loss", name));
+    }
     next->second = where(equal(next->second.graph().find_source(name), 0), 0, next->second);
   }
 }

@@ -94,6 +94,7 @@ Search::Implementation::Implementation(Recipe with, SearchOptions given)
                            }}});
   // What does not go together is said before any training.
   for (size_t trial = 0; trial < plan.trials.size(); ++trial) recipe_of(trial, 0);
+  if (table.folds > 0) check_winner(recipe_of(0, 0), {options.data, options.threads, nullptr, {}});
   if (options.ranks)
     agree_on_data(*options.ranks, recipe_of(0, 0), {options.data, options.threads, nullptr, {}});
   open_journal();
@@ -349,6 +350,7 @@ Search::~Search() = default;
 
 const std::vector<Range>& Search::ranges() const { return self_->ranges; }
 const std::string& Search::score() const { return self_->score; }
+int64_t Search::folds() const { return self_->table.folds; }
 int64_t Search::planned() const { return static_cast<int64_t>(self_->plan.trials.size()); }
 
 SearchResult Search::run() {
@@ -403,6 +405,8 @@ SearchResult Search::run() {
 
 Recipe Search::winning_recipe(const SearchResult& result) const {
   Recipe recipe = self_->recipe_of(static_cast<size_t>(result.winner().number), 0);
+  // What a callback watches is set apart for the winner too.
+  if (watched_figure(recipe)) return recipe;
   const Spec& data = recipe.table("data");
   for (const auto& [name, text] : data.options)
     if (name == "validation") {

@@ -77,11 +77,14 @@ class Search {
   const std::vector<Range>& ranges() const;
   /// What trials are scored by.
   const std::string& score() const;
+  /// On how many folds; 0: on validation data.
+  int64_t folds() const;
   /// How many trials there are.
   int64_t planned() const;
   /// Throws JobError where every trial failed.
   SearchResult run();
-  /// The winner's recipe, in which all training examples are trained on.
+  /// The winner's recipe, in which all training examples are trained on, but for validation data that a
+  /// callback watches.
   Recipe winning_recipe(const SearchResult& result) const;
   /// Where trials begin with the weights of the last: those that the winner begins with on all training
   /// examples, by training along the same λ. Nothing where it begins with random ones, or was stopped.

@@ -106,6 +106,33 @@ std::string metric_of(const Recipe& recipe) {
 
 }  // namespace
 
+std::optional<WatchedFigure> watched_figure(const Recipe& recipe) {
+  std::optional<WatchedFigure> watched;
+  for (const Callback& callback : recipe.callbacks())
+    for (const auto& [option, name] : callback.spec.options) {
+      if (option != "monitor" || !(name.empty() || name.starts_with("validation_"))) continue;
+      if (!watched || (!watched->by_name && !name.empty()))
+        watched = WatchedFigure{callback.place, name.empty() ? "validation_loss" : name, !name.empty()};
+    }
+  return watched;
+}
+
+void check_winner(const Recipe& winning, const TrialContext& context) {
+  const std::optional<WatchedFigure> watched = watched_figure(winning);
+  if (!watched || !watched->by_name) return;
+  RunOptions options;
+  options.data = context.data;
+  options.threads = context.threads;
+  options.test = false;
+  options.write_logs = false;
+  if (TrainingRun(winning, options).examples(data::Split::validation) != nullptr) return;
+  throw UserError(
+      fmt::format("{}monitor = {}: folds have validation data, but the winner, which is trained on all "
+                  "examples, has none; give "
+                  "data.validation, which the winner sets apart too, or monitor loss",
+                  watched->place, watched->name));
+}
+
 void check_units(const std::vector<Range>& ranges, const Recipe& recipe, const std::string& score) {
   if (score != "loss") return;
   for (const Range& range : ranges) {

@@ -55,6 +55,16 @@ std::optional<Store> run_training(const TrialTask& task, const TrialContext& con
 /// The score that a recipe has where none is named: accuracy where classes or labels are learned, else the
 /// loss.
 std::string usual_score(const Recipe& recipe);
+/// What a callback or schedule of the recipe decides by that is measured on validation data, and whether the
+/// recipe names it; nothing: none does.
+struct WatchedFigure {
+  std::string place, name;
+  bool by_name = false;
+};
+std::optional<WatchedFigure> watched_figure(const Recipe& recipe);
+/// Throws UserError where a training on all examples has no validation data, and a figure of these decides by
+/// its name.
+void check_winner(const Recipe& winning, const TrialContext& context);
 /// Throws UserError where losses are to be compared whose unit changes with what is tried.
 void check_units(const std::vector<Range>& ranges, const Recipe& recipe, const std::string& score);
 /// Whether a larger score is a better one: not of losses and errors.

@@ -133,30 +133,33 @@ double score_of(const Outcome& outcome, int64_t row, int64_t column) {
 
 }  // namespace
 
-std::vector<Tie> ranked(const Outcome& outcome, int64_t column) {
-  std::vector<int64_t> order(static_cast<size_t>(outcome.rows));
+std::vector<Tie> ranked(const Outcome& outcome, int64_t first, int64_t end) {
+  const int64_t columns = end - first;
+  std::vector<int64_t> order(static_cast<size_t>(outcome.rows * columns));
   std::iota(order.begin(), order.end(), 0);
+  const auto row = [&](int64_t place) { return place / columns; };
+  const auto column = [&](int64_t place) { return first + place % columns; };
   std::vector<double> scores;
-  for (int64_t row = 0; row < outcome.rows; ++row) scores.push_back(score_of(outcome, row, column));
-  const auto output = [&](int64_t row) { return scores[static_cast<size_t>(row)]; };
+  for (const int64_t place : order) scores.push_back(score_of(outcome, row(place), column(place)));
+  const auto output = [&](int64_t place) { return scores[static_cast<size_t>(place)]; };
   std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) { return output(a) > output(b); });
   const Decisions decisions(outcome);
   std::vector<Tie> ties;
   for (size_t i = 0; i < order.size(); ++i) {
     if (i == 0 || output(order[i]) != output(order[i - 1])) ties.emplace_back();
-    (decisions.is(order[i], column) ? ties.back().positive : ties.back().negative) +=
-        outcome.weights[static_cast<size_t>(order[i])];
+    (decisions.is(row(order[i]), column(order[i])) ? ties.back().positive : ties.back().negative) +=
+        outcome.weights[static_cast<size_t>(row(order[i]))];
   }
   return ties;
 }
 
 MetricValues of_rankings(const std::string& name, const Outcome& outcome, Average average,
                          double (*score)(const std::vector<Tie>&)) {
-  if (average == Average::micro && outcome.width > 1)
-    throw UserError(fmt::format("metric {}: average = micro: must be one of macro, weighted, none", name));
+  if (average == Average::micro) return {{name, score(ranked(outcome, 0, outcome.width))}};
   std::vector<double> scores;
-  for (int64_t column = 0; column < outcome.width; ++column) scores.push_back(score(ranked(outcome, column)));
-  return averaged(name, outcome, average == Average::micro ? Average::macro : average, scores);
+  for (int64_t column = 0; column < outcome.width; ++column)
+    scores.push_back(score(ranked(outcome, column, column + 1)));
+  return averaged(name, outcome, average, scores);
 }
 
 }  // namespace metric_parts

@@ -133,9 +133,9 @@ Fields<Options> average_fields() {
 struct Tie {
   double positive = 0, negative = 0;
 };
-/// From the most probable row of a column to the least. NaN comes last.
-std::vector<Tie> ranked(const Outcome& outcome, int64_t column);
-/// A score of each column's ranking as `average` has it.
+/// From the most probable row of columns, each as often as there are of these, to the least. NaN comes last.
+std::vector<Tie> ranked(const Outcome& outcome, int64_t first, int64_t end);
+/// A score of each column's ranking as `average` has it; micro: that of one ranking of all.
 MetricValues of_rankings(const std::string& name, const Outcome& outcome, Average average,
                          double (*score)(const std::vector<Tie>&));
 }  // namespace metric_parts

@@ -36,7 +36,9 @@ Value masked_max_time(Operand x, Operand lengths) {
 
 Value last_step(Operand x, Operand lengths) {
   const Shape shape = checked_shape("last_step", x);
-  const Value last = reshape(Operand(lengths - 1, x.where), {shape[0], 1, 1});
+  // Of a sequence of no frames, the first: what its states begin with.
+  const Value before = maximum(Operand(lengths - 1, x.where), Operand(0, x.where));
+  const Value last = reshape(Operand(before, x.where), {shape[0], 1, 1});
   const Value step = gather_steps(x, Operand(broadcast_to(last, {shape[0], 1, shape[2]}), x.where));
   return reshape(Operand(step, x.where), {shape[0], shape[2]});
 }

@@ -151,43 +151,6 @@ TEST_CASE("outside a bound nothing is stationary") {
   CHECK(std::isinf(*run.certify({0.5}).distance()));
 }
 
-TEST_CASE("elements without a bound are judged by their gradients, whatever bounds others have") {
-  using Bounded = std::function<Value(Value)>;
-  const std::vector<Bounded> some{
-      [](Value w) { return box(slice(w, 0, 1, 3), -0.5, 0.5); },
-      [](Value w) {
-        return box(gather_rows(w, w.graph().constant(Tensor::of<int32_t>({2}, {2, 1}))), -0.5, 0.5);
-      },
-      [](Value w) {
-        return box(slice(reshape(w, {3, 1}), 0, 1, 3), -0.5, 0.5);
-      },
-      [](Value w) { return box(2 * slice(w, 0, 1, 3) + 0.25, -0.75, 1.25); },
-      [](Value w) {
-        return box(concat({slice(w, 0, 1, 2), slice(w, 0, 2, 3)}, 0), -0.5, 0.5);
-      },
-  };
-  const std::vector<Bounded> beside{
-      [](Value w) { return 0 * sum(w); },
-      [](Value w) { return 1e-9 * sum(abs(w)); },
-      [](Value w) { return 1e-9 * norm2(w); },
-      [](Value w) { return 1e-9 * square(sum(abs(w))); },
-  };
-  for (const DType dtype : {f32, f64})
-    for (const Bounded& bounds : some)
-      for (const Bounded& other : beside) {
-        Graph g;
-        const Value w = g.parameter("w", {3}, init::constant(0), dtype);
-        const Value target = g.constant(Tensor::of<double>({3}, {1, 1, -1}).cast(dtype));
-        Trainer trainer(0.5 * sum(square(w - target)) + bounds(w) + other(w), Sgd{.learning_rate = 0.5});
-        for (int step = 0; step < 2; ++step) trainer.step(Feeds{});
-        CHECK(trainer.value(w).at(0) == doctest::Approx(0.75).epsilon(1e-6));
-        // The first has a gradient of -1/4, the others are at their bounds.
-        CHECK(*trainer.certify(Feeds{}).distance() == doctest::Approx(0.25).epsilon(1e-5));
-        for (int step = 0; step < 60; ++step) trainer.step(Feeds{});
-        CHECK(*trainer.certify(Feeds{}).distance() <= 1e-6);
-      }
-}
-
 TEST_CASE("rows of a difference that are 0 themselves are no term of any parameter") {
   Graph g;
   const Value w = g.parameter("w", {3}, init::constant(0.1)),

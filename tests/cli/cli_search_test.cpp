@@ -146,6 +146,21 @@ TEST_CASE("cli: search refuses bad input with one line") {
               "' is not there, so there is nothing to go on from; leave --resume out");
   refused(images.search({"--over", lambdas, "--journal", images.recipe}),
           "'" + images.recipe + "' is an input, and would be overwritten; choose another name");
+  // What the winner could not do is said before the first trial, and what makes scores too good beside them.
+  const std::string watches = std::string(image_recipe) +
+                              "[[callbacks]]\nkind = \"early_stopping\"\nmonitor = \"validation_accuracy\"\n";
+  write_file(images.recipe, watches);
+  refused(
+      images.search({"--over", lambdas, "--folds", "3"}),
+      "[callbacks.0] early_stopping: monitor = validation_accuracy: folds have validation data, but the "
+      "winner, "
+      "which is trained on all examples, has none; give data.validation, which the winner sets apart too, or "
+      "monitor loss");
+  const ProgramRun kept = run_lariat(images.search(
+      {"--over", lambdas, "--folds", "3", "--set", "data.validation=10", "--out", images.folder / "kept"}));
+  CHECK(kept.status == 0);
+  CHECK(contains(kept.err, "validation_accuracy is that of the fold which a trial is scored on"));
+  CHECK(contains(kept.out, "on 10 validation examples"));
   // The recipe's own table says the same.
   write_file(images.recipe,
              std::string(image_recipe) + "[search]\nover = [\"optimizer.learning_rate=1..0\"]\n");

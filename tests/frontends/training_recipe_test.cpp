@@ -79,6 +79,8 @@ TEST_CASE("recipe: mistakes in schedules, callbacks and groups are told in a lin
             .starts_with("recipe.toml:11: [callbacks.0] has no key 'rate'."));
   CHECK(refused_more("[callback]\nkind = 'ema'") ==
         "recipe.toml:9: a recipe has no table 'callback'. Did you mean 'callbacks'?");
+  CHECK(refused_more("[schedule]\nkind = 'piecewise'\nat = [0.7, 0.5]")
+            .ends_with("has at = 0.5 after 0.7; each must be larger than the one before it"));
   CHECK(refused_more("[schedule]\nkind = 'piecewise'\nfactors = [1]") ==
         "recipe.toml: [schedule] the schedule 'piecewise' has 2 steps and 1 factors; it needs one factor "
         "more than "

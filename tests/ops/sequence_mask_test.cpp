@@ -11,6 +11,7 @@
 #include "frontends/sequential/network.hpp"
 #include "graph/base/error.hpp"
 #include "graph/base/random.hpp"
+#include "graph/exec/constants.hpp"
 #include "graph/ir/op_def.hpp"
 #include "graph/ir/registry.hpp"
 #include "ops/ops.hpp"
@@ -175,6 +176,15 @@ TEST_CASE("sequence masks: an op that is not finite at 0 leaves gradients as the
   // Images, other shapes and orders of axes are made of plain data only, symbols are no results, and what
   // batch_norm makes of a clip depends on the others.
   CHECK(kinds.size() == layer_kinds().size() - 5);
+}
+
+TEST_CASE("sequence masks: of a sequence of no frames the last step is the first") {
+  Graph g;
+  const Value x = g.constant(Tensor::of<double>({2, 3, 1}, {1, 2, 3, 4, 5, 6}));
+  g.output("last", last_step(x, g.constant(Tensor::of<int32_t>({2}, {0, 2}))));
+  const Tensor last = evaluate_constant(g)[0];
+  CHECK(last.at(0) == 1);
+  CHECK(last.at(1) == 5);
 }
 
 TEST_CASE("sequence masks: any number behind the end of the features reaches no gradient") {

@@ -117,7 +117,13 @@ TEST_CASE("sparse fit: with freeze_zeros what is zero at first stays zero, whate
   Graph graph;
   const Value w = graph.parameter("w", {2});
   CHECK(message_of<UserError>([&] { Trainer(sum(square(w)), Sgd{}, {.frozen_zeros = {"v"}}); }) ==
-        "'v', whose zeros are to stay, is not trained");
+        "'v', whose zeros are to stay, is no parameter of the loss");
+  // What nothing trains keeps its zeros as it is.
+  const Value held = graph.parameter("held", {2}, init::constant(0));
+  Trainer trainer(sum(square(w - 1)) + sum(square(stop_gradient(held) - 1)), Sgd{},
+                  {.frozen_zeros = {"held", "w"}});
+  trainer.step(Feeds{});
+  CHECK(trainer.value(held).at(0) == 0);
 }
 
 TEST_CASE("sparse fit: units of an LSTM become zero as wholes, with all gates and biases") {

@@ -1,4 +1,7 @@
+#include <fmt/format.h>
+
 #include "frontends/sequential/schedules/schedule_record.hpp"
+#include "graph/base/error.hpp"
 
 namespace lariat {
 
@@ -19,6 +22,12 @@ ScheduleKind schedule_records::piecewise() {
                    "steps at which the next factor begins; below 1: as a share of all steps")
           .numbers("factors", &O::factors, 0, 1e6, "on the learning rate, one more than there are steps"),
       [](const O& o, int64_t steps) {
+        for (size_t i = 1; i < o.at.size(); ++i)
+          // Shares and steps are compared where they are steps.
+          if ((o.at[i - 1] < 1) == (o.at[i] < 1) && o.at[i] <= o.at[i - 1])
+            throw UserError(fmt::format(
+                "the schedule 'piecewise' has at = {} after {}; each must be larger than the one before it",
+                o.at[i], o.at[i - 1]));
         std::vector<int64_t> at;
         for (const double written : o.at) at.push_back(schedule_parts::steps_of(written, steps));
         return schedule::piecewise(at, o.factors);
