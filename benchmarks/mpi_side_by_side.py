@@ -176,6 +176,7 @@ class Hosts:
         subprocess.run(["ip", "link", "del", "lariat-switch"], check=False)
 
     def limit(self, rate, delay):
+        """What tc says where the kernel cannot, or ""."""
         for host in range(1, self.count + 1):
             inside = ["ip", "netns", "exec", f"lariat{host}", "tc", "qdisc"]
             subprocess.run([*inside, "del", "dev", "eth0", "root"], check=False, capture_output=True)

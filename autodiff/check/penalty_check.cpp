@@ -158,7 +158,8 @@ std::string check_prox(Use& use) {
       for (const Point& v : use.points())
         if (std::string fault = check_prox_at(use, v, step, weight); !fault.empty()) return fault;
   if (std::string fault = check_step_of_none(use); !fault.empty()) return fault;
-  if (std::string fault = check_many(use); !fault.empty()) return fault;
+  const auto many = [&](const Point& v, const Point&) { return use.prox(v, {0.5}, {0.3}); };
+  if (std::string fault = check_many(use, many); !fault.empty()) return fault;
   if (std::string fault = check_prox_at(use, use.points()[6], {0.5}, {60}); !fault.empty()) return fault;
   // As small a threshold as a training has, and a slope that rounding leaves some digits of.
   for (size_t p : {0, 1, 3, 5})
@@ -250,7 +251,8 @@ std::string check_residual(Use& use) {
                              point_text(at), point_text(x), step, point_text(weight), point_text(rest));
       }
     }
-  return {};
+  return check_many(use,
+                    [&](const Point& x, const Point& gradient) { return use.residual(x, gradient, {0.3}); });
 }
 
 std::string check_convex(Use& use) {

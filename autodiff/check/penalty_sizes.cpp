@@ -1,7 +1,5 @@
 #include <fmt/format.h>
 
-#include <tuple>
-
 #include "autodiff/check/penalty_use.hpp"
 
 namespace lariat::penalty_check_detail {
@@ -25,31 +23,28 @@ std::string check_step_of_none(const Use& use) {
   return {};
 }
 
-// A penalty of single elements takes as many as a tensor has, each as it does alone: a loop over vectors has
-// an end of its own.
-std::string check_many(const Use& use) {
+std::string check_many(const Use& use, const OfElements& of_elements) {
   if (!use.is_separable) return {};
-  for (const int64_t count : {37, 1000}) {
-    Point v, gradient, alone, left;
-    for (int64_t i = 0; i < count; ++i) {
-      const size_t k = static_cast<size_t>(i) % use.elements,
-                   p = static_cast<size_t>(i) / use.elements % points_away_from_kinks;
-      v.push_back(use.points()[p][k]);
-      gradient.push_back(2 * uniform_number(17, p, k) - 1);
-      Point own(use.elements);
-      for (size_t j = 0; j < use.elements; ++j) own[j] = 2 * uniform_number(17, p, j) - 1;
-      alone.push_back(use.prox(use.points()[p], {0.5}, {0.3})[k]);
-      left.push_back(use.residual(use.points()[p], own, {0.3})[k]);
+  std::vector<Point> gradients, alone;
+  for (size_t p = 0; p < points_away_from_kinks; ++p) {
+    gradients.emplace_back();
+    for (size_t k = 0; k < use.elements; ++k) gradients[p].push_back(2 * uniform_number(17, p, k) - 1);
+    alone.push_back(of_elements(use.points()[p], gradients[p]));
+  }
+  for (const size_t count : {37, 1000}) {
+    Point x, gradient, expected;
+    for (size_t i = 0; i < count; ++i) {
+      const size_t k = i % use.elements, p = i / use.elements % points_away_from_kinks;
+      x.push_back(use.points()[p][k]);
+      gradient.push_back(gradients[p][k]);
+      expected.push_back(alone[p][k]);
     }
-    const Point at = use.prox(v, {0.5}, {0.3}), rest = use.residual(v, gradient, {0.3});
-    const auto differs = [](double a, double b) { return !(std::abs(a - b) <= 1e-9 * (1 + std::abs(b))); };
-    for (size_t i = 0; i < v.size(); ++i)
-      for (const auto& [what, own, other] :
-           {std::tuple("prox", at[i], alone[i]), std::tuple("residual", rest[i], left[i])})
-        if (differs(own, other))
-          return fmt::format(
-              "of {} elements the {} of element {}, {:.6g}, is {:.6g}, and {:.6g} in the sample", count, what,
-              i, v[i], own, other);
+    const Point result = of_elements(x, gradient);
+    for (size_t i = 0; i < count; ++i)
+      if (!(std::abs(result[i] - expected[i]) <= 1e-9 * (1 + std::abs(expected[i]))))
+        return fmt::format(
+            "of {} elements, element {}, {:.6g}, gives {:.6g}, and {:.6g} among the sample's {}", count, i,
+            x[i], result[i], expected[i], use.elements);
   }
   return {};
 }

@@ -183,7 +183,10 @@ class Use {
 inline constexpr size_t points_away_from_kinks = 8;
 
 std::string check_step_of_none(const Use& use);
-std::string check_many(const Use& use);
+/// A penalty of single elements takes as many as a tensor has, each as it does among the sample's: a loop
+/// over vectors has an end of its own.
+using OfElements = std::function<Point(const Point& x, const Point& gradient)>;
+std::string check_many(const Use& use, const OfElements& of_elements);
 
 std::vector<Point> directions_of(const Use& use);
 std::vector<Point> steps_of(const Use& use);

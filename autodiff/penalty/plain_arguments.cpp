@@ -32,6 +32,7 @@ Value picked(const std::vector<LinearRow>& rows, const ParameterElements& elemen
     shifts.push_back(row.shift);
   }
   Graph& graph = like.graph();
+  // Not settled, which makes one number of equal ones: there is one for each row.
   if (std::all_of(rows.begin(), rows.end(), [](const LinearRow& row) { return row.entries.empty(); }))
     return graph.constant(
         Tensor::of<double>(evaluate(shape, {}), std::span<const double>(shifts)).cast(like.dtype()));

@@ -48,7 +48,8 @@ void freeze_zeros(std::map<std::string, Value>& updates, const std::vector<std::
   for (const std::string& name : names) {
     const auto next = updates.find(name);
     if (next == updates.end()) {
-      if (!updates.empty() && updates.begin()->second.graph().find_source(name)) continue;
+      const Value held = updates.empty() ? Value() : updates.begin()->second.graph().find_source(name);
+      if (held && node_of(held).op->traits.source == SourceKind::parameter) continue;
       throw UserError(fmt::format("'{}', whose zeros are to stay, is no parameter of the loss", name));
     }
     next->second = where(equal(next->second.graph().find_source(name), 0), 0, next->second);

@@ -406,7 +406,7 @@ SearchResult Search::run() {
 Recipe Search::winning_recipe(const SearchResult& result) const {
   Recipe recipe = self_->recipe_of(static_cast<size_t>(result.winner().number), 0);
   // What a callback watches is set apart for the winner too.
-  if (watched_figure(recipe)) return recipe;
+  if (!watched_figures(recipe).empty()) return recipe;
   const Spec& data = recipe.table("data");
   for (const auto& [name, text] : data.options)
     if (name == "validation") {

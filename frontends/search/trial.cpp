@@ -106,20 +106,21 @@ std::string metric_of(const Recipe& recipe) {
 
 }  // namespace
 
-std::optional<WatchedFigure> watched_figure(const Recipe& recipe) {
-  std::optional<WatchedFigure> watched;
+std::vector<WatchedFigure> watched_figures(const Recipe& recipe) {
+  std::vector<WatchedFigure> watched;
   for (const Callback& callback : recipe.callbacks())
-    for (const auto& [option, name] : callback.spec.options) {
-      if (option != "monitor" || !(name.empty() || name.starts_with("validation_"))) continue;
-      if (!watched || (!watched->by_name && !name.empty()))
-        watched = WatchedFigure{callback.place, name.empty() ? "validation_loss" : name, !name.empty()};
-    }
+    for (const auto& [option, name] : callback.spec.options)
+      if (option == "monitor" && (name.empty() || name.starts_with("validation_")))
+        watched.push_back(
+            {callback.place, name.empty() ? "validation_loss" : name, !name.empty(), !callback.writes_files});
   return watched;
 }
 
 void check_winner(const Recipe& winning, const TrialContext& context) {
-  const std::optional<WatchedFigure> watched = watched_figure(winning);
-  if (!watched || !watched->by_name) return;
+  const std::vector<WatchedFigure> all = watched_figures(winning);
+  const auto watched =
+      std::find_if(all.begin(), all.end(), [](const WatchedFigure& figure) { return figure.by_name; });
+  if (watched == all.end()) return;
   RunOptions options;
   options.data = context.data;
   options.threads = context.threads;

@@ -55,15 +55,14 @@ std::optional<Store> run_training(const TrialTask& task, const TrialContext& con
 /// The score that a recipe has where none is named: accuracy where classes or labels are learned, else the
 /// loss.
 std::string usual_score(const Recipe& recipe);
-/// What a callback or schedule of the recipe decides by that is measured on validation data, and whether the
-/// recipe names it; nothing: none does.
+/// A figure of validation data that a callback or schedule of the recipe goes by.
 struct WatchedFigure {
   std::string place, name;
-  bool by_name = false;
+  /// Whether the recipe names it, and whether training depends on it.
+  bool by_name = false, steers = false;
 };
-std::optional<WatchedFigure> watched_figure(const Recipe& recipe);
-/// Throws UserError where a training on all examples has no validation data, and a figure of these decides by
-/// its name.
+std::vector<WatchedFigure> watched_figures(const Recipe& recipe);
+/// Throws UserError where the recipe names a figure of validation data, and sets none apart.
 void check_winner(const Recipe& winning, const TrialContext& context);
 /// Throws UserError where losses are to be compared whose unit changes with what is tried.
 void check_units(const std::vector<Range>& ranges, const Recipe& recipe, const std::string& score);

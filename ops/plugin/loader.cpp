@@ -155,24 +155,33 @@ Trial try_to_load(const std::string& file) {
   Trial trial;
   const ChildEnd end = run_in_child(
       [&](const ChildLines& lines) {
+        std::optional<Description> description;
         try {
-          const Description description = describe(file);
-          lines.send("loaded");
-          for (const OpDef& op : description.records)
-            if (!op.traits.in_place.empty() && is_in_place(op)) lines.send(op.name);
+          description = describe(file);
         } catch (const UserError& error) {
           std::string why = error.what();
           std::replace(why.begin(), why.end(), '\n', ' ');
-          lines.send(refusal + why);
+          return lines.send(refusal + why);
         } catch (const std::exception&) {
           // Loading it in this process says the same.
-          lines.send("loaded");
+        }
+        lines.send("loaded");
+        try {
+          for (const OpDef& op : description ? description->records : std::vector<OpDef>())
+            if (!op.traits.in_place.empty() && is_in_place(op)) lines.send(op.name);
+        } catch (const std::exception&) {
+          // Those that were not reached are not taken to work in place.
         }
       },
       {.seconds = seconds, .is_silent = true},
       [&](const std::string& line) {
-        if (line.starts_with(refusal)) refused = line.substr(refusal.size());
-        line == "loaded" ? void(trial.loaded = true) : void(trial.in_place.insert(line));
+        if (line.starts_with(refusal)) {
+          refused = line.substr(refusal.size());
+        } else if (line == "loaded") {
+          trial.loaded = true;
+        } else {
+          trial.in_place.insert(line);
+        }
       });
   // What it would do at the end of this process, by global objects, is not for a file that is refused.
   if (refused) throw UserError(*refused);

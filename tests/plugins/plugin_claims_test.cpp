@@ -61,7 +61,7 @@ TEST_CASE("claims: every one that is not so is found, and none that is") {
       {"residual_kink", "residual"},
       {"residual_sign", "residual"},
       {"residual_longer", "residual"},
-      {"residual_tail", "prox"},
+      {"residual_tail", "residual"},
       {"residual_norm", "residual"},
       {"wrong_convex", "convex"},
       {"wrong_smooth", "smooth"},

@@ -118,6 +118,9 @@ TEST_CASE("sparse fit: with freeze_zeros what is zero at first stays zero, whate
   const Value w = graph.parameter("w", {2});
   CHECK(message_of<UserError>([&] { Trainer(sum(square(w)), Sgd{}, {.frozen_zeros = {"v"}}); }) ==
         "'v', whose zeros are to stay, is no parameter of the loss");
+  const Value x = graph.input("x", {2});
+  CHECK(message_of<UserError>([&] { Trainer(sum(square(w * x)), Sgd{}, {.frozen_zeros = {"x"}}); }) ==
+        "'x', whose zeros are to stay, is no parameter of the loss");
   // What nothing trains keeps its zeros as it is.
   const Value held = graph.parameter("held", {2}, init::constant(0));
   Trainer trainer(sum(square(w - 1)) + sum(square(stop_gradient(held) - 1)), Sgd{},

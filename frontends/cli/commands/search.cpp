@@ -180,11 +180,12 @@ static void search(const Strings& words) {
     progress.trial(trial_line(trial, ranges, planned, score));
   };
   search::Search searching(recipe, with);
-  if (const auto watched = search::watched_figure(recipe); watched && searching.folds() > 0)
-    report(watched->place + watched->name +
-           " is that of the fold which a trial is scored on, so that scores come out better than on examples "
-           "that "
-           "nothing has seen; monitor loss where that is to be left out");
+  for (const search::WatchedFigure& watched : search::watched_figures(recipe))
+    if (watched.steers && searching.folds() > 0)
+      report(fmt::format(
+          "{}{} is that of the fold which a trial is scored on, so that scores come out better than "
+          "on examples that nothing has seen; monitor loss where that is to be left out",
+          watched.place, watched.name));
   score = searching.score();
   ranges = searching.ranges();
   planned = searching.planned();
