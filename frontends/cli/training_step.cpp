@@ -89,10 +89,12 @@ DataShape recipe_shape(const Recipe& recipe, const std::string& folder, std::str
           list.classes};
 }
 
-TrainingStep make_training_step(const Recipe& recipe, const DataShape& shape, int threads) {
+TrainingStep make_training_step(const Recipe& recipe, const DataShape& shape, int threads,
+                                const std::shared_ptr<Ranks>& ranks) {
   TrainingStep step{shape, build_network(recipe.layers(), shape, recipe.outputs()), nullptr, nullptr};
   FitOptions options = recipe.fit();
   options.threads = threads;
+  options.ranks = ranks;
   // How many steps an epoch has changes nothing in the graph.
   constexpr int64_t assumed_steps = 1000000000;
   Optimizer optimizer = recipe.optimizer();
@@ -109,8 +111,12 @@ TrainingStep make_training_step(const Recipe& recipe, const DataShape& shape, in
   return step;
 }
 
-std::string profile_training(const Recipe& recipe, const std::string& folder, int threads,
-                             const std::string& file) {
+std::string profile_training(Recipe recipe, const std::string& folder, int threads, const std::string& file,
+                             const std::shared_ptr<Ranks>& ranks) {
+  if (ranks) {
+    recipe = of_ranks(std::move(recipe));
+    agree_on_recipe(*ranks, recipe);
+  }
   Corpus corpus(recipe, folder);
   const auto wanted = static_cast<size_t>(recipe.training().batch_size * profiled_steps);
   data::Dataset dataset;
@@ -132,8 +138,9 @@ std::string profile_training(const Recipe& recipe, const std::string& folder, in
     prepare_targets(recipe, dataset);
   }
   const DataShape shape = shape_of(dataset);
-  TrainingStep step = make_training_step(recipe, shape, threads);
-  const data::Batches batches = training_batches(dataset, recipe.fit());
+  TrainingStep step = make_training_step(recipe, shape, threads, ranks);
+  const FitOptions options = recipe.fit();
+  const data::Batches batches = training_batches(dataset, options);
 
   Trace trace;
   size_t arena = 0, total = 0;
@@ -144,10 +151,11 @@ std::string profile_training(const Recipe& recipe, const std::string& folder, in
     arena = std::max(arena, plan.arena_bytes());
     total = std::max(total, plan.total_bytes());
     step.trainer->executor().record(&trace);
-    step.trainer->step(feeds);
+    size_t examples = 0;
+    step_on(*step.trainer, *step.network.graph, batches, i, options, examples);
     step.trainer->executor().record(nullptr);
   }
-  trace.save(file);
+  if (!ranks || ranks->rank() == 0) trace.save(file);
   return fmt::format(
       "{}: {} events of {} steps; temporaries take {} ({} without reuse); open it at ui.perfetto.dev\n{}",
       file, trace.size(), steps, bytes_text(static_cast<double>(arena)),

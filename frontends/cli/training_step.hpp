@@ -23,11 +23,14 @@ struct TrainingStep {
 /// and says so in `notice`.
 DataShape recipe_shape(const Recipe& recipe, const std::string& folder, std::string& notice);
 
-TrainingStep make_training_step(const Recipe& recipe, const DataShape& shape, int threads);
+/// Of one process, or of `ranks` that train together.
+TrainingStep make_training_step(const Recipe& recipe, const DataShape& shape, int threads,
+                                const std::shared_ptr<Ranks>& ranks = nullptr);
 
-/// Runs a few steps on the first examples and writes when each node ran, for Chrome's and Perfetto's viewers.
-/// Returns a line about what it saw, and a table of the time by op. Nothing that is trained changes.
-std::string profile_training(const Recipe& recipe, const std::string& folder, int threads,
-                             const std::string& file);
+/// Runs a few steps on the first examples and writes when each node ran, for Chrome's and Perfetto's viewers;
+/// of several ranks, those of rank 0. Returns a line about what it saw, and a table of the time by op.
+/// Nothing that is trained changes.
+std::string profile_training(Recipe recipe, const std::string& folder, int threads, const std::string& file,
+                             const std::shared_ptr<Ranks>& ranks = nullptr);
 
 }  // namespace lariat::cli

@@ -100,19 +100,26 @@ void keep_earlier(const std::string& file, int64_t keep) {
   copy.commit();
 }
 
-// Where ranks train by a recipe that does not say it.
-constexpr int micro_shards_of_ranks = 8;
-
 Recipe adjusted(Recipe recipe, const RunOptions& options) {
   if (options.seed) recipe.set("training.seed", fmt::format("{}", *options.seed));
   if (!options.held_out.empty()) recipe.hold_out(options.held_out);
   if (options.validation) recipe.set("data.validation", fmt::format("{}", *options.validation));
-  if (options.ranks && recipe.training().micro_shards == 0)
-    recipe.set("training.micro_shards", fmt::format("{}", micro_shards_of_ranks));
-  return recipe;
+  return options.ranks ? of_ranks(std::move(recipe)) : recipe;
 }
 
 }  // namespace
+
+Recipe of_ranks(Recipe recipe) {
+  constexpr int usual = 8;
+  if (recipe.training().micro_shards == 0) recipe.set("training.micro_shards", fmt::format("{}", usual));
+  return recipe;
+}
+
+void agree_on_recipe(Ranks& ranks, const Recipe& recipe) {
+  ranks.agree({{"another recipe", recipe.to_json(), [](const auto& here, const auto& there) {
+                  return Recipe::from_json(here).first_difference(Recipe::from_json(there));
+                }}});
+}
 
 // Keeps what happened while the dataset was read.
 void TrainingRun::Implementation::note(data::Dataset& dataset) {
@@ -311,11 +318,7 @@ void TrainingRun::Implementation::reload(const StartScales& with) {
 TrainingRun::TrainingRun(Recipe recipe, RunOptions options) {
   recipe = adjusted(std::move(recipe), options);
   self_ = std::make_unique<Implementation>(std::move(recipe), std::move(options));
-  if (self_->options.ranks)
-    self_->options.ranks->agree(
-        {{"another recipe", self_->recipe.to_json(), [](const auto& here, const auto& there) {
-            return Recipe::from_json(here).first_difference(Recipe::from_json(there));
-          }}});
+  if (self_->options.ranks) agree_on_recipe(*self_->options.ranks, self_->recipe);
   std::optional<Store> start;
   if (const std::string& file = self_->options.start; !file.empty()) {
     start = Store::load(file);

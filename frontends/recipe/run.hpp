@@ -6,6 +6,11 @@
 
 namespace lariat {
 
+/// The recipe as several ranks train it: with 8 micro_shards where it says none.
+Recipe of_ranks(Recipe recipe);
+/// Throws UserError, the same on all ranks, that names the first key in which their recipes differ.
+void agree_on_recipe(Ranks& ranks, const Recipe& recipe);
+
 struct RunOptions {
   /// The folder of the data; empty: the recipe's.
   std::string data = {};
@@ -30,7 +35,7 @@ struct RunOptions {
   std::string start = {};
   const Store* start_weights = nullptr;
   /// Those that train together, each with a run of its own from the same recipe, of which rank 0 writes the
-  /// files; nullptr: this process alone. Where the recipe has no micro_shards, they are 8.
+  /// files; nullptr: this process alone. Their recipe is of_ranks().
   std::shared_ptr<Ranks> ranks = nullptr;
   /// The numbers that the trained weights are rounded to before they are evaluated and saved.
   NumberForm weights = NumberForm::float32;

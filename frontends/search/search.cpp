@@ -88,10 +88,7 @@ Search::Implementation::Implementation(Recipe with, SearchOptions given)
     throw UserError(
         "trials that begin with the weights of the last one are trained one after the other, not by several "
         "ranks; start the search without mpirun, or try values of λ without such a start");
-  if (options.ranks)
-    options.ranks->agree({{"another recipe", recipe.to_json(), [](const auto& here, const auto& there) {
-                             return Recipe::from_json(here).first_difference(Recipe::from_json(there));
-                           }}});
+  if (options.ranks) agree_on_recipe(*options.ranks, recipe);
   // What does not go together is said before any training.
   for (size_t trial = 0; trial < plan.trials.size(); ++trial) recipe_of(trial, 0);
   if (table.folds > 0) check_winner(recipe_of(0, 0), {options.data, options.threads, nullptr, {}});

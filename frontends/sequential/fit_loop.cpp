@@ -129,11 +129,8 @@ data::Batches training_batches(const data::Dataset& dataset, const FitOptions& o
   return data::Batches(dataset, batches, epoch);
 }
 
-namespace {
-
-// One step on a batch, batch_size examples at a time.
-StepResult train_on(const FitModel& model, const data::Batches& batches, size_t step,
-                    const FitOptions& options, size_t& examples) {
+StepResult step_on(Trainer& trainer, const Graph& graph, const data::Batches& batches, size_t step,
+                   const FitOptions& options, size_t& examples) {
   if (options.micro_shards > 0) {
     examples = batches.examples(step);
     const size_t count = examples,
@@ -143,13 +140,13 @@ StepResult train_on(const FitModel& model, const data::Batches& batches, size_t 
     for (size_t i = 0; i < shards; ++i)
       shares.push_back(static_cast<double>(begin(i + 1) - begin(i)) / static_cast<double>(count));
     const FeedsList parts(
-        shards, [&](size_t i) { return feeds_of(batches.part(step, begin(i), begin(i + 1)), model.graph); });
-    return model.trainer.step(parts, shares);
+        shards, [&](size_t i) { return feeds_of(batches.part(step, begin(i), begin(i + 1)), graph); });
+    return trainer.step(parts, shares);
   }
   if (options.accumulate == 1) {
     const data::Batch batch = batches[step];
     examples = batch.indices.size();
-    return model.trainer.step(feeds_of(batch, model.graph));
+    return trainer.step(feeds_of(batch, graph));
   }
   examples = batches.examples(step);
   const auto size = static_cast<size_t>(options.batch_size);
@@ -157,10 +154,12 @@ StepResult train_on(const FitModel& model, const data::Batches& batches, size_t 
   for (size_t begin = 0; begin < examples; begin += size)
     shares.push_back(static_cast<double>(std::min(size, examples - begin)) / static_cast<double>(examples));
   const FeedsList parts(shares.size(), [&](size_t i) {
-    return feeds_of(batches.part(step, i * size, std::min(examples, (i + 1) * size)), model.graph);
+    return feeds_of(batches.part(step, i * size, std::min(examples, (i + 1) * size)), graph);
   });
-  return model.trainer.step(parts, shares);
+  return trainer.step(parts, shares);
 }
+
+namespace {
 
 // The share of the time that checkpoints after epochs may take.
 constexpr double most_saving = 0.05;
@@ -224,7 +223,8 @@ FitResult run_fit(const FitModel& model, TrainingData& data, const FitOptions& o
           "the state to go on from is at step {} of an epoch of {}; give the same data", at.step, steps));
     while (at.step < steps && !result.stopped) {
       size_t examples = 0;
-      StepResult step = train_on(model, batches, static_cast<size_t>(at.step), options, examples);
+      StepResult step =
+          step_on(model.trainer, model.graph, batches, static_cast<size_t>(at.step), options, examples);
       add(model, at, step, examples);
       ++at.step;
       const StepReport report{at.epoch + 1, options.epochs, at.step, steps, step};

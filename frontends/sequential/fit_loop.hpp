@@ -46,6 +46,11 @@ inline constexpr const char* kept_by_callbacks = "callback/";
 /// batch_size·accumulate examples.
 data::Batches training_batches(const data::Dataset& dataset, const FitOptions& options, uint32_t epoch = 0);
 
+/// One step on a batch of so many examples, in the parts that the options cut it into; `graph` is that whose
+/// inputs are fed.
+StepResult step_on(Trainer& trainer, const Graph& graph, const data::Batches& batches, size_t step,
+                   const FitOptions& options, size_t& examples);
+
 /// What the loop of a fit asks its model.
 struct FitModel {
   Trainer& trainer;

@@ -6,6 +6,7 @@
 #include <csignal>
 #include <nlohmann/json.hpp>
 #include <random>
+#include <set>
 #include <sstream>
 
 #include "tests/support/files.hpp"
@@ -156,6 +157,28 @@ TEST_CASE("ranks: the same state for every number of ranks and threads, by each 
           // One of them speaks.
           CHECK(run.out.find("What the rewrite did") == run.out.rfind("What the rewrite did"));
         }
+  }
+}
+
+TEST_CASE("ranks: a trace shows gradients on their way, and changes nothing") {
+  const std::vector<TestedMpi> mpis = tested_mpis();
+  if (mpis.empty()) return;
+  const Job job;
+  const std::string expected = job.hash_alone();
+  for (const TestedMpi& mpi : mpis) {
+    CAPTURE(mpi.launcher);
+    const std::string trace = job.folder / "trace.json";
+    const ProgramRun run = run_on_ranks(
+        mpi, 2, job.arguments("ranks", {"--profile", trace, "--set", "training.micro_shards=0"}));
+    INFO(run.err);
+    CHECK(run.status == 0);
+    CHECK(job.hash("ranks") == expected);
+    std::set<std::string> ops;
+    const json written = json::parse(read_file(trace));
+    for (const json& event : written.at("traceEvents")) ops.insert(event.at("name").get<std::string>());
+    CHECK(ops.contains("give_gradients"));
+    CHECK(ops.contains("all_reduce"));
+    std::filesystem::remove(trace);
   }
 }
 

@@ -128,7 +128,9 @@ static void train(const Strings& words) {
   if (!options.threads) options.threads = threads_of_rank();
   const ThreadLimit limit(options.threads);
   if (!options.profile.empty())
-    print(profile_training(recipe, options.recipe.data, limit.threads(), options.profile) + "\n");
+    print(
+        profile_training(recipe, options.recipe.data, limit.threads(), options.profile, ranks_of_process()) +
+        "\n");
 
   const Interruption interruption;
   RunOptions with = run_options(options);
