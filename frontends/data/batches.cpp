@@ -110,8 +110,7 @@ Batches::Batches(const Dataset& dataset, const BatchOptions& options, uint32_t e
   check_positive("bucket_batches", options.bucket_batches);
   check_positive("time_multiple", options.time_multiple);
   const size_t count = dataset.examples.size(), batch_size = static_cast<size_t>(options.batch_size);
-  if (count == 0)
-    throw UserError("there are no examples to make batches of; check the dataset's skipped files");
+  if (count == 0) fail_without_examples(dataset);
   if (options.drop_last && count < batch_size) {
     throw UserError(
         fmt::format("batch_size = {}: must be an integer from 1 to {}, the number of examples, with "

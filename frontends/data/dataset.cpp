@@ -46,6 +46,13 @@ void check_size(const Example& example, const Dataset& dataset) {
     refuse(fmt::format("has the weight {}; weights are finite numbers from 0", example.weight));
 }
 
+void fail_without_examples(const Dataset& dataset) {
+  throw UserError(dataset.skipped.empty()
+                      ? "the dataset has no examples; give it one at least"
+                      : fmt::format("the dataset has no examples; the first that was skipped: {}",
+                                    dataset.skipped.front()));
+}
+
 int keep_one_class(std::vector<std::string>& classes, const std::string& name) {
   const auto found = std::find(classes.begin(), classes.end(), name);
   if (found == classes.end())

@@ -112,6 +112,8 @@ bool is_streamed(const Dataset& dataset);
 /// Whether an example has another weight than 1.
 bool is_weighted(const Dataset& dataset);
 
+/// Throws UserError, with the first file that was skipped where one was: there is no example.
+[[noreturn]] void fail_without_examples(const Dataset& dataset);
 /// Throws UserError, naming the example's source, where its values are not frames × dimensions of them, its
 /// dimensions or number of frames are not what the dataset's first example or kind says, or it has another
 /// number of targets than the dataset says or a weight below 0.

@@ -150,7 +150,11 @@ NpyLayout layout_of(std::string_view bytes, uint64_t size, const std::string& fi
   if (layout.start > bytes.size()) damaged(file, "it ends within its header");
   const std::string_view header(bytes.data() + 8 + wide, length);
   const std::string_view type = entry(file, header, "descr");
-  layout.by_columns = entry(file, header, "fortran_order").starts_with("True");
+  const std::string_view order = entry(file, header, "fortran_order");
+  layout.by_columns = order.starts_with("True");
+  if (!layout.by_columns && !order.starts_with("False"))
+    damaged(file, fmt::format("its fortran_order is {}, which is neither True nor False",
+                              shortened(order.substr(0, order.find_first_of(",}")))));
   layout.extents = shape_of(file, entry(file, header, "shape"));
   // "'<f8'": byte order, kind, bytes.
   const std::string_view code =

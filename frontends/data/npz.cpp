@@ -145,6 +145,7 @@ std::map<std::string, NpyRows> stored_npz(const std::string& file, const std::ve
     if (!place.plain)
       throw UserError(fmt::format("{}: is compressed, and cannot be streamed; save it with numpy.savez",
                                   member_name(file, name)));
+    check_member(*opened, place);
     arrays.emplace(name, NpyRows(opened, place.at, place.size, member_name(file, name)));
   }
   return arrays;
@@ -218,6 +219,7 @@ std::optional<MatrixInFile> matrix_in(const std::string& file) {
       const auto found = places.find(fmt::format("{}.npy", name));
       if (found == places.end()) continue;
       if (!found->second.plain) return std::nullopt;
+      check_member(*opened, found->second);
       MatrixInFile matrix{NpyRows(opened, found->second.at, found->second.size, member_name(file, name)),
                           name};
       return matrix.rows.extents().size() == 2 ? std::optional(std::move(matrix)) : std::nullopt;

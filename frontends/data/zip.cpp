@@ -15,6 +15,11 @@ namespace lariat::data {
 
 namespace {
 
+[[noreturn]] void damaged(const std::string& file) {
+  throw UserError(
+      fmt::format("{}: is no whole zip archive; save it again with numpy.savez, or copy it again", file));
+}
+
 // https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT, sections 4.3.7, 4.3.12, 4.3.14 to 16, 4.5.3.
 class ZipReader {
  public:
@@ -79,10 +84,7 @@ class ZipReader {
   }
 
  private:
-  [[noreturn]] void damaged() const {
-    throw UserError(
-        fmt::format("{}: is no whole zip archive; save it again with numpy.savez, or copy it again", file_));
-  }
+  [[noreturn]] void damaged() const { data::damaged(file_); }
 
   uint64_t number(uint64_t at, int size) const { return number_of(part(at, static_cast<uint64_t>(size))); }
   static uint64_t number_of(std::string_view bytes) {
@@ -172,9 +174,21 @@ std::map<std::string, ZipPlace> zip_places(std::string_view bytes, const std::st
   for (const ZipReader::Member& member : reader.members()) {
     const uint64_t at = reader.begin(member);
     reader.part(at, member.packed);
-    places.emplace(member.name, ZipPlace{at, member.packed, member.method == 0});
+    places.emplace(member.name, ZipPlace{at, member.packed, member.method == 0, member.checksum});
   }
   return places;
+}
+
+void check_member(const RandomFile& file, const ZipPlace& place) {
+  constexpr uint64_t at_once = uint64_t{1} << 20;
+  std::vector<Bytef> block(std::min(at_once, place.size));
+  uLong checksum = crc32_z(0, nullptr, 0);
+  for (uint64_t done = 0; done < place.size; done += block.size()) {
+    block.resize(std::min(at_once, place.size - done));
+    file.read(place.at + done, block.data(), block.size());
+    checksum = crc32_z(checksum, block.data(), block.size());
+  }
+  if (checksum != place.checksum) damaged(file.name());
 }
 
 }  // namespace lariat::data

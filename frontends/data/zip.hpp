@@ -6,6 +6,8 @@
 #include <string>
 #include <string_view>
 
+#include "frontends/data/source.hpp"
+
 namespace lariat::data {
 
 /// The members of a zip archive by name, stored or deflated, as numpy.savez writes them. `file` names it in
@@ -19,7 +21,10 @@ std::map<std::string, std::string> read_zip(std::string_view bytes, const std::s
 struct ZipPlace {
   uint64_t at = 0, size = 0;
   bool plain = true;
+  uint64_t checksum = 0;  ///< CRC-32 of the member unpacked
 };
 std::map<std::string, ZipPlace> zip_places(std::string_view bytes, const std::string& file);
+/// Reads a member that is not packed once, and throws UserError where it is not what was written.
+void check_member(const RandomFile& file, const ZipPlace& place);
 
 }  // namespace lariat::data

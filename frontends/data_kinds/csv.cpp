@@ -185,7 +185,11 @@ DataKind data_kind_records::csv() {
           [](const Spec& spec, const DataRequest& request) -> std::unique_ptr<DataReader> {
             return std::make_unique<CsvReader>(csv_fields().read(spec), request);
           },
-          0, true};
+          0,
+          true,
+          nullptr,
+          false,
+          true};
 }
 
 }  // namespace lariat

@@ -85,6 +85,8 @@ struct DataKind {
   data::Dataset (*read_file)(const Spec& spec, const std::string& file) = nullptr;
   /// Whether an example may have a sequence of symbols; recordings always may.
   bool has_symbols = false;
+  /// Whether rows to validate on may lie in a file of their own.
+  bool has_validation_files = false;
 };
 
 const std::vector<DataKind>& data_kinds();

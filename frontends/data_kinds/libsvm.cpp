@@ -187,7 +187,9 @@ DataKind data_kind_records::libsvm() {
           },
           0,
           false,
-          read_libsvm_file};
+          read_libsvm_file,
+          false,
+          true};
 }
 
 }  // namespace lariat

@@ -149,7 +149,12 @@ DataKind data_kind_records::list() {
           DataForm::recordings,
           [](const Spec& spec, const DataRequest& request) -> std::unique_ptr<DataReader> {
             return std::make_unique<ListReader>(list_fields().read(spec), request);
-          }};
+          },
+          0,
+          false,
+          nullptr,
+          false,
+          true};
 }
 
 }  // namespace lariat

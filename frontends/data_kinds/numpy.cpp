@@ -83,6 +83,7 @@ DataKind data_kind_records::numpy() {
           0,
           true,
           nullptr,
+          true,
           true};
 }
 

@@ -363,10 +363,17 @@ void Recipe::check_wiring(std::string_view place) const {
 void Recipe::check(std::string_view place) const {
   if (layers_.empty())
     throw UserError(fmt::format("{}a recipe needs layers; write at least one [[layers]]", place));
-  for (size_t i = 0; i < layers_.size(); ++i)
+  for (size_t i = 0; i < layers_.size(); ++i) {
     if (!is_sharing(layers_[i]))
       find_kind(layer_spec_kinds(), layers_[i].kind, place)
           .check_complete(layers_[i], fmt::format("{}[layers.{}]", place, i));
+    for (const char* key : {"learning_rate_factor", "weight_decay"})
+      if (const SpecOption* option = find_kind(layer_spec_kinds(), layers_[i].kind, place).find(key);
+          option != nullptr && !place_of(layers_[i]).trainable && layers_[i].at(key) != option->default_value)
+        throw UserError(fmt::format(
+            "{}[layers.{}] {} = {}: has no effect with trainable = false; leave one of the two out", place, i,
+            key, layers_[i].at(key)));
+  }
   for (const auto& [name, specs] : lists_)
     for (size_t i = 0; i < specs.size(); ++i)
       find_kind(*list_kinds(name), specs[i].kind, place)

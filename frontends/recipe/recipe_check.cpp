@@ -225,13 +225,14 @@ struct Refusal {
   size_t built = 0;
 };
 
-/// Tries data of one size after the other, until some are taken or a refusal depends on their size.
+/// Tries data of one size after the other, until some are taken, which it gives, or a refusal depends on
+/// their size.
 class Trial {
  public:
   explicit Trial(const Recipe& recipe)
       : layers_(recipe.layers()), learned_(recipe.outputs()), assumed_(recipe) {}
 
-  void run() {
+  std::optional<DataShape> run() {
     const std::vector<int64_t> known = assumed_.sizes();
     const auto try_sizes = [&](const auto& sizes, bool alike, bool each = false) {
       for (const int64_t size : sizes)
@@ -239,20 +240,20 @@ class Trial {
       return false;
     };
     if (!known.empty()) {
-      if (try_sizes(known, true)) return;
+      if (try_sizes(known, true)) return taken_;
     } else {
-      if (assumed_.fewest() > 0 && passes(1, false, true)) return;
+      if (assumed_.fewest() > 0 && passes(1, false, true)) return taken_;
       std::swap(refusals_, of_fewest_);
-      if (try_sizes(unknown_sizes, true, true)) return;
+      if (try_sizes(unknown_sizes, true, true)) return taken_;
       // A size that a message names may be the one that is wanted.
       for (const bool each : {false, true})
-        if (try_sizes(numbers_in_patterns(), false, each)) return;
+        if (try_sizes(numbers_in_patterns(), false, each)) return taken_;
     }
     // Of several sorts of data that it is refused for, the one that most of it is for.
     const auto most = std::max_element(
         refusals_.begin(), refusals_.end(),
         [](const auto& one, const auto& other) { return one.second.built < other.second.built; });
-    if (most == refusals_.end()) return;
+    if (most == refusals_.end()) return std::nullopt;
     const auto shown = of_fewest_.find(most->first);
     throw UserError(!known.empty()              ? most->second.message
                     : shown != of_fewest_.end() ? shown->second.message
@@ -270,6 +271,7 @@ class Trial {
       Refusal here;
       try {
         build_network(layers_, shape, learned_, false, &here.built);
+        taken_ = shape;
         return true;
       } catch (const UserError& error) {
         here.message = error.what();
@@ -328,10 +330,27 @@ class Trial {
   const std::vector<ModelOutput> learned_;
   const AssumedShapes assumed_;
   std::map<Sort, Refusal> refusals_, of_fewest_;
+  std::optional<DataShape> taken_;
 };
+
+// Whether data that nobody knows may have examples to validate on.
+bool may_validate(const Spec& data) {
+  const DataKind& kind = data_kind_of(data);
+  const SpecOption* share = kind.spec.find("validation");
+  return kind.has_validation_files || (share != nullptr && data.at("validation") != "0");
+}
 
 }  // namespace
 
-void check_without_data(const Recipe& recipe) { Trial(recipe).run(); }
+void check_without_data(const Recipe& recipe) {
+  const std::optional<DataShape> shape = Trial(recipe).run();
+  if (!shape) return;
+  Sequential model(recipe.layers());
+  model.compile(recipe.optimizer(), recipe.outputs());
+  FitOptions fit = recipe.fit();
+  const data::Dataset held_back;
+  if (may_validate(recipe.table("data"))) fit.validation = held_back;
+  model.check_fit(*shape, fit);
+}
 
 }  // namespace lariat

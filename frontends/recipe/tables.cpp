@@ -199,6 +199,10 @@ void check_effects(const ProximalOptions& proximal, const TrainingOptions& train
        zeros);
   need(proximal.ramp > 0, "[proximal] ramp = " + data::text_of(proximal.ramp), penalties.any, "");
   need(!proximal.rewrite, "[proximal] rewrite = false", penalties.any, "");
+  if (!proximal.rewrite && proximal.target_zeros > 0)
+    throw UserError(fmt::format(
+        "[proximal] target_zeros = {}: no weight becomes zero with rewrite = false; leave one of the two out",
+        proximal.target_zeros));
 }
 
 namespace {

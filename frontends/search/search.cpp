@@ -50,6 +50,7 @@ struct Search::Implementation {
   Clock::time_point start;
 
   Implementation(Recipe with, SearchOptions given);
+  void begin();
   int64_t parts() const { return std::max<int64_t>(1, table.folds); }
   Recipe recipe_of(size_t trial, int64_t epochs) const;
   Json settings() const;
@@ -91,6 +92,10 @@ Search::Implementation::Implementation(Recipe with, SearchOptions given)
   if (options.ranks) agree_on_recipe(*options.ranks, recipe);
   // What does not go together is said before any training.
   for (size_t trial = 0; trial < plan.trials.size(); ++trial) recipe_of(trial, 0);
+}
+
+// What needs the data, or writes.
+void Search::Implementation::begin() {
   if (table.folds > 0) check_winner(recipe_of(0, 0), {options.data, options.threads, nullptr, {}});
   if (options.ranks)
     agree_on_data(*options.ranks, recipe_of(0, 0), {options.data, options.threads, nullptr, {}});
@@ -340,8 +345,12 @@ bool Search::Implementation::run_rung(const std::vector<size_t>& which, size_t r
   return true;
 }
 
+void check_search(const Recipe& recipe) { Search::Implementation(recipe, {}); }
+
 Search::Search(Recipe recipe, SearchOptions options)
-    : self_(std::make_unique<Implementation>(std::move(recipe), std::move(options))) {}
+    : self_(std::make_unique<Implementation>(std::move(recipe), std::move(options))) {
+  self_->begin();
+}
 Search::Search(Search&&) noexcept = default;
 Search::~Search() = default;
 
@@ -404,12 +413,8 @@ Recipe Search::winning_recipe(const SearchResult& result) const {
   Recipe recipe = self_->recipe_of(static_cast<size_t>(result.winner().number), 0);
   // What a callback watches is set apart for the winner too.
   if (!watched_figures(recipe).empty()) return recipe;
-  const Spec& data = recipe.table("data");
-  for (const auto& [name, text] : data.options)
-    if (name == "validation") {
-      recipe.set("data.validation", "0");
-      break;
-    }
+  if (data_kind_of(recipe.table("data")).spec.find("validation") != nullptr)
+    recipe.set("data.validation", "0");
   return recipe;
 }
 

@@ -91,8 +91,12 @@ class Search {
   std::optional<Store> winning_start(const SearchResult& result) const;
 
  private:
+  friend void check_search(const Recipe& recipe);
   struct Implementation;
   Owned<Implementation, "search"> self_;
 };
+
+/// Throws UserError for what Search would refuse of a recipe, whatever its data are.
+void check_search(const Recipe& recipe);
 
 }  // namespace lariat::search

@@ -29,8 +29,9 @@ Store parameters(Sequential& model) {
   return Store(weights);
 }
 
-// A training of the task; nothing where it was stopped.
-std::optional<RunResult> trained(const TrialTask& task, const TrialContext& context, Store& weights) {
+// A training of the task, for a score or for its weights alone; nothing where it was stopped.
+std::optional<RunResult> trained(const TrialTask& task, const TrialContext& context, bool for_score,
+                                 Store& weights) {
   RunOptions options;
   options.data = context.data;
   options.seed = task.seed;
@@ -45,6 +46,10 @@ std::optional<RunResult> trained(const TrialTask& task, const TrialContext& cont
   options.on_step = context.on_step;
   options.stop = context.stop;
   TrainingRun run(task.recipe, options);
+  if (for_score && run.examples(data::Split::validation) == nullptr)
+    throw UserError(
+        "folds = 0: scores on the recipe's validation data, but it sets none apart; give it "
+        "data.validation, or take folds");
   const RunResult result = run.run();
   if (result.stopped) return std::nullopt;
   weights = parameters(run.model());
@@ -55,18 +60,14 @@ std::optional<RunResult> trained(const TrialTask& task, const TrialContext& cont
 
 std::optional<Store> run_training(const TrialTask& task, const TrialContext& context) {
   Store weights;
-  return trained(task, context, weights) ? std::optional(std::move(weights)) : std::nullopt;
+  return trained(task, context, false, weights) ? std::optional(std::move(weights)) : std::nullopt;
 }
 
 std::optional<TrialScore> run_trial(const TrialTask& task, const TrialContext& context) {
   Store weights;
-  const std::optional<RunResult> trained_run = trained(task, context, weights);
+  const std::optional<RunResult> trained_run = trained(task, context, true, weights);
   if (!trained_run) return std::nullopt;
   const RunResult& result = *trained_run;
-  if (!result.validation)
-    throw UserError(
-        "folds = 0: scores on the recipe's validation data, but it sets none apart; give it "
-        "data.validation, or take folds");
   TrialScore score{score_of(*result.validation, task.score), 0, result.seconds, std::move(weights)};
   score.zeros = result.penalised.count > 0 ? result.penalised.fraction() : result.weights.fraction();
   if (!std::isfinite(score.score))

@@ -29,7 +29,8 @@ struct FitView {
   std::vector<std::string> statistics = {};
   /// What an epoch's report has, as monitor() names it; names of metrics by class have "/class" behind.
   std::vector<std::string> figures = {};
-  bool validates = false;
+  /// Whether there are data to validate on, and whether penalties are rewritten, so that weights become zero.
+  bool validates = false, rewrites = true;
   /// Steps that were done before the fit, that it has in all and in an epoch, and after which zeros stay
   /// zero.
   int64_t first_step = 0, total_steps = 0, epoch_steps = 0, settle_step = 0;
@@ -46,7 +47,10 @@ struct FitView {
 class CallbackRun {
  public:
   virtual ~CallbackRun() = default;
-  /// Before the first step, also of a fit that goes on, whose state is restored by then.
+  /// Throws UserError where the fit cannot have it; writes nothing, for a fit may only be looked at.
+  virtual void check(const FitView&) {}
+  /// Before the first step, also of a fit that goes on, whose state is restored by then; all callbacks of the
+  /// fit are checked.
   virtual void begin(FitView&) {}
   virtual void after_step(FitView&, const StepReport&) {}
   virtual void after_epoch(FitView&, const EpochReport&) {}

@@ -373,7 +373,7 @@ void check_data(const data::Dataset& dataset, const Network& network, const std:
   const std::vector<SymbolInput> symbols = symbol_inputs(layers, shape);
   for (const data::Example& example : dataset.examples) {
     data::check_finite(example);
-    check_symbols(example, symbols);
+    if (!symbols.empty()) check_symbols(example.stored ? data::loaded(example) : example, symbols);
   }
   if (!shape.sequences) return;
   NeededFrames needed(layers, network.heads.front().layer);

@@ -273,6 +273,11 @@ FitCallbacks::FitCallbacks(const std::vector<Callback>& callbacks) {
     names_.push_back(callback.name);
     places_.push_back(callback.place.empty() ? callback.name + ": " : callback.place);
     runs_.push_back(callback.start());
+    if (callback.scales_penalties &&
+        std::find(names_.begin(), names_.end() - 1, callback.name) != names_.end() - 1)
+      throw UserError(
+          fmt::format("{}another {} moves the strength of penalties already; leave one of the two out",
+                      places_.back(), callback.name));
     scales_penalties_ = scales_penalties_ || callback.scales_penalties;
     reweights_ = reweights_ || callback.reweights;
   }
@@ -297,12 +302,18 @@ void FitCallbacks::restore(const std::vector<std::string>& states) {
   }
 }
 
-void FitCallbacks::begin(const FitView& view) {
+void FitCallbacks::check(const FitView& view) {
+  views_.clear();
   for (size_t i = 0; i < runs_.size(); ++i) {
     views_.push_back(view);
     views_.back().place = places_[i];
     views_.back().kept = fmt::format("{}{}_{}/", kept_by_callbacks, i, names_[i]);
   }
+  for (size_t i = 0; i < runs_.size(); ++i) runs_[i]->check(views_[i]);
+}
+
+void FitCallbacks::begin(const FitView& view) {
+  check(view);
   for (size_t i = 0; i < runs_.size(); ++i) runs_[i]->begin(views_[i]);
 }
 
@@ -351,6 +362,7 @@ FitView fit_view(const FitOptions& options, const Network& network, Store& store
     if (output.is_update && graph.node(output.value.node).op->traits.inference_input >= 0)
       view.statistics.push_back(output.name);
   view.validates = options.validation.has_value();
+  view.rewrites = options.rewrite;
   view.out = options.out;
   view.warn = options.on_warning ? options.on_warning : print_warning;
   view.save = options.save;

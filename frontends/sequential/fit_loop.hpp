@@ -16,7 +16,9 @@ class FitCallbacks {
   bool reweights() const { return reweights_; }
   /// Throws UserError where the states are of others.
   void restore(const std::vector<std::string>& states);
-  /// The views must outlive the fit; each gets its callback's place.
+  /// Throws UserError where one of them refuses the fit. Each gets the view with its own place.
+  void check(const FitView& view);
+  /// Checks all of them and begins. What the view refers to must outlive the fit.
   void begin(const FitView& view);
   void after_step(const StepReport& report);
   void after_epoch(const EpochReport& report);

@@ -354,6 +354,11 @@ std::vector<LayerSpec> penalised(std::vector<LayerSpec> layers, const GeneralPen
     if (std::find(names.begin(), names.end(), name) == names.end())
       throw UserError(
           fmt::format("except = {}: there is no layer of that name.{}", name, did_you_mean(name, names)));
+  if (!penalty.except.empty() && !penalty.kernels && !penalty.biases)
+    throw UserError(
+        fmt::format("except = {}: has no effect without kernels or biases, from which these are left out; "
+                    "set one of the two",
+                    fmt::join(penalty.except, ", ")));
   const std::string none = to_text(WeightPenalty{});
   const std::map<std::string, WeightPenalty> general{{"kernel_penalty", penalty.kernels},
                                                      {"recurrent_penalty", penalty.kernels},

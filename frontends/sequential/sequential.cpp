@@ -173,9 +173,7 @@ Sequential::FitBeginning Sequential::prepare_fit(TrainingData& data, FitOptions 
   if (const std::string why = why_none_counts(first, *self.network); !why.empty())
     throw UserError(why + "; give one of their classes a weight above 0");
   check_reach(first, *self.network);
-  check_effects(*self.network, options, self.store());
   check_rows(*self.network, first, options.batch_size);
-  check_shards(*self.network, options);
   if (self.network->rows > 0) options.shuffle = options.bucket = false;
   if (options.validation)
     for (const std::string& warning : check(*options.validation, "the validation data"))
@@ -186,13 +184,50 @@ Sequential::FitBeginning Sequential::prepare_fit(TrainingData& data, FitOptions 
     const Tensor* steps = self.store().find("step");
     state.first_step = steps == nullptr ? 0 : static_cast<int64_t>(steps->item());
   }
+  return begin_fit(std::move(options), std::move(state));
+}
+
+// What needs a model and options, and no data.
+Sequential::FitBeginning Sequential::begin_fit(FitOptions options, FitState state) {
+  Implementation& self = *self_;
+  check_effects(*self.network, options, self.store());
+  for (const std::string& warning : without_zeros(options))
+    (options.on_warning ? options.on_warning : print_warning)(warning);
+  check_shards(*self.network, options);
   auto callbacks = std::make_shared<FitCallbacks>(options.callbacks);
   if (options.from.total_steps > 0) callbacks->restore(options.from.callbacks);
   self.make_trainer(options, state, callbacks);
   return {std::move(options), std::move(state), std::move(callbacks)};
 }
 
-void Sequential::check_fit(TrainingData data, const FitOptions& options) { prepare_fit(data, options); }
+void Sequential::check_fit(TrainingData data, const FitOptions& options) {
+  const FitBeginning begun = prepare_fit(data, options);
+  begun.callbacks->check(view_of(begun, begun.options.earlier));
+}
+
+void Sequential::check_fit(const DataShape& shape, const FitOptions& options) {
+  // More than any share of them, and no more than can be counted.
+  constexpr int64_t many_steps = int64_t{1} << 40;
+  if (!self_->optimizer) throw UserError("the model does not know how to train yet; call compile first");
+  check_ranges(options);
+  build(shape, options.seed);
+  FitState state = options.from;
+  state.total_steps = many_steps;
+  const FitBeginning begun = begin_fit(options, std::move(state));
+  begun.callbacks->check(view_of(begun, begun.options.earlier));
+}
+
+FitView Sequential::view_of(const FitBeginning& begun, const std::vector<EpochReport>& epochs) {
+  const FitOptions& options = begun.options;
+  FitView view = fit_view(options, *self_->network, self_->trainer->store(), epochs);
+  for (const TensorZeros& tensor : zeros()) view.parameters.push_back(tensor.name);
+  view.first_step = begun.state.first_step;
+  view.total_steps = begun.state.total_steps;
+  view.settle_step = options.settle_from < 1
+                         ? std::llround(options.settle_from * static_cast<double>(view.total_steps))
+                         : std::numeric_limits<int64_t>::max();
+  return view;
+}
 
 FitResult Sequential::fit(TrainingData data, const FitOptions& given) {
   Implementation& self = *self_;
@@ -260,14 +295,8 @@ FitResult Sequential::fit(TrainingData data, const FitOptions& given) {
     report.validation_metrics = evaluation.metrics;
   };
   model.view = [&](const std::vector<EpochReport>& epochs, int64_t epoch_steps) {
-    FitView view = fit_view(options, *self.network, self.trainer->store(), epochs);
-    for (const TensorZeros& tensor : zeros()) view.parameters.push_back(tensor.name);
-    view.first_step = state.first_step;
-    view.total_steps = state.total_steps;
+    FitView view = view_of(begun, epochs);
     view.epoch_steps = epoch_steps;
-    view.settle_step = options.settle_from < 1
-                           ? std::llround(options.settle_from * static_cast<double>(state.total_steps))
-                           : std::numeric_limits<int64_t>::max();
     if (!view.save) view.save = [&](const std::string& file) { save(file); };
     return view;
   };

@@ -118,6 +118,8 @@ class Sequential {
   FitResult fit(TrainingData data, const FitOptions& options = {});
   /// Throws UserError for what fit() would refuse before its first step.
   void check_fit(TrainingData data, const FitOptions& options = {});
+  /// The same for data of that shape, of which nothing else is known.
+  void check_fit(const DataShape& shape, const FitOptions& options = {});
   /// Throws UserError for data that evaluate() would refuse, without computing anything; `what` stands before
   /// the message. Returned is a warning of what it would not: a loss that is 0 whatever the model answers.
   std::vector<std::string> check(const data::Dataset& dataset, const std::string& what = {});
@@ -167,6 +169,8 @@ class Sequential {
   void set_weight(const std::string& name, const Tensor& value);
   struct FitBeginning;
   FitBeginning prepare_fit(TrainingData& data, FitOptions options);
+  FitBeginning begin_fit(FitOptions options, FitState state);
+  FitView view_of(const FitBeginning& begun, const std::vector<EpochReport>& epochs);
   struct Implementation;
   Owned<Implementation, "model"> self_;
 };

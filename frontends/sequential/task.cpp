@@ -14,7 +14,7 @@
 namespace lariat {
 
 DataShape shape_of(const data::Dataset& dataset) {
-  if (dataset.examples.empty()) throw UserError("the dataset has no examples; check its skipped files");
+  if (dataset.examples.empty()) data::fail_without_examples(dataset);
   if (dataset.examples.front().dimensions < 1)
     throw UserError(fmt::format(
         "{}: is of {} dimensions; an example needs at least one value",

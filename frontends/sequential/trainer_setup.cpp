@@ -99,6 +99,17 @@ void check_effects(const Network& network, const FitOptions& options, const Stor
   if (!options.rewrite) need(penalised, "rewrite = false", "");
 }
 
+std::vector<std::string> without_zeros(const FitOptions& options) {
+  std::vector<std::string> warnings;
+  const auto add = [&](const std::string& option) {
+    warnings.push_back(option + ": has no effect on zeros, for no weight becomes zero with rewrite = false");
+  };
+  if (options.rewrite) return {};
+  if (options.settle_from < 1) add(fmt::format("settle_from = {}", options.settle_from));
+  if (options.stop_when_settled > 0) add(fmt::format("stop_when_settled = {}", options.stop_when_settled));
+  return warnings;
+}
+
 TrainerSetup trainer_setup(Network& network, const FitOptions& options, const FitState& state,
                            const std::shared_ptr<const FitCallbacks>& callbacks, const Optimizer& optimizer) {
   const auto from_first = [first = state.first_step](const Schedule& schedule) -> Schedule {

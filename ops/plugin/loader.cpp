@@ -2,6 +2,7 @@
 
 #include <dlfcn.h>
 #include <fmt/format.h>
+#include <link.h>
 
 #include <algorithm>
 #include <clocale>
@@ -66,10 +67,10 @@ Loaded& loaded() {
   return instance;
 }
 
-// The description that the file's entry returns. The library stays mapped, whatever is done to its handle and
-// whether or not it is refused: it may have left addresses of its code anywhere.
-const void* enter(const std::string& file) {
-  void* library = nullptr;
+// The description that the file's entry returns, and the library as dlopen gives it. It stays mapped,
+// whatever is done to its handle and whether or not it is refused: it may have left addresses of its code
+// anywhere.
+const void* enter(const std::string& file, void*& library) {
   const lariat_plugin* description = nullptr;
   const auto opening = attempt([&] {
     library = dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
@@ -133,16 +134,30 @@ struct Description {
   std::vector<OpDef> records;
 };
 
-Description describe(const std::string& file) {
-  const lariat_plugin entry = checked(enter(file));
+Description describe(const std::string& file, void*& library) {
+  const lariat_plugin entry = checked(enter(file, library));
   const auto plugin =
       std::make_shared<Plugin>(Plugin{file, text_of(entry.name), text_of(entry.version), text_of(entry.doc)});
   return {plugin, all_records(entry, plugin)};
 }
 
+// Does to the library's global objects what the end of the process does. dlclose() would not: it keeps C++
+// libraries that have objects which are one in a process.
+void end_globals(void* library) {
+  link_map* map = nullptr;
+  if (library == nullptr || dlinfo(library, RTLD_DI_LINKMAP, &map) != 0) return;
+  ElfW(Addr) functions = 0;
+  size_t count = 0;
+  for (const ElfW(Dyn)* entry = map->l_ld; entry->d_tag != DT_NULL; ++entry) {
+    if (entry->d_tag == DT_FINI_ARRAY) functions = map->l_addr + entry->d_un.d_ptr;
+    if (entry->d_tag == DT_FINI_ARRAYSZ) count = entry->d_un.d_val / sizeof(void (*)());
+  }
+  while (functions != 0 && count-- > 0) reinterpret_cast<void (**)()>(functions)[count]();
+}
+
 // What a process of its own, which loads the file first, finds out.
 struct Trial {
-  bool loaded = false;
+  bool loaded = false, tried = false;
   std::set<std::string> in_place;
 };
 
@@ -150,14 +165,15 @@ struct Trial {
 // does a kernel that is tried for what it claims, which only makes programs faster: it is not taken on trust.
 Trial try_to_load(const std::string& file) {
   constexpr int64_t seconds = 10;
-  const std::string refusal = "refused: ";
+  const std::string refusal = "refused: ", in_place = "in place: ";
   std::optional<std::string> refused;
   Trial trial;
   const ChildEnd end = run_in_child(
       [&](const ChildLines& lines) {
         std::optional<Description> description;
+        void* library = nullptr;
         try {
-          description = describe(file);
+          description = describe(file, library);
         } catch (const UserError& error) {
           std::string why = error.what();
           std::replace(why.begin(), why.end(), '\n', ' ');
@@ -168,10 +184,12 @@ Trial try_to_load(const std::string& file) {
         lines.send("loaded");
         try {
           for (const OpDef& op : description ? description->records : std::vector<OpDef>())
-            if (!op.traits.in_place.empty() && is_in_place(op)) lines.send(op.name);
+            if (!op.traits.in_place.empty() && is_in_place(op)) lines.send(in_place + op.name);
         } catch (const std::exception&) {
           // Those that were not reached are not taken to work in place.
         }
+        lines.send("tried");
+        end_globals(library);
       },
       {.seconds = seconds, .is_silent = true},
       [&](const std::string& line) {
@@ -179,8 +197,10 @@ Trial try_to_load(const std::string& file) {
           refused = line.substr(refusal.size());
         } else if (line == "loaded") {
           trial.loaded = true;
-        } else {
-          trial.in_place.insert(line);
+        } else if (line == "tried") {
+          trial.tried = true;
+        } else if (line.starts_with(in_place)) {
+          trial.in_place.insert(line.substr(in_place.size()));
         }
       });
   // What it would do at the end of this process, by global objects, is not for a file that is refused.
@@ -188,6 +208,8 @@ Trial try_to_load(const std::string& file) {
   if (end.started && !trial.loaded)
     throw UserError(
         fmt::format("it was tried in a process of its own: it {} while it was loaded", end.failure));
+  if (trial.tried && !end.failure.empty())
+    throw UserError(fmt::format("it was tried in a process of its own: it {} at its end", end.failure));
   return trial;
 }
 
@@ -234,7 +256,8 @@ const Plugin& load_plugin(const std::string& file) {
     if (const std::string why = cut_off(path.string()); !why.empty()) throw UserError(why);
     const Trial trial = try_to_load(path.string());
     const StateBeforeLoading before;
-    Description description = describe(path.string());
+    void* library = nullptr;
+    Description description = describe(path.string(), library);
     register_ops(description, trial);
     loaded().plugins.push_back(description.plugin);
     return *description.plugin;

@@ -234,4 +234,128 @@ TEST_CASE("cli: a check of a recipe looks at the data that are there, and at no 
   }
 }
 
+TEST_CASE(
+    "cli: a check of a recipe refuses what its training would have no use for, with the data and without") {
+  if (!have_lariat()) return;
+  const TemporaryFolder folder;
+  write_data(folder);
+  const std::string file = folder / "r.toml", data = folder / "csv";
+  const std::string plain = layer("dense", "units = 4") + layer("dense", "units = 0"),
+                    sparse = layer("dense", "units = 4;kernel_penalty = \"l1=1e-3\"") +
+                             layer("dense", "units = 0"),
+                    ridge = layer("dense", "units = 4;kernel_penalty = \"l2=1e-3\"") +
+                            layer("dense", "units = 0");
+  const auto callback = [](const std::string& kind, const std::string& more = "") {
+    return "[[callbacks]]\nkind = \"" + kind + "\"\n" + more;
+  };
+  const std::string early = callback("early_stopping", "monitor = \"val_loss\"\n");
+  struct Useless {
+    std::string tables, layers, message;
+  };
+  for (
+      const Useless& useless : std::vector<Useless>{
+          {early, plain,
+           "early_stopping: monitor = val_loss: an epoch has no such figure. Did you mean "
+           "'validation_loss'?"},
+          {callback("early_stopping", "monitor = \"val_mse\"\n"), plain,
+           "Did you mean 'validation_mean_squared_error'?"},
+          {callback("plateau", "monitor = \"lss\"\n"), plain,
+           "plateau: monitor = lss: an epoch has no such figure"},
+          {callback("best_checkpoint", "zeros = 0.5\nfile = \"best.safetensors\"\n"), plain,
+           "best_checkpoint: no weight has a penalty that makes zeros"},
+          {callback("target_zeros", "target = 0.9\n"), ridge,
+           "target_zeros: no weight has a penalty that makes zeros"},
+          {"[proximal]\ntarget_zeros = 0.9\n", plain,
+           "target_zeros: no weight has a penalty that makes zeros"},
+          {"[proximal]\ntarget_zeros = 0.9\n" + callback("target_zeros"), sparse,
+           "target_zeros: another target_zeros moves the strength of penalties already; leave one of the two "
+           "out"},
+          {"[proximal]\ntarget_zeros = 0.9\nrewrite = false\n", sparse,
+           "[proximal] target_zeros = 0.9: no weight becomes zero with rewrite = false; leave one of the two "
+           "out"},
+          {callback("target_zeros", "target = 0.5\n") + "[proximal]\nrewrite = false\n", sparse,
+           "target_zeros: no weight becomes zero with rewrite = false; leave one of the two out"},
+          {callback("reweight"), ridge, "reweight: no weight has an L1 penalty"},
+          {callback("penalty_by_validation"), plain,
+           "penalty_by_validation: no weight has a penalty that makes zeros"},
+          {"[penalty]\nexcept = [\"dense_2\"]\n", plain,
+           "[penalty] except = dense_2: has no effect without kernels or biases"},
+          {"",
+           layer("dense", "units = 4;trainable = false;learning_rate_factor = 0.1") +
+               layer("dense", "units = 0"),
+           "[layers.0] learning_rate_factor = 0.1: has no effect with trainable = false"},
+          {"", layer("dense", "units = 4;trainable = false;weight_decay = 0.1") + layer("dense", "units = 0"),
+           "[layers.0] weight_decay = 0.1: has no effect with trainable = false"},
+      }) {
+    CAPTURE(useless.message);
+    write_file(file, csv_data + "validation = 20\n" + numbers + useless.tables + useless.layers);
+    const ProgramRun trained = run_lariat({"train", file, "--data", data, "--quiet", "--out", folder / "m"});
+    CHECK(trained.status == 2);
+    CHECK_MESSAGE(contains(trained.err, useless.message), trained.err);
+    CHECK(run_lariat({"recipe", "check", file, "--data", data}).err == trained.err);
+    CHECK(run_lariat({"recipe", "check", file}).err == trained.err);
+    CHECK_FALSE(std::filesystem::exists(folder / "m"));
+  }
+  // One switch for a comparison is enough, and what is left without an effect is said.
+  write_file(file, csv_data + numbers +
+                       "[proximal]\nrewrite = false\nsettle_from = 0.5\n[training]\nstop_when_settled = 2\n" +
+                       sparse);
+  const ProgramRun off = run_lariat({"recipe", "check", file});
+  CHECK(off.status == 0);
+  CHECK(off.err ==
+        "lariat: settle_from = 0.5: has no effect on zeros, for no weight becomes zero with rewrite = false\n"
+        "lariat: stop_when_settled = 2: has no effect on zeros, for no weight becomes zero with rewrite = "
+        "false\n");
+  // Whether there are rows to validate on is known where a recipe sets none apart and its kind has no files
+  // of them.
+  const std::string watched = callback("early_stopping", "monitor = \"validation_loss\"\n");
+  const auto alone = [&](const std::string& text) {
+    write_file(file, text);
+    return run_lariat({"recipe", "check", file});
+  };
+  CHECK(alone(csv_data + numbers + watched + plain).status == 0);
+  CHECK(contains(run_lariat({"recipe", "check", file, "--data", data}).err, "there are no validation data"));
+  const std::string pictures = layer("flatten") + layer("dense", "units = 10");
+  CHECK(alone("[data]\nkind = \"idx\"\nvalidation = 100\n" + watched + pictures).status == 0);
+  CHECK(contains(alone("[data]\nkind = \"idx\"\n" + watched + pictures).err, "there are no validation data"));
+  // A metric of a class whose name nobody knows yet.
+  CHECK(alone("[data]\nkind = \"idx\"\nvalidation = 100\n[metrics]\nkinds = [\"recall\"]\n" +
+              callback("early_stopping", "monitor = \"validation_recall/seven\"\n") + pictures)
+            .status == 0);
+}
+
+TEST_CASE("cli: a check of a recipe looks at its search") {
+  if (!have_lariat()) return;
+  const TemporaryFolder folder;
+  write_data(folder);
+  const std::string file = folder / "r.toml", data = folder / "csv";
+  const auto check = [&](const std::string& search) {
+    write_file(file, csv_data + numbers + layer("dense", "units = 4;kernel_penalty = \"l1=1e-3\"") +
+                         layer("dense", "units = 0") + "[search]\n" + search);
+    const ProgramRun alone = run_lariat({"recipe", "check", file}),
+                     with_data = run_lariat({"recipe", "check", file, "--data", data});
+    CHECK(alone.err == with_data.err);
+    return alone;
+  };
+  const std::string over = "over = [\"layers.0.units=2,4\"]\n";
+  CHECK(check(over + "folds = 3\n").status == 0);
+  const auto refused = [&](const std::string& search) {
+    const ProgramRun run = check(search);
+    CHECK(run.status == 2);
+    return run.err;
+  };
+  CHECK(contains(refused("over = [\"layers.0.unit=2,4\"]\n"), "unit"));
+  CHECK(contains(refused("over = [\"layers.7.units=2,4\"]\n"), "layers.7"));
+  CHECK(contains(refused("over = [\"layers.0.units=2,x\"]\n"), "units = x: must be an integer"));
+  CHECK(contains(refused(over + "folds = 1\n"),
+                 "folds = 1: must be 0, for the validation split, or an integer from 2"));
+  CHECK(contains(refused(over + "score = \"mean_absolut_error\"\n"), "Did you mean 'mean_absolute_error'?"));
+  CHECK(contains(refused(over + "folds = 0\nchoose = \"sparsest\"\n"), "choose = sparsest: needs folds"));
+  // Whether there is a validation split to score on is said before a trial is trained.
+  CHECK(check(over + "folds = 0\n").status == 0);
+  const ProgramRun searched = run_lariat({"search", file, "--data", data, "--out", folder / "m"});
+  CHECK(searched.status == 2);
+  CHECK(contains(searched.err, "folds = 0: scores on the recipe's validation data, but it sets none apart"));
+}
+
 }  // namespace lariat::cli_recipe_check_test

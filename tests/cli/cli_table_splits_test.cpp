@@ -181,6 +181,10 @@ TEST_CASE("cli: a layer that takes symbols is told of columns that are none") {
   write_file(data, rows + ",1,1\n,1,1\n3,1,1\n");
   plain.insert(plain.end(), {"--set", "data.testing=0"});
   check_refused(plain, rest + missing);
+  plain.insert(plain.end(), {"--set", "data.stream=true"});
+  check_refused(plain, rest + missing);
+  write_file(data, rows + "3,1,1\n9,1,1\n");
+  check_refused(plain, "has 9" + rest);
 }
 
 TEST_CASE("cli: a run goes on with the data that it began with") {

@@ -153,6 +153,8 @@ TEST_CASE("npy: what is refused") {
   CHECK(message(x.substr(0, 30), y) == "x: it ends within its header" + again);
   CHECK(message(x.substr(0, x.size() - 1), y) ==
         "x: its header promises 2 elements of 8 bytes, and 15 bytes follow" + again);
+  CHECK(message(npy_with_header("{'descr': '<f8', 'fortran_order': Maybe, 'shape': (0, 0), }\n", ""), y) ==
+        "x: its fortran_order is Maybe, which is neither True nor False" + again);
   CHECK(message(npy_with_header("{}\n        ", ""), y) == "x: its header has no entry 'descr'" + again);
   CHECK(message(npy("<c16", "(2, 1)", ""), y) ==
         "x: it holds elements of type '<c16', which are no numbers that can be read; save its parts as "

@@ -252,6 +252,17 @@ TEST_CASE("numpy: arrays are streamed by rows, and give what they give in memory
                         {"y.npy", targets}},
                        false));
   check_same(false);
+  // A bit that is another than it was written is seen, wherever it lies.
+  const std::string whole =
+      zip({{"X.npy", npy_of<float>("<f4", "(7, 12)", wide)}, {"y.npy", targets}}, false);
+  for (const size_t back : {4, 40, 100}) {
+    std::string flipped = whole;
+    flipped[flipped.find("\x93NUMPY") + 128 + back] ^= 4;
+    write_file(file, flipped);
+    for (const bool streamed : {false, true})
+      CHECK(message_of<UserError>([&] { data::read_arrays(file, true, {}, streamed); }) ==
+            file + ": is no whole zip archive; save it again with numpy.savez, or copy it again");
+  }
   write_file(file, zip({{"X.npy", npy_of<float>("<f4", "(7, 12)", wide)}, {"y.npy", targets}}, true));
   CHECK(message_of<UserError>([&] { data::read_arrays(file, false, {}, true); }) ==
         file + " (X): is compressed, and cannot be streamed; save it with numpy.savez");

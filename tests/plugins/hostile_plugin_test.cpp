@@ -35,7 +35,9 @@ std::string compiled(const testing::TemporaryFolder& folder, const std::string& 
                      const std::string& compiler, const std::string& ending) {
   testing::write_file(folder / (name + ending), code);
   const auto run =
-      testing::run_lariat({"-c", compiler + " -shared -fPIC -I'" LARIAT_SOURCE_ROOT "' -o '" +
+      testing::run_lariat({"-c", compiler +
+                                     " -shared -fPIC -I'" LARIAT_SOURCE_ROOT "' -I'" LARIAT_SOURCE_ROOT
+                                     "/examples/include' -o '" +
                                      folder / (name + ".so") + "' '" + folder / (name + ending) + "'"},
                           {.program = "/bin/sh"});
   REQUIRE_MESSAGE(run.status == 0, run.err);
@@ -83,12 +85,19 @@ TEST_CASE("hostile plugins: global objects that throw, crash or exit do so in a 
       "#include <cstdlib>\nstruct S { ~S() { std::abort(); } } s;\nextern \"C\" "
       "__attribute__((visibility(\"default\"))) void* lariat_plugin_entry(void*) { return nullptr; }\n");
   CHECK(load(aborts) == "plugin '" + aborts + "': its lariat_plugin_entry returned NULL without a message");
+  // Of one that would load as well.
+  const std::string leaves =
+      compiled_cpp(folder, "leaves",
+                   "#include <cstdlib>\n#include \"examples/plugins/swish.cpp\"\nstruct S { ~S() { "
+                   "std::abort(); } } s;\n");
+  CHECK(load(leaves) ==
+        "plugin '" + leaves + "': it was tried in a process of its own: it " + abort_text + " at its end");
   if (!testing::have_lariat()) return;
   // In a folder they are left out with a word.
   const auto run =
       testing::run_lariat({"ops", "show", "tanh"}, {.environment = {{"LARIAT_PLUGIN_PATH", folder.text()}}});
   CHECK(run.status == 0);
-  for (const std::string& plugin : {throws, crashes, exits, wild, aborts})
+  for (const std::string& plugin : {throws, crashes, exits, wild, aborts, leaves})
     CHECK(run.err.find("lariat: left out: plugin '" + plugin + "'") != std::string::npos);
 }
 

@@ -129,7 +129,7 @@ TEST_CASE("sequential: data that do not fit, and calls out of order") {
   CHECK(message.starts_with("sequence "));
   CHECK(message.ends_with(" frames, but the model needs 5; leave it out, or use padding = same"));
   data::Dataset none;
-  CHECK(fit(none) == "the dataset has no examples; check its skipped files");
+  CHECK(fit(none) == "the dataset has no examples; give it one at least");
   CHECK(message_of<UserError>([&] { model.fit(frames, {.epochs = 0}); }) ==
         "epochs = 0: must be an integer from 1");
   CHECK(message_of<UserError>([] {

@@ -11,6 +11,7 @@
 #include "frontends/cli/table.hpp"
 #include "frontends/data/foreign_names.hpp"
 #include "frontends/recipe/recipe_check.hpp"
+#include "frontends/search/search.hpp"
 #include "frontends/spec/initializers.hpp"
 #include "frontends/spec/weight_penalty.hpp"
 #include "graph/base/error.hpp"
@@ -231,6 +232,7 @@ void check_recipe(const Strings& words) {
   const Recipe recipe = given.recipe("lariat recipe check");
   const std::string path = given.data.empty() ? recipe.data().path : given.data;
   std::string seen;
+  if (!recipe.get("search.over").empty()) at_place("[search] ", [&] { search::check_search(recipe); });
   std::error_code none;
   if (!given.data.empty() || (!path.empty() && std::filesystem::exists(path, none))) {
     RunOptions options;

@@ -10,8 +10,8 @@ class BestCheckpointRun final : public CallbackRun {
   explicit BestCheckpointRun(const BestCheckpoint& options)
       : options_(options), monitor_(callback_parts::BestEpoch::of(options)) {}
 
+  void check(const FitView& view) override { monitor_.begin(view); }
   void begin(FitView& view) override {
-    monitor_.begin(view);
     file_ = callback_parts::file_of(view, "file", options_.file, ".best");
     AtomicFile::check(file_);
   }

@@ -11,6 +11,7 @@
 #include <limits>
 #include <system_error>
 
+#include "frontends/data/foreign_names.hpp"
 #include "graph/base/error.hpp"
 #include "graph/base/json.hpp"
 
@@ -67,6 +68,19 @@ std::optional<double> figure_of(const EpochReport& report, const std::string& wa
   return std::nullopt;
 }
 
+// Keras says val_acc and val_loss.
+static std::string figure_meant(const std::string& name, const std::vector<std::string>& figures) {
+  const std::string ours = "validation_", theirs = "val_";
+  const std::string prefix = name.starts_with(ours) || name.starts_with(theirs) ? ours : "";
+  const std::string base =
+      prefix.empty() ? name : name.substr(name.starts_with(ours) ? ours.size() : theirs.size());
+  std::vector<std::string> bases;
+  for (const std::string& figure : figures)
+    if (figure.starts_with(ours) == !prefix.empty()) bases.push_back(figure.substr(prefix.size()));
+  const std::vector<std::string> known = data::known_as(base, bases);
+  return did_you_mean(prefix + (known.size() == 1 ? known.front() : base), figures);
+}
+
 void Monitor::begin(const FitView& view) {
   name_ = !options_.monitor.empty() ? options_.monitor : view.validates ? "validation_loss" : "loss";
   const auto is_known = [&](const std::string& figure) {
@@ -79,14 +93,14 @@ void Monitor::begin(const FitView& view) {
                     view.place, name_));
   if (std::none_of(view.figures.begin(), view.figures.end(), is_known))
     throw UserError(fmt::format("{}monitor = {}: an epoch has no such figure.{}", view.place, name_,
-                                did_you_mean(name_, view.figures)));
+                                figure_meant(name_, view.figures)));
   const auto has = [&](const char* part) { return name_.find(part) != std::string::npos; };
   grows_ = options_.goal == Goal::automatic
                ? !(has("loss") || has("error") || has("residual") || name_ == "distance" ||
                    name_ == "smooth" || name_ == "penalty" || name_ == "support_changes")
                : options_.goal == Goal::most;
   if (epoch_ == 0) best_ = grows_ ? -INFINITY : INFINITY;
-  if (options_.zeros > 0) need_penalty(view);
+  if (options_.zeros > 0) need_zeros(view);
 }
 
 double Monitor::value(const FitView& view, const EpochReport& report) const {
@@ -248,6 +262,13 @@ void need_penalty(const FitView& view) {
       fmt::format("{}no weight has a penalty that makes zeros; give a layer one, such as "
                   "kernel_penalty = \"l1=1e-4\"",
                   view.place));
+}
+
+void need_zeros(const FitView& view) {
+  need_penalty(view);
+  if (!view.rewrites)
+    throw UserError(
+        fmt::format("{}no weight becomes zero with rewrite = false; leave one of the two out", view.place));
 }
 
 }  // namespace callback_parts

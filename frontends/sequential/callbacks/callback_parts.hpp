@@ -118,6 +118,8 @@ class Average {
 double zero_share(const FitView& view);
 /// Throws UserError where no weight has a penalty that makes zeros.
 void need_penalty(const FitView& view);
+/// The same, and where no penalty is rewritten.
+void need_zeros(const FitView& view);
 
 }  // namespace callback_parts
 

@@ -11,8 +11,8 @@ class EarlyStoppingRun final : public CallbackRun {
   explicit EarlyStoppingRun(const EarlyStopping& options)
       : options_(options), monitor_(callback_parts::BestEpoch::of(options)) {}
 
+  void check(const FitView& view) override { monitor_.begin(view); }
   void begin(FitView& view) override {
-    monitor_.begin(view);
     if (!view.epochs.empty()) epoch_ = view.epochs.back().epoch;
   }
   void after_epoch(FitView& view, const EpochReport& report) override {

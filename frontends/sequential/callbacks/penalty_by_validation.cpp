@@ -13,7 +13,7 @@ class PenaltyByValidationRun final : public CallbackRun {
   explicit PenaltyByValidationRun(const PenaltyByValidation& options)
       : options_(options), monitor_({options.monitor, options.goal, 0, 0}) {}
 
-  void begin(FitView& view) override {
+  void check(const FitView& view) override {
     callback_parts::need_penalty(view);
     monitor_.begin(view);
   }

@@ -12,7 +12,7 @@ class PlateauRun final : public CallbackRun {
   explicit PlateauRun(const Plateau& options)
       : options_(options), monitor_(callback_parts::BestEpoch::of(options)) {}
 
-  void begin(FitView& view) override { monitor_.begin(view); }
+  void check(const FitView& view) override { monitor_.begin(view); }
   void after_epoch(FitView& view, const EpochReport& report) override {
     const bool best = monitor_.is_best(view, report), cooling = cooling_ > 0;
     if (cooling) --cooling_;

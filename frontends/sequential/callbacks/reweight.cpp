@@ -15,20 +15,20 @@ class ReweightRun final : public CallbackRun {
  public:
   explicit ReweightRun(const Reweight& options) : options_(options) {}
 
-  void begin(FitView& view) override {
-    bool any = false;
+  void check(const FitView& view) override {
     for (const std::string& name : view.parameters)
-      if (const Tensor* factors = view.store.find(l1_factors_of(name))) {
-        any = true;
-        if (done_ == 0)
-          set(
-              *factors, [](double) { return 1.0; }, *factors);
-      }
-    if (!any)
-      throw UserError(
-          fmt::format("{}no weight has an L1 penalty; give a layer one, such as kernel_penalty = "
-                      "\"l1=1e-4\"",
-                      view.place));
+      if (view.store.find(l1_factors_of(name)) != nullptr) return;
+    throw UserError(
+        fmt::format("{}no weight has an L1 penalty; give a layer one, such as kernel_penalty = "
+                    "\"l1=1e-4\"",
+                    view.place));
+  }
+  void begin(FitView& view) override {
+    if (done_ > 0) return;
+    for (const std::string& name : view.parameters)
+      if (const Tensor* factors = view.store.find(l1_factors_of(name)))
+        set(
+            *factors, [](double) { return 1.0; }, *factors);
   }
   void after_epoch(FitView& view, const EpochReport& report) override {
     if (done_ >= options_.times || report.epoch % options_.every != 0) return;

@@ -12,7 +12,7 @@ class TargetZerosRun final : public CallbackRun {
  public:
   explicit TargetZerosRun(const TargetZeros& options) : options_(options) {}
 
-  void begin(FitView& view) override { callback_parts::need_penalty(view); }
+  void check(const FitView& view) override { callback_parts::need_zeros(view); }
   void after_step(FitView& view, const StepReport&) override {
     const int64_t steps = static_cast<int64_t>(view.store.get("step").item()) - view.first_step;
     if (steps % options_.every != 0) return;
