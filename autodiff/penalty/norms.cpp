@@ -332,6 +332,24 @@ Value to_norm(const Match& match, SumsOfSquares& sums, Spellings& spellings) {
   return times(reshaped(norm, match.root), std::sqrt(factor * pieces->front().factor), match.root);
 }
 
+// The norm of k copies of x is k^(1/p)·‖x‖_p, and copies of norms stay copies.
+Value to_norm_of_copied(const Match& match) {
+  const Value root = match.root, copies = input_of(root, 0), x = match.variables[0];
+  const auto all = known_count(copies.shape()), own = known_count(x.shape());
+  if (!all || *all == 0 || !own || !is_float(root.dtype())) return {};
+  const std::vector<bool> mask = axes_mask(root);
+  Shape aligned(mask.size(), 1);
+  double copied = 1;
+  for (size_t axis = 0; axis < mask.size(); ++axis) {
+    const size_t missing = mask.size() - x.shape().size();
+    if (axis >= missing) aligned[axis] = x.shape()[axis - missing];
+    if (mask[axis] && aligned[axis] == 1) copied *= static_cast<double>(copies.shape()[axis].size());
+  }
+  const Value norm = build(node_of(root).op->name, {reshape(at(x, root), aligned)}, node_of(root).attributes),
+              scaled = is_op(root, "norm2") ? times(norm, std::sqrt(copied), root) : norm;
+  return broadcast_to(at(scaled, root), root.shape());
+}
+
 // ‖(‖x_g‖)_g‖ = ‖x‖, and the norm of magnitudes is that of the numbers.
 Value to_one_norm(const Match& match, EqualNodes& equal) {
   const Value inner = match.variables[0], root = match.root;
@@ -391,12 +409,25 @@ std::vector<Rule> norm_rules(Spellings& spellings) {
     if (!is_float(match.root.dtype()) || axes_mask(above) != axes_mask(below)) return {};
     return build("norm_inf", {at(match.variables[0], match.root)}, node_of(above).attributes);
   };
+  const auto both_signs = [](const Match& match) -> Value {
+    const std::vector<bool> mask = axes_mask(match.root);
+    const bool all = std::find(mask.begin(), mask.end(), false) == mask.end();
+    if (!all || !is_float(match.root.dtype()) || known_count(match.variables[0].shape()).value_or(0) == 0)
+      return {};
+    return reshaped(norm_inf(at(match.variables[0], match.root)), match.root);
+  };
   return {
       {"√Σx² → ‖x‖₂, √max x² → ‖x‖∞", op("sqrt", {x}),
        [sums, &spellings](const Match& match) { return to_norm(match, *sums, spellings); }},
       {"‖(‖x‖₂)‖₂ → ‖x‖₂, ‖(|x|)‖₂ → ‖x‖₂, ‖x‖₂ → |x| of one number", op("norm2", {x}), one_norm},
       {"‖(‖x‖∞)‖∞ → ‖x‖∞, ‖(|x|)‖∞ → ‖x‖∞, ‖x‖∞ → |x| of one number", op("norm_inf", {x}), one_norm},
+      {"‖x, x, …‖₂ → √k·‖x‖₂", op("norm2", {op("broadcast_to", {x})}), to_norm_of_copied},
+      {"‖x, x, …‖∞ → ‖x‖∞", op("norm_inf", {op("broadcast_to", {x})}), to_norm_of_copied},
       {"max |x| → ‖x‖∞", op("reduce_max", {x}), largest_size},
+      {"max [x, -x] → ‖x‖∞", op("reduce_max", {op("concat", {x, -x})}), both_signs},
+      {"max [-x, x] → ‖x‖∞", op("reduce_max", {op("concat", {-x, x})}), both_signs},
+      {"max stack(x, -x) → ‖x‖∞", op("reduce_max", {op("stack", {x, -x})}), both_signs},
+      {"max stack(-x, x) → ‖x‖∞", op("reduce_max", {op("stack", {-x, x})}), both_signs},
       {"max(max x, max -x) → ‖x‖∞", op("maximum", {op("reduce_max", {x}), op("reduce_max", {-x})}),
        both_ends},
   };
