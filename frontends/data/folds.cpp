@@ -113,6 +113,18 @@ FoldParts parts_of(const std::vector<int64_t>& numbers, int64_t fold) {
   return parts;
 }
 
+std::vector<int64_t> part_of(const std::vector<int64_t>& numbers, const FoldChoice& choice, Split split) {
+  std::vector<int64_t> part;
+  for (size_t i = 0; i < numbers.size(); ++i) {
+    const Split found = numbers[i] == choice.watched ? Split::validation
+                        : numbers[i] != choice.index ? Split::train
+                        : choice.watched             ? Split::test
+                                                     : Split::validation;
+    if (found == split) part.push_back(static_cast<int64_t>(i));
+  }
+  return part;
+}
+
 TwoSets fold_of(const Dataset& dataset, const FoldChoice& choice) {
   const std::vector<int64_t> numbers = fold_numbers(dataset, choice.count, choice.seed);
   if (choice.index < 0 || choice.index >= choice.count)

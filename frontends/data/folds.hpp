@@ -1,5 +1,7 @@
 #pragma once
 
+#include <optional>
+
 #include "frontends/data/dataset.hpp"
 
 namespace lariat::data {
@@ -9,6 +11,8 @@ namespace lariat::data {
 struct FoldChoice {
   int64_t index = 0, count = 5;  ///< from 0
   uint64_t seed = 0;             ///< which examples are together
+  /// Another fold that is not trained on, to validate on: the first is the test then.
+  std::optional<int64_t> watched = std::nullopt;
 };
 
 /// The fold of each of so many examples, from 0: folds differ by one example at most. Throws UserError for
@@ -34,6 +38,9 @@ struct FoldParts {
   std::vector<int64_t> fitted, held_out;
 };
 FoldParts parts_of(const std::vector<int64_t>& numbers, int64_t fold);
+/// Which examples a split has, ascending: those to train on, to validate on, or to test on, of which there
+/// are none where no other fold is watched.
+std::vector<int64_t> part_of(const std::vector<int64_t>& numbers, const FoldChoice& choice, Split split);
 
 /// A training set and what is held out of it.
 struct TwoSets {

@@ -99,14 +99,15 @@ class CsvReader : public RowFilesReader {
       if (rows.examples[example].source == all.place(row))
         present.push_back(static_cast<int64_t>(row)), ++example;
     require(present.size() == rows.examples.size(), "an example is named by its row");
-    const data::FoldParts parts = data::parts_of(data::fold_numbers(rows, fold.count, fold.seed), fold.index);
-    const auto lines_of = [&](std::vector<int64_t> numbers) {
+    const std::vector<int64_t> folds = data::fold_numbers(rows, fold.count, fold.seed);
+    const auto lines_of = [&](Split part) {
+      std::vector<int64_t> numbers = data::part_of(folds, fold, part);
       for (int64_t& number : numbers) number = present[static_cast<size_t>(number)];
       return chosen_lines(all, numbers);
     };
-    const data::TextTable fitted = lines_of(parts.fitted);
+    const data::TextTable fitted = lines_of(Split::train);
     columns_ = data::with_numbers_of(whole, fitted, columns_of_.standardize);
-    return data::dataset_of(split == Split::train ? fitted : lines_of(parts.held_out), *columns_);
+    return data::dataset_of(split == Split::train ? fitted : lines_of(split), *columns_);
   }
 
  private:

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "frontends/data/transform.hpp"
 #include "frontends/data_kinds/data_kind_records.hpp"
 #include "graph/base/error.hpp"
 
@@ -14,8 +15,8 @@ speech::ClipList DataReader::list(data::Split) const {
 data::Dataset DataReader::load(data::Split) { throw InternalError("recordings are listed"); }
 
 data::Dataset DataReader::fold(const data::FoldChoice& fold, data::Split split) {
-  data::TwoSets sets = data::fold_of(load(data::Split::train), fold);
-  return split == data::Split::train ? std::move(sets.fitted) : std::move(sets.held_out);
+  const data::Dataset all = load(data::Split::train);
+  return data::chosen(all, data::part_of(data::fold_numbers(all, fold.count, fold.seed), fold, split));
 }
 
 const std::optional<data::Columns>& DataReader::columns() const {

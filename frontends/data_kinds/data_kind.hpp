@@ -57,7 +57,7 @@ class DataReader {
   /// The recordings of a split; those for validation are trained on unless they are set apart.
   virtual speech::ClipList list(data::Split split) const;
   virtual data::Dataset load(data::Split split);
-  /// Of the examples to train on, those that a fold holds out, or all others.
+  /// Of the examples to train on, those that a fold has for a split.
   virtual data::Dataset fold(const data::FoldChoice& fold, data::Split split);
   /// What the columns of a table are: as a trained model knows them, or as the training rows say when one is
   /// loaded first.

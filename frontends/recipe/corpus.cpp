@@ -119,25 +119,24 @@ speech::ClipList Corpus::list(Split split) const {
 }
 
 speech::ClipList Corpus::single(Split split) const {
-  speech::ClipList list = reader_->list(fold_ && split == Split::validation ? Split::train : split);
+  speech::ClipList list = reader_->list(is_of_fold(split) ? Split::train : split);
   label_positive(options_.positive, list.classes, list.entries);
-  if (!fold_ || split == Split::test) return list;
+  if (!is_of_fold(split)) return list;
   std::vector<int64_t> labels;
   for (const auto& entry : list.entries) labels.push_back(entry.label);
   const auto count = static_cast<int64_t>(labels.size());
-  const data::FoldParts parts = data::parts_of(
+  const std::vector<int64_t> folds =
       list.targets.symbols ? data::fold_numbers(count, fold_->count, fold_->seed)
-                           : data::fold_numbers(labels, list.classes, fold_->count, fold_->seed),
-      fold_->index);
+                           : data::fold_numbers(labels, list.classes, fold_->count, fold_->seed);
   std::vector<speech::ClipList::Entry> entries;
-  for (const int64_t number : split == Split::train ? parts.fitted : parts.held_out)
+  for (const int64_t number : data::part_of(folds, *fold_, split))
     entries.push_back(list.entries[static_cast<size_t>(number)]);
   list.entries = std::move(entries);
   return list;
 }
 
 data::Dataset Corpus::load(Split split) {
-  data::Dataset dataset = fold_ && split != Split::test ? reader_->fold(*fold_, split) : reader_->load(split);
+  data::Dataset dataset = is_of_fold(split) ? reader_->fold(*fold_, split) : reader_->load(split);
   label_positive(options_.positive, dataset.classes, dataset.examples);
   return dataset;
 }

@@ -23,7 +23,7 @@ class Corpus {
   /// Whether examples are set apart for validation.
   bool validates() const { return fold_ || reader_->validates(); }
   /// Whether some are for the test.
-  bool tests() const { return reader_->tests(); }
+  bool tests() const { return is_of_fold(data::Split::test) || reader_->tests(); }
 
   /// The recordings of a split; those for validation are trained on unless they are set apart.
   speech::ClipList list(data::Split split) const;
@@ -33,6 +33,8 @@ class Corpus {
   DataReader& reader() { return *reader_; }
 
  private:
+  // Whether a split is made of folds of the examples to train on.
+  bool is_of_fold(data::Split split) const { return fold_ && (split != data::Split::test || fold_->watched); }
   // Those of a split, each by itself.
   speech::ClipList single(data::Split split) const;
 

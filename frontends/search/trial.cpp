@@ -37,8 +37,11 @@ std::optional<RunResult> trained(const TrialTask& task, const TrialContext& cont
   options.seed = task.seed;
   options.threads = context.threads;
   options.fold = task.fold;
+  // What decides when a training ends must not be what it is scored on.
+  if (task.fold && watches_own_fold(task.recipe, task.fold->count))
+    options.fold->watched = (task.fold->index + 1) % task.fold->count;
   options.start_weights = task.start;
-  options.test = false;
+  options.test = options.fold && options.fold->watched;
   options.certify = false;
   options.write_logs = false;
   options.on_start = [](const RewriteReport&, const std::vector<std::string>&) {};
@@ -68,7 +71,8 @@ std::optional<TrialScore> run_trial(const TrialTask& task, const TrialContext& c
   const std::optional<RunResult> trained_run = trained(task, context, true, weights);
   if (!trained_run) return std::nullopt;
   const RunResult& result = *trained_run;
-  TrialScore score{score_of(*result.validation, task.score), 0, result.seconds, std::move(weights)};
+  TrialScore score{score_of(result.test ? *result.test : *result.validation, task.score), 0, result.seconds,
+                   std::move(weights)};
   score.zeros = result.penalised.count > 0 ? result.penalised.fraction() : result.weights.fraction();
   if (!std::isfinite(score.score))
     throw JobError(fmt::format("{} is {} on the examples held out", task.score, score.score));
@@ -115,6 +119,12 @@ std::vector<WatchedFigure> watched_figures(const Recipe& recipe) {
         watched.push_back(
             {callback.place, name.empty() ? "validation_loss" : name, !name.empty(), !callback.writes_files});
   return watched;
+}
+
+bool watches_own_fold(const Recipe& recipe, int64_t folds) {
+  const std::vector<WatchedFigure> watched = watched_figures(recipe);
+  return folds > 2 &&
+         std::any_of(watched.begin(), watched.end(), [](const auto& figure) { return figure.steers; });
 }
 
 void check_winner(const Recipe& winning, const TrialContext& context) {

@@ -62,6 +62,9 @@ struct WatchedFigure {
   bool by_name = false, steers = false;
 };
 std::vector<WatchedFigure> watched_figures(const Recipe& recipe);
+/// Whether trials of so many folds keep one that their callbacks watch, beside that which they are scored on:
+/// of two folds there would be none to train on.
+bool watches_own_fold(const Recipe& recipe, int64_t folds);
 /// Throws UserError where the recipe names a figure of validation data, and sets none apart.
 void check_winner(const Recipe& winning, const TrialContext& context);
 /// Throws UserError where losses are to be compared whose unit changes with what is tried.

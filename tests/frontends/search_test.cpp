@@ -246,6 +246,52 @@ units = 0
   CHECK(found[0] != found[1]);
 }
 
+TEST_CASE("search: a trial is not scored on the fold that its callbacks watch") {
+  const TemporaryFolder folder;
+  std::string text = "size,price\n";
+  for (int i = 0; i < 60; ++i) text += fmt::format("{},{}\n", i, 3 + i % 7);
+  lariat::testing::write_file(folder / "houses.csv", text);
+  const std::string table =
+      "[data]\nkind = \"csv\"\ntarget = [\"price\"]\ntesting = 0\n[loss]\nkind = "
+      "\"mean_squared_error\"\n[[layers]]\nkind = \"dense\"\nunits = 0\n";
+  const std::string pictures = write_images(folder), voices = lariat::testing::write_digits(folder, 12);
+  for (const auto& [recipe, data] : {std::pair(recipe_of(table.c_str()), folder / "houses.csv"),
+                                     std::pair(recipe_of(image_recipe), pictures),
+                                     std::pair(recipe_of(lariat::testing::speech_recipe), voices)}) {
+    const auto sources = [&](const std::optional<data::FoldChoice>& fold, std::set<std::string>& found) {
+      TrainingRun run(recipe, {.data = data, .fold = fold, .test = fold.has_value()});
+      size_t count = 0;
+      for (const data::Split split : {data::Split::train, data::Split::validation, data::Split::test})
+        if (const data::Dataset* part = run.examples(split)) {
+          count += part->examples.size();
+          for (const data::Example& example : part->examples) found.insert(example.source);
+        }
+      return count;
+    };
+    std::set<std::string> all, parts;
+    const size_t count = sources(std::nullopt, all);
+    // None is in two of them.
+    CHECK(sources(data::FoldChoice{0, 3, 7, 1}, parts) == count);
+    CHECK(parts == all);
+  }
+  // The fold behind the one that is scored decides when the training ends, and its figures are no score.
+  const std::string stops =
+      std::string(image_recipe) + "[[callbacks]]\nkind = \"early_stopping\"\npatience = 1\n";
+  Recipe watching = recipe_of(stops.c_str());
+  watching.set({{"training.epochs", "4"}});
+  for (const int64_t fold : {0, 2}) {
+    const auto score = run_trial({watching, data::FoldChoice{fold, 3, 5}, 5, "loss"}, {.data = pictures});
+    TrainingRun run(watching,
+                    {.data = pictures, .seed = 5, .fold = data::FoldChoice{fold, 3, 5, (fold + 1) % 3}});
+    const RunResult result = run.run();
+    CHECK(score->score == result.test->loss);
+    CHECK(score->score != result.validation->loss);
+  }
+  CHECK(watches_own_fold(watching, 3));
+  CHECK_FALSE(watches_own_fold(watching, 2));
+  CHECK_FALSE(watches_own_fold(recipe_of(image_recipe), 3));
+}
+
 TEST_CASE("search: recordings are folded by their labels") {
   const TemporaryFolder folder;
   const std::string data = lariat::testing::write_digits(folder, 6);

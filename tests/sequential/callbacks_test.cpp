@@ -362,11 +362,11 @@ TEST_CASE("callbacks: bad input is told in a line") {
         "csv_log: file is empty, and the model is not saved, after whose file it would be named; set file");
   CHECK(refused(CsvLog{"/nowhere/x.csv"}).starts_with("cannot write '/nowhere/x.csv': "));
   CHECK(refused(TensorBoard{"/proc/x"}).starts_with("tensorboard: cannot make the folder '/proc/x': "));
-  CHECK(message_of<UserError>([] { Callback(EarlyStopping{.patience = 0}); }) ==
+  CHECK(message_of<UserError>([] { static_cast<void>(Callback(EarlyStopping{.patience = 0})); }) ==
         "early_stopping: patience = 0: must be an integer from 1 to 1000000");
-  CHECK(message_of<UserError>([] { Callback(Ema{.decay = -1}); }) ==
+  CHECK(message_of<UserError>([] { static_cast<void>(Callback(Ema{.decay = -1})); }) ==
         "ema: decay = -1: must be a number from 0 to 0.9999999");
-  CHECK(message_of<UserError>([] { Callback(TargetZeros{.target = 1.5}); }) ==
+  CHECK(message_of<UserError>([] { static_cast<void>(Callback(TargetZeros{.target = 1.5})); }) ==
         "target_zeros: target = 1.5: must be a number from 0 to 1");
   CHECK(message_of<UserError>([] {
           small_model().fit(train_points(), fit_with({{"mine", {}}}));

@@ -181,10 +181,11 @@ static void search(const Strings& words) {
   };
   search::Search searching(recipe, with);
   for (const search::WatchedFigure& watched : search::watched_figures(recipe))
-    if (watched.steers && searching.folds() > 0)
+    if (watched.steers && searching.folds() == 2)
       report(fmt::format(
-          "{}{} is that of the fold which a trial is scored on, so that scores come out better than "
-          "on examples that nothing has seen; monitor loss where that is to be left out",
+          "{}of 2 folds, {} is that of the one which a trial is scored on, so that scores come out better "
+          "than "
+          "on examples that nothing has seen; take 3 folds or more, of which it watches one of its own",
           watched.place, watched.name));
   score = searching.score();
   ranges = searching.ranges();
