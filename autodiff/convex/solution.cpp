@@ -35,16 +35,20 @@ std::string Solution::certificate() const {
                      not_certified);
 }
 
-std::string Solution::why_short(double tolerance, bool rounded, size_t far, bool as_written) const {
+std::string Solution::why_short(double tolerance, bool rounded, size_t far, bool as_written,
+                                bool free) const {
   const std::string reached = std::isfinite(relative_gap)
                                   ? fmt::format("a relative gap of {:.1e}", relative_gap)
                                   : fmt::format("a stationarity of {:.1e}", stationarity);
   if (ending != convex::Ending::vanishing && not_certified == no_dual_point && stationarity <= tolerance)
-    return fmt::format(
-        "it is stationary to {:.1e} after {} iterations, but {}: where weights that are not penalised can "
-        "move the predictions of some rows for ever, there is no best solution; penalise every column, or "
-        "leave out such rows",
-        stationarity, iterations, not_certified);
+    return fmt::format("it is stationary to {:.1e} after {} iterations, but {}: {}", stationarity, iterations,
+                       not_certified,
+                       free ? "where weights that are not penalised can move the predictions of some rows "
+                              "for ever, there is no "
+                              "best solution; penalise every column, or leave out such rows"
+                            : "the penalty is so small beside the loss that rounding hides where the best "
+                              "solution is; take a "
+                              "larger coefficient");
   const std::string missed = fmt::format("{} was reached where {:.1e} was asked for", reached, tolerance);
   if (far > 1 && ending != convex::Ending::vanishing)
     return fmt::format(

@@ -326,9 +326,11 @@ std::string Solver::Implementation::short_of_tolerance(const Solution& solution,
         "100000 times their standard deviations, so that a bias in double takes them up no better; subtract "
         "them",
         solution.stationarity, options.tolerance, far);
-  return solution.why_short(options.tolerance, rounded,
-                            conditioned ? conditioned->far_from_centred().size() : 0,
-                            !judges() && !(centred_function && (penalty || centred->all_conditioned())));
+  bool free = !penalty;
+  for (int64_t j = 0; penalty && j < coordinates.count(); ++j) free = free || penalty->is_free(j);
+  return solution.why_short(
+      options.tolerance, rounded, conditioned ? conditioned->far_from_centred().size() : 0,
+      !judges() && !(centred_function && (penalty || centred->all_conditioned())), free);
 }
 
 Solution Solver::Implementation::finished(const convex::Result& result) {
