@@ -8,6 +8,7 @@
 #include <numeric>
 #include <ostream>
 
+#include "autodiff/certificate/directions.hpp"
 #include "autodiff/certificate/stationarity.hpp"
 #include "autodiff/certificate/subgradient_search.hpp"
 #include "autodiff/penalty/loss_parts.hpp"
@@ -15,7 +16,6 @@
 #include "autodiff/penalty/settling.hpp"
 #include "graph/base/error.hpp"
 #include "graph/base/json.hpp"
-#include "graph/base/random.hpp"
 #include "graph/passes/to_inference.hpp"
 #include "graph/program/program.hpp"
 #include "ops/ops.hpp"
@@ -64,39 +64,6 @@ Outputs prox_outputs(const LossParts& parts) {
     outputs.emplace_back(name + "/gradient", norm_inf(gradients.at(name)));
   }
   return outputs;
-}
-
-// Which way the weights are moved, and how far for the size of their parameter: each by another distance, so
-// that differences move too; all forwards, or some of them backwards.
-std::vector<Tensor> direction_of(const Store& store, const std::vector<std::string>& names, bool both_ways) {
-  std::vector<Tensor> direction;
-  for (const std::string& name : names) {
-    direction.emplace_back(f64, store.get(name).extents());
-    uint64_t i = 0;
-    for (double& move : direction.back().values<double>()) {
-      const auto bits = random_bits(both_ways ? 2 : 1, hash_name(name), i++);
-      move = (0.75 + 0.5 * to_unit(bits[0])) * (both_ways && to_unit(bits[1]) < 0.5 ? -1 : 1);
-    }
-  }
-  return direction;
-}
-
-// The weights a little beside where they are.
-Store moved_weights(const Store& store, const std::vector<std::string>& names,
-                    const std::vector<Tensor>& direction, double by) {
-  Store moved;
-  for (const auto& [name, tensor] : store) moved.set(name, tensor.clone());
-  for (size_t p = 0; p < names.size(); ++p) {
-    const Tensor tensor = moved.get(names[p]);
-    with_type(tensor.dtype(), [&](auto zero) {
-      using T = decltype(zero);
-      double size = 1e-3;
-      for (const T value : tensor.values<T>()) size = std::max(size, std::abs(static_cast<double>(value)));
-      const double* move = direction[p].data<double>();
-      for (T& value : tensor.values<T>()) value += static_cast<T>(by * size * *move++);
-    });
-  }
-  return moved;
 }
 
 // How many examples a batch holds: what its inputs say of the symbol `batch`.
@@ -154,6 +121,7 @@ struct Certifier::Implementation {
     for (size_t b = 0; b < batches.size(); ++b) {
       const Feeds feeds = batches[b];
       const double weight = weights.empty() ? examples_in(written, feeds) : weights[b];
+      if (weight == 0) continue;
       examples += weight;
       const std::vector<Tensor> results = gradients->run(feeds, store, executor);
       totals.loss += weight * results[0].item();
@@ -163,6 +131,7 @@ struct Certifier::Implementation {
       const std::vector<Tensor> more = gradients_without_all->run(feeds, store, executor);
       add(totals.without_all, weight, std::span(more).subspan(2));
     }
+    if (examples == 0) throw UserError("the batches of a certificate have no rows; give it some");
     if (weights.empty()) {
       totals.loss /= examples;
       totals.penalty /= examples;
@@ -174,7 +143,6 @@ struct Certifier::Implementation {
     return totals;
   }
 
-  using Gradients = std::vector<Tensor>;
   struct Beside {
     // Weights at which the slope jumps, up or down.
     int64_t kinks = 0;
@@ -226,24 +194,6 @@ struct Certifier::Implementation {
     return jumps;
   }
 
-  // Leaves of a direction d the weights whose slopes jump against it, jump·d < 0; returns how many others it
-  // moved and how many are left.
-  static std::pair<int64_t, int64_t> keep_falling(Gradients& direction, const Gradients& jumps) {
-    int64_t stopped = 0, left = 0;
-    for (size_t p = 0; p < direction.size(); ++p)
-      for (int64_t i = 0; i < direction[p].count(); ++i) {
-        double& move = direction[p].data<double>()[i];
-        if (move == 0) continue;
-        if (jumps[p].data<double>()[i] * move < 0) {
-          ++left;
-        } else {
-          ++stopped;
-          move = 0;
-        }
-      }
-    return {stopped, left};
-  }
-
   // A kink c·|a·w| makes slopes jump by c·a·sign(a·d) along d: one that bends up looks like one that bends
   // down at the weights that move against the others. Moved alone, they do not.
   Beside slopes_beside(const FeedsList& batches, const Store& store, Executor& executor,
@@ -252,8 +202,7 @@ struct Certifier::Implementation {
     // Each round lets go of the weights that stop the fall; what does not settle then is left unjudged.
     constexpr int most_rounds = 8;
     Beside beside;
-    for (const bool both_ways : {false, true}) {
-      Gradients direction = direction_of(store, names, both_ways);
+    const auto look = [&](Gradients& direction) -> std::vector<Gradients> {
       double scale = 0;
       for (const Gradients& side :
            gradients_beside(batches, store, executor, weights, direction, further_off))
@@ -266,13 +215,21 @@ struct Certifier::Implementation {
       for (int round = 0; round < most_rounds; ++round) {
         const auto [stopped, left] = keep_falling(direction, jumps.by);
         if (left == 0) break;
-        if (stopped > 0) {
-          jumps = along();
-          continue;
-        }
-        for (Gradients& side : jumps.sides) beside.sides.push_back(std::move(side));
-        break;
+        if (stopped == 0) return std::move(jumps.sides);
+        jumps = along();
       }
+      return {};
+    };
+    for (const bool both_ways : {false, true}) {
+      Gradients direction = direction_of(store, names, both_ways);
+      std::vector<Gradients> sides = look(direction);
+      if (sides.empty()) continue;
+      Gradients steeper;
+      for (const Tensor& move : direction) steeper.push_back(move.clone());
+      const bool turned = turn_steeper(steeper, sides);
+      for (Gradients& side : sides) beside.sides.push_back(std::move(side));
+      if (turned)
+        for (Gradients& side : look(steeper)) beside.sides.push_back(std::move(side));
     }
     return beside;
   }

@@ -55,10 +55,11 @@ Value AffineView::linear_part(const std::map<std::string, Value>& values) const 
   return uniform_value(rest) == 0.0 ? linear : linear - rest;
 }
 
-Value AffineView::over(Value x, Value divisor) const {
-  if (!scaled) return x;
-  return may_be_zero_ ? where(equal(factor, 0), 0, x / divisor) : x / divisor;
+Value AffineView::where_seen(Value x, double other) const {
+  return scaled && may_be_zero_ ? where(equal(factor, 0), other, x) : x;
 }
+
+Value AffineView::over(Value x, Value divisor) const { return scaled ? where_seen(x / divisor, 0) : x; }
 Value AffineView::over_factor(Value x) const { return over(x, factor); }
 Value AffineView::over_squared_factor(Value x) const { return over(x, square(factor)); }
 

@@ -93,7 +93,11 @@ std::vector<Value> seen_kinks(const AffineView& view, ScalarTerms& terms) {
     result.push_back(seen(minimum(one, other)));
     result.push_back(seen(maximum(one, other)));
   };
-  add_in_order(view.at(low), view.at(high));
+  // What is not seen has no bounds there: 0 times an infinite one would be NaN.
+  constexpr double infinity = std::numeric_limits<double>::infinity();
+  const Value one = view.at(low), other = view.at(high);
+  result.push_back(seen(view.where_seen(minimum(one, other), -infinity)));
+  result.push_back(seen(view.where_seen(maximum(one, other), infinity)));
   for (size_t k = 0; k < most; ++k) {
     Numbers at, below, above;
     for (const auto& [name, list] : kinks) {

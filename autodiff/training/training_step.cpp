@@ -364,6 +364,12 @@ std::unique_ptr<Graph> training_step(Value written, const Optimizer& optimizer, 
     proposals.emplace(parameters[i].name(), proposal);
   }
   std::map<std::string, Value> updates = proximal_updates(proposals, terms);
+  // A prox of several elements makes them of all of these, and may be a plugin's.
+  std::set<std::string> structured;
+  for (const PenaltyTerm& term : terms)
+    if (!term.scalar) structured.insert(term.parameters.begin(), term.parameters.end());
+  for (const std::string& name : structured)
+    if (Value& next = updates.at(name); next) next = build("require_finite", {next}, {}, name);
   freeze_zeros(updates, options.frozen_zeros);
   if (options.settle_from) settle(updates, parameters, terms);
   for (const auto& [name, next] : updates) step->update(name, next);

@@ -403,9 +403,8 @@ TEST_CASE("certificate: of data that make the loss NaN nothing is told") {
   Graph g;
   const Value x = g.input("x", {dim::batch, 2}), w = g.parameter("w", {2}, init::constant(1));
   Trainer trainer(mean(square(x * w)) + 0.1 * sum(abs(w)), Sgd{}, {.threads = 1});
-  for (const Tensor& data : {Tensor(f32, {0, 2}), Tensor::filled(f32, {3, 2}, std::nan(""))})
-    CHECK(trainer.certify(Feeds{{"x", data}}).text() ==
-          "nothing can be told: the loss or its gradient is NaN on these data; not globally certified");
+  CHECK(trainer.certify(Feeds{{"x", Tensor::filled(f32, {3, 2}, std::nan(""))}}).text() ==
+        "nothing can be told: the loss or its gradient is NaN on these data; not globally certified");
 }
 
 TEST_CASE("certificate: parameters without elements") {

@@ -195,4 +195,24 @@ TEST_CASE("solve: gradient steps in coordinates as written that do not suffice s
                             "and like scales, without which gradient steps are many"));
 }
 
+TEST_CASE(
+    "solve: a penalty that is lost in the loss's rounding is the reason given where all weights have one") {
+  constexpr int64_t rows = 60, columns = 60, telling = 35;
+  const Tensor x = random_matrix(rows, columns);
+  Tensor labels(f64, {rows});
+  for (int64_t i = 0; i < rows; ++i) {
+    double side = 0;
+    for (int64_t j = 0; j < telling; ++j) side += x.at(i * columns + j);
+    labels.data<double>()[i] = side > 0 ? 1 : -1;
+  }
+  Graph g;
+  const Value z = product(g, x);
+  const Solution s = solve(
+      sum(square(relu(1 - g.constant(labels) * z))) + 1e-11 * sum(abs(g.find_source("w"))), {.threads = 1});
+  CHECK_FALSE(s.converged);
+  CHECK(s.stationarity < 1e-8);
+  CHECK(contains(s.shortfall,
+                 "the penalty is so small beside the loss that rounding hides where the best solution is"));
+}
+
 }  // namespace lariat::convex_refusals_test
