@@ -2,11 +2,13 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
 
 #include "frontends/cli/arguments.hpp"
 #include "frontends/cli/console.hpp"
 #include "frontends/recipe/corpus.hpp"
+#include "frontends/recipe/recipe.hpp"
 #include "frontends/report/report.hpp"
 #include "graph/base/error.hpp"
 #include "graph/base/json.hpp"
@@ -39,11 +41,35 @@ void check_outputs(const std::vector<std::string>& outputs, const std::vector<st
 
 void check_outputs(const std::vector<std::string>& outputs, const Recipe& recipe, const std::string& folder) {
   if (folder.empty() && recipe.data().path.empty()) return;
+  if (std::all_of(outputs.begin(), outputs.end(), [](const std::string& file) { return file.empty(); }))
+    return;
   const Corpus data(recipe, folder);
   for (const std::string& output : outputs)
     if (!output.empty() && data.holds(output))
       throw UserError(
           fmt::format("'{}' is one of the data, and would be overwritten; choose another name", output));
+}
+
+void check_outputs(std::vector<std::string> outputs, const std::vector<std::string>& inputs,
+                   const Recipe& recipe, const std::string& folder, const std::string& model) {
+  const std::string beside = is_written_in_place(model) ? std::string() : model;
+  std::vector<std::string> folders;
+  for (const Callback& callback : recipe.callbacks()) {
+    const std::string file = callback.writes_files() ? callback.file_of(beside) : std::string();
+    if (file.empty()) continue;
+    const bool in_folder = std::any_of(callback.spec.options.begin(), callback.spec.options.end(),
+                                       [](const auto& option) { return option.first == "folder"; });
+    std::error_code none;
+    if (in_folder && std::filesystem::exists(file, none) && !std::filesystem::is_directory(file, none))
+      throw UserError(fmt::format("{}folder = {}: is a file; name a folder, or one that is not there yet",
+                                  callback.place, file));
+    if (in_folder &&
+        std::any_of(folders.begin(), folders.end(), [&](const auto& one) { return same_file(one, file); }))
+      throw UserError(fmt::format("'{}' is asked for twice; give each output its own name", file));
+    (in_folder ? folders : outputs).push_back(file);
+  }
+  check_outputs(outputs, inputs);
+  check_outputs(outputs, recipe, folder);
 }
 
 void check_report(const std::string& file) {

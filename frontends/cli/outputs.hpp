@@ -19,6 +19,11 @@ void check_outputs(const std::vector<std::string>& outputs, const std::vector<st
 /// for its path where it is not empty.
 void check_outputs(const std::vector<std::string>& outputs, const Recipe& recipe, const std::string& folder);
 
+/// Both, of a training by the recipe, whose callbacks write as well: beside the model, or where they are told
+/// to.
+void check_outputs(std::vector<std::string> outputs, const std::vector<std::string>& inputs,
+                   const Recipe& recipe, const std::string& folder, const std::string& model);
+
 /// Whether both name one file, so that writing one changes the other; a device such as /dev/null may serve
 /// twice.
 bool same_file(const std::string& a, const std::string& b);

@@ -34,12 +34,29 @@ const RecipeTable& find_table(std::string_view name, std::string_view place) {
                               did_you_mean(name, known)));
 }
 
+// The defaults of a kind, but for keys of the spec that both have and that are none of its own defaults.
+Spec of_kind(const SpecKind& kind, const Spec& before, const SpecKind& its_kind) {
+  Spec spec = kind.defaults();
+  for (auto& [name, value] : spec.options) {
+    const SpecOption *option = its_kind.find(name), *same = kind.find(name);
+    if (option == nullptr || before.at(name) == option->default_value) continue;
+    // What it means may have another range.
+    try {
+      Spec changed = spec;
+      kind.set(changed, *same, before.at(name));
+      value = changed.at(name);
+    } catch (const UserError&) {
+    }
+  }
+  return spec;
+}
+
 // Changes one key of a spec whose kind is one of `kinds`.
 void set_key(Spec& spec, const SpecKinds& kinds, std::string_view key, std::string_view value,
              const std::string& place) {
   if (key == "kind" && !kinds.front()->name.empty()) {
     const SpecKind& kind = find_kind(kinds, value, place);
-    if (kind.name != spec.kind) spec = kind.defaults();
+    if (kind.name != spec.kind) spec = of_kind(kind, spec, find_kind(kinds, spec.kind, place));
     spec.written = {};
     return;
   }
@@ -117,7 +134,10 @@ void Recipe::set(std::string_view key, std::string_view value) {
 
 void Recipe::set(const std::vector<std::pair<std::string, std::string>>& settings) {
   Recipe changed = *this;
-  for (const auto& [key, value] : settings) changed.set_unchecked(key, value);
+  // A kind first: it has other keys.
+  for (const bool kinds : {true, false})
+    for (const auto& [key, value] : settings)
+      if (key.ends_with(".kind") == kinds) changed.set_unchecked(key, value);
   changed.check("");
   *this = std::move(changed);
 }

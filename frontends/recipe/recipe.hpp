@@ -35,9 +35,9 @@ class Recipe {
   std::string to_json() const;
 
   /// Sets "optimizer.learning_rate", "layers.0.units", "callbacks.0.patience" (counted from 0), … A new kind
-  /// resets its table.
+  /// keeps what was set of keys that both kinds have.
   void set(std::string_view key, std::string_view value);
-  /// Sets keys in their order. What must go together is checked after the last one.
+  /// Sets keys in their order, kinds first. What must go together is checked after the last one.
   void set(const std::vector<std::pair<std::string, std::string>>& settings);
   /// Sets data.held_out. Throws UserError where data of that kind know no speakers.
   void hold_out(const std::vector<std::string>& speakers);

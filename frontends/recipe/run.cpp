@@ -245,7 +245,7 @@ void TrainingRun::Implementation::start_from(const Store& start, const std::stri
 FitOptions TrainingRun::Implementation::fit_options() {
   FitOptions fit = recipe.fit();
   if (!options.write_logs)
-    std::erase_if(fit.callbacks, [](const Callback& callback) { return callback.writes_files; });
+    std::erase_if(fit.callbacks, [](const Callback& callback) { return callback.writes_files(); });
   fit.threads = options.threads;
   if (!is_written_in_place(options.out)) fit.out = options.out;
   fit.save = [this](const std::string& file) { save_model(file); };

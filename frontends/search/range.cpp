@@ -59,8 +59,11 @@ std::vector<KnownKey> keys_of(const Recipe& recipe) {
   };
   for (const RecipeTable& table : recipe_tables())
     if (table.name != "search") add(table.name, table.kinds, recipe.table(table.name));
-  for (size_t i = 0; i < recipe.layers().size(); ++i)
-    add(fmt::format("layers.{}", i), layer_spec_kinds(), recipe.layers()[i]);
+  for (const RecipeTable& list : recipe_lists())
+    for (size_t i = 0; i < recipe.list(list.name).size(); ++i)
+      add(fmt::format("{}.{}", list.name, i), list.kinds, recipe.list(list.name)[i]);
+  const std::vector<LayerSpec> layers = recipe.layers();
+  for (size_t i = 0; i < layers.size(); ++i) add(fmt::format("layers.{}", i), layer_spec_kinds(), layers[i]);
   return keys;
 }
 
@@ -72,10 +75,17 @@ std::vector<KnownKey> matching_keys(const std::string& pattern, const Recipe& re
     if (matches(pattern, key.name)) found.push_back(key);
     names.push_back(key.name);
   }
+  // A layer by its name.
+  const std::vector<std::string> layers = names_of(recipe.layers());
+  for (size_t i = 0; i < layers.size() && found.empty(); ++i)
+    if (const std::string own = fmt::format("layers.{}.", layers[i]); pattern.starts_with(own))
+      return matching_keys(fmt::format("layers.{}.{}", i, pattern.substr(own.size())), recipe);
   if (found.empty() && pattern.find('*') == pattern.npos) {
     recipe.get(pattern);  // throws, and says which part is not known
-    throw UserError(fmt::format("the recipe has no key '{}'.{}", data::shortened(pattern),
-                                data::what_was_meant(pattern, names)));
+    const std::string meant = data::what_was_meant(pattern, names);
+    throw UserError(
+        fmt::format("the recipe has no key '{}'.{}", data::shortened(pattern),
+                    meant.starts_with(" Did you mean") ? meant : " lariat recipe show lists them."));
   }
   if (found.empty())
     throw UserError(fmt::format("no key of the recipe is '{}'; lariat recipe show lists them, such as {}",

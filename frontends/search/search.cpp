@@ -36,6 +36,7 @@ struct Search::Implementation {
   SearchOptions options;
   SearchTable table;
   uint64_t seed = 0;
+  std::string data;  // what tells the examples from others; empty without ranks and journal
   std::vector<Range> ranges;
   std::string score;
   bool larger = true;
@@ -97,8 +98,9 @@ Search::Implementation::Implementation(Recipe with, SearchOptions given)
 // What needs the data, or writes.
 void Search::Implementation::begin() {
   if (table.folds > 0) check_winner(recipe_of(0, 0), {options.data, options.threads, nullptr, {}});
-  if (options.ranks)
-    agree_on_data(*options.ranks, recipe_of(0, 0), {options.data, options.threads, nullptr, {}});
+  if (options.ranks || !options.journal.empty())
+    data = data_of(recipe, {options.data, options.threads, nullptr, {}});
+  if (options.ranks) agree_on_data(*options.ranks, data);
   open_journal();
 }
 
@@ -139,6 +141,7 @@ void Search::Implementation::open_journal() {
   journal->note("recipe", parse_json(recipe.to_json()));
   journal->note("settings", settings());
   journal->note("score", score);
+  if (!data.empty()) journal->note("data", data);
   began = true;
   journal->save();
 }
@@ -157,6 +160,8 @@ void Search::Implementation::check_journal() const {
   for (const auto& [name, value] : mine.items())
     if (!known.contains(name) || known.at(name) != value)
       refuse(fmt::format("{} is {} there and {} here", name, known.value(name, Json()).dump(), value.dump()));
+  if (notes.contains("data") && notes.at("data") != Json(data))
+    refuse("its trials were trained on other examples");
   if (journal->trials().size() > plan.trials.size()) refuse("it has more trials");
 }
 

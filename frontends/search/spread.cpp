@@ -26,7 +26,7 @@ TrialScore score_of(const std::string& text) {
 
 }  // namespace
 
-void agree_on_data(Ranks& ranks, const Recipe& recipe, const TrialContext& context) {
+std::string data_of(const Recipe& recipe, const TrialContext& context) {
   RunOptions options;
   options.data = context.data;
   options.threads = context.threads;
@@ -35,8 +35,10 @@ void agree_on_data(Ranks& ranks, const Recipe& recipe, const TrialContext& conte
   std::string data = fingerprint_of(*run.examples(data::Split::train));
   if (const data::Dataset* validation = run.examples(data::Split::validation))
     data += ", to validate on " + fingerprint_of(*validation);
-  ranks.agree({{"other data", data}});
+  return data;
 }
+
+void agree_on_data(Ranks& ranks, const std::string& data) { ranks.agree({{"other data", data}}); }
 
 bool train_on_ranks(Ranks& ranks, const std::vector<OpenTraining>& trainings, const TrialContext& context,
                     const std::function<void(const OpenTraining&, const TrialScore&)>& done) {

@@ -13,9 +13,11 @@ struct OpenTraining {
   TrialTask task;
 };
 
-/// Throws UserError, the same on all ranks, where the data of the recipe are others on one: each trains for
-/// itself, and no sum over ranks would show it.
-void agree_on_data(Ranks& ranks, const Recipe& recipe, const TrialContext& context);
+/// What tells the examples that a recipe trains and validates on from others.
+std::string data_of(const Recipe& recipe, const TrialContext& context);
+/// Throws UserError, the same on all ranks, where these are others on one: each trains for itself, and no sum
+/// over ranks would show it.
+void agree_on_data(Ranks& ranks, const std::string& data);
 
 /// Trains each on one of the ranks, with the bits that it has anywhere, and gives all ranks what came out of
 /// each that did not fail. False where one was stopped.

@@ -116,8 +116,8 @@ std::vector<WatchedFigure> watched_figures(const Recipe& recipe) {
   for (const Callback& callback : recipe.callbacks())
     for (const auto& [option, name] : callback.spec.options)
       if (option == "monitor" && (name.empty() || name.starts_with("validation_")))
-        watched.push_back(
-            {callback.place, name.empty() ? "validation_loss" : name, !name.empty(), !callback.writes_files});
+        watched.push_back({callback.place, name.empty() ? "validation_loss" : name, !name.empty(),
+                           !callback.writes_files()});
   return watched;
 }
 

@@ -73,12 +73,17 @@ struct Callback {
   std::function<std::unique_ptr<CallbackRun>()> start;
   /// Whether it moves the strength of penalties, and whether it gives every weight a factor of its own on L1.
   bool scales_penalties = false, reweights = false;
-  /// Whether it writes files of its own, and changes nothing else.
-  bool writes_files = false;
+  /// Where it writes files of its own, and changes nothing else: what their names end with behind the
+  /// model's, unless its options name them.
+  std::string ending = {};
   /// How recipes name it; without a kind where it is none of callback_kinds().
   Spec spec = {};
   /// Where it comes from, for messages; empty: its name.
   std::string place = {};
+
+  bool writes_files() const { return !ending.empty(); }
+  /// The file or folder that it writes, with that of the model; "": none, or none that is known.
+  std::string file_of(const std::string& model) const;
 };
 
 /// A kind of callback as one record.
@@ -98,14 +103,15 @@ struct CallbackRecord {
   std::string name, doc;
   Fields<Options> fields;
   std::unique_ptr<CallbackRun> (*start)(const Options&);
-  bool scales_penalties = false, reweights = false, writes_files = false;
+  bool scales_penalties = false, reweights = false;
+  std::string ending = {};
 
   Callback callback(const Options& options) const {
     return {name,
             [options, function = start] { return function(options); },
             scales_penalties,
             reweights,
-            writes_files,
+            ending,
             fields.write(name, options),
             {}};
   }

@@ -106,6 +106,60 @@ TEST_CASE("cli: of a search the winner alone writes the logs of its callbacks") 
   CHECK(contains(unsaved.err, "lariat: [callbacks.0] csv_log: writes nothing, for no --out is given\n"));
 }
 
+TEST_CASE("cli: no log of a callback replaces what a search reads or writes besides") {
+  if (!have_lariat()) return;
+  const Images images;
+  const std::string model = images.folder / "m", log = "[[callbacks]]\nkind = \"csv_log\"\nfile = \"";
+  const std::string before = read_file(images.data + "/train-labels-idx1-ubyte");
+  for (const auto& [file, message] :
+       {std::pair(images.data + "/train-labels-idx1-ubyte", "is one of the data, and would be overwritten"),
+        std::pair(images.recipe, "is an input, and would be overwritten"),
+        std::pair(model, "is asked for twice"), std::pair(model + ".journal", "is asked for twice"),
+        std::pair(images.folder / "none/x.csv", "No such file or directory")}) {
+    write_file(images.recipe, image_recipe + ("\n" + log) + file + "\"\n");
+    const std::string recipe = read_file(images.recipe);
+    const ProgramRun run =
+        run_lariat(images.search({"--over", lambdas, "--folds", "2", "--quiet", "--out", model}));
+    CHECK(run.status == 2);
+    CHECK_MESSAGE(contains(run.err, message), run.err);
+    CHECK_FALSE(contains(run.err, "trial"));
+    CHECK(read_file(images.recipe) == recipe);
+    CHECK_FALSE(fs::exists(model + ".journal"));
+  }
+  CHECK(read_file(images.data + "/train-labels-idx1-ubyte") == before);
+  // Two of a kind that name no file would share one, and a folder may be none.
+  write_file(images.recipe, std::string(image_recipe) +
+                                "\n[[callbacks]]\nkind = \"csv_log\"\n[[callbacks]]\nkind = \"csv_log\"\n");
+  for (const char* command : {"train", "search"}) {
+    Words words = images.search({"--out", model});
+    words[0] = command;
+    if (command == std::string("search")) words.insert(words.end(), {"--over", lambdas});
+    CHECK(contains(run_lariat(words).err, "'" + model + ".csv' is asked for twice"));
+  }
+  write_file(images.recipe, std::string(image_recipe) +
+                                "\n[[callbacks]]\nkind = \"tensorboard\"\nfolder = \"" + images.recipe +
+                                "\"\n");
+  CHECK(contains(run_lariat({"recipe", "check", images.recipe}).err, "is a file; name a folder"));
+}
+
+TEST_CASE("cli: a search goes on with the examples that it began with") {
+  if (!have_lariat()) return;
+  const Images images;
+  const std::string model = images.folder / "m";
+  Words words = images.search({"--over", lambdas, "--folds", "2", "--quiet", "--out", model});
+  REQUIRE(run_lariat(words).status == 0);
+  words.push_back("--resume");
+  CHECK(run_lariat(words).status == 0);
+  const std::string labels = images.data + "/train-labels-idx1-ubyte";
+  std::string changed = read_file(labels);
+  std::swap(changed[8], changed[9]);
+  changed[10] = static_cast<char>((changed[10] + 1) % 4);
+  write_file(labels, changed);
+  const ProgramRun other = run_lariat(words);
+  CHECK(other.status == 2);
+  CHECK(contains(other.err, "its trials were trained on other examples"));
+}
+
 TEST_CASE("cli: a search that is interrupted says how to go on, and does") {
   if (!have_lariat()) return;
   const Images images;

@@ -117,6 +117,9 @@ TEST_CASE("cli: prices are learned by the recipe that is begun with, and told as
   succeeded({"convert", model, "--weights", "int8", "--out", folder / "rounded"});
   CHECK(price(folder / "rounded") == doctest::Approx(price(model)).epsilon(0.05));
   succeeded({"export", model, "--to", "c", "--out", folder / "c", "--data", data});
+  CHECK(contains(
+      run_lariat({"export", model, "--to", "c", "--out", folder / "c2", "--data", data, "--json", data}).err,
+      "is one of the data, and would be overwritten"));
   const ProgramRun built =
       run_lariat({"-c", "cd '" + (folder / "c") + "' && cc -std=c99 m.c m_test.c -lm && ./a.out"},
                  {.program = "/bin/sh"});

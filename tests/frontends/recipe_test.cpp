@@ -188,12 +188,18 @@ TEST_CASE("recipe: keys are set from text") {
   CHECK(recipe.data().path == "/a/b c");
   CHECK(recipe.get("layers.0.units") == "64");
   CHECK(recipe.get("layers.1.kind") == "dense");
-  // The same kind again changes nothing, another one starts from its defaults.
+  // The same kind again changes nothing, another one keeps what was set of keys that it has too.
   recipe.set("optimizer.kind", "adam");
   CHECK(recipe.get("optimizer.learning_rate") == "0.02");
   recipe.set("optimizer.kind", "sgd");
   CHECK(recipe.get("optimizer.kind") == "sgd");
-  CHECK(recipe.get("optimizer.learning_rate") == "0.01");
+  CHECK(recipe.get("optimizer.learning_rate") == "0.02");
+  // In whatever order they stand: a kind is set first.
+  recipe.set({{"optimizer.momentum", "0.5"}, {"optimizer.kind", "momentum"}});
+  CHECK(recipe.get("optimizer.momentum") == "0.5");
+  CHECK(recipe.get("optimizer.learning_rate") == "0.02");
+  recipe.set("layers.0.kind", "gru");
+  CHECK(recipe.get("layers.0.units") == "64");
   recipe.set("layers.1.kind", "dropout");
   CHECK(recipe.get("layers.1.rate") == "0.5");
   recipe.set("features.kind", "mfcc");

@@ -141,6 +141,7 @@ static void export_model(const Strings& words) {
   const ThreadLimit limit(threads);
 
   SavedModel model = SavedModel::load(file);
+  if (!data_folder.empty()) check_outputs({json_name}, model.recipe(), data_folder);
   if (model.is_audio() && !model.front_end().views.empty())
     report(
         fmt::format("[prediction] has the model's answers averaged over {} views of a recording; the program "

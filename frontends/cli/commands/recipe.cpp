@@ -7,6 +7,7 @@
 #include "frontends/cli/arguments.hpp"
 #include "frontends/cli/command_records.hpp"
 #include "frontends/cli/console.hpp"
+#include "frontends/cli/outputs.hpp"
 #include "frontends/cli/recipe_arguments.hpp"
 #include "frontends/cli/table.hpp"
 #include "frontends/data/foreign_names.hpp"
@@ -232,6 +233,7 @@ void check_recipe(const Strings& words) {
   const Recipe recipe = given.recipe("lariat recipe check");
   const std::string path = given.data.empty() ? recipe.data().path : given.data;
   std::string seen;
+  check_outputs({}, {given.file}, recipe, given.data, {});
   if (!recipe.get("search.over").empty()) at_place("[search] ", [&] { search::check_search(recipe); });
   std::error_code none;
   if (!given.data.empty() || (!path.empty() && std::filesystem::exists(path, none))) {

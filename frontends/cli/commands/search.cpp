@@ -149,9 +149,8 @@ static void search(const Strings& words) {
   }
   const std::string checkpoint = checkpoint_of(options.out);
   options.report.choose("lariat search", options.out);
-  const Strings outputs{options.out, checkpoint, options.json, options.report.name(), options.journal};
-  check_outputs(outputs, {options.recipe.file});
-  check_outputs(outputs, recipe, options.recipe.data);
+  check_outputs({options.out, checkpoint, options.json, options.report.name(), options.journal},
+                {options.recipe.file}, recipe, options.recipe.data, options.out);
   options.report.check();
   const JsonFile json(options.json);
   const std::string recipe_text = options.recipe.text();
@@ -160,7 +159,7 @@ static void search(const Strings& words) {
   const Interruption interruption;
   if (options.journal.empty()) report("neither --out nor --journal is given: trials will not be kept");
   for (const Callback& callback : recipe.callbacks())
-    if (callback.writes_files && options.out.empty())
+    if (callback.writes_files() && options.out.empty())
       report(callback.place + "writes nothing, for no --out is given");
 
   TrialProgress progress(options.quiet);

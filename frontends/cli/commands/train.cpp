@@ -112,12 +112,8 @@ static void train(const Strings& words) {
   Strings inputs{options.recipe.file, options.start};
   // What a run goes on from may be what it goes on writing.
   if (!same_file(options.resume, checkpoint)) inputs.push_back(options.resume);
-  Strings outputs{options.out, checkpoint, options.json, options.profile, options.report.name()};
-  for (const Spec& callback : recipe.list("callbacks"))
-    for (const auto& [name, file] : callback.options)
-      if (name == "file") outputs.push_back(file);
-  check_outputs(outputs, inputs);
-  check_outputs(outputs, recipe, options.recipe.data);
+  check_outputs({options.out, checkpoint, options.json, options.profile, options.report.name()}, inputs,
+                recipe, options.recipe.data, options.out);
   options.report.check();
   const JsonFile json(options.json);
   if (!options.resume.empty()) Checkpoint::load(options.resume);

@@ -36,7 +36,7 @@ const CallbackRecord<BestCheckpoint>& best_checkpoint_record() {
       .start = [](const BestCheckpoint& options) -> std::unique_ptr<CallbackRun> {
         return std::make_unique<BestCheckpointRun>(options);
       },
-      .writes_files = true};
+      .ending = ".best"};
   return record;
 }
 

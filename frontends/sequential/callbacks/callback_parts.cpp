@@ -42,6 +42,12 @@ Callback make_callback(const Spec& spec) {
   return found->make(spec);
 }
 
+std::string Callback::file_of(const std::string& model) const {
+  for (const auto& [name, text] : spec.options)
+    if ((name == "file" || name == "folder") && !text.empty()) return text;
+  return model.empty() || ending.empty() ? std::string() : model + ending;
+}
+
 namespace callback_parts {
 
 MetricValues figures_of(const EpochReport& report) {

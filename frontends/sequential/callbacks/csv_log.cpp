@@ -64,7 +64,7 @@ const CallbackRecord<CsvLog>& csv_log_record() {
       .start = [](const CsvLog& options) -> std::unique_ptr<CallbackRun> {
         return std::make_unique<CsvLogRun>(options);
       },
-      .writes_files = true};
+      .ending = ".csv"};
   return record;
 }
 

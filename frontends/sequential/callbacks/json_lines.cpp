@@ -32,7 +32,7 @@ const CallbackRecord<JsonLines>& json_lines_record() {
       .start = [](const JsonLines& options) -> std::unique_ptr<CallbackRun> {
         return std::make_unique<JsonLinesRun>(options);
       },
-      .writes_files = true};
+      .ending = ".jsonl"};
   return record;
 }
 

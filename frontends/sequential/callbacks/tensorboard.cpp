@@ -97,7 +97,7 @@ const CallbackRecord<TensorBoard>& tensorboard_record() {
       .start = [](const TensorBoard& options) -> std::unique_ptr<CallbackRun> {
         return std::make_unique<TensorBoardRun>(options);
       },
-      .writes_files = true};
+      .ending = ".tensorboard"};
   return record;
 }
 
