@@ -161,6 +161,10 @@ std::string check_prox(Use& use) {
   const auto many = [&](const Point& v, const Point&) { return use.prox(v, {0.5}, {0.3}); };
   if (std::string fault = check_many(use, many); !fault.empty()) return fault;
   if (std::string fault = check_prox_at(use, use.points()[6], {0.5}, {60}); !fault.empty()) return fault;
+  // Weights as small as λ mostly is, beside steps by which they show, and thresholds of any size.
+  for (const auto& [step, weight] : {std::pair(20.0, 0.005), {200.0, 4e-4}, {20.0, 60.0}, {0.5, 7.0}})
+    for (size_t p : {0, 3, 6})
+      if (std::string fault = check_prox_at(use, use.points()[p], {step}, {weight}); !fault.empty()) return fault;
   // As small a threshold as a training has, and a slope that rounding leaves some digits of.
   for (size_t p : {0, 1, 3, 5})
     if (std::string fault = check_prox_at(use, use.points()[p], {1e-3}, {0.09}); !fault.empty()) return fault;
@@ -228,7 +232,9 @@ std::string check_residual_at(Use& use, const Point& x, const Point& gradient, c
 }
 
 std::string check_residual(Use& use) {
-  for (const Point& weight : weights_of(use))
+  std::vector<Point> weights = weights_of(use);
+  for (const double weight : {0.02, 7.0, 60.0}) weights.push_back({weight});
+  for (const Point& weight : weights)
     for (size_t p = 0; p < points_away_from_kinks; ++p) {
       const Point& x = use.points()[p];
       for (const double scale : {0.1, 1.0, 10.0}) {
