@@ -73,7 +73,7 @@ struct Solver::Implementation {
   convex::Result run(const convex::StoppingRule& rule);
   convex::Result run_by_gradients(bool accelerated, const convex::StoppingRule& rule);
   std::optional<convex::Bound> judged(std::span<const double> w) const;
-  void measure(Solution& solution, std::span<const double> w);
+  double measure(Solution& solution, std::span<const double> w);
   void judge_structured(Solution& solution, std::span<const double> w, std::span<const double> slopes);
   std::string short_of_tolerance(const Solution& solution, bool rounded) const;
   Solution finished(const convex::Result& result);
@@ -276,8 +276,9 @@ std::optional<convex::Bound> Solver::Implementation::judged(std::span<const doub
   return gap.at(*conditioned_penalty, w, options.tolerance, {}, true);
 }
 
-// How far the weights are from stationary, in the coordinates as written.
-void Solver::Implementation::measure(Solution& solution, std::span<const double> w) {
+// How far the weights are from stationary, in the coordinates as written; gives the largest slope of the loss
+// that a penalty meets at a solution.
+double Solver::Implementation::measure(Solution& solution, std::span<const double> w) {
   std::vector<double> gradient(w.size()), distance(w.size());
   if (function) {
     (*function)(w, gradient);
@@ -287,14 +288,14 @@ void Solver::Implementation::measure(Solution& solution, std::span<const double>
     const std::optional<convex::RowLoss::Point> at = row_loss->at_if_finite(z);
     if (at) conditioned->written_slopes(at->slope.data<double>(), gradient, *executor);
   }
-  if (penalty) {
-    convex::SeparableProx(*penalty).distances(w, gradient, 1, distance);
-    solution.prox_residual = penalty->prox_residual(w, gradient);
-  } else {
-    graph_penalty->distances(w, gradient, 1, distance);
-    solution.prox_residual = distance.empty() ? 0 : *std::max_element(distance.begin(), distance.end());
-  }
+  penalty ? convex::SeparableProx(*penalty).distances(w, gradient, 1, distance)
+          : graph_penalty->distances(w, gradient, 1, distance);
   solution.stationarity = distance.empty() ? 0 : *std::max_element(distance.begin(), distance.end());
+  solution.prox_residual = penalty ? penalty->prox_residual(w, gradient) : solution.stationarity;
+  double met = 0;
+  for (size_t j = 0; j < gradient.size(); ++j)
+    if (!penalty || !penalty->is_free(static_cast<int64_t>(j))) met = std::max(met, std::abs(gradient[j]));
+  return met;
 }
 
 // Of penalties that are not of single weights: the method's own measure rests on their prox.
@@ -407,13 +408,24 @@ Solution Solver::solve(double factor) {
   if (self.penalty) self.penalty->factor = factor;
   if (self.graph_penalty) self.graph_penalty->factor = factor;
   if (self.conditioned_penalty) self.conditioned_penalty->factor = factor;
-  const int64_t most = self.options.most_iterations > 0 ? self.options.most_iterations
-                       : self.newton                    ? 1000
-                                                        : 100000;
+  const int64_t usual = self.newton ? 1000 : 100000, given = self.options.most_iterations;
+  const int64_t most = given > 0 ? given : usual;
   // A point is no further from stationary than about twice what the prox step from it tells.
-  constexpr double inner = 0.25;
+  constexpr double inner = 0.25, least_tolerance = 1e-15, small = 1e-3;
   const double tolerance = self.options.tolerance * (self.graph_penalty ? inner : 1);
-  const convex::Result result = self.run({tolerance, most, self.options.progress, self.seen});
+  convex::Result result = self.run({tolerance, most, self.options.progress, self.seen});
+  // What is small beside slopes on the way may be large beside those that a small penalty meets.
+  for (double finer = 1e-2 * tolerance; result.converged && !self.judges() && finer > least_tolerance;
+       finer *= 1e-2) {
+    Solution at;
+    const double met = self.measure(at, result.weights);
+    if (!(self.penalty_at(result.weights) > 0) || at.stationarity <= small * met) break;
+    self.weights = result.weights;
+    convex::Result next = self.run({finer, most, self.options.progress, result.scales});
+    next.reached.iteration += result.reached.iteration;
+    next.converged = true;  // no worse than what was asked for
+    result = std::move(next);
+  }
   self.seen = result.scales;
   return self.finished(result);
 }

@@ -51,6 +51,21 @@ void LinearProblem::check_classes(const data::LabelledRows& rows, const std::str
                   number < classes.size() ? classes[number] : *only));
 }
 
+void LinearProblem::look_for_vanishing(Solution& solution, const data::LabelledRows& rows,
+                                       double tolerance) const {
+  // Of two classes a dual point is missing then.
+  constexpr double vanished = 1e-6;
+  if (loss != "multinomial" || solution.penalty > 0) return;
+  double own = 0;
+  for (int64_t row = 0; row < std::ssize(rows.labels); ++row) own += rows.weight(row);
+  const double all = counted > 0 ? counted : own,
+               at_zero = (mean ? 1 : all) * std::log(static_cast<double>(outputs()));
+  if (!(solution.smooth < vanished * at_zero)) return;
+  solution.converged = false;
+  solution.ending = convex::Ending::vanishing;
+  solution.shortfall = solution.why_short(tolerance, false, 0, false, true);
+}
+
 std::string LinearProblem::why_zero(const data::LabelledRows& rows) const {
   const auto is_free = [&](int64_t j) {
     return !factors.empty() && factors[static_cast<size_t>(rows.number_of(j))] == 0;

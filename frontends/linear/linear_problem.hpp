@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "autodiff/convex/solution.hpp"
 #include "frontends/data/labelled_rows.hpp"
 #include "frontends/linear/penalty_spec.hpp"
 #include "graph/io/store.hpp"
@@ -51,6 +52,9 @@ struct LinearProblem {
   /// Throws UserError where all rows that count are of one class, and a bias would grow without end; `which`
   /// says of which rows.
   void check_classes(const data::LabelledRows& rows, const std::string& which) const;
+  /// Where nothing is penalised and the weights tell the classes apart, the loss of several falls for ever:
+  /// the solution is none that has converged then.
+  void look_for_vanishing(Solution& solution, const data::LabelledRows& rows, double tolerance) const;
   /// Why a λ_max of 0 makes every weight zero, whatever λ is.
   std::string why_zero(const data::LabelledRows& rows) const;
   /// The loss of `rows` as an ordinary graph with the parameter "w" and, where asked for, "b".

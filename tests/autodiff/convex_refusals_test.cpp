@@ -208,7 +208,7 @@ TEST_CASE(
   Graph g;
   const Value z = product(g, x);
   const Solution s = solve(
-      sum(square(relu(1 - g.constant(labels) * z))) + 1e-11 * sum(abs(g.find_source("w"))), {.threads = 1});
+      sum(square(relu(1 - g.constant(labels) * z))) + 1e-13 * sum(abs(g.find_source("w"))), {.threads = 1});
   CHECK_FALSE(s.converged);
   CHECK(s.stationarity < 1e-8);
   CHECK(contains(s.shortfall,

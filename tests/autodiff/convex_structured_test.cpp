@@ -97,6 +97,35 @@ TEST_CASE("solve: what a prox of one step cannot reach is told, and is not conve
                             "are many"));
 }
 
+TEST_CASE("solve: a structured penalty of any size is met, not only slopes on the way") {
+  // Rows that one column tells apart: the loss falls to 0, and the penalty alone says how far.
+  for (const double lambda : {1e-3, 1e-5, 1e-7, 1e-9}) {
+    CAPTURE(lambda);
+    Graph g;
+    const Tensor x = random_matrix(20, 3);
+    Tensor signs(f64, {20});
+    for (int64_t i = 0; i < 20; ++i) signs.data<double>()[i] = x.at(3 * i) > 0 ? 1 : -1;
+    const Value z = product(g, x), w = g.find_source("w");
+    const Solution s = solve(sum(softplus(-(g.constant(signs) * z))) + lambda * norm_inf(w), {.threads = 1});
+    CHECK(s.converged);
+    CHECK(s.stationarity <= 1e-3 * lambda);
+    const Tensor found = s.store.get("w");
+    // No point on the ray, which is as far as a penalty so small leaves open, is better.
+    const auto objective = [&](double factor) {
+      double sum = 0, largest = 0;
+      for (int64_t i = 0; i < 20; ++i) {
+        double margin = 0;
+        for (int64_t j = 0; j < 3; ++j) margin += factor * found.at(j) * x.at(3 * i + j);
+        sum += std::log1p(std::exp(-signs.at(i) * margin));
+      }
+      for (int64_t j = 0; j < 3; ++j) largest = std::max(largest, factor * std::abs(found.at(j)));
+      return sum + lambda * largest;
+    };
+    for (const double factor : {0.5, 0.9, 0.99, 1.01, 1.1, 2.0})
+      CHECK(objective(factor) >= objective(1) * (1 - 1e-9));
+  }
+}
+
 TEST_CASE("solve: one solver solves again from where it is") {
   Graph g;
   Solver solver(squares(g, 1, true, norm2_term));

@@ -127,6 +127,25 @@ TEST_CASE("cli: solve that runs out of iterations ends with 1 and still writes i
   CHECK(json["iterations"] == 2);
 }
 
+TEST_CASE("cli: solve says where classes that are told apart leave no best solution") {
+  if (!have_lariat()) return;
+  const TemporaryFolder folder;
+  const std::string data = folder / "apart.svm";
+  write_file(data, "0 1:1\n1 1:-1\n2 2:1\n0 1:2\n");
+  const auto solved = [&](const std::vector<std::string>& more) {
+    std::vector<std::string> words{"solve", "--data", data, "--loss", "multinomial", "--quiet", "--penalty"};
+    words.insert(words.end(), more.begin(), more.end());
+    return run_lariat(words);
+  };
+  for (const std::vector<std::string>& more :
+       {std::vector<std::string>{"0*l1"}, {"0*l2", "--bias"}, {"0*l1", "--mean"}}) {
+    const ProgramRun run = solved(more);
+    CHECK(run.status == 1);
+    CHECK(contains(run.err, "for the weights fit every row: there is no best solution"));
+  }
+  CHECK(solved({"1e-6*l2"}).status == 0);
+}
+
 TEST_CASE("cli: solve refuses bad input with one line") {
   if (!have_lariat()) return;
   const TemporaryFolder folder;

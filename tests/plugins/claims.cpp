@@ -29,7 +29,9 @@ enum class Fault {
   hides_nan,
   at_none,
   tail,
-  heavy
+  heavy,
+  light,
+  far
 };
 
 template <Fault fault>
@@ -53,12 +55,14 @@ struct AbsProx {
       if (fault == Fault::at_none && step == 0) result = 0;
       if (fault == Fault::tail && i >= 8) result = v;
       if (fault == Fault::heavy && weight > 20) result = shrunk(v, step * 20);
+      if (fault == Fault::light && weight < T(0.01)) result = v;
+      if (fault == Fault::far && step * weight > 100) result = v;
       p.result()[i] = result;
     }
   }
 };
 
-enum class Left { none, nothing, gradient, kink, sign, longer, tail };
+enum class Left { none, nothing, gradient, kink, sign, longer, tail, heavy };
 
 template <Left left>
 struct AbsResidual {
@@ -73,6 +77,7 @@ struct AbsResidual {
       if (left == Left::kink && x == 0) result = g;
       if (left == Left::sign && x != 0) result = g - slope;
       if (left == Left::longer) result *= T(1.1);
+      if (left == Left::heavy && weight > 3) result = 0;
       if (left == Left::tail && i > 5) result = 0;
       r.result()[i] = result;
     }
@@ -357,6 +362,8 @@ LARIAT_PLUGIN(
             abs_penalty<Fault::first_only>("prox_first_only"), abs_penalty<Fault::thick>("prox_thick"),
             abs_penalty<Fault::hides_nan>("prox_hides_nan"), abs_penalty<Fault::at_none>("prox_at_none"),
             abs_penalty<Fault::tail>("prox_tail"), abs_penalty<Fault::heavy>("prox_heavy"),
+            abs_penalty<Fault::light>("prox_light"), abs_penalty<Fault::far>("prox_far"),
+            abs_penalty<Fault::none, Left::heavy>("residual_heavy"),
             abs_penalty<Fault::none, Left::nothing>("residual_nothing"),
             abs_penalty<Fault::none, Left::gradient>("residual_gradient"),
             abs_penalty<Fault::none, Left::kink>("residual_kink"),

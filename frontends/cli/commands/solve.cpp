@@ -66,7 +66,8 @@ static void solve(const Strings& words) {
   SolveProgress progress(model.quiet);
   Graph graph;
   Solver solver(problem.build(graph, rows), model.solve_options(limit.threads(), progress));
-  const Solution solution = solver.solve();
+  Solution solution = solver.solve();
+  problem.look_for_vanishing(solution, rows, model.options.tolerance);
   const double seconds = seconds_since(solve_start);
   progress.finish();
 
