@@ -164,7 +164,8 @@ std::string check_prox(Use& use) {
   // Weights as small as λ mostly is, beside steps by which they show, and thresholds of any size.
   for (const auto& [step, weight] : {std::pair(20.0, 0.005), {200.0, 4e-4}, {20.0, 60.0}, {0.5, 7.0}})
     for (size_t p : {0, 3, 6})
-      if (std::string fault = check_prox_at(use, use.points()[p], {step}, {weight}); !fault.empty()) return fault;
+      if (std::string fault = check_prox_at(use, use.points()[p], {step}, {weight}); !fault.empty())
+        return fault;
   // As small a threshold as a training has, and a slope that rounding leaves some digits of.
   for (size_t p : {0, 1, 3, 5})
     if (std::string fault = check_prox_at(use, use.points()[p], {1e-3}, {0.09}); !fault.empty()) return fault;

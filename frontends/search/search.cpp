@@ -97,9 +97,9 @@ Search::Implementation::Implementation(Recipe with, SearchOptions given)
 
 // What needs the data, or writes.
 void Search::Implementation::begin() {
-  if (table.folds > 0) check_winner(recipe_of(0, 0), {options.data, options.threads, nullptr, {}});
-  if (options.ranks || !options.journal.empty())
-    data = data_of(recipe, {options.data, options.threads, nullptr, {}});
+  const TrialContext context{options.data, options.threads, nullptr, {}};
+  if (table.folds > 0) check_winner(recipe_of(0, 0), context);
+  if (options.ranks || !options.journal.empty()) data = data_of(recipe, context);
   if (options.ranks) agree_on_data(*options.ranks, data);
   open_journal();
 }
@@ -406,11 +406,10 @@ SearchResult Search::run() {
   result.seconds = seconds_since(self.start);
   result.trials = self.trials;
   if (!result.stopped) choose(result, self.table.choose);
-  if (!result.stopped && self.plan.chain > 1 && !self.options.journal.empty()) {
-    std::error_code none;
+  std::error_code none;
+  if (!result.stopped && self.plan.chain > 1 && !self.options.journal.empty())
     for (size_t trial = 0; trial < self.trials.size(); ++trial)
       std::filesystem::remove(self.weights_file(trial), none);
-  }
   return result;
 }
 
@@ -437,14 +436,10 @@ std::optional<Store> Search::winning_start(const SearchResult& result) const {
     const auto epochs = static_cast<double>(task.recipe.training().epochs);
     context.on_step = [&](const StepReport& step) {
       if (!self.options.on_progress) return;
-      const double within = step.epochs_done() / epochs;
-      SearchProgress progress;
-      progress.trial = static_cast<int64_t>(trial - first) + 1;
-      progress.trials = static_cast<int64_t>(winner - first);
-      progress.done = (static_cast<double>(trial - first) + within) / static_cast<double>(winner - first);
-      progress.seconds_left = seconds_since(began) * (1 - progress.done) / progress.done;
-      progress.again = true;
-      self.options.on_progress(progress);
+      const double done = (static_cast<double>(trial - first) + step.epochs_done() / epochs) /
+                          static_cast<double>(winner - first);
+      self.options.on_progress({static_cast<int64_t>(trial - first) + 1, static_cast<int64_t>(winner - first),
+                                0, 0, done, seconds_since(began) * (1 - done) / done, std::nullopt, true});
     };
     weights = run_training(task, context);
     if (!weights) return std::nullopt;

@@ -170,8 +170,7 @@ TEST_CASE("batches: impossible options") {
     return message_of<UserError>([&] { Batches batches(data, options); });
   };
   BatchOptions options;
-  CHECK(message(none, options) ==
-        "there are no examples to make batches of; check the dataset's skipped files");
+  CHECK(message(none, options) == "the dataset has no examples; give it one at least");
   options.drop_last = true;
   CHECK(message(dataset, options) ==
         "batch_size = 32: must be an integer from 1 to 3, the number of examples, with drop_last");
