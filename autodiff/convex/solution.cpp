@@ -44,11 +44,10 @@ std::string Solution::why_short(double tolerance, bool rounded, size_t far, bool
     return fmt::format("it is stationary to {:.1e} after {} iterations, but {}: {}", stationarity, iterations,
                        not_certified,
                        free ? "where weights that are not penalised can move the predictions of some rows "
-                              "for ever, there is no "
-                              "best solution; penalise every column, or leave out such rows"
+                              "for ever, there is no best solution; penalise every column, or leave out "
+                              "such rows"
                             : "the penalty is so small beside the loss that rounding hides where the best "
-                              "solution is; take a "
-                              "larger coefficient");
+                              "solution is; take a larger coefficient");
   const std::string missed = fmt::format("{} was reached where {:.1e} was asked for", reached, tolerance);
   if (far > 1 && ending != convex::Ending::vanishing)
     return fmt::format(

@@ -276,8 +276,7 @@ std::optional<convex::Bound> Solver::Implementation::judged(std::span<const doub
   return gap.at(*conditioned_penalty, w, options.tolerance, {}, true);
 }
 
-// How far the weights are from stationary, in the coordinates as written; gives the largest slope of the loss
-// that a penalty meets at a solution.
+// How far the weights are from stationary, as written; gives the loss's largest slope that a penalty meets.
 double Solver::Implementation::measure(Solution& solution, std::span<const double> w) {
   std::vector<double> gradient(w.size()), distance(w.size());
   if (function) {
@@ -415,15 +414,18 @@ Solution Solver::solve(double factor) {
   const double tolerance = self.options.tolerance * (self.graph_penalty ? inner : 1);
   convex::Result result = self.run({tolerance, most, self.options.progress, self.seen});
   // What is small beside slopes on the way may be large beside those that a small penalty meets.
-  for (double finer = 1e-2 * tolerance; result.converged && !self.judges() && finer > least_tolerance;
-       finer *= 1e-2) {
+  bool goes_on = result.converged && !self.judges();
+  for (double finer = 1e-2 * tolerance; goes_on && finer > least_tolerance; finer *= 1e-2) {
     Solution at;
     const double met = self.measure(at, result.weights);
-    if (!(self.penalty_at(result.weights) > 0) || at.stationarity <= small * met) break;
+    const int64_t left = most - result.reached.iteration;
+    if (left <= 0 || !(self.penalty_at(result.weights) > 0) || at.stationarity <= small * met) break;
     self.weights = result.weights;
-    convex::Result next = self.run({finer, most, self.options.progress, result.scales});
+    convex::Result next = self.run({finer, left, self.options.progress, result.scales});
+    goes_on = next.converged;
+    if (!goes_on && !(next.reached.objective <= result.reached.objective)) break;
+    next.converged = true;  // what was asked for is reached
     next.reached.iteration += result.reached.iteration;
-    next.converged = true;  // no worse than what was asked for
     result = std::move(next);
   }
   self.seen = result.scales;

@@ -37,9 +37,9 @@ class AffineView {
   Value linear_part(const std::map<std::string, Value>& values) const;
   /// x/factor and x/factor², 0 where the factor is.
   Value over_factor(Value x) const;
+  Value over_squared_factor(Value x) const;
   /// x, or `other` where the factor is 0.
   Value where_seen(Value x, double other) const;
-  Value over_squared_factor(Value x) const;
   /// The adjoint of the view: factor·x summed over the places where each element of a parameter is shown.
   std::vector<Value> adjoint(Value x) const;
   /// Sends `of_argument` back through the view: factor·(its elements) at the elements of the parameters that

@@ -191,7 +191,7 @@ Sequential::FitBeginning Sequential::prepare_fit(TrainingData& data, FitOptions 
 Sequential::FitBeginning Sequential::begin_fit(FitOptions options, FitState state) {
   Implementation& self = *self_;
   check_effects(*self.network, options, self.store());
-  for (const std::string& warning : without_zeros(options))
+  for (const std::string& warning : useless_without_rewrite(options))
     (options.on_warning ? options.on_warning : print_warning)(warning);
   check_shards(*self.network, options);
   auto callbacks = std::make_shared<FitCallbacks>(options.callbacks);

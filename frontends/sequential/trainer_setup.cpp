@@ -99,7 +99,7 @@ void check_effects(const Network& network, const FitOptions& options, const Stor
   if (!options.rewrite) need(penalised, "rewrite = false", "");
 }
 
-std::vector<std::string> without_zeros(const FitOptions& options) {
+std::vector<std::string> useless_without_rewrite(const FitOptions& options) {
   std::vector<std::string> warnings;
   const auto add = [&](const std::string& option) {
     warnings.push_back(option + ": has no effect on zeros, for no weight becomes zero with rewrite = false");

@@ -18,7 +18,7 @@ void check_ranges(const FitOptions& options);
 /// Throws UserError for an option that has no effect on such a model.
 void check_effects(const Network& network, const FitOptions& options, const Store& weights);
 /// What is said of options on zeros in a fit without the rewrite.
-std::vector<std::string> without_zeros(const FitOptions& options);
+std::vector<std::string> useless_without_rewrite(const FitOptions& options);
 
 /// For a fit that goes on from `state`. Throws UserError for an option out of its range.
 TrainerSetup trainer_setup(Network& network, const FitOptions& options, const FitState& state,

@@ -183,8 +183,7 @@ static void search(const Strings& words) {
     if (watched.steers && searching.folds() == 2)
       report(fmt::format(
           "{}of 2 folds, {} is that of the one which a trial is scored on, so that scores come out better "
-          "than "
-          "on examples that nothing has seen; take 3 folds or more, of which it watches one of its own",
+          "than on examples that nothing has seen; take 3 folds or more, of which it watches one of its own",
           watched.place, watched.name));
   score = searching.score();
   ranges = searching.ranges();

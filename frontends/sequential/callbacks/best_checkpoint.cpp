@@ -5,6 +5,8 @@ namespace lariat {
 
 namespace {
 
+constexpr const char* best_checkpoint_ending = ".best";
+
 class BestCheckpointRun final : public CallbackRun {
  public:
   explicit BestCheckpointRun(const BestCheckpoint& options)
@@ -12,7 +14,7 @@ class BestCheckpointRun final : public CallbackRun {
 
   void check(const FitView& view) override { monitor_.begin(view); }
   void begin(FitView& view) override {
-    file_ = callback_parts::file_of(view, "file", options_.file, ".best");
+    file_ = callback_parts::file_of(view, "file", options_.file, best_checkpoint_ending);
     AtomicFile::check(file_);
   }
   void after_epoch(FitView& view, const EpochReport& report) override {
@@ -36,7 +38,7 @@ const CallbackRecord<BestCheckpoint>& best_checkpoint_record() {
       .start = [](const BestCheckpoint& options) -> std::unique_ptr<CallbackRun> {
         return std::make_unique<BestCheckpointRun>(options);
       },
-      .ending = ".best"};
+      .ending = best_checkpoint_ending};
   return record;
 }
 

@@ -74,8 +74,10 @@ std::optional<double> figure_of(const EpochReport& report, const std::string& wa
   return std::nullopt;
 }
 
+namespace {
+
 // Keras says val_acc and val_loss.
-static std::string figure_meant(const std::string& name, const std::vector<std::string>& figures) {
+std::string figure_meant(const std::string& name, const std::vector<std::string>& figures) {
   const std::string ours = "validation_", theirs = "val_";
   const std::string prefix = name.starts_with(ours) || name.starts_with(theirs) ? ours : "";
   const std::string base =
@@ -86,6 +88,8 @@ static std::string figure_meant(const std::string& name, const std::vector<std::
   const std::vector<std::string> known = data::known_as(base, bases);
   return did_you_mean(prefix + (known.size() == 1 ? known.front() : base), figures);
 }
+
+}  // namespace
 
 void Monitor::begin(const FitView& view) {
   name_ = !options_.monitor.empty() ? options_.monitor : view.validates ? "validation_loss" : "loss";

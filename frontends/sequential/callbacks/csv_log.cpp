@@ -7,6 +7,8 @@ namespace lariat {
 
 namespace {
 
+constexpr const char* csv_log_ending = ".csv";
+
 std::string csv_cell(const std::string& text) {
   if (text.find_first_of(",\"\n") == std::string::npos) return text;
   std::string quoted = "\"";
@@ -19,7 +21,7 @@ class CsvLogRun final : public CallbackRun {
   explicit CsvLogRun(const CsvLog& options) : options_(options) {}
 
   void begin(FitView& view) override {
-    file_ = callback_parts::file_of(view, "file", options_.file, ".csv");
+    file_ = callback_parts::file_of(view, "file", options_.file, csv_log_ending);
     AtomicFile::check(file_);
     if (!view.epochs.empty()) write_all(view);
   }
@@ -64,7 +66,7 @@ const CallbackRecord<CsvLog>& csv_log_record() {
       .start = [](const CsvLog& options) -> std::unique_ptr<CallbackRun> {
         return std::make_unique<CsvLogRun>(options);
       },
-      .ending = ".csv"};
+      .ending = csv_log_ending};
   return record;
 }
 

@@ -5,12 +5,14 @@ namespace lariat {
 
 namespace {
 
+constexpr const char* json_lines_ending = ".jsonl";
+
 class JsonLinesRun final : public CallbackRun {
  public:
   explicit JsonLinesRun(const JsonLines& options) : options_(options) {}
 
   void begin(FitView& view) override {
-    file_ = callback_parts::file_of(view, "file", options_.file, ".jsonl");
+    file_ = callback_parts::file_of(view, "file", options_.file, json_lines_ending);
     AtomicFile file(file_);
     for (const EpochReport& epoch : view.epochs) file.write(to_json(epoch) + "\n");
     file.commit();
@@ -32,7 +34,7 @@ const CallbackRecord<JsonLines>& json_lines_record() {
       .start = [](const JsonLines& options) -> std::unique_ptr<CallbackRun> {
         return std::make_unique<JsonLinesRun>(options);
       },
-      .ending = ".jsonl"};
+      .ending = json_lines_ending};
   return record;
 }
 

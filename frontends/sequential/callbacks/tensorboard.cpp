@@ -15,6 +15,8 @@ namespace lariat {
 
 namespace {
 
+constexpr const char* tensorboard_ending = ".tensorboard";
+
 double wall_time() {
   return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
 }
@@ -24,7 +26,7 @@ class TensorBoardRun final : public CallbackRun {
   explicit TensorBoardRun(const TensorBoard& options) : options_(options) {}
 
   void begin(FitView& view) override {
-    const std::string folder = callback_parts::file_of(view, "folder", options_.folder, ".tensorboard");
+    const std::string folder = callback_parts::file_of(view, "folder", options_.folder, tensorboard_ending);
     std::error_code error;
     std::filesystem::create_directories(folder, error);
     if (error)
@@ -97,7 +99,7 @@ const CallbackRecord<TensorBoard>& tensorboard_record() {
       .start = [](const TensorBoard& options) -> std::unique_ptr<CallbackRun> {
         return std::make_unique<TensorBoardRun>(options);
       },
-      .ending = ".tensorboard"};
+      .ending = tensorboard_ending};
   return record;
 }
 
