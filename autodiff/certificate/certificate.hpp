@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "graph/base/error.hpp"
 #include "graph/io/store.hpp"
 #include "graph/ir/value.hpp"
 
@@ -65,7 +66,9 @@ std::ostream& operator<<(std::ostream& out, const Certificate& certificate);
 /// Feeds of several batches, each made when it is asked for.
 class FeedsList {
  public:
-  FeedsList(size_t count, std::function<Feeds(size_t)> at) : count_(count), at_(std::move(at)) {}
+  FeedsList(size_t count, std::function<Feeds(size_t)> at) : count_(count), at_(std::move(at)) {
+    require_function(at_, "what gives the feeds of each batch");
+  }
   /// The batches must outlive the list.
   FeedsList(std::span<const Feeds> batches)
       : count_(batches.size()), at_([batches](size_t index) { return batches[index]; }) {}

@@ -34,8 +34,8 @@ using GraphFunction = std::function<std::vector<Value>(Graph& graph, std::span<c
 GradcheckResult gradcheck(const GraphFunction& function, std::span<const SampleInput> inputs,
                           bool second_order = true, uint64_t seed = 0);
 
-/// All samples of an op's record, its expected values, float against double, and for element-wise ops random
-/// shapes of rank 0 to 5 with broadcasting.
+/// All samples of an op's record, its expected values, float against double, for element-wise ops random
+/// shapes of rank 0 to 5 with broadcasting, and derivatives along a direction at sizes of some hundred.
 GradcheckResult gradcheck(const OpDef& op, uint64_t seed = 0);
 
 }  // namespace lariat

@@ -13,6 +13,7 @@
 #include "autodiff/check/gradcheck.hpp"
 #include "autodiff/check/op_cases.hpp"
 #include "autodiff/check/op_claims.hpp"
+#include "autodiff/check/size_check.hpp"
 #include "graph/base/error.hpp"
 #include "graph/exec/executor.hpp"
 #include "graph/ir/registry.hpp"
@@ -253,6 +254,7 @@ std::vector<OpFinding> check_op(const OpDef& op, const std::function<void(const 
     over_all("repeats", by_case(check_repeats));
     over_all("concurrent", [&](const std::vector<OpCase>& list) { return check_concurrent(list, threads); });
   }
+  over_all("sizes", by_case(check_many_slices));
   if (const std::vector<Traits::InPlace> pairs = in_place_pairs(op); !pairs.empty())
     check("in place", [&](OpFinding& finding) {
       const std::vector<OpCase>& list = cases->of_op();

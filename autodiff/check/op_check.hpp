@@ -24,6 +24,7 @@ struct OpFinding {
 ///               integers are those that are expected
 ///   repeats     equal inputs give equal bits again, in any order of chunks, and on several threads
 ///   concurrent  calls at one time do not disturb each other
+///   sizes       slices that do not depend on each other give by thousands what each gives alone
 ///   in place    an output that may lie over an input has the same bits there
 ///   gradcheck   as gradcheck() has it
 ///   claims      each by its name, where the record makes it: autodiff/check/op_claims.hpp

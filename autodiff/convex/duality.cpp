@@ -277,7 +277,7 @@ std::optional<Bound> DualityGap::at(const SeparablePenalty& penalty, std::span<c
   const std::optional<RowLoss::Point> at = loss_.at_if_finite(z);
   if (!at) return even_far ? std::optional(Bound{}) : std::nullopt;
   const std::vector<double> v = conditioned_.conditioned(w);
-  Bound bound{.objective = at->value + penalty.total(v)};
+  Bound bound{.objective = at->value + penalty.total(v), .unresolved = at->unresolved};
   bound.gap = dual.gap(v, z, *at, bound.objective, tolerance, even_far);
   constexpr double nearly = 1e-6;
   if (!even_far || bound.relative() <= tolerance || bound.relative() > nearly) return bound;

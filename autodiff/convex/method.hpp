@@ -34,7 +34,12 @@ struct StoppingRule {
 struct Bound {
   double objective = std::numeric_limits<double>::quiet_NaN();
   double gap = std::numeric_limits<double>::infinity();
-  double relative() const { return std::isfinite(gap) ? gap / std::max(std::abs(objective), 1e-300) : gap; }
+  /// An objective of this much is 0 but for rounding.
+  double unresolved = 0;
+  double relative() const {
+    if (!std::isfinite(gap)) return gap;
+    return gap <= unresolved ? 0 : gap / std::max(std::abs(objective), 1e-300);
+  }
 };
 
 enum class Ending {

@@ -130,10 +130,16 @@ bool Newton::has_vanished() const {
 
 void Newton::go_beyond() {
   const std::vector<double> here = weights_;
-  std::vector<double> beyond = here;
-  for (double& w : beyond) w *= 1 + 0x1p-20;
-  set_weights(std::move(beyond));
-  if (at_.value + penalty_.total(weights_) != 0) set_weights(here);
+  // Those without a penalty may do alone.
+  constexpr double a_little = 1 + 0x1p-20;
+  for (const auto& [free, penalised] : {std::pair(1.0, 0.0), {a_little, 0.0}, {a_little, a_little}}) {
+    std::vector<double> beyond = here;
+    for (size_t j = 0; j < beyond.size(); ++j)
+      beyond[j] *= penalty_.is_free(static_cast<int64_t>(j)) ? free : penalised;
+    set_weights(std::move(beyond));
+    if (at_.value + penalty_.total(weights_) == 0) break;
+    set_weights(here);
+  }
   measure(candidates_);
 }
 

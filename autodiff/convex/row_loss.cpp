@@ -77,7 +77,7 @@ void RowLoss::check_convex() {
 }
 
 std::optional<RowLoss::Point> RowLoss::over_all(Point here, const Tensor& z, bool reached) const {
-  enum { value, squares, uncertain, lowest, highest, constant, missed, width };
+  enum { value, squares, uncertain, blurred, lowest, highest, constant, missed, width };
   const double *x = z.data<double>(), *u = here.slope.data<double>(), *d = here.curvature.data<double>();
   const bool one = parts_.is_one();
   double beside = here.value;  // what the value has beside its rows
@@ -89,6 +89,7 @@ std::optional<RowLoss::Point> RowLoss::over_all(Point here, const Tensor& z, boo
           of[value] += one ? 0 : here.losses.data<double>()[i];
           of[squares] += u[i] * u[i];
           of[uncertain] += off * off;
+          of[blurred] += d[i] * x[i] * x[i];
           of[lowest] = d[i] < of[lowest] ? d[i] : of[lowest];
           of[highest] = d[i] > of[highest] ? d[i] : of[highest];
         }
@@ -97,7 +98,7 @@ std::optional<RowLoss::Point> RowLoss::over_all(Point here, const Tensor& z, boo
       });
   double total[width] = {};
   for (size_t at = 0; at < all.size(); at += width) {
-    for (const int sum : {value, squares, uncertain, missed}) total[sum] += all[at + sum];
+    for (const int sum : {value, squares, uncertain, blurred, missed}) total[sum] += all[at + sum];
     total[lowest] = std::min(total[lowest], all[at + lowest]);
     for (const int most : {highest, constant}) total[most] = std::max(total[most], all[at + most]);
   }
@@ -117,7 +118,9 @@ std::optional<RowLoss::Point> RowLoss::over_all(Point here, const Tensor& z, boo
                     total[lowest]));
   here.steepest = total[highest];
   here.slope_length = std::sqrt(total[squares]);
-  here.rounding = 8 * std::numeric_limits<double>::epsilon() / 2 * std::sqrt(total[uncertain]);
+  constexpr double rounded = 4 * std::numeric_limits<double>::epsilon();
+  here.rounding = rounded * std::sqrt(total[uncertain]);
+  here.unresolved = rounded * rounded / 2 * std::max(0.0, total[blurred]);
   return here;
 }
 

@@ -25,6 +25,8 @@ class RowLoss {
     /// Over the rows of all ranks: the largest ℓ''_i, √Σℓ'_i², and what a slope X̃_jᵀ·ℓ'(z) is off by at
     /// least, for z and ℓ' are rounded to doubles.
     double steepest = 0, slope_length = 0, rounding = 0;
+    /// What a loss has left at its minimum, for z is rounded to doubles: Σ ½ℓ''_i·(4ε·z_i)².
+    double unresolved = 0;
     /// ℓ_i, where there are several parts.
     Tensor losses = {};
   };

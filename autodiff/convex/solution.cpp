@@ -36,18 +36,18 @@ std::string Solution::certificate() const {
 }
 
 std::string Solution::why_short(double tolerance, bool rounded, size_t far, bool as_written,
-                                bool free) const {
+                                int64_t free) const {
   const std::string reached = std::isfinite(relative_gap)
                                   ? fmt::format("a relative gap of {:.1e}", relative_gap)
                                   : fmt::format("a stationarity of {:.1e}", stationarity);
   if (ending != convex::Ending::vanishing && not_certified == no_dual_point && stationarity <= tolerance)
-    return fmt::format("it is stationary to {:.1e} after {} iterations, but {}: {}", stationarity, iterations,
-                       not_certified,
-                       free ? "where weights that are not penalised can move the predictions of some rows "
-                              "for ever, there is no best solution; penalise every column, or leave out "
-                              "such rows"
-                            : "the penalty is so small beside the loss that rounding hides where the best "
-                              "solution is; take a larger coefficient");
+    return fmt::format(
+        "it is stationary to {:.1e} after {} iterations, but {}: {}", stationarity, iterations, not_certified,
+        free > 0 ? "where weights that are not penalised can move the predictions of some rows "
+                   "for ever, there is no best solution; penalise every column, or leave out "
+                   "such rows"
+                 : "the penalty is so small beside the loss that rounding hides where the best "
+                   "solution is; take a larger coefficient");
   const std::string missed = fmt::format("{} was reached where {:.1e} was asked for", reached, tolerance);
   if (far > 1 && ending != convex::Ending::vanishing)
     return fmt::format(
@@ -60,10 +60,12 @@ std::string Solution::why_short(double tolerance, bool rounded, size_t far, bool
     case convex::Ending::vanishing:
       return fmt::format(
           "the loss falls to {:.1e}, which is 0 beside what it was at zero, for the weights fit every row: "
-          "there is no best solution, or none that a relative gap of {:.1e} tells from others; add a "
-          "penalty, "
-          "or raise its coefficient",
-          smooth, tolerance);
+          "there is no best solution, or none that a relative gap of {:.1e} tells from others; {}",
+          smooth, tolerance,
+          free > 0 && free < coordinates
+              ? "weights without a penalty, such as a bias, do so alone: penalise them or "
+                "leave them out, and look whether all targets are alike"
+              : "add a penalty, or raise its coefficient");
     case convex::Ending::stagnation:
       if (rounded)
         return fmt::format("{}: parameters of f32 hold the solution no better; make them f64", missed);

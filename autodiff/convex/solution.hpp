@@ -50,9 +50,9 @@ struct Solution {
   std::string not_certified;
 
   /// Why `tolerance` is not met, and what may help. `rounded`: parameters of f32 were; `far` columns have
-  /// means that nothing takes up; `as_written`: coordinates were neither centred nor scaled; `free`: some
-  /// have no penalty.
-  std::string why_short(double tolerance, bool rounded, size_t far, bool as_written, bool free) const;
+  /// means that nothing takes up; `as_written`: coordinates were neither centred nor scaled; `free`: how
+  /// many have no penalty.
+  std::string why_short(double tolerance, bool rounded, size_t far, bool as_written, int64_t free) const;
   static constexpr const char* no_dual_point = "no dual point was found";
 };
 

@@ -326,8 +326,8 @@ std::string Solver::Implementation::short_of_tolerance(const Solution& solution,
         "100000 times their standard deviations, so that a bias in double takes them up no better; subtract "
         "them",
         solution.stationarity, options.tolerance, far);
-  bool free = !penalty;
-  for (int64_t j = 0; penalty && j < coordinates.count(); ++j) free = free || penalty->is_free(j);
+  int64_t free = penalty ? 0 : coordinates.count();
+  for (int64_t j = 0; penalty && j < coordinates.count(); ++j) free += penalty->is_free(j) ? 1 : 0;
   return solution.why_short(
       options.tolerance, rounded, conditioned ? conditioned->far_from_centred().size() : 0,
       !judges() && !(centred_function && (penalty || centred->all_conditioned())), free);

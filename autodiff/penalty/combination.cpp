@@ -302,8 +302,9 @@ void refuse_inexact_sums(PenaltySplit& split) {
     add_positions(scalars_of, term, scalars.size());
     scalars.push_back(&term);
   }
+  const std::string twice = "an element of a parameter is in it twice";
   const auto why_inexact = [&](PenaltyTerm& term) -> std::string {
-    if (!term.combines && groups(term).repeats) return "an element of a parameter is in it twice";
+    if (!term.combines && groups(term).repeats) return twice;
     const AffineView view = view_of(term);
     std::vector<const PenaltyTerm*> own;
     for (size_t i : terms_sharing(scalars_of, term)) own.push_back(scalars[i]);
@@ -327,6 +328,8 @@ void refuse_inexact_sums(PenaltySplit& split) {
                     "keep one of the terms, or put them on different parameters", term.where};
     try {
       refusal.reason = why_inexact(term);
+      if (refusal.reason == twice)
+        refusal.advice = "write it so that each element is in it once, or penalise the parameter itself";
     } catch (const NotAView& why) {
       refusal.code = why.code, refusal.reason = why.reason, refusal.advice = why.advice;
     }

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "autodiff/penalty/penalty.hpp"
+#include "graph/ir/graph.hpp"
 
 namespace lariat {
 
@@ -56,6 +57,11 @@ bool ends_at(const Node& node, int32_t id, const Dependence& depends);
 ScaledRun scaled_behind(Value value, const Link& link, const Dependence& depends);
 /// The base of the run that ends in such a link. Throws NotAView.
 Value end_of_run(Value value, const Link& link, const Dependence& depends);
+
+inline Value input_of(Value value, size_t index) { return value.graph().value(node_of(value).inputs[index]); }
+inline bool is_op(Value value, std::string_view name) { return node_of(value).op->name == name; }
+/// The value as an operand of what is written where `root` is.
+inline Operand at(Value value, Value root) { return {value, node_of(root).where}; }
 
 /// A node once more, with other inputs.
 Value rebuilt(Graph& graph, const Node& node, const std::vector<Value>& inputs, int32_t output);

@@ -9,7 +9,6 @@
 
 #include "autodiff/penalty/affine_view.hpp"
 #include "autodiff/penalty/penalty_view.hpp"
-#include "autodiff/penalty/spellings.hpp"
 #include "autodiff/penalty/variations.hpp"
 #include "ops/kernels/axes.hpp"
 
@@ -151,10 +150,18 @@ bool is_reordered(const PenaltyTerm& term, const std::vector<ShownElement>& show
 // elements of one meet each other.
 std::string combined_text(const PenaltyTerm& term, const std::vector<Value>& parameters) {
   const CombinedView combined(term.argument, parameters);
+  const Graph& graph = term.node.graph();
+  const std::vector<int32_t> nodes = nodes_behind(term.argument);
+  // What moves elements to other places, such as a transpose.
+  const bool in_place = std::all_of(nodes.begin(), nodes.end(), [&](int32_t id) {
+    const OpDef& op = *graph.node(id).op;
+    return op.traits.elementwise || op.traits.source != SourceKind::none || op.name == "broadcast_to";
+  });
   std::string text;
   for (size_t i = 0; i < parameters.size(); ++i) {
     const std::optional<double> factor = uniform_value(combined.factors[i]);
-    if (!factor || *factor == 0 || parameters[i].shape() != term.argument.shape() || combined.view.shifted)
+    if (!in_place || !factor || *factor == 0 || parameters[i].shape() != term.argument.shape() ||
+        combined.view.shifted)
       return fmt::format("combined {}", fmt::join(term.parameters, ", "));
     const double size = std::abs(*factor);
     text += *factor < 0 ? (text.empty() ? "-" : " - ") : (text.empty() ? "" : " + ");
@@ -196,11 +203,26 @@ std::string argument_text(const PenaltyTerm& term) {
   return text;
 }
 
+// " along axis 1": of an op with a result for each group of elements.
+std::string axes_text(const PenaltyTerm& term) {
+  const Attributes& attributes = term.node.graph().node(term.node.node()).attributes;
+  const Attribute* axes = attributes.find("axes");
+  if (axes == nullptr) return {};
+  const std::vector<bool> reduced =
+      checked_axes(std::get<std::vector<int64_t>>(*axes), term.argument.shape());
+  std::vector<int64_t> named;
+  for (size_t i = 0; i < reduced.size(); ++i)
+    if (reduced[i]) named.push_back(static_cast<int64_t>(i));
+  if (named.size() == reduced.size()) return {};
+  return fmt::format(" along {} {}", named.size() == 1 ? "axis" : "axes", fmt::join(named, ", "));
+}
+
 void describe_structured(PenaltyTerm& term) {
   const std::optional<Coefficient> coefficient = coefficient_of(term.weight);
   term.coefficient = number_of(coefficient);
   const Attributes attributes = term.node.graph().node(term.node.node()).attributes;
-  term.text = factor_text(coefficient) + with_names(*term.penalty, argument_text(term), attributes);
+  term.text =
+      factor_text(coefficient) + with_names(*term.penalty, argument_text(term), attributes) + axes_text(term);
 }
 
 }  // namespace

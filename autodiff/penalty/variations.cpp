@@ -5,7 +5,6 @@
 #include "autodiff/gradient.hpp"
 #include "autodiff/penalty/loss_terms.hpp"
 #include "autodiff/penalty/penalty_view.hpp"
-#include "autodiff/penalty/spellings.hpp"
 #include "ops/kernels/axes.hpp"
 #include "ops/ops.hpp"
 

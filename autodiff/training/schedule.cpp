@@ -105,6 +105,7 @@ Schedule linear(int64_t steps, double last) {
 
 Schedule warmup(int64_t steps, Schedule rest) {
   check_positive("warmup", steps);
+  require_function(rest, "what follows the warmup");
   return [=](int64_t step) {
     return step < steps ? static_cast<double>(step + 1) / static_cast<double>(steps) : rest(step - steps);
   };

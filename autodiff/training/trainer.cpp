@@ -252,7 +252,7 @@ Trainer::Trainer(Value loss, const Optimizer& optimizer, TrainerOptions options)
     : self_(std::make_unique<Implementation>()) {
   if (!loss) throw UserError("the loss is an empty Value; build the loss first");
   check_ranks(options, optimizer);
-  check_given(loss, options);
+  check_given(loss, optimizer, options);
   refuse_reserved_names(loss.graph());
   self_->optimizer = optimizer;
   self_->options = std::move(options);

@@ -33,8 +33,12 @@ std::string check_scalar_input(Value value, Value loss, const std::string& what)
 
 }  // namespace trainer_options_detail
 
-void check_given(Value loss, const TrainerOptions& options) {
+void check_given(Value loss, const Optimizer& optimizer, const TrainerOptions& options) {
   using namespace trainer_options_detail;
+  if (!optimizer.propose && !optimizer.joint)
+    throw UserError(
+        fmt::format("the optimizer '{}' has no function `propose`; give it one, or take one such as Adam{{}}",
+                    optimizer.name));
   if (!options.schedule)
     throw UserError(
         "the trainer's schedule is an empty function; give it one, such as schedule::constant(), or leave it "

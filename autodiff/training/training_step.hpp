@@ -29,7 +29,7 @@ std::string earlier_input(const std::string& parameter);
 void refuse_reserved_names(const Graph& graph);
 
 /// Throws UserError where the options name what is not the loss's, an input twice, or no function.
-void check_given(Value loss, const TrainerOptions& options);
+void check_given(Value loss, const Optimizer& optimizer, const TrainerOptions& options);
 
 /// Throws UserError where the input is fed already.
 void feed_once(Feeds& feeds, const std::string& input, const Tensor& tensor);

@@ -23,6 +23,7 @@ Dataset chosen(const Dataset& dataset, const std::vector<int64_t>& numbers) {
 }
 
 Dataset map(Dataset dataset, const std::function<void(Example&)>& change) {
+  require_function(change, "what data::map changes examples by");
   for (Example& example : dataset.examples) {
     if (example.stored) example = loaded(example);
     change(example);
@@ -31,6 +32,7 @@ Dataset map(Dataset dataset, const std::function<void(Example&)>& change) {
 }
 
 Dataset filter(Dataset dataset, const std::function<bool(const Example&)>& keep) {
+  require_function(keep, "what data::filter keeps examples by");
   const size_t before = dataset.examples.size();
   std::erase_if(dataset.examples,
                 [&](const Example& example) { return !keep(example.stored ? loaded(example) : example); });

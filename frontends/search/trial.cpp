@@ -98,15 +98,29 @@ bool changes_unit(const std::string& key) {
          (key.starts_with("outputs.") && (key.ends_with(".loss") || key.ends_with(".weight")));
 }
 
+// What is measured of an output that learns so many things.
+std::vector<Metric> measured_of(const ModelOutput& output, size_t width) {
+  DataShape shape;
+  shape.targets.width = static_cast<int64_t>(width);
+  return metrics_for(task_named(output.loss.task(shape)), output.metrics);
+}
+
+// What is measured of several outputs: "digit/accuracy"; nothing of one.
+std::vector<std::string> figures_of_outputs(const Recipe& recipe) {
+  const std::vector<ModelOutput> outputs = recipe.outputs();
+  std::vector<std::string> names;
+  for (const ModelOutput& output : outputs)
+    if (outputs.size() > 1)
+      for (const Metric& metric : measured_of(output, std::max<size_t>(1, output.targets.size())))
+        names.push_back(output.layer + "/" + metric.name);
+  return names;
+}
+
 // A metric that every trial measures alike.
 std::string metric_of(const Recipe& recipe) {
   const std::vector<ModelOutput> outputs = recipe.outputs();
-  const ModelOutput& first = outputs.front();
-  DataShape shape;
-  shape.targets.width = static_cast<int64_t>(outputs.size() == 1 ? recipe.data().target.size()
-                                                                 : std::max<size_t>(1, first.targets.size()));
-  const std::string metric = metrics_for(task_named(first.loss.task(shape)), first.metrics).front().name;
-  return outputs.size() == 1 ? metric : first.layer + "/" + metric;
+  return outputs.size() > 1 ? figures_of_outputs(recipe).front()
+                            : measured_of(outputs.front(), recipe.data().target.size()).front().name;
 }
 
 }  // namespace
@@ -162,8 +176,15 @@ bool larger_is_better(const std::string& score) {
 }
 
 Recipe measuring(Recipe recipe, const std::string& score) {
-  // Several outputs name their metrics themselves.
-  if (score == "loss" || score == "accuracy" || !recipe.list("outputs").empty()) return recipe;
+  const std::vector<std::string> of_outputs = figures_of_outputs(recipe);
+  const auto is_measured = [&](const std::string& name) {
+    return score == name || score.starts_with(name + "/");  // "digit/f1/seven" is the f1 of one class
+  };
+  if (score == "loss" || std::any_of(of_outputs.begin(), of_outputs.end(), is_measured)) return recipe;
+  if (!of_outputs.empty())
+    throw UserError(fmt::format("score = {}: of several outputs each has its own figures.{}", score,
+                                data::what_was_meant(score, of_outputs)));
+  if (score == "accuracy" || !recipe.list("outputs").empty()) return recipe;
   const std::vector<std::string> measured = metric_names(recipe.metrics());
   // "f1/seven" is the f1 of one class.
   const std::string kind = score.substr(0, score.find('/'));

@@ -11,6 +11,7 @@
 #include "frontends/sequential/callback.hpp"
 #include "frontends/sequential/outcome.hpp"
 #include "frontends/sequential/support.hpp"
+#include "graph/base/error.hpp"
 
 namespace lariat {
 
@@ -84,7 +85,9 @@ class TrainingData {
  public:
   /// The dataset must outlive the fit.
   TrainingData(const data::Dataset& dataset) : fixed_(&dataset) {}
-  TrainingData(std::function<data::Dataset(uint32_t epoch)> function) : function_(std::move(function)) {}
+  TrainingData(std::function<data::Dataset(uint32_t epoch)> function) : function_(std::move(function)) {
+    require_function(function_, "what gives the examples of each epoch");
+  }
   template <class Function>
   requires std::is_invocable_r_v<data::Dataset, Function, uint32_t> TrainingData(Function function)
       : function_(std::move(function)) {}

@@ -45,6 +45,12 @@ class OutOfMemory final : public std::bad_alloc {
 /// Throws InternalError naming `what` unless `condition` holds.
 void require(bool condition, std::string_view what);
 
+/// Throws UserError "WHAT is an empty function; give it one" where `function`, of a user, holds none.
+template <class Function>
+void require_function(const Function& function, const char* what) {
+  if (!function) throw UserError(std::string(what) + " is an empty function; give it one");
+}
+
 /// The member of `known` closest to `wanted` by edit distance, or "" where nothing is close.
 std::string nearest_name(std::string_view wanted, std::span<const std::string> known);
 

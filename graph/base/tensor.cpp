@@ -64,6 +64,11 @@ Tensor::Tensor(DType dtype, Extents extents) {
 }
 
 Tensor Tensor::on(DType dtype, Extents extents, void* data, std::shared_ptr<void> owner) {
+  if (!data && element_count(extents) > 0)
+    throw UserError(
+        fmt::format("a tensor of shape {} was asked for on elements at a null pointer; give it {} "
+                    "elements of {}, or build Tensor({}, {})",
+                    text(extents), element_count(extents), name_of(dtype), name_of(dtype), text(extents)));
   static const Tensor scalar;  // a copy allocates nothing
   Tensor result = scalar;
   result.view_ = {data, dtype, std::move(extents)};

@@ -35,7 +35,8 @@ class Tensor {
  public:
   /// A scalar zero.
   Tensor() : Tensor(f32, {}) {}
-  /// Zeros. Throws UserError where the size exceeds what can be allocated.
+  /// Zeros. Throws UserError where no memory could be so large, and OutOfMemory, which is no Error, where it
+  /// is refused.
   Tensor(DType dtype, Extents extents);
 
   /// A tensor of T's dtype holding `values`; their number must match `extents`.
@@ -46,7 +47,7 @@ class Tensor {
     return of<T>(std::move(extents), std::span<const T>(values.begin(), values.size()));
   }
   /// A tensor on elements that are elsewhere, row-major at `data` for as long as `owner` lives, without a
-  /// copy.
+  /// copy. Throws UserError where `data` is null though there are elements.
   static Tensor on(DType dtype, Extents extents, void* data, std::shared_ptr<void> owner);
   static Tensor scalar(double value, DType dtype = f32);
   static Tensor filled(DType dtype, Extents extents, double value);

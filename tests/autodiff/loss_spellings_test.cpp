@@ -193,7 +193,7 @@ std::vector<LossRow> groups() {
   return {
       LOSS(data + 0.01 * norm2(w), group),
       LOSS(data + 0.01 * sum(norm2(w, {1})), group),
-      LOSS(data + 0.12 * mean(norm2(w, {0}, true)), "w: 0.04 * ‖w‖₂ -> group soft threshold"),
+      LOSS(data + 0.12 * mean(norm2(w, {0}, true)), "w: 0.04 * ‖w‖₂ along axis 0 -> group soft threshold"),
       LOSS(data + 0.01 * sqrt(sum(square(w))), group),
       LOSS(data + 0.01 * sqrt(square_penalty(w)), group),
       LOSS(data + 0.01 * sum(sqrt(sum(w * w, {1}))), group),
@@ -208,7 +208,7 @@ std::vector<LossRow> groups() {
       LOSS(data + 0.01 * sum(norm2(w, {1})) + 0.02 * sum(abs(w)),
            "w: 0.01 * ‖w‖₂ + 0.02 * |w| -> group soft threshold, soft threshold"),
       LOSS(data + 0.01 * sum(norm2(w, {1})) + 0.02 * norm2(w),
-           "w: 0.01 * ‖w‖₂ + 0.02 * ‖w‖₂ -> group soft threshold"),
+           "w: 0.01 * ‖w‖₂ along axis 1 + 0.02 * ‖w‖₂ -> group soft threshold"),
       LOSS(data + 0.01 * sum(norm2(w, {1})) + box(w, -1, 1),
            "w: w >= -1, w <= 1 + 0.01 * ‖w‖₂ -> clip, group soft threshold"),
       LOSS(data + 0.01 * sum(norm2(w, {1})) + 0.01 * sum(abs(w - 1)),
@@ -253,6 +253,8 @@ std::vector<LossRow> combined() {
            "w: 0.01 * ‖combined w‖₂ -> group soft threshold"),
       LOSS(data + 0.01 * norm_inf(w - v), "w, v: 0.01 * ‖w - v‖∞ -> projection on the L1 ball (Moreau)"),
       LOSS(data + 0.01 * sum(count_nonzero(w - v)), "w, v: 0.01 * [(w - v) ≠ 0] -> hard threshold"),
+      LOSS(data + 0.01 * sum(abs(w - reshape(transpose(v), {4, 3}))),
+           "w, v: 0.01 * |combined w, v| -> soft threshold"),
       LOSS(data + 0.01 * sum(absolute_differences(w - v, 0)),
            "w, v: 0.01 * |Δ(w - v)| -> total variation denoising"),
       // With a kink on one of the two it is a total variation over them.

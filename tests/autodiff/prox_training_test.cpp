@@ -174,7 +174,7 @@ TEST_CASE("units of an LSTM go as a whole, across three tensors, and nothing rea
   const Value penalty = sum(norm2(concat({gates, U, V}, 1), {1}));
   Trainer trainer(mean(square(prediction - y)) + 0.01 * penalty, Adam{.learning_rate = 0.01}, {.threads = 1});
   CHECK(trainer.report().refused.empty());
-  CHECK(trainer.report().text().find("‖W, U, V‖₂ -> group soft threshold") != std::string::npos);
+  CHECK(trainer.report().text().find("‖W, U, V‖₂ along axis 1 -> group soft threshold") != std::string::npos);
 
   const Tensor series = random_tensor<double>({examples, time, inputs}, 90);
   Tensor sums(f64, {examples, 1});

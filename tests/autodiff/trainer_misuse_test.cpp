@@ -1,6 +1,7 @@
 // What a program may get wrong in what it gives a trainer: each is told in one line, before anything runs.
 #include <cmath>
 
+#include "autodiff/check/gradcheck.hpp"
 #include "autodiff/training/trainer.hpp"
 #include "graph/base/error.hpp"
 #include "graph/program/evaluate.hpp"
@@ -59,6 +60,17 @@ TEST_CASE("a trainer's options are refused that name what is not the loss's, or 
   CHECK(p.refused({.micro_shards = -1}) == "micro_shards is -1; it must be 1 or more, or 0 for none");
   CHECK(p.refused({.step_rewrites = {{"halve", {}}}}) ==
         "the step rewrite 'halve' is an empty function; give it one, or leave it out");
+  const auto message = [](const auto& action) { return testing::message_of<UserError>(action); };
+  Optimizer own;
+  own.name = "own";
+  CHECK(message([&] { Trainer(p.loss, own, {.threads = 1}); }) ==
+        "the optimizer 'own' has no function `propose`; give it one, or take one such as Adam{}");
+  CHECK(message([] { FeedsList(3, std::function<Feeds(size_t)>()); }) ==
+        "what gives the feeds of each batch is an empty function; give it one");
+  CHECK(message([] { schedule::warmup(3, {}); }) ==
+        "what follows the warmup is an empty function; give it one");
+  CHECK(message([] { gradcheck(GraphFunction(), {}); }) ==
+        "what is to be checked is an empty function; give it one");
 }
 
 TEST_CASE("a step is refused feeds that the trainer makes itself, and inputs that are fed twice") {

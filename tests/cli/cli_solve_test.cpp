@@ -146,6 +146,36 @@ TEST_CASE("cli: solve says where classes that are told apart leave no best solut
   CHECK(solved({"1e-6*l2"}).status == 0);
 }
 
+TEST_CASE("cli: solve finds the bias alone where all targets are alike, or says that none is best") {
+  if (!have_lariat()) return;
+  const TemporaryFolder folder;
+  const auto solved = [&](const std::string& target, const std::string& loss, const std::string& penalty) {
+    std::string rows;
+    for (const char* row : {"1:0.3 2:-1", "1:-0.7 2:4", "1:2 2:0.1", "1:0.2"})
+      rows += target + " " + row + "\n";
+    write_file(folder / "rows", rows);
+    return run_lariat({"solve", "--data", folder / "rows", "--bias", "--loss", loss, "--penalty", penalty});
+  };
+  for (const char* penalty : {"0.1*l1", "0.1*l2", "0.1*l1 + 0.2*l2", "0*l1"}) {
+    CAPTURE(penalty);
+    for (const char* loss : {"squared", "huber"})
+      for (const char* target : {"0.1", "7", "-3e5", "0"}) {
+        CAPTURE(target);
+        const ProgramRun run = solved(target, loss, penalty);
+        CHECK(run.status == 0);
+        CHECK(contains(run.out, "optimal to a relative duality gap of 0.0e+00"));
+      }
+    for (const char* target : {"1", "-1"}) CHECK(solved(target, "hinge-squared", penalty).status == 0);
+    const ProgramRun counts = solved("0", "poisson", penalty);
+    CHECK(counts.status == 1);
+    CHECK(
+        contains(counts.err, std::string_view(penalty) == "0*l1"
+                                 ? "add a penalty, or raise its coefficient\n"
+                                 : "weights without a penalty, such as a bias, do so alone: penalise them or "
+                                   "leave them out, and look whether all targets are alike\n"));
+  }
+}
+
 TEST_CASE("cli: solve refuses bad input with one line") {
   if (!have_lariat()) return;
   const TemporaryFolder folder;

@@ -36,6 +36,17 @@ TEST_CASE("tensor: memory is aligned, also where it is empty") {
   }
 }
 
+TEST_CASE("tensor: on elements elsewhere, which must be there, and of sizes that nobody has") {
+  CHECK(message_of<UserError>([] {
+          Tensor::on(f32, {2, 3}, nullptr, nullptr);
+        }) ==
+        "a tensor of shape [2, 3] was asked for on elements at a null pointer; give it 6 elements of f32, or "
+        "build Tensor(f32, [2, 3])");
+  CHECK(Tensor::on(f32, {0, 3}, nullptr, nullptr).count() == 0);
+  CHECK_THROWS_AS(Tensor(f32, {int64_t{1} << 50}), OutOfMemory);
+  CHECK_THROWS_AS(Tensor(f32, {int64_t{1} << 31, int64_t{1} << 31}), UserError);
+}
+
 TEST_CASE("tensor: copies share memory, clones do not") {
   const Tensor original = Tensor::of<float>({2}, {1, 2});
   const Tensor copy = original, clone = original.clone();

@@ -343,6 +343,35 @@ Op product(const char* name) {
   return op;
 }
 
+enum class Many { right, value, tail, adjoint };
+
+// The sums of each row's squares, with what goes wrong only where there are more rows than the sample has.
+template <Many fault>
+Op many(const char* name) {
+  Op op{name, "Each row's sum of squares.", {{"x"}}};
+  op.infer = [](const Infer& c) { c.out(0, {c.in(0).dtype, {c.in(0).shape[0]}}); };
+  op.forward = [](const auto& k) {
+    using T = typename std::decay_t<decltype(k)>::Element;
+    const int64_t rows = k.in(0).extent(0), columns = k.in(0).extent(1);
+    for (int64_t i = 0; i < rows; ++i) {
+      T total = 0;
+      for (int64_t j = 0; j < columns; ++j) total += k.in(0)[i * columns + j] * k.in(0)[i * columns + j];
+      if (fault == Many::value && i >= 64) total *= T(1.01);
+      if (fault == Many::tail && rows > 16 && i >= rows / 16 * 16) total = 0;
+      k.out(0)[i] = total;
+    }
+  };
+  op.backward = [](const auto& k) {
+    using T = typename std::decay_t<decltype(k)>::Element;
+    const int64_t rows = k.in(0).extent(0), columns = k.in(0).extent(1);
+    const T factor = fault == Many::adjoint && rows > 8 ? T(2.02) : T(2);
+    for (int64_t i = 0; i < rows * columns; ++i)
+      k.gradient(0)[i] = factor * k.in(0)[i] * k.adjoint(0)[i / columns];
+  };
+  op.samples = {{"values", {{{3, 2}, {1, 2, 3, 4, 5, 6}}}, {}, {5, 25, 61}}};
+  return op;
+}
+
 Op without_samples() {
   Op op = one("no_samples", [](auto x) { return x; });
   op.samples = {};
@@ -397,4 +426,6 @@ LARIAT_PLUGIN(
             integer("unknown_integer", {}), floats_of_integers("right_parity", {1, 0, 1}),
             floats_of_integers("wrong_parity", {100, 200, 300}), product("right_product"),
             // Its name is that of a gradient, and it is none.
-            product("right_product_gradient"), without_samples()})
+            product("right_product_gradient"), many<Many::right>("right_many"),
+            many<Many::value>("wrong_many"), many<Many::tail>("wrong_many_tail"),
+            many<Many::adjoint>("wrong_many_adjoint"), without_samples()})

@@ -84,6 +84,9 @@ TEST_CASE("claims: every one that is not so is found, and none that is") {
       {"wrong_strides", "element-wise"},
       {"wrong_integer", "values"},
       {"wrong_parity", "gradcheck"},
+      {"wrong_many", "sizes"},
+      {"wrong_many_tail", "sizes"},
+      {"wrong_many_adjoint", "gradcheck"},
   };
   for (const auto& [name, check] : wrong) {
     CAPTURE(name);
@@ -98,13 +101,13 @@ TEST_CASE("claims: every one that is not so is found, and none that is") {
     CHECK(verdict.not_run == std::set<std::string>{});
     ++right;
   }
-  CHECK(right == 16);
+  CHECK(right == 18);
 }
 
 TEST_CASE("claims: what could not be run is no pass, and says what to add") {
   load_plugin(file);
   CHECK(verdict_of(registry().get("no_samples")).not_run ==
-        std::set<std::string>{"shapes", "values", "repeats", "concurrent", "in place", "gradcheck",
+        std::set<std::string>{"shapes", "values", "sizes", "repeats", "concurrent", "in place", "gradcheck",
                               "element-wise"});
   CHECK(verdict_of(registry().get("unknown_integer")).not_run == std::set<std::string>{"gradcheck"});
   CHECK(verdict_of(registry().get("unshown_in_place")).not_run == std::set<std::string>{"in place"});

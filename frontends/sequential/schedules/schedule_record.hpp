@@ -21,6 +21,8 @@ struct Warmup {
 /// What several schedules share. Steps are written as a number of them or, below 1, as a share of all.
 namespace schedule_parts {
 inline constexpr double most_steps = 1e12, least_share = 1e-9;
+/// A recipe is checked for more steps than this where their number is not known.
+inline constexpr int64_t known_steps = int64_t{1} << 36;
 int64_t steps_of(double written, int64_t all);
 
 template <class Options>

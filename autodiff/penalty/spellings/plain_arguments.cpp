@@ -5,7 +5,7 @@
 
 #include "autodiff/penalty/linear_rows.hpp"
 #include "autodiff/penalty/penalty_view.hpp"
-#include "autodiff/penalty/spellings.hpp"
+#include "autodiff/penalty/spellings/spellings.hpp"
 #include "autodiff/penalty/variations.hpp"
 #include "ops/ops.hpp"
 

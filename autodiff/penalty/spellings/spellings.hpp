@@ -30,10 +30,6 @@ struct ScaledAbs {
 };
 std::optional<ScaledAbs> scaled_abs(Value value);
 
-inline Value input_of(Value value, size_t index) { return value.graph().value(node_of(value).inputs[index]); }
-inline bool is_op(Value value, std::string_view name) { return node_of(value).op->name == name; }
-inline Operand at(Value value, Value root) { return {value, node_of(root).where}; }
-
 /// `loss` with the arguments of its penalties as views of parameters, where they are products with constant
 /// matrices or sums that come to one: one element of one parameter each. |differences| of elements become
 /// total variations, and total variations of the same elements one.

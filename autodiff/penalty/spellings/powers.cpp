@@ -1,7 +1,7 @@
 #include <cmath>
 
 #include "autodiff/penalty/penalty_view.hpp"
-#include "autodiff/penalty/spellings.hpp"
+#include "autodiff/penalty/spellings/spellings.hpp"
 #include "ops/kernels/axes.hpp"
 #include "ops/ops.hpp"
 

@@ -8,7 +8,7 @@
 #include "autodiff/penalty/loss_terms.hpp"
 #include "autodiff/penalty/penalty.hpp"
 #include "autodiff/penalty/penalty_view.hpp"
-#include "autodiff/penalty/spellings.hpp"
+#include "autodiff/penalty/spellings/spellings.hpp"
 #include "ops/kernels/axes.hpp"
 #include "ops/ops.hpp"
 
