@@ -37,6 +37,12 @@ std::string Solution::certificate() const {
 
 std::string Solution::why_short(double tolerance, bool rounded, size_t far, bool as_written,
                                 int64_t free) const {
+  constexpr double bottomless = -1e100;
+  if (objective < bottomless || !std::isfinite(objective))
+    return fmt::format(
+        "the objective is {:.1e} after {} iterations: the loss falls for ever where no penalty "
+        "holds it, so that no solution is best; add a penalty, or raise its coefficient",
+        objective, iterations);
   const std::string reached = std::isfinite(relative_gap)
                                   ? fmt::format("a relative gap of {:.1e}", relative_gap)
                                   : fmt::format("a stationarity of {:.1e}", stationarity);

@@ -68,10 +68,10 @@ std::shared_ptr<const SparseRows> sparse_rows(const std::string& file, bool zero
     const std::string index =
         fmt::format("{}: has the index {}", rows.place(row), last + (zero_based ? 0 : 1));
     if (columns > 0)
-      throw UserError(
-          fmt::format("{}, but there are {} columns, as the rows to train on have; set data.columns "
-                      "before the training",
-                      index, columns));
+      throw UserError(fmt::format(
+          "{}, but there are {} columns, as data.columns says or else the rows to train on have; set "
+          "data.columns before the training to as many as there are",
+          index, columns));
     throw UserError(
         fmt::format("{}, and a model has weights for each of so many columns; see that it is right, and "
                     "set data.columns = {} where it is",

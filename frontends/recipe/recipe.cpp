@@ -356,6 +356,15 @@ void Recipe::check_outputs(std::string_view place) const {
                                   name, name));
   }
   at_place(std::string(place), [&] { outputs(); });
+  const std::vector<std::string> read = data().target;
+  const std::vector<ModelOutput> all = outputs();
+  for (size_t i = 0; i < all.size() && !read.empty(); ++i)
+    for (const std::string& target : all[i].targets)
+      if (std::find(read.begin(), read.end(), target) == read.end())
+        throw UserError(
+            fmt::format("{}[outputs.{}] target = {}: is not among data.target = {}, which says what is "
+                        "read; add it there, or leave data.target out.{}",
+                        place, i, target, join_words(read), did_you_mean(target, read)));
 }
 
 void Recipe::check_wiring(std::string_view place) const {

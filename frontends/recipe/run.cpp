@@ -182,13 +182,15 @@ void TrainingRun::Implementation::load() {
     corpus.reader().forget();
     recipe.set(corpus.reader().found());
   }
-  const auto need_examples = [](const data::Dataset& dataset, const char* what, const char* key) {
+  const std::string in_percent = said_of_shares(recipe);
+  if (!in_percent.empty()) notices.push_back(in_percent);
+  const auto need_examples = [&](const data::Dataset& dataset, const char* what, const char* key) {
     if (!dataset.examples.empty()) return;
-    throw UserError(
-        dataset.skipped.empty()
-            ? fmt::format("no example is left to {}, of as few as there are; change data.{}", what, key)
-            : fmt::format("no example is left to {}; the first that was skipped: {}", what,
-                          dataset.skipped.front()));
+    throw UserError(dataset.skipped.empty()
+                        ? fmt::format("no example is left to {}, of as few as there are; {}", what,
+                                      in_percent.empty() ? fmt::format("change data.{}", key) : in_percent)
+                        : fmt::format("no example is left to {}; the first that was skipped: {}", what,
+                                      dataset.skipped.front()));
   };
   need_examples(train, "train on", "testing and data.validation");
   if (validation) need_examples(*validation, "validate on", "validation");
@@ -234,10 +236,10 @@ void TrainingRun::Implementation::start_from(const Store& start, const std::stri
     const Tensor* found = start.find(name);
     const TensorType wanted = weights.get(name).type();
     if (found == nullptr || found->type() != wanted)
-      throw UserError(
-          fmt::format("{} has no tensor '{}' of type {}, but {}; give the recipe that it was trained by, "
-                      "or the model itself in its place",
-                      what, name, text(wanted), found == nullptr ? "none" : text(found->type())));
+      throw UserError(fmt::format(
+          "{} has no tensor '{}' of type {}{}; give the recipe that it was trained by, or the model "
+          "itself in its place",
+          what, name, text(wanted), found == nullptr ? "" : ", but " + text(found->type())));
   }
   for (const TensorZeros& tensor : model.zeros()) weights.set(tensor.name, start.get(tensor.name).clone());
 }

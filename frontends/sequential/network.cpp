@@ -115,7 +115,8 @@ DataShape shape_for(const ModelOutput& output, const std::string& name, size_t p
                                   fmt::join(known, ", ")));
     }
   }
-  if (wanted.empty() || (wanted == known && targets.classes.empty())) return all;
+  const bool is_label = known.empty() && wanted.size() == 1 && outputs == 1;  // which has no name
+  if (wanted.empty() || is_label || (wanted == known && targets.classes.empty())) return all;
   DataShape shape = all;
   shape.classes.clear();
   shape.targets = {static_cast<int64_t>(wanted.size()), targets.by_frame, wanted};

@@ -215,4 +215,21 @@ TEST_CASE(
                  "the penalty is so small beside the loss that rounding hides where the best solution is"));
 }
 
+TEST_CASE("solve: a loss that falls for ever is the reason given, by every method") {
+  for (const SolveMethod method : {SolveMethod::automatic, SolveMethod::fista})
+    for (const int kind : {0, 1, 2, 3}) {
+      Graph g;
+      const Value w = g.parameter("w", {3}, init::zeros(), f64);
+      const Value penalty = kind == 0   ? 0 * sum(abs(w))
+                            : kind == 1 ? 0.1 * sum(abs(w))
+                            : kind == 2 ? sum(square(slice(w, 0, 0, 1)))
+                                        : 0.1 * norm2(w);
+      const Solution s = solve(sum(w) + penalty, {.method = method, .threads = 1});
+      CAPTURE(kind);
+      CHECK_FALSE(s.converged);
+      CHECK(contains(s.shortfall,
+                     "the loss falls for ever where no penalty holds it, so that no solution is best; "));
+    }
+}
+
 }  // namespace lariat::convex_refusals_test

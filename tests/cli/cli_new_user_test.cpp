@@ -69,9 +69,10 @@ TEST_CASE("cli: LIBSVM text is learned, measured and predicted, in memory and st
   CHECK(contains(measured.out, "\nsaid  -1  1\n"));
   CHECK(run_lariat({"predict", model, folder / "new"}).out.starts_with("row,prediction,1\n0,1,"));
   write_file(folder / "wide", "1 2:1 12:1\n");
-  CHECK(contains(refused({"predict", model, folder / "wide"}),
-                 "wide: line 1: has the index 12, but there are 9 columns, as the rows to train on have; set "
-                 "data.columns before the training"));
+  CHECK(contains(
+      refused({"predict", model, folder / "wide"}),
+      "wide: line 1: has the index 12, but there are 9 columns, as data.columns says or else the rows to "
+      "train on have; set data.columns before the training to as many as there are"));
   write_file(folder / "other", "3 2:1\n");
   CHECK(contains(refused({"evaluate", model, "--data", folder / "other", "--split", "all"}),
                  "the model knows the classes -1, 1, but the data have 3"));

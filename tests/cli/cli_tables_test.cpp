@@ -344,4 +344,79 @@ TEST_CASE("cli: a column from 0 to 1 is learned as how probable something is") {
   CHECK(hash(streamed.out) == hash(run.out));
 }
 
+TEST_CASE("cli: outputs by name: the only one, one that is not read, figures, and data of another model") {
+  if (!have_lariat()) return;
+  const TemporaryFolder folder;
+  std::string table = "a,b,sort,size\n";
+  for (int i = 0; i < 120; ++i)
+    table += fmt::format("{},{},{},{}\n", i * 37 % 120 - 60, i * 3 % 11 - 5,
+                         i * 37 % 120 > 60 ? "big" : "small", i % 9);
+  write_file(folder / "t.csv", table);
+  const std::string recipe = folder / "r.toml", model = folder / "m.safetensors";
+  const std::string data = "[data]\nkind = \"csv\"\npath = \"" + (folder / "t.csv") +
+                           "\"\nfeatures = [\"a\", \"b\"]\n",
+                    one = "[[layers]]\nkind = \"dense\"\nname = \"sorts\"\nunits = 2\n",
+                    learns = "[[outputs]]\nlayer = \"sorts\"\nloss = \"softmax_cross_entropy\"\ntarget = ";
+  const auto train = [&](const std::string& text, const std::vector<std::string>& more = {}) {
+    write_file(recipe, text);
+    std::vector<std::string> words{"train",       recipe,    "--out", model,
+                                   "--no-report", "--quiet", "--set", "training.epochs=2"};
+    words.insert(words.end(), more.begin(), more.end());
+    return run_lariat(words);
+  };
+  CHECK(train(data + one + learns + "\"sort\"\n").status == 0);
+  const ProgramRun measured = run_lariat({"evaluate", model, "--data", folder / "t.csv", "--split", "all"});
+  CHECK(contains(measured.out, "examples     120\n"));
+  write_file(folder / "start", read_file(model));
+  write_file(folder / "one.csv", "a,b,sort,size\n1,2,big,3\n");
+  const ProgramRun none = run_lariat({"evaluate", model, "--data", folder / "one.csv"});
+  CHECK(none.status == 2);
+  CHECK(contains(
+      none.err, "none of its examples is of the split test; take --split train, or all of a file of rows\n"));
+  CHECK(
+      contains(train(data + "target = \"size\"\n" + one + learns + "\"sort\"\n").err,
+               "[outputs.0] target = sort: is not among data.target = size, which says what is read; add it "
+               "there, or leave data.target out."));
+  const std::string learned =
+      data + "target = \"sort\"\n" + one + "[loss]\nkind = \"softmax_cross_entropy\"\n";
+  CHECK(contains(
+      train(learned + "[[callbacks]]\nkind = \"early_stopping\"\nmonitor = \"validation_f1\"\n",
+            {"--set", "data.validation=20"})
+          .err,
+      "monitor = validation_f1: an epoch has no such figure. The model does not measure f1: add it to its "
+      "metrics ([metrics] kinds).\n"));
+  CHECK(contains(train(data + "target = \"sort\"\n[[layers]]\nkind = \"dense\"\nname = \"other\"\nunits = 2\n"
+                              "[loss]\nkind = \"softmax_cross_entropy\"\n",
+                       {"--start", folder / "start"})
+                     .err,
+                 "has no tensor 'other/bias' of type f32[2]; give the recipe"));
+  const auto of_share = [&](const std::string& share) {
+    return train(learned, {"--set", "data.validation=" + share}).err;
+  };
+  CHECK(contains(of_share("0.2"),
+                 "lariat: no example is left to validate on, of as few as there are; "
+                 "data.validation = 0.2 is in percent; for a share of 0.2 write 20\n"));
+  CHECK(contains(of_share("0.99"), "data.validation = 0.99 is in percent; for a share of 0.99 write 99\n"));
+  CHECK_FALSE(contains(of_share("20"), "percent"));
+  CHECK(train(learned + "[schedule]\nkind = \"piecewise\"\nat = [0.3, 6]\n").status == 0);
+  CHECK(contains(train(learned + "[schedule]\nkind = \"piecewise\"\nat = [0.7, 1]\n").err,
+                 "has at = 1 after 0.7, steps 1 and "));
+  CHECK(
+      contains(train(data + "target = \"sort\"\n[[layers]]\nkind = \"dense\"\nunits = 1\n[loss]\nkind = "
+                            "\"sigmoid_cross_entropy\"\n[metrics]\nkinds = [\"f1 average=micro\"]\n")
+                   .err,
+               "the metric 'f1': average = micro has no effect where one thing is learned; leave it out\n"));
+  write_file(
+      recipe,
+      data + one + "[[layers]]\nkind = \"dense\"\nname = \"sizes\"\ninput = \"features\"\nunits = 1\n" +
+          learns +
+          "\"sort\"\n[[outputs]]\nlayer = \"sizes\"\nloss = \"mean_squared_error\"\ntarget = \"size\"\n");
+  const ProgramRun search =
+      run_lariat({"search", recipe, "--score", "accuracy", "--over", "optimizer.learning_rate=0.1,0.2"});
+  CHECK(search.status == 2);
+  CHECK(contains(search.err,
+                 "score = accuracy: of several outputs each has its own figures. Known: sorts/accuracy, "
+                 "sizes/mean_squared_error, "));
+}
+
 }  // namespace lariat::cli_tables_test

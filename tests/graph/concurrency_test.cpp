@@ -150,6 +150,10 @@ TEST_CASE("threads: graphs are built side by side, with symbols and quotients of
       const Dim of_all = floor_divide(half + dim::time, 3) * dim::batch;
       texts[static_cast<size_t>(mine)] +=
           fmt::format("{}: {}\n", of_all.text(), of_all.evaluate({{"batch", 3}, {"time", round}}));
+      // Some that no other thread has, so that tables grow while they are read.
+      const Dim own = floor_divide(dim::batch * Dim(threads * round + mine + 2) + Dim(1), 1000 + mine);
+      for (int again = 0; again < 20; ++again)
+        CHECK(own.evaluate({{"batch", 1000 + mine}}) == threads * round + mine + 2);
     }
   });
   for (const std::string& text : texts) CHECK(text == texts[0]);

@@ -244,7 +244,7 @@ TEST_CASE("standardised targets: what does not go with them is one line") {
   none.examples[3].source = "row 4";
   none.examples[3].targets[1] = std::numeric_limits<float>::quiet_NaN();
   CHECK(message_of<UserError>([&] { fitted(standardised(none)); }) ==
-        "row 4: has the target nan; it must be a finite number");
+        "row 4: has the target nan; it must be a finite number, of a magnitude up to 3.4e38");
 }
 
 }  // namespace lariat::standardised_targets_test

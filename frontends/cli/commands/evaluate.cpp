@@ -112,6 +112,12 @@ static void evaluate(const Strings& words) {
   check_outputs({json_name}, recipe, data_folder);
   const data::Dataset dataset =
       split_name == "all" ? model.load_file(data_folder) : model.load_data(data_folder, split, held_out);
+  if (dataset.examples.empty() && split_name != "all")
+    throw UserError(fmt::format("'{}': none of its examples is of the split {}; take --split train{}",
+                                data_folder, data::name_of(split),
+                                dataset.skipped.empty()
+                                    ? ", or all of a file of rows"
+                                    : ", or see what was skipped, first: " + dataset.skipped[0]));
   for (const std::string& notice : dataset.notices) report(notice);
   const auto start = std::chrono::steady_clock::now();
   const Evaluation evaluation = model.evaluate(dataset, limit.threads());

@@ -12,6 +12,7 @@
 #include <system_error>
 
 #include "frontends/data/foreign_names.hpp"
+#include "frontends/sequential/metric.hpp"
 #include "graph/base/error.hpp"
 #include "graph/base/json.hpp"
 
@@ -86,6 +87,10 @@ std::string figure_meant(const std::string& name, const std::vector<std::string>
   for (const std::string& figure : figures)
     if (figure.starts_with(ours) == !prefix.empty()) bases.push_back(figure.substr(prefix.size()));
   const std::vector<std::string> known = data::known_as(base, bases);
+  const std::string metric = base.substr(base.rfind('/') + 1);
+  for (const MetricKind& kind : metric_kinds())
+    if (known.empty() && kind.spec.name == metric)
+      return fmt::format(" The model does not measure {}: add it to its metrics ([metrics] kinds).", metric);
   return did_you_mean(prefix + (known.size() == 1 ? known.front() : base), figures);
 }
 

@@ -24,8 +24,9 @@ void check_number_shape(const DataShape& shape, const std::string& loss) {
 void check_numbers(const data::Example& example, const DataShape&) {
   for (const float target : example.targets)
     if (!std::isfinite(target))
-      throw UserError(fmt::format("{}has the target {}; it must be a finite number",
-                                  task_parts::place_of(example), target));
+      throw UserError(
+          fmt::format("{}has the target {}; it must be a finite number, of a magnitude up to 3.4e38",
+                      task_parts::place_of(example), target));
 }
 
 // Rows at even distances where there are many.
