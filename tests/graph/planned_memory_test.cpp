@@ -181,7 +181,7 @@ const std::vector<Case>& cases() {
 }  // namespace
 
 TEST_CASE("planned memory: a run takes what its plan says, and it goes back with the program") {
-#ifdef __SANITIZE_ADDRESS__
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
   return testing::skip("memory is counted without the sanitizers' own");
 #endif
   if (!forget_peak()) return testing::skip("the peak of this process cannot be reset here");
@@ -215,7 +215,7 @@ TEST_CASE("planned memory: a run takes what its plan says, and it goes back with
 
 TEST_CASE(
     "planned memory: a weight that is packed takes no memory at a run, and a trainer gives all of it back") {
-#ifdef __SANITIZE_ADDRESS__
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
   return testing::skip("memory is counted without the sanitizers' own");
 #endif
   Graph g;
