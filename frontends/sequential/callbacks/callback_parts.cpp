@@ -89,7 +89,7 @@ std::string figure_meant(const std::string& name, const std::vector<std::string>
   const std::vector<std::string> known = data::known_as(base, bases);
   const std::string metric = base.substr(base.rfind('/') + 1);
   for (const MetricKind& kind : metric_kinds())
-    if (known.empty() && kind.spec.name == metric)
+    if (!prefix.empty() && known.empty() && kind.spec.name == metric)
       return fmt::format(" The model does not measure {}: add it to its metrics ([metrics] kinds).", metric);
   return did_you_mean(prefix + (known.size() == 1 ? known.front() : base), figures);
 }
