@@ -365,28 +365,17 @@ std::vector<LayerSpec> penalised(std::vector<LayerSpec> layers, const GeneralPen
                                                      {"table_penalty", penalty.kernels},
                                                      {"weight_penalty", penalty.kernels},
                                                      {"bias_penalty", penalty.biases}};
-  bool reached = false, has_own = false;
   for (size_t i = 0; i < layers.size(); ++i) {
     const bool left_out =
         std::find(penalty.except.begin(), penalty.except.end(), names[i]) != penalty.except.end();
     // A layer that shares has the penalties of the other.
     if (left_out || !layers[i].at("shares").empty()) continue;
     const bool biased = has_bias(layers[i]);
-    for (auto& [option, value] : layers[i].options) {
-      const auto found = general.find(option);
-      const bool is_bias = option == "bias_penalty";
-      if (found == general.end() || (is_bias && !biased)) continue;
-      if (value == none)
+    for (auto& [option, value] : layers[i].options)
+      if (const auto found = general.find(option);
+          found != general.end() && value == none && (biased || option != "bias_penalty"))
         value = to_text(found->second);
-      else
-        has_own = has_own || !is_bias;
-      reached = reached || (!is_bias && value == to_text(found->second));
-    }
   }
-  if (penalty.kernels && has_own && !reached)
-    throw UserError(fmt::format(
-        "kernels = {}: has no effect, for every layer{} has a penalty of its own; leave one of them out",
-        to_text(penalty.kernels), penalty.except.empty() ? "" : " that is not in `except`"));
   return layers;
 }
 

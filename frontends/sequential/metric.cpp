@@ -115,12 +115,6 @@ std::vector<Metric> metrics_for(const LearningTask& task, const std::vector<Metr
 
 namespace metric_parts {
 
-std::string vain_average(Average average, int64_t outputs) {
-  if (outputs != 1 || average == Average::macro) return "";
-  return fmt::format("average = {} has no effect where one thing is learned; leave it out",
-                     average_names[static_cast<size_t>(average)]);
-}
-
 namespace {
 
 // What orders rows: the logit, or of classes log softmax, for their logits may be shifted row by row.

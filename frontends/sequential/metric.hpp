@@ -129,8 +129,6 @@ Fields<Options> average_fields() {
   return Fields<Options>().choice("average", &Options::average, average_names,
                                   "how the values of classes become one; none: each has its own");
 }
-/// Why an average says nothing where one thing is learned, or "".
-std::string vain_average(Average average, int64_t outputs);
 /// Rows of equal output: the weight of those that are true, and of those that are not.
 struct Tie {
   double positive = 0, negative = 0;

@@ -283,9 +283,6 @@ TEST_CASE("model: one penalty for all weights, beside those of layers") {
   CHECK(layers[1].at("kernel_penalty") == "l1=0.001");
   CHECK(layers[1].at("bias_penalty") == "l2=1e-05");
   CHECK(layers[2].at("kernel_penalty") == "none");
-  CHECK(message_of<UserError>(
-            [] { penalised({Dense(2, {}, {.kernel_penalty = l1(3)})}, {.kernels = l2(1)}); }) ==
-        "kernels = l2=1: has no effect, for every layer has a penalty of its own; leave one of them out");
   CHECK(message_of<UserError>([&] { penalised(layers, {.except = {"lost"}}); }) ==
         "except = lost: there is no layer of that name. Did you mean 'last'?");
   Model built{Dense(2)};

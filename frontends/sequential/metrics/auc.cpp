@@ -23,12 +23,9 @@ const MetricRecord<Auc>& auc_record() {
       .doc = "the area under the ROC curve: how often what is true is more probable than what is not",
       .fields = metric_parts::average_fields<Auc>(),
       .tasks = metric_parts::decisions,
-      .over_data =
-          [](const Auc& options, const Outcome& outcome) {
-            return metric_parts::of_rankings("auc", outcome, options.average, auc_score);
-          },
-      .vain = [](const Auc& options,
-                 int64_t outputs) { return metric_parts::vain_average(options.average, outputs); }};
+      .over_data = [](const Auc& options, const Outcome& outcome) {
+        return metric_parts::of_rankings("auc", outcome, options.average, auc_score);
+      }};
   return record;
 }
 

@@ -23,13 +23,10 @@ const MetricRecord<AveragePrecision>& average_precision_record() {
       .doc = "the area under the curve of precision by recall",
       .fields = metric_parts::average_fields<AveragePrecision>(),
       .tasks = metric_parts::decisions,
-      .over_data =
-          [](const AveragePrecision& options, const Outcome& outcome) {
-            return metric_parts::of_rankings("average_precision", outcome, options.average,
-                                             average_precision_score);
-          },
-      .vain = [](const AveragePrecision& options,
-                 int64_t outputs) { return metric_parts::vain_average(options.average, outputs); }};
+      .over_data = [](const AveragePrecision& options, const Outcome& outcome) {
+        return metric_parts::of_rankings("average_precision", outcome, options.average,
+                                         average_precision_score);
+      }};
   return record;
 }
 

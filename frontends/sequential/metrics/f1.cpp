@@ -10,15 +10,13 @@ double f1_score(const Counts& counts) {
 }
 
 const MetricRecord<F1>& f1_record() {
-  static const MetricRecord<F1> record{
-      .name = "f1",
-      .doc = "the harmonic mean of precision and recall",
-      .fields = metric_parts::average_fields<F1>(),
-      .tasks = metric_parts::decisions,
-      .over_data = [](const F1& options,
-                      const Outcome& outcome) { return averaged("f1", outcome, options.average, f1_score); },
-      .vain = [](const F1& options,
-                 int64_t outputs) { return metric_parts::vain_average(options.average, outputs); }};
+  static const MetricRecord<F1> record{.name = "f1",
+                                       .doc = "the harmonic mean of precision and recall",
+                                       .fields = metric_parts::average_fields<F1>(),
+                                       .tasks = metric_parts::decisions,
+                                       .over_data = [](const F1& options, const Outcome& outcome) {
+                                         return averaged("f1", outcome, options.average, f1_score);
+                                       }};
   return record;
 }
 

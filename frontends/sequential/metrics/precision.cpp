@@ -15,12 +15,9 @@ const MetricRecord<Precision>& precision_record() {
       .doc = "how much of what is said is so",
       .fields = metric_parts::average_fields<Precision>(),
       .tasks = metric_parts::decisions,
-      .over_data =
-          [](const Precision& options, const Outcome& outcome) {
-            return averaged("precision", outcome, options.average, precision_score);
-          },
-      .vain = [](const Precision& options,
-                 int64_t outputs) { return metric_parts::vain_average(options.average, outputs); }};
+      .over_data = [](const Precision& options, const Outcome& outcome) {
+        return averaged("precision", outcome, options.average, precision_score);
+      }};
   return record;
 }
 

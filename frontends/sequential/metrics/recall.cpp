@@ -7,17 +7,14 @@ namespace {
 double recall_score(const Counts& counts) { return counts.truly() > 0 ? counts.right / counts.truly() : 0; }
 
 const MetricRecord<Recall>& recall_record() {
-  static const MetricRecord<Recall> record{
-      .name = "recall",
-      .doc = "how much of what is so is said",
-      .fields = metric_parts::average_fields<Recall>(),
-      .tasks = metric_parts::decisions,
-      .over_data =
-          [](const Recall& options, const Outcome& outcome) {
-            return averaged("recall", outcome, options.average, recall_score);
-          },
-      .vain = [](const Recall& options,
-                 int64_t outputs) { return metric_parts::vain_average(options.average, outputs); }};
+  static const MetricRecord<Recall> record{.name = "recall",
+                                           .doc = "how much of what is so is said",
+                                           .fields = metric_parts::average_fields<Recall>(),
+                                           .tasks = metric_parts::decisions,
+                                           .over_data = [](const Recall& options, const Outcome& outcome) {
+                                             return averaged("recall", outcome, options.average,
+                                                             recall_score);
+                                           }};
   return record;
 }
 
