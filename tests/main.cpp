@@ -24,6 +24,7 @@
 #include <thread>
 
 #include "graph/base/error.hpp"
+#include "tests/support/wide_registers.hpp"
 
 namespace {
 
@@ -47,9 +48,20 @@ struct Counter final : doctest::IReporter {
   void report_query(const doctest::QueryData&) override {}
   void test_run_start() override {}
   void test_run_end(const doctest::TestRunStats&) override {}
-  void test_case_start(const doctest::TestCaseData&) override { skipped_current = false; }
+  void test_case_start(const doctest::TestCaseData& data) override {
+    skipped_current = false;
+    name_ = data.m_name;
+  }
   void test_case_reenter(const doctest::TestCaseData&) override {}
   void test_case_end(const doctest::CurrentTestCaseStats& stats) override {
+#ifdef LARIAT_CLEARS_WIDE_REGISTERS
+    if (lariat::testing::are_wide_registers_in_use()) {
+      fmt::print(stderr, "{}: wide registers are left in use, so that what follows without AVX is slow\n",
+                 name_);
+      ++counts().failed;
+      return;
+    }
+#endif
     if (stats.failure_flags != 0) {
       ++counts().failed;
     } else {
@@ -62,6 +74,9 @@ struct Counter final : doctest::IReporter {
   void log_assert(const doctest::AssertData&) override {}
   void log_message(const doctest::MessageData&) override {}
   void test_case_skipped(const doctest::TestCaseData&) override {}
+
+ private:
+  const char* name_ = "";
 };
 
 REGISTER_LISTENER("counter", 1, Counter);

@@ -1,5 +1,7 @@
 // Every block of C++ in README.md and docs/*.md compiles as it is printed. Blocks that name a file are built
 // and run by plugin_install_test.cpp.
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <filesystem>
 #include <map>
@@ -54,18 +56,26 @@ const std::map<std::string, std::string>& contexts() {
   return all;
 }
 
-// The block in a function, with its includes and using-directives before that.
-std::string program_of(const std::string& block, std::string& first) {
-  std::string head = "#include <iostream>\n#include <lariat/lariat.hpp>\n", body;
-  std::istringstream lines(block);
-  for (std::string line; std::getline(lines, line);) {
-    const bool stands_outside = line.starts_with("#include") || line.starts_with("using namespace");
-    if (!stands_outside && first.empty() && !line.empty()) first = line;
-    (stands_outside ? head : body) += line + "\n";
+// A block in a namespace of its own, after the includes that it has.
+struct Block {
+  std::string includes = "#include <iostream>\n#include <lariat/lariat.hpp>\n", first, text;
+};
+
+Block read_block(std::istream& lines, const std::string& page, int& line_number) {
+  Block block;
+  std::string directives, body = fmt::format("#line {} \"{}\"\n", line_number + 1, page);
+  for (std::string line; std::getline(lines, line) && ++line_number && line != "```";) {
+    const bool is_include = line.starts_with("#include"), is_directive = line.starts_with("using namespace");
+    if (!is_include && !is_directive && block.first.empty()) block.first = line;
+    if (is_include) block.includes += line + "\n";
+    if (is_directive) directives += line + "\n";
+    // What stands elsewhere leaves its line.
+    body += (is_include || is_directive ? "" : line) + "\n";
   }
-  const auto context = contexts().find(first);
-  return head + "using namespace lariat;\nvoid block() {\n" +
-         (context == contexts().end() ? "" : context->second) + "{\n" + body + "}\n}\n";
+  const auto context = contexts().find(block.first);
+  block.text = fmt::format("{{\nusing namespace lariat;\n{}void block() {{\n{}{{\n{}}}\n}}\n}}\n", directives,
+                           context == contexts().end() ? "" : context->second, body);
+  return block;
 }
 
 }  // namespace
@@ -77,27 +87,32 @@ TEST_CASE("the C++ of README.md and docs compiles as it is printed") {
   std::vector<std::string> pages{root + "/README.md"};
   for (const auto& entry : fs::directory_iterator(root + "/docs"))
     if (entry.path().extension() == ".md") pages.push_back(entry.path());
-  const testing::TemporaryFolder folder;
+  // Blocks with the same includes are compiled together.
+  std::map<std::string, std::string> units;
   size_t blocks = 0;
   for (const std::string& page : pages) {
     std::istringstream lines(testing::read_file(page));
+    int line_number = 0;
     for (std::string line; std::getline(lines, line);) {
+      ++line_number;
       if (line != "```cpp") continue;
-      std::string block, first;
-      while (std::getline(lines, line) && line != "```") block += line + "\n";
-      const std::string file = folder / ("block" + std::to_string(blocks++) + ".cpp");
-      testing::write_file(file, program_of(block, first));
-      CAPTURE(block);
-      CHECK(contexts().contains(first));
-      const testing::ProgramRun run =
-          testing::run_lariat({"-c", "g++ -std=c++20 -fsyntax-only -I'" + root + "/examples/include' -I'" +
-                                         root + "' '" + file + "'"},
-                              {.program = "/bin/sh"});
-      CAPTURE(run.err);
-      CHECK(run.status == 0);
+      const Block block = read_block(lines, page, line_number);
+      CAPTURE(block.text);
+      CHECK(contexts().contains(block.first));
+      units[block.includes] += fmt::format("namespace block_{} ", blocks++) + block.text;
     }
   }
   CHECK(blocks == contexts().size());
+  const testing::TemporaryFolder folder;
+  for (const auto& [includes, text] : units) {
+    testing::write_file(folder / "unit.cpp", includes + text);
+    const testing::ProgramRun run =
+        testing::run_lariat({"-c", "g++ -std=c++20 -fsyntax-only -I'" + root + "/examples/include' -I'" +
+                                       root + "' '" + folder / "unit.cpp" + "'"},
+                            {.program = "/bin/sh"});
+    CAPTURE(run.err);
+    CHECK(run.status == 0);
+  }
 }
 
 namespace {
