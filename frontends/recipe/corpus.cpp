@@ -240,13 +240,4 @@ void with_threads(int threads, const std::function<void()>& action) {
   tbb::task_arena(count).execute(action);
 }
 
-std::string said_of_shares(const Recipe& recipe) {
-  for (const auto& [option, value] : recipe.table("data").options)
-    if (option == "validation" || option == "testing")
-      if (const double percent = std::stod(value); percent > 0 && percent < 1)
-        return fmt::format("data.{} = {} is in percent; for a share of {} write {:.6g}", option, value, value,
-                           100 * percent);
-  return {};
-}
-
 }  // namespace lariat

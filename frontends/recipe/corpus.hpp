@@ -82,7 +82,4 @@ void skip_short(data::Dataset& dataset, const std::vector<LayerSpec>& layers, co
 /// Runs `action` so that parallel loops in it use `threads` threads; 0: what the machine allows.
 void with_threads(int threads, const std::function<void()>& action);
 
-/// A line where a recipe sets apart less than one percent, which elsewhere would be a share; or "".
-std::string said_of_shares(const Recipe& recipe);
-
 }  // namespace lariat

@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "frontends/recipe/checkpoint.hpp"
+#include "frontends/recipe/notices.hpp"
 #include "frontends/recipe/saved_model.hpp"
 #include "frontends/recipe/start_scales.hpp"
 #include "frontends/sequential/model_file.hpp"
@@ -182,8 +183,9 @@ void TrainingRun::Implementation::load() {
     corpus.reader().forget();
     recipe.set(corpus.reader().found());
   }
+  const std::vector<std::string> of_recipe = notices_of(recipe);
+  notices.insert(notices.end(), of_recipe.begin(), of_recipe.end());
   const std::string in_percent = said_of_shares(recipe);
-  if (!in_percent.empty()) notices.push_back(in_percent);
   const auto need_examples = [&](const data::Dataset& dataset, const char* what, const char* key) {
     if (!dataset.examples.empty()) return;
     throw UserError(dataset.skipped.empty()

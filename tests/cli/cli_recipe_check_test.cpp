@@ -324,6 +324,45 @@ TEST_CASE(
             .status == 0);
 }
 
+TEST_CASE(
+    "cli: keys of a recipe that change nothing are told of, with the data and without, and are no fault") {
+  if (!have_lariat()) return;
+  const TemporaryFolder folder;
+  write_data(folder);
+  const std::string file = folder / "r.toml", data = folder / "csv";
+  struct Useless {
+    std::string tables, layers, message;
+  };
+  const std::string own = "kernel_penalty = \"l1=1e-3\"", dense = layer("dense", "units = 0");
+  for (const Useless& useless : std::vector<Useless>{
+           {"[penalty]\nkernels = \"l2=1e-3\"\n", layer("dense", "units = 0;" + own),
+            "[penalty] kernels = l2=0.001: has no effect, for no layer is left to it; each has its own, has "
+            "no kernels, "
+            "or is in `except`"},
+           {"[penalty]\nbiases = \"l2=1e-3\"\n", layer("dense", "units = 0;use_bias = false"),
+            "[penalty] biases = l2=0.001: has no effect, for no layer is left to it"},
+           {"", layer("dense", "units = 4;trainable = false;" + own) + dense,
+            "[layers.0] kernel_penalty = l1=0.001: moves no weight, for the layer has trainable = false"},
+           {"[optimizer]\nkind = \"sgd\"\nlearning_rate = 0\n", dense,
+            "[optimizer] learning_rate = 0: no weight moves, but where a layer or a group has its own"},
+           {"[penalty]\nkernels = \"l2=1e-3\"\n", layer("dense", "units = 4;" + own) + dense, ""}}) {
+    CAPTURE(useless.message);
+    write_file(file, csv_data + numbers + useless.tables + useless.layers);
+    for (const std::vector<std::string>& words :
+         {std::vector<std::string>{"recipe", "check", file},
+          {"recipe", "check", file, "--data", data},
+          {"train", file, "--data", data, "--out", folder / "m.st", "--set", "training.epochs=1"}}) {
+      const ProgramRun run = run_lariat(words);
+      CAPTURE(run.err);
+      CHECK(run.status == 0);
+      if (useless.message.empty())
+        CHECK_FALSE(contains(run.err, "has no effect"));
+      else
+        CHECK(contains(run.err, "lariat: " + useless.message));
+    }
+  }
+}
+
 TEST_CASE("cli: a check of a recipe looks at its search") {
   if (!have_lariat()) return;
   const TemporaryFolder folder;

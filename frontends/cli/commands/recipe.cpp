@@ -11,6 +11,7 @@
 #include "frontends/cli/recipe_arguments.hpp"
 #include "frontends/cli/table.hpp"
 #include "frontends/data/foreign_names.hpp"
+#include "frontends/recipe/notices.hpp"
 #include "frontends/recipe/recipe_check.hpp"
 #include "frontends/search/search.hpp"
 #include "frontends/spec/initializers.hpp"
@@ -246,6 +247,7 @@ void check_recipe(const Strings& words) {
     seen = fmt::format(", and {} examples of '{}' fit it",
                        grouped(static_cast<int64_t>(run.train_examples())), path);
   } else {
+    for (const std::string& notice : notices_of(recipe)) report(notice);
     check_without_data(recipe);
   }
   Strings losses;
