@@ -45,7 +45,8 @@ struct SparseTiles {
   };
   std::vector<Start> starts;
   std::vector<Group> groups;
-  /// Of each step, for each column of its group: the row within the stretch, and the value.
+  /// Of each step, for each column of its group: the row within the stretch, in bytes of a vector, and the
+  /// value.
   std::vector<uint16_t> places;
   std::vector<float> values;
   /// Of each vector of rows of b, whether a step names one of them.

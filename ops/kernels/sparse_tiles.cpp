@@ -18,6 +18,8 @@ constexpr int64_t width = Batch::size;
 constexpr int64_t most_vectors = width == 16 ? 4 : 8, most_rows = most_vectors * width;
 constexpr int64_t chunk_columns = 64;
 constexpr int group_columns = SparseTiles::group;
+// A place is 16 bits.
+static_assert(inner_block * sizeof(Batch) <= 65536);
 // Numbers of a cache line, all of which are used at once: lines of many rows may push each other out.
 constexpr int64_t line = std::max<int64_t>(width, 16);
 
@@ -48,6 +50,12 @@ void transpose_rows(const float* a, int64_t lda, int64_t rows, int64_t depth, co
       }
 }
 
+// What places of so many vectors to a row name.
+template <int vectors>
+[[gnu::always_inline]] inline const float* row_at(const float* rows, uint64_t place) {
+  return reinterpret_cast<const float*>(reinterpret_cast<const std::byte*>(rows) + place * vectors);
+}
+
 // Adds the terms of one group to its columns' sums, [chunk_columns, vectors · width], or puts them there.
 template <int vectors, bool first_terms>
 void add_group(const float* rows, const SparseTiles::Group& group, const uint16_t* places,
@@ -66,15 +74,19 @@ void add_group(const float* rows, const SparseTiles::Group& group, const uint16_
                                 : Batch::load_aligned(sums + group.columns[first + j] * row + v * width);
     const uint16_t* place = places + first;
     const float* value = values + first;
-    for (int i = group.count; i > 0; --i, place += group_columns, value += group_columns)
+    for (int i = group.count; i > 0; --i, place += group_columns, value += group_columns) {
+      // Loads are what a step waits for: one for all its places.
+      uint64_t left = 0;
+      std::memcpy(&left, place, together * sizeof(*place));
 #pragma GCC unroll 8
-      for (int j = 0; j < together; ++j) {
-        const float* const from = rows + place[j] * row;
+      for (int j = 0; j < together; ++j, left >>= 16) {
+        const float* const from = row_at<vectors>(rows, left & 0xffff);
         const Batch factor(value[j]);
 #pragma GCC unroll 8
         for (int v = 0; v < vectors; ++v)
           sum[j][v] = multiply_add(factor, Batch::load_aligned(from + v * width), sum[j][v]);
       }
+    }
 #pragma GCC unroll 8
     for (int j = 0; j < together; ++j)
 #pragma GCC unroll 8
@@ -196,7 +208,8 @@ SparseTiles tiles_of(const SparseLists& columns, int64_t inner) {
             const auto [row, value] =
                 there ? columns[static_cast<size_t>(runs[r + j].column)][runs[r + j].begin + i]
                       : std::pair<int32_t, float>(static_cast<int32_t>(first), 0.0f);
-            result.places.push_back(static_cast<uint16_t>(row - first));
+            result.places.push_back(
+                static_cast<uint16_t>((row - first) * static_cast<int32_t>(sizeof(Batch))));
             result.values.push_back(value);
           }
         result.groups.push_back(group);
