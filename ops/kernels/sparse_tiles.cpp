@@ -44,9 +44,12 @@ void transpose_rows(const float* a, int64_t lda, int64_t rows, int64_t depth, co
           transpose_square(a + i * lda + k, lda, to + k * to_row + i, to_row);
           continue;
         }
-        for (int64_t d = 0; d < deep; ++d)
-          for (int64_t h = 0; h < width; ++h)
-            to[(k + d) * to_row + i + h] = h < high ? a[(i + h) * lda + k + d] : 0;
+        alignas(64) float few[width * width] = {};
+        for (int64_t h = 0; h < high; ++h)
+          std::memcpy(few + h * width, a + (i + h) * lda + k, static_cast<size_t>(deep) * sizeof(float));
+        transpose_square(few, width, [&](int64_t d, int64_t h, const auto& part) {
+          if (d < deep) std::memcpy(to + (k + d) * to_row + i + h, &part, sizeof part);
+        });
       }
 }
 
@@ -125,9 +128,11 @@ void put_sums(SparseProduct p, int64_t block, const float* sums, int64_t togethe
         const int64_t start_row = block > 0 ? p.ldc : p.addend.row;
         float* const to = p.c + (row + i) * p.ldc + j;
         if (rows - i < width || end - j < width) {
+          alignas(64) float turned[width * width];
+          transpose_square(square, together, turned, width);
           for (int64_t h = 0; h < std::min(width, rows - i); ++h)
             for (int64_t c = 0; c < std::min(width, end - j); ++c)
-              to[h * p.ldc + c] = square[c * together + h] + (start ? start[h * start_row + c] : 0.0f);
+              to[h * p.ldc + c] = turned[h * width + c] + (start ? start[h * start_row + c] : 0.0f);
         } else if (start) {
           transpose_square(square, together, [&](int64_t h, int64_t c, auto part) {
             decltype(part) from;
