@@ -256,7 +256,8 @@ void LayerContext::need_sequence(const Signal& input) const {
   }
   fail(fmt::format("takes sequences [batch, time, channels]; got {}{}", text(shape),
                    input.is_sequence() ? "; put flatten before it"
-                   : before.empty()    ? ""
+                   : before.empty()    ? "; these have no time axis: take dense, or data with one, such as "
+                                         "arrays [examples, frames, values]"
                                        : fmt::format("; give {} return_sequences = true", before)));
 }
 

@@ -179,7 +179,10 @@ TEST_CASE("cli: a check of a recipe says what a training would, with the line, b
   write_file(file, "[data]\nkind = \"libsvm\"\n" + layer("dropout", "rate = 0.1") +
                        layer("lstm", "units = 3") + layer("dense", "units = 0"));
   CHECK(run_lariat({"recipe", "check", file}).err ==
-        "lariat: " + file + ":6: layer lstm_1: takes sequences [batch, time, channels]; got [batch, ?]\n");
+        "lariat: " + file +
+            ":6: layer lstm_1: takes sequences [batch, time, channels]; got [batch, ?]; the data have no "
+            "time axis: take dense, "
+            "or data with one, such as arrays [examples, frames, values]\n");
   // A column may be categories, of as many values as a layer takes of it.
   write_file(file, csv_data + numbers + layer("reshape", "shape = [2, 2];input = [\"b\"];name = \"r\"") +
                        layer("flatten") + layer("dense", "units = 0"));

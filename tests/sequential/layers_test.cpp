@@ -383,7 +383,9 @@ TEST_CASE("layers: layers that do not fit") {
   };
   CHECK(build({}, false) == "the model has no layers; it needs at least a dense layer");
   CHECK(build({Dense(2), Lstm(3)}, false) ==
-        "layer lstm_1: takes sequences [batch, time, channels]; got [batch, 2]");
+        "layer lstm_1: takes sequences [batch, time, channels]; got [batch, 2]; these have no time axis: "
+        "take "
+        "dense, or data with one, such as arrays [examples, frames, values]");
   CHECK(
       build({Lstm(3), Lstm(3)}, true) ==
       "layer lstm_2: takes sequences [batch, time, channels]; got [batch, 3]; give lstm_1 return_sequences = "
