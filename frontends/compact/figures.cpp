@@ -18,6 +18,8 @@ constexpr size_t fewest_runs = 7, most_runs = 400;
 struct Timed {
   std::unique_ptr<Program> program;
   Feeds feeds;
+  /// Examples of a run.
+  int64_t rows = 1;
   std::unique_ptr<BoundProgram> bound = nullptr;
   std::vector<double> runs = {};
 
@@ -25,7 +27,8 @@ struct Timed {
     if (!bound) bound = program->bind(feeds, {}, executor);
     const auto start = std::chrono::steady_clock::now();
     bound->run();
-    runs.push_back(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+    runs.push_back(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count() /
+                   static_cast<double>(rows));
     return runs.back();
   }
   double median() {
@@ -34,13 +37,29 @@ struct Timed {
   }
 };
 
-Feeds feeds_of_example(const Stack& stack, const Tensor& features) {
-  Extents extents{1};
+// States that go on from batch to batch have batches of their rows.
+int64_t rows_of(const Graph& graph) {
+  const auto states = carried_states(graph);
+  return states.empty() ? 1 : states.front().second;
+}
+
+// The example in each of so many rows.
+Feeds feeds_of_example(const Stack& stack, const Tensor& features, int64_t rows) {
+  Extents extents{rows};
   extents.insert(extents.end(), features.extents().begin(), features.extents().end());
-  Feeds feeds{{"features", Tensor::of<float>(extents, features.values<float>())}};
+  Tensor batch(f32, extents);
+  for (int64_t row = 0; row < rows; ++row)
+    std::copy_n(features.data<float>(), features.count(), batch.data<float>() + row * features.count());
+  Feeds feeds{{"features", batch}};
   if (stack.shape.sequences)
-    feeds.emplace("lengths", Tensor::of<int32_t>({1}, {static_cast<int32_t>(extents[1])}));
+    feeds.emplace("lengths", Tensor::filled(i32, {rows}, static_cast<double>(extents[1])));
   return feeds;
+}
+
+Shape one_of(const Extents& batch) {
+  Shape shape = to_shape(batch);
+  shape[0] = 1;
+  return shape;
 }
 
 // What a layer takes, or gives: its places among the tensors of a run.
@@ -54,7 +73,7 @@ Timed alone(const Stack& stack, size_t i, const StackGraph& whole, const std::ve
             const std::vector<Tensor>& found) {
   Graph graph;
   std::vector<Signal> inputs;
-  Timed timed{nullptr, {}};
+  Timed timed{nullptr, {}, rows_of(*whole.graph)};
   for (const Place& place : places) {
     const Tensor& tensor = found[place.value];
     Shape shape = to_shape(tensor.extents());
@@ -112,13 +131,14 @@ StackCost cost_of(const Stack& stack, const Tensor& features, Executor& executor
     for (const auto& [name, signal] : whole.initial[i]) places.push_back(place_of_signal(signal));
     outputs.push_back(place_of_signal(whole.signals[i + 1]));
   }
-  const Feeds feeds = feeds_of_example(stack, features);
+  const int64_t rows = rows_of(*whole.graph);
+  const Feeds feeds = feeds_of_example(stack, features, rows);
   Store none;
   const std::vector<Tensor> found =
       inference_program(*whole.graph, values, &stack.weights)->run(feeds, none, executor);
   std::vector<Value> given;
   for (const Signal& output : whole.outputs) given.push_back(output.value);
-  timed.push_back({inference_program(*whole.graph, given, &stack.weights), feeds});
+  timed.push_back({inference_program(*whole.graph, given, &stack.weights), feeds, rows});
   const std::vector<std::string>& names = whole.wiring.names;
   // What layers say of their units may change them, which here nothing does.
   Stack copy = stack;
@@ -136,8 +156,8 @@ StackCost cost_of(const Stack& stack, const Tensor& features, Executor& executor
     const size_t owner = whole.wiring.owners[i];
     if (const LayerUnits& units = layer_kind_of(stack.layers[owner]).units; units.multiply_adds)
       layer.multiply_adds = units.multiply_adds({copy.layers[owner], names[owner],
-                                                 to_shape(found[inputs[i].front().value].extents()),
-                                                 to_shape(found[outputs[i].value].extents()), copy.weights});
+                                                 one_of(found[inputs[i].front().value].extents()),
+                                                 one_of(found[outputs[i].value].extents()), copy.weights});
     cost.layers.push_back(std::move(layer));
   }
   return cost;

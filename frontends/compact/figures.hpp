@@ -5,7 +5,7 @@
 
 namespace lariat {
 
-/// What a layer is and costs for one example.
+/// What a layer is and costs for one example; where states go on, for one of as many as they have rows.
 struct LayerCost {
   std::string name, output;
   int64_t weights = 0, zeros = 0;

@@ -83,18 +83,14 @@ Value of_example(Value values, const Signal& signal) {
 // The layer that a state "layer/name" is of.
 std::string layer_of(std::string_view name) { return std::string(name.substr(0, name.rfind('/'))); }
 
-// Updates of training alone are by_phase().
 void find_carried(Network& network) {
-  const Graph& graph = *network.graph;
-  for (const Output& output : graph.outputs()) {
-    if (!output.is_update || graph.node(output.value.node).op->traits.inference_input >= 0) continue;
-    const int64_t rows = graph.node(graph.source_id(output.name)).outputs[0].shape[0].size();
+  for (const auto& [name, rows] : carried_states(*network.graph)) {
     if (!network.carried.empty() && rows != network.rows)
       throw UserError(
           fmt::format("layer {} is stateful over batches of {} rows, and layer {} over {}; give them one "
                       "number",
-                      layer_of(network.carried[0]), network.rows, layer_of(output.name), rows));
-    network.carried.push_back(output.name);
+                      layer_of(network.carried[0]), network.rows, layer_of(name), rows));
+    network.carried.push_back(name);
     network.rows = rows;
   }
 }
@@ -352,6 +348,15 @@ std::vector<std::string> Network::with_zeros() const {
   std::sort(names.begin(), names.end());
   names.erase(std::unique(names.begin(), names.end()), names.end());
   return names;
+}
+
+std::vector<std::pair<std::string, int64_t>> carried_states(const Graph& graph) {
+  std::vector<std::pair<std::string, int64_t>> states;
+  // Updates of training alone are by_phase().
+  for (const Output& output : graph.outputs())
+    if (output.is_update && graph.node(output.value.node).op->traits.inference_input < 0)
+      states.emplace_back(output.name, graph.node(graph.source_id(output.name)).outputs[0].shape[0].size());
+  return states;
 }
 
 void check_rows(const Network& network, const data::Dataset& dataset, std::optional<int> batch_size) {

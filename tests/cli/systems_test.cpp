@@ -1,10 +1,13 @@
 // The systems of docs/system_*.md: their programs and recipes on small data, and their pages.
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <sstream>
 
 #include "tests/support/files.hpp"
+#include "tests/support/npy.hpp"
 #include "tests/support/program.hpp"
 #include "tests/support/testing.hpp"
 #include "tests/support/toy_runs.hpp"
@@ -165,6 +168,33 @@ TEST_CASE("systems: L1 in practice, as a program and as a recipe") {
   const std::string notices = starved["notices"].dump();
   CHECK(contains(notices, "L201: all of 'dense_1/kernel', 'dense_2/kernel' are zero"));
   CHECK(contains(notices, "in place of 0.1 more than zeros was left"));
+}
+
+TEST_CASE("systems: an LSTM whose states go on, by a recipe, with a report of what its zeros are worth") {
+  if (!have_lariat()) return;
+  const TemporaryFolder folder;
+  constexpr int pieces = 32, frames = 3, bins = 128, notes = 64;
+  std::vector<float> x, y;
+  for (int frame = 0; frame < pieces * frames; ++frame) {
+    const int note = frame * 7 % notes;
+    for (int bin = 1; bin <= bins; ++bin) x.push_back(bin % (note + 1) == 0 ? 1.0F : 0.1F);
+    for (int i = 0; i < notes; ++i) y.push_back(i == note ? 1.0F : 0.0F);
+  }
+  const auto shape = [&](int last) { return fmt::format("({}, {}, {})", pieces, frames, last); };
+  const std::string archive =
+      zip({{"X.npy", npy_of("<f4", shape(bins), x)}, {"y.npy", npy_of("<f4", shape(notes), y)}}, false);
+  for (const char* name : {"/train.npz", "/test.npz"}) write_file(folder.text() + name, archive);
+  std::vector<std::string> settings{"training.epochs=2", "layers.0.units=24", "layers.1.units=24"};
+  for (const char* key : {"0.kernel", "0.recurrent", "1.kernel", "1.recurrent", "2.kernel"})
+    settings.push_back(fmt::format("layers.{}_penalty=l1=1e-3", key));
+  const json figures = trained("system_2_lstm.toml", folder.text(), settings, folder);
+  CHECK(figures["zero_fraction"] > 0.05);
+  const std::string model = folder / "model.safetensors", report = read_file(model + ".report.html");
+  CHECK(contains(report, "On one thread a sequence of 100 frames takes "));
+  const ProgramRun compacted = run_lariat({"compact", model, "--out", folder / "small.safetensors"});
+  CAPTURE(compacted.err);
+  CHECK(compacted.status == 0);
+  CHECK(contains(compacted.out, "lstm_2"));
 }
 
 TEST_CASE("systems: is it a seven, by a program and by three recipes") {
