@@ -220,6 +220,15 @@ void LayerContext::update(Value state, Value next) { carry(state, by_phase(next,
 
 void LayerContext::carry(Value state, Value next) { graph.update(state.name(), next); }
 
+std::vector<std::pair<std::string, int64_t>> carried_states(const Graph& graph) {
+  std::vector<std::pair<std::string, int64_t>> states;
+  // Updates of training alone are by_phase().
+  for (const Output& output : graph.outputs())
+    if (output.is_update && graph.node(output.value.node).op->traits.inference_input < 0)
+      states.emplace_back(output.name, graph.node(graph.source_id(output.name)).outputs[0].shape[0].size());
+  return states;
+}
+
 namespace {
 
 // What last_state() calls its result, behind the layer's name.

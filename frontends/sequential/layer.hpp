@@ -351,6 +351,10 @@ const SpecKinds& layer_spec_kinds();
 /// Whether no option of it says that it has none.
 bool has_bias(const LayerSpec& layer);
 
+/// What LayerContext::carry() makes go on from batch to batch, each with the rows that a batch has
+/// then.
+std::vector<std::pair<std::string, int64_t>> carried_states(const Graph& graph);
+
 /// Penalties of all weights that have none of their own: of kernels and tables, and of biases.
 struct GeneralPenalty {
   WeightPenalty kernels = {}, biases = {};

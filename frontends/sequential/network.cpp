@@ -350,15 +350,6 @@ std::vector<std::string> Network::with_zeros() const {
   return names;
 }
 
-std::vector<std::pair<std::string, int64_t>> carried_states(const Graph& graph) {
-  std::vector<std::pair<std::string, int64_t>> states;
-  // Updates of training alone are by_phase().
-  for (const Output& output : graph.outputs())
-    if (output.is_update && graph.node(output.value.node).op->traits.inference_input < 0)
-      states.emplace_back(output.name, graph.node(graph.source_id(output.name)).outputs[0].shape[0].size());
-  return states;
-}
-
 void check_rows(const Network& network, const data::Dataset& dataset, std::optional<int> batch_size) {
   const int64_t rows = network.rows, count = static_cast<int64_t>(dataset.examples.size());
   if (rows == 0) return;

@@ -123,9 +123,6 @@ bool is_finite(const Tensor& tensor);
 /// The feeds of one batch that are inputs of a network's graph.
 Feeds feeds_of(const data::Batch& batch, const Graph& graph);
 
-/// The states of a graph that go on from batch to batch at inference too, each with the rows that a batch has
-/// then.
-std::vector<std::pair<std::string, int64_t>> carried_states(const Graph& graph);
 /// Throws UserError where states go on from batch to batch, and these data make batches of other rows.
 void check_rows(const Network& network, const data::Dataset& dataset, std::optional<int> batch_size = {});
 
