@@ -180,7 +180,7 @@ TEST_CASE("cli: a check of a recipe says what a training would, with the line, b
                        layer("lstm", "units = 3") + layer("dense", "units = 0"));
   CHECK(run_lariat({"recipe", "check", file}).err ==
         "lariat: " + file +
-            ":6: layer lstm_1: takes sequences [batch, time, channels]; got [batch, ?]; the data have no "
+            ":6: layer lstm_1: takes sequences [batch, time, channels]; got [batch, ?]; these have no "
             "time axis: take dense, "
             "or data with one, such as arrays [examples, frames, values]\n");
   // A column may be categories, of as many values as a layer takes of it.
