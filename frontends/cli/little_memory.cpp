@@ -105,9 +105,17 @@ void before_libraries(int, char** arguments, char** environment) {
 
 [[gnu::section(".preinit_array"), gnu::used]] void (*const first)(int, char**, char**) = before_libraries;
 
-// The main thread's, while it is known to be there.
+// The main thread's, while it is known to be there: from 0.3.29 on OpenBLAS has taken one before that it
+// keeps.
 [[gnu::constructor]] void take_a_buffer() {
-  if (left() != SIZE_MAX) blas_memory_free(blas_memory_alloc(0));
+  const size_t available = left();
+  if (available == SIZE_MAX) return;
+  if (available < blas_buffer + megabyte)
+    leave(
+        "lariat: the limit on address space (ulimit -v) leaves less than the 129 MB that products need; "
+        "raise "
+        "it\n");
+  blas_memory_free(blas_memory_alloc(0));
 }
 
 // How many of `threads` there can be: a limit on processes or a control group may let none start.
