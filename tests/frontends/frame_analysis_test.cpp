@@ -31,7 +31,8 @@ long double power_of(std::span<const float> x, int64_t k) {
   std::complex<long double> sum = 0;
   for (size_t j = 0; j < x.size(); ++j) {
     const size_t turn = j * static_cast<size_t>(k) % x.size();
-    sum += std::polar(static_cast<long double>(x[j]), -2 * std::numbers::pi_v<long double> * turn / x.size());
+    sum += static_cast<long double>(x[j]) *
+           std::polar(1.0L, -2 * std::numbers::pi_v<long double> * turn / x.size());
   }
   return std::norm(sum);
 }
