@@ -47,13 +47,13 @@ void transpose_rows(const float* a, int64_t lda, int64_t rows, int64_t depth, co
         alignas(64) float few[width * width] = {};
         for (int64_t h = 0; h < high; ++h)
           std::memcpy(few + h * width, a + (i + h) * lda + k, static_cast<size_t>(deep) * sizeof(float));
-        transpose_square(few, width, [&](int64_t d, int64_t h, const auto& part) {
-          if (d < deep) std::memcpy(to + (k + d) * to_row + i + h, &part, sizeof part);
+        transpose_square(few, width, [&](int64_t d, const auto& column) {
+          if (d < deep) std::memcpy(to + (k + d) * to_row + i, &column, sizeof column);
         });
       }
 }
 
-// What places of so many vectors to a row name.
+// The row that a place names, where a row has so many vectors.
 template <int vectors>
 [[gnu::always_inline]] inline const float* row_at(const float* rows, uint64_t place) {
   return reinterpret_cast<const float*>(reinterpret_cast<const std::byte*>(rows) + place * vectors);
@@ -134,11 +134,11 @@ void put_sums(SparseProduct p, int64_t block, const float* sums, int64_t togethe
             for (int64_t c = 0; c < std::min(width, end - j); ++c)
               to[h * p.ldc + c] = turned[h * width + c] + (start ? start[h * start_row + c] : 0.0f);
         } else if (start) {
-          transpose_square(square, together, [&](int64_t h, int64_t c, auto part) {
-            decltype(part) from;
-            std::memcpy(&from, start + h * start_row + c, sizeof from);
-            part += from;
-            std::memcpy(to + h * p.ldc + c, &part, sizeof part);
+          transpose_square(square, together, [&](int64_t h, auto sum) {
+            decltype(sum) from;
+            std::memcpy(&from, start + h * start_row, sizeof from);
+            sum += from;
+            std::memcpy(to + h * p.ldc, &sum, sizeof sum);
           });
         } else {
           transpose_square(square, together, to, p.ldc);

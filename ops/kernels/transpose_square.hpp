@@ -103,28 +103,24 @@ template <class T, size_t n, class Put>
 
 }  // namespace transpose_square_detail
 
-// Columns j of a square of a vector's width, in parts of whole vectors: put(j, i, from[i…, j]).
+// Columns j of a square of a vector's width: put(j, from[…, j]).
 template <class T, class Put>
 [[gnu::always_inline]] inline void transpose_square(const T* from, int64_t from_row, const Put& put) {
   using namespace transpose_square_detail;
-  constexpr size_t n = xsimd::batch<T>::size;
+  const auto put_column = [&](size_t j, const auto& column) { put(static_cast<int64_t>(j), column); };
 #if defined(__AVX512F__)
-  static_assert(n == 64 / sizeof(T));
-  transpose_by_lanes(from, from_row, [&](size_t column, const auto& vector) {
-    put(static_cast<int64_t>(column), int64_t{0}, vector);
-  });
+  static_assert(xsimd::batch<T>::size == 64 / sizeof(T));
+  transpose_by_lanes(from, from_row, put_column);
 #else
-  transpose_vectors<T, n>(from, from_row, [&](size_t column, const auto& vector) {
-    put(static_cast<int64_t>(column), int64_t{0}, vector);
-  });
+  transpose_vectors<T, xsimd::batch<T>::size>(from, from_row, put_column);
 #endif
 }
 
 // to[j, i] = from[i, j].
 template <class T>
 void transpose_square(const T* from, int64_t from_row, T* to, int64_t to_row) {
-  transpose_square(from, from_row, [&](int64_t j, int64_t i, const auto& vector) {
-    std::memcpy(to + j * to_row + i, &vector, sizeof vector);
+  transpose_square(from, from_row, [&](int64_t j, const auto& column) {
+    std::memcpy(to + j * to_row, &column, sizeof column);
   });
 }
 
