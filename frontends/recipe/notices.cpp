@@ -84,7 +84,7 @@ std::vector<std::string> notices_of(const Recipe& recipe) {
   say_of_averages(recipe, notices);
   if (recipe.optimizer().learning_rate == 0)
     notices.push_back(
-        "[optimizer] learning_rate = 0: no weight moves, but where a layer or a group has its own");
+        "[optimizer] learning_rate = 0: no weight moves, but those of [[groups]] with a rate of their own");
   return notices;
 }
 

@@ -54,6 +54,11 @@ void write_data(const TemporaryFolder& folder) {
   write_file(folder / "numpy/y.npy", npy_of("<f4", "(40,)", y));
 }
 
+// What a recipe has no use for, and what is said of it.
+struct Useless {
+  std::string tables, layers, message;
+};
+
 std::vector<WrongRecipe> wrong_recipes() {
   const std::string dense = layer("dense", "units = 0");
   const auto named = [](const std::string& name) { return ";name = \"" + name + "\""; };
@@ -252,9 +257,6 @@ TEST_CASE(
     return "[[callbacks]]\nkind = \"" + kind + "\"\n" + more;
   };
   const std::string early = callback("early_stopping", "monitor = \"val_loss\"\n");
-  struct Useless {
-    std::string tables, layers, message;
-  };
   for (
       const Useless& useless : std::vector<Useless>{
           {early, plain,
@@ -333,9 +335,6 @@ TEST_CASE(
   const TemporaryFolder folder;
   write_data(folder);
   const std::string file = folder / "r.toml", data = folder / "csv";
-  struct Useless {
-    std::string tables, layers, message;
-  };
   const std::string own = "kernel_penalty = \"l1=1e-3\"", dense = layer("dense", "units = 0");
   for (const Useless& useless : std::vector<Useless>{
            {"[penalty]\nkernels = \"l2=1e-3\"\n", layer("dense", "units = 0;" + own),
@@ -347,7 +346,8 @@ TEST_CASE(
            {"", layer("dense", "units = 4;trainable = false;" + own) + dense,
             "[layers.0] kernel_penalty = l1=0.001: moves no weight, for the layer has trainable = false"},
            {"[optimizer]\nkind = \"sgd\"\nlearning_rate = 0\n", dense,
-            "[optimizer] learning_rate = 0: no weight moves, but where a layer or a group has its own"},
+            "[optimizer] learning_rate = 0: no weight moves, but those of [[groups]] with a rate of their "
+            "own"},
            {"[penalty]\nkernels = \"l2=1e-3\"\n", layer("dense", "units = 4;" + own) + dense, ""}}) {
     CAPTURE(useless.message);
     write_file(file, csv_data + numbers + useless.tables + useless.layers);
