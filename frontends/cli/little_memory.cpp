@@ -113,8 +113,7 @@ void before_libraries(int, char** arguments, char** environment) {
   if (available < blas_buffer + megabyte)
     leave(
         "lariat: the limit on address space (ulimit -v) leaves less than the 129 MB that products need; "
-        "raise "
-        "it\n");
+        "raise it\n");
   blas_memory_free(blas_memory_alloc(0));
 }
 
