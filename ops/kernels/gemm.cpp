@@ -1,12 +1,12 @@
 #include "ops/kernels/gemm.hpp"
 
 #include <algorithm>
-#include <cmath>
 #include <optional>
 
 #include "graph/base/blas.hpp"
 #include "graph/base/tensor.hpp"
 #include "ops/kernels/product_kernel.hpp"
+#include "ops/kernels/simd.hpp"
 
 namespace lariat {
 
@@ -195,11 +195,7 @@ void tiny_product(const Product& p, const float* a, const float* b, Addend<float
       float sum = 0;
       for (int64_t k = 0; k < p.k; ++k) {
         const float x = a[i * a_row + k * a_column], y = b[k * b_row + j * b_column];
-#ifdef __FMA__
-        sum = std::fma(x, y, sum);
-#else
-        sum = x * y + sum;
-#endif
+        sum = multiply_add(x, y, sum);
       }
       c[i * ldc + j] = addend.data ? sum + addend.data[i * addend.row + j] : sum;
     }

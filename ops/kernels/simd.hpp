@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <cmath>
 #include <limits>
 #include <type_traits>
 #include <xsimd/xsimd.hpp>
@@ -61,6 +62,16 @@ Batch multiply_add(Batch x, Batch y, Batch z) {
   }
 #endif
   return xsimd::fma(x, y, z);
+}
+
+/// The same of single numbers, for what must be the bits of products: rounded once where vectors are.
+template <class T>
+requires std::is_floating_point_v<T> T multiply_add(T x, T y, T z) {
+#ifdef __FMA__
+  return std::fma(x, y, z);
+#else
+  return x * y + z;
+#endif
 }
 
 /// A vector of floats from as many bytes, whole numbers with signs.

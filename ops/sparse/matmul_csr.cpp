@@ -1,7 +1,6 @@
 #include <fmt/format.h>
 
-#include <cmath>
-
+#include "ops/kernels/simd.hpp"
 #include "ops/kernels/sparse_product.hpp"
 #include "ops/ops.hpp"
 #include "ops/records.hpp"
@@ -115,11 +114,11 @@ void forward(const KernelContext& k) {
           for (int64_t row = 0; row < x_rows; ++row)
             for (int32_t i = starts[row]; i < starts[row + 1]; ++i)
               if (columns[i] >= first && columns[i] < last)
-                sums[row] = std::fma(from[columns[i]], values[i], sums[row]);
+                sums[row] = multiply_add(from[columns[i]], values[i], sums[row]);
         } else {
           for (int64_t row = first; row < last; ++row)
             for (int32_t i = starts[row]; i < starts[row + 1]; ++i)
-              sums[columns[i]] = std::fma(from[row], values[i], sums[columns[i]]);
+              sums[columns[i]] = multiply_add(from[row], values[i], sums[columns[i]]);
         }
         for (int64_t j = 0; j < width; ++j) to[j] = first == 0 ? sums[j] : to[j] + sums[j];
       }

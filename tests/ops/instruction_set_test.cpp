@@ -66,8 +66,9 @@ TEST_CASE("instruction sets: the widest is taken, or the one that is asked for")
 TEST_CASE("instruction sets: AVX2 and AVX-512 give the same bits but for series and sums over lanes") {
   if (!is_usable(InstructionSet::avx2) || !is_usable(InstructionSet::avx512)) return;
   const auto narrow = records_of(InstructionSet::avx2), wide = records_of(InstructionSet::avx512);
-  const std::set<std::string> series{
-      "erf", "log", "log1p", "log_sum", "softmax", "softmax_cross_entropy", "softmax_gradient",
+  const std::set<std::string> in_last_bits{
+      "csr_sampled_matmul",    "ctc_loss",         "erf", "log", "log1p", "log_sum", "softmax",
+      "softmax_cross_entropy", "softmax_gradient",
   };
   int compared = 0;
   for (const OpDef* op : narrow->all()) {
@@ -83,7 +84,7 @@ TEST_CASE("instruction sets: AVX2 and AVX-512 give the same bits but for series 
     for (const OpCase& c : cases.of_op()) {
       CAPTURE(op->name);
       ++compared;
-      CHECK((series.contains(op->name) || !differ(c.node->attributes, c.inputs)));
+      CHECK((in_last_bits.contains(op->name) || !differ(c.node->attributes, c.inputs)));
       if (!op->traits.elementwise || !is_float(c.inputs[0].dtype())) continue;
       std::vector<Tensor> many;
       for (size_t i = 0; i < c.inputs.size(); ++i) {
@@ -92,7 +93,7 @@ TEST_CASE("instruction sets: AVX2 and AVX-512 give the same bits but for series 
           numbers.data<double>()[j] = 0.05 + 0.9 * to_unit(random_bits(i, 3, static_cast<uint64_t>(j))[0]);
         many.push_back(numbers.cast(c.inputs[i].dtype()));
       }
-      CHECK((series.contains(op->name) || !differ(c.node->attributes, many)));
+      CHECK((in_last_bits.contains(op->name) || !differ(c.node->attributes, many)));
     }
   }
   CHECK(compared > 300);
