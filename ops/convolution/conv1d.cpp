@@ -20,12 +20,13 @@ std::vector<TensorType> infer(const InferContext& c) {
   return {{c.in(0).dtype, {x[0], checked_steps(window_of(c, w[0].size()), x[1]), w[2]}}};
 }
 
-// Time is the height of images one column wide.
+// Time is the width of images one row high: where windows overlap, x is read as it is, or copied once with
+// its padding.
 Convolution convolution(std::span<const TensorView> inputs, std::span<const TensorView> outputs,
                         const Attributes& attributes) {
   const Extents &x = inputs[0].extents, &w = inputs[1].extents, &y = outputs[0].extents;
-  return convolution_of({x[0], x[1], 1, x[2]}, {w[0], 1, w[1], w[2]}, {y[0], y[1], 1, y[2]},
-                        {window_of(attributes, w[0]), {}});
+  return convolution_of({x[0], 1, x[1], x[2]}, {1, w[0], w[1], w[2]}, {y[0], 1, y[1], y[2]},
+                        {{}, window_of(attributes, w[0])});
 }
 
 template <class T>
