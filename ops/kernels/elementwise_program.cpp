@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <functional>
+#include <xsimd/xsimd.hpp>
 
 #include "graph/base/error.hpp"
 
@@ -16,7 +17,23 @@ constexpr int64_t grain = 32768;
 constexpr size_t max_runs = 32;
 constexpr int64_t line_bytes = 64;
 
+// What is this small was most likely written just before, and lies in a near cache.
+constexpr int64_t near_bytes = 128 * 1024;
+
 int64_t round_up(int64_t value, int64_t multiple) { return (value + multiple - 1) / multiple * multiple; }
+
+// Rows are short as often as not: no call, and no search for whole lines of cache.
+template <class T>
+void fill(std::byte* to, const std::byte* value, int64_t length) {
+  using Batch = xsimd::batch<T>;
+  constexpr int64_t width = Batch::size;
+  T* const at = reinterpret_cast<T*>(to);
+  const T one = *reinterpret_cast<const T*>(value);
+  const Batch many(one);
+  int64_t i = 0;
+  for (; i + width <= length; i += width) many.store_unaligned(at + i);
+  for (; i < length; ++i) at[i] = one;
+}
 
 }  // namespace
 
@@ -122,9 +139,9 @@ const std::byte* ElementwiseProgram::fetch(const Input& input, const std::byte* 
     if (inner.stride == 1) {
       std::memcpy(to, from, length * size);
     } else if (size == 4) {
-      std::fill_n(reinterpret_cast<uint32_t*>(to), length, *reinterpret_cast<const uint32_t*>(from));
+      fill<uint32_t>(to, from, length);
     } else {
-      std::fill_n(reinterpret_cast<uint64_t*>(to), length, *reinterpret_cast<const uint64_t*>(from));
+      fill<uint64_t>(to, from, length);
     }
     done += length;
     offset -= index[0] * inner.stride;
@@ -229,6 +246,7 @@ void ElementwiseProgram::run_range(const KernelContext& k, int64_t begin, int64_
     o.registers[i] = k.inputs[i].data;
     if (inputs_[i].layout == Input::Layout::scalar) o.strides[i] = 0;
   }
+  const bool asks_ahead = count_ * static_cast<int64_t>(element_size_) > near_bytes;
   double* partials = o.sums + begin / grain * sums_;
   std::fill_n(partials, sums_, 0.0);
 
@@ -240,7 +258,7 @@ void ElementwiseProgram::run_range(const KernelContext& k, int64_t begin, int64_
       const auto* data = static_cast<const std::byte*>(k.inputs[i].data);
       if (inputs_[i].layout == Input::Layout::dense) {
         o.registers[i] = data + offset;
-        o.coming[coming++] = data + offset + block_bytes;
+        if (asks_ahead) o.coming[coming++] = data + offset + block_bytes;
       } else if (inputs_[i].layout == Input::Layout::broadcast) {
         o.registers[i] = fetch(inputs_[i], data, o.slots + slot_[i] * slot_bytes_, at, length);
       }

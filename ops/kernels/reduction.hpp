@@ -86,11 +86,30 @@ constexpr int64_t few_rows = 16;
 // Rows may be far apart in memory, so that the processor does not foresee them.
 constexpr int64_t rows_ahead = 4, elements_per_cache_line = 16;
 
+// What reduce_rows() gives for a row of one line of lanes and a rest: all loops are of fixed lengths.
+template <class Reducer, class Accumulator, class In, class Map>
+Accumulator reduce_short_row(const In* in, int64_t count, const Map& map) {
+  Accumulator lanes[narrowest_lanes];
+  const Accumulator start = Reducer::template start<Accumulator>();
+  for (int64_t j = 0; j < narrowest_lanes; ++j) lanes[j] = Reducer::combine(start, map(in[j]));
+  for (int64_t j = narrowest_lanes; j < count; ++j)
+    lanes[j - narrowest_lanes] = Reducer::combine(lanes[j - narrowest_lanes], map(in[j]));
+#pragma GCC unroll 6
+  for (int64_t half = narrowest_lanes / 2; half > 0; half /= 2)
+    for (int64_t j = 0; j < half; ++j) lanes[j] = Reducer::combine(lanes[j], lanes[j + half]);
+  return lanes[0];
+}
+
 // Lanes of consecutive elements are accumulated side by side, so that the loop vectorises whatever `width`
 // is: narrow rows lie several to one line of lanes, which are then folded in halves.
 template <class Reducer, class Accumulator, class In, class Map>
 void reduce_rows(const In* in, int64_t rows, int64_t stride, int64_t width, Accumulator* total,
                  const Map& map) {
+  if (width == 1 && stride == 1 && rows >= narrowest_lanes && rows < 2 * narrowest_lanes) {
+    total[0] = Reducer::combine(Reducer::template start<Accumulator>(),
+                                reduce_short_row<Reducer, Accumulator>(in, rows, map));
+    return;
+  }
   if (width == 1 && rows <= few_rows) {
     total[0] = Reducer::template start<Accumulator>();
     for (int64_t r = 0; r < rows; ++r) total[0] = Reducer::combine(total[0], map(in[r * stride]));
