@@ -24,9 +24,11 @@ namespace convolution_detail {
 // product.
 inline constexpr int64_t tile_bytes = 256 * 1024;
 inline constexpr int64_t fewest_lines = 64, most_lines = 1024, fewest_columns = 8;
-// Line by line: columns that make a product worth it, and one worth a piece of work of its own; vectors of
-// columns that are multiplied without zeros stay whole. Pieces enough to share among threads.
-inline constexpr int64_t columns_of_line = 12, columns_of_piece = 48, whole_columns = 16, line_pieces = 32;
+// Line by line: columns that make a product worth it, and multiply-adds that are worth a piece of work of
+// their own; vectors of columns that are multiplied without zeros stay whole. Pieces enough to share among
+// threads.
+inline constexpr int64_t columns_of_line = 12, products_of_piece = 1 << 19, whole_columns = 16,
+                         line_pieces = 32;
 // Pieces of a gradient that may run side by side, and the most that their partial results may take.
 inline constexpr int64_t most_pieces = 16, partial_bytes = 8 << 20, fewest_filters = 64;
 
@@ -64,11 +66,12 @@ struct Lines {
       return std::clamp(fitting, std::min(most, fewest), most);
     };
     if (one_by_one) {
-      const int64_t pieces = std::clamp<int64_t>(line_pieces / std::max<int64_t>(1, count), 1,
-                                                 std::max<int64_t>(1, columns / columns_of_piece));
-      const int64_t wanted =
-          pieces == 1 ? columns : divide_up(divide_up(columns, pieces), whole_columns) * whole_columns;
-      tile_columns = fitting_columns(tile_bytes, columns_of_line, wanted);
+      const int64_t worth = std::max(columns_of_line,
+                                     products_of_piece / std::max<int64_t>(1, c.depth() * c.filters)),
+                    most = std::max<int64_t>(1, columns / worth);
+      const int64_t pieces = std::clamp<int64_t>(line_pieces / std::max<int64_t>(1, count), 1, most);
+      const int64_t whole = divide_up(divide_up(columns, pieces), whole_columns) * whole_columns;
+      tile_columns = fitting_columns(tile_bytes, columns_of_line, std::min(columns, whole));
     } else {
       tile_columns = fitting_columns(tile_bytes / fewest_lines, fewest_columns, columns);
       const int64_t fitting = tile_bytes / (slots(c, tile_columns) * slot_bytes);
