@@ -270,10 +270,13 @@ void map_block(const F& f, const void* const* inputs, const int64_t* strides, vo
   using Batch = xsimd::batch<T>;
   constexpr int64_t width = Batch::size;
   T* out = static_cast<T*>(output);
+  // One by one: they were written just before, and read as a vector they would have to reach the cache first.
+  const auto pointer = [](const void* const volatile* from) { return static_cast<const T*>(*from); };
+  const auto stride = [](const volatile int64_t* from) -> int64_t { return *from; };
   [&]<size_t... I>(std::index_sequence<I...>) {
     // Out of the loop, for the output may lie over an input.
-    const bool single[N] = {(strides[I] == 0)...};
-    const T* const in[N] = {static_cast<const T*>(inputs[I])...};
+    const bool single[N] = {(stride(strides + I) == 0)...};
+    const T* const in[N] = {pointer(inputs + I)...};
     const Batch elements[N] = {Batch(*in[I])...};
     int64_t i = 0;
 #pragma GCC unroll 2
