@@ -270,16 +270,7 @@ void sum_over_blocks(const ParallelFor& parallel, const Product& p, const T* a, 
   const size_t bytes = partial_bytes<T>(p);
   T* const partial = reinterpret_cast<T*>(is_callers(bytes) ? scratch.own(parallel) : scratch.shared);
   const size_t rest = is_callers(bytes) ? bytes : 0;
-  const bool by_chains = std::is_same_v<T, float> && packed && is_one_chain<float>(p.m, p.n);
-  parallel.run(block_count(p), by_chains ? 4 : 1, [&](int64_t begin, int64_t end) {
-    if constexpr (std::is_same_v<T, float>)
-      if (by_chains) {
-        const int64_t first = begin * inner_block, whole = std::min(end, p.k / inner_block) - begin;
-        multiply_packed_blocks<float>(whole, first, p.k, p.n,
-                                      FloatProduct::view(p.transpose_a, a, p.lda).at(0, first), packed,
-                                      partial + begin * p.n, p.n);
-        begin += whole;
-      }
+  parallel.run(block_count(p), 1, [&](int64_t begin, int64_t end) {
     for (int64_t block = begin; block < end; ++block) {
       const int64_t first = block * inner_block, depth = std::min(inner_block, p.k - first);
       if constexpr (std::is_same_v<T, float>)

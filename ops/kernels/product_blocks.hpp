@@ -123,35 +123,6 @@ std::pair<Block<T>, int64_t> wide_block(int64_t rows, int64_t vectors_left) {
   return rows == 1 ? of(wide_blocks<T, 1>) : of(wide_blocks<T, 2>);
 }
 
-// Blocks of the inner dimension whose chains of multiply-adds go side by side.
-constexpr int chains = 4;
-// Of one row of a and `across` vectors of columns of b, the sums of so many blocks; b's rows are `across`
-// vectors long.
-template <class T, int across>
-void sum_chains(int64_t count, const T* a, int64_t a_column, const T* b, T* result, int64_t result_row) {
-  using Batch = xsimd::batch<T>;
-  constexpr int64_t row = across * width<T>;
-  Batch sums[chains][across];
-#pragma GCC unroll 4
-  for (int c = 0; c < chains; ++c)
-#pragma GCC unroll 2
-    for (int v = 0; v < across; ++v) sums[c][v] = Batch(T(0));
-  for (int64_t k = 0; k < inner_block; ++k)
-#pragma GCC unroll 4
-    for (int c = 0; c < chains; ++c) {
-      const Batch element(a[(c * inner_block + k) * a_column]);
-#pragma GCC unroll 2
-      for (int v = 0; v < across; ++v)
-        sums[c][v] = multiply_add(
-            element, Batch::load_unaligned(b + (c * inner_block + k) * row + v * width<T>), sums[c][v]);
-    }
-  for (int c = 0; c < chains; ++c) {
-    alignas(64) T padded[row];
-    for (int v = 0; v < across; ++v) sums[c][v].store_aligned(padded + v * width<T>);
-    std::copy_n(padded, count, result + c * result_row);
-  }
-}
-
 }  // namespace product_kernel_detail
 
 }  // namespace lariat

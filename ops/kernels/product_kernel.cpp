@@ -273,26 +273,6 @@ void multiply_packed(int64_t rows, int64_t inner, int64_t begin, int64_t end, Ma
 }
 
 template <class T>
-bool is_one_chain(int64_t rows, int64_t columns) {
-  return rows == 1 && columns <= product_kernel_detail::panel<T>;
-}
-
-template <class T>
-void multiply_packed_blocks(int64_t blocks, int64_t first, int64_t inner, int64_t columns, MatrixView<T> a,
-                            const T* packed, T* result, int64_t result_row) {
-  using namespace product_kernel_detail;
-  const int64_t row = panel_row<T>(columns);
-  const auto sum = row > width<T> ? sum_chains<T, vectors> : sum_chains<T, 1>;
-  int64_t block = 0;
-  for (; block + chains <= blocks; block += chains)
-    sum(columns, a.at(0, block * inner_block).data, a.column, packed + (first + block * inner_block) * row,
-        result + block * result_row, result_row);
-  for (; block < blocks; ++block)
-    multiply_packed<T>(1, first + block * inner_block, inner_block, inner, 0, columns,
-                       a.at(0, block * inner_block), packed, {}, result + block * result_row, result_row);
-}
-
-template <class T>
 int64_t copied_count(int64_t inner, int64_t columns) {
   using namespace product_kernel_detail;
   const int64_t together = std::min(columns_per_copy, (columns + panel<T> - 1) / panel<T> * panel<T>);
@@ -360,25 +340,22 @@ void multiply_rows(int64_t count, int64_t inner, const T* a, const T* b, int64_t
   }
 }
 
-#define LARIAT_PRODUCT_KERNEL(T)                                                                           \
-  template int64_t panel_columns<T>();                                                                     \
-  template int64_t packed_count<T>(int64_t, int64_t);                                                      \
-  template int64_t block_height<T>();                                                                      \
-  template int64_t packed_rows_count<T>(int64_t, int64_t);                                                 \
-  template void pack_rows<T>(MatrixView<T>, int64_t, int64_t, int64_t, T*);                                \
-  template MatrixView<T> packed_rows<T>(const T*, int64_t, int64_t);                                       \
-  template void pack_columns<T>(MatrixView<T>, int64_t, int64_t, int64_t, T*);                             \
-  template void pack_columns<T>(MatrixView<T>, int64_t, int64_t, int64_t, int64_t, int64_t, T*);           \
-  template void multiply_packed<T>(int64_t, int64_t, int64_t, int64_t, MatrixView<T>, const T*,            \
-                                   MatrixView<T>, T*, int64_t);                                            \
-  template void multiply_packed<T>(int64_t, int64_t, int64_t, int64_t, int64_t, int64_t, MatrixView<T>,    \
-                                   const T*, MatrixView<T>, T*, int64_t);                                  \
-  template bool is_one_chain<T>(int64_t, int64_t);                                                         \
-  template void multiply_packed_blocks<T>(int64_t, int64_t, int64_t, int64_t, MatrixView<T>, const T*, T*, \
-                                          int64_t);                                                        \
-  template void multiply_copying<T>(int64_t, int64_t, int64_t, int64_t, MatrixView<T>, MatrixView<T>,      \
-                                    MatrixView<T>, T*, int64_t, T*);                                       \
-  template int64_t copied_count<T>(int64_t, int64_t);                                                      \
+#define LARIAT_PRODUCT_KERNEL(T)                                                                        \
+  template int64_t panel_columns<T>();                                                                  \
+  template int64_t packed_count<T>(int64_t, int64_t);                                                   \
+  template int64_t block_height<T>();                                                                   \
+  template int64_t packed_rows_count<T>(int64_t, int64_t);                                              \
+  template void pack_rows<T>(MatrixView<T>, int64_t, int64_t, int64_t, T*);                             \
+  template MatrixView<T> packed_rows<T>(const T*, int64_t, int64_t);                                    \
+  template void pack_columns<T>(MatrixView<T>, int64_t, int64_t, int64_t, T*);                          \
+  template void pack_columns<T>(MatrixView<T>, int64_t, int64_t, int64_t, int64_t, int64_t, T*);        \
+  template void multiply_packed<T>(int64_t, int64_t, int64_t, int64_t, MatrixView<T>, const T*,         \
+                                   MatrixView<T>, T*, int64_t);                                         \
+  template void multiply_packed<T>(int64_t, int64_t, int64_t, int64_t, int64_t, int64_t, MatrixView<T>, \
+                                   const T*, MatrixView<T>, T*, int64_t);                               \
+  template void multiply_copying<T>(int64_t, int64_t, int64_t, int64_t, MatrixView<T>, MatrixView<T>,   \
+                                    MatrixView<T>, T*, int64_t, T*);                                    \
+  template int64_t copied_count<T>(int64_t, int64_t);                                                   \
   template void multiply_rows<T>(int64_t, int64_t, const T*, const T*, int64_t, const T*, T*);
 LARIAT_PRODUCT_KERNEL(float)
 LARIAT_PRODUCT_KERNEL(double)

@@ -67,19 +67,8 @@ template <class T>
 void multiply_packed(int64_t rows, int64_t first, int64_t depth, int64_t inner, int64_t begin, int64_t end,
                      MatrixView<T> a, const T* packed, MatrixView<T> start, T* result, int64_t result_row);
 
-/// Whether a row times so few columns waits for one multiply-add after the other.
-template <class T>
-bool is_one_chain(int64_t rows, int64_t columns);
-/// Of such a row and a packed b, what `blocks` whole blocks of inner_block elements from row `first` on make,
-/// each by itself: result[i] for block i, `result_row` elements apart. As many as hide the wait go side by
-/// side.
-template <class T>
-void multiply_packed_blocks(int64_t blocks, int64_t first, int64_t inner, int64_t columns, MatrixView<T> a,
-                            const T* packed, T* result, int64_t result_row);
-
-/// multiply_packed() for a b that nothing was made of: it is read where it lies for few rows, or copied some
-/// columns at a time; good where `rows` is all that a product has. `copies` is memory for copied_count()
-/// elements.
+/// The same for a b that nothing was made of: it is read where it lies for few rows, or copied some columns
+/// at a time; good where `rows` is all that a product has. `copies` is memory for copied_count() elements.
 template <class T>
 void multiply_copying(int64_t rows, int64_t inner, int64_t begin, int64_t end, MatrixView<T> a,
                       MatrixView<T> b, MatrixView<T> start, T* result, int64_t result_row, T* copies);
