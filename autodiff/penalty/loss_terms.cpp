@@ -1,6 +1,7 @@
 #include "autodiff/penalty/loss_terms.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "graph/ir/op_def.hpp"
 
@@ -82,6 +83,27 @@ bool joins_parameters(const Graph& graph, int32_t id, const std::vector<bool>& o
   return !adds_up(graph.node(id).op->traits) &&
          std::count_if(inputs.begin(), inputs.end(),
                        [&](const Edge& edge) { return bool{on_parameters[edge.node]}; }) > 1;
+}
+
+std::vector<int32_t> as_written(Value loss) {
+  const Graph& graph = loss.graph();
+  std::vector<int32_t> order;
+  std::vector<bool> met(static_cast<size_t>(graph.size()));
+  // The nodes on the way, each with how many of its inputs are done.
+  std::vector<std::pair<int32_t, size_t>> way{{loss.node(), 0}};
+  met[loss.node()] = true;
+  while (!way.empty()) {
+    auto& [id, done] = way.back();
+    const std::vector<Edge>& inputs = graph.node(id).inputs;
+    if (done == inputs.size()) {
+      order.push_back(id);
+      way.pop_back();
+    } else if (const int32_t input = inputs[done++].node; !met[input]) {
+      met[input] = true;
+      way.emplace_back(input, 0);
+    }
+  }
+  return order;
 }
 
 Paths paths_to(Value loss) {

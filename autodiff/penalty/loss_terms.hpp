@@ -22,6 +22,10 @@ std::vector<bool> on_parameters(const Graph& graph);
 /// them is then no term by itself.
 bool joins_parameters(const Graph& graph, int32_t id, const std::vector<bool>& on_parameters);
 
+/// The nodes that the loss is made of, each behind its inputs and these in their order: as it is written,
+/// whatever order they were built in, which C++ leaves open for the operands of a call.
+std::vector<int32_t> as_written(Value loss);
+
 struct Paths {
   /// reached: by paths that gradients take back from the loss; linear: the loss depends linearly on the node
   /// along every such path, or along every path at all where there is none.

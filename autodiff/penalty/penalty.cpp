@@ -331,13 +331,11 @@ PenaltySplit split_penalties(Value loss, const std::vector<Value>& parameters, S
     left.leave({&graph, id});
   };
   std::vector<Value> nodes;
-  const Edge root{loss.node(), loss.output()};
-  const std::vector<bool> used = ancestors(graph, {&root, 1});
   const std::vector<bool> smooth = left.refuse_smooth(split.refusals),
                           mixed = left.refuse_mixed(split.refusals);
-  for (int32_t id = 0; id <= loss.node(); ++id) {
+  for (const int32_t id : as_written(loss)) {
     if (smooth[id] || mixed[id]) continue;
-    if (!used[id] || !graph.node(id).op->penalty || !depends.on_parameters[id]) continue;
+    if (!graph.node(id).op->penalty || !depends.on_parameters[id]) continue;
     if (const auto refused = refused_by_place(id, depends, paths)) {
       refuse(id, refused->code, refused->reason, refused->advice);
     } else {

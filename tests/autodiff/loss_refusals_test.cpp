@@ -164,9 +164,12 @@ std::vector<LossRow> refused() {
       LOSS(data + 0.01 * sum(count_nonzero(w)) + 0.01 * sum(abs(w)), lasso, "L108"),
       LOSS(data + 0.01 * nuclear_norm(c * w), "L108"),
       LOSS(data + 0.01 * norm2(w - v) + 0.01 * sum(abs(w)), lasso, "L108"),
-      LOSS(data + 0.01 * norm2(w - v) + 0.01 * sum(norm2(w, {1})), group, "L108"),
+      // Of two, the first one that is written.
+      LOSS(data + 0.01 * norm2(w - v) + 0.01 * sum(norm2(w, {1})),
+           "w, v: 0.01 * ‖w - v‖₂ -> group soft threshold", "L108"),
+      LOSS(data + 0.01 * sum(norm2(w, {1})) + 0.01 * norm2(w - v), group, "L108"),
       LOSS((data + 0.01 * norm_inf(w - v)) + 0.01 * sum(absolute_differences(w - v, 0)),
-           "w, v: 0.01 * |Δ(w - v)| -> total variation denoising", "L108"),
+           "w, v: 0.01 * ‖w - v‖∞ -> projection on the L1 ball (Moreau)", "L108"),
       LOSS(data + 0.01 * nuclear_norm(concat({w, v}, 0)), "L108"),
       // L108: what stands beside it may bend down where it has its kink.
       LOSS(data + 0.6 * sum(abs(w)) + 0.3 * sum(exp(-abs(w))), "L105", "L108"),

@@ -85,7 +85,7 @@ TEST_CASE("the elastic net has its closed form") {
   const double expected[] = {(1 - l1) / (1 + 2 * l2), 0, -(1 - l1) / (1 + 2 * l2)};
   for (int64_t i = 0; i < 3; ++i) CHECK(trainer.value(w).at(i) == doctest::Approx(expected[i]).epsilon(1e-9));
   CHECK(trainer.report().text() ==
-        "w: 0.4 * w^2 + 0.3 * |w| -> shrinkage, soft threshold, metric SGD: learning_rate\n");
+        "w: 0.3 * |w| + 0.4 * w^2 -> soft threshold, shrinkage, metric SGD: learning_rate\n");
 }
 
 TEST_CASE("without the rewrite there are no exact zeros, and the report says so") {
