@@ -20,8 +20,8 @@ std::vector<TensorType> infer(const InferContext& c) {
   return {{c.in(0).dtype, {x[0], checked_steps(window_of(c, w[0].size()), x[1]), w[2]}}};
 }
 
-// Time is the width of images one row high: where windows overlap, x is read as it is, or copied once with
-// its padding.
+// Time is the width of images one row high: where windows overlap, x is copied once with its padding, and not
+// once for each tap.
 Convolution convolution(std::span<const TensorView> inputs, std::span<const TensorView> outputs,
                         const Attributes& attributes) {
   const Extents &x = inputs[0].extents, &w = inputs[1].extents, &y = outputs[0].extents;
